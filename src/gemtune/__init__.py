@@ -1,0 +1,1 @@
+"""The asyncio SDK for tuning Gemini models and putting the tuned models to work."""

@@ -1,0 +1,97 @@
+"""Option values: how long to wait, how often to try, whom to call.  Seconds are floats everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from gemtune.errors import SettingsError
+
+__all__ = ["RetryPolicy", "Timeouts", "UNSET", "Unset"]
+
+
+class Unset:
+    """The type of UNSET: an argument that was not given, where None has a meaning of its own."""
+
+    _only: Unset | None = None
+
+    def __new__(cls) -> Unset:
+        """Return the one instance, also when unpickled."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __repr__(self) -> str:
+        """Return the name under which it is written."""
+        return "UNSET"
+
+    def __bool__(self) -> bool:
+        """Return False, so that an unset argument reads as absent."""
+        return False
+
+
+UNSET = Unset()
+
+
+def _seconds(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise SettingsError(f"{name} must be a positive number of seconds, not {value!r}", field=name)
+    return float(value)
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """How long to wait, in seconds.
+
+    Args:
+        connect: For a connection to be made, TLS included.
+        call: For one attempt of a management call (get, list, create, patch ...); Google's own 60 s.
+        generate: For one attempt of generateContent, and for the silence between two events of a stream; 600 s.
+        total: For a whole call with all its attempts and waits; None means 3 × ``call`` or 2 × ``generate``.
+    """
+
+    connect: float = 10.0
+    call: float = 60.0
+    generate: float = 600.0
+    total: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse zero, negative and infinite values: every wait has an end."""
+        _seconds(self.connect, "Timeouts.connect")
+        _seconds(self.call, "Timeouts.call")
+        _seconds(self.generate, "Timeouts.generate")
+        if self.total is not None:
+            _seconds(self.total, "Timeouts.total")
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how patiently a failed call is tried again.
+
+    Args:
+        attempts: Attempts in all, the first included; 1 switches retrying off.
+        initial: Base of the backoff in seconds; attempt n waits a random time up to initial × 2^(n-1) (full jitter).
+        maximum: Longest backoff in seconds.
+        max_hint: Longest wait in seconds that the server may ask for; a longer one fails at once.
+        budget: Tokens shared by all calls of a client; a retry costs 14, a throttled one 5, a success returns 1.
+    """
+
+    attempts: int = 5
+    initial: float = 1.0
+    maximum: float = 10.0
+    max_hint: float = 60.0
+    budget: int = 500
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse values with which retrying could not work."""
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+            raise SettingsError(
+                f"RetryPolicy.attempts must be at least 1, not {self.attempts!r}; 1 switches retrying off",
+                field="attempts",
+            )
+        _seconds(self.initial, "RetryPolicy.initial")
+        _seconds(self.maximum, "RetryPolicy.maximum")
+        _seconds(self.max_hint, "RetryPolicy.max_hint")
+        if self.budget < 0:
+            raise SettingsError("RetryPolicy.budget must not be negative", field="budget")

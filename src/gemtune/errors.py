@@ -1,0 +1,349 @@
+"""Everything that gemtune raises, in one tree, split by what the caller can do.
+
+::
+
+    GemtuneError
+    ├── InvalidInput            (ValueError)    correct the argument, row or file it names
+    │   └── SettingsError                       correct the argument or environment variable it names
+    ├── MisuseError             (RuntimeError)  change the program: closed client, other event loop, fork
+    ├── CredentialsError                        get or widen a credential, with the command it names
+    ├── NotSupported                            use the alternative it names
+    │   └── TuningUnavailable                   choose another base model or service
+    ├── NoText                                  look at the finish or block reason
+    ├── TuningError
+    │   ├── TuningFailed                        read the server's reason, correct the data, tune again
+    │   ├── TuningCancelled                     somebody cancelled the operation
+    │   └── TuningLost                          the job cannot be seen any more; it may go on
+    └── CallError                               one call to the service
+        ├── ApiError                            the service answered with an error
+        │   ├── BadRequest                      correct the request
+        │   ├── Unauthenticated                 the credential was refused (also a CredentialsError)
+        │   ├── PermissionDenied                ask for access
+        │   ├── NotFound                        check the name
+        │   ├── AlreadyExists                   choose another id, or adopt
+        │   ├── Conflict                        read again, then write again
+        │   ├── QuotaExhausted                  wait until ``retry_after``, or raise the quota
+        │   └── Unavailable                     try again later
+        ├── TransportError
+        │   ├── ConnectFailed                   nothing was sent: check network, proxy, address
+        │   ├── TLSVerificationError            the server's certificate is not trusted
+        │   └── ConnectionLost                  the connection broke after the request had left
+        ├── DeadlineExceeded    (TimeoutError)  allow more time
+        ├── MalformedResponse                   the reply was not what the API promises
+        │   └── ResponseTooLarge                ask for less
+        ├── UnexpectedRedirect                  the address is not the API's
+        ├── StreamInterrupted                   a stream broke; the part received is in ``partial``
+        └── AmbiguousOutcome                    a write may or may not have happened: look, then decide
+
+An error holds facts as attributes, survives pickling, and never holds a request, a header or a credential.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = [
+    "AlreadyExists",
+    "AmbiguousOutcome",
+    "ApiError",
+    "BadRequest",
+    "CallError",
+    "Conflict",
+    "ConnectFailed",
+    "ConnectionLost",
+    "CredentialsError",
+    "DeadlineExceeded",
+    "Failure",
+    "GemtuneError",
+    "InvalidInput",
+    "MalformedResponse",
+    "MisuseError",
+    "NoText",
+    "NotFound",
+    "NotSupported",
+    "PermissionDenied",
+    "QuotaExhausted",
+    "ResponseTooLarge",
+    "SettingsError",
+    "StreamInterrupted",
+    "TLSVerificationError",
+    "TransportError",
+    "TuningCancelled",
+    "TuningError",
+    "TuningFailed",
+    "TuningLost",
+    "TuningUnavailable",
+    "Unauthenticated",
+    "Unavailable",
+    "UnexpectedRedirect",
+]
+
+
+class Failure(enum.Enum):
+    """What a failed attempt says about the server: the first half of every retry decision."""
+
+    NOT_SENT = "not_sent"
+    """No byte of the request left this machine."""
+    REJECTED = "rejected"
+    """The server said that it did not act (429, 503 with a JSON body, 425)."""
+    AMBIGUOUS = "ambiguous"
+    """The server may have acted: the connection broke, time ran out, the reply was unreadable."""
+    FATAL = "fatal"
+    """Repeating the same request cannot help."""
+
+
+class GemtuneError(Exception):
+    """The root of everything that gemtune raises."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message; subclasses add their facts as attributes."""
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        """Return the message, which names what happened, to which thing, and what to do."""
+        return self.message
+
+
+class InvalidInput(GemtuneError, ValueError):
+    """An argument, row or file is wrong; nothing was sent.
+
+    Args:
+        message: What is wrong and how to correct it.
+        field: The argument or field that is wrong, such as ``tuned_model_id`` or ``output``.
+        row: The 1-based row of the data, or None where no row is concerned.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, row: int | None = None) -> None:
+        """Keep the field and the row beside the message."""
+        super().__init__(message)
+        self.field = field
+        self.row = row
+
+
+class SettingsError(InvalidInput):
+    """A client setting, from an argument or the environment, is missing or contradicts another."""
+
+
+class MisuseError(GemtuneError, RuntimeError):
+    """The program uses an object where it cannot work: closed, in another event loop, after a fork."""
+
+
+class CredentialsError(GemtuneError):
+    """A credential is missing, unreadable, expired for good, or too narrow; the message names the command to run."""
+
+
+class NotSupported(GemtuneError):
+    """The service has no such method for this thing; the message names the alternative."""
+
+
+class TuningUnavailable(NotSupported):
+    """The service does not offer tuning for this base model."""
+
+
+class NoText(GemtuneError):
+    """A reply holds no text.
+
+    Args:
+        message: Which reason the server gave.
+        finish_reason: The candidate's finish reason, such as ``SAFETY``.
+        block_reason: The prompt's block reason, where there is no candidate at all.
+    """
+
+    def __init__(
+        self, message: str, *, finish_reason: str | None = None, block_reason: str | None = None
+    ) -> None:
+        """Keep both reasons beside the message."""
+        super().__init__(message)
+        self.finish_reason = finish_reason
+        self.block_reason = block_reason
+
+
+class TuningError(GemtuneError):
+    """A tuning job did not end with a usable model.
+
+    Args:
+        message: What happened to which job.
+        job: The tuned model's name.
+        reason: The server's own words, cleaned of control characters.
+        code: The google.rpc code of the operation's error, where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job: str | None = None,
+        reason: str | None = None,
+        code: int | None = None,
+    ) -> None:
+        """Keep the job's name and the server's reason beside the message."""
+        super().__init__(message)
+        self.job = job
+        self.reason = reason
+        self.code = code
+
+
+class TuningFailed(TuningError):
+    """The server ended the job as failed."""
+
+
+class TuningCancelled(TuningError):
+    """The operation was cancelled."""
+
+
+class TuningLost(TuningError):
+    """The job cannot be seen any more (deleted, or no longer readable for us); it says nothing of the job itself."""
+
+
+class CallError(GemtuneError):
+    """One call to the service failed.
+
+    Args:
+        message: What happened, to which resource, and what to do next.
+        status: The HTTP status, or None where no reply was read.
+        reason: The machine-readable reason (google.rpc.ErrorInfo.reason or the rpc status).
+        retry_after: Seconds after which the server allows a new attempt, if it said so.
+        attempts: How many attempts were made, at least 1 once a request was tried.
+        resource: The resource's name, such as ``tunedModels/abc``.
+        request_id: The server's id of the request, if it sent one.
+    """
+
+    failure: Failure = Failure.FATAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+        resource: str | None = None,
+        request_id: str | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        """Keep the facts beside the message; ``failure`` overrides the class's own."""
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+        self.attempts = attempts
+        self.resource = resource
+        self.request_id = request_id
+        if failure is not None:
+            self.failure = failure
+
+    def __str__(self) -> str:
+        """Return the message, with the number of attempts where there was more than one."""
+        return self.message if self.attempts <= 1 else f"{self.message} ({self.attempts} attempts)"
+
+
+class ApiError(CallError):
+    """The service answered with an error.
+
+    ``details`` holds the google.rpc details of the answer as plain JSON values (AIP-193); it is empty where the
+    answer was not JSON.
+    """
+
+    details: tuple[object, ...] = ()
+
+
+class BadRequest(ApiError):
+    """The service refused the request as wrong (400, 412, 413, 415, 422)."""
+
+
+class Unauthenticated(ApiError, CredentialsError):
+    """The service refused the credential (401, or 400 with reason API_KEY_INVALID)."""
+
+
+class PermissionDenied(ApiError):
+    """The credential is good but may not do this (403)."""
+
+
+class NotFound(ApiError):
+    """There is no such resource or method (404)."""
+
+
+class AlreadyExists(ApiError):
+    """The id is taken (409 ALREADY_EXISTS)."""
+
+
+class Conflict(ApiError):
+    """Somebody else changed the resource meanwhile (409 ABORTED)."""
+
+
+class QuotaExhausted(ApiError):
+    """A quota is used up (429).
+
+    ``scope`` is ``minute`` where waiting helps, ``day`` where it helps only after the daily reset, ``none`` where the
+    quota is zero, ``billing`` where a spending cap was reached, and ``unknown`` where the server did not say.
+    """
+
+    failure = Failure.REJECTED
+    scope: str = "unknown"
+
+
+class Unavailable(ApiError):
+    """The service could not answer now (500, 502, 503, 504, 408)."""
+
+    failure = Failure.AMBIGUOUS
+
+
+class TransportError(CallError):
+    """The request did not come through to a readable reply."""
+
+
+class ConnectFailed(TransportError):
+    """No connection could be made; nothing was sent."""
+
+    failure = Failure.NOT_SENT
+
+
+class TLSVerificationError(TransportError):
+    """The server's certificate could not be verified; nothing was sent."""
+
+
+class ConnectionLost(TransportError):
+    """The connection broke after the request had begun to leave; the server may have acted."""
+
+    failure = Failure.AMBIGUOUS
+
+
+class DeadlineExceeded(CallError, TimeoutError):
+    """Time ran out before the call was done; the server may have acted."""
+
+    failure = Failure.AMBIGUOUS
+
+
+class MalformedResponse(CallError):
+    """A reply arrived that is not what the API promises: HTML, cut or garbled JSON, a wrong type."""
+
+    failure = Failure.AMBIGUOUS
+
+
+class ResponseTooLarge(MalformedResponse):
+    """A reply is larger than the limit, in bytes on the wire or after decompression."""
+
+    failure = Failure.FATAL
+
+
+class UnexpectedRedirect(CallError):
+    """The server answered with a redirect, which is never followed: a credential must not travel to another host."""
+
+
+class StreamInterrupted(CallError):
+    """A streamed reply broke off; it is never repeated by itself.
+
+    ``partial`` is the text received so far and ``chunks`` the number of events received.
+    """
+
+    failure = Failure.AMBIGUOUS
+    partial: str = ""
+    chunks: int = 0
+
+
+class AmbiguousOutcome(CallError):
+    """A write may or may not have been carried out, and repeating it could do it twice; look first, then decide."""
+
+    failure = Failure.AMBIGUOUS
