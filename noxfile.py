@@ -1,0 +1,118 @@
+"""The front door: ``python3 noxfile.py -s demo`` needs Python 3.11 and pip, nothing else.
+
+Where nox is installed, ``nox -s demo`` is the same; ``nox -l`` lists the sessions.
+"""
+
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+NOX = "2025.5.1"
+
+
+def bootstrap() -> None:
+    """Fetch nox into .nox/boot, once, and become nox on this file with the same arguments.
+
+    ``pip --target`` is open even on a Python that the distribution manages (PEP 668), and virtualenv, which
+    comes with nox, needs no ensurepip, which Debian keeps in a package of its own.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036 - the one line that an older Python gets to read
+        sys.exit(f"gemtune needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
+    boot = str(ROOT / ".nox" / "boot")
+    if not Path(boot, "nox").is_dir():
+        options = f"-qq --disable-pip-version-check --root-user-action=ignore --upgrade nox>={NOX} --target"
+        pip = [sys.executable, "-m", "pip", "install", *options.split(), boot]
+        if subprocess.call(pip, env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}):  # noqa: S603
+            sys.exit("pip could not fetch nox: see its message above.")
+    os.environ["PYTHONPATH"] = boot  # nox starts virtualenv as a process of its own
+    sys.path.insert(0, boot)
+    sys.argv[1:1] = ["--noxfile", __file__]
+    runpy.run_module("nox", run_name="__main__")
+
+
+if __name__ == "__main__":
+    bootstrap()
+
+import nox  # noqa: E402 - only there once bootstrap has started it
+
+nox.needs_version = f">={NOX}"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "typing", "floors", "tests"]
+
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+
+
+def install(session: nox.Session, *what: str, groups: tuple[str, ...] = ()) -> None:
+    """Install into the session, and let no package from outside in: PYTHONPATH is nox's own affair."""
+    session.env["PYTHONPATH"] = None
+    session.install(*what, *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Tune against the bundled emulator and ask the tuned model: no account, no network."""
+    install(session, ".[emulator]")
+    session.run("gemtune", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test-suite on the sources; arguments after -- go to pytest."""
+    install(session, "-e", ".[emulator]", groups=("test",))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    install(session, groups=("lint",))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Type-check the package, strictly."""
+    install(session, "-e", ".[emulator,speed]", groups=("typing",))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def floors(session: nox.Session) -> None:
+    """Check that imports go down only."""
+    install(session, "-e", ".", groups=("floors",))
+    session.run("lint-imports")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it, into dist/."""
+    install(session, groups=("build",))
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist")
+
+
+@nox.session(requires=["build"], reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Run the test-suite on the built wheel in a new environment, with no source tree around."""
+    (built,) = (ROOT / "dist").glob("*.whl")
+    install(session, f"gemtune[emulator,speed] @ {built.as_uri()}", groups=("test",))
+    away = Path(session.create_tmp()).resolve()
+    shutil.copytree(ROOT / "tests", away / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, away)
+    session.chdir(away)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare client CPU per call with other SDKs; see benchmarks/README.md."""
+    install(session, ".", groups=("bench",))
+    session.run("python", "benchmarks/call.py", *session.posargs)

@@ -1,0 +1,57 @@
+"""What every test may ask for: an async backend, virtual time, and the guard against blocking calls.
+
+A coroutine test runs on asyncio. Marked ``both_backends`` it runs on asyncio and on trio; with the fixture
+``virtual_time`` it runs in virtual time (see virtualtime.py for its one hazard).
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from blockbuster import blockbuster_ctx
+
+import gemtune
+import virtualtime
+
+
+def pytest_report_header() -> str:
+    return f"gemtune: {Path(gemtune.__file__).parent}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "anyio_backend" not in metafunc.fixturenames:
+        return
+    both = metafunc.definition.get_closest_marker("both_backends") is not None
+    virtual = "virtual_time" in metafunc.fixturenames
+    if not both and not virtual:
+        return
+    backends: list[Any] = [virtualtime.asyncio_backend() if virtual else "asyncio"]
+    ids: list[Any] = ["asyncio"] if both else [pytest.HIDDEN_PARAM]
+    if both:
+        backends.append(virtualtime.trio_backend() if virtual else "trio")
+        ids.append("trio")
+    metafunc.parametrize("anyio_backend", backends, ids=ids, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """The backend of anyio's pytest plugin: asyncio, or what pytest_generate_tests chose for the test."""
+    return getattr(request, "param", "asyncio")
+
+
+@pytest.fixture
+async def virtual_time(anyio_backend_name: str) -> Callable[[], float]:
+    """Virtual time; the value is a function: virtual seconds since the test began."""
+    if not virtualtime.in_force(anyio_backend_name):
+        pytest.fail("an async fixture of wider scope has started a loop in real time: give it function scope")
+    start = anyio.current_time()
+    return lambda: anyio.current_time() - start
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """A call of gemtune's that blocks the asyncio event loop (a file, a lock, time.sleep) fails the test."""
+    with blockbuster_ctx("gemtune"):
+        yield
