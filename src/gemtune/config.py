@@ -35,7 +35,12 @@ UNSET = Unset()
 
 
 def _seconds(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
         raise SettingsError(f"{name} must be a positive number of seconds, not {value!r}", field=name)
     return float(value)
 

@@ -1,0 +1,330 @@
+"""One remote call: retry( permit -> token -> send -> decode ).
+
+Retry is outermost, so that no permit is held while backing off and every attempt gets a fresh token.  An id chosen by
+the client is made before, once, and so is the same on every attempt.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import anyio
+import attrs
+
+from gemtune import errors
+from gemtune.config import RetryPolicy, Timeouts
+from gemtune.errors import CallError, Failure
+from gemtune.http.credentials import Credentials
+from gemtune.http.retry import Retrier, RetryBudget
+from gemtune.http.wire import Reply, StreamReply, Wire
+from gemtune.protocol import backoff, status
+from gemtune.protocol.call import Call, Effect
+from gemtune.protocol.codec import loads
+
+__all__ = ["Caller", "Recover", "Statistics", "user_agent"]
+
+T = TypeVar("T")
+Recover = Callable[[], Awaitable[T | None]]
+"""Looks up whether an ambiguous creation happened: the result it would have had, or None."""
+
+
+class _Pairs(Protocol):
+    def __call__(self) -> object: ...
+
+
+def user_agent(version: str, suffix: str | None) -> str:
+    """Return the value of the ``user-agent`` and ``x-goog-api-client`` headers."""
+    agent = f"gemtune/{version} gl-python/{platform.python_version()}"
+    return f"{agent} {suffix}" if suffix else agent
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """What a client has done so far.
+
+    Args:
+        calls: Calls begun.
+        requests: Requests sent, repeats included.
+        failed: Calls that ended with an error.
+        retry_budget: Tokens left for retries.
+        connections: Connections open at present, in use and idle.
+    """
+
+    calls: int
+    requests: int
+    failed: int
+    retry_budget: int
+    connections: int
+
+
+@attrs.define(eq=False)
+class Caller:
+    """Carries out calls over one wire with one credential.
+
+    Args:
+        wire: The I/O seam.
+        credentials: Where the authorization headers come from.
+        timeouts: How long to wait, unless a call says otherwise.
+        retry: How often to try, unless a call says otherwise.
+        agent: The user-agent text.
+    """
+
+    wire: Wire
+    credentials: Credentials
+    timeouts: Timeouts
+    retry: RetryPolicy
+    agent: str
+    budget: RetryBudget = attrs.field(init=False)
+    calls: int = attrs.field(default=0, init=False)
+    requests: int = attrs.field(default=0, init=False)
+    failed: int = attrs.field(default=0, init=False)
+    _plain: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+    _json: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Prepare what is the same in every request."""
+        self.budget = RetryBudget(self.retry.budget)
+        self._plain = (("user-agent", self.agent), ("x-goog-api-client", self.agent))
+        self._json = (*self._plain, ("content-type", "application/json"))
+
+    async def call(
+        self,
+        call: Call[T],
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        recover: Recover[T] | None = None,
+    ) -> T:
+        """Carry out one call.
+
+        Args:
+            call: What to send and how to read the reply.
+            timeout: Seconds for the whole call with all attempts and waits.
+            retry: Another policy for this call alone.
+            recover: For creations: looks up whether an earlier, ambiguous attempt created the thing.
+
+        Raises:
+            CallError: What went wrong, with the attempts counted.
+        """
+        self.calls += 1
+        attempt_timeout, deadline = self._times(call, timeout)
+        attempts = _Attempts(self, call, attempt_timeout, deadline, recover)
+        retrier = self._retrier(call, retry, deadline)
+        try:
+            return await retrier.run(attempts.next)
+        except CallError as error:
+            found = await attempts.last_look(error)
+            if found is not None:
+                return found
+            self.failed += 1
+            raise _final(error, call, ambiguous=attempts.may_exist) from None
+
+    async def open(
+        self, call: Call[T], *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> StreamReply:
+        """Open a streamed reply; failures before its first byte are retried like those of a call."""
+        self.calls += 1
+        attempt_timeout, deadline = self._times(call, timeout)
+
+        async def attempt() -> StreamReply:
+            return await self._opened(call, attempt_timeout, deadline)
+
+        try:
+            return await self._retrier(call, retry, deadline).run(attempt)
+        except CallError as error:
+            self.failed += 1
+            raise _final(error, call, ambiguous=False) from None
+
+    def _retrier(self, call: Call[T], retry: RetryPolicy | None, deadline: float) -> Retrier:
+        what = f"{call.method} {call.resource}" if call.resource else call.method
+        return Retrier(call.effect, retry or self.retry, self.budget, deadline, what)
+
+    def _times(self, call: Call[T], timeout: float | None) -> tuple[float, float]:
+        limit = self.timeouts.generate if call.generates else self.timeouts.call
+        if timeout is None:
+            timeout = self.timeouts.total or limit * (2 if call.generates else 3)
+        elif not (isinstance(timeout, int | float) and 0 < timeout < float("inf")):
+            raise errors.InvalidInput(
+                f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout"
+            )
+        return min(limit, timeout), anyio.current_time() + timeout
+
+    async def exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
+        """Make one attempt; a refused bearer token is refreshed once and the attempt replayed, uncounted."""
+        generation, headers = await self._headers(call, deadline)
+        reply = await self._sent(call, headers, attempt_timeout, deadline)
+        if reply.status == 401 and await self.credentials.renew(generation):
+            _, headers = await self._headers(call, deadline)
+            reply = await self._sent(call, headers, attempt_timeout, deadline)
+        if 200 <= reply.status < 300:
+            return _read(call, reply)
+        raise self._error(call, reply, headers)
+
+    async def _opened(self, call: Call[T], attempt_timeout: float, deadline: float) -> StreamReply:
+        for again in (True, False):
+            generation, headers = await self._headers(call, deadline)
+            self.requests += 1
+            reply = await self.wire.open(
+                call.verb,
+                call.target,
+                headers,
+                call.body,
+                timeout=_left(call, attempt_timeout, deadline),
+                idle=self.timeouts.generate,
+            )
+            if 200 <= reply.status < 300:
+                return reply
+            try:
+                body = await reply.read_all(1 << 16)
+            finally:
+                await reply.aclose()
+            if again and reply.status == 401 and await self.credentials.renew(generation):
+                continue
+            raise self._error(call, Reply(reply.status, reply.headers, body), headers)
+        raise AssertionError("unreachable")
+
+    async def _headers(self, call: Call[T], deadline: float) -> tuple[int, tuple[tuple[str, str], ...]]:
+        plain = self._plain if call.body is None else self._json
+        ready = self.credentials.ready()
+        if ready is None:
+            try:
+                with anyio.fail_after(deadline - anyio.current_time()):
+                    ready = await self.credentials.obtain()
+            except TimeoutError:
+                raise _late(call, "no access token was obtained in time", Failure.NOT_SENT) from None
+        return ready.generation, (*plain, *ready.headers)
+
+    async def _sent(
+        self, call: Call[T], headers: tuple[tuple[str, str], ...], attempt_timeout: float, deadline: float
+    ) -> Reply:
+        self.requests += 1
+        return await self.wire.send(
+            call.verb, call.target, headers, call.body, timeout=_left(call, attempt_timeout, deadline)
+        )
+
+    def _error(self, call: Call[T], reply: Reply, headers: tuple[tuple[str, str], ...]) -> CallError:
+        try:
+            payload: object = loads(reply.body)
+        except errors.MalformedResponse:
+            payload = None
+        return status.error_from_reply(
+            reply.status,
+            reply.headers,
+            payload,
+            text="" if payload is not None else reply.body[:65536].decode("utf-8", "replace"),
+            resource=call.resource,
+            method=call.method,
+            secrets=[value.removeprefix("Bearer ") for key, value in headers if key in _SECRET_HEADERS],
+        )
+
+    def statistics(self) -> Statistics:
+        """Return what was done so far."""
+        return Statistics(
+            calls=self.calls,
+            requests=self.requests,
+            failed=self.failed,
+            retry_budget=self.budget.left,
+            connections=self.wire.statistics().connections,
+        )
+
+
+_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
+
+
+@attrs.define(eq=False)
+class _Attempts:
+    """The attempts of one call, with what is known of a creation's fate between them."""
+
+    caller: Caller
+    call: Call[T]  # type: ignore[valid-type]
+    timeout: float
+    deadline: float
+    recover: Recover[object] | None
+    may_exist: bool = False
+    made: int = 0
+
+    async def next(self) -> object:
+        """Look up what an ambiguous attempt did, and only if it did nothing, send again."""
+        self.made += 1
+        if self.recover is not None and self.may_exist:
+            found = await self.recover()
+            if found is not None:
+                return found
+            self.may_exist = False
+        try:
+            return await self.caller.exchange(self.call, self.timeout, self.deadline)
+        except errors.AlreadyExists:
+            # Refused on a repeat: the first attempt got through although it looked as if it had not.
+            if self.recover is None or self.made == 1:
+                raise
+            found = await self.recover()
+            if found is None:
+                raise
+            return found
+        except CallError as error:
+            if error.failure is Failure.AMBIGUOUS:
+                self.may_exist = True
+            raise
+
+    async def last_look(self, error: CallError) -> object | None:
+        """Before an ambiguous creation is given up: look once whether it happened after all."""
+        if self.recover is None or not self.may_exist or anyio.current_time() >= self.deadline:
+            return None
+        try:
+            return await self.recover()
+        except CallError:
+            return None
+
+
+def _left(call: Call[T], attempt_timeout: float, deadline: float) -> float:
+    left = deadline - anyio.current_time()
+    if left <= 0:
+        raise _late(call, "no time was left", Failure.NOT_SENT)
+    return min(attempt_timeout, left)
+
+
+def _late(call: Call[T], why: str, failure: Failure) -> errors.DeadlineExceeded:
+    return errors.DeadlineExceeded(f"{call.method}: {why}", resource=call.resource, failure=failure)
+
+
+def _read(call: Call[T], reply: Reply) -> T:
+    try:
+        if not reply.body:
+            raise errors.MalformedResponse("the body is empty")
+        return call.decode(loads(reply.body))
+    except errors.MalformedResponse as error:
+        kind = status.clean(reply.headers.get("content-type", "none"), limit=100)
+        about = f" for {call.resource}" if call.resource else ""
+        raise errors.MalformedResponse(
+            f"{call.method}{about}: the reply (HTTP {reply.status}, content type {kind}) could not be read: "
+            f"{error.message}",
+            status=reply.status,
+            resource=call.resource,
+        ) from None
+
+
+def _final(error: CallError, call: Call[T], *, ambiguous: bool) -> CallError:
+    """Add what the call knows to the last failure, and say so where nobody can know what happened."""
+    if error.resource is None:
+        error.resource = call.resource
+    write = backoff.is_ambiguous_write(error, call.effect)
+    if not write and not (call.effect is Effect.CREATE and ambiguous):
+        return error
+    about = call.resource or call.method
+    advice = (
+        f"it may have been created: look with client.tuned_models.get({about!r}), or call tune again with the same "
+        "tuned_model_id and if_exists='adopt'"
+        if call.effect is Effect.CREATE
+        else "it may have been carried out: read the resource before you repeat it"
+    )
+    return errors.AmbiguousOutcome(
+        f"{call.method} for {about}: {error.message}; {advice}",
+        status=error.status,
+        reason=error.reason,
+        retry_after=error.retry_after,
+        attempts=error.attempts,
+        resource=call.resource,
+        request_id=error.request_id,
+    )

@@ -1,0 +1,147 @@
+"""The only retry of the package: tenacity, driven by RetryPolicy and the pure rules of protocol.backoff.
+
+The first attempt is plain, because nearly all succeed and tenacity's price is then not paid.  Only after a failure a
+fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All its hooks are plain
+functions, and it only ever sees CallError, so that a cancellation is never retried (jd/tenacity#529).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import attrs
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from gemtune.config import RetryPolicy
+from gemtune.errors import CallError
+from gemtune.protocol import backoff
+from gemtune.protocol.call import Effect
+
+__all__ = ["RetryBudget", "Retrier"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("gemtune.http")
+
+
+@attrs.define(eq=False)
+class RetryBudget:
+    """Tokens for retries, shared by all calls of a client: a service that is down is not hammered.
+
+    A retry takes 14 tokens, a throttled one 5, a success returns 1: while everything fails, a budget of 500 allows 35
+    retries and then none, until calls succeed again (the figures of the AWS standard mode).
+    """
+
+    size: int
+    left: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start full."""
+        self.left = self.size
+
+    def take(self, tokens: int) -> bool:
+        """Take tokens for one retry, or return False where there are not enough."""
+        if self.left < tokens:
+            return False
+        self.left -= tokens
+        return True
+
+    def give(self, tokens: int = 1) -> None:
+        """Return tokens after a success."""
+        self.left = min(self.size, self.left + tokens)
+
+
+@attrs.define(eq=False)
+class Retrier:
+    """The retrying of one call.
+
+    Args:
+        effect: What repeating the call could do.
+        policy: How often and how patiently.
+        budget: The client's tokens.
+        deadline: The time of ``anyio.current_time`` at which the call must be done.
+        what: The method and resource, for the log.
+        dice: Returns a random number in [0, 1).
+    """
+
+    effect: Effect
+    policy: RetryPolicy
+    budget: RetryBudget
+    deadline: float
+    what: str
+    dice: Callable[[], float] = random.random
+
+    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return the attempt's result, repeating it as the rules allow.
+
+        Raises:
+            CallError: The last failure, with ``attempts`` counted.
+        """
+        try:
+            result = await attempt()
+        except CallError as error:
+            first = error
+        else:
+            self.budget.give()
+            return result
+        return await self._again(first, attempt)
+
+    async def _again(self, first: CallError, attempt: Callable[[], Awaitable[T]]) -> T:
+        made = 0
+
+        async def next_attempt() -> T:
+            nonlocal made
+            made += 1
+            if made == 1:
+                raise first
+            return await attempt()
+
+        retrying = AsyncRetrying(
+            sleep=anyio.sleep,
+            retry=retry_if_exception(lambda error: isinstance(error, CallError)),
+            wait=self._wait,
+            stop=self._stop,
+            before_sleep=self._told,
+            reraise=True,
+        )
+        try:
+            result: T = await retrying(next_attempt)
+        except CallError as error:
+            error.attempts = made
+            raise
+        self.budget.give()
+        return result
+
+    def _wait(self, state: RetryCallState) -> float:
+        return backoff.delay(_error(state), state.attempt_number, self.policy, self.dice())
+
+    def _stop(self, state: RetryCallState) -> bool:
+        error = _error(state)
+        return (
+            state.attempt_number > backoff.extra_attempts(error, self.effect, self.policy)
+            or backoff.too_long(error, self.policy)
+            or anyio.current_time() + state.upcoming_sleep >= self.deadline
+            or not self.budget.take(backoff.cost(error))
+        )
+
+    def _told(self, state: RetryCallState) -> None:
+        error = _error(state)
+        _log.warning(
+            "%s: attempt %d failed (%s); trying again in %.1f s",
+            self.what,
+            state.attempt_number,
+            error.reason or type(error).__name__,
+            state.upcoming_sleep,
+        )
+
+
+def _error(state: RetryCallState) -> CallError:
+    outcome = state.outcome
+    error = outcome.exception() if outcome is not None else None
+    if not isinstance(error, CallError):
+        raise TypeError("only CallError is retried")
+    return error

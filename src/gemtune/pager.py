@@ -1,0 +1,90 @@
+"""Lists that come in pages: iterate items, or pages, with no request before the first is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Generic, TypeVar
+
+import attrs
+
+from gemtune.errors import MalformedResponse
+from gemtune.protocol.gemini import Page
+
+__all__ = ["Pager", "Pages"]
+
+T = TypeVar("T")
+Fetch = Callable[[str | None], Awaitable[Page[T]]]
+
+# A server that sends empty pages for ever must not keep us for ever.
+_MOST_EMPTY_PAGES = 10
+
+
+@attrs.define(eq=False)
+class Pages(Generic[T]):
+    """An async iterator over pages: a plain object, which may be left at any time and read by another task."""
+
+    _fetch: Fetch[T]
+    _token: str | None = None
+    _seen: set[str] = attrs.field(factory=set, init=False)
+    _empty: int = attrs.field(default=0, init=False)
+    _done: bool = attrs.field(default=False, init=False)
+
+    def __aiter__(self) -> Pages[T]:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        """Return the next page; a page that could not be fetched is asked for again by the next call."""
+        if self._done:
+            raise StopAsyncIteration
+        page = await self._fetch(self._token)
+        self._empty = 0 if page else self._empty + 1
+        token = page.next_page_token
+        if token is None:
+            self._done = True
+        elif token in self._seen or self._empty >= _MOST_EMPTY_PAGES:
+            self._done = True
+            raise MalformedResponse("the list does not end: the service repeats a page token or sends empty pages")
+        else:
+            self._seen.add(token)
+            self._token = token
+        return page
+
+
+@attrs.define(eq=False)
+class Pager(Generic[T]):
+    """A list in pages: ``async for item in pager``, ``async for page in pager.pages()`` or ``await pager.all()``.
+
+    Each iteration starts at the first page; nothing is requested before.
+    """
+
+    _fetch: Fetch[T]
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Return an iterator over all items of all pages."""
+        return _Items(self.pages())
+
+    def pages(self, page_token: str | None = None) -> Pages[T]:
+        """Return an iterator over the pages, from the first or from a token kept from an earlier page."""
+        return Pages(self._fetch, page_token)
+
+    async def all(self) -> list[T]:
+        """Return all items as a list."""
+        return [item async for item in self]
+
+
+@attrs.define(eq=False)
+class _Items(Generic[T]):
+    _pages: Pages[T]
+    _page: tuple[T, ...] = ()
+    _next: int = 0
+
+    def __aiter__(self) -> _Items[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while self._next >= len(self._page):
+            self._page, self._next = (await self._pages.__anext__()).items, 0
+        item = self._page[self._next]
+        self._next += 1
+        return item

@@ -1,0 +1,333 @@
+"""The Gemini API: one function per remote method, from arguments to a Call.
+
+Methods, paths and versions are those of the discovery document; tuned models live on v1beta only and the cancelling of
+an operation on v1 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import attrs
+
+from gemtune.errors import InvalidInput, MalformedResponse, NotSupported
+from gemtune.protocol import names
+from gemtune.protocol.call import Call, Effect
+from gemtune.protocol.codec import decode, dumps, encode
+from gemtune.types import (
+    CountTokensResponse,
+    GenerateContentRequest,
+    GenerateContentResponse,
+    Model,
+    Operation,
+    Permission,
+    TunedModel,
+)
+
+__all__ = [
+    "Page",
+    "cancel_operation",
+    "count_tokens",
+    "create_permission",
+    "create_tuned_model",
+    "delete_permission",
+    "delete_tuned_model",
+    "generate_content",
+    "get_model",
+    "get_operation",
+    "get_permission",
+    "get_tuned_model",
+    "list_models",
+    "list_operations",
+    "list_permissions",
+    "list_tuned_models",
+    "stream_generate_content",
+    "transfer_ownership",
+    "update_permission",
+    "update_tuned_model",
+]
+
+T = TypeVar("T")
+
+_MAX_PAGE: Final = 1000
+
+
+@attrs.frozen
+class Page(Sequence[T]):
+    """One page of a list: a sequence of items, and the token of the next page or None."""
+
+    items: tuple[T, ...]
+    next_page_token: str | None = None
+
+    def __len__(self) -> int:
+        """Return the number of items on this page."""
+        return len(self.items)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+        """Return one item or a slice of this page."""
+        return self.items[index]
+
+
+def _page(cls: type[T], key: str, value: object) -> Page[T]:
+    if not isinstance(value, dict):
+        raise MalformedResponse("the list is not a JSON object")
+    found = value.get(key) or []
+    token = value.get("nextPageToken") or None
+    if not isinstance(found, list) or not (token is None or isinstance(token, str)):
+        raise MalformedResponse(f"the list's {key} or nextPageToken has the wrong type")
+    return Page(tuple(decode(cls, item) for item in found), token)
+
+
+def _nothing(_: object) -> None:
+    """Read the empty message ``{}``."""
+
+
+def _paging(page_size: int | None, page_token: str | None) -> tuple[tuple[str, object], ...]:
+    wrong_type = isinstance(page_size, bool) or not isinstance(page_size, int | None)
+    if wrong_type or (page_size is not None and page_size < 1):
+        raise InvalidInput(
+            f"page_size must be a positive number (the service caps it at {_MAX_PAGE}), not {page_size!r}",
+            field="page_size",
+        )
+    return (("pageSize", page_size), ("pageToken", page_token))
+
+
+_TUNED_MODEL: Final = partial(decode, TunedModel)
+_OPERATION: Final = partial(decode, Operation)
+_PERMISSION: Final = partial(decode, Permission)
+_MODEL: Final = partial(decode, Model)
+_REPLY: Final = partial(decode, GenerateContentResponse)
+_COUNT: Final = partial(decode, CountTokensResponse)
+
+
+def create_tuned_model(model: TunedModel, tuned_model_id: str) -> Call[Operation]:
+    """``tunedModels.create``: start a tuning job under an id of ours."""
+    return Call(
+        method="tunedModels.create",
+        verb="POST",
+        path="/v1beta/tunedModels",
+        query=(("tunedModelId", tuned_model_id),),
+        body=dumps(encode(model)),
+        effect=Effect.CREATE,
+        decode=_OPERATION,
+        resource=f"tunedModels/{tuned_model_id}",
+    )
+
+
+def get_tuned_model(name: str) -> Call[TunedModel]:
+    """``tunedModels.get``."""
+    return _get("tunedModels.get", name, _TUNED_MODEL)
+
+
+def list_tuned_models(
+    *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
+) -> Call[Page[TunedModel]]:
+    """``tunedModels.list``: by default 10 a page and without the models that are shared with everyone."""
+    return Call(
+        method="tunedModels.list",
+        verb="GET",
+        path="/v1beta/tunedModels",
+        query=(*_paging(page_size, page_token), ("filter", filter)),
+        effect=Effect.READ,
+        decode=partial(_page, TunedModel, "tunedModels"),
+    )
+
+
+def update_tuned_model(model: TunedModel, fields: Sequence[str]) -> Call[TunedModel]:
+    """``tunedModels.patch``: write exactly the given fields (camelCase JSON names)."""
+    return Call(
+        method="tunedModels.patch",
+        verb="PATCH",
+        path=f"/v1beta/{model.name}",
+        query=(("updateMask", ",".join(fields)),),
+        body=dumps(encode(model)),
+        effect=Effect.WRITE,
+        decode=_TUNED_MODEL,
+        resource=model.name,
+    )
+
+
+def delete_tuned_model(name: str) -> Call[None]:
+    """``tunedModels.delete``."""
+    return _delete("tunedModels.delete", name)
+
+
+def transfer_ownership(name: str, email_address: str) -> Call[None]:
+    """``tunedModels.transferOwnership``: the old owner becomes a writer."""
+    return Call(
+        method="tunedModels.transferOwnership",
+        verb="POST",
+        path=f"/v1beta/{name}:transferOwnership",
+        body=dumps({"emailAddress": email_address}),
+        effect=Effect.WRITE,
+        decode=_nothing,
+        resource=name,
+    )
+
+
+def get_operation(name: str) -> Call[Operation]:
+    """``tunedModels.operations.get``."""
+    return _get("tunedModels.operations.get", name, _OPERATION)
+
+
+def list_operations(
+    parent: str, *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
+) -> Call[Page[Operation]]:
+    """``tunedModels.operations.list``: the operations of one tuned model."""
+    return Call(
+        method="tunedModels.operations.list",
+        verb="GET",
+        path=f"/v1beta/{parent}/operations",
+        query=(*_paging(page_size, page_token), ("filter", filter)),
+        effect=Effect.READ,
+        decode=partial(_page, Operation, "operations"),
+        resource=parent,
+    )
+
+
+def cancel_operation(name: str) -> Call[None]:
+    """``tunedModels.operations.cancel``: best effort (AIP-151), bound in v1 only."""
+    return Call(
+        method="tunedModels.operations.cancel",
+        verb="POST",
+        path=f"/v1/{name}:cancel",
+        body=b"{}",
+        effect=Effect.WRITE,
+        decode=_nothing,
+        resource=name,
+    )
+
+
+def create_permission(parent: str, permission: Permission) -> Call[Permission]:
+    """``tunedModels.permissions.create``."""
+    return Call(
+        method="tunedModels.permissions.create",
+        verb="POST",
+        path=f"/v1beta/{parent}/permissions",
+        body=dumps(encode(permission)),
+        effect=Effect.WRITE,
+        decode=_PERMISSION,
+        resource=parent,
+    )
+
+
+def get_permission(name: str) -> Call[Permission]:
+    """``tunedModels.permissions.get``."""
+    return _get("tunedModels.permissions.get", name, _PERMISSION)
+
+
+def list_permissions(
+    parent: str, *, page_size: int | None = None, page_token: str | None = None
+) -> Call[Page[Permission]]:
+    """``tunedModels.permissions.list``."""
+    return Call(
+        method="tunedModels.permissions.list",
+        verb="GET",
+        path=f"/v1beta/{parent}/permissions",
+        query=_paging(page_size, page_token),
+        effect=Effect.READ,
+        decode=partial(_page, Permission, "permissions"),
+        resource=parent,
+    )
+
+
+def update_permission(permission: Permission) -> Call[Permission]:
+    """``tunedModels.permissions.patch``: only the role can change."""
+    return Call(
+        method="tunedModels.permissions.patch",
+        verb="PATCH",
+        path=f"/v1beta/{permission.name}",
+        query=(("updateMask", "role"),),
+        body=dumps(encode(permission)),
+        effect=Effect.WRITE,
+        decode=_PERMISSION,
+        resource=permission.name,
+    )
+
+
+def delete_permission(name: str) -> Call[None]:
+    """``tunedModels.permissions.delete``."""
+    return _delete("tunedModels.permissions.delete", name)
+
+
+def get_model(name: str) -> Call[Model]:
+    """``models.get``."""
+    return _get("models.get", name, _MODEL)
+
+
+def list_models(*, page_size: int | None = None, page_token: str | None = None) -> Call[Page[Model]]:
+    """``models.list``: by default 50 a page."""
+    return Call(
+        method="models.list",
+        verb="GET",
+        path="/v1beta/models",
+        query=_paging(page_size, page_token),
+        effect=Effect.READ,
+        decode=partial(_page, Model, "models"),
+    )
+
+
+def generate_content(model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:
+    """``generateContent`` of a base or tuned model."""
+    return Call(
+        method="generateContent",
+        verb="POST",
+        path=f"/v1beta/{model}:generateContent",
+        body=dumps(encode(request)),
+        effect=Effect.BILLED,
+        decode=_REPLY,
+        resource=model,
+        generates=True,
+    )
+
+
+def stream_generate_content(model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:
+    """``streamGenerateContent`` as server-sent events."""
+    return Call(
+        method="streamGenerateContent",
+        verb="POST",
+        path=f"/v1beta/{model}:streamGenerateContent",
+        query=(("alt", "sse"),),
+        body=dumps(encode(request)),
+        effect=Effect.BILLED,
+        decode=_REPLY,
+        resource=model,
+        generates=True,
+    )
+
+
+def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountTokensResponse]:
+    """``models.countTokens``: bound to base models only."""
+    if not model.startswith("models/"):
+        raise NotSupported(
+            f"countTokens has no binding for {model}: count on its base model instead, "
+            "client.count_tokens(tuned_model.base_model, contents)"
+        )
+    return Call(
+        method="models.countTokens",
+        verb="POST",
+        path=f"/v1beta/{model}:countTokens",
+        body=dumps({"generateContentRequest": {"model": model, **encode(request)}}),
+        effect=Effect.READ,
+        decode=_COUNT,
+        resource=model,
+    )
+
+
+def _get(method: str, name: str, read: partial[T]) -> Call[T]:
+    return Call(
+        method=method, verb="GET", path=f"/v1beta/{name}", effect=Effect.READ, decode=read, resource=name
+    )
+
+
+def _delete(method: str, name: str) -> Call[None]:
+    return Call(
+        method=method,
+        verb="DELETE",
+        path=f"/v1beta/{name}",
+        effect=Effect.WRITE,
+        decode=_nothing,
+        resource=names.parent_of(name) if "/permissions/" in name else name,
+    )

@@ -1,0 +1,107 @@
+"""Resource names: parse, check and format, so that a name is always data and never a piece of a URL.
+
+The patterns are those of the API's discovery document (``^tunedModels/[^/]+$`` ...), narrowed to the characters that
+ids really have, so that ``..``, ``?``, ``#``, ``%`` and ``@`` can neither leave the path nor the host.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gemtune.errors import InvalidInput
+
+__all__ = [
+    "id_from_display_name",
+    "model_name",
+    "operation_name",
+    "parent_of",
+    "permission_name",
+    "tuned_model_id",
+    "tuned_model_name",
+]
+
+_ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._~-]{0,254}[A-Za-z0-9_~-])?"
+_TUNED: Final = re.compile(rf"tunedModels/{_ID}")
+_MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")
+_OPERATION: Final = re.compile(rf"(?:tunedModels|models)/{_ID}/operations/{_ID}")
+_PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
+_BARE: Final = re.compile(_ID)
+_TUNED_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def _text(value: object, field: str) -> str:
+    """Return the name that a string or a named object (model, job, operation) stands for."""
+    name = value if isinstance(value, str) else getattr(value, "name", None)
+    if not isinstance(name, str):
+        raise InvalidInput(f"{field} must be a name or an object that has one, not {_shown(value)}", field=field)
+    return name
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _matched(value: object, field: str, pattern: re.Pattern[str], form: str, collection: str | None) -> str:
+    name = _text(value, field)
+    if pattern.fullmatch(name):
+        return name
+    if collection is not None and _BARE.fullmatch(name):
+        return f"{collection}/{name}"
+    raise InvalidInput(f"{field} must look like {form}, not {_shown(name)}", field=field)
+
+
+def tuned_model_name(value: object, *, field: str = "name") -> str:
+    """Return ``tunedModels/{id}`` for a name, a bare id, a TunedModel or a TuningJob."""
+    return _matched(value, field, _TUNED, "'tunedModels/my-model'", "tunedModels")
+
+
+def model_name(value: object, *, field: str = "model") -> str:
+    """Return ``models/{id}`` or ``tunedModels/{id}``; a bare id such as ``gemini-3.7-flash`` means a base model."""
+    return _matched(value, field, _MODEL, "'models/gemini-3.7-flash' or 'tunedModels/my-model'", "models")
+
+
+def operation_name(value: object, *, field: str = "name") -> str:
+    """Return ``tunedModels/{id}/operations/{id}`` for a name or an Operation."""
+    return _matched(value, field, _OPERATION, "'tunedModels/my-model/operations/abc123'", None)
+
+
+def permission_name(value: object, *, field: str = "name") -> str:
+    """Return ``tunedModels/{id}/permissions/{id}`` for a name or a Permission."""
+    return _matched(value, field, _PERMISSION, "'tunedModels/my-model/permissions/abc123'", None)
+
+
+def parent_of(name: str) -> str:
+    """Return the first two segments of a name: the tuned model of an operation or permission."""
+    return "/".join(name.split("/", 2)[:2])
+
+
+def tuned_model_id(value: str) -> str:
+    """Check an id chosen for a new tuned model (model_service.proto: at most 40 characters)."""
+    if isinstance(value, str) and _TUNED_ID.fullmatch(value):
+        return value
+    raise InvalidInput(
+        f"tuned_model_id {_shown(value)} is not allowed: 1 to 40 characters a-z, 0-9 and '-', "
+        "starting with a letter and not ending with '-'",
+        field="tuned_model_id",
+    )
+
+
+def id_from_display_name(display_name: str | None, dice: int) -> str:
+    """Return a fresh id: a readable slug of at most 27 characters and 12 base-36 digits taken from ``dice``.
+
+    Args:
+        display_name: What the model is called; words are joined by ``-``, other characters dropped.
+        dice: A random number of at least 62 bits; the same number gives the same id.
+    """
+    words = re.findall(r"[a-z0-9]+", re.sub(r"[^a-z0-9\s-]", "", (display_name or "").lower()))
+    slug = "-".join(words)[:27].strip("-")
+    if not slug or not slug[0].isalpha():
+        slug = f"tuned-{slug}"[:27].strip("-")
+    suffix = ""
+    for _ in range(12):
+        dice, digit = divmod(dice, 36)
+        suffix += _ALPHABET[digit]
+    return f"{slug}-{suffix}"

@@ -1,0 +1,280 @@
+"""From an HTTP error reply to one of our errors: who can do what about it, and when.
+
+The table is that of AIP-193 and google.rpc.Code; the triage of 429 follows the quota ids that the service really sends
+(``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` ...).  Texts from the server are untrusted: they are shortened and
+cleaned of control characters, and known secrets in them are masked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from gemtune import errors
+from gemtune.errors import ApiError, CallError, Failure
+
+__all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class"]
+
+_LIMIT: Final = 2048
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]")
+_TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)")
+_IN_MESSAGE: Final = re.compile(r"[Pp]lease retry in (\d{1,9}(?:\.\d{1,9})?)(ms|s)")
+_DAILY: Final = re.compile(r"PerDay|Daily|per day", re.IGNORECASE)
+_MINUTELY: Final = re.compile(r"PerMinute|per minute", re.IGNORECASE)
+_ZERO: Final = re.compile(r"\blimit: 0\b")
+_BILLING: Final = re.compile(r"spend|billing account|credits? (?:are|is) depleted|prepay", re.IGNORECASE)
+_LONGEST_HINT: Final = 7 * 86400.0
+
+_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
+    401: errors.Unauthenticated,
+    403: errors.PermissionDenied,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    429: errors.QuotaExhausted,
+}
+_BY_RPC: Final[Mapping[str, type[ApiError]]] = {
+    "ALREADY_EXISTS": errors.AlreadyExists,
+    "NOT_FOUND": errors.NotFound,
+    "PERMISSION_DENIED": errors.PermissionDenied,
+    "RESOURCE_EXHAUSTED": errors.QuotaExhausted,
+    "UNAUTHENTICATED": errors.Unauthenticated,
+}
+_CREDENTIAL_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
+# A 5xx without Google's JSON comes from a proxy on the way, which cannot know whether the service acted.
+_MAY_HAVE_ACTED: Final = frozenset({408, 499, 500, 502, 504})
+
+
+def clean(text: object, secrets: Iterable[str] = (), limit: int = _LIMIT) -> str:
+    """Return untrusted text without control characters and secrets, at most ``limit`` characters long."""
+    shown = _CONTROL.sub("", str(text))
+    for secret in secrets:
+        if secret:
+            shown = shown.replace(secret, "****")
+    shown = shown.strip()
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
+
+
+def rpc_error_class(status: int, rpc: str) -> type[ApiError]:
+    """Return the error class for an HTTP status and the google.rpc status name, ``""`` where there is none."""
+    by_rpc = _BY_RPC.get(rpc)
+    if by_rpc is not None:
+        return by_rpc
+    if status >= 500 or status in {408, 425, 499}:
+        return errors.Unavailable
+    return _BY_STATUS.get(status, errors.BadRequest)
+
+
+def error_from_reply(
+    status: int,
+    headers: Mapping[str, str],
+    payload: object,
+    *,
+    text: str = "",
+    resource: str | None = None,
+    method: str = "",
+    secrets: Iterable[str] = (),
+) -> CallError:
+    """Return the error that an HTTP reply other than 2xx stands for.
+
+    Args:
+        status: The HTTP status.
+        headers: The reply's headers with lower-case names.
+        payload: The decoded JSON body, or None where it was not JSON.
+        text: The body as text, used where it was not JSON.
+        resource: The resource the call was about.
+        method: The REST method's id, such as ``tunedModels.get``.
+        secrets: Credentials to mask, should the server echo them.
+    """
+    if 300 <= status < 400:
+        return _redirect(status, headers, resource, secrets)
+    body = _error_object(payload)
+    rpc = body.get("status")
+    rpc = clean(rpc, secrets, 64) if isinstance(rpc, str) else ""
+    given = body.get("details")
+    details = tuple(given) if isinstance(given, list) else ()
+    reason = _reason(details) or rpc or None
+    about = f" for {resource}" if resource else ""
+    said = clean(body["message"], secrets) if body.get("message") else _html_message(text, secrets)
+    cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
+    message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
+    error = cls(
+        f"{message}{_next_step(cls, reason)}",
+        status=status,
+        reason=clean(reason, secrets, 128) if reason else None,
+        retry_after=retry_after(headers, details, str(body.get("message", ""))),
+        resource=resource,
+        request_id=_request_id(headers, details),
+        failure=_failure(cls, status, is_json=bool(body)),
+    )
+    error.details = tuple(_scrubbed(item, tuple(secrets)) for item in details)
+    if isinstance(error, errors.QuotaExhausted):
+        error.scope = _quota_scope(str(body.get("message", "")), details)
+        if error.scope in {"day", "none", "billing"}:
+            error.failure = Failure.FATAL
+    return error
+
+
+def retry_after(headers: Mapping[str, str], details: Iterable[object], message: str) -> float | None:
+    """Return the seconds that the server asks to wait: the longest of RetryInfo, ``Retry-After`` and the message's.
+
+    Infinite, negative, absurd and unreadable values are ignored (RFC 9110 §10.2.3, google.rpc.RetryInfo).
+    """
+    hints = [_from_header(headers)]
+    for item in details:
+        if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RetryInfo"):
+            hints.append(_from_retry_info(item.get("retryDelay")))
+    in_message = _IN_MESSAGE.search(message)
+    hints.append(_duration(in_message) if in_message else None)
+    usable = [hint for hint in hints if hint is not None and 0 <= hint <= _LONGEST_HINT]
+    return max(usable) if usable else None
+
+
+def _from_header(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value):
+        return float(value)
+    when = _http_date(value)
+    if when is None:
+        return None
+    # The reply's own Date is the server's clock; ours may differ by hours.
+    sent = _http_date(headers.get("date", ""))
+    return None if sent is None else max(0.0, (when - sent).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        when = parsedate_to_datetime(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return when if when.tzinfo is not None else None
+
+
+def _from_retry_info(value: object) -> float | None:
+    if isinstance(value, dict):
+        seconds, nanos = value.get("seconds", 0), value.get("nanos", 0)
+        try:
+            total = float(seconds) + float(nanos) / 1e9
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return total if math.isfinite(total) else None
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return _duration(found) if found else None
+
+
+def _duration(found: re.Match[str]) -> float:
+    return float(found[1]) * (0.001 if found[2] == "ms" else 1.0)
+
+
+def _error_object(payload: object) -> dict[str, object]:
+    # A stream that was not asked for as SSE wraps its error in a list of one.
+    if isinstance(payload, list) and len(payload) == 1:
+        payload = payload[0]
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _reason(details: tuple[object, ...]) -> str | None:
+    for item in details:
+        if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.ErrorInfo"):
+            reason = item.get("reason")
+            if isinstance(reason, str):
+                return reason
+    return None
+
+
+def _request_id(headers: Mapping[str, str], details: tuple[object, ...]) -> str | None:
+    for item in details:
+        if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RequestInfo"):
+            return clean(item.get("requestId", ""), limit=200) or None
+    for name in ("x-request-id", "x-goog-request-id", "x-guploader-uploadid"):
+        if name in headers:
+            return clean(headers[name], limit=200)
+    return None
+
+
+def _failure(cls: type[ApiError], status: int, *, is_json: bool) -> Failure:
+    if cls is errors.QuotaExhausted or status == 425:
+        return Failure.REJECTED
+    if cls is errors.Unavailable:
+        # Google's own service config allows every method to be repeated on its UNAVAILABLE.
+        return Failure.REJECTED if status == 503 and is_json else _ambiguous_or_fatal(status)
+    return Failure.FATAL
+
+
+def _ambiguous_or_fatal(status: int) -> Failure:
+    return Failure.AMBIGUOUS if status in _MAY_HAVE_ACTED or status == 503 else Failure.FATAL
+
+
+def _quota_scope(message: str, details: tuple[object, ...]) -> str:
+    ids = [message]
+    for item in details:
+        if not isinstance(item, dict):
+            continue
+        violations = item.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict):
+                ids.append(f"{violation.get('quotaId', '')} {violation.get('description', '')}")
+                if str(violation.get("quotaValue", "")) == "0":
+                    return "none"
+        metadata = item.get("metadata")
+        if isinstance(metadata, dict):
+            ids.append(str(metadata.get("quota_limit", "")))
+            if str(metadata.get("quota_limit_value", "")) == "0":
+                return "none"
+    text = " ".join(ids)
+    for scope, pattern in (("none", _ZERO), ("day", _DAILY), ("minute", _MINUTELY), ("billing", _BILLING)):
+        if pattern.search(text):
+            return scope
+    return "unknown"
+
+
+def _redirect(
+    status: int, headers: Mapping[str, str], resource: str | None, secrets: Iterable[str]
+) -> errors.UnexpectedRedirect:
+    host = re.match(r"(?:https?:)?//([^/?#]*@)?([^/?#]+)", headers.get("location", ""))
+    where = clean(host[2], secrets, 200) if host else "another path"
+    return errors.UnexpectedRedirect(
+        f"the server answered with a redirect (HTTP {status}) to {where}, which is not followed: "
+        "the credential must not travel there; check base_url and proxies",
+        status=status,
+        resource=resource,
+    )
+
+
+def _html_message(text: str, secrets: Iterable[str]) -> str:
+    plain = " ".join(_TAG.sub(" ", text[:65536]).split())
+    shown = clean(plain, secrets, 200)
+    return f"not a JSON error; the text reads: {shown}" if shown else "no message was given"
+
+
+def _scrubbed(value: object, secrets: tuple[str, ...]) -> object:
+    if isinstance(value, str):
+        return clean(value, secrets)
+    if isinstance(value, list):
+        return [_scrubbed(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {clean(key, secrets): _scrubbed(item, secrets) for key, item in value.items()}
+    return value
+
+
+_LOGIN: Final = (
+    "gcloud auth application-default login --scopes=https://www.googleapis.com/auth/cloud-platform,"
+    "https://www.googleapis.com/auth/generative-language.tuning"
+)
+
+
+def _next_step(cls: type[ApiError], reason: str | None) -> str:
+    if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
+        return f"; the credential is too narrow for tuning, run: {_LOGIN}"
+    if reason in _CREDENTIAL_REASONS:
+        return "; put a valid key into GOOGLE_API_KEY or pass api_key="
+    if cls is errors.Unauthenticated:
+        return f"; the token is expired or of the wrong kind, run: {_LOGIN}"
+    if cls is errors.PermissionDenied and reason == "PERMISSION_DENIED":
+        return "; check that this credential's account may read or change it"
+    return ""

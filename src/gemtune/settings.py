@@ -1,0 +1,179 @@
+"""From arguments and the environment to settings, each with the place it was taken from.
+
+Names, order and warnings are those of Google's own SDK, so that an environment that works there works here.  A base URL
+from the environment is honoured only for loopback addresses and ``*.googleapis.com``: a variable alone must not be able
+to send a credential to a stranger.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from gemtune.errors import SettingsError
+
+__all__ = ["DEFAULT_BASE_URL", "Setting", "Settings", "is_loopback", "resolve"]
+
+DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
+_KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+_VERTEX: Final = ("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI")
+
+_log = logging.getLogger("gemtune")
+
+
+@attrs.frozen
+class Setting:
+    """One setting: its value in a form that may be shown, and where it was taken from."""
+
+    name: str
+    shown: str
+    source: str
+
+    def __str__(self) -> str:
+        """Return one line: name, value, source."""
+        return f"{self.name:<12} {self.shown}  (from {self.source})"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a client was told, and by whom; printing it explains it, with secrets masked.
+
+    Args:
+        base_url: Scheme and host of the service, and a path where a gateway stands before it.
+        credential: ``api_key``, ``token``, ``credentials`` or ``adc``.
+        api_key: The API key, if that is the credential.
+        project: The quota project (``x-goog-user-project``), if known.
+        entries: What to show, in order.
+    """
+
+    base_url: str
+    credential: str
+    api_key: str | None = attrs.field(default=None, repr=False)
+    project: str | None = None
+    entries: tuple[Setting, ...] = ()
+
+    def __iter__(self) -> Iterator[Setting]:
+        """Iterate over the settings in the order of the explanation."""
+        return iter(self.entries)
+
+    def __str__(self) -> str:
+        """Return one line for each setting."""
+        return "\n".join(map(str, self.entries))
+
+
+def resolve(
+    environ: Mapping[str, str],
+    *,
+    api_key: str | None = None,
+    token: object | None = None,
+    credentials: object | None = None,
+    project: str | None = None,
+    base_url: str | None = None,
+) -> Settings:
+    """Return the settings that the arguments and the environment give; arguments win."""
+    env = {key: value.strip() for key, value in environ.items() if value.strip()}
+    kind, key, credential = _credential(env, api_key, token, credentials)
+    url, url_entry = _base_url(env, base_url)
+    if project is not None:
+        quota, source = project, "argument project"
+    elif "GOOGLE_CLOUD_QUOTA_PROJECT" in env:
+        quota, source = env["GOOGLE_CLOUD_QUOTA_PROJECT"], "GOOGLE_CLOUD_QUOTA_PROJECT"
+    else:
+        quota, source = None, "the credentials, if they name one"
+    if quota is not None and not quota.isascii():
+        raise SettingsError("project must be a project id or number", field="project")
+    entries = (url_entry, credential, Setting("project", quota or "none", source), *_notes(env))
+    return Settings(base_url=url, credential=kind, api_key=key, project=quota, entries=entries)
+
+
+def _credential(
+    env: Mapping[str, str], api_key: str | None, token: object | None, credentials: object | None
+) -> tuple[str, str | None, Setting]:
+    given = {"api_key": api_key, "token": token, "credentials": credentials}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise SettingsError(f"give one of {' and '.join(named)}, not both", field=named[1])
+    if api_key is not None:
+        key = api_key.strip() if isinstance(api_key, str) else ""
+        if not key or not key.isascii() or not key.isprintable():
+            raise SettingsError("api_key is empty or holds characters that a key cannot have", field="api_key")
+        return "api_key", key, Setting("credential", "API key ****", "argument api_key")
+    if named:
+        return named[0], None, Setting("credential", f"{named[0]} ****", f"argument {named[0]}")
+    found = [name for name in _KEYS if name in env]
+    if len(found) > 1 and env[found[0]] != env[found[1]]:
+        _log.warning("both %s and %s are set; using %s", found[0], found[1], found[0])
+    if found:
+        key = env[found[0]]
+        if not key.isascii() or not key.isprintable():
+            raise SettingsError(f"{found[0]} holds characters that a key cannot have", field=found[0])
+        return "api_key", key, Setting("credential", "API key ****", found[0])
+    return "adc", None, Setting("credential", "Application Default Credentials", "no key was given")
+
+
+def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Setting]:
+    if base_url is not None:
+        origin = _origin(base_url, "base_url")
+        return origin, Setting("base_url", origin, "argument base_url")
+    name = "GOOGLE_GEMINI_BASE_URL"
+    if name not in env:
+        return DEFAULT_BASE_URL, Setting("base_url", DEFAULT_BASE_URL, "default")
+    origin = _origin(env[name], name)
+    host = urlsplit(origin).hostname or ""
+    if not (is_loopback(host) or host == "googleapis.com" or host.endswith(".googleapis.com")):
+        raise SettingsError(
+            f"{name} points to {host}: a variable may only point to this machine or to *.googleapis.com; "
+            f"if you mean it, pass base_url={origin!r}",
+            field=name,
+        )
+    return origin, Setting("base_url", origin, name)
+
+
+def _origin(url: object, field: str) -> str:
+    try:
+        parts = urlsplit(str(url))
+        port = parts.port
+    except ValueError:
+        raise SettingsError(f"{field} is not a URL", field=field) from None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(f"{field} must hold no user, query or fragment, only scheme and host", field=field)
+    path = parts.path.rstrip("/")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PATH.fullmatch(path):
+        raise SettingsError(
+            f"{field} must look like 'https://host', 'https://gateway/prefix' or 'http://127.0.0.1:8080'",
+            field=field,
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise SettingsError(
+            f"{field} is plain http to {parts.hostname}: credentials go only to https or to this machine; "
+            "use https://",
+            field=field,
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "") + path
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _notes(env: Mapping[str, str]) -> Iterator[Setting]:
+    for name in _VERTEX:
+        if env.get(name, "").lower() in {"1", "true"}:
+            _log.warning("%s is set, but this client talks to the Gemini API; it is ignored", name)
+            yield Setting("service", "Gemini API", f"this version has no other; {name} is ignored")
+            return
+    yield Setting("service", "Gemini API", "default")
