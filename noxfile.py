@@ -17,6 +17,7 @@ NOX = "2025.5.1"
 def bootstrap() -> None:
     """Fetch nox into .nox/boot, once, and become nox on this file with the same arguments.
 
+    From here on pip installs everything, so that whatever index, proxy and certificates it knows are used.
     ``pip --target`` is open even on a Python that the distribution manages (PEP 668), and virtualenv, which
     comes with nox, needs no ensurepip, which Debian keeps in a package of its own.
     """
@@ -30,7 +31,7 @@ def bootstrap() -> None:
             sys.exit("pip could not fetch nox: see its message above.")
     os.environ["PYTHONPATH"] = boot  # nox starts virtualenv as a process of its own
     sys.path.insert(0, boot)
-    sys.argv[1:1] = ["--noxfile", __file__]
+    sys.argv[1:1] = ["--noxfile", __file__, "--default-venv-backend", "virtualenv"]
     runpy.run_module("nox", run_name="__main__")
 
 
