@@ -1,0 +1,355 @@
+"""The only seam to the network: bytes out, bytes in.
+
+A Wire knows one origin.  On asyncio it uses aiohttp, on trio httpx's own pool, or any httpx transport it is
+given.  It raises nothing but gemtune's errors; none of them refers to the request, which holds the credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import ssl
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import attrs
+
+from gemtune.errors import InvalidInput, MisuseError, ResponseTooLarge
+from gemtune.http._httpx import httpx
+from gemtune.http.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
+from gemtune.http.engine import AiohttpEngine
+from gemtune.http.environment import checked_origin, find_proxy, make_ssl_context
+from gemtune.http.failures import TRANSLATED, translate
+from gemtune.http.transport import ForeignEngine, RecyclingTransport, httpx_pool
+from gemtune.settings import is_loopback
+
+__all__ = ["Headers", "Reply", "StreamReply", "Wire"]
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+_TARGET = re.compile(r"/(?!.*/\.{1,2}(?:[/?]|\Z))(?!\.{1,2}(?:[/?]|\Z))[!-\"$-~]*")
+"""An absolute path with a query, percent-encoded, without dot segments and fragment (RFC 9112, 3.2.1)."""
+
+KEEPALIVE = 15.0
+"""Seconds for which an idle connection is used again: load balancers close theirs after 60 s and more."""
+KEEPALIVE_LOCAL = 4.0
+"""The same on this machine, where development servers (uvicorn, Node.js) close after 5 s."""
+HTTPX_CAPACITY = 32
+"""Most exchanges at a time in httpx's pool, whose cost per request grows with the number of connections."""
+
+
+@attrs.frozen(kw_only=True)
+class WireStatistics:
+    """What a wire has done so far.
+
+    Args:
+        sent: Requests begun.
+        failed: Requests without a reply.
+        in_flight: Requests under way.
+        connections: Connections open, idle ones included; 0 where the transport does not say.
+    """
+
+    sent: int
+    failed: int
+    in_flight: int
+    connections: int
+
+
+@attrs.define(eq=False)
+class Wire:
+    """Exchanges bytes with one origin.
+
+    Args:
+        origin: The address, such as ``https://generativelanguage.googleapis.com``; http for this machine only.
+        transport: An httpx transport to use instead of the default one; it is closed with the wire.
+        ssl_context: What https connections are made with; None means the usual roots and SSL_CERT_FILE.
+        connect_timeout: Seconds for making a connection: name lookup, TCP, proxy and TLS.
+        max_connections: Most connections open at a time.
+        max_body: Most bytes of a reply's body, on the wire and decompressed.
+        trust_env: Whether proxies and roots are taken from the environment.
+
+    Raises:
+        SettingsError: The origin is not one, or would carry a credential unencrypted.
+    """
+
+    origin: str = attrs.field(converter=checked_origin)
+    transport: httpx.AsyncBaseTransport | None = attrs.field(default=None, kw_only=True)
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True, repr=False)
+    connect_timeout: float = attrs.field(default=10.0, kw_only=True)
+    max_connections: int = attrs.field(default=1000, kw_only=True)
+    max_body: int = attrs.field(default=64 * 1024 * 1024, kw_only=True)
+    trust_env: bool = attrs.field(default=True, kw_only=True)
+    host: str = attrs.field(init=False, repr=False)
+    _engine: AiohttpEngine | ForeignEngine | None = attrs.field(default=None, init=False)
+    _opening: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
+    _home: tuple[int, Any] | None = attrs.field(default=None, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _sent: int = attrs.field(default=0, init=False)
+    _failed: int = attrs.field(default=0, init=False)
+    _in_flight: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Keep the host for messages."""
+        self.host = urlsplit(self.origin).netloc
+
+    def check(self) -> None:
+        """Raise MisuseError where this wire cannot be used: closed, after a fork, in another event loop."""
+        if self._closed:
+            raise MisuseError("this client is closed: make a new one")
+        home = (os.getpid(), _event_loop())
+        if self._home is None:
+            self._home = home
+        elif self._home != home:
+            what = "after a fork" if self._home[0] != home[0] else "in another event loop than the first"
+            raise MisuseError(f"this client is used {what}: make one client for each process and event loop")
+
+    async def send(
+        self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float
+    ) -> Reply:
+        """Send one request and return its complete reply, whatever its status.
+
+        Args:
+            method: The HTTP method.
+            target: Absolute path and query, percent-encoded: ``/v1beta/tunedModels?pageSize=10``.
+            headers: The headers, credential included.
+            body: The body, or None.
+            timeout: Seconds for everything, from the wait for a connection to the reply's last byte.
+
+        Raises:
+            ConnectFailed: Nothing was sent.
+            TLSVerificationError: The certificate is not trusted; nothing was sent.
+            ConnectionLost: The server may have acted; ``reason`` is ``stale`` if a kept-alive connection was lost.
+            DeadlineExceeded: Time ran out; the server may have acted.
+            MalformedResponse: What arrived is not HTTP, or its body cannot be decompressed.
+            ResponseTooLarge: The reply is larger than ``max_body``.
+            InvalidInput: The target or a header cannot be put into HTTP.
+            MisuseError: See ``check``.
+        """
+        self.check()
+        engine = self._engine or await self._open()
+        url = self._url(target)
+        self._sent += 1
+        self._in_flight += 1
+        try:
+            return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
+        except TRANSLATED as exc:
+            error = translate(exc, self.host, timeout)
+        except BaseException:
+            self._failed += 1
+            raise
+        finally:
+            self._in_flight -= 1
+        self._failed += 1
+        headers = ()  # no credential stays in the traceback
+        raise error
+
+    async def open(
+        self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float, idle: float
+    ) -> StreamReply:
+        """Send one request and return once the head of its reply has arrived.
+
+        Args:
+            method: The HTTP method.
+            target: As for ``send``.
+            headers: The headers, credential included.
+            body: The body, or None.
+            timeout: Seconds until the head must have arrived.
+            idle: Most seconds of silence while the body is read.
+
+        Raises:
+            GemtuneError: As ``send`` does.
+        """
+        self.check()
+        engine = self._engine or await self._open()
+        url = self._url(target)
+        self._sent += 1
+        try:
+            incoming = await engine.open(method, url, headers, body, timeout=timeout, idle=idle)
+        except TRANSLATED as exc:
+            error = translate(exc, self.host, timeout)
+        except BaseException:
+            self._failed += 1
+            raise
+        else:
+            return StreamReply(incoming, host=self.host, idle=idle, home=self._home)
+        self._failed += 1
+        headers = ()  # no credential stays in the traceback
+        raise error
+
+    def _url(self, target: str) -> str:
+        if _TARGET.fullmatch(target) is None:
+            raise InvalidInput(f"not a request target: {target[:80]!r}", field="target")
+        return self.origin + target
+
+    async def _open(self) -> AiohttpEngine | ForeignEngine:
+        async with self._opening:
+            if self._engine is None:
+                self._engine = await self._choose()
+        return self._engine
+
+    async def _choose(self) -> AiohttpEngine | ForeignEngine:
+        if self.transport is not None:
+            return ForeignEngine(self.transport, self.connect_timeout)
+        context, proxy, keepalive = self.ssl_context, None, KEEPALIVE_LOCAL
+        if not is_loopback(urlsplit(self.origin).hostname or ""):
+            keepalive = KEEPALIVE
+            if self.trust_env:
+                proxy = await anyio.to_thread.run_sync(find_proxy, self.origin, abandon_on_cancel=True)
+        if context is None and self.origin.startswith("https:"):
+            context = await anyio.to_thread.run_sync(make_ssl_context, self.trust_env, abandon_on_cancel=True)
+        if _on_asyncio():
+            return AiohttpEngine(
+                ssl_context=context,
+                proxy=proxy,
+                connect_timeout=self.connect_timeout,
+                max_connections=self.max_connections,
+                keepalive=keepalive,
+            )
+        capacity = min(HTTPX_CAPACITY, self.max_connections)
+
+        def pool() -> httpx.AsyncHTTPTransport:
+            return httpx_pool(ssl_context=context, proxy=proxy, max_connections=capacity, keepalive=keepalive)
+
+        return ForeignEngine(RecyclingTransport(pool, capacity), self.connect_timeout)
+
+    def statistics(self) -> WireStatistics:
+        """Return the counts of requests and connections."""
+        return WireStatistics(
+            sent=self._sent,
+            failed=self._failed,
+            in_flight=self._in_flight,
+            connections=self._engine.open_connections() if self._engine is not None else 0,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; requests under way fail.  Closing twice is fine."""
+        if self._closed:
+            return
+        if self._home is not None:
+            self.check()
+        self._closed = True
+        if self._engine is not None:
+            await self._engine.aclose()
+        elif self.transport is not None:
+            await self.transport.aclose()
+
+
+class StreamReply:
+    """A reply whose body is read piece by piece; close it, or use it in ``async with``."""
+
+    def __init__(self, incoming: Incoming, *, host: str, idle: float, home: tuple[int, Any] | None) -> None:
+        """Take over a reply whose head has arrived."""
+        self.status = incoming.status
+        self.headers = incoming.headers
+        self._incoming = incoming
+        self._host = host
+        self._idle = idle
+        self._home = home
+        self._decoder: Identity | Gunzip | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._open = True
+        self._ended = False
+
+    def __repr__(self) -> str:
+        """Return status and state, never a header."""
+        state = "complete" if self._ended else "open" if self._open else "closed"
+        return f"<StreamReply {self.status} from {self._host}, {state}>"
+
+    async def read(self) -> bytes:
+        """Return the next decompressed bytes, at most some 64 KiB, and b"" at the end.
+
+        Raises:
+            ConnectionLost: The connection broke before the end.
+            DeadlineExceeded: Nothing arrived for ``idle`` seconds.
+            MalformedResponse: The body cannot be decompressed.
+            MisuseError: The reply was closed.
+        """
+        while not self._ended:
+            if not self._open:
+                raise MisuseError("this reply is closed")
+            if self._decoder is None:
+                self._decoder = inflater(self.headers)
+            if (piece := next(self._pieces, None)) is not None:
+                return piece
+            try:
+                chunk = await self._incoming.read()
+            except TRANSLATED as exc:
+                error = translate(exc, self._host, self._idle)
+            else:
+                if chunk:
+                    self._pieces = self._decoder.feed(chunk)
+                    continue
+                self._decoder.finish()
+                self._ended = True
+                break
+            raise error
+        return b""
+
+    async def read_all(self, limit: int) -> bytes:
+        """Return the rest of the body.
+
+        Raises:
+            ResponseTooLarge: It is longer than ``limit`` bytes.
+        """
+        refuse_too_long(self.headers, limit)
+        whole = bytearray()
+        while piece := await self.read():
+            whole += piece
+            if len(whole) > limit:
+                raise ResponseTooLarge(f"the reply is larger than the limit of {limit} bytes")
+        return bytes(whole)
+
+    async def aclose(self) -> None:
+        """Give the connection back; it is closed where the body was not read to its end."""
+        if self._open:
+            self._open = False
+            await self._incoming.aclose()
+
+    def close(self) -> None:
+        """Do the same without awaiting."""
+        if self._open:
+            self._open = False
+            self._incoming.close()
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.aclose()
+
+    def __del__(self) -> None:
+        """Close in the event loop a reply that was dropped, and say so."""
+        if self._open and not self._ended and self._home is not None:
+            self._open = False
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            loop = self._home[1]
+            soon: Callable[[Callable[[], None]], Any] = (
+                loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+            )
+            try:
+                soon(self._incoming.close)
+            except RuntimeError:  # the event loop has ended, and the connection with it
+                return
+
+
+def _on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _event_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.lowlevel.current_token().native_token
