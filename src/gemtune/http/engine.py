@@ -28,6 +28,8 @@ __all__ = ["AiohttpEngine", "MalformedReply", "StaleConnection"]
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
+WHOLE: Final = 262_144
+"""Up to this many bytes a plain body is read in one go."""
 LARGE: Final = 1_048_576
 """From this many bytes on a request body is sent in pieces, as aiohttp asks for."""
 
@@ -275,7 +277,8 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
             response = await self._start(flight, _limits(timeout), method, url, headers, body)
             try:
                 found = {name.lower(): value for name, value in response.headers.items()}
-                if "content-encoding" not in found and len(found.get("content-length", "x" * 9)) < 6:
+                length = response.content_length
+                if length is not None and length <= min(WHOLE, max_body) and "content-encoding" not in found:
                     content = await response.read()
                 else:
                     content = await collect(_Arrival(flight, response), max_body)

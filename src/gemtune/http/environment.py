@@ -14,7 +14,7 @@ __all__ = ["checked_origin", "find_proxy", "make_ssl_context"]
 
 
 def checked_origin(origin: str) -> str:
-    """Return an address in normal form: scheme, host, port and, where a gateway stands before the API, a path.
+    """Return an address in normal form: scheme, host, port and, for a gateway, a path.
 
     Raises:
         SettingsError: It has a query or a user, or is neither https nor on this machine.
@@ -25,10 +25,8 @@ def checked_origin(origin: str) -> str:
     except ValueError:
         parts, port = urlsplit(""), None
     host = parts.hostname or ""
-    odd = (
-        parts.query or parts.fragment or "@" in parts.netloc or not all("!" <= char <= "~" for char in origin)
-    )
-    if not host or odd:
+    printable = all("!" <= char <= "~" for char in origin)
+    if not (host and printable) or parts.query or parts.fragment or "@" in parts.netloc:
         raise SettingsError(
             "the address must look like https://generativelanguage.googleapis.com", field="origin"
         )

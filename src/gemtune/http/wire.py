@@ -1,7 +1,7 @@
 """The only seam to the network: bytes out, bytes in.
 
 A Wire knows one origin.  On asyncio it uses aiohttp, on trio httpx's own pool, or any httpx transport it is
-given.  It raises nothing but gemtune's errors; none of them refers to the request, which holds the credential.
+given.  It raises only gemtune's errors, and none of them refers to the request, which holds the credential.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Wire:
     """Exchanges bytes with one origin.
 
     Args:
-        origin: The address, such as ``https://generativelanguage.googleapis.com``; http for this machine only.
+        origin: The address, such as ``https://generativelanguage.googleapis.com``; http for loopback only.
         transport: An httpx transport to use instead of the default one; it is closed with the wire.
         ssl_context: What https connections are made with; None means the usual roots and SSL_CERT_FILE.
         connect_timeout: Seconds for making a connection: name lookup, TCP, proxy and TLS.
@@ -124,7 +124,7 @@ class Wire:
         Raises:
             ConnectFailed: Nothing was sent.
             TLSVerificationError: The certificate is not trusted; nothing was sent.
-            ConnectionLost: The server may have acted; ``reason`` is ``stale`` if a kept-alive connection was lost.
+            ConnectionLost: The server may have acted; ``reason`` ``stale``: a kept-alive connection was lost.
             DeadlineExceeded: Time ran out; the server may have acted.
             MalformedResponse: What arrived is not HTTP, or its body cannot be decompressed.
             ResponseTooLarge: The reply is larger than ``max_body``.
