@@ -12,12 +12,13 @@ from typing import Final
 from gemtune.errors import InvalidInput
 
 __all__ = [
+    "checked_id",
+    "chosen_id",
     "id_from_display_name",
     "model_name",
     "operation_name",
     "parent_of",
     "permission_name",
-    "tuned_model_id",
     "tuned_model_name",
 ]
 
@@ -78,7 +79,7 @@ def parent_of(name: str) -> str:
     return "/".join(name.split("/", 2)[:2])
 
 
-def tuned_model_id(value: str) -> str:
+def checked_id(value: str) -> str:
     """Check an id chosen for a new tuned model (model_service.proto: at most 40 characters)."""
     if isinstance(value, str) and _TUNED_ID.fullmatch(value):
         return value
@@ -87,6 +88,19 @@ def tuned_model_id(value: str) -> str:
         "starting with a letter and not ending with '-'",
         field="tuned_model_id",
     )
+
+
+def chosen_id(tuned_model_id: str | None, if_exists: str, display_name: str | None, dice: int) -> str:
+    """Return the id under which a model is created: the caller's own, checked, or a fresh one."""
+    if if_exists not in {"error", "adopt"}:
+        raise InvalidInput(f"if_exists must be 'error' or 'adopt', not {if_exists!r}", field="if_exists")
+    if tuned_model_id is not None:
+        return checked_id(tuned_model_id)
+    if if_exists == "adopt":
+        raise InvalidInput(
+            "if_exists='adopt' needs a tuned_model_id of your own to look for", field="tuned_model_id"
+        )
+    return id_from_display_name(display_name, dice)
 
 
 def id_from_display_name(display_name: str | None, dice: int) -> str:

@@ -1,0 +1,208 @@
+"""The Client: what users hold.  It owns connections and a credential, and no background task."""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+from types import TracebackType
+from typing import Literal
+
+from gemtune._version import __version__
+from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
+from gemtune.http.caller import Caller, Statistics, user_agent
+from gemtune.http.credentials import make_credentials
+from gemtune.http.wire import Transport, Wire
+from gemtune.jobs import TuningJob
+from gemtune.protocol import names
+from gemtune.resources.creation import Creation, load_rows, model_to_create
+from gemtune.resources.inference import Inference
+from gemtune.resources.models import Models
+from gemtune.resources.operations import Operations
+from gemtune.resources.permissions import Permissions
+from gemtune.resources.tuned_models import TunedModels
+from gemtune.settings import Settings, resolve
+from gemtune.types import Hyperparameters
+
+__all__ = ["Client"]
+
+
+class Client(Inference):
+    """Talks to the Gemini API: tunes models and puts them to work.
+
+    Everything is optional; what is not given is taken from the environment, and ``client.settings`` tells from where.
+    A client may be made outside of an event loop; it belongs to the loop in which it is first used.  Use
+    ``async with Client() as client``, or call ``aclose()`` at the end.  It runs nothing in the background.
+
+    Args:
+        api_key: An API key; else ``GOOGLE_API_KEY``, then ``GEMINI_API_KEY``.
+        token: An access token, or a function (plain or async) that returns one.
+        credentials: A google-auth credentials object; without any of the three, Application Default Credentials.
+        project: The quota project to bill (``x-goog-user-project``); else ``GOOGLE_CLOUD_QUOTA_PROJECT``, else the
+            credentials' own.
+        base_url: Another address of the service; plain http only to this machine.
+        transport: Another ``httpx.AsyncBaseTransport``, such as ``httpx.ASGITransport`` or ``httpx.MockTransport``.
+        timeouts: How long to wait, in seconds.
+        retry: How often to try.
+        watch: How often to look at jobs.
+        ssl_context: TLS settings, such as a private certificate authority.
+        trust_env: Whether proxies and certificates are taken from the environment.
+        user_agent_suffix: Text added to the user agent, to name your application.
+
+    Raises:
+        SettingsError: A setting is wrong or contradicts another.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        token: object | None = None,
+        credentials: object | None = None,
+        project: str | None = None,
+        base_url: str | None = None,
+        transport: Transport | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        watch: WatchPolicy | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        user_agent_suffix: str | None = None,
+    ) -> None:
+        """Resolve the settings; nothing is read from the network or from credential files yet."""
+        self._settings = resolve(
+            os.environ,
+            api_key=api_key,
+            token=token,
+            credentials=credentials,
+            project=project,
+            base_url=base_url,
+        )
+        self._watch = watch or WatchPolicy()
+        timeouts = timeouts or Timeouts()
+        self._caller = Caller(
+            Wire(
+                self._settings.base_url,
+                transport=transport,
+                ssl_context=ssl_context,
+                connect_timeout=timeouts.connect,
+                trust_env=trust_env,
+            ),
+            make_credentials(self._settings, token=token, credentials=credentials),
+            timeouts,
+            retry or RetryPolicy(),
+            user_agent(__version__, user_agent_suffix),
+        )
+
+    def __repr__(self) -> str:
+        """Return the address and the kind of credential."""
+        return f"<Client {self._settings.base_url} {self._settings.credential}>"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings and where each was taken from; printing them explains them, secrets masked."""
+        return self._settings
+
+    def statistics(self) -> Statistics:
+        """Return the counts of calls, requests, failures and open connections."""
+        return self._caller.statistics()
+
+    async def aclose(self) -> None:
+        """Close all connections; jobs on the service go on.  Closing twice is harmless."""
+        await self._caller.wire.aclose()
+
+    async def __aenter__(self) -> Client:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        await self.aclose()
+
+    @property
+    def tuned_models(self) -> TunedModels:
+        """Tuned models: get, list, update, delete, share."""
+        return TunedModels(self._caller)
+
+    @property
+    def permissions(self) -> Permissions:
+        """Permissions on tuned models."""
+        return Permissions(self._caller)
+
+    @property
+    def operations(self) -> Operations:
+        """Long-running operations."""
+        return Operations(self._caller, self.job)
+
+    @property
+    def models(self) -> Models:
+        """Base models."""
+        return Models(self._caller)
+
+    def job(self, name: object) -> TuningJob:
+        """Return a handle on a tuning job, also one begun by another process; no request is made.
+
+        Args:
+            name: The tuned model's or the operation's name.
+        """
+        text = name if isinstance(name, str) else getattr(name, "name", name)
+        if isinstance(text, str) and "/operations/" in text:
+            operation = names.operation_name(text)
+            return TuningJob(self._caller, self._watch, names.parent_of(operation), operation)
+        return TuningJob(self._caller, self._watch, names.tuned_model_name(name), None)
+
+    async def tune(
+        self,
+        base_model: object,
+        training_data: object,
+        *,
+        display_name: str | None = None,
+        hyperparameters: Hyperparameters | None = None,
+        tuned_model_id: str | None = None,
+        if_exists: Literal["error", "adopt"] = "error",
+        description: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> TuningJob:
+        """Start a tuning job and return at once; it is created exactly once, whatever the network does.
+
+        Args:
+            base_model: A base model that can be tuned, or a tuned model to tune on from.
+            training_data: (input, output) pairs, dicts with ``text_input`` and ``output``, columns, or the path of a
+                CSV, TSV, JSONL or JSON file; checked before anything is sent.
+            display_name: At most 40 characters.
+            hyperparameters: Epochs, batch size, and a learning rate or its multiplier.
+            tuned_model_id: Your own id, at most 40 characters a-z, 0-9 and ``-``; without it one is made up.
+            if_exists: Where your own id is taken: ``error``, or ``adopt`` the model that is there, which makes a
+                notebook cell or a restarted process safe to run again.
+            description: What the model is for.
+            temperature: 0 to 1; like ``top_p`` (0 to 1) and ``top_k`` the base model's by default.
+            timeout: Seconds for this call; the job itself takes as long as it takes.
+
+        Raises:
+            InvalidInput: An argument or a row of the data is wrong; nothing was sent.
+            TuningUnavailable: The service does not tune this base model.
+            AlreadyExists: Your id is taken.
+            AmbiguousOutcome: It could not be found out whether the job was created.
+        """
+        chosen = names.chosen_id(tuned_model_id, if_exists, display_name, random.getrandbits(64))
+        model = model_to_create(
+            base_model,
+            await load_rows(training_data),
+            display_name=display_name,
+            description=description,
+            hyperparameters=hyperparameters,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+        )
+        creation = Creation(
+            self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt"
+        )
+        operation = await creation.run(timeout=timeout, retry=retry)
+        return TuningJob(self._caller, self._watch, creation.name, operation.name or None, operation)

@@ -1,0 +1,215 @@
+"""How a tuned model is created exactly once.
+
+The client chooses the id, once per logical call, and sends the same one on every attempt.  After a failure that leaves
+open whether the service acted, the model is looked up, and only where it is not there the creation is sent again.  For
+an id that the caller chose, a look before the first attempt tells an older model from one of this call, so that a model
+found later can only be ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import attrs
+
+from gemtune.config import RetryPolicy
+from gemtune.errors import (
+    AlreadyExists,
+    BadRequest,
+    CallError,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    TuningUnavailable,
+)
+from gemtune.http.caller import Caller
+from gemtune.protocol import examples, gemini, names
+from gemtune.resources.tuned_models import check_display_name, check_fraction, check_top_k
+from gemtune.types import (
+    CreateTunedModelMetadata,
+    Hyperparameters,
+    Operation,
+    TrainingData,
+    TunedModel,
+    TunedModelSource,
+    TuningExamples,
+    TuningTask,
+)
+
+__all__ = ["Creation", "load_rows", "model_to_create"]
+
+_ONCE = RetryPolicy(attempts=1)
+
+
+@attrs.frozen(eq=False)
+class Creation:
+    """One logical creation of a tuned model.
+
+    Args:
+        caller: Carries out the calls.
+        model: What to create.
+        tuned_model_id: The id, the same on every attempt.
+        chosen: Whether the caller chose the id, so that it may be taken.
+        adopt: Whether a model that exists under this id is taken over as it is.
+    """
+
+    caller: Caller
+    model: TunedModel
+    tuned_model_id: str
+    chosen: bool
+    adopt: bool
+
+    @property
+    def name(self) -> str:
+        """The name that the model has or will have."""
+        return f"tunedModels/{self.tuned_model_id}"
+
+    async def run(self, *, timeout: float | None, retry: RetryPolicy | None) -> Operation:
+        """Create the model, or adopt it; the operation's ``name`` is empty where only the model is known.
+
+        Raises:
+            AlreadyExists: The id is taken, and not by this call.
+            TuningUnavailable: The service does not tune this base model.
+            AmbiguousOutcome: Nobody could say whether the creation happened; the message tells how to find out.
+            CallError: What else went wrong.
+        """
+        if self.chosen:
+            found = await self._look_before(timeout, retry)
+            if found is not None:
+                return self._adopted(found)
+        call = gemini.create_tuned_model(self.model, self.tuned_model_id)
+        try:
+            return await self.caller.call(call, timeout=timeout, retry=retry, recover=self._look_after)
+        except AlreadyExists:
+            # Taken between the look and the creation, by somebody else.
+            return self._adopted(await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout))
+        except (NotFound, BadRequest) as error:
+            unavailable = await self._why_unavailable(error)
+            if unavailable is not None:
+                raise unavailable from None
+            raise
+
+    async def _look_before(self, timeout: float | None, retry: RetryPolicy | None) -> TunedModel | None:
+        try:
+            return await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=retry)
+        except (NotFound, PermissionDenied):
+            # Permission is checked before existence (AIP-193): the creation itself will tell.
+            return None
+
+    async def _look_after(self) -> Operation | None:
+        try:
+            found = await self.caller.call(gemini.get_tuned_model(self.name), retry=_ONCE)
+        except NotFound:
+            return None
+        if not self._same_source(found):
+            raise self._taken(found)
+        return _found(found)
+
+    def _adopted(self, found: TunedModel) -> Operation:
+        if not self.adopt or not self._same_source(found):
+            raise self._taken(found)
+        return _found(found)
+
+    def _same_source(self, found: TunedModel) -> bool:
+        wanted = self.model
+        if wanted.base_model:
+            return found.base_model == wanted.base_model
+        theirs, ours = found.tuned_model_source, wanted.tuned_model_source
+        return theirs is not None and ours is not None and theirs.tuned_model == ours.tuned_model
+
+    def _taken(self, found: TunedModel) -> AlreadyExists:
+        if self.adopt:
+            hint = "it was tuned from another base, so it cannot be adopted; choose another tuned_model_id"
+        else:
+            hint = "choose another tuned_model_id, or take it over with if_exists='adopt'"
+        return AlreadyExists(
+            f"{self.name} exists already ({found.state or 'state unknown'}, created {found.create_time}, from "
+            f"{found.base_model or 'a tuned model'}): {hint}",
+            status=409,
+            reason="ALREADY_EXISTS",
+            resource=self.name,
+        )
+
+    async def _why_unavailable(self, error: CallError) -> TuningUnavailable | None:
+        """Find out whether the creation was refused because the base cannot be tuned here."""
+        base = self.model.base_model
+        if not base.startswith("models/"):
+            return None
+        try:
+            page = await self.caller.call(gemini.list_models(page_size=1000), retry=_ONCE)
+        except CallError:
+            return None
+        offered = {model.name: model for model in page}
+        if base in offered and offered[base].supports("createTunedModel"):
+            return None
+        if isinstance(error, BadRequest) and base not in offered:
+            return None
+        tunable = sorted(name for name, model in offered.items() if model.supports("createTunedModel"))
+        advice = (
+            f"models that can be tuned here: {', '.join(tunable[:10])}"
+            if tunable
+            else "the service offers tuning for no model at present: tune on Vertex AI (Gemini Enterprise Agent "
+            "Platform), or develop against `gemtune emulator`"
+        )
+        what = "cannot be tuned here" if base in offered else "is not offered here"
+        return TuningUnavailable(f"{base} {what} ({error.message}); {advice}")
+
+
+def _found(model: TunedModel) -> Operation:
+    return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name))
+
+
+def model_to_create(
+    base_model: object,
+    rows: list[object],
+    *,
+    display_name: str | None,
+    description: str | None,
+    hyperparameters: Hyperparameters | None,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+) -> TunedModel:
+    """Return the TunedModel to create from checked arguments.
+
+    Raises:
+        InvalidInput: An argument or a row is wrong.
+    """
+    check_display_name(display_name)
+    check_fraction("temperature", temperature)
+    check_fraction("top_p", top_p)
+    check_top_k(top_k)
+    source = names.model_name(base_model, field="base_model")
+    tuned = source.startswith("tunedModels/")
+    data = TrainingData(examples=TuningExamples(examples=examples.checked(rows)))
+    return TunedModel(
+        tuned_model_source=TunedModelSource(tuned_model=source) if tuned else None,
+        base_model="" if tuned else source,
+        display_name=display_name or "",
+        description=description or "",
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        tuning_task=TuningTask(training_data=data, hyperparameters=hyperparameters),
+    )
+
+
+async def load_rows(training_data: object) -> list[object]:
+    """Return the rows of training data in memory or, read in a thread, of a file."""
+    if not isinstance(training_data, str | Path):
+        return examples.from_rows(training_data)
+    path = anyio.Path(training_data)
+    try:
+        text = (await path.read_bytes()).decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(
+            f"training_data: {training_data} cannot be read ({error.strerror or type(error).__name__})",
+            field="training_data",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"training_data: {training_data} is not UTF-8 (byte {error.start}); save it as UTF-8",
+            field="training_data",
+        ) from None
+    return examples.from_text(text, path.suffix)

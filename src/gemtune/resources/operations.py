@@ -1,0 +1,93 @@
+"""``client.operations``: the long-running operations of tuned models (google.longrunning, AIP-151)."""
+
+from __future__ import annotations
+
+import attrs
+
+from gemtune.config import RetryPolicy
+from gemtune.errors import BadRequest, NotFound, NotSupported, Unavailable
+from gemtune.http.caller import Caller
+from gemtune.pager import Pager
+from gemtune.protocol import gemini, names
+from gemtune.protocol.gemini import Page
+from gemtune.types import Operation
+
+__all__ = ["Operations"]
+
+
+@attrs.frozen(eq=False)
+class Operations:
+    """Reads and cancels operations; to follow one, use ``client.job(name)``."""
+
+    _caller: Caller
+
+    async def get(
+        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Operation:
+        """Return an operation as it is now.
+
+        Args:
+            name: ``tunedModels/{id}/operations/{id}`` or an Operation.
+            timeout: Seconds for the whole call.
+            retry: Another retry policy for this call.
+        """
+        return await self._caller.call(
+            gemini.get_operation(names.operation_name(name)), timeout=timeout, retry=retry
+        )
+
+    def list(
+        self,
+        parent: object,
+        *,
+        page_size: int | None = None,
+        filter: str | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Pager[Operation]:
+        """Return the operations of a tuned model as a pager.
+
+        Args:
+            parent: The tuned model's name, or the model.
+            page_size: Operations a page.
+            filter: The standard list filter (AIP-160).
+            timeout: Seconds for each page.
+            retry: Another retry policy for each page.
+        """
+        name = names.tuned_model_name(parent, field="parent")
+        gemini.list_operations(name, page_size=page_size, filter=filter)  # bad arguments fail here, not later
+
+        async def fetch(token: str | None) -> Page[Operation]:
+            call = gemini.list_operations(name, page_size=page_size, page_token=token, filter=filter)
+            return await self._caller.call(call, timeout=timeout, retry=retry)
+
+        return Pager(fetch)
+
+    async def cancel(
+        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> None:
+        """Ask the service to cancel an operation; it is best effort, and nothing is ever deleted.
+
+        Raises:
+            NotSupported: The service refuses to cancel this operation; the message names ``delete``.
+            NotFound: There is no such operation.
+        """
+        checked = names.operation_name(name)
+        try:
+            await self._caller.call(gemini.cancel_operation(checked), timeout=timeout, retry=retry)
+        except NotFound as error:
+            if error.reason is not None:
+                raise
+            # Without a JSON body it is the front end's page: the method itself does not exist there.
+            raise _refused(checked) from None
+        except (BadRequest, Unavailable) as error:
+            if error.status not in {400, 405, 501}:
+                raise
+            raise _refused(checked, error.message) from None
+
+
+def _refused(name: str, why: str = "there is no such method") -> NotSupported:
+    model = names.parent_of(name)
+    return NotSupported(
+        f"the service does not cancel {name} ({why}); to stop the job for good, delete the model: "
+        f"client.tuned_models.delete({model!r})"
+    )

@@ -1,0 +1,150 @@
+"""A streamed reply: a plain object that is iterated, left early, or closed, and then frees its connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import TracebackType
+
+import attrs
+
+from gemtune import errors
+from gemtune.config import RetryPolicy
+from gemtune.errors import CallError, Failure, StreamInterrupted
+from gemtune.http.caller import Caller
+from gemtune.http.wire import StreamReply
+from gemtune.protocol import status
+from gemtune.protocol.call import Call
+from gemtune.protocol.sse import EventParser
+from gemtune.types import GenerateContentResponse
+
+__all__ = ["GenerateContentStream"]
+
+
+@attrs.define(eq=False)
+class GenerateContentStream:
+    """The pieces of a reply as they arrive: ``async for chunk in stream: print(chunk.text_or_none)``.
+
+    Nothing is sent before the first piece is wanted.  Use ``async with stream`` where the loop may be left early; a
+    stream that was read to its end has already given its connection back.
+
+    Raises:
+        StreamInterrupted: From ``__anext__``, where the stream broke off or the service reported an error in the middle
+            of it; ``partial`` is the text so far.  A stream that has begun is never repeated.
+    """
+
+    _caller: Caller
+    _call: Call[GenerateContentResponse]
+    _timeout: float | None = None
+    _retry: RetryPolicy | None = None
+    _reply: StreamReply | None = attrs.field(default=None, init=False, repr=False)
+    _parser: EventParser = attrs.field(factory=EventParser, init=False, repr=False)
+    _ready: deque[object] = attrs.field(factory=deque, init=False, repr=False)
+    _texts: list[str] = attrs.field(factory=list, init=False, repr=False)
+    chunks: int = attrs.field(default=0, init=False)
+    _finished: bool = attrs.field(default=False, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    @property
+    def text(self) -> str:
+        """The text received so far."""
+        return "".join(self._texts)
+
+    def __aiter__(self) -> GenerateContentStream:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> GenerateContentResponse:
+        """Return the next piece."""
+        if self._closed:
+            raise StopAsyncIteration
+        try:
+            payload = await self._payload()
+            if payload is None:
+                await self.aclose()
+                raise StopAsyncIteration
+            return self._piece(payload)
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            # Also after a cancellation: what was begun cannot be continued, so the connection must go.
+            await self.aclose()
+            raise
+
+    async def _payload(self) -> object | None:
+        if self._reply is None:
+            self._reply = await self._caller.open(self._call, timeout=self._timeout, retry=self._retry)
+        try:
+            while not self._ready:
+                data = await self._reply.read()
+                if not data:
+                    self._ready.extend(self._parser.close())
+                    if not self._ready:
+                        return self._ended()
+                    break
+                self._ready.extend(self._parser.feed(data))
+        except StreamInterrupted:
+            raise
+        except CallError as error:
+            raise self._interrupted(error.message, error) from None
+        return self._ready.popleft()
+
+    def _ended(self) -> None:
+        if not self._finished:
+            raise self._interrupted("it ended without a finish reason", None)
+
+    def _piece(self, payload: object) -> GenerateContentResponse:
+        if isinstance(payload, dict) and "error" in payload:
+            raise self._interrupted_by_server(payload)
+        try:
+            piece = self._call.decode(payload)
+        except errors.MalformedResponse as error:
+            raise self._interrupted(error.message, error) from None
+        self.chunks += 1
+        if piece.text_or_none:
+            self._texts.append(piece.text_or_none)
+        if any(candidate.finish_reason for candidate in piece.candidates) or (
+            piece.prompt_feedback is not None and piece.prompt_feedback.block_reason
+        ):
+            self._finished = True
+        return piece
+
+    def _interrupted_by_server(self, payload: dict[str, object]) -> StreamInterrupted:
+        body = payload["error"]
+        code = body.get("code") if isinstance(body, dict) else None
+        http = code if isinstance(code, int) and 400 <= code <= 599 else 500
+        error = status.error_from_reply(
+            http, {}, payload, resource=self._call.resource, method=self._call.method
+        )
+        return self._interrupted(error.message, error)
+
+    def _interrupted(self, why: str, cause: CallError | None) -> StreamInterrupted:
+        error = StreamInterrupted(
+            f"the stream of {self._call.resource} broke off after {self.chunks} pieces: {why}; "
+            "the text so far is in error.partial",
+            status=cause.status if cause else None,
+            reason=cause.reason if cause else None,
+            retry_after=cause.retry_after if cause else None,
+            resource=self._call.resource,
+            request_id=cause.request_id if cause else None,
+            failure=cause.failure if cause else Failure.AMBIGUOUS,
+        )
+        error.partial = self.text
+        error.chunks = self.chunks
+        return error
+
+    async def aclose(self) -> None:
+        """Give the connection back; the rest of the reply is dropped."""
+        self._closed = True
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            await reply.aclose()
+
+    async def __aenter__(self) -> GenerateContentStream:
+        """Return itself; nothing is sent yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the stream."""
+        await self.aclose()

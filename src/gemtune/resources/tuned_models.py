@@ -1,0 +1,171 @@
+"""``client.tuned_models``: the tuned models themselves; new ones are made by ``client.tune``."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from gemtune.config import UNSET, RetryPolicy, Unset
+from gemtune.errors import InvalidInput
+from gemtune.http.caller import Caller
+from gemtune.pager import Pager
+from gemtune.protocol import gemini, names
+from gemtune.protocol.gemini import Page
+from gemtune.resources.permissions import Permissions
+from gemtune.types import TunedModel
+
+__all__ = ["TunedModels", "check_display_name", "check_fraction", "check_top_k"]
+
+_MOST_DISPLAY_NAME = 40
+
+
+@attrs.frozen(eq=False)
+class TunedModels:
+    """Reads, changes, shares and deletes tuned models."""
+
+    _caller: Caller
+
+    @property
+    def permissions(self) -> Permissions:
+        """Who may use, change and delete a tuned model."""
+        return Permissions(self._caller)
+
+    async def get(
+        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> TunedModel:
+        """Return a tuned model.
+
+        Args:
+            name: ``tunedModels/{id}``, the bare id, a TunedModel or a TuningJob.
+            timeout: Seconds for the whole call.
+            retry: Another retry policy for this call.
+        """
+        return await self._caller.call(
+            gemini.get_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry
+        )
+
+    def list(
+        self,
+        *,
+        page_size: int | None = None,
+        filter: str | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Pager[TunedModel]:
+        """Return the tuned models that this credential may read, as a pager.
+
+        Args:
+            page_size: Models a page; the service's default is 10, its maximum 1000.
+            filter: Words to find in display name and description, and ``owner:me``, ``writers:me``, ``readers:me`` or
+                ``readers:everyone``; models shared with everyone are left out unless asked for.
+            timeout: Seconds for each page.
+            retry: Another retry policy for each page.
+        """
+        gemini.list_tuned_models(page_size=page_size)
+
+        async def fetch(token: str | None) -> Page[TunedModel]:
+            call = gemini.list_tuned_models(page_size=page_size, page_token=token, filter=filter)
+            return await self._caller.call(call, timeout=timeout, retry=retry)
+
+        return Pager(fetch)
+
+    async def update(
+        self,
+        name: object,
+        *,
+        display_name: str | Unset = UNSET,
+        description: str | Unset = UNSET,
+        temperature: float | None | Unset = UNSET,
+        top_p: float | None | Unset = UNSET,
+        top_k: int | None | Unset = UNSET,
+        reader_project_numbers: tuple[int, ...] | Unset = UNSET,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> TunedModel:
+        """Change exactly the fields that are given; the update mask is made of them.
+
+        Args:
+            name: The tuned model.
+            display_name: At most 40 characters.
+            description: What the model is for.
+            temperature: 0 to 1, or None for the base model's.
+            top_p: 0 to 1, or None for the base model's.
+            top_k: A positive number, or None for the base model's.
+            reader_project_numbers: Numbers of the projects that may read the model.
+            timeout: Seconds for the whole call.
+            retry: Another retry policy for this call.
+
+        Raises:
+            InvalidInput: No field was given, or one has a value that cannot be.
+        """
+        given = {
+            "display_name": display_name,
+            "description": description,
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "reader_project_numbers": reader_project_numbers,
+        }
+        changes: dict[str, object] = {key: value for key, value in given.items() if value is not UNSET}
+        if not changes:
+            raise InvalidInput("nothing to update: give at least one field", field="name")
+        check_display_name(changes.get("display_name"))
+        check_fraction("temperature", changes.get("temperature"))
+        check_fraction("top_p", changes.get("top_p"))
+        check_top_k(changes.get("top_k"))
+        model = attrs.evolve(TunedModel(name=names.tuned_model_name(name)), **changes)
+        mask = [_camel(key) for key in changes]
+        return await self._caller.call(gemini.update_tuned_model(model, mask), timeout=timeout, retry=retry)
+
+    async def delete(
+        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> None:
+        """Delete a tuned model for good, also one that is still being tuned; only its owner may."""
+        await self._caller.call(
+            gemini.delete_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry
+        )
+
+    async def transfer_ownership(
+        self,
+        name: object,
+        email_address: str,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        """Make somebody else the owner; the present owner becomes a writer."""
+        if not isinstance(email_address, str) or "@" not in email_address:
+            raise InvalidInput(
+                f"email_address must be an address, not {email_address!r}", field="email_address"
+            )
+        call = gemini.transfer_ownership(names.tuned_model_name(name), email_address)
+        await self._caller.call(call, timeout=timeout, retry=retry)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def check_display_name(value: object) -> None:
+    """Refuse a display name longer than the 40 characters of the API."""
+    if value is not None and (not isinstance(value, str) or len(value) > _MOST_DISPLAY_NAME):
+        size = f"it has {len(value)}" if isinstance(value, str) else f"not {type(value).__name__}"
+        raise InvalidInput(
+            f"display_name must be a text of at most {_MOST_DISPLAY_NAME} characters, {size}",
+            field="display_name",
+        )
+
+
+def check_fraction(field: str, value: object) -> None:
+    """Refuse a temperature or top_p of a tuned model that is outside [0, 1]."""
+    wrong = isinstance(value, bool) or not isinstance(value, int | float | None)
+    if wrong or (value is not None and not (math.isfinite(value) and 0 <= value <= 1)):  # type: ignore[arg-type, operator]
+        raise InvalidInput(f"{field} of a tuned model must be between 0 and 1, not {value!r}", field=field)
+
+
+def check_top_k(value: object) -> None:
+    """Refuse a top_k that is not a positive whole number."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise InvalidInput(f"top_k must be a positive whole number, not {value!r}", field="top_k")
