@@ -1,0 +1,158 @@
+"""The proto3 JSON mapping of single values (protobuf.dev, "ProtoJSON format")."""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+from gemtune.types.message import Json
+from gemtune.types.timestamp import Timestamp
+
+__all__ = [
+    "Wrong",
+    "each",
+    "float_to_json",
+    "json_to_json",
+    "text_of_bytes",
+    "time_to_json",
+    "to_bool",
+    "to_bytes",
+    "to_float",
+    "to_int",
+    "to_json",
+    "to_str",
+    "to_time",
+]
+
+_DEPTH = 64
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Wrong(Exception):
+    """A value that does not fit, and the way to it, innermost step first. It never holds the value."""
+
+    def __init__(self, expected: str) -> None:
+        """Say what would fit."""
+        super().__init__(expected)
+        self.expected = expected
+        self.steps: list[str | int] = []
+
+    def where(self, root: str) -> str:
+        """Return the way as a JSON path such as ``$.tuningTask.snapshots[3].step``."""
+        return root + "".join(
+            f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(self.steps)
+        )
+
+
+def each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
+    """Convert every value of a list; if one does not fit, its number becomes part of the way."""
+    if values.__class__ is not list and values.__class__ is not tuple:
+        raise Wrong("a list")
+    try:
+        return [convert(value) for value in values]
+    except Wrong:
+        for number, value in enumerate(values):
+            try:
+                convert(value)
+            except Wrong as wrong:
+                wrong.steps.append(number)
+                raise
+        raise
+
+
+def to_str(value: Any) -> str:
+    """Return a string."""
+    if value.__class__ is str:
+        return value
+    raise Wrong("a string")
+
+
+def to_bool(value: Any) -> bool:
+    """Return a truth value."""
+    if value.__class__ is bool:
+        return value
+    raise Wrong("true or false")
+
+
+def to_int(value: Any) -> int:
+    """Return an integer from a number or a decimal string."""
+    if value.__class__ is int:
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise Wrong("an integer")
+
+
+def to_float(value: Any) -> float:
+    """Return a float from a number or one of the three names of non-numbers."""
+    if value.__class__ is float:
+        return value
+    try:
+        if value.__class__ is int:
+            return float(value)
+        return _SPECIAL[value]
+    except (KeyError, TypeError, OverflowError):
+        raise Wrong("a number") from None
+
+
+def to_bytes(value: Any) -> bytes:
+    """Return bytes from base64, standard or URL-safe, padded or not."""
+    try:
+        text = value.replace("-", "+").replace("_", "/")
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except (AttributeError, TypeError, ValueError):
+        raise Wrong("base64") from None
+
+
+def to_time(value: Any) -> Timestamp:
+    """Return a moment from RFC 3339 text."""
+    try:
+        return Timestamp.parse(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Wrong("an RFC 3339 time") from None
+
+
+def to_json(value: Any) -> Json:
+    """Return a JSON object as it is, unless it is nested too deeply."""
+    if value.__class__ is not dict:
+        raise Wrong("an object")
+    bound_depth(value, _DEPTH)
+    return value
+
+
+def bound_depth(value: Any, depth: int) -> None:
+    """Refuse what is nested more deeply than this."""
+    if depth == 0:
+        raise Wrong(f"at most {_DEPTH} levels")
+    for item in value.values() if value.__class__ is dict else value:
+        if item.__class__ is dict or item.__class__ is list:
+            bound_depth(item, depth - 1)
+
+
+def json_to_json(value: Any) -> Json:
+    """Return a mapping as a dict."""
+    return value if value.__class__ is dict else dict(value)
+
+
+def float_to_json(value: float) -> float | str:
+    """Return a float, or the name of a non-number."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 NaN differs from itself
+
+
+def text_of_bytes(value: bytes) -> str:
+    """Return base64."""
+    return b64encode(value).decode()
+
+
+def time_to_json(value: Any) -> str:
+    """Return RFC 3339 text."""
+    return str(Timestamp.of(value))

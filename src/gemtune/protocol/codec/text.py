@@ -1,0 +1,81 @@
+"""JSON text ⇄ plain Python, with the fastest parser installed."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import json
+from typing import Any
+
+from gemtune.errors import InvalidInput, MalformedResponse
+
+__all__ = ["dumps", "loads"]
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _fast_parser() -> Any:
+    try:
+        return importlib.import_module("orjson")
+    except ImportError:
+        return None
+
+
+_orjson = _fast_parser()
+
+
+def loads(body: bytes) -> Any:
+    """Parse a JSON body.
+
+    Args:
+        body: UTF-8, with or without a byte order mark, or UTF-16.
+
+    Returns:
+        Plain Python objects.
+
+    Raises:
+        MalformedResponse: The body is not JSON, is cut off, or is nested too deeply.
+    """
+    if body[:3] == codecs.BOM_UTF8:
+        body = body[3:]
+    if _orjson is not None:
+        try:
+            return _orjson.loads(body)
+        except ValueError:
+            pass  # the standard parser also takes NaN, lone surrogates and UTF-16, and says what is wrong
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise MalformedResponse(
+            f"the reply is not JSON: {error.msg} at character {error.pos} of {len(error.doc)}"
+        ) from None
+    except RecursionError:
+        raise MalformedResponse("the reply is nested too deeply") from None
+    except ValueError as error:
+        raise MalformedResponse(f"the reply is not JSON ({type(error).__name__})") from None
+
+
+def dumps(value: Any) -> bytes:
+    """Write compact JSON in UTF-8.
+
+    Args:
+        value: Plain Python objects, as ``encode`` returns them.
+
+    Raises:
+        InvalidInput: JSON cannot say it.
+    """
+    try:
+        if _orjson is not None:
+            try:
+                return bytes(_orjson.dumps(value))
+            except TypeError:
+                pass  # lone surrogates and large integers: the standard encoder can
+        try:
+            return _encode(value).encode()
+        except UnicodeEncodeError:
+            return _encode_ascii(value).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"JSON cannot say this: {error}") from None
+    except RecursionError:
+        raise InvalidInput("JSON cannot say this: it is nested too deeply, or contains itself") from None

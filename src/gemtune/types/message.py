@@ -1,0 +1,99 @@
+"""What every value that travels as JSON has in common.
+
+A message is a frozen attrs class whose annotations say how each field travels; ``protocol.codec`` reads them:
+
+- the JSON name is the field's name in camelCase, or ``metadata={"json": ...}``;
+- ``T | None`` is a field with presence: None is absent, a zero is sent; any other is left out when zero;
+- the fields stand in the order of the API's field numbers, which is the order of the JSON keys;
+- what is plain JSON counts for equality but not for the hash;
+- a reply may hold what a caller may not write, so decoding runs no validator and no converter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+import attrs
+
+from gemtune.errors import InvalidInput
+
+__all__ = ["EMPTY", "AnyOf", "Int64", "Json", "Message", "as_tuple"]
+
+T = TypeVar("T")
+
+Json = Mapping[str, Any]
+"""A JSON object that is handed through as it is."""
+
+Int64 = Annotated[int, "int64"]
+"""An integer that travels as a JSON string (proto3 JSON mapping)."""
+
+
+class _Empty(Mapping[str, Any]):
+    """The empty mapping, shared by all messages because nobody can write to it."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+    def __reduce__(self) -> str:
+        return "EMPTY"
+
+
+EMPTY: Final[Json] = _Empty()
+"""No fields: what ``extra`` and absent JSON objects hold."""
+
+
+@attrs.frozen
+class AnyOf:
+    """Mark a ``google.protobuf.Any`` field with the messages it may hold; all else stays plain JSON.
+
+    Args:
+        classes: Message classes whose names are the last part of the ``@type`` URL.
+    """
+
+    classes: tuple[type[Message], ...]
+
+
+def as_tuple(values: Iterable[T]) -> tuple[T, ...]:
+    """Return a tuple of the values; one string is refused, because its characters are never what is meant."""
+    if isinstance(values, str | bytes):
+        raise InvalidInput(f"a list is wanted here, not one {type(values).__name__}: put it in [ ]")
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """A value of the remote API.
+
+    Args:
+        extra: Fields that this version of the SDK does not know, as plain JSON; sent back as they came.
+    """
+
+    extra: Json = attrs.field(default=EMPTY, hash=False)
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        """Give every message the short repr instead of the one that attrs writes."""
+        cls.__repr__ = _short_repr  # type: ignore[method-assign,assignment]
+
+
+def _short_repr(self: Message) -> str:
+    """Return the fields that differ from their defaults, in order, long bytes by their length."""
+    shown = []
+    for field in (*attrs.fields(type(self))[1:], attrs.fields(type(self))[0]):
+        value = getattr(self, field.name)
+        if field.repr and value != field.default:
+            long = isinstance(value, bytes) and len(value) > 32
+            shown.append(f"{field.name}={f'<{len(value)} bytes>' if long else repr(value)}")
+    return f"{type(self).__name__}({', '.join(shown)})"

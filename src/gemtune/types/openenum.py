@@ -1,0 +1,36 @@
+"""Enumerations that a newer server may extend."""
+
+from __future__ import annotations
+
+import enum
+from typing import Self
+
+__all__ = ["OpenEnum"]
+
+
+class OpenEnum(enum.StrEnum):
+    """A string enumeration in which an unknown string is kept instead of being an error.
+
+    Every member equals its string.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = str(value)
+        return member
+
+    @property
+    def known(self) -> bool:
+        """Whether this version of the SDK has a name for the string."""
+        return self._value_ in type(self)._value2member_map_
+
+    def __repr__(self) -> str:
+        """Return ``State.ACTIVE``, or ``State('PAUSED')`` for an unknown string."""
+        return (
+            f"{type(self).__name__}.{self._name_}"
+            if self.known
+            else f"{type(self).__name__}({self._value_!r})"
+        )

@@ -1,0 +1,211 @@
+"""Tuned models, their training data and their progress (API page: tunedModels)."""
+
+from __future__ import annotations
+
+import attrs
+
+from gemtune.errors import InvalidInput
+from gemtune.types.message import Int64, Message, as_tuple
+from gemtune.types.openenum import OpenEnum
+from gemtune.types.timestamp import Timestamp
+
+__all__ = [
+    "CreateTunedModelMetadata",
+    "Hyperparameters",
+    "ListTunedModelsResponse",
+    "TrainingData",
+    "TransferOwnershipRequest",
+    "TunedModel",
+    "TunedModelSource",
+    "TunedModelState",
+    "TuningExample",
+    "TuningExamples",
+    "TuningSnapshot",
+    "TuningTask",
+]
+
+
+class TunedModelState(OpenEnum):
+    """Where a tuned model stands."""
+
+    STATE_UNSPECIFIED = "STATE_UNSPECIFIED"
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+
+
+@attrs.frozen
+class TuningExample(Message):
+    """One pair to learn from.
+
+    Args:
+        text_input: What the model is asked.
+        output: What it should answer.
+    """
+
+    text_input: str
+    output: str
+
+
+@attrs.frozen
+class TuningExamples(Message):
+    """A list of examples."""
+
+    examples: tuple[TuningExample, ...] = attrs.field(default=(), converter=as_tuple)
+
+
+@attrs.frozen
+class TrainingData(Message):
+    """The training data, inline (the API calls it Dataset); the service never sends it back."""
+
+    examples: TuningExamples | None = None
+
+
+@attrs.frozen
+class TuningSnapshot(Message):
+    """The metrics of one training step.
+
+    Args:
+        step: The step, from 1.
+        epoch: The epoch the step was part of, from 0.
+        mean_loss: The mean loss of the examples of this step.
+        compute_time: When it was computed.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    mean_loss: float = 0.0
+    compute_time: Timestamp | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Hyperparameters(Message):
+    """What controls the training; the service fills in what is left out.
+
+    Args:
+        epoch_count: How often the whole data is gone through; by default 5.
+        batch_size: How many examples make a step; by default 4 or 16, by the number of examples.
+        learning_rate: The learning rate; by default 0.001 or 0.0002, by the number of examples.
+        learning_rate_multiplier: Instead of ``learning_rate``, a factor on the default rate.
+
+    Raises:
+        InvalidInput: Both learning rates are given.
+    """
+
+    epoch_count: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    learning_rate_multiplier: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what the API calls a oneof; a reply is decoded without coming here."""
+        if self.learning_rate is not None and self.learning_rate_multiplier is not None:
+            raise InvalidInput(
+                "learning_rate and learning_rate_multiplier exclude each other: give one of them",
+                field="learning_rate_multiplier",
+            )
+
+
+@attrs.frozen(kw_only=True)
+class TuningTask(Message):
+    """The training that makes a tuned model.
+
+    Args:
+        start_time: When the training began; absent at first.
+        complete_time: When it ended.
+        snapshots: The metrics of the steps so far.
+        training_data: What to learn from; sent once, never returned.
+        hyperparameters: What controls the training, with the values in effect once the service has answered.
+    """
+
+    start_time: Timestamp | None = None
+    complete_time: Timestamp | None = None
+    snapshots: tuple[TuningSnapshot, ...] = attrs.field(default=(), converter=as_tuple)
+    training_data: TrainingData | None = None
+    hyperparameters: Hyperparameters | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TunedModelSource(Message):
+    """A tuned model that another one starts from.
+
+    Args:
+        tuned_model: Its name, ``tunedModels/...``.
+        base_model: The model that one was tuned from; set by the service.
+    """
+
+    tuned_model: str = ""
+    base_model: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TunedModel(Message):
+    """A model tuned from another.
+
+    Args:
+        name: ``tunedModels/{id}``; set by the service.
+        tuned_model_source: The tuned model it starts from, instead of ``base_model``.
+        base_model: The model it starts from, ``models/...``.
+        display_name: The name for people, at most 40 characters.
+        description: What it is for.
+        state: Where it stands.
+        create_time: When it was created.
+        update_time: When it was last changed.
+        tuning_task: The training.
+        temperature: The default temperature, 0 to 1.
+        top_p: The default nucleus probability.
+        top_k: The default number of candidates per token.
+        reader_project_numbers: Projects that may read it.
+        type_url: The ``@type`` it came with as an operation's response; no part of the model.
+    """
+
+    name: str = ""
+    tuned_model_source: TunedModelSource | None = None
+    base_model: str = ""
+    display_name: str = ""
+    description: str = ""
+    state: TunedModelState = attrs.field(default=TunedModelState.STATE_UNSPECIFIED, converter=TunedModelState)
+    create_time: Timestamp | None = None
+    update_time: Timestamp | None = None
+    tuning_task: TuningTask | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    reader_project_numbers: tuple[Int64, ...] = attrs.field(default=(), converter=as_tuple)
+    type_url: str = attrs.field(default="", eq=False, repr=False, metadata={"json": "@type"})
+
+
+@attrs.frozen(kw_only=True)
+class CreateTunedModelMetadata(Message):
+    """The progress of a training, as its operation tells it.
+
+    Args:
+        total_steps: How many steps there will be.
+        completed_steps: How many are done.
+        completed_percent: The same as a percentage, 0 to 100.
+        snapshots: The metrics of the steps so far.
+        tuned_model: The name of the model that comes of it.
+        type_url: The ``@type`` it came with.
+    """
+
+    total_steps: int = 0
+    completed_steps: int = 0
+    completed_percent: float = 0.0
+    snapshots: tuple[TuningSnapshot, ...] = attrs.field(default=(), converter=as_tuple)
+    tuned_model: str = ""
+    type_url: str = attrs.field(default="", eq=False, repr=False, metadata={"json": "@type"})
+
+
+@attrs.frozen(kw_only=True)
+class ListTunedModelsResponse(Message):
+    """One page of tuned models; without a next page token it is the last."""
+
+    tuned_models: tuple[TunedModel, ...] = ()
+    next_page_token: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TransferOwnershipRequest(Message):
+    """Make somebody else the owner; the old owner becomes a writer."""
+
+    email_address: str
