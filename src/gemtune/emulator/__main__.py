@@ -1,0 +1,7 @@
+"""``python -m gemtune.emulator``."""
+
+import sys
+
+from .serve import main
+
+sys.exit(main())

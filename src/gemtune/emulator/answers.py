@@ -1,0 +1,147 @@
+"""What a model answers: a scripted answer, else the output of the nearest training example. No model is run.
+
+Likeness: an input equal to the prompt (after Unicode NFKC, case folding and joining of white space) is nearest.
+Otherwise it is Dice's coefficient over the pairs of neighbouring characters of the two texts, white space around them
+counted as characters; among equals the one closest in length wins, then the earliest.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from attrs import define, field, frozen
+
+__all__ = ["Answer", "Answers", "ExampleIndex", "Prompt", "count_tokens", "split_text", "truncate"]
+
+_TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
+
+
+@frozen(kw_only=True)
+class Prompt:
+    """What a scripted answer may look at.
+
+    Args:
+        text: the text of the last user content.
+        model: the resource name asked.
+        request: the whole GenerateContentRequest under its proto names.
+        email: who asks.
+    """
+
+    text: str
+    model: str
+    request: Mapping[str, object] = field(repr=False)
+    email: str
+
+
+@frozen
+class Answer:
+    """A scripted answer.
+
+    Args:
+        text: of the one part of the one candidate.
+        finish_reason: such as ``"STOP"``, ``"MAX_TOKENS"``, ``"SAFETY"``.
+        block_reason: set, the prompt is blocked: no candidate, only ``promptFeedback``.
+    """
+
+    text: str = ""
+    finish_reason: str = field(default="STOP", kw_only=True)
+    block_reason: str | None = field(default=None, kw_only=True)
+
+
+Answers = Mapping[str, "str | Answer"] | Callable[[Prompt], "str | Answer | None"]
+
+
+def scripted(answers: Answers | None, prompt: Prompt) -> Answer | None:
+    """The answer the test wrote for this prompt, if any."""
+    if answers is None:
+        return None
+    found = answers(prompt) if callable(answers) else answers.get(prompt.text)
+    return Answer(found) if isinstance(found, str) else found
+
+
+def _normal(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _pairs(text: str) -> Counter[str]:
+    padded = f" {text} "
+    return Counter(first + second for first, second in zip(padded, padded[1:], strict=False))
+
+
+@define(repr=False)
+class ExampleIndex:
+    """The training examples of a tuned model, ready to be searched."""
+
+    _outputs: list[str]
+    _exact: dict[str, int]
+    _sizes: list[int]
+    _postings: Mapping[str, list[tuple[int, int]]]
+
+    @classmethod
+    def build(cls, examples: Iterable[tuple[str, str]]) -> ExampleIndex:
+        """An index over (input, output) pairs."""
+        outputs: list[str] = []
+        exact: dict[str, int] = {}
+        sizes: list[int] = []
+        postings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, (text, output) in enumerate(examples):
+            normal = _normal(text)
+            outputs.append(output)
+            exact.setdefault(normal, number)
+            sizes.append(len(normal) + 1)
+            for pair, count in _pairs(normal).items():
+                postings[pair].append((number, count))
+        return cls(outputs, exact, sizes, dict(postings))
+
+    def __repr__(self) -> str:
+        return f"ExampleIndex({len(self._outputs)} examples)"
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def nearest(self, prompt: str) -> str | None:
+        """The output of the example whose input is most like the prompt; None without examples."""
+        if not self._outputs:
+            return None
+        normal = _normal(prompt)
+        if (number := self._exact.get(normal)) is not None:
+            return self._outputs[number]
+        size = len(normal) + 1
+        shared: Counter[int] = Counter()
+        for pair, count in _pairs(normal).items():
+            for number, there in self._postings.get(pair, ()):
+                shared[number] += min(count, there)
+        candidates = shared or range(len(self._outputs))
+
+        def rank(number: int) -> tuple[float, int, int]:
+            return -2 * shared[number] / (size + self._sizes[number]), abs(size - self._sizes[number]), number
+
+        return self._outputs[min(candidates, key=rank)]
+
+
+def count_tokens(text: str) -> int:
+    """Tokens by a rule of thumb: one per started four ASCII characters, one per any other character."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def truncate(text: str, max_tokens: int) -> str:
+    """The beginning of a text that counts at most this many tokens."""
+    end = 0
+    for number, match in enumerate(_TOKEN.finditer(text)):
+        if number == max_tokens:
+            break
+        end = match.end()
+    return text[:end]
+
+
+def split_text(text: str, size: int) -> list[str]:
+    """The pieces a text is streamed in: whole words, at least ``size`` characters each but for the last."""
+    pieces = [""]
+    for word in re.findall(r"\s*\S+|\s+$", text):
+        if len(pieces[-1]) >= size:
+            pieces.append("")
+        pieces[-1] += word
+    return pieces

@@ -1,0 +1,311 @@
+"""The ASGI application: HTTP in, one handler, HTTP out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote
+
+from attrs import define, field, frozen
+
+from .answers import Answers
+from .auth import Auth, Credential
+from .base_models import BaseModel, catalogue
+from .clock import Clock, make_clock
+from .control import PREFIX, control
+from .errors import ApiError, bad_request, violations
+from .faults import Fault, Faults
+from .journal import Journal
+from .replies import (
+    Layout,
+    Reply,
+    compress,
+    error_reply,
+    fault_reply,
+    header_lines,
+    not_found_reply,
+    spoil,
+    value_reply,
+)
+from .routes import Route, find_route
+from .settings import Settings
+from .store import Call, Store
+from .tuning import JobFate
+from .wire import decode, parse_json
+
+__all__ = ["TRANSPORT", "Emulator", "create_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TRANSPORT = "gemtune.transport"  # where serve.py puts the connection into the scope's extensions
+
+# parameters of every Google API; each may also be written with a "$" before it
+_SYSTEM_QUERY = frozenset({
+    "key", "access_token", "oauth_token", "alt", "prettyPrint", "fields", "quotaUser", ".xgafv", "xgafv", "callback",
+    "uploadType", "upload_protocol",
+})  # fmt: skip
+
+
+@frozen
+class _Request:
+    verb: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    size: int
+
+
+@define(repr=False, eq=False)
+class Emulator:
+    """A local Gemini API: an ASGI 3 application. Make one with ``create_app``.
+
+    Args:
+        settings: the knobs.
+        clock: its time.
+        auth: who is let in; may be changed while it runs.
+        store: what it remembers.
+        faults: what is to go wrong; add instructions at any time.
+        journal: the requests that came in.
+    """
+
+    settings: Settings
+    clock: Clock
+    auth: Auth
+    store: Store
+    faults: Faults = field(factory=Faults)
+    journal: Journal = field(init=False)
+    in_flight: int = field(default=0, init=False)
+    peak_in_flight: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.journal = Journal(self.settings.journal_size)
+
+    def __repr__(self) -> str:
+        models, requests = len(self.store.tuned_models), self.journal.statistics()["requests"]
+        return f"<Emulator {self.clock!r} tuned_models={models} requests={requests}>"
+
+    def statistics(self) -> dict[str, object]:
+        """Counts of what happened since the start or the last reset."""
+        return {
+            **self.store.statistics(self.clock.now()),
+            **self.journal.statistics(),
+            "faults_followed": self.faults.followed,
+            "faults_pending": len(self.faults.pending()),
+            "in_flight": self.in_flight,
+            "peak_in_flight": self.peak_in_flight,
+        }
+
+    def reset(self) -> None:
+        """Forget models, requests and faults; the clock goes on."""
+        self.store.reset()
+        self.journal.clear()
+        self.faults.clear()
+        self.faults.followed = 0
+        self.peak_in_flight = self.in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await _lifespan(receive, send)
+            case _:
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await _read(scope, receive, self.settings.max_request_bytes)
+        if request is None:
+            return
+        if request.path.startswith(PREFIX):
+            query = dict(request.query)
+            await self._send(
+                control(self, request.verb, request.path, query, request.body), scope, receive, send
+            )
+            return
+        self.in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        try:
+            reply = await self._serve(request)
+            if self.settings.gzip:
+                reply = compress(reply, request.headers.get("accept-encoding", ""))
+            await self._send(reply, scope, receive, send)
+        finally:
+            self.in_flight -= 1
+
+    async def _serve(self, request: _Request) -> Reply:
+        found = find_route(request.verb, request.path)
+        method = found[0].method if found else None
+        query, body = request.query, request.body
+        entry = self.journal.open(
+            self.clock.now(), method, request.verb, request.path, query, request.headers, body
+        )  # fmt: skip
+        fault = self.faults.take(method or "*")
+        layout = _layout(found[0] if found else None, query)
+        if fault and fault.delay:
+            await self.clock.sleep(fault.delay)
+        if fault and fault.replaces_reply and not fault.act and fault.after is None:
+            reply = fault_reply(fault, layout)
+        else:
+            reply = await self._answer(request, found, fault.job if fault else None, layout)
+            reply = spoil(reply, fault, layout) if fault else reply
+        self.journal.close(entry, reply.status)
+        return reply
+
+    async def _answer(
+        self,
+        request: _Request,
+        found: tuple[Route, str, dict[str, str]] | None,
+        fate: JobFate | None,
+        layout: Layout,
+    ) -> Reply:
+        if found is None:
+            return not_found_reply(request.path)
+        route, version, params = found
+        try:
+            credential = Credential.read(request.headers, dict(request.query))
+            now = self.clock.now()
+            caller = self.auth.admit(credential, route, version, now, self.settings.default_email)
+            call = Call(
+                method=route.method, version=version, params=params, query=_bind_query(route, request.query),
+                body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
+            )  # fmt: skip
+            value = route.handler(self.store, call)
+        except ApiError as error:
+            return error_reply(error, layout)
+        if self.settings.answer_seconds and route.request == "GenerateContentRequest":
+            await self.clock.sleep(self.settings.answer_seconds)
+        return value_reply(route, value, layout)
+
+    async def _send(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+        if reply.status:
+            headers = header_lines(reply.headers, self.clock.now())
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            for number, chunk in enumerate(reply.chunks):
+                if number and self.settings.chunk_seconds:
+                    await self.clock.sleep(self.settings.chunk_seconds)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if reply.drop:
+            await _drop(scope, receive)
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _read(scope: Scope, receive: Receive, limit: int) -> _Request | None:
+    """The whole request; a body beyond the limit is counted but not kept. None if the caller went away."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        if not message.get("more_body"):
+            break
+    raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    path = raw_path.partition(b"?")[0].decode("latin-1")
+    return _Request(scope["method"], path, query, headers, b"".join(chunks), size)
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    """Close the connection under the caller. In process there is none, and the caller gets the error at once."""
+    transport = (scope.get("extensions") or {}).get(TRANSPORT)
+    if transport is None:
+        raise ConnectionResetError("the emulator dropped the connection, as a fault told it to")
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _layout(route: Route | None, query: list[tuple[str, str]]) -> Layout:
+    given = {name.lstrip("$"): value for name, value in query}
+    alt, *options = given.get("alt", "json").split(";")
+    streams = route is not None and route.streams
+    return Layout(
+        pretty=given.get("prettyPrint", given.get("pretty_print", "true")).lower() not in ("false", "0"),
+        enum_numbers="enum-encoding=int" in options,
+        sse=streams and alt == "sse",
+        array=streams and alt != "sse",
+    )
+
+
+def _bind_query(route: Route, query: list[tuple[str, str]]) -> dict[str, str]:
+    """The method's own query parameters; a name that is neither its own nor Google's is refused."""
+    bound: dict[str, str] = {}
+    for name, value in query:
+        own = route.query_name(name)
+        if own is not None:
+            bound[own] = value
+        elif name.lstrip("$") not in _SYSTEM_QUERY and name.lstrip("$") != "pretty_print":
+            text = (
+                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
+                f"Field '{name}' could not be found in request message."
+            )
+            raise violations([("", text)])
+    return bound
+
+
+def _bind_body(route: Route, request: _Request, settings: Settings) -> dict[str, object]:
+    limit = settings.max_create_bytes if route.method == "tunedModels.create" else settings.max_request_bytes
+    if request.size > limit:
+        raise bad_request(f"Request payload size exceeds the limit: {limit} bytes.")
+    if route.request is None or not request.body.strip():
+        return {}
+    return decode(route.request, parse_json(request.body))
+
+
+def create_app(
+    *,
+    clock: str | Clock = "real",
+    auth: str | Auth = "any",
+    callers: Mapping[str, str] | None = None,
+    answers: Answers | None = None,
+    models: Iterable[BaseModel | Mapping[str, object]] | None = None,
+    faults: Iterable[Fault | Mapping[str, object]] = (),
+    **settings: Any,
+) -> Emulator:
+    """A local Gemini API.
+
+    Args:
+        clock: ``"real"``, ``"scaled:N"`` (N times as fast), ``"stepped"`` (moved by ``app.clock.advance``), or a clock.
+        auth: ``"any"``, ``"required"``, ``"strict"``, or an ``Auth`` with tokens, keys and projects.
+        callers: email by access token or API key; other callers are the default user.
+        answers: scripted answers: a mapping from prompt to text or ``Answer``, or a function of a ``Prompt`` that may
+            return None. Without one a tuned model answers with the output of its nearest training example.
+        models: base models in place of the default ones.
+        faults: instructions to begin with.
+        settings: any field of ``Settings``, such as ``seed=7`` or ``step_seconds=0.1``.
+
+    Returns:
+        An ASGI 3 application.
+
+    Raises:
+        TypeError: a setting has no such name.
+        ValueError: a value is out of its range.
+    """
+    if isinstance(auth, str) and auth not in ("any", "required", "strict"):
+        raise ValueError(f"unknown auth {auth!r}: choose 'any', 'required' or 'strict', or pass an Auth")
+    rules = Auth(mode=cast(Any, auth)) if isinstance(auth, str) else auth
+    for credential, email in (callers or {}).items():
+        rules.tokens.setdefault(credential, email)
+        rules.api_keys.setdefault(credential, email)
+    knobs = Settings(**settings)
+    app = Emulator(knobs, make_clock(clock), rules, Store(knobs, catalogue(models), answers))
+    app.faults.add(*faults)
+    return app

@@ -1,0 +1,121 @@
+"""A record of the requests that came in."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+
+from attrs import define, field
+
+__all__ = ["Entry", "Journal"]
+
+_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
+_SECRET_QUERY = frozenset({"key", "access_token", "oauth_token"})
+
+
+@define(kw_only=True)
+class Entry:
+    """One request and the status it got.
+
+    Args:
+        number: counted from 1.
+        time: nanoseconds since 1970 on the emulator's clock.
+        method: such as ``"tunedModels.get"``; None when nothing is bound to the URL.
+        verb: the HTTP method.
+        path: as it was sent.
+        query: (name, value) pairs.
+        headers: by lower-case name.
+        body: as it was sent.
+        status: of the reply; 0 when the connection was dropped; None while there is none.
+    """
+
+    number: int
+    time: int
+    method: str | None
+    verb: str
+    path: str
+    query: list[tuple[str, str]] = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    status: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The entry as JSON, credentials taken out."""
+        return {
+            "number": self.number,
+            "time": self.time,
+            "method": self.method,
+            "verb": self.verb,
+            "path": self.path,
+            "query": {name: "(hidden)" if name in _SECRET_QUERY else value for name, value in self.query},
+            "headers": {
+                name: "(hidden)" if name in _SECRET_HEADERS else value for name, value in self.headers.items()
+            },
+            "body": self.body.decode("utf-8", "replace"),
+            "status": self.status,
+        }
+
+
+@define(repr=False)
+class Journal:
+    """The latest requests, and how many there were in all."""
+
+    size: int
+    _entries: deque[Entry] = field(init=False)
+    _count: int = field(default=0, init=False)
+    _by_method: Counter[str] = field(factory=Counter, init=False)
+    _by_status: Counter[int] = field(factory=Counter, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._entries = deque(maxlen=self.size)
+
+    def __repr__(self) -> str:
+        return f"Journal({self._count} requests)"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __getitem__(self, index: int) -> Entry:
+        return self._entries[index]
+
+    def open(
+        self, time: int, method: str | None, verb: str, path: str, query: list[tuple[str, str]],
+        headers: dict[str, str], body: bytes,
+    ) -> Entry:  # fmt: skip
+        """Write down a request before it is answered."""
+        self._count += 1
+        self._by_method[method or "(unbound)"] += 1
+        entry = Entry(
+            number=self._count,
+            time=time,
+            method=method,
+            verb=verb,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+        )
+        self._entries.append(entry)
+        return entry
+
+    def close(self, entry: Entry, status: int) -> None:
+        """Add the status of the reply."""
+        entry.status = status
+        self._by_status[status] += 1
+
+    def of(self, method: str) -> list[Entry]:
+        """The remembered requests of one method, oldest first."""
+        return [entry for entry in self._entries if entry.method == method]
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._count = 0
+        self._by_method.clear()
+        self._by_status.clear()
+
+    def statistics(self) -> dict[str, object]:
+        by_status = {str(status): count for status, count in sorted(self._by_status.items())}
+        return {"requests": self._count, "by_method": dict(self._by_method), "by_status": by_status}

@@ -1,0 +1,75 @@
+"""The emulator's knobs: everything a test may want to change, with the service's documented values as defaults."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+__all__ = ["Settings"]
+
+MIB = 1 << 20
+_seconds = validators.ge(0)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """How the emulated service behaves.
+
+    Args:
+        seed: of the random ids, the loss curves and the timing of the steps.
+        queue_seconds: from ``createTime`` to ``startTime`` of a tuning job (observed 0.1 to 0.7).
+        step_seconds: one tuning step (observed 1.2 to 1.5).
+        refresh_seconds: how often a running job's progress becomes visible; 0 for at once (2023: about 60).
+        default_email: who a caller is whose credential is not known.
+        suffix_length: random characters of a generated tuned model id (12 in 2024, 24 in 2025).
+        max_concurrent_jobs: running tuning jobs before create answers 429; None for no limit.
+        max_examples: examples in one data set; None for no limit (undocumented).
+        max_input_characters: of one example's input, and of a tuned model's prompt.
+        max_output_characters: of one example's output.
+        max_create_bytes: body of ``tunedModels.create``.
+        max_request_bytes: any other body.
+        creating_error: (google.rpc status, message) of inference on a model that is not ACTIVE; ``{name}`` is
+            replaced (undocumented).
+        exists_message: of the 409 for a taken id; ``{name}`` is replaced (undocumented).
+        cancelled_state: of a model whose operation was cancelled: FAILED or ACTIVE (undocumented).
+        cancel_supported: False makes ``operations.cancel`` answer 501.
+        retired: base models the service no longer serves; inference on models tuned from them is a 404.
+        requests_per_minute: generateContent calls per model and minute before 429; None for no limit.
+        answer_label: follows every default answer, so that nobody takes it for a model's.
+        usage_metadata: add ``usageMetadata``, ``modelVersion`` and ``responseId`` (the service of 2024 did not).
+        safety_ratings: add the four safety ratings (the service of 2026 does not).
+        chunk_characters: least length of a streamed piece of text.
+        answer_seconds: that generateContent and streamGenerateContent take, on the emulator's clock.
+        chunk_seconds: between two pieces of a stream, on the emulator's clock.
+        gzip: compress replies for callers that accept it.
+        journal_size: requests remembered.
+    """
+
+    seed: int = 0
+    queue_seconds: float = field(default=0.3, validator=_seconds)
+    step_seconds: float = field(default=1.2, validator=_seconds)
+    refresh_seconds: float = field(default=0.0, validator=_seconds)
+    default_email: str = "you@example.com"
+    suffix_length: int = field(default=12, validator=validators.ge(8))
+    max_concurrent_jobs: int | None = None
+    max_examples: int | None = None
+    max_input_characters: int = 40_000
+    max_output_characters: int = 5_000
+    max_create_bytes: int = 4 * MIB
+    max_request_bytes: int = 20 * MIB
+    creating_error: tuple[str, str] = (
+        "FAILED_PRECONDITION",
+        "Tuned model {name} is not ready to serve requests: its tuning has not completed successfully.",
+    )
+    exists_message: str = "Tuned model {name} already exists."
+    cancelled_state: str = field(default="FAILED", validator=validators.in_(("FAILED", "ACTIVE")))
+    cancel_supported: bool = True
+    retired: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    requests_per_minute: int | None = None
+    answer_label: str = "(emulator: nearest training example)"
+    usage_metadata: bool = True
+    safety_ratings: bool = True
+    chunk_characters: int = field(default=16, validator=validators.ge(1))
+    answer_seconds: float = field(default=0.0, validator=_seconds)
+    chunk_seconds: float = field(default=0.0, validator=_seconds)
+    gzip: bool = True
+    journal_size: int = field(default=10_000, validator=validators.ge(0))
