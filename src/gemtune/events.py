@@ -1,0 +1,334 @@
+"""What jobs and watchers yield: frozen values, made to be matched.
+
+::
+
+    match event:
+        case events.Snapshot(step=step, mean_loss=loss): ...
+        case events.Succeeded(model=model): ...
+
+Per job, snapshots come in the order in which they became visible, each once for its ``(job, attempt,
+step)``; one terminal event comes last. After a restart from a cursor an event may come again: a repeated
+snapshot has the same ``(job, attempt, step)``.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from datetime import UTC, datetime
+from typing import ClassVar, Final, TypeAlias
+
+import attrs
+
+from gemtune.types.openenum import OpenEnum
+from gemtune.types.operations import Status
+from gemtune.types.timestamp import Timestamp
+from gemtune.types.tuning import TunedModel
+
+__all__ = [
+    "TERMINAL",
+    "Added",
+    "Bookmark",
+    "Cancelled",
+    "Degraded",
+    "Deleted",
+    "Event",
+    "Failed",
+    "JobState",
+    "Lost",
+    "LostReason",
+    "Origin",
+    "Progress",
+    "Recovered",
+    "Restarted",
+    "Snapshot",
+    "StateChanged",
+    "Succeeded",
+    "TerminalEvent",
+    "is_terminal",
+]
+
+
+class JobState(OpenEnum):
+    """Where a tuning job stands: the service's own words, and two that the service has no word for.
+
+    A word that this version does not know is kept (``JobState("PAUSED")``) and is never terminal.
+    """
+
+    UNKNOWN = "UNKNOWN"
+    """Not seen yet, or the service did not say."""
+    CREATING = "CREATING"
+    """Waiting or training."""
+    ACTIVE = "ACTIVE"
+    """Done: the model can be used."""
+    FAILED = "FAILED"
+    """Ended without a usable model."""
+    CANCELLED = "CANCELLED"
+    """The operation ended with google.rpc code 1."""
+    DELETED = "DELETED"
+    """The tuned model exists no more."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job goes no further."""
+        return self in _TERMINAL_STATES
+
+
+_TERMINAL_STATES: Final = frozenset({JobState.ACTIVE, JobState.FAILED, JobState.CANCELLED, JobState.DELETED})
+
+
+class Origin(enum.StrEnum):
+    """How a job came to be watched."""
+
+    EXPLICIT = "explicit"
+    """Somebody named it."""
+    DISCOVERED = "discovered"
+    """It was found in a list."""
+    RESUMED = "resumed"
+    """A cursor named it."""
+    RECREATED = "recreated"
+    """A new model appeared under the name of a deleted one."""
+
+
+class LostReason(enum.StrEnum):
+    """Why a job cannot be followed any longer; none of them says anything about the job itself."""
+
+    PERMISSION = "permission"
+    """The service says 403, also after a while."""
+    NOT_FOUND = "not_found"
+    """There never was such a job, as far as we can see."""
+    REFUSED = "refused"
+    """The service refuses the request as wrong."""
+    DEADLINE = "deadline"
+    """The time allowed for watching is over."""
+    GAVE_UP = "gave_up"
+    """Too many polls failed."""
+    DETACHED = "detached"
+    """The watch was ended here."""
+
+
+@attrs.frozen(kw_only=True)
+class _Event:
+    """What every event has.
+
+    Args:
+        job: The job's name, such as ``tunedModels/abc``; empty where an event concerns a watch as a whole.
+        cursor: Where to resume once this event has been dealt with.
+        observed_at: The local time of the observation, in UTC.
+    """
+
+    kind: ClassVar[str]
+
+    job: str
+    cursor: str = attrs.field(repr=False)
+    observed_at: datetime = attrs.field(repr=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the event as JSON values: enums as words, times as RFC 3339, a model by its plain facts."""
+        fields = attrs.asdict(self, recurse=False)
+        return {"kind": self.kind, **{name: _plain(value) for name, value in fields.items()}}
+
+
+@attrs.frozen(kw_only=True)
+class Added(_Event):
+    """The job is watched from now on."""
+
+    kind: ClassVar[str] = "added"
+    origin: Origin = Origin.EXPLICIT
+
+
+@attrs.frozen(kw_only=True)
+class StateChanged(_Event):
+    """The service reports another state."""
+
+    kind: ClassVar[str] = "state_changed"
+    old: JobState
+    new: JobState
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot(_Event):
+    """The metrics of one training step.
+
+    Args:
+        step: The step, from 1.
+        epoch: The epoch the step was part of, from 0.
+        mean_loss: The mean loss of the examples of this step.
+        compute_time: When the service computed it.
+        attempt: Which run of the job it belongs to, from 1.
+        late: Whether a later step was delivered before it.
+        replayed: Whether it may have been delivered before: to a cursor's owner, or to earlier subscribers.
+    """
+
+    kind: ClassVar[str] = "snapshot"
+    step: int
+    epoch: int
+    mean_loss: float
+    compute_time: Timestamp | None
+    attempt: int = 1
+    late: bool = False
+    replayed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Progress(_Event):
+    """How far the job is; only the latest matters.
+
+    Args:
+        completed_steps: Steps done in this attempt.
+        total_steps: Steps in all; None where only the model could be asked, which does not tell.
+        percent: As the service reports it, else computed; None without a total.
+        eta: Seconds until the last step, by the pace of the last snapshots; None while unknown.
+    """
+
+    kind: ClassVar[str] = "progress"
+    completed_steps: int
+    total_steps: int | None
+    percent: float | None
+    eta: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Restarted(_Event):
+    """The service began the training again; the snapshots that follow belong to the new attempt."""
+
+    kind: ClassVar[str] = "restarted"
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Succeeded(_Event):
+    """The job is done and the model can be used."""
+
+    kind: ClassVar[str] = "succeeded"
+    model: TunedModel
+
+
+@attrs.frozen(kw_only=True)
+class Failed(_Event):
+    """The job ended without a usable model; ``error`` is None where the service gave no reason."""
+
+    kind: ClassVar[str] = "failed"
+    error: Status | None
+
+    @property
+    def reason(self) -> str:
+        """The service's own words, empty where it gave none."""
+        return self.error.message if self.error is not None else ""
+
+
+@attrs.frozen(kw_only=True)
+class Cancelled(_Event):
+    """The operation was cancelled, by us or by somebody else."""
+
+    kind: ClassVar[str] = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class Deleted(_Event):
+    """The tuned model exists no more; confirmed by asking twice, or by a new model under its name."""
+
+    kind: ClassVar[str] = "deleted"
+
+
+@attrs.frozen(kw_only=True)
+class Lost(_Event):
+    """The job cannot be followed any longer; it may go on.
+
+    Args:
+        reason: Why.
+        message: The last error's words, empty where there was none.
+    """
+
+    kind: ClassVar[str] = "lost"
+    reason: LostReason
+    message: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Degraded(_Event):
+    """Polls fail; they are repeated, and the job itself is not concerned.
+
+    Args:
+        error: The class of the last error, such as ``Unavailable``.
+        message: Its words.
+        status: Its HTTP status, if there was a reply.
+        failures: How many polls failed in a row.
+    """
+
+    kind: ClassVar[str] = "degraded"
+    error: str
+    message: str
+    status: int | None
+    failures: int
+
+
+@attrs.frozen(kw_only=True)
+class Recovered(_Event):
+    """A poll succeeded again, ``downtime`` seconds after the first that failed."""
+
+    kind: ClassVar[str] = "recovered"
+    downtime: float
+
+
+@attrs.frozen(kw_only=True)
+class Bookmark(_Event):
+    """A sign of life: nothing is waiting to be delivered."""
+
+    kind: ClassVar[str] = "bookmark"
+
+
+TerminalEvent: TypeAlias = Succeeded | Failed | Cancelled | Deleted | Lost
+"""What comes last."""
+
+Event: TypeAlias = (
+    Added | StateChanged | Snapshot | Progress | Restarted | TerminalEvent | Degraded | Recovered | Bookmark
+)
+"""Everything that a job or a watcher yields."""
+
+TERMINAL: Final = (Succeeded, Failed, Cancelled, Deleted, Lost)
+"""The terminal events, for isinstance()."""
+
+
+def is_terminal(event: Event) -> bool:
+    """Return whether the event is the last of its job."""
+    return isinstance(event, TERMINAL)
+
+
+def _plain(value: object) -> object:
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else _NOT_FINITE.get(value, "NaN")
+        case enum.Enum():
+            return str(value.value)
+        case str():
+            return value
+        case Timestamp():
+            return str(value)
+        case datetime():
+            return str(Timestamp.of(value.astimezone(UTC)))
+        case Status(code=code, message=message):
+            return {"code": code, "message": message}
+        case TunedModel():
+            return _facts(value)
+    raise TypeError(f"an event holds no {type(value).__name__}")
+
+
+# The proto3 JSON mapping writes them so; JSON itself has no such numbers.
+_NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
+
+
+def _facts(model: TunedModel) -> dict[str, object]:
+    task = model.tuning_task
+    facts = {
+        "name": model.name,
+        "display_name": model.display_name,
+        "base_model": model.base_model,
+        "state": model.state,
+        "create_time": model.create_time,
+        "update_time": model.update_time,
+        "complete_time": task.complete_time if task is not None else None,
+    }
+    return {name: _plain(fact) for name, fact in facts.items() if fact is not None}

@@ -1,0 +1,278 @@
+"""All snapshots of one job, each kept once, in the order in which they became visible.
+
+The service returns the cumulative list on every look; looks may be stale, holed, repeated, reordered or
+empty, and the operation and the model may disagree. The rule:
+
+- an empty list says nothing;
+- a delivered step with the same or an older computeTime is ignored, and counted;
+- a delivered step with a newer computeTime means that the job restarted: a new attempt begins with the new
+  list, and what is older than the new list's beginning is ignored from then on;
+- everything else is new, also a step below the highest one: it comes late.
+
+A snapshot takes 24 bytes here instead of some 300 as an object, because ten thousand jobs may be watched at
+once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from operator import itemgetter
+from statistics import median
+from typing import TypeAlias, overload
+
+import attrs
+
+from gemtune import events
+from gemtune.protocol.cursor import Cursor, Runs, cursor_head, cursor_text
+from gemtune.protocol.observation import nanoseconds, timestamp
+from gemtune.types.tuning import TuningSnapshot
+
+__all__ = ["Log", "Merged", "Pulse", "Snapshots"]
+
+_INT32 = 2**31 - 1
+_WINDOW = 17
+
+
+Item: TypeAlias = tuple[int, int, TuningSnapshot]
+"""A snapshot with its step and its computeTime in ns."""
+
+
+@attrs.frozen
+class Merged:
+    """What one look showed that is new."""
+
+    fresh: Sequence[Item] = ()
+    """To be appended and delivered, in this order."""
+    restarted: bool = False
+    stale: bool = False
+    """Whether everything it showed belongs to an earlier attempt."""
+
+
+@attrs.frozen
+class Pulse:
+    """The pace of the last snapshots, in seconds of the server's clock."""
+
+    per_step: float
+    shortest: float
+
+
+@attrs.define
+class _Segment:
+    """One attempt of one incarnation, from log entry ``start`` on; ``steps`` and ``newest`` grow with it."""
+
+    start: int
+    created: int
+    attempt: int
+    steps: Runs = attrs.field(factory=Runs)
+    newest: int = 0
+    floor: int = 0
+
+
+class Log:
+    """The snapshots of one job, over all its attempts."""
+
+    __slots__ = (
+        "_base", "_base_newest", "_epochs", "_losses", "_segments", "_steps", "_times",
+        "ignored", "malformed",
+    )  # fmt: skip
+
+    def __init__(self, resumed: Cursor | None = None) -> None:
+        """Begin empty, or knowing what a cursor's owner has."""
+        self._steps, self._epochs = array("i"), array("i")
+        self._losses, self._times = array("d"), array("q")
+        self._base = Runs(resumed.steps) if resumed else Runs()
+        self._base_newest = resumed.newest if resumed else 0
+        created, attempt = (resumed.created, resumed.attempt) if resumed else (0, 1)
+        self._segments = [_Segment(0, created, attempt)]
+        self.ignored = 0
+        self.malformed = 0
+
+    def __len__(self) -> int:
+        """Return how many entries there are, over all attempts."""
+        return len(self._steps)
+
+    @property
+    def _now(self) -> _Segment:
+        return self._segments[-1]
+
+    @property
+    def attempt(self) -> int:
+        """The current attempt, from 1."""
+        return self._now.attempt
+
+    @property
+    def created(self) -> int:
+        """The createTime of the model in ns, or 0."""
+        return self._now.created
+
+    @created.setter
+    def created(self, created: int) -> None:
+        self._now.created = created
+
+    @property
+    def start(self) -> int:
+        """The first entry of the current attempt."""
+        return self._now.start
+
+    @property
+    def highest(self) -> int:
+        """The highest step of the current attempt, or 0."""
+        return max(self._now.steps.highest, self._base.highest, 0)
+
+    @property
+    def newest(self) -> int:
+        """The newest computeTime of the current attempt in ns, or 0."""
+        return max(self._now.newest, self._base_newest)
+
+    @property
+    def delivered(self) -> Runs:
+        """The steps of the current attempt; before the first look after a resume, those of the cursor."""
+        return self._now.steps or self._base
+
+    def begin(self, attempt: int, *, created: int, floor: int = 0) -> None:
+        """Begin another attempt or incarnation, in which all older than ``floor`` ns is ignored."""
+        self._base, self._base_newest = Runs(), 0
+        self._segments.append(_Segment(len(self), created, attempt, floor=floor))
+
+    def merge(self, snapshots: Iterable[TuningSnapshot]) -> Merged:
+        """Compare what one look showed with what is known; append what only a cursor's owner has had."""
+        seen = [(item.step, nanoseconds(item.compute_time), item) for item in snapshots]
+        if not seen:
+            return Merged()
+        known = dict(zip(self._steps[self.start :], self._times[self.start :], strict=True))
+        floor = self._restart_floor(seen, known)
+        if floor is not None:
+            self.begin(self.attempt + 1, created=self.created, floor=floor)
+            known = {}
+        fresh = self._sift(seen, known)
+        for item in [item for item in fresh if item[0] in self._base]:
+            fresh.remove(item)
+            self.append(item)
+        return Merged(fresh, floor is not None, all(0 < time < self._now.floor for _, time, _ in seen))
+
+    def append(self, item: Item) -> bool:
+        """Append a new snapshot and return whether it is late: lower than a step before it."""
+        step, time, snapshot = item
+        late = step < self.highest
+        self._steps.append(step)
+        self._epochs.append(snapshot.epoch)
+        self._losses.append(snapshot.mean_loss)
+        self._times.append(time)
+        self._now.steps.add(step)
+        self._now.newest = max(self._now.newest, time)
+        return late
+
+    def _delivered_at(self, step: int, known: dict[int, int]) -> int | None:
+        """Return when a delivered step was computed, as far as known: a cursor knows only the newest time."""
+        if step in known:
+            return known[step]
+        return self._base_newest if step in self._base else None
+
+    def _restart_floor(self, seen: Sequence[Item], known: dict[int, int]) -> int | None:
+        """Return where the new attempt begins if there is one, in ns."""
+        again: dict[int, int] = {}
+        for step, time, _ in seen:
+            delivered = self._delivered_at(step, known)
+            if delivered and time > delivered:
+                again[step] = max(time, again.get(step, 0))
+        if not again:
+            return None
+        # One list that shows a step both as delivered and as newer holds two attempts: the new one begins
+        # with what is newer. Otherwise the list was replaced, and all of it is new.
+        if any(
+            step in again and 0 < time <= (self._delivered_at(step, known) or 0) for step, time, _ in seen
+        ):
+            return min(again.values())
+        return min(time for _, time, _ in seen if time)
+
+    def _sift(self, seen: Sequence[Item], known: dict[int, int]) -> list[Item]:
+        """Return what is not in the log, by step: within one look nothing is late for being reordered."""
+        fresh: dict[int, Item] = {}
+        for item in seen:
+            step, time, snapshot = item
+            if not (0 <= step <= _INT32 and -_INT32 <= snapshot.epoch <= _INT32):
+                self.malformed += 1
+            elif step in known or 0 < time < self._now.floor or (step in fresh and fresh[step][1] >= time):
+                self.ignored += 1
+            else:
+                fresh[step] = item
+        return sorted(fresh.values(), key=itemgetter(0))
+
+    def snapshot(self, index: int) -> TuningSnapshot:
+        """Return one entry as a value."""
+        return TuningSnapshot(
+            self._steps[index], self._epochs[index], self._losses[index], timestamp(self._times[index])
+        )
+
+    def replay(
+        self, job: str, utc: datetime, first: int, end: int | None = None
+    ) -> Iterator[events.Snapshot]:
+        """Yield the entries ``first`` to ``end`` as events again, each with the cursor of its place."""
+        end = len(self) if end is None else min(end, len(self))
+        stops = [*(segment.start for segment in self._segments[1:]), end]
+        for segment, stop in zip(self._segments, stops, strict=True):
+            head = cursor_head(job, segment.created, segment.attempt)
+            steps, newest = Runs(), 0
+            for index in range(segment.start, min(stop, end)):
+                step = self._steps[index]
+                late = step < steps.highest
+                steps.add(step)
+                newest = max(newest, self._times[index])
+                if index >= first:
+                    yield events.Snapshot(
+                        job=job,
+                        cursor=cursor_text(head, steps, newest),
+                        observed_at=utc,
+                        step=step,
+                        epoch=self._epochs[index],
+                        mean_loss=self._losses[index],
+                        compute_time=timestamp(self._times[index]),
+                        attempt=segment.attempt,
+                        late=late,
+                        replayed=True,
+                    )
+
+    def pulse(self) -> Pulse | None:
+        """Return the pace by the last 16 gaps of the current attempt; None while there is no gap."""
+        recent = range(max(self.start, len(self) - _WINDOW), len(self))
+        points = sorted((self._steps[index], self._times[index]) for index in recent if self._times[index])
+        gaps = [
+            (later[0] - step, (later[1] - time) / 1e9)
+            for (step, time), later in pairwise(points)
+            if later[1] > time
+        ]
+        if not gaps:
+            return None
+        return Pulse(median(gap / steps for steps, gap in gaps), min(gap for _, gap in gaps))
+
+
+class Snapshots(Sequence[TuningSnapshot]):
+    """The snapshots of a job's current attempt, made on access; it grows with the job."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: Log) -> None:
+        """Look at a log."""
+        self._log = log
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._log) - self._log.start
+
+    @overload
+    def __getitem__(self, index: int) -> TuningSnapshot: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[TuningSnapshot, ...]: ...
+    def __getitem__(self, index: int | slice) -> TuningSnapshot | tuple[TuningSnapshot, ...]:
+        """Return one snapshot, or a tuple of them for a slice."""
+        places = range(self._log.start, len(self._log))[index]
+        return (
+            self._log.snapshot(places) if isinstance(places, int) else tuple(map(self._log.snapshot, places))
+        )
+
+    def __repr__(self) -> str:
+        """Return how many there are and the last one."""
+        return f"<{len(self)} snapshots{f', last {self[-1]}' if self else ''}>"
