@@ -6,17 +6,15 @@ given.  It raises only gemtune's errors, and none of them refers to the request,
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import ssl
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
@@ -26,6 +24,7 @@ from gemtune.http.body import Gunzip, Identity, Incoming, Reply, inflater, refus
 from gemtune.http.engine import AiohttpEngine
 from gemtune.http.environment import checked_origin, find_proxy, make_ssl_context
 from gemtune.http.failures import TRANSLATED, translate
+from gemtune.http.loops import call_soon, current_loop, on_asyncio
 from gemtune.http.transport import ForeignEngine, RecyclingTransport, httpx_pool
 from gemtune.settings import is_loopback
 
@@ -102,7 +101,7 @@ class Wire:
         """Raise MisuseError where this wire cannot be used: closed, after a fork, in another event loop."""
         if self._closed:
             raise MisuseError("this client is closed: make a new one")
-        home = (os.getpid(), _event_loop())
+        home = (os.getpid(), current_loop())
         if self._home is None:
             self._home = home
         elif self._home != home:
@@ -203,7 +202,7 @@ class Wire:
                 proxy = await anyio.to_thread.run_sync(find_proxy, self.origin, abandon_on_cancel=True)
         if context is None and self.origin.startswith("https:"):
             context = await anyio.to_thread.run_sync(make_ssl_context, self.trust_env, abandon_on_cancel=True)
-        if _on_asyncio():
+        if on_asyncio():
             return AiohttpEngine(
                 ssl_context=context,
                 proxy=proxy,
@@ -330,26 +329,4 @@ class StreamReply:
         if self._open and not self._ended and self._home is not None:
             self._open = False
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            loop = self._home[1]
-            soon: Callable[[Callable[[], None]], Any] = (
-                loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
-            )
-            try:
-                soon(self._incoming.close)
-            except RuntimeError:  # the event loop has ended, and the connection with it
-                return
-
-
-def _on_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _event_loop() -> object:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return anyio.lowlevel.current_token().native_token
+            call_soon(self._home[1], self._incoming.close)
