@@ -1,1 +1,82 @@
-"""The asyncio SDK for tuning Gemini models and putting the tuned models to work."""
+"""The asyncio SDK for tuning Gemini models and putting the tuned models to work.
+
+Floors, imports going down only: errors, types, events, config (values); protocol (pure functions); http (the only
+sockets); client, jobs, resources (what users hold); the pillars above; cli, show and testing at the edges; the emulator
+next door.  Every name is loaded on its first use (PEP 562), so that importing the package is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from gemtune._version import __version__
+
+if TYPE_CHECKING:
+    from gemtune import errors as errors
+    from gemtune import events as events
+    from gemtune import types as types
+    from gemtune.client import Client as Client
+    from gemtune.config import RetryPolicy as RetryPolicy
+    from gemtune.config import Timeouts as Timeouts
+    from gemtune.config import WatchPolicy as WatchPolicy
+    from gemtune.errors import GemtuneError as GemtuneError
+    from gemtune.jobs import TuningJob as TuningJob
+    from gemtune.jobs import TuningProgress as TuningProgress
+    from gemtune.types import Content as Content
+    from gemtune.types import GenerationConfig as GenerationConfig
+    from gemtune.types import Hyperparameters as Hyperparameters
+    from gemtune.types import Part as Part
+    from gemtune.types import SafetySetting as SafetySetting
+    from gemtune.types import TunedModel as TunedModel
+    from gemtune.types import TuningExample as TuningExample
+    from gemtune.types import TuningSnapshot as TuningSnapshot
+
+__all__ = [
+    "Client",
+    "Content",
+    "GemtuneError",
+    "GenerationConfig",
+    "Hyperparameters",
+    "Part",
+    "RetryPolicy",
+    "SafetySetting",
+    "Timeouts",
+    "TunedModel",
+    "TuningExample",
+    "TuningJob",
+    "TuningProgress",
+    "TuningSnapshot",
+    "WatchPolicy",
+    "__version__",
+    "errors",
+    "events",
+    "types",
+]
+
+_MODULES = {"errors", "events", "types"}
+_HOMES = {
+    "Client": "client",
+    "GemtuneError": "errors",
+    "RetryPolicy": "config",
+    "Timeouts": "config",
+    "TuningJob": "jobs",
+    "TuningProgress": "jobs",
+    "WatchPolicy": "config",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home."""
+    if name not in __all__:
+        raise AttributeError(f"module 'gemtune' has no attribute {name!r}")
+    if name in _MODULES:
+        return importlib.import_module(f"gemtune.{name}")
+    value: object = getattr(importlib.import_module(f"gemtune.{_HOMES.get(name, 'types')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -6,13 +6,13 @@ import os
 import random
 import ssl
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.credentials import make_credentials
-from gemtune.http.wire import Transport, Wire
+from gemtune.http.wire import Wire
 from gemtune.jobs import TuningJob
 from gemtune.protocol import names
 from gemtune.resources.creation import Creation, load_rows, model_to_create
@@ -23,6 +23,9 @@ from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
 from gemtune.settings import Settings, resolve
 from gemtune.types import Hyperparameters
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
 
 __all__ = ["Client"]
 
@@ -61,7 +64,7 @@ class Client(Inference):
         credentials: object | None = None,
         project: str | None = None,
         base_url: str | None = None,
-        transport: Transport | None = None,
+        transport: AsyncBaseTransport | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         watch: WatchPolicy | None = None,
@@ -111,7 +114,7 @@ class Client(Inference):
         """Close all connections; jobs on the service go on.  Closing twice is harmless."""
         await self._caller.wire.aclose()
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -134,7 +137,7 @@ class Client(Inference):
     @property
     def operations(self) -> Operations:
         """Long-running operations."""
-        return Operations(self._caller, self.job)
+        return Operations(self._caller)
 
     @property
     def models(self) -> Models:
@@ -150,8 +153,8 @@ class Client(Inference):
         text = name if isinstance(name, str) else getattr(name, "name", name)
         if isinstance(text, str) and "/operations/" in text:
             operation = names.operation_name(text)
-            return TuningJob(self._caller, self._watch, names.parent_of(operation), operation)
-        return TuningJob(self._caller, self._watch, names.tuned_model_name(name), None)
+            return TuningJob.attach(self._caller, self._watch, names.parent_of(operation), operation=operation)
+        return TuningJob.attach(self._caller, self._watch, names.tuned_model_name(name))
 
     async def tune(
         self,
@@ -201,8 +204,8 @@ class Client(Inference):
             top_p=top_p,
             top_k=top_k,
         )
-        creation = Creation(
-            self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt"
-        )
+        creation = Creation(self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
-        return TuningJob(self._caller, self._watch, creation.name, operation.name or None, operation)
+        job = TuningJob.attach(self._caller, self._watch, creation.name)
+        job.born(operation)
+        return job

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, Self
 
 import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["RetryPolicy", "Timeouts", "UNSET", "Unset"]
+__all__ = ["UNSET", "RetryPolicy", "Timeouts", "Unset", "WatchPolicy"]
 
 
 class Unset:
     """The type of UNSET: an argument that was not given, where None has a meaning of its own."""
 
-    _only: Unset | None = None
+    _only: ClassVar[Self | None] = None
 
-    def __new__(cls) -> Unset:
+    def __new__(cls) -> Self:
         """Return the one instance, also when unpickled."""
         if cls._only is None:
             cls._only = super().__new__(cls)
@@ -35,12 +36,7 @@ UNSET = Unset()
 
 
 def _seconds(value: object, name: str) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
         raise SettingsError(f"{name} must be a positive number of seconds, not {value!r}", field=name)
     return float(value)
 
@@ -100,3 +96,31 @@ class RetryPolicy:
         _seconds(self.max_hint, "RetryPolicy.max_hint")
         if self.budget < 0:
             raise SettingsError("RetryPolicy.budget must not be negative", field="budget")
+
+
+@attrs.frozen(kw_only=True)
+class WatchPolicy:
+    """How often to look at tuning jobs, in seconds.
+
+    Args:
+        freshness: The greatest age of a snapshot at its delivery.
+        terminal_freshness: The interval once all steps are done and only the end is awaited.
+        queued_interval: The longest interval before the first snapshot.
+        min_interval: The shortest interval of all.
+        jitter: Which part of an interval may be taken off at random, 0 to 1.
+    """
+
+    freshness: float = 15.0
+    terminal_freshness: float = 10.0
+    queued_interval: float = 30.0
+    min_interval: float = 2.0
+    jitter: float = 0.1
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse intervals that are not positive, and a jitter that is not a part."""
+        _seconds(self.freshness, "WatchPolicy.freshness")
+        _seconds(self.terminal_freshness, "WatchPolicy.terminal_freshness")
+        _seconds(self.queued_interval, "WatchPolicy.queued_interval")
+        _seconds(self.min_interval, "WatchPolicy.min_interval")
+        if not 0 <= self.jitter <= 1:
+            raise SettingsError("WatchPolicy.jitter must be between 0 and 1", field="jitter")

@@ -150,9 +150,7 @@ class NoText(GemtuneError):
         block_reason: The prompt's block reason, where there is no candidate at all.
     """
 
-    def __init__(
-        self, message: str, *, finish_reason: str | None = None, block_reason: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, finish_reason: str | None = None, block_reason: str | None = None) -> None:
         """Keep both reasons beside the message."""
         super().__init__(message)
         self.finish_reason = finish_reason

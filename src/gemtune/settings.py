@@ -152,8 +152,7 @@ def _origin(url: object, field: str) -> str:
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(
-            f"{field} is plain http to {parts.hostname}: credentials go only to https or to this machine; "
-            "use https://",
+            f"{field} is plain http to {parts.hostname}: credentials go only to https or to this machine; use https://",
             field=field,
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 import attrs
@@ -28,10 +28,6 @@ __all__ = ["Caller", "Recover", "Statistics", "user_agent"]
 T = TypeVar("T")
 Recover = Callable[[], Awaitable[T | None]]
 """Looks up whether an ambiguous creation happened: the result it would have had, or None."""
-
-
-class _Pairs(Protocol):
-    def __call__(self) -> object: ...
 
 
 def user_agent(version: str, suffix: str | None) -> str:
@@ -115,7 +111,7 @@ class Caller:
         try:
             return await retrier.run(attempts.next)
         except CallError as error:
-            found = await attempts.last_look(error)
+            found = await attempts.last_look()
             if found is not None:
                 return found
             self.failed += 1
@@ -146,9 +142,7 @@ class Caller:
         if timeout is None:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
         elif not (isinstance(timeout, int | float) and 0 < timeout < float("inf")):
-            raise errors.InvalidInput(
-                f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout"
-            )
+            raise errors.InvalidInput(f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout")
         return min(limit, timeout), anyio.current_time() + timeout
 
     async def exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
@@ -234,18 +228,18 @@ _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
 
 
 @attrs.define(eq=False)
-class _Attempts:
+class _Attempts(Generic[T]):
     """The attempts of one call, with what is known of a creation's fate between them."""
 
     caller: Caller
-    call: Call[T]  # type: ignore[valid-type]
+    call: Call[T]
     timeout: float
     deadline: float
-    recover: Recover[object] | None
+    recover: Recover[T] | None
     may_exist: bool = False
     made: int = 0
 
-    async def next(self) -> object:
+    async def next(self) -> T:
         """Look up what an ambiguous attempt did, and only if it did nothing, send again."""
         self.made += 1
         if self.recover is not None and self.may_exist:
@@ -268,7 +262,7 @@ class _Attempts:
                 self.may_exist = True
             raise
 
-    async def last_look(self, error: CallError) -> object | None:
+    async def last_look(self) -> T | None:
         """Before an ambiguous creation is given up: look once whether it happened after all."""
         if self.recover is None or not self.may_exist or anyio.current_time() >= self.deadline:
             return None

@@ -1,8 +1,8 @@
 """The only retry of the package: tenacity, driven by RetryPolicy and the pure rules of protocol.backoff.
 
 The first attempt is plain, because nearly all succeed and tenacity's price is then not paid.  Only after a failure a
-fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All its hooks are plain
-functions, and it only ever sees CallError, so that a cancellation is never retried (jd/tenacity#529).
+fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All its hooks are
+plain functions, and it only ever sees CallError, so that a cancellation is never retried (jd/tenacity#529).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gemtune.errors import CallError
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
 
-__all__ = ["RetryBudget", "Retrier"]
+__all__ = ["Retrier", "RetryBudget"]
 
 T = TypeVar("T")
 

@@ -142,6 +142,8 @@ def _summary(problems: list[InvalidInput]) -> InvalidInput:
 
 
 def _example(row: object, number: int) -> TuningExample:
+    text_input: object
+    output: object
     if isinstance(row, TuningExample):
         text_input, output = row.text_input, row.output
     elif isinstance(row, Mapping):
@@ -183,9 +185,7 @@ def _text(value: object, field: str, number: int, limit: int) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN
         value = str(value)
     if not isinstance(value, str):
-        raise InvalidInput(
-            f"row {number}: {field} must be a text, not {type(value).__name__}", field=field, row=number
-        )
+        raise InvalidInput(f"row {number}: {field} must be a text, not {type(value).__name__}", field=field, row=number)
     if not value.strip():
         raise InvalidInput(f"row {number}: {field} is empty; fill it in or drop the row", field=field, row=number)
     if len(value) > limit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeVar, overload
 
 import attrs
 
@@ -25,6 +25,7 @@ from gemtune.types import (
     Permission,
     TunedModel,
 )
+from gemtune.types.message import Message
 
 __all__ = [
     "Page",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 _MAX_PAGE: Final = 1000
 
@@ -65,12 +67,18 @@ class Page(Sequence[T]):
         """Return the number of items on this page."""
         return len(self.items)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         """Return one item or a slice of this page."""
         return self.items[index]
 
 
-def _page(cls: type[T], key: str, value: object) -> Page[T]:
+def _page(cls: type[M], key: str, value: object) -> Page[M]:
     if not isinstance(value, dict):
         raise MalformedResponse("the list is not a JSON object")
     found = value.get(key) or []
@@ -317,9 +325,7 @@ def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountToken
 
 
 def _get(method: str, name: str, read: partial[T]) -> Call[T]:
-    return Call(
-        method=method, verb="GET", path=f"/v1beta/{name}", effect=Effect.READ, decode=read, resource=name
-    )
+    return Call(method=method, verb="GET", path=f"/v1beta/{name}", effect=Effect.READ, decode=read, resource=name)
 
 
 def _delete(method: str, name: str) -> Call[None]:

@@ -1,8 +1,8 @@
 """From an HTTP error reply to one of our errors: who can do what about it, and when.
 
 The table is that of AIP-193 and google.rpc.Code; the triage of 429 follows the quota ids that the service really sends
-(``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` ...).  Texts from the server are untrusted: they are shortened and
-cleaned of control characters, and known secrets in them are masked.
+(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``).  Texts from the server are untrusted: they are shortened, cleaned
+of control characters, and known secrets in them are masked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from gemtune.errors import ApiError, CallError, Failure
 __all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class"]
 
 _LIMIT: Final = 2048
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]")
+# Shorter ones are not secrets, and masking them would garble every word.
+_SHORTEST_SECRET: Final = 8
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]"
+)
 _TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)")
 _IN_MESSAGE: Final = re.compile(r"[Pp]lease retry in (\d{1,9}(?:\.\d{1,9})?)(ms|s)")
@@ -53,7 +57,7 @@ def clean(text: object, secrets: Iterable[str] = (), limit: int = _LIMIT) -> str
     """Return untrusted text without control characters and secrets, at most ``limit`` characters long."""
     shown = _CONTROL.sub("", str(text))
     for secret in secrets:
-        if secret:
+        if len(secret) >= _SHORTEST_SECRET:
             shown = shown.replace(secret, "****")
     shown = shown.strip()
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
@@ -218,7 +222,7 @@ def _quota_scope(message: str, details: tuple[object, ...]) -> str:
         violations = item.get("violations")
         for violation in violations if isinstance(violations, list) else ():
             if isinstance(violation, dict):
-                ids.append(f"{violation.get('quotaId', '')} {violation.get('description', '')}")
+                ids += [str(violation.get("quotaId", "")), str(violation.get("description", ""))]
                 if str(violation.get("quotaValue", "")) == "0":
                     return "none"
         metadata = item.get("metadata")

@@ -10,6 +10,7 @@ from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
 from gemtune.resources.streams import GenerateContentStream
 from gemtune.types import (
+    ContentLike,
     CountTokensResponse,
     GenerateContentRequest,
     GenerateContentResponse,
@@ -32,9 +33,9 @@ class Inference:
     async def generate_content(
         self,
         model: object,
-        contents: object,
+        contents: ContentLike | Sequence[ContentLike],
         *,
-        system_instruction: object | None = None,
+        system_instruction: ContentLike | None = None,
         generation_config: GenerationConfig | None = None,
         safety_settings: Sequence[SafetySetting] = (),
         tools: Sequence[Tool] = (),
@@ -75,9 +76,9 @@ class Inference:
     def stream_generate_content(
         self,
         model: object,
-        contents: object,
+        contents: ContentLike | Sequence[ContentLike],
         *,
-        system_instruction: object | None = None,
+        system_instruction: ContentLike | None = None,
         generation_config: GenerationConfig | None = None,
         safety_settings: Sequence[SafetySetting] = (),
         tools: Sequence[Tool] = (),
@@ -105,9 +106,9 @@ class Inference:
     async def count_tokens(
         self,
         model: object,
-        contents: object,
+        contents: ContentLike | Sequence[ContentLike],
         *,
-        system_instruction: object | None = None,
+        system_instruction: ContentLike | None = None,
         tools: Sequence[Tool] = (),
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
@@ -140,8 +141,8 @@ class Inference:
 
 
 def _request(
-    contents: object,
-    system_instruction: object | None,
+    contents: ContentLike | Sequence[ContentLike],
+    system_instruction: ContentLike | None,
     generation_config: GenerationConfig | None,
     safety_settings: Sequence[SafetySetting],
     tools: Sequence[Tool],
@@ -150,9 +151,7 @@ def _request(
 ) -> GenerateContentRequest:
     return GenerateContentRequest(
         contents=to_contents(contents),
-        system_instruction=None
-        if system_instruction is None
-        else to_content(system_instruction, role="system"),
+        system_instruction=None if system_instruction is None else to_content(system_instruction, role="system"),
         generation_config=generation_config,
         safety_settings=tuple(safety_settings),
         tools=tuple(tools),

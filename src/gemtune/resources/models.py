@@ -20,9 +20,7 @@ class Models:
 
     _caller: Caller
 
-    async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> Model:
+    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Model:
         """Return a base model.
 
         Args:

@@ -21,9 +21,7 @@ class Operations:
 
     _caller: Caller
 
-    async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> Operation:
+    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
         """Return an operation as it is now.
 
         Args:
@@ -31,9 +29,7 @@ class Operations:
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
         """
-        return await self._caller.call(
-            gemini.get_operation(names.operation_name(name)), timeout=timeout, retry=retry
-        )
+        return await self._caller.call(gemini.get_operation(names.operation_name(name)), timeout=timeout, retry=retry)
 
     def list(
         self,
@@ -62,9 +58,7 @@ class Operations:
 
         return Pager(fetch)
 
-    async def cancel(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> None:
+    async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Ask the service to cancel an operation; it is best effort, and nothing is ever deleted.
 
         Raises:

@@ -48,23 +48,15 @@ class Permissions:
                 "give email_address, or say grantee_type='EVERYONE' to share with everyone", field="email_address"
             )
         if kind == "EVERYONE" and email_address:
-            raise InvalidInput(
-                "email_address is not allowed with grantee_type='EVERYONE'", field="email_address"
-            )
+            raise InvalidInput("email_address is not allowed with grantee_type='EVERYONE'", field="email_address")
         if kind != "EVERYONE" and not email_address:
             raise InvalidInput(f"email_address is needed for grantee_type={kind!s}", field="email_address")
         permission = Permission(grantee_type=kind, email_address=email_address or "", role=_role(role))
-        return await self._caller.call(
-            gemini.create_permission(name, permission), timeout=timeout, retry=retry
-        )
+        return await self._caller.call(gemini.create_permission(name, permission), timeout=timeout, retry=retry)
 
-    async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> Permission:
+    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Permission:
         """Return a permission by ``tunedModels/{id}/permissions/{id}``."""
-        return await self._caller.call(
-            gemini.get_permission(names.permission_name(name)), timeout=timeout, retry=retry
-        )
+        return await self._caller.call(gemini.get_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
     def list(
         self,
@@ -96,13 +88,9 @@ class Permissions:
         permission = Permission(name=names.permission_name(name), role=_role(role))
         return await self._caller.call(gemini.update_permission(permission), timeout=timeout, retry=retry)
 
-    async def delete(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> None:
+    async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Take a role away again."""
-        await self._caller.call(
-            gemini.delete_permission(names.permission_name(name)), timeout=timeout, retry=retry
-        )
+        await self._caller.call(gemini.delete_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
 
 def _role(role: Role | str) -> Role:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import TracebackType
+from typing import Self
 
 import attrs
 
@@ -78,19 +79,17 @@ class GenerateContentStream:
                 data = await self._reply.read()
                 if not data:
                     self._ready.extend(self._parser.close())
-                    if not self._ready:
-                        return self._ended()
-                    break
+                    if self._ready:
+                        break
+                    if self._finished:
+                        return None
+                    raise self._interrupted("it ended without a finish reason", None)
                 self._ready.extend(self._parser.feed(data))
         except StreamInterrupted:
             raise
         except CallError as error:
             raise self._interrupted(error.message, error) from None
         return self._ready.popleft()
-
-    def _ended(self) -> None:
-        if not self._finished:
-            raise self._interrupted("it ended without a finish reason", None)
 
     def _piece(self, payload: object) -> GenerateContentResponse:
         if isinstance(payload, dict) and "error" in payload:
@@ -112,9 +111,7 @@ class GenerateContentStream:
         body = payload["error"]
         code = body.get("code") if isinstance(body, dict) else None
         http = code if isinstance(code, int) and 400 <= code <= 599 else 500
-        error = status.error_from_reply(
-            http, {}, payload, resource=self._call.resource, method=self._call.method
-        )
+        error = status.error_from_reply(http, {}, payload, resource=self._call.resource, method=self._call.method)
         return self._interrupted(error.message, error)
 
     def _interrupted(self, why: str, cause: CallError | None) -> StreamInterrupted:
@@ -139,7 +136,7 @@ class GenerateContentStream:
         if reply is not None:
             await reply.aclose()
 
-    async def __aenter__(self) -> GenerateContentStream:
+    async def __aenter__(self) -> Self:
         """Return itself; nothing is sent yet."""
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 
@@ -31,9 +32,7 @@ class TunedModels:
         """Who may use, change and delete a tuned model."""
         return Permissions(self._caller)
 
-    async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> TunedModel:
+    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> TunedModel:
         """Return a tuned model.
 
         Args:
@@ -76,9 +75,9 @@ class TunedModels:
         *,
         display_name: str | Unset = UNSET,
         description: str | Unset = UNSET,
-        temperature: float | None | Unset = UNSET,
-        top_p: float | None | Unset = UNSET,
-        top_k: int | None | Unset = UNSET,
+        temperature: float | Unset | None = UNSET,
+        top_p: float | Unset | None = UNSET,
+        top_k: int | Unset | None = UNSET,
         reader_project_numbers: tuple[int, ...] | Unset = UNSET,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
@@ -107,24 +106,20 @@ class TunedModels:
             "top_k": top_k,
             "reader_project_numbers": reader_project_numbers,
         }
-        changes: dict[str, object] = {key: value for key, value in given.items() if value is not UNSET}
+        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not UNSET}
         if not changes:
             raise InvalidInput("nothing to update: give at least one field", field="name")
         check_display_name(changes.get("display_name"))
         check_fraction("temperature", changes.get("temperature"))
         check_fraction("top_p", changes.get("top_p"))
         check_top_k(changes.get("top_k"))
-        model = attrs.evolve(TunedModel(name=names.tuned_model_name(name)), **changes)
+        model = TunedModel(name=names.tuned_model_name(name), **changes)
         mask = [_camel(key) for key in changes]
         return await self._caller.call(gemini.update_tuned_model(model, mask), timeout=timeout, retry=retry)
 
-    async def delete(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> None:
+    async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Delete a tuned model for good, also one that is still being tuned; only its owner may."""
-        await self._caller.call(
-            gemini.delete_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry
-        )
+        await self._caller.call(gemini.delete_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry)
 
     async def transfer_ownership(
         self,
@@ -136,9 +131,7 @@ class TunedModels:
     ) -> None:
         """Make somebody else the owner; the present owner becomes a writer."""
         if not isinstance(email_address, str) or "@" not in email_address:
-            raise InvalidInput(
-                f"email_address must be an address, not {email_address!r}", field="email_address"
-            )
+            raise InvalidInput(f"email_address must be an address, not {email_address!r}", field="email_address")
         call = gemini.transfer_ownership(names.tuned_model_name(name), email_address)
         await self._caller.call(call, timeout=timeout, retry=retry)
 
@@ -160,8 +153,10 @@ def check_display_name(value: object) -> None:
 
 def check_fraction(field: str, value: object) -> None:
     """Refuse a temperature or top_p of a tuned model that is outside [0, 1]."""
-    wrong = isinstance(value, bool) or not isinstance(value, int | float | None)
-    if wrong or (value is not None and not (math.isfinite(value) and 0 <= value <= 1)):  # type: ignore[arg-type, operator]
+    if value is None:
+        return
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not 0 <= number <= 1:
         raise InvalidInput(f"{field} of a tuned model must be between 0 and 1, not {value!r}", field=field)
 
 

@@ -1,0 +1,361 @@
+"""TuningJob: a handle on a job that runs on the service.
+
+It owns no task and no connection.  Whoever waits for it, with ``await job`` or ``async for event in job.events()``,
+makes the looks at the service while waiting; several who wait at once share them.  Leaving a wait, in whatever way,
+never touches the remote job.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import attrs
+
+from gemtune import events
+from gemtune.config import RetryPolicy, WatchPolicy
+from gemtune.errors import (
+    CallError,
+    CredentialsError,
+    DeadlineExceeded,
+    Failure,
+    InvalidInput,
+    NotSupported,
+    TuningCancelled,
+    TuningError,
+    TuningFailed,
+    TuningLost,
+)
+from gemtune.events import Event, JobState
+from gemtune.http.caller import Caller
+from gemtune.protocol import gemini, names
+from gemtune.protocol.history import Snapshots
+from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
+from gemtune.protocol.reconciler import History
+from gemtune.protocol.schedule import Cadence
+from gemtune.protocol.status import clean
+from gemtune.resources.operations import Operations
+from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
+
+__all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress"]
+
+# The schedule is the retry of looks; one look is one request.
+_ONCE = RetryPolicy(attempts=1)
+
+
+@attrs.frozen
+class TuningProgress:
+    """How far a job is.
+
+    Args:
+        completed_steps: Steps done.
+        total_steps: Steps in all; None while unknown.
+        percent: 0 to 100; None while unknown.
+    """
+
+    completed_steps: int
+    total_steps: int | None
+    percent: float | None
+
+
+@attrs.frozen(kw_only=True)
+class JobStatistics:
+    """What following a job has cost so far.
+
+    Args:
+        looks: Looks at the service, failed ones included.
+        events: Events seen so far.
+        snapshots: Snapshots kept.
+        ignored: Snapshots that came again or came from an older run, and were left out.
+    """
+
+    looks: int
+    events: int
+    snapshots: int
+    ignored: int
+
+
+@attrs.define(eq=False, repr=False)
+class TuningJob:
+    """A handle on one tuning job: await it, iterate over its events, cancel it.
+
+    ``await job`` gives the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost.  A job of another process
+    is followed by ``client.job(name)``.
+
+    Args:
+        name: The tuned model's name, which is the job's.
+    """
+
+    _caller: Caller
+    _policy: WatchPolicy
+    name: str
+    _history: History
+    _log: list[Event] = attrs.field(factory=list, init=False)
+    _looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    _due: float | None = attrs.field(default=None, init=False)
+    _source: Source | None = attrs.field(default=None, init=False)
+    _sought: bool = attrs.field(default=False, init=False)
+
+    @classmethod
+    def attach(
+        cls,
+        caller: Caller,
+        policy: WatchPolicy,
+        name: str,
+        *,
+        operation: str | None = None,
+        cursor: str | None = None,
+    ) -> TuningJob:
+        """Return a handle without asking the service."""
+        history = History(name, operation) if cursor is None else History.from_cursor(cursor, operation)
+        if history.name != name:
+            raise InvalidInput(f"the cursor belongs to {history.name}, not to {name}", field="since")
+        return cls(caller, policy, name, history)
+
+    def born(self, operation: Operation) -> None:
+        """Take in the answer to this client's own creation of the job."""
+        now = _now()
+        self._history.operation = operation.name or None
+        self._history.born = now
+        self._log.append(self._history.added(now))
+        if operation.name:
+            self._take(observe_operation(operation, now))
+
+    def __repr__(self) -> str:
+        """Return name, state and progress, without asking the service."""
+        progress = self.progress
+        total = "?" if progress.total_steps is None else progress.total_steps
+        newest = self.snapshots[-1] if self.snapshots else None
+        loss = f" loss={newest.mean_loss:.4g}" if newest is not None else ""
+        return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
+
+    @property
+    def operation(self) -> str | None:
+        """The operation's name, where it is known; a look at a job of another process finds it."""
+        return self._history.operation
+
+    @property
+    def state(self) -> JobState:
+        """The state as of the last look."""
+        return self._history.state
+
+    @property
+    def progress(self) -> TuningProgress:
+        """The progress as of the last look."""
+        history = self._history
+        return TuningProgress(history.completed_steps, history.total_steps, history.percent)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The snapshots seen so far, a sequence that grows."""
+        return self._history.snapshots
+
+    @property
+    def done(self) -> bool:
+        """Whether the job is known to have ended, or to be out of sight."""
+        return self._history.finished
+
+    def statistics(self) -> JobStatistics:
+        """Return what following the job has cost so far."""
+        counts = self._history.statistics()
+        return JobStatistics(
+            looks=counts["looks"],
+            events=len(self._log),
+            snapshots=counts["snapshots"],
+            ignored=counts["ignored"],
+        )
+
+    def events(self, *, since: str | None = None) -> JobEvents:
+        """Return an iterator over the job's events from its beginning, which ends with the job.
+
+        Args:
+            since: The ``cursor`` of an event dealt with earlier, perhaps by another process: only what came after it
+                is told; what may have been told already is marked ``replayed``.
+        """
+        if since is None:
+            return JobEvents(self)
+        return JobEvents(
+            TuningJob.attach(self._caller, self._policy, self.name, operation=self.operation, cursor=since)
+        )
+
+    def __await__(self) -> Generator[Any, Any, TunedModel]:
+        """Wait for the end and return the tuned model."""
+        return self._result().__await__()
+
+    async def wait(self, *, timeout: float | None = None) -> TunedModel:
+        """Wait for the end and return the tuned model.
+
+        Args:
+            timeout: Seconds to wait; None waits as long as it takes.
+
+        Raises:
+            TuningFailed: With the server's reason.
+            TuningCancelled: The operation was cancelled.
+            TuningLost: The job cannot be seen any more.
+            DeadlineExceeded: The job goes on after ``timeout`` seconds; it is not touched.
+            CredentialsError: The service refuses the credential.
+        """
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < float("inf")):
+            raise InvalidInput(f"timeout must be a number of seconds, not {timeout!r}", field="timeout")
+        with anyio.move_on_after(timeout):
+            return await self._result()
+        raise DeadlineExceeded(
+            f"{self.name} is not done after {timeout:g} s ({self.state}); the job goes on, wait for it again with "
+            f"client.job({self.name!r})",
+            resource=self.name,
+            failure=Failure.FATAL,
+        )
+
+    async def refresh(self) -> JobState:
+        """Look at the service now and return the state.
+
+        Raises:
+            CallError: The look failed.
+        """
+        async with self._looking:
+            error = await self._look(self._source or Source.OPERATION)
+        if error is not None:
+            raise error
+        return self.state
+
+    async def cancel(self) -> None:
+        """Ask the service to cancel the job; best effort, and it never deletes anything.
+
+        Raises:
+            NotSupported: The service does not cancel this job; the message names ``delete``.
+        """
+        async with self._looking:
+            await self._find_operation()
+        operation = self.operation
+        if operation is None:
+            raise NotSupported(
+                f"{self.name} has no operation that could be cancelled; to stop it for good, delete the model: "
+                f"client.tuned_models.delete({self.name!r})"
+            )
+        await Operations(self._caller).cancel(operation)
+
+    async def _result(self) -> TunedModel:
+        while self._history.outcome is None:
+            await self._pull()
+        outcome = self._history.outcome
+        if isinstance(outcome, events.Succeeded):
+            return outcome.model
+        raise _failure(self.name, outcome)
+
+    async def _pull(self) -> None:
+        """Make the next look once it is due; of several who wait, one looks and all see."""
+        seen = len(self._log)
+        async with self._looking:
+            if len(self._log) > seen or self._history.finished:
+                return
+            if not self._log:
+                self._log.append(self._history.added(_now()))
+                return
+            if self._due is None:
+                self._schedule()
+            await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
+            error = await self._look(self._source or Source.MODEL)
+        if isinstance(error, CredentialsError):
+            # It will not heal by waiting, and nobody but the caller can help.
+            raise error
+
+    async def _look(self, source: Source) -> CallError | CredentialsError | None:
+        try:
+            await self._find_operation()
+            if source is Source.OPERATION and self.operation is not None:
+                operation = await self._caller.call(gemini.get_operation(self.operation), retry=_ONCE)
+                self._take(observe_operation(operation, _now()))
+            else:
+                source = Source.MODEL
+                model = await self._caller.call(gemini.get_tuned_model(self.name), retry=_ONCE)
+                self._take(observe_model(model, _now()))
+        except (CallError, CredentialsError) as error:
+            self._log += self._history.fault(error, source, _now())
+            self._schedule()
+            return error
+        return None
+
+    async def _find_operation(self) -> None:
+        """Find the name of the operation, once, where only the model is known."""
+        if self.operation is not None or self._sought:
+            return
+        try:
+            page = await self._caller.call(gemini.list_operations(self.name), retry=_ONCE)
+        except CallError:
+            return  # the model alone is enough to follow the job
+        self._sought = True
+        for operation in page:
+            if isinstance(operation.metadata, CreateTunedModelMetadata):
+                self._history.operation = names.operation_name(operation)
+                self._source = None
+
+    def _take(self, seen: Observation) -> None:
+        self._log += self._history.observe(seen)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        now = _now()
+        policy = self._policy
+        cadence = Cadence(
+            freshness=policy.freshness,
+            terminal_freshness=policy.terminal_freshness,
+            queued_interval=policy.queued_interval,
+            min_interval=policy.min_interval,
+            jitter=policy.jitter,
+        )
+        look = self._history.next_look(now, cadence, random.random())  # noqa: S311 - jitter
+        if look is not None:
+            self._due, self._source = now.clock + look.after, look.source
+
+
+@attrs.define(eq=False)
+class JobEvents:
+    """The events of one job: a plain async iterator, which may be left and taken up again at any time."""
+
+    job: TuningJob
+    _next: int = attrs.field(default=0, init=False)
+
+    def __aiter__(self) -> JobEvents:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next event, looking at the service when it is time to.
+
+        Raises:
+            CredentialsError: The service refuses the credential; iterating may go on once it is mended.
+        """
+        log = self.job._log
+        while self._next >= len(log):
+            if self.job.done:
+                raise StopAsyncIteration
+            await self.job._pull()
+        event = log[self._next]
+        self._next += 1
+        return event
+
+
+def _now() -> Moment:
+    return Moment(anyio.current_time(), datetime.now(UTC))
+
+
+def _failure(name: str, outcome: events.TerminalEvent) -> TuningError:
+    match outcome:
+        case events.Failed(error=error):
+            reason = clean(error.message) if error is not None and error.message else None
+            code = error.code if error is not None else None
+            said = f": {reason}" if reason else "; the service gave no reason"
+            return TuningFailed(f"tuning {name} failed{said}", job=name, reason=reason, code=code)
+        case events.Cancelled():
+            return TuningCancelled(f"tuning {name} was cancelled", job=name, code=1)
+        case events.Deleted():
+            return TuningLost(f"{name} was deleted before it was done", job=name, reason="deleted")
+        case events.Lost(reason=why, message=message):
+            said = f": {clean(message)}" if message else ""
+            return TuningLost(
+                f"{name} cannot be seen any more ({why}){said}; the job itself may go on", job=name, reason=str(why)
+            )
+    raise AssertionError(outcome)
