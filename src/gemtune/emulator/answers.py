@@ -7,6 +7,7 @@ counted as characters; among equals the one closest in length wins, then the ear
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -68,7 +69,7 @@ def _normal(text: str) -> str:
 
 def _pairs(text: str) -> Counter[str]:
     padded = f" {text} "
-    return Counter(first + second for first, second in zip(padded, padded[1:], strict=False))
+    return Counter(first + second for first, second in itertools.pairwise(padded))
 
 
 @define(repr=False)

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from .answers import Answers
 from .auth import Auth, Credential
 from .base_models import BaseModel, catalogue
-from .clock import Clock, make_clock
+from .clock import Clock, SteppedClock, make_clock
 from .control import PREFIX, control
 from .errors import ApiError, bad_request, violations
 from .faults import Fault, Faults
@@ -106,6 +106,21 @@ class Emulator:
         self.faults.followed = 0
         self.peak_in_flight = self.in_flight
 
+    @property
+    def answers(self) -> Answers | None:
+        """Scripted answers; may be replaced while it runs."""
+        return self.store.answers
+
+    @answers.setter
+    def answers(self, answers: Answers | None) -> None:
+        self.store.answers = answers
+
+    def advance(self, seconds: float) -> None:
+        """Move a stepped clock on by this many seconds; raises ValueError for any other clock."""
+        if not isinstance(self.clock, SteppedClock):
+            raise ValueError(f"only a stepped clock can be advanced; this one is {self.clock!r}")  # noqa: TRY004
+        self.clock.advance(seconds)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":
@@ -122,9 +137,7 @@ class Emulator:
             return
         if request.path.startswith(PREFIX):
             query = dict(request.query)
-            await self._send(
-                control(self, request.verb, request.path, query, request.body), scope, receive, send
-            )
+            await self._send(control(self, request.verb, request.path, query, request.body), scope, receive, send)
             return
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
@@ -147,7 +160,8 @@ class Emulator:
         layout = _layout(found[0] if found else None, query)
         if fault and fault.delay:
             await self.clock.sleep(fault.delay)
-        if fault and fault.replaces_reply and not fault.act and fault.after is None:
+        midway = fault is not None and fault.after is not None and (layout.sse or layout.array)
+        if fault and fault.replaces_reply and not fault.act and not midway:
             reply = fault_reply(fault, layout)
         else:
             reply = await self._answer(request, found, fault.job if fault else None, layout)

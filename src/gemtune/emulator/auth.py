@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -38,6 +38,10 @@ _PROJECT_DENIED = (
 _REALM = 'Bearer realm="https://accounts.google.com/"'
 
 
+def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
 @frozen(kw_only=True)
 class Token:
     """An OAuth access token the emulator knows.
@@ -49,9 +53,7 @@ class Token:
     """
 
     email: str | None = None
-    scopes: frozenset[str] | None = field(
-        default=None, converter=lambda v: None if v is None else frozenset(v)
-    )
+    scopes: frozenset[str] | None = field(default=None, converter=_scopes)
     expires_at: float | None = None
 
 
@@ -115,9 +117,7 @@ class Auth:
     require_quota_project: bool = False
     projects: set[str] | None = None
 
-    def admit(
-        self, credential: Credential, route: Route, version: str, now: int, default_email: str
-    ) -> Caller:
+    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Caller:
         """Who the caller is.
 
         Raises:

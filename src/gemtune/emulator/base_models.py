@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import asdict, field, frozen
+from attrs import asdict, frozen
 
 __all__ = ["BASE_MODELS", "BaseModel", "catalogue"]
 
@@ -19,7 +19,7 @@ class BaseModel:
     description: str = ""
     input_token_limit: int = 0
     output_token_limit: int = 0
-    supported_generation_methods: tuple[str, ...] = field(default=(), converter=tuple)
+    supported_generation_methods: tuple[str, ...] = ()
     temperature: float | None = None
     max_temperature: float | None = None
     top_p: float | None = None

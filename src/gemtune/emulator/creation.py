@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
 
 from .answers import ExampleIndex
@@ -34,15 +35,13 @@ def create(store: Store, call: Call) -> TunedModel:
     task = cast(Value, body.get("tuning_task") or {})
     given = cast(Value, task.get("hyperparameters") or {})
     examples = _examples(task)
-    found = list(_violations(call, settings, given, examples))[:_MAX_VIOLATIONS]
+    found = list(islice(_violations(call, settings, given, examples), _MAX_VIOLATIONS))
     if found:
         raise invalid_fields("CreateTunedModelRequest", found)
     base, source = _base_model(store, call)
     limit = settings.max_concurrent_jobs
     if limit is not None and store.running(call.now) >= limit:
-        text = (
-            f"Quota exceeded for concurrent tuning jobs: {limit} are running. Please retry when one is done."
-        )
+        text = f"Quota exceeded for concurrent tuning jobs: {limit} are running. Please retry when one is done."
         raise ApiError("RESOURCE_EXHAUSTED", text)
     model_id = _new_id(store, call)
     hyperparameters = _effective(given)
@@ -91,27 +90,29 @@ def _violations(
 ) -> Iterator[tuple[str, str]]:
     wanted = call.query.get("tuned_model_id")
     if wanted is not None and not _ID.fullmatch(wanted):
-        rule = "must be at most 40 characters long, of lower-case letters, digits and dashes, begin with a letter and "
-        yield "tuned_model_id", rule + f"not end with a dash; not {wanted!r}"
+        text = "must be 1 to 40 lower-case letters, digits and dashes, begin with a letter and not end with a dash"
+        yield "tuned_model_id", f"{text}; not {wanted!r}"
     for path, text in check_mutable(call.body):
         yield f"tuned_model.{path}", text
-    task = "tuned_model.tuning_task"
-    for key in ("epoch_count", "batch_size", "learning_rate", "learning_rate_multiplier"):
-        value = cast("float | None", given.get(key))
-        if value is not None and not (0 < value < float("inf")):
-            yield f"{task}.hyperparameters.{key}", f"must be greater than 0, not {value}"
-    path = f"{task}.training_data.examples.examples"
+    for key, value in given.items():
+        if value is not None and not (0 < cast(float, value) < float("inf")):
+            yield f"tuned_model.tuning_task.hyperparameters.{key}", f"must be greater than 0, not {value}"
+    for path, text in _example_violations(settings, examples):
+        yield f"tuned_model.tuning_task.training_data.examples.examples{path}", text
+
+
+def _example_violations(settings: Settings, examples: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     if not examples:
-        yield path, "is required: training data must not be empty"
+        yield "", "is required: training data must not be empty"
     elif settings.max_examples is not None and len(examples) > settings.max_examples:
-        yield path, f"must hold at most {settings.max_examples} examples, not {len(examples)}"
+        yield "", f"must hold at most {settings.max_examples} examples, not {len(examples)}"
     limits = (("text_input", settings.max_input_characters), ("output", settings.max_output_characters))
     for number, example in enumerate(examples):
         for (name, limit), text in zip(limits, example, strict=True):
             if not text:
-                yield f"{path}[{number}].{name}", "is required and must not be empty"
+                yield f"[{number}].{name}", "is required and must not be empty"
             elif len(text) > limit:
-                yield f"{path}[{number}].{name}", f"must be at most {limit} characters long, not {len(text)}"
+                yield f"[{number}].{name}", f"must be at most {limit} characters long, not {len(text)}"
 
 
 def _base_model(store: Store, call: Call) -> tuple[BaseModel, str | None]:
@@ -120,14 +121,10 @@ def _base_model(store: Store, call: Call) -> tuple[BaseModel, str | None]:
     if source:
         parent = store.tuned_model(cast(str, source), call.caller, "READER")
         if parent.state(call.now, store.settings) != "ACTIVE":
-            raise bad_request(
-                f"The source {parent.name} is not ACTIVE: only a completed tuned model can be tuned."
-            )
+            raise bad_request(f"The source {parent.name} is not ACTIVE: only a completed tuned model can be tuned.")
         name = parent.base_model
     if not name:
-        raise invalid_fields(
-            "CreateTunedModelRequest", [("tuned_model.source_model", "base_model is required")]
-        )
+        raise invalid_fields("CreateTunedModelRequest", [("tuned_model.source_model", "base_model is required")])
     base = store.base_models.get(name)
     if base is None or not base.is_tunable or name in store.settings.retired:
         raise not_served(name, call.version, "createTunedModel")
@@ -150,9 +147,7 @@ def _new_id(store: Store, call: Call) -> str:
 
 def _effective(given: Value) -> dict[str, object]:
     """The hyperparameters as they are echoed: defaults filled in, a multiplier instead of a rate if one was given."""
-    effective: dict[str, object] = _DEFAULTS | {
-        key: value for key, value in given.items() if value is not None
-    }
+    effective: dict[str, object] = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
     if "learning_rate_multiplier" in given:
         del effective["learning_rate"]
     return effective

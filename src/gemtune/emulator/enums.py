@@ -5,21 +5,19 @@ from __future__ import annotations
 __all__ = ["ENUMS"]
 
 
-def _enum(names: str, **numbers: int) -> dict[str, int]:
-    return {name: number for number, name in enumerate(names.split())} | numbers
+def _enum(names: str, prefix: str = "") -> dict[str, int]:
+    return {prefix + name: number for number, name in enumerate(names.split())}
 
 
 ENUMS: dict[str, dict[str, int]] = {
     "TunedModelState": _enum("STATE_UNSPECIFIED CREATING ACTIVE FAILED"),
     "GranteeType": _enum("GRANTEE_TYPE_UNSPECIFIED USER GROUP EVERYONE"),
     "Role": _enum("ROLE_UNSPECIFIED OWNER WRITER READER"),
-    "HarmCategory": {
-        f"HARM_CATEGORY_{name}": number
-        for number, name in enumerate(
-            "UNSPECIFIED DEROGATORY TOXICITY VIOLENCE SEXUAL MEDICAL DANGEROUS HARASSMENT HATE_SPEECH "
-            "SEXUALLY_EXPLICIT DANGEROUS_CONTENT CIVIC_INTEGRITY".split()
-        )
-    },
+    "HarmCategory": _enum(
+        "UNSPECIFIED DEROGATORY TOXICITY VIOLENCE SEXUAL MEDICAL DANGEROUS HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT "
+        "DANGEROUS_CONTENT CIVIC_INTEGRITY",
+        prefix="HARM_CATEGORY_",
+    ),
     "HarmProbability": _enum("HARM_PROBABILITY_UNSPECIFIED NEGLIGIBLE LOW MEDIUM HIGH"),
     "HarmBlockThreshold": _enum(
         "HARM_BLOCK_THRESHOLD_UNSPECIFIED BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM_AND_ABOVE BLOCK_ONLY_HIGH BLOCK_NONE OFF"
@@ -35,10 +33,5 @@ ENUMS: dict[str, dict[str, int]] = {
     "MediaResolution": _enum(
         "MEDIA_RESOLUTION_UNSPECIFIED MEDIA_RESOLUTION_LOW MEDIA_RESOLUTION_MEDIUM MEDIA_RESOLUTION_HIGH"
     ),
-    "BatchState": {
-        f"BATCH_STATE_{name}": number
-        for number, name in enumerate(
-            "UNSPECIFIED PENDING RUNNING SUCCEEDED FAILED CANCELLED EXPIRED".split()
-        )
-    },
+    "BatchState": _enum("UNSPECIFIED PENDING RUNNING SUCCEEDED FAILED CANCELLED EXPIRED", prefix="BATCH_STATE_"),
 }

@@ -158,8 +158,8 @@ _PAGE = """<!DOCTYPE html>
     body{{margin:7% auto 0;max-width:390px;min-height:180px;padding:30px 0 15px}}p{{margin:11px 0 22px}}
     ins{{color:#777;text-decoration:none}}
   </style>
-  <p><b>{code}.</b> <ins>That’s an error.</ins>
-  <p>{text}  <ins>That’s all we know.</ins>
+  <p><b>{code}.</b> <ins>That&rsquo;s an error.</ins>
+  <p>{text}  <ins>That&rsquo;s all we know.</ins>
 """
 
 NOT_FOUND_PAGE = _PAGE.format(
@@ -169,5 +169,8 @@ NOT_FOUND_PAGE = _PAGE.format(
 
 def bad_gateway_page(code: int = 502) -> str:
     """The page a frontend shows when the service behind it does not answer."""
-    text = "The server encountered a temporary error and could not complete your request.<p>Please try again in 30 seconds."
+    text = (
+        "The server encountered a temporary error and could not complete your request."
+        "<p>Please try again in 30 seconds."
+    )
     return _PAGE.format(code=code, title="Server Error", text=text)

@@ -61,7 +61,7 @@ class Fault:
         unknown = set(values) - set(fields_dict(cls))
         if unknown:
             known = ", ".join(fields_dict(cls))
-            raise ValueError(f"a fault has no field {sorted(unknown)[0]!r}; it has {known}")
+            raise ValueError(f"a fault has no field {min(unknown)!r}; it has {known}")
         try:
             return cls(**values)  # type: ignore[arg-type]
         except TypeError as error:
@@ -70,11 +70,7 @@ class Fault:
     def to_dict(self) -> dict[str, object]:
         """The instruction as JSON, without what is not set."""
         defaults = Fault()
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if key == "method" or value != getattr(defaults, key)
-        }
+        return {key: value for key, value in asdict(self).items() if key == "method" or value != getattr(defaults, key)}
 
     @property
     def replaces_reply(self) -> bool:

@@ -33,11 +33,7 @@ def list_models(store: Store, call: Call) -> Value:
 def count(store: Store, call: Call) -> Value:
     name = call.params["model"]
     base = store.base_models.get(name)
-    if (
-        base is None
-        or "countTokens" not in base.supported_generation_methods
-        or name in store.settings.retired
-    ):
+    if base is None or "countTokens" not in base.supported_generation_methods or name in store.settings.retired:
         raise not_served(name, call.version, "countTokens")
     nested = cast(Value, call.body.get("generate_content_request") or {})
     if nested and call.body.get("contents"):
@@ -100,11 +96,7 @@ def _ready_model(store: Store, call: Call) -> TunedModel | None:
         status, message = settings.creating_error
         raise ApiError(status, message.format(name=name))
     base = store.base_models.get(base_name)
-    if (
-        base is None
-        or base_name in settings.retired
-        or "generateContent" not in base.supported_generation_methods
-    ):
+    if base is None or base_name in settings.retired or "generateContent" not in base.supported_generation_methods:
         raise not_served(base_name, call.version, "generateContent")
     if model and model.job.fate.hollow:
         raise internal()
@@ -140,9 +132,7 @@ def _check_tuned(body: Value, name: str, limit: int) -> None:
     if json_mode or config.get("response_schema") or config.get("response_json_schema"):
         raise bad_request(f"Json mode is not enabled for {name}")
     parts = [
-        part
-        for content in cast("list[Value]", body["contents"])
-        for part in cast("list[Value]", content["parts"])
+        part for content in cast("list[Value]", body["contents"]) for part in cast("list[Value]", content["parts"])
     ]
     if any("text" not in part for part in parts):
         raise bad_request(f"Only text input is supported by {name}")
@@ -159,16 +149,12 @@ def _texts(body: Value) -> Iterator[str]:
 
 
 def _part_texts(content: Value) -> Iterable[str]:
-    return (
-        cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part
-    )
+    return (cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part)
 
 
 def _answer(store: Store, call: Call, model: TunedModel | None) -> Answer:
     contents = cast("list[Value]", call.body["contents"])
-    asked = next(
-        (content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1]
-    )
+    asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
     text = "".join(_part_texts(asked))
     prompt = Prompt(text=text, model=call.params["model"], request=call.body, email=call.caller.email)
     answer = scripted(store.answers, prompt)

@@ -48,9 +48,7 @@ class Entry:
             "verb": self.verb,
             "path": self.path,
             "query": {name: "(hidden)" if name in _SECRET_QUERY else value for name, value in self.query},
-            "headers": {
-                name: "(hidden)" if name in _SECRET_HEADERS else value for name, value in self.headers.items()
-            },
+            "headers": {name: "(hidden)" if name in _SECRET_HEADERS else value for name, value in self.headers.items()},
             "body": self.body.decode("utf-8", "replace"),
             "status": self.status,
         }

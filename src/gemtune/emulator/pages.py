@@ -16,9 +16,7 @@ __all__ = ["take_page"]
 T = TypeVar("T")
 
 
-def take_page(
-    call: Call, items: Iterable[tuple[int, T]], *, default: int, maximum: int
-) -> tuple[list[T], str]:
+def take_page(call: Call, items: Iterable[tuple[int, T]], *, default: int, maximum: int) -> tuple[list[T], str]:
     """One page of a list.
 
     Args:
@@ -73,7 +71,5 @@ def _read_token(token: str, check: str) -> int:
     except ValueError:
         raise bad_request("Invalid page token.") from None
     if not text.startswith(check):
-        raise bad_request(
-            "Invalid page token: all other parameters must match the call that provided the token."
-        )
+        raise bad_request("Invalid page token: all other parameters must match the call that provided the token.")
     return number

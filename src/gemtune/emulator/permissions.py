@@ -42,20 +42,14 @@ def create(store: Store, call: Call) -> Value:
     elif grantee == "EVERYONE" and email:
         found.append(("permission.email_address", "must not be set when the grantee type is EVERYONE"))
     elif grantee != "EVERYONE" and not re.fullmatch(r"[^@\s]+@[^@\s]+", email or ""):
-        found.append(
-            ("permission.email_address", f"must be an email address when the grantee type is {grantee}")
-        )
+        found.append(("permission.email_address", f"must be an email address when the grantee type is {grantee}"))
     found += _role_violations(call)
     if found:
         raise invalid_fields("CreatePermissionRequest", found)
     for other in model.permissions.values():
         if other.grantee_type == grantee and (other.email or "").casefold() == (email or "").casefold():
-            raise already_exists(
-                f"A permission for this grantee already exists: {model.name}/permissions/{other.id}"
-            )
-    permission = Permission(
-        _new_id(store, model), grantee, email, cast(str, call.body["role"]), store.next_number()
-    )
+            raise already_exists(f"A permission for this grantee already exists: {model.name}/permissions/{other.id}")
+    permission = Permission(_new_id(store, model), grantee, email, cast(str, call.body["role"]), store.next_number())
     model.permissions[permission.id] = permission
     return _show(model, permission)
 
@@ -81,9 +75,7 @@ def get(store: Store, call: Call) -> Value:
 
 def list_(store: Store, call: Call) -> Value:
     model = store.tuned_model(call.params["parent"], call.caller, "READER")
-    found, token = take_page(
-        call, [(p.number, p) for p in model.permissions.values()], default=10, maximum=1000
-    )
+    found, token = take_page(call, [(p.number, p) for p in model.permissions.values()], default=10, maximum=1000)
     return {"permissions": [_show(model, permission) for permission in found], "next_page_token": token}
 
 

@@ -67,7 +67,7 @@ class Reply:
     """
 
     status: int = 200
-    chunks: tuple[bytes, ...] = field(default=(), converter=tuple)
+    chunks: tuple[bytes, ...] = ()
     headers: dict[str, str] = field(factory=dict)
     drop: bool = False
 
@@ -82,9 +82,9 @@ def value_reply(route: Route, value: Value | list[Value], layout: Layout) -> Rep
     values = value if isinstance(value, list) else [value]
     bodies = [encode(name, item, enum_numbers=layout.enum_numbers) for item in values]
     if layout.sse:
-        return Reply(chunks=(_event(body) for body in bodies), headers={"content-type": "text/event-stream"})
+        return Reply(chunks=tuple(map(_event, bodies)), headers={"content-type": "text/event-stream"})
     if layout.array:
-        return Reply(chunks=_array(bodies, layout), headers={"content-type": _JSON})
+        return Reply(chunks=tuple(_array(bodies, layout)), headers={"content-type": _JSON})
     return Reply(chunks=(dumps(bodies[0], pretty=layout.pretty),), headers={"content-type": _JSON})
 
 
@@ -120,13 +120,9 @@ def fault_reply(fault: Fault, layout: Layout) -> Reply:
         return Reply(status=0, drop=True)
     if fault.html:
         status = fault.status or 502
-        return Reply(
-            status=status, chunks=(bad_gateway_page(status).encode(),), headers=_headers(fault, _HTML)
-        )
+        return Reply(status=status, chunks=(bad_gateway_page(status).encode(),), headers=_headers(fault, _HTML))
     if fault.garbage:
-        return Reply(
-            status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers=_headers(fault, _JSON)
-        )
+        return Reply(status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers=_headers(fault, _JSON))
     if isinstance(fault.body, str | bytes):
         content = fault.body.encode() if isinstance(fault.body, str) else fault.body
     else:
@@ -142,12 +138,10 @@ def _headers(fault: Fault, content_type: str) -> dict[str, str]:
 def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
     """What becomes of a reply whose request was carried out."""
     if not fault.replaces_reply:
-        return evolve(
-            reply, headers=reply.headers | {name.lower(): value for name, value in fault.headers.items()}
-        )
-    if fault.after is None:
+        return evolve(reply, headers=reply.headers | {name.lower(): value for name, value in fault.headers.items()})
+    if fault.after is None or not (layout.sse or layout.array):
         return fault_reply(fault, layout)
-    kept = reply.chunks[: fault.after]
+    kept = reply.chunks[: fault.after] if layout.sse else reply.chunks[: min(fault.after, len(reply.chunks) - 1)]
     if fault.drop:
         return evolve(reply, chunks=kept, drop=True)
     if isinstance(fault.body, str):
@@ -170,6 +164,4 @@ def compress(reply: Reply, accept_encoding: str) -> Reply:
 def header_lines(headers: Mapping[str, str], now: int) -> list[tuple[bytes, bytes]]:
     """Header lines as the frontend sends them, with the emulator's own date."""
     every = {"date": formatdate(now // SECOND, usegmt=True), **_FRONTEND, **headers}
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()
-    ]
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()]

@@ -26,9 +26,7 @@ _PAGE = ("pageSize", "pageToken")
 _LIST_OPERATIONS = ("filter", *_PAGE, "returnPartialSuccess")
 
 SCOPE = "https://www.googleapis.com/auth/generative-language"
-READ_SCOPES = tuple(
-    SCOPE + tail for tail in ("", ".tuning", ".tuning.readonly", ".retriever", ".retriever.readonly")
-)
+READ_SCOPES = tuple(SCOPE + tail for tail in ("", ".tuning", ".tuning.readonly", ".retriever", ".retriever.readonly"))
 TUNING_SCOPES = (SCOPE + ".tuning",)
 
 
@@ -160,22 +158,17 @@ def _models() -> list[Route]:
         Route("models.batchEmbedContents", "POST", "{model=models/*}:batchEmbedContents", _BOTH, later,
               rpc="GenerativeService.BatchEmbedContents"),
     ]  # fmt: skip
-    for kind in ("tunedModels", "models"):
-        for verb, handler, response in (
-            ("generateContent", generation.generate, "GenerateContentResponse"),
-            ("streamGenerateContent", generation.stream, "GenerateContentResponse*"),
-        ):
-            routes.append(
-                Route(f"{kind}.{verb}", "POST", f"{{model={kind}/*}}:{verb}", _BOTH, handler,
-                      request="GenerateContentRequest", response=response,
-                      rpc="GenerativeService." + verb[0].upper() + verb[1:])
-            )  # fmt: skip
-        for verb in ("batchGenerateContent", "asyncBatchEmbedContent"):
-            routes.append(
-                Route(f"{kind}.{verb}", "POST", f"{{model={kind}/*}}:{verb}", _BOTH, later,
-                      rpc="GenerativeService." + verb[0].upper() + verb[1:])
-            )  # fmt: skip
-    return routes
+    return routes + [
+        Route(f"{kind}.{verb}", "POST", f"{{model={kind}/*}}:{verb}", _BOTH, handler, request=request,
+              response=response, rpc="GenerativeService." + verb[0].upper() + verb[1:])
+        for kind in ("tunedModels", "models")
+        for verb, handler, request, response in (
+            ("generateContent", generation.generate, "GenerateContentRequest", "GenerateContentResponse"),
+            ("streamGenerateContent", generation.stream, "GenerateContentRequest", "GenerateContentResponse*"),
+            ("batchGenerateContent", later, None, "Operation"),
+            ("asyncBatchEmbedContent", later, None, "Operation"),
+        )
+    ]  # fmt: skip
 
 
 def _batches_and_files() -> list[Route]:

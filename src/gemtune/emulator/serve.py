@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio.to_thread
 from attrs import define, field
@@ -81,7 +81,7 @@ class RunningEmulator:
         self._thread.join()
         self._server = self._thread = None
 
-    def __enter__(self) -> RunningEmulator:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -90,7 +90,7 @@ class RunningEmulator:
     ) -> None:
         self.stop()
 
-    async def __aenter__(self) -> RunningEmulator:
+    async def __aenter__(self) -> Self:
         await anyio.to_thread.run_sync(self.start)
         return self
 
@@ -192,18 +192,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    parser.add_argument(
-        "--ready-file", type=Path, metavar="F", help='file to appear with {"url", "pid", "version"}'
-    )
-    parser.add_argument(
-        "--clock", default="real", metavar="real|scaled:N|stepped", help="its time (default: real)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of ids and loss curves (default: 0)"
-    )
-    parser.add_argument(
-        "--step-seconds", type=float, default=1.2, metavar="S", help="one tuning step (default: 1.2)"
-    )
+    parser.add_argument("--ready-file", type=Path, metavar="F", help='file to appear with {"url", "pid", "version"}')
+    parser.add_argument("--clock", default="real", metavar="real|scaled:N|stepped", help="its time (default: real)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids and loss curves (default: 0)")
+    parser.add_argument("--step-seconds", type=float, default=1.2, metavar="S", help="one tuning step (default: 1.2)")
     parser.add_argument(
         "--auth",
         choices=("any", "required"),

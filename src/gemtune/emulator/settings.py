@@ -7,7 +7,7 @@ from attrs import field, frozen, validators
 __all__ = ["Settings"]
 
 MIB = 1 << 20
-_seconds = validators.ge(0)
+_seconds = validators.ge(0.0)
 
 
 @frozen(kw_only=True)

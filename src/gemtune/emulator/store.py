@@ -52,7 +52,7 @@ class Call:
     body: Value = field(repr=False)
     caller: Caller
     now: int
-    fate: JobFate = JobFate()
+    fate: JobFate = field(factory=JobFate)
 
 
 @define

@@ -18,9 +18,7 @@ __all__ = [
     "check_mutable", "delete", "get", "list_", "patch", "show", "show_snapshot", "split_mask", "transfer_ownership",
 ]  # fmt: skip
 
-MUTABLE = frozenset(
-    {"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"}
-)
+MUTABLE = frozenset({"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"})
 _OUTPUT_ONLY = frozenset({"name", "state", "create_time", "update_time"})
 _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER"}
 
@@ -88,11 +86,7 @@ def _search(store: Store, call: Call) -> Iterator[TunedModel]:
         own = model.role(call.caller, beside_everyone=True)
         shared = any(permission.grantee_type == "EVERYONE" for permission in model.permissions.values())
         haystack = f"{model.display_name}\n{model.description}".casefold()
-        if (
-            (shared if everyone else own)
-            and all(own >= role for role in roles)
-            and all(w in haystack for w in text)
-        ):
+        if (shared if everyone else own) and all(own >= role for role in roles) and all(w in haystack for w in text):
             yield model
 
 
@@ -145,9 +139,7 @@ def _present(model: TunedModel, body: Value, now: int, settings: Settings) -> Va
             raise bad_request(f"The field {path!r} of a tuned model is immutable.")
     task = cast(Value, body.get("tuning_task") or {})
     given = cast(Value, task.get("hyperparameters") or {})
-    if "training_data" in task or any(
-        model.hyperparameters.get(key) != value for key, value in given.items()
-    ):
+    if "training_data" in task or any(model.hyperparameters.get(key) != value for key, value in given.items()):
         raise bad_request("The field 'tuning_task' of a tuned model is immutable.")
     return {path: value for path, value in body.items() if path in MUTABLE}
 
@@ -156,9 +148,7 @@ def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
     """What is wrong with the fields that create and patch share."""
     if len(cast(str, values.get("display_name", ""))) > 40:
         yield "display_name", "must be at most 40 characters long"
-    temperature, top_p, top_k = (
-        cast("float | None", values.get(key)) for key in ("temperature", "top_p", "top_k")
-    )
+    temperature, top_p, top_k = (cast("float | None", values.get(key)) for key in ("temperature", "top_p", "top_k"))
     if temperature is not None and not 0 <= temperature <= 1:
         yield "temperature", f"must be in the range [0.0, 1.0], not {temperature:g}"
     if top_p is not None and not 0 < top_p <= 1:
@@ -178,9 +168,7 @@ def transfer_ownership(store: Store, call: Call) -> Value:
     email = cast(str, call.body.get("email_address", ""))
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise invalid_fields("TransferOwnershipRequest", [("email_address", "must be an email address")])
-    new = next(
-        (p for p in model.permissions.values() if p.email and p.email.casefold() == email.casefold()), None
-    )
+    new = next((p for p in model.permissions.values() if p.email and p.email.casefold() == email.casefold()), None)
     for permission in model.permissions.values():
         if permission.role == "OWNER":
             permission.role = "WRITER"

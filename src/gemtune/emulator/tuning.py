@@ -95,12 +95,11 @@ class Job:
     step: int
     refresh: int
     seed: int
-    fate: JobFate = JobFate()
+    fate: JobFate = field(factory=JobFate)
+    _runs: dict[int, list[Snapshot]] = field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
-    def plan(
-        cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object
-    ) -> Job:
+    def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
         times = {"queue": queue_seconds, "step": step_seconds, "refresh": refresh_seconds}
         return cls(**{key: nanoseconds(seconds) for key, seconds in times.items()}, **facts)  # type: ignore[arg-type]
 
@@ -134,9 +133,7 @@ class Job:
             seen = self._snapshots(min(now, cancelled_at))
             start = self._start_time(cancelled_at)
             error = (1, "The operation was cancelled.")
-            return Progress(
-                state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error
-            )
+            return Progress(state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error)
         finished = self.finished
         if finished is None or now < finished:
             return Progress(
@@ -173,7 +170,9 @@ class Job:
         if now < start:
             return ()
         steps = min(limit, (now - start) // self.step) if self.step else limit
-        return tuple(self.snapshot(step, start) for step in range(1, steps + 1))
+        run = self._runs.setdefault(start, [])
+        run.extend(self.snapshot(step, start) for step in range(len(run) + 1, steps + 1))
+        return tuple(run[:steps])
 
     def _start_time(self, now: int) -> int | None:
         return self.started if now >= self.started else None

@@ -47,31 +47,33 @@ def parse_json(data: bytes) -> object:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise violations(
-            [("", f"Invalid JSON payload received. Invalid UTF-8 at byte {error.start}.")]
-        ) from None
+        raise violations([("", f"Invalid JSON payload received. Invalid UTF-8 at byte {error.start}.")]) from None
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        pass
+        return _loads(text)
+    except ValueError:
+        pass  # look again without the commas
     try:
-        return json.loads(
-            _STRING_OR_TRAILING_COMMA.sub(lambda m: "" if m.group() == "," else m.group(), text)
-        )
-    except (json.JSONDecodeError, RecursionError) as error:
-        detail = (
-            f"{error.msg} at line {error.lineno} column {error.colno}"
-            if hasattr(error, "msg")
-            else "too deep"
-        )
-        raise violations([("", f"Invalid JSON payload received. {detail}.")]) from None
+        return _loads(_STRING_OR_TRAILING_COMMA.sub(lambda m: "" if m.group() == "," else m.group(), text))
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at line {error.lineno} column {error.colno}."
+        raise violations([("", f"Invalid JSON payload received. {where}")]) from None
+    except ValueError as error:
+        raise violations([("", f"Invalid JSON payload received. {error}")]) from None
+
+
+def _loads(text: str) -> object:
+    def refuse(name: str) -> object:
+        raise ValueError(f"Unexpected token {name}.")
+
+    try:
+        return cast(object, json.loads(text, parse_constant=refuse))
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
 
 
 def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
     """JSON text: two spaces per level and a newline at the end, or one line when not ``pretty``."""
-    return (
-        "".join(_write(value, "\n", ": ")) + "\n" if pretty else "".join(_write(value, "", colon))
-    ).encode()
+    return ("".join(_write(value, "\n", ": ")) + "\n" if pretty else "".join(_write(value, "", colon))).encode()
 
 
 def _write(value: object, newline: str, colon: str) -> Iterator[str]:
@@ -191,11 +193,8 @@ class _Decoder:
             elif item is None:
                 continue
             elif spec.oneof in oneofs:
-                self.found.append((
-                    path,
-                    f"Invalid value at '{path}' (oneof), oneof field '{spec.oneof}' is already set. "
-                    f"Cannot set '{key}'",
-                ))  # fmt: skip
+                text = f"oneof field '{spec.oneof}' is already set. Cannot set '{key}'"
+                self.found.append((path, f"Invalid value at '{path}' (oneof), {text}"))
             else:
                 if spec.oneof:
                     oneofs[spec.oneof] = key
