@@ -179,9 +179,7 @@ def parse_cursor(text: str) -> Cursor:
         )
     except (binascii.Error, ValueError):
         raise _refused("its name or its steps are damaged") from None
-    if not _NAME.fullmatch(name) or not text.startswith(
-        f"{cursor_head(name, cursor.created, cursor.attempt)}."
-    ):
+    if not _NAME.fullmatch(name) or not text.startswith(f"{cursor_head(name, cursor.created, cursor.attempt)}."):
         raise _refused("its name is not that of a job")
     return cursor
 

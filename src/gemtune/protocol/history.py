@@ -5,8 +5,10 @@ empty, and the operation and the model may disagree. The rule:
 
 - an empty list says nothing;
 - a delivered step with the same or an older computeTime is ignored, and counted;
-- a delivered step with a newer computeTime means that the job restarted: a new attempt begins with the new
-  list, and what is older than the new list's beginning is ignored from then on;
+- a delivered step with a newer computeTime means that the job restarted: a new attempt begins, and the list
+  is delivered as its own;
+- from then on a list that shows nothing as new as the attempt's beginning is an earlier attempt's, and so is
+  what is older both than that beginning and than a lower step: it is ignored, and counted;
 - everything else is new, also a step below the highest one: it comes late.
 
 A snapshot takes 24 bytes here instead of some 300 as an object, because ten thousand jobs may be watched at
@@ -139,19 +141,45 @@ class Log:
 
     def merge(self, snapshots: Iterable[TuningSnapshot]) -> Merged:
         """Compare what one look showed with what is known; append what only a cursor's owner has had."""
-        seen = [(item.step, nanoseconds(item.compute_time), item) for item in snapshots]
-        if not seen:
+        view = self._view(snapshots)
+        if not view:
             return Merged()
         known = dict(zip(self._steps[self.start :], self._times[self.start :], strict=True))
-        floor = self._restart_floor(seen, known)
-        if floor is not None:
-            self.begin(self.attempt + 1, created=self.created, floor=floor)
+        restarted = any(0 < self._delivered_at(step, known) < time for step, time, _ in view)
+        if restarted:
+            ordered = [time for (_, time, _), out in zip(view, _out_of_order(view), strict=True) if not out]
+            self.begin(self.attempt + 1, created=self.created, floor=min(filter(None, ordered)))
             known = {}
-        fresh = self._sift(seen, known)
+        floor = self._now.floor
+        stale = all(0 < time < floor for _, time, _ in view)
+        fresh = [
+            item
+            for item, out in zip(view, _out_of_order(view), strict=True)
+            if item[0] not in known and not stale and not (out and item[1] < floor)
+        ]
+        self.ignored += len(view) - len(fresh)
         for item in [item for item in fresh if item[0] in self._base]:
             fresh.remove(item)
             self.append(item)
-        return Merged(fresh, floor is not None, all(0 < time < self._now.floor for _, time, _ in seen))
+        return Merged(fresh, restarted, stale)
+
+    def _view(self, snapshots: Iterable[TuningSnapshot]) -> list[Item]:
+        """Return a look's snapshots by step, the newest of each, so that no order within a look matters."""
+        view: dict[int, Item] = {}
+        for snapshot in snapshots:
+            step, time = snapshot.step, nanoseconds(snapshot.compute_time)
+            if not (0 <= step <= _INT32 and -_INT32 <= snapshot.epoch <= _INT32):
+                self.malformed += 1
+            elif step not in view or view[step][1] < time:
+                view[step] = (step, time, snapshot)
+        return sorted(view.values(), key=itemgetter(0))
+
+    def _delivered_at(self, step: int, known: dict[int, int]) -> int:
+        """Return the computeTime with which a step was delivered, 0 if it was not or nobody knows.
+
+        A cursor knows only the newest time of all its steps.
+        """
+        return known.get(step) or (self._base_newest if step in self._base else 0)
 
     def append(self, item: Item) -> bool:
         """Append a new snapshot and return whether it is late: lower than a step before it."""
@@ -165,51 +193,13 @@ class Log:
         self._now.newest = max(self._now.newest, time)
         return late
 
-    def _delivered_at(self, step: int, known: dict[int, int]) -> int | None:
-        """Return when a delivered step was computed, as far as known: a cursor knows only the newest time."""
-        if step in known:
-            return known[step]
-        return self._base_newest if step in self._base else None
-
-    def _restart_floor(self, seen: Sequence[Item], known: dict[int, int]) -> int | None:
-        """Return where the new attempt begins if there is one, in ns."""
-        again: dict[int, int] = {}
-        for step, time, _ in seen:
-            delivered = self._delivered_at(step, known)
-            if delivered and time > delivered:
-                again[step] = max(time, again.get(step, 0))
-        if not again:
-            return None
-        # One list that shows a step both as delivered and as newer holds two attempts: the new one begins
-        # with what is newer. Otherwise the list was replaced, and all of it is new.
-        if any(
-            step in again and 0 < time <= (self._delivered_at(step, known) or 0) for step, time, _ in seen
-        ):
-            return min(again.values())
-        return min(time for _, time, _ in seen if time)
-
-    def _sift(self, seen: Sequence[Item], known: dict[int, int]) -> list[Item]:
-        """Return what is not in the log, by step: within one look nothing is late for being reordered."""
-        fresh: dict[int, Item] = {}
-        for item in seen:
-            step, time, snapshot = item
-            if not (0 <= step <= _INT32 and -_INT32 <= snapshot.epoch <= _INT32):
-                self.malformed += 1
-            elif step in known or 0 < time < self._now.floor or (step in fresh and fresh[step][1] >= time):
-                self.ignored += 1
-            else:
-                fresh[step] = item
-        return sorted(fresh.values(), key=itemgetter(0))
-
     def snapshot(self, index: int) -> TuningSnapshot:
         """Return one entry as a value."""
         return TuningSnapshot(
             self._steps[index], self._epochs[index], self._losses[index], timestamp(self._times[index])
         )
 
-    def replay(
-        self, job: str, utc: datetime, first: int, end: int | None = None
-    ) -> Iterator[events.Snapshot]:
+    def replay(self, job: str, utc: datetime, first: int, end: int | None = None) -> Iterator[events.Snapshot]:
         """Yield the entries ``first`` to ``end`` as events again, each with the cursor of its place."""
         end = len(self) if end is None else min(end, len(self))
         stops = [*(segment.start for segment in self._segments[1:]), end]
@@ -240,13 +230,19 @@ class Log:
         recent = range(max(self.start, len(self) - _WINDOW), len(self))
         points = sorted((self._steps[index], self._times[index]) for index in recent if self._times[index])
         gaps = [
-            (later[0] - step, (later[1] - time) / 1e9)
-            for (step, time), later in pairwise(points)
-            if later[1] > time
+            (later[0] - step, (later[1] - time) / 1e9) for (step, time), later in pairwise(points) if later[1] > time
         ]
         if not gaps:
             return None
         return Pulse(median(gap / steps for steps, gap in gaps), min(gap for _, gap in gaps))
+
+
+def _out_of_order(view: Sequence[Item]) -> Iterator[bool]:
+    """Yield for each snapshot whether it is older than one of a lower step, as no single attempt makes them."""
+    newest = 0
+    for _, time, _ in view:
+        yield 0 < time < newest
+        newest = max(newest, time)
 
 
 class Snapshots(Sequence[TuningSnapshot]):
@@ -269,9 +265,7 @@ class Snapshots(Sequence[TuningSnapshot]):
     def __getitem__(self, index: int | slice) -> TuningSnapshot | tuple[TuningSnapshot, ...]:
         """Return one snapshot, or a tuple of them for a slice."""
         places = range(self._log.start, len(self._log))[index]
-        return (
-            self._log.snapshot(places) if isinstance(places, int) else tuple(map(self._log.snapshot, places))
-        )
+        return self._log.snapshot(places) if isinstance(places, int) else tuple(map(self._log.snapshot, places))
 
     def __repr__(self) -> str:
         """Return how many there are and the last one."""

@@ -130,9 +130,7 @@ def observe_model(model: TunedModel, now: Moment) -> Observation:
 
 def observe_light(model: TunedModel, now: Moment) -> Observation:
     """Return what an entry of a list tells that was asked for names and states only."""
-    return Observation(
-        source=Source.LIST, at=now, state=_state(model), created=nanoseconds(model.create_time)
-    )
+    return Observation(source=Source.LIST, at=now, state=_state(model), created=nanoseconds(model.create_time))
 
 
 def _state(model: TunedModel) -> JobState | None:

@@ -198,9 +198,7 @@ class History:
 
     def lose(self, reason: LostReason, now: Moment, message: str = "") -> list[Event]:
         """End the watching for a reason that is not the job's own."""
-        return (
-            [] if self.outcome is not None else [self._end(events.Lost, now, reason=reason, message=message)]
-        )
+        return [] if self.outcome is not None else [self._end(events.Lost, now, reason=reason, message=message)]
 
     def next_look(self, now: Moment, cadence: Cadence, dice: float) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.
