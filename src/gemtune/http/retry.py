@@ -88,6 +88,8 @@ class Retrier:
         else:
             self.budget.give()
             return result
+        if not backoff.extra_attempts(first, self.effect, self.policy):
+            raise first
         return await self._again(first, attempt)
 
     async def _again(self, first: CallError, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -56,14 +56,16 @@ class Verdict:
             if seen.done:
                 self.by_operation = seen.state or JobState.UNKNOWN
                 self.error = seen.error
-                self.model = self.model or seen.model
+                if self.by_model is None:
+                    self.model = seen.model or self.model
                 self.full = self.full or (ended and covered)
         else:
             if ended:
                 self.by_model = seen.state
             if seen.source is Source.MODEL:
                 self.full = self.full or ended
-                self.model = seen.model
+                if ended or self.by_operation is None:  # a stale look must not outweigh the operation's answer
+                    self.model = seen.model
         if self.state is not None and self.since is None:
             self.since = seen.at.clock
 

@@ -1,0 +1,252 @@
+"""Tuning jobs from creation to their end, against the emulator in virtual time."""
+
+import anyio
+import pytest
+
+import gemtune
+from gemtune import errors, events
+from gemtune.emulator import Fault, JobFate
+from world import BASE, EXAMPLES, collect, make_app, make_client, sent
+
+HYPERPARAMETERS = gemtune.Hyperparameters(epoch_count=5, batch_size=2, learning_rate=0.001)
+pytestmark = pytest.mark.usefixtures("virtual_time")
+
+
+async def start(client, **options):
+    options = {"display_name": "number generator model", "hyperparameters": HYPERPARAMETERS} | options
+    return await client.tune(BASE, EXAMPLES, **options)
+
+
+@pytest.mark.both_backends
+async def test_the_tutorial_runs_from_the_first_list_to_the_last_answer():
+    app = make_app()
+    async with make_client(app) as client:
+        assert await client.tuned_models.list().all() == []
+        job = await start(client)
+        assert job.state == "CREATING"
+        assert job.progress.total_steps == 38
+        seen = await collect(job.events())
+        snapshots = [event for event in seen if isinstance(event, events.Snapshot)]
+        assert [event.step for event in snapshots] == list(range(1, 39))
+        assert [event.epoch for event in snapshots] == [step * 2 // 15 for step in range(1, 39)]
+        states = [(event.old, event.new) for event in seen if isinstance(event, events.StateChanged)]
+        assert states == [("UNKNOWN", "CREATING"), ("CREATING", "ACTIVE")]
+        assert isinstance(seen[-1], events.Succeeded)
+        progress = [event for event in seen if isinstance(event, events.Progress)]
+        assert (progress[-1].completed_steps, progress[-1].percent) == (38, 100.0)
+        model = await job
+        assert model == seen[-1].model
+        assert model.state == "ACTIVE"
+        for prompt in ("LXIII", "六"):
+            reply = await client.generate_content(model, prompt)
+            assert reply.text.endswith("(emulator: nearest training example)")
+    assert [entry.headers["x-goog-user-project"] for entry in app.journal] == ["my-project"] * len(app.journal)
+
+
+async def test_tune_returns_at_once_and_awaiting_looks_about_every_freshness(virtual_time):
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        assert virtual_time() < 0.1
+        await job
+        assert 38 * 1.2 <= virtual_time() <= 38 * 1.2 + 15
+        assert len(sent(app, "tunedModels.operations.get")) <= 8
+
+
+async def test_everybody_who_waits_for_a_job_shares_its_looks():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        results = []
+
+        async def wait():
+            results.append(await job)
+
+        async def watch():
+            results.append(len([event async for event in job.events() if isinstance(event, events.Snapshot)]))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(wait)
+                group.start_soon(watch)
+        assert results.count(38) == 5
+        assert len(sent(app, "tunedModels.operations.get")) + len(sent(app, "tunedModels.get")) <= 8
+
+
+async def test_leaving_a_wait_never_touches_the_remote_job():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        with pytest.raises(errors.DeadlineExceeded, match="the job goes on"):
+            await job.wait(timeout=5)
+        with anyio.move_on_after(5):
+            await job
+        async for event in job.events():
+            if isinstance(event, events.Snapshot):
+                break
+    assert {entry.verb for entry in app.journal} == {"POST", "GET"}
+    async with make_client(app) as client:
+        model = await client.job(job.name)
+        assert model.state == "ACTIVE"
+
+
+async def test_an_iterator_that_was_left_goes_on_where_it_was():
+    app = make_app()
+    async with make_client(app) as client:
+        iterator = (await start(client)).events()
+        steps = []
+        for _ in range(400):
+            with anyio.move_on_after(1):
+                try:
+                    event = await anext(iterator)
+                except StopAsyncIteration:
+                    break
+                if isinstance(event, events.Snapshot):
+                    steps.append(event.step)
+        assert steps == list(range(1, 39))
+
+
+@pytest.mark.parametrize("by", ["model", "operation", "object"])
+async def test_a_job_is_followed_from_another_process_by_either_name(by):
+    app = make_app()
+    async with make_client(app) as client:
+        begun = await start(client)
+        name = {"model": begun.name, "operation": begun.operation, "object": begun}[by]
+    async with make_client(app) as other:
+        before = len(app.journal)
+        job = other.job(name)
+        assert len(app.journal) == before
+        seen = await collect(job.events())
+        assert [event.step for event in seen if isinstance(event, events.Snapshot)] == list(range(1, 39))
+        assert job.operation == begun.operation
+        assert job.progress.total_steps == 38
+        assert (await job).name == begun.name
+
+
+async def test_events_continue_after_a_cursor_and_lose_nothing():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        cursor, steps = None, []
+        async for event in job.events():
+            if isinstance(event, events.Snapshot):
+                steps.append(event.step)
+                cursor = event.cursor
+            if len(steps) == 10:
+                break
+    async with make_client(app) as other:
+        async for event in other.job(job.name).events(since=cursor):
+            if isinstance(event, events.Snapshot):
+                steps.append(event.step)
+        assert steps == list(range(1, 39))
+        with pytest.raises(errors.InvalidInput, match="belongs to"):
+            other.job("tunedModels/another").events(since=cursor)
+
+
+async def test_a_failed_job_raises_with_the_servers_reason_and_its_snapshots_are_told():
+    app = make_app(
+        faults=[Fault(method="tunedModels.create", job=JobFate(fail_at_step=11, message="bad \x1b[31mdata"))]
+    )
+    async with make_client(app) as client:
+        job = await start(client)
+        seen = await collect(job.events())
+        assert [event.step for event in seen if isinstance(event, events.Snapshot)] == list(range(1, 11))
+        assert isinstance(seen[-1], events.Failed)
+        with pytest.raises(errors.TuningFailed, match="bad data") as caught:
+            await job
+        assert caught.value.job == job.name
+        assert caught.value.reason == "bad data"
+        assert caught.value.code
+
+
+async def test_cancelling_is_asked_of_the_service_and_awaiting_says_so():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        await job.cancel()
+        assert [entry.path for entry in sent(app, "tunedModels.operations.cancel")] == [
+            f"/v1/{job.operation}:cancel"
+        ]
+        with pytest.raises(errors.TuningCancelled):
+            await job
+        assert sent(app, "tunedModels.delete") == []
+
+
+async def test_a_service_that_does_not_cancel_is_told_with_the_alternative():
+    app = make_app(cancel_supported=False)
+    async with make_client(app) as client:
+        job = await start(client)
+        with pytest.raises(errors.NotSupported, match=r"client\.tuned_models\.delete"):
+            await job.cancel()
+        assert (await job).state == "ACTIVE"
+
+
+async def test_a_job_deleted_under_us_is_lost():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        await client.tuned_models.delete(job)
+        with pytest.raises(errors.TuningLost, match="deleted"):
+            await job
+
+
+async def test_a_restarted_job_tells_its_snapshots_again_as_a_new_attempt():
+    app = make_app(faults=[Fault(method="tunedModels.create", job=JobFate(restart_at_step=20))])
+    async with make_client(app) as client:
+        seen = await collect((await start(client)).events())
+        assert [event.attempt for event in seen if isinstance(event, events.Restarted)] == [2]
+        second = [event.step for event in seen if isinstance(event, events.Snapshot) and event.attempt == 2]
+        assert second == list(range(1, 39))
+
+
+async def test_an_outage_of_ten_minutes_delays_a_wait_and_does_not_end_it(virtual_time):
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        app.faults.add(*[Fault(method="tunedModels.operations.get", status=503) for _ in range(12)])
+        seen = await collect(job.events())
+        kinds = [event.kind for event in seen if event.kind in {"degraded", "recovered", "succeeded"}]
+        assert kinds == ["degraded", "recovered", "succeeded"]
+        assert virtual_time() > 300
+
+
+async def test_a_refused_credential_ends_a_wait_at_once():
+    app = make_app(auth="any")
+    async with make_client(app) as client:
+        job = await start(client)
+        app.faults.add(Fault(method="tunedModels.operations.get", status=401))
+        with pytest.raises(errors.CredentialsError):
+            await job
+        assert (await job).state == "ACTIVE"
+
+
+async def test_an_expired_operation_leaves_the_model_as_the_truth():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        app.faults.add(Fault(method="tunedModels.operations.get", status=404, times=50))
+        assert (await job).state == "ACTIVE"
+        assert sent(app, "tunedModels.get")
+
+
+async def test_a_tuned_model_can_be_tuned_on_from():
+    app = make_app()
+    async with make_client(app) as client:
+        first = await (await start(client))
+        second = await (await client.tune(first, EXAMPLES[:3], tuned_model_id="second"))
+        assert second.name == "tunedModels/second"
+        assert second.tuned_model_source.tuned_model == first.name
+
+
+async def test_refreshing_looks_once_and_tells_the_state():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        await anyio.sleep(20)
+        before = len(app.journal)
+        assert await job.refresh() == "CREATING"
+        assert len(app.journal) == before + 1
+        assert len(job.snapshots) == job.progress.completed_steps > 10
+        assert "CREATING" in repr(job)
+        with pytest.raises(errors.NotFound):
+            await client.job("tunedModels/missing").refresh()
