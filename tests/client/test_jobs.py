@@ -164,9 +164,7 @@ async def test_cancelling_is_asked_of_the_service_and_awaiting_says_so():
     async with make_client(app) as client:
         job = await start(client)
         await job.cancel()
-        assert [entry.path for entry in sent(app, "tunedModels.operations.cancel")] == [
-            f"/v1/{job.operation}:cancel"
-        ]
+        assert [entry.path for entry in sent(app, "tunedModels.operations.cancel")] == [f"/v1/{job.operation}:cancel"]
         with pytest.raises(errors.TuningCancelled):
             await job
         assert sent(app, "tunedModels.delete") == []
