@@ -1,0 +1,1 @@
+"""What people look at: loss curves and live progress in a terminal."""

@@ -1,0 +1,24 @@
+"""``gemtune emulator``: a local Gemini API on a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gemtune.cli.options import Commands
+
+__all__ = ["add", "serve"]
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the overview; its options are those of ``gemtune.emulator.serve``."""
+    commands.add_parser("emulator", help="run a local Gemini API for tuning on a socket", add_help=False)
+
+
+def serve(argv: Sequence[str]) -> int:
+    """Serve until interrupted and return the exit code."""
+    from gemtune.emulator.serve import main
+
+    try:
+        return main(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 2

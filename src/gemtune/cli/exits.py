@@ -1,0 +1,52 @@
+"""Exit codes: the same for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from gemtune import errors
+
+__all__ = [
+    "CREDENTIALS",
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "QUOTA",
+    "REFUSED",
+    "TIMED_OUT",
+    "USAGE",
+    "exit_code",
+    "together",
+]
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+CREDENTIALS: Final = 3
+REFUSED: Final = 4
+QUOTA: Final = 5
+TIMED_OUT: Final = 124
+INTERRUPTED: Final = 130
+
+_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
+    (errors.CredentialsError, CREDENTIALS),
+    (errors.InvalidInput, USAGE),
+    (errors.NotSupported, REFUSED),
+    (errors.QuotaExhausted, QUOTA),
+    (errors.Unavailable, FAILED),
+    (errors.ApiError, REFUSED),
+    (TimeoutError, TIMED_OUT),
+    (KeyboardInterrupt, INTERRUPTED),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code that tells this error from others."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def together(codes: Collection[int]) -> int:
+    """Return the exit code of several things: done if all are, their common failure, else simply failed."""
+    failures = {code for code in codes if code != DONE}
+    return failures.pop() if len(failures) == 1 else FAILED if failures else DONE

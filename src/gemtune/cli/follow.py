@@ -1,0 +1,73 @@
+"""Following a job in a terminal until it ends, or until somebody has seen enough."""
+
+from __future__ import annotations
+
+import anyio
+
+from gemtune import events
+from gemtune.cli.console import Console
+from gemtune.errors import DeadlineExceeded, Failure
+from gemtune.jobs import TuningJob
+from gemtune.show.progress import JobView, duration
+from gemtune.show.terminal import Live
+
+__all__ = ["follow", "look_again"]
+
+
+def look_again(name: str) -> str:
+    """Return how to look at a job again once nobody follows it."""
+    return f"the job goes on; look at it again with: gemtune jobs get {name}"
+
+
+async def follow(
+    job: TuningJob,
+    console: Console,
+    view: JobView,
+    *,
+    timeout: float | None = None,
+    indent: str = "",
+    left: str | None = None,
+) -> None:
+    """Show a job's progress until its last event.
+
+    Args:
+        job: The job.
+        console: Where to; with JSON every event is a line of standard output.
+        view: Takes in the events.
+        timeout: Seconds to follow it.
+        indent: What lines of progress begin with.
+        left: What to say when the following ends before the job does.
+
+    Raises:
+        DeadlineExceeded: The job goes on after ``timeout`` seconds.
+    """
+    left = left or look_again(job.name)
+    live = console.live(indent)
+    try:
+        with anyio.move_on_after(timeout):
+            await _show(job, console, view, live)
+            return
+    except anyio.get_cancelled_exc_class():
+        console.note(left)
+        raise
+    finally:
+        if live is not None:
+            live.erase()
+    raise DeadlineExceeded(
+        f"{job.name} is not done after {duration(timeout or 0)} ({view.state}); {left}",
+        resource=job.name,
+        failure=Failure.FATAL,
+    )
+
+
+async def _show(job: TuningJob, console: Console, view: JobView, live: Live | None) -> None:
+    async for event in job.events():
+        view.feed(event)
+        console.record(event.to_dict())
+        match event:
+            case events.Degraded(message=message):
+                console.note(f"note: no answer about {job.name} ({message}); still trying")
+            case events.Restarted(attempt=attempt):
+                console.note(f"note: the service began the training again (attempt {attempt})")
+        if live is not None:
+            live.show(view)

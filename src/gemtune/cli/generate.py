@@ -1,0 +1,92 @@
+"""``gemtune generate``: ask a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE
+from gemtune.cli.options import Commands, add_command, open_client
+from gemtune.show.terminal import printable
+
+if TYPE_CHECKING:
+    from gemtune.resources.streams import GenerateContentStream
+    from gemtune.types import FinishReason, GenerateContentResponse
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+  gemtune generate "LXIII" --model tunedModels/my-model
+  gemtune generate - --model models/gemini-3.7-flash --system "Answer in French." < question.txt
+  gemtune generate "Tell me a story" --model models/gemini-3.7-flash --stream --max-output-tokens 500
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "generate", _run, "ask a model and print its answer", _EXAMPLES)
+    parser.add_argument("prompt", metavar="PROMPT", help="what to say; - reads it from standard input")
+    parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
+    parser.add_argument("--stream", action="store_true", help="print the answer while it arrives")
+    parser.add_argument("--system", metavar="TEXT", help="an instruction that frames the answer")
+    parser.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
+    parser.add_argument("--max-output-tokens", type=int, metavar="N", help="the longest answer, in tokens")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    import anyio
+
+    # Read before the event loop runs, so that Ctrl-C ends the reading.
+    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    return anyio.run(_generate, options, console, prompt)
+
+
+async def _generate(options: argparse.Namespace, console: Console, prompt: str) -> int:
+    from gemtune.types import GenerationConfig
+
+    config = GenerationConfig(temperature=options.temperature, max_output_tokens=options.max_output_tokens)
+    chosen = config != GenerationConfig()
+    request: dict[str, Any] = {
+        "system_instruction": options.system,
+        "generation_config": config if chosen else None,
+        "timeout": options.timeout,
+    }
+    async with open_client(options) as client:
+        if options.stream:
+            reason = await _stream(client.stream_generate_content(options.model, prompt, **request), console)
+        else:
+            reply = await client.generate_content(options.model, prompt, **request)
+            _record(console, reply)
+            console.print(_text(console, reply.text))
+            reason = reply.finish_reason
+    if reason not in {None, "STOP"}:
+        console.note(f"note: the answer ended early: {reason}")
+    return DONE
+
+
+async def _stream(stream: GenerateContentStream, console: Console) -> FinishReason | None:
+    reason = None
+    async with stream:
+        async for piece in stream:
+            _record(console, piece)
+            reason = piece.finish_reason or reason
+            if not console.json:
+                console.write(_text(console, piece.text_or_none or ""))
+            if reason and not stream.text:
+                piece.text  # noqa: B018 - raises the error that names the reason
+    console.print()
+    return reason
+
+
+def _record(console: Console, reply: GenerateContentResponse) -> None:
+    if console.json:
+        from gemtune.protocol.codec import encode
+
+        console.record(encode(reply))
+
+
+def _text(console: Console, text: str) -> str:
+    """A model's words must not control the terminal they are shown on; a file gets them as they are."""
+    return printable(text, lines=True) if console.out.isatty() else text

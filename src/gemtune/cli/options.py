@@ -1,0 +1,84 @@
+"""Options that several commands share, and the parser that reports errors our way."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import USAGE
+
+if TYPE_CHECKING:
+    from gemtune.client import Client
+    from gemtune.config import WatchPolicy
+
+__all__ = ["Commands", "Parser", "Run", "add_command", "common_options", "open_client", "seconds"]
+
+Run = Callable[[argparse.Namespace, Console], int]
+"""Carries out a command and returns its exit code."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line and exits with code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Report and leave."""
+        self.exit(USAGE, f"error: {message} (see: {self.prog} --help)\n")
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]
+else:
+    Commands = object
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that ``30``, ``30s``, ``5m`` or ``2h`` stand for."""
+    found = _DURATION.fullmatch(text.strip())
+    value = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 30, 30s, 5m or 2h")
+    return value
+
+
+def common_options(timeout: str = "give up after this long (30, 30s, 5m, 2h)") -> Parser:
+    """Return the options that every command takes, as a parent parser."""
+    parent = Parser(add_help=False)
+    group = parent.add_argument_group("common options")
+    group.add_argument("--json", action="store_true", help="write JSON, one object a line")
+    group.add_argument("--base-url", metavar="URL", help="another address of the service, such as an emulator's")
+    group.add_argument("--project", metavar="ID", help="the quota project to bill")
+    group.add_argument("--timeout", type=seconds, metavar="T", help=timeout)
+    group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR is honoured, too)")
+    return parent
+
+
+def add_command(
+    commands: Commands, name: str, run: Run, help: str, examples: str, *, common: Parser | None = None, **more: Any
+) -> Parser:
+    """Add a command with its examples and the common options, and return its parser."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common or common_options()],
+        allow_abbrev=False,
+        **more,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def open_client(options: argparse.Namespace, watch: WatchPolicy | None = None) -> Client:
+    """Return a client for the common options and the environment."""
+    from gemtune.client import Client
+
+    return Client(base_url=options.base_url, project=options.project, watch=watch, user_agent_suffix="gemtune-cli")

@@ -1,0 +1,120 @@
+"""The program itself: the table of commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from gemtune._version import __version__
+from gemtune.cli import demo, emulator, generate, jobs, settings, tune
+from gemtune.cli.console import Console, NoteHandler
+from gemtune.cli.exits import FAILED, USAGE, exit_code
+from gemtune.cli.options import Commands, Parser
+from gemtune.errors import GemtuneError
+
+__all__ = ["main"]
+
+COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
+    demo.add,
+    tune.add,
+    jobs.add,
+    generate.add,
+    settings.add,
+    emulator.add,
+)
+
+_EPILOG = """\
+start here:
+  gemtune demo                    the tuning tutorial against the bundled emulator, no account needed
+  gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
+  gemtune generate "LXIII" --model tunedModels/my-model
+
+exit codes: 0 done, 1 something failed, 2 usage, 3 credentials, 4 not found or refused, 5 quota, 124 time-out,
+130 interrupted.  Set GEMTUNE_DEBUG=1 to see tracebacks.
+"""
+
+
+def make_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="gemtune",
+        description="Tune Gemini models and put the tuned models to work.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"gemtune {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
+    for add in COMMANDS:
+        add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: The arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser()
+    if argv[:1] == ["emulator"]:  # its options are its own
+        return emulator.serve(argv[1:])
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else USAGE
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    console = Console(json=options.json, color=not options.no_color)
+    handler = NoteHandler(console)
+    logger = logging.getLogger("gemtune")
+    logger.addHandler(handler)
+    try:
+        code: int = options.run(options, console)
+        console.out.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return FAILED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: one line, never a traceback
+        with suppress(BrokenPipeError):
+            _report(console, error)
+        return exit_code(error)
+    finally:
+        logger.removeHandler(handler)
+    return code
+
+
+def _report(console: Console, error: BaseException) -> None:
+    if os.environ.get("GEMTUNE_DEBUG", "") not in {"", "0"}:
+        traceback.print_exception(error, file=console.err)
+    if isinstance(error, KeyboardInterrupt):
+        console.note("interrupted")
+    elif isinstance(error, GemtuneError):
+        console.error(str(error))
+    elif isinstance(error, OSError):
+        console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    else:
+        console.error(
+            f"{type(error).__name__}: {error} (this should not happen; run it again with GEMTUNE_DEBUG=1 and report it)"
+        )
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output has gone: keep the interpreter from complaining when it flushes at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,28 @@
+"""``gemtune settings``: what the SDK was told, and by whom."""
+
+from __future__ import annotations
+
+import argparse
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE
+from gemtune.cli.options import Commands, add_command, open_client
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+  gemtune settings
+  GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8080 gemtune settings
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    add_command(commands, "settings", _run, "show the settings and where each was taken from", _EXAMPLES)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    for entry in open_client(options).settings:
+        console.print(str(entry))
+        console.record({"name": entry.name, "value": entry.shown, "source": entry.source})
+    return DONE

@@ -1,0 +1,88 @@
+"""``gemtune tune``: start a tuning job, and follow it if wanted."""
+
+from __future__ import annotations
+
+import argparse
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE
+from gemtune.cli.options import Commands, add_command, common_options, open_client
+from gemtune.show.progress import JobView
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+  gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
+  gemtune tune rows.jsonl --base models/gemini-1.0-pro-001 --id my-model --if-exists adopt --wait --timeout 2h
+  gemtune tune more.jsonl --base tunedModels/my-model --epochs 3 --learning-rate-multiplier 0.5
+
+DATA is a CSV, TSV, JSONL or JSON file with the columns text_input and output.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    common = common_options("with --wait, stop waiting after this long; the job goes on (30, 30s, 5m, 2h)")
+    parser = add_command(commands, "tune", _run, "start a tuning job", _EXAMPLES, common=common)
+    parser.add_argument("data", metavar="DATA", help="the file with the training examples")
+    parser.add_argument("--base", required=True, metavar="MODEL", help="what to tune: models/... or tunedModels/...")
+    parser.add_argument("--display-name", metavar="TEXT", help="its name for people, at most 40 characters")
+    parser.add_argument("--description", metavar="TEXT", help="what it is for")
+    parser.add_argument("--id", metavar="ID", help="your own id for the tuned model; else one is made up")
+    parser.add_argument(
+        "--if-exists", choices=("error", "adopt"), default="error", help="what to do where your id is taken"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="how often to go through the data")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="examples in a step")
+    rates = parser.add_mutually_exclusive_group()
+    rates.add_argument("--learning-rate", type=float, metavar="X")
+    rates.add_argument("--learning-rate-multiplier", type=float, metavar="X", help="a factor on the default rate")
+    parser.add_argument("--wait", action="store_true", help="follow the job to its end")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    import anyio
+
+    return anyio.run(_tune, options, console)
+
+
+async def _tune(options: argparse.Namespace, console: Console) -> int:
+    import anyio
+
+    from gemtune.cli.follow import follow, look_again
+    from gemtune.types import Hyperparameters
+
+    chosen = {
+        "epoch_count": options.epochs,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "learning_rate_multiplier": options.learning_rate_multiplier,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    async with open_client(options) as client:
+        try:
+            job = await client.tune(
+                options.base,
+                options.data,
+                display_name=options.display_name,
+                description=options.description,
+                hyperparameters=Hyperparameters(**given) if given else None,
+                tuned_model_id=options.id,
+                if_exists=options.if_exists,
+                timeout=options.timeout,
+            )
+        except anyio.get_cancelled_exc_class():
+            console.note("the job may have been created: look with: gemtune jobs list")
+            raise
+        console.record({"kind": "created", "job": job.name, "operation": job.operation})
+        if not options.wait:
+            console.print(job.name)
+            console.note(look_again(job.name))
+            return DONE
+        console.note(f"{job.name} is being tuned; Ctrl-C leaves it running")
+        view = JobView()
+        await follow(job, console, view, timeout=options.timeout)
+        model = await job
+        console.note(f"{view.line()}  {view.spark(unicode=console.unicode)}")
+        console.print(model.name)
+        return DONE

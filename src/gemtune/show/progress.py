@@ -1,0 +1,145 @@
+"""How far a job is, as one line, and what a view has to remember of its events."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from gemtune import events
+from gemtune.show.curve import loss_curve, sparkline
+
+__all__ = ["JobView", "duration", "progress_line"]
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``8 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = max(math.ceil(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def progress_line(
+    state: str,
+    completed: int,
+    total: int | None,
+    *,
+    percent: float | None = None,
+    loss: float | None = None,
+    eta: float | None = None,
+    width: int = 80,
+    unicode: bool = True,
+) -> str:
+    """Return a job's state, bar, steps, percentage, loss and time left, as far as they are known and fit.
+
+    Args:
+        state: The service's word for it.
+        completed: Steps done.
+        total: Steps in all; None draws no bar.
+        percent: As the service reports it; else computed from the steps.
+        loss: The mean loss of the last step.
+        eta: Seconds until the last step.
+        width: Most columns; the bar shrinks first, then what stands last is left out.
+        unicode: False for ASCII characters only.
+    """
+    if percent is None and total:
+        percent = 100 * completed / total
+    facts = [state]
+    if total:
+        facts.append(f"{min(completed, total):{len(str(total))}}/{total} steps")
+    elif completed:
+        facts.append(f"{completed} steps")
+    if percent is not None:
+        facts.append(f"{percent:5.1f} %")
+    if loss is not None:
+        facts.append(f"loss {loss:.4g}")
+    if eta:
+        facts.append(f"{duration(eta)} left")
+    room = width - len("  ".join(facts)) - 4
+    if total and percent is not None and room >= 4:
+        facts.insert(1, _bar(percent / 100, min(room, 30), unicode))
+    while len(facts) > 1 and len("  ".join(facts)) > width:
+        facts.pop()
+    return "  ".join(facts)[: max(width, 0)]
+
+
+def _bar(share: float, width: int, unicode: bool) -> str:
+    full = min(max(int(share * width), 0), width)
+    return f"[{('█' if unicode else '#') * full}{('░' if unicode else '.') * (width - full)}]"
+
+
+@attrs.define
+class JobView:
+    """What the events of one job add up to, for people to look at.
+
+    Args:
+        state: The latest state.
+        completed: Steps done in this attempt.
+        total: Steps in all, once known.
+        percent: As the service reports it.
+        eta: Seconds until the last step, while known.
+        losses: The mean losses of this attempt, by step.
+        pace: Seconds of the service's time in a second of ours; an emulator's may run fast.
+    """
+
+    state: str = "CREATING"
+    completed: int = 0
+    total: int | None = None
+    percent: float | None = None
+    eta: float | None = None
+    losses: dict[int, float] = attrs.field(factory=dict, repr=False)
+    pace: float = 1.0
+
+    def feed(self, event: events.Event) -> None:
+        """Take in one event."""
+        match event:
+            case events.StateChanged(new=state):
+                self.state = str(state)
+            case events.Snapshot(step=step, mean_loss=loss):
+                self.losses[step] = loss
+                self.completed = max(self.completed, step)
+            case events.Progress(completed_steps=done, total_steps=total, percent=percent, eta=eta):
+                self.completed = done
+                self.total = total if total is not None else self.total
+                self.percent, self.eta = percent, eta and eta / self.pace
+            case events.Restarted():
+                self.losses.clear()
+                self.completed, self.percent, self.eta = 0, None, None
+            case events.Succeeded():
+                self._ended("ACTIVE")
+            case events.Failed() | events.Cancelled() | events.Deleted() | events.Lost():
+                self._ended(event.kind.upper())
+
+    def _ended(self, state: str) -> None:
+        self.state = state
+        self.eta = None
+
+    @property
+    def curve(self) -> list[float]:
+        """The mean losses in the order of their steps."""
+        return [loss for _, loss in sorted(self.losses.items())]
+
+    def line(self, width: int = 80, *, unicode: bool = True) -> str:
+        """Return the progress as one line."""
+        curve = self.curve
+        return progress_line(
+            self.state,
+            self.completed,
+            self.total,
+            percent=self.percent,
+            loss=curve[-1] if curve else None,
+            eta=self.eta,
+            width=width,
+            unicode=unicode,
+        )
+
+    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
+        """Return the progress line and below it the loss curve."""
+        return [self.line(width, unicode=unicode), *loss_curve(self.curve, width, height, unicode=unicode)]
+
+    def spark(self, width: int = 40, *, unicode: bool = True) -> str:
+        """Return the losses as one line of blocks."""
+        return sparkline(self.curve, width, unicode=unicode)
