@@ -122,6 +122,8 @@ class _Flight:
         """Return the httpx exception that says what happened and whether the server may have acted."""
         if isinstance(exc, httpx.TransportError):
             return exc
+        if isinstance(exc, ValueError) and not isinstance(exc, aiohttp.ClientError):
+            return httpx.LocalProtocolError("the request cannot be put into HTTP")
         if self.request is None or not self.request.connected:
             return _not_sent(exc)
         if isinstance(exc, TimeoutError):
@@ -147,8 +149,6 @@ def _not_sent(exc: Exception) -> Exception:
     failure: Exception
     if isinstance(exc, aiohttp.ClientProxyConnectionError):
         failure = httpx.ProxyError(_reason(exc.os_error))
-    elif isinstance(exc, ValueError):
-        failure = httpx.LocalProtocolError("the request cannot be put into HTTP")
     else:
         failure = httpx.ConnectError(_reason(exc))
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
@@ -227,6 +227,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             request_class=_Request,
+            headers={"Accept-Encoding": "gzip"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             # netrc and per-request proxy lookups (two threads each) are off; the proxy was found once, by us.

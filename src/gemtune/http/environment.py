@@ -27,9 +27,7 @@ def checked_origin(origin: str) -> str:
     host = parts.hostname or ""
     printable = all("!" <= char <= "~" for char in origin)
     if not (host and printable) or parts.query or parts.fragment or "@" in parts.netloc:
-        raise SettingsError(
-            "the address must look like https://generativelanguage.googleapis.com", field="origin"
-        )
+        raise SettingsError("the address must look like https://generativelanguage.googleapis.com", field="origin")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise SettingsError(
             f"{parts.scheme}://{host} would carry the credential unencrypted: use https "

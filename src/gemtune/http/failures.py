@@ -28,13 +28,16 @@ _LOST = ("Server disconnected", "peer closed connection")
 
 
 def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidInput:
-    """Return our error for a transport's exception; it does not refer to the exception.
+    """Return our error for a transport's exception; it refers neither to the exception nor to its frames.
 
     Args:
         exc: What the transport raised.
         host: Host and port called, for the message.
         seconds: The time the attempt was given.
     """
+    if isinstance(exc, CallError):
+        exc.__cause__ = exc.__context__ = exc.__traceback__ = None
+        return exc
     if isinstance(exc, httpx.ConnectTimeout | httpx.ConnectError | httpx.ProxyError | httpx.PoolTimeout):
         return _not_connected(exc, host)
     if isinstance(exc, TimeoutError | httpx.TimeoutException):
@@ -48,9 +51,7 @@ def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidI
     if isinstance(exc, httpx.DecodingError):
         return MalformedResponse(f"the reply of {host} cannot be decompressed")
     if isinstance(exc, ValueError | httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return InvalidInput(
-            "the request cannot be put into HTTP: look for line breaks in names and header values"
-        )
+        return InvalidInput("the request cannot be put into HTTP: look for line breaks in names and header values")
     return ConnectionLost(f"the connection to {host} broke before the reply was complete", reason="lost")
 
 

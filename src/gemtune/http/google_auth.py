@@ -51,12 +51,10 @@ class GoogleSource:
     def __attrs_post_init__(self) -> None:
         """Refuse an object that is no google-auth credentials object."""
         if self.credentials is not None and not (
-            callable(getattr(self.credentials, "refresh", None))
-            and callable(getattr(self.credentials, "apply", None))
+            callable(getattr(self.credentials, "refresh", None)) and callable(getattr(self.credentials, "apply", None))
         ):
             raise SettingsError(
-                "credentials must be a google-auth credentials object, "
-                f"not {type(self.credentials).__name__}",
+                f"credentials must be a google-auth credentials object, not {type(self.credentials).__name__}",
                 field="credentials",
             )
 
@@ -83,9 +81,7 @@ class GoogleSource:
         except exceptions.DefaultCredentialsError as exc:
             raise CredentialsError(f"no Google credential was found ({_words(exc)}). {advice()}") from None
         except exceptions.RefreshError as exc:
-            raise CredentialsError(
-                f"Google did not renew the credential ({_words(exc)}). {advice()}"
-            ) from None
+            raise CredentialsError(f"Google did not renew the credential ({_words(exc)}). {advice()}") from None
         except exceptions.GoogleAuthError as exc:
             raise CredentialsError(
                 f"no access token could be obtained ({_words(exc)}): check network and proxy"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -17,6 +17,8 @@ __all__ = ["ForeignEngine", "RecyclingTransport", "httpx_pool"]
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
+GRACE = 0.025
+"""Seconds by which the wall around an exchange is wider than the transport's own limits: those break off cleanly."""
 PATIENCE = 5.0
 """Seconds that closing a pool or a reply may take once nobody waits for it."""
 
@@ -42,6 +44,7 @@ class _Arrival:
 
     async def aclose(self) -> None:
         with anyio.move_on_after(PATIENCE, shield=True):
+            await _finish(self._chunks)
             await self._stream.aclose()
 
     def close(self) -> None:
@@ -61,11 +64,10 @@ class ForeignEngine:
     transport: httpx.AsyncBaseTransport
     connect_timeout: float = 10.0
 
-    def _request(
-        self, method: str, url: str, headers: Headers, body: bytes | None, timeout: float
-    ) -> httpx.Request:
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-        waits = {"connect": self.connect_timeout, "read": timeout, "write": timeout, "pool": timeout}
+    def _request(self, method: str, url: str, headers: Headers, body: bytes | None, timeout: float) -> httpx.Request:
+        pairs = [("accept-encoding", "gzip")]
+        pairs += headers.items() if isinstance(headers, Mapping) else headers
+        waits = {"connect": min(self.connect_timeout, timeout), "read": timeout, "write": timeout, "pool": timeout}
         return httpx.Request(method, url, headers=pairs, content=body, extensions={"timeout": waits})
 
     async def exchange(
@@ -80,7 +82,7 @@ class ForeignEngine:
     ) -> Reply:
         """Send one request and read its whole reply."""
         request = self._request(method, url, headers, body, timeout)
-        with anyio.fail_after(timeout):
+        with anyio.fail_after(timeout + GRACE):
             arrival = _Arrival(await self.transport.handle_async_request(request))
             try:
                 return Reply(arrival.status, arrival.headers, await collect(arrival, max_body))
@@ -93,7 +95,7 @@ class ForeignEngine:
         """Send one request and return once the head of its reply has arrived."""
         request = self._request(method, url, headers, body, timeout)
         request.extensions["timeout"]["read"] = max(timeout, idle)
-        with anyio.fail_after(timeout):
+        with anyio.fail_after(timeout + GRACE):
             return _Arrival(await self.transport.handle_async_request(request), idle)
 
     def open_connections(self) -> int:
@@ -117,6 +119,12 @@ def httpx_pool(
     )
 
 
+async def _finish(chunks: object) -> None:
+    # A generator left to the garbage collector would close its connection at some later time, or never.
+    if isinstance(chunks, AsyncGenerator):
+        await chunks.aclose()
+
+
 @attrs.define(eq=False)
 class _Pool:
     """One pool and the number of exchanges in it."""
@@ -133,19 +141,27 @@ class _Lease(httpx.AsyncByteStream):
         self._owner = owner
         self._pool = pool
         self._stream = stream
+        self._chunks: Any = None
         self._complete = False
         self._returned = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
-        self._complete = True
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._chunks = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return cast("bytes", await anext(self._chunks))
+        except StopAsyncIteration:
+            self._complete = True
+            raise
 
     async def aclose(self) -> None:
         if self._returned:
             return
         normal = False
         try:
+            await _finish(self._chunks)
             await self._stream.aclose()
             normal = self._complete
         finally:

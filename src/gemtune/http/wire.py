@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune.errors import InvalidInput, MisuseError, ResponseTooLarge
+from gemtune.errors import CallError, InvalidInput, MisuseError, ResponseTooLarge
 from gemtune.http._httpx import httpx
 from gemtune.http.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
 from gemtune.http.engine import AiohttpEngine
@@ -108,9 +108,7 @@ class Wire:
             what = "after a fork" if self._home[0] != home[0] else "in another event loop than the first"
             raise MisuseError(f"this client is used {what}: make one client for each process and event loop")
 
-    async def send(
-        self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float
-    ) -> Reply:
+    async def send(self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float) -> Reply:
         """Send one request and return its complete reply, whatever its status.
 
         Args:
@@ -137,7 +135,7 @@ class Wire:
         self._in_flight += 1
         try:
             return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
-        except TRANSLATED as exc:
+        except (CallError, *TRANSLATED) as exc:
             error = translate(exc, self.host, timeout)
         except BaseException:
             self._failed += 1
@@ -170,7 +168,7 @@ class Wire:
         self._sent += 1
         try:
             incoming = await engine.open(method, url, headers, body, timeout=timeout, idle=idle)
-        except TRANSLATED as exc:
+        except (CallError, *TRANSLATED) as exc:
             error = translate(exc, self.host, timeout)
         except BaseException:
             self._failed += 1
@@ -327,6 +325,6 @@ class StreamReply:
     def __del__(self) -> None:
         """Close in the event loop a reply that was dropped, and say so."""
         if self._open and not self._ended and self._home is not None:
-            self._open = False
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._open = False
             call_soon(self._home[1], self._incoming.close)
