@@ -10,9 +10,7 @@ import pytest
 import gemtune
 
 HEAVY = ("aiohttp", "cattrs", "google.auth", "httpx", "orjson", "rich", "tenacity", "uvicorn")
-MODULES = (
-    100  # attrs and the standard library behind it need about 60; one HTTP library alone brings over 200
-)
+MODULES = 50  # typing and re need about 30 in a bare interpreter, attrs would bring 60, an HTTP library 200
 
 
 def loaded_by(statement: str) -> list[str]:
