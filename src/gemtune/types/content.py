@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
@@ -192,7 +191,7 @@ class VideoMetadata(Message):
 
 @attrs.frozen(kw_only=True)
 class Part(Message):
-    """One piece of a content: exactly one of the first ten fields, and what is said about it.
+    """One piece of a content: exactly one thing, and what is said about it.
 
     Args:
         text: Text.
@@ -273,7 +272,7 @@ def _to_part(value: object) -> Part:
     )
 
 
-def _to_parts(values: object) -> tuple[Part, ...]:
+def _to_parts(values: str | Part | Iterable[str | Part]) -> tuple[Part, ...]:
     if isinstance(values, str | Part):
         return (_to_part(values),)
     if isinstance(values, Iterable) and not isinstance(values, bytes | dict):
@@ -320,7 +319,7 @@ def to_content(value: str | Part | Content | Iterable[str | Part], *, role: str 
     return value if isinstance(value, Content) else Content(parts=value, role=role)
 
 
-def to_contents(value: Any) -> tuple[Content, ...]:
+def to_contents(value: ContentLike) -> tuple[Content, ...]:
     """Return a prompt as contents.
 
     Args:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import attrs
 
-from gemtune.types.content import Content, to_content, to_contents
+from gemtune.types.content import Content, ContentLike, Part, to_content, to_contents
 from gemtune.types.message import Json, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.safety import SafetySetting
@@ -74,9 +74,7 @@ class ThinkingConfig(Message):
 
     include_thoughts: bool | None = None
     thinking_budget: int | None = None
-    thinking_level: ThinkingLevel | None = attrs.field(
-        default=None, converter=attrs.converters.optional(ThinkingLevel)
-    )
+    thinking_level: ThinkingLevel | None = attrs.field(default=None, converter=attrs.converters.optional(ThinkingLevel))
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +90,7 @@ class ImageConfig(Message):
     image_size: str | None = None
 
 
-def _modalities(values: Any) -> tuple[ResponseModality, ...]:
+def _modalities(values: Iterable[ResponseModality | str]) -> tuple[ResponseModality, ...]:
     return tuple(map(ResponseModality, as_tuple(values)))
 
 
@@ -151,7 +149,11 @@ class GenerationConfig(Message):
     translation_config: Json | None = attrs.field(default=None, hash=False)
 
 
-def _instruction(value: Any) -> Content | None:
+def _optional_contents(value: ContentLike) -> tuple[Content, ...]:
+    return () if value == () else to_contents(value)
+
+
+def _instruction(value: str | Part | Content | Iterable[str | Part] | None) -> Content | None:
     return None if value is None else to_content(value)
 
 
@@ -180,9 +182,7 @@ class GenerateContentRequest(Message):
     tool_config: ToolConfig | None = None
     system_instruction: Content | None = attrs.field(default=None, converter=_instruction)
     cached_content: str | None = None
-    service_tier: ServiceTier | None = attrs.field(
-        default=None, converter=attrs.converters.optional(ServiceTier)
-    )
+    service_tier: ServiceTier | None = attrs.field(default=None, converter=attrs.converters.optional(ServiceTier))
     store: bool | None = None
 
 
@@ -195,5 +195,5 @@ class CountTokensRequest(Message):
         generate_content_request: The whole request, with its system instruction and tools.
     """
 
-    contents: tuple[Content, ...] = ()
+    contents: tuple[Content, ...] = attrs.field(default=(), converter=_optional_contents)
     generate_content_request: GenerateContentRequest | None = None

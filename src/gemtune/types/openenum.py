@@ -29,8 +29,4 @@ class OpenEnum(enum.StrEnum):
 
     def __repr__(self) -> str:
         """Return ``State.ACTIVE``, or ``State('PAUSED')`` for an unknown string."""
-        return (
-            f"{type(self).__name__}.{self._name_}"
-            if self.known
-            else f"{type(self).__name__}({self._value_!r})"
-        )
+        return f"{type(self).__name__}.{self._name_}" if self.known else f"{type(self).__name__}({self._value_!r})"

@@ -40,14 +40,12 @@ class Operation(Message):
     """
 
     name: str = ""
-    metadata: Annotated[CreateTunedModelMetadata | Json | None, AnyOf((CreateTunedModelMetadata,))] = (
-        attrs.field(default=None, hash=False)
+    metadata: Annotated[CreateTunedModelMetadata | Json | None, AnyOf((CreateTunedModelMetadata,))] = attrs.field(
+        default=None, hash=False
     )
     done: bool = False
     error: Status | None = None
-    response: Annotated[TunedModel | Json | None, AnyOf((TunedModel,))] = attrs.field(
-        default=None, hash=False
-    )
+    response: Annotated[TunedModel | Json | None, AnyOf((TunedModel,))] = attrs.field(default=None, hash=False)
 
 
 @attrs.frozen(kw_only=True)

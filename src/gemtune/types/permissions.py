@@ -40,9 +40,7 @@ class Permission(Message):
     """
 
     name: str = ""
-    grantee_type: GranteeType = attrs.field(
-        default=GranteeType.GRANTEE_TYPE_UNSPECIFIED, converter=GranteeType
-    )
+    grantee_type: GranteeType = attrs.field(default=GranteeType.GRANTEE_TYPE_UNSPECIFIED, converter=GranteeType)
     email_address: str = ""
     role: Role = attrs.field(default=Role.ROLE_UNSPECIFIED, converter=Role)
 

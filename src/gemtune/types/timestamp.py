@@ -33,7 +33,7 @@ class Timestamp(datetime):
     __slots__ = ("_nanosecond",)
     _nanosecond: int
 
-    def __new__(  # noqa: PLR0917 datetime's own signature
+    def __new__(
         cls,
         year: SupportsIndex,
         month: SupportsIndex,
@@ -54,9 +54,7 @@ class Timestamp(datetime):
             nanosecond = int(microsecond) * 1000
         elif not 0 <= nanosecond <= 999_999_999:
             raise ValueError("nanosecond must be in 0..999999999")
-        self = super().__new__(
-            cls, year, month, day, hour, minute, second, nanosecond // 1000, tzinfo, fold=fold
-        )
+        self = super().__new__(cls, year, month, day, hour, minute, second, nanosecond // 1000, tzinfo, fold=fold)
         self._nanosecond = nanosecond
         return self
 
@@ -119,9 +117,7 @@ class Timestamp(datetime):
 
     def __str__(self) -> str:
         """Return the exact RFC 3339 text."""
-        text = (
-            f"{self.year:04}-{self.month:02}-{self.day:02}T{self.hour:02}:{self.minute:02}:{self.second:02}"
-        )
+        text = f"{self.year:04}-{self.month:02}-{self.day:02}T{self.hour:02}:{self.minute:02}:{self.second:02}"
         rest = self._nanosecond
         if not rest:
             return text + "Z"
@@ -138,9 +134,7 @@ class Timestamp(datetime):
         return (type(self).parse, (str(self),))
 
     def _plain(self) -> datetime:
-        return datetime(
-            self.year, self.month, self.day, self.hour, self.minute, self.second, self.microsecond, UTC
-        )
+        return datetime(self.year, self.month, self.day, self.hour, self.minute, self.second, self.microsecond, UTC)
 
     def astimezone(self, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
         """Return the moment in another time zone, as a plain datetime."""

@@ -28,18 +28,19 @@ _FROM_JSON: dict[Kind, Function] = {
     "time": scalars.to_time,
     "json": scalars.to_json,
 }
-_TO_JSON: dict[Kind, Function | None] = {
-    "str": None,
-    "bool": None,
-    "int": None,
-    "int64": str,
+_TO_JSON: dict[Kind, Function] = {
+    "str": scalars.str_to_json,
+    "bool": scalars.to_bool,
+    "int": scalars.int_to_json,
+    "int64": scalars.int64_to_json,
     "float": scalars.float_to_json,
-    "bytes": scalars.text_of_bytes,
+    "bytes": scalars.bytes_to_json,
     "time": scalars.time_to_json,
     "json": scalars.json_to_json,
-    "enum": str,
+    "enum": scalars.str_to_json,
 }
-_AS_IT_IS: dict[Kind, str] = {"str": "str", "bool": "bool", "int": "int", "int64": "int", "float": "float"}
+_PLAIN: dict[Kind, str] = {"str": "str", "bool": "bool", "int": "int"}
+_PARSED: dict[Kind, str] = {**_PLAIN, "int64": "int", "float": "float"}
 
 
 def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function]) -> Function:
@@ -99,8 +100,8 @@ def _decode_lines(field: Field) -> Iterator[str]:
     yield f"   v = d[k := {field.key!r}]"
     if field.many:
         yield f"   if v is not None: {target} = tuple(each({convert}, v))"
-    elif field.kind in _AS_IT_IS:
-        yield f"   if v.__class__ is {_AS_IT_IS[field.kind]}: {target} = v"
+    elif field.kind in _PARSED:
+        yield f"   if v.__class__ is {_PARSED[field.kind]}: {target} = v"
         yield f"   elif v is not None: {target} = {convert}(v)"
     else:
         yield f"   if v is not None: {target} = {convert}(v)"
@@ -117,8 +118,7 @@ def _from_json(field: Field, decoder: Callable[[type[Message]], Function]) -> Fu
 
 
 def _enum_decoder(cls: Any) -> Function:
-    members = dict(cls.__members__.items())
-    members = {member.value: member for member in members.values()}
+    members = {member.value: member for member in cls}
 
     def decode_enum(value: Any) -> Any:
         if value.__class__ is not str:
@@ -153,50 +153,40 @@ def make_encoder(cls: type[Message], encoder: Callable[[type[Message]], Function
         " try:",
     ]
     for field in fields_of(cls):
-        if field.key.startswith("@"):
-            continue
-        names[f"zero_{field.name}"] = next(iter(field.cls)) if field.kind == "enum" else None
-        names[f"convert_{field.name}"] = convert = _to_json(field, encoder)
-        lines += _encode_lines(field, convert is not None)
+        if not field.key.startswith("@"):
+            names[f"zero_{field.name}"] = next(iter(field.cls)) if field.kind == "enum" else None
+            names[f"convert_{field.name}"] = _to_json(field, encoder)
+            lines += _encode_lines(field)
     lines += [
         "  v = o.extra",
         "  if v: out.update(v)",
         " except Wrong as wrong:",
         "  wrong.steps.append(k)",
         "  raise",
-        " except (AttributeError, TypeError, ValueError):",
-        "  wrong = Wrong('another type than ' + type(v).__name__)",
-        "  wrong.steps.append(k)",
-        "  raise wrong from None",
         " return out",
     ]
     return _compile(lines, names, f"encoder of {cls.__name__}", "encode")
 
 
-def _encode_lines(field: Field, converts: bool) -> Iterator[str]:
-    key = f"k := {field.key!r}"
-    yield f"  v = o.{field.name}"
+def _encode_lines(field: Field) -> Iterator[str]:
+    there, value = "v", f"convert_{field.name}(v)"
     if field.many:
-        value = f"each(convert_{field.name}, v)" if converts else "list(v)"
-        yield f"  if v: out[{key}] = {value}"
-        return
-    if field.presence:
+        value = f"each(convert_{field.name}, v)"
+    elif field.presence:
         there = "v is not None"
     elif field.kind == "json":
         there = "v is not EMPTY"
     elif field.kind == "enum":
         there = f"v != zero_{field.name}"
-    else:
-        there = "v"
-    if converts:
-        yield f"  if {there}:"
-        yield f"   k = {field.key!r}"
-        yield f"   out[k] = convert_{field.name}(v)"
-    else:
-        yield f"  if {there}: out[{field.key!r}] = v"
+    if not field.many and field.kind in _PLAIN:
+        value = f"v if v.__class__ is {_PLAIN[field.kind]} else {value}"
+    yield f"  v = o.{field.name}"
+    yield f"  if {there}:"
+    yield f"   k = {field.key!r}"
+    yield f"   out[k] = {value}"
 
 
-def _to_json(field: Field, encoder: Callable[[type[Message]], Function]) -> Function | None:
+def _to_json(field: Field, encoder: Callable[[type[Message]], Function]) -> Function:
     if field.kind == "message":
         return encoder(field.cls)
     if field.kind == "any":
@@ -209,10 +199,7 @@ def _any_encoder(encoders: dict[type[Message], Function]) -> Function:
         encode = encoders.get(type(value))
         if encode is None:
             return scalars.json_to_json(value)
-        url = (
-            value.type_url
-            or f"type.googleapis.com/google.ai.generativelanguage.v1beta.{type(value).__name__}"
-        )
+        url = value.type_url or f"type.googleapis.com/google.ai.generativelanguage.v1beta.{type(value).__name__}"
         return {"@type": url, **encode(value)}
 
     return encode_any

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import binascii
 import math
+import operator
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gemtune.types.message import Json
@@ -14,10 +15,14 @@ from gemtune.types.timestamp import Timestamp
 
 __all__ = [
     "Wrong",
+    "bound_depth",
+    "bytes_to_json",
     "each",
     "float_to_json",
+    "int64_to_json",
+    "int_to_json",
     "json_to_json",
-    "text_of_bytes",
+    "str_to_json",
     "time_to_json",
     "to_bool",
     "to_bytes",
@@ -44,9 +49,7 @@ class Wrong(Exception):
 
     def where(self, root: str) -> str:
         """Return the way as a JSON path such as ``$.tuningTask.snapshots[3].step``."""
-        return root + "".join(
-            f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(self.steps)
-        )
+        return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(self.steps))
 
 
 def each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
@@ -136,23 +139,54 @@ def bound_depth(value: Any, depth: int) -> None:
             bound_depth(item, depth - 1)
 
 
-def json_to_json(value: Any) -> Json:
-    """Return a mapping as a dict."""
-    return value if value.__class__ is dict else dict(value)
+def str_to_json(value: Any) -> str:
+    """Return a string, also from a member of an enumeration."""
+    if isinstance(value, str):
+        return str(value)
+    raise Wrong(f"a string, not {type(value).__name__}")
 
 
-def float_to_json(value: float) -> float | str:
-    """Return a float, or the name of a non-number."""
-    if math.isfinite(value):
-        return value
+def int_to_json(value: Any) -> int:
+    """Return an integer, also from another library's."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise Wrong(f"an integer, not {type(value).__name__}") from None
+
+
+def int64_to_json(value: Any) -> str:
+    """Return an integer as a string."""
+    return str(int_to_json(value))
+
+
+def float_to_json(value: Any) -> float | str:
+    """Return a number, also from another library's, or the name of a non-number."""
+    try:
+        if math.isfinite(value):
+            return value if value.__class__ is float or value.__class__ is int else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Wrong(f"a number, not {type(value).__name__}") from None
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 NaN differs from itself
 
 
-def text_of_bytes(value: bytes) -> str:
+def bytes_to_json(value: Any) -> str:
     """Return base64."""
-    return b64encode(value).decode()
+    try:
+        return b64encode(value).decode()
+    except TypeError:
+        raise Wrong(f"bytes, not {type(value).__name__}") from None
 
 
 def time_to_json(value: Any) -> str:
     """Return RFC 3339 text."""
-    return str(Timestamp.of(value))
+    try:
+        return str(Timestamp.of(value))
+    except (AttributeError, ValueError):
+        raise Wrong(f"an aware datetime, not a {type(value).__name__} without a time zone") from None
+
+
+def json_to_json(value: Any) -> Json:
+    """Return a mapping as a dict."""
+    if isinstance(value, Mapping):
+        return value if value.__class__ is dict else dict(value)
+    raise Wrong(f"a mapping, not {type(value).__name__}")

@@ -62,11 +62,7 @@ class Field:
 def fields_of(cls: type[Message]) -> list[Field]:
     """Return the class's fields, without ``extra``, in the order of the JSON keys."""
     hints = get_type_hints(cls, include_extras=True)
-    return [
-        _field(attribute, hints[attribute.name])
-        for attribute in attrs.fields(cls)
-        if attribute.name != "extra"
-    ]
+    return [_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls) if attribute.name != "extra"]
 
 
 def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:

@@ -32,7 +32,7 @@ def loads(body: bytes) -> Any:
         body: UTF-8, with or without a byte order mark, or UTF-16.
 
     Returns:
-        Plain Python objects.
+        Plain Python objects; an integer beyond 64 bits may come out as a float, because no field holds one.
 
     Raises:
         MalformedResponse: The body is not JSON, is cut off, or is nested too deeply.
