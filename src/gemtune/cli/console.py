@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sys
-import time
 from typing import TextIO
 
 import attrs
@@ -82,11 +81,14 @@ class Console:
         self.note(f"error: {text}")
 
     def live(self, indent: str = "") -> Live | None:
-        """Return what shows progress on standard error; None where it would be in the way of JSON."""
-        in_place = draws_in_place(self.err, os.environ)
-        if self.json and (not in_place or self.out.isatty()):
+        """Return what shows progress on standard error; None with JSON, whose lines are the progress.
+
+        It draws in place only where both streams are the terminal: a pipe's lines would arrive in the middle of it.
+        """
+        if self.json:
             return None
-        self._live = Live(self.err, time.monotonic, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent)
+        in_place = self.out.isatty() and draws_in_place(self.err, os.environ)
+        self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent)
         return self._live
 
 

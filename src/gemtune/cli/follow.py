@@ -8,7 +8,7 @@ from gemtune import events
 from gemtune.cli.console import Console
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.jobs import TuningJob
-from gemtune.show.progress import JobView, duration
+from gemtune.show.progress import JobView
 from gemtune.show.terminal import Live
 
 __all__ = ["follow", "look_again"]
@@ -54,7 +54,7 @@ async def follow(
         if live is not None:
             live.erase()
     raise DeadlineExceeded(
-        f"{job.name} is not done after {duration(timeout or 0)} ({view.state}); {left}",
+        f"{job.name} is not done after {timeout:g} s ({view.state}); {left}",
         resource=job.name,
         failure=Failure.FATAL,
     )
@@ -69,5 +69,6 @@ async def _show(job: TuningJob, console: Console, view: JobView, live: Live | No
                 console.note(f"note: no answer about {job.name} ({message}); still trying")
             case events.Restarted(attempt=attempt):
                 console.note(f"note: the service began the training again (attempt {attempt})")
-        if live is not None:
+        # What a look brought ends with its progress: one drawing for each look, however many steps it brought.
+        if live is not None and not isinstance(event, events.Snapshot):
             live.show(view)

@@ -79,7 +79,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             console.print(job.name)
             console.note(look_again(job.name))
             return DONE
-        console.note(f"{job.name} is being tuned; Ctrl-C leaves it running")
+        console.note(f"following {job.name}; Ctrl-C leaves it running")
         view = JobView()
         await follow(job, console, view, timeout=options.timeout)
         model = await job

@@ -45,8 +45,7 @@ def progress_line(
         width: Most columns; the bar shrinks first, then what stands last is left out.
         unicode: False for ASCII characters only.
     """
-    if percent is None and total:
-        percent = 100 * completed / total
+    percent = _percent(completed, total, percent)
     facts = [state]
     if total:
         facts.append(f"{min(completed, total):{len(str(total))}}/{total} steps")
@@ -56,7 +55,7 @@ def progress_line(
         facts.append(f"{percent:5.1f} %")
     if loss is not None:
         facts.append(f"loss {loss:.4g}")
-    if eta:
+    if eta and math.isfinite(eta):
         facts.append(f"{duration(eta)} left")
     room = width - len("  ".join(facts)) - 4
     if total and percent is not None and room >= 4:
@@ -64,6 +63,12 @@ def progress_line(
     while len(facts) > 1 and len("  ".join(facts)) > width:
         facts.pop()
     return "  ".join(facts)[: max(width, 0)]
+
+
+def _percent(completed: int, total: int | None, reported: float | None) -> float | None:
+    if reported is not None and math.isfinite(reported):
+        return reported
+    return 100 * completed / total if total else None
 
 
 def _bar(share: float, width: int, unicode: bool) -> str:
@@ -118,6 +123,11 @@ class JobView:
         self.eta = None
 
     @property
+    def tenths(self) -> int:
+        """How many tenths of the way are done, 0 while unknown."""
+        return int((_percent(self.completed, self.total, self.percent) or 0.0) // 10)
+
+    @property
     def curve(self) -> list[float]:
         """The mean losses in the order of their steps."""
         return [loss for _, loss in sorted(self.losses.items())]
@@ -137,8 +147,10 @@ class JobView:
         )
 
     def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return the progress line and below it the loss curve."""
-        return [self.line(width, unicode=unicode), *loss_curve(self.curve, width, height, unicode=unicode)]
+        """Return the progress line and below it the loss curve, which grows to the right as the job goes on."""
+        curve = self.curve
+        ahead = [math.nan] * max((self.total or 0) - len(curve), 0)
+        return [self.line(width, unicode=unicode), *loss_curve(curve + ahead, width, height, unicode=unicode)]
 
     def spark(self, width: int = 40, *, unicode: bool = True) -> str:
         """Return the losses as one line of blocks."""

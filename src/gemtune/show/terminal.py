@@ -14,7 +14,6 @@ from gemtune.show.progress import JobView
 __all__ = ["Live", "draws_in_place", "encodes_unicode", "printable", "wants_color"]
 
 _UP = "\x1b[{}A"
-_CLEAR_LINE = "\r\x1b[K"
 _CLEAR_BELOW = "\r\x1b[J"
 
 
@@ -54,34 +53,25 @@ class Live:
 
     Args:
         stream: Where to; nothing but plain lines goes to what is not a terminal.
-        clock: Returns seconds, to limit the frames.
         in_place: Whether the stream takes control sequences.
         unicode: Whether it takes more than ASCII.
         size: Returns columns and lines of the terminal.
         indent: What every line begins with.
-        every: Least seconds between two frames.
     """
 
     stream: TextIO
-    clock: Callable[[], float]
     in_place: bool = False
     unicode: bool = True
     size: Callable[[], os.terminal_size] = shutil.get_terminal_size
     indent: str = ""
-    every: float = 0.1
     _drawn: int = attrs.field(default=0, init=False)
-    _latest: float | None = attrs.field(default=None, init=False)
     _told: tuple[str, int] | None = attrs.field(default=None, init=False)
 
     def show(self, view: JobView) -> None:
-        """Show where the job is, unless it was shown a moment ago."""
+        """Show where the job is."""
         if not self.in_place:
             self._tell(view)
             return
-        now = self.clock()
-        if self._latest is not None and now - self._latest < self.every:
-            return
-        self._latest = now
         columns, lines = self.size()
         # The last column stays free: a full line makes some terminals wrap, and the block would creep.
         width = min(columns - 1, 100) - len(self.indent)
@@ -95,16 +85,13 @@ class Live:
             self._drawn = 0
 
     def _draw(self, block: Sequence[str]) -> None:
-        up = _UP.format(self._drawn) if self._drawn else ""
-        self.stream.write(up + "".join(f"{_CLEAR_LINE}{self.indent}{line}\n" for line in block))
+        up = _UP.format(self._drawn) + _CLEAR_BELOW if self._drawn else ""
+        self.stream.write(up + "".join(f"{self.indent}{line}\n" for line in block))
         self.stream.flush()
-        self._drawn = max(self._drawn, len(block))
+        self._drawn = len(block)
 
     def _tell(self, view: JobView) -> None:
-        percent = view.percent
-        if percent is None:
-            percent = 100 * view.completed / view.total if view.total else 0.0
-        told = (view.state, int(percent // 10))
+        told = (view.state, view.tenths)
         if told != self._told:
             self._told = told
             self.stream.write(f"{self.indent}{view.line(100, unicode=self.unicode)}\n")

@@ -1,0 +1,116 @@
+"""Drawing on streams: in place on a terminal, plain lines elsewhere."""
+
+import io
+import os
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemtune.show.progress import JobView
+from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, wants_color
+
+
+class Terminal(io.StringIO):
+    """A text stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows after a text with the control sequences that Live uses; any other is an error."""
+    lines, row = [""], 0
+    for up, clear, char in re.findall(r"\x1b\[(\d+)A|(\r\x1b\[J)|([^\x1b])", text):
+        if up:
+            row -= int(up)
+            assert row >= 0, "drew above its own block"
+        elif clear:
+            lines[row:] = [""]
+        elif char == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        else:
+            lines[row] += char
+    return lines
+
+
+def view(step: int, total: int = 20) -> JobView:
+    losses = {number: 1 / number for number in range(1, step + 1)}
+    return JobView(completed=step, total=total, losses=losses)
+
+
+def live(stream: io.StringIO, columns: int = 80, lines: int = 24, *, in_place: bool = True) -> Live:
+    return Live(stream, in_place=in_place, size=lambda: os.terminal_size((columns, lines)), indent="  ")
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(30, 150), st.integers(3, 40))
+def test_on_a_terminal_the_latest_frame_stands_where_the_first_was_drawn(steps, columns, lines):
+    stream = Terminal("above\n")
+    stream.seek(0, io.SEEK_END)
+    shown = live(stream, columns, lines)
+    for step in steps:
+        shown.show(view(step))
+    first, *block, last = screen(stream.getvalue())
+    fresh = Terminal()
+    live(fresh, columns, lines).show(view(steps[-1]))
+    assert (first, last) == ("above", "")
+    assert block == fresh.getvalue().splitlines()
+    assert len(block) < lines
+    assert all(len(line) < columns for line in block)
+
+
+def test_erasing_leaves_nothing_and_may_come_twice():
+    stream = Terminal()
+    shown = live(stream)
+    shown.show(view(5))
+    shown.erase()
+    shown.erase()
+    stream.write("next\n")
+    assert screen(stream.getvalue()) == ["next", ""]
+
+
+def test_elsewhere_there_is_a_plain_line_for_every_tenth_of_the_way():
+    stream = io.StringIO()
+    shown = live(stream, in_place=False)
+    for step in range(1, 21):
+        shown.show(view(step))
+    shown.erase()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 11
+    assert all(line.isprintable() for line in lines)
+    assert lines[-1].startswith("  CREATING  [██████████████████████████████]  20/20 steps  100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "in_place", "color"),
+    [
+        (Terminal(), {}, True, True),
+        (Terminal(), {"NO_COLOR": "1"}, True, False),
+        (Terminal(), {"NO_COLOR": ""}, True, True),
+        (Terminal(), {"TERM": "dumb"}, False, False),
+        (io.StringIO(), {"TERM": "xterm"}, False, False),
+    ],
+)
+def test_control_sequences_are_for_terminals_that_want_them(stream, environ, in_place, color):
+    assert draws_in_place(stream, environ) is in_place
+    assert wants_color(stream, environ) is color
+
+
+@pytest.mark.parametrize(("encoding", "able"), [("utf-8", True), ("ascii", False), ("cp1252", False)])
+def test_an_encoding_without_blocks_gets_ascii(encoding, able):
+    assert encodes_unicode(io.TextIOWrapper(io.BytesIO(), encoding=encoding)) is able
+
+
+@given(st.text())
+def test_what_others_say_cannot_control_the_terminal(text):
+    assert printable(text).isprintable()
+    kept = printable(text, lines=True)
+    assert all(char.isprintable() or char in "\n\t" for char in kept)
+    assert len(kept) == len(text)
+
+
+def test_line_breaks_are_kept_where_they_are_wanted():
+    assert printable("a\tb\nc\x1b[2J", lines=True) == "a\tb\nc�[2J"
+    assert printable("a\r\nb") == "a  b"
