@@ -66,7 +66,8 @@ def _not_connected(exc: Exception, host: str) -> CallError:
             failure=Failure.FATAL if refused else None,
         )
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        # aiohttp's own subclass has no words of its own; the one from the ssl module follows.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             return TLSVerificationError(
                 f"the certificate of {host} is not trusted ({cause.verify_message}); if your network has "
                 "its own certificate authority, name its file in SSL_CERT_FILE or pass ssl_context=",
