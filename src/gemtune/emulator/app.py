@@ -121,6 +121,10 @@ class Emulator:
             raise ValueError(f"only a stepped clock can be advanced; this one is {self.clock!r}")  # noqa: TRY004
         self.clock.advance(seconds)
 
+    def retire(self, base_model: str) -> None:
+        """Serve a base model no longer; inference on the models tuned from it is a 404 from now on."""
+        self.store.base_models.pop(base_model, None)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":

@@ -126,7 +126,7 @@ def _base_model(store: Store, call: Call) -> tuple[BaseModel, str | None]:
     if not name:
         raise invalid_fields("CreateTunedModelRequest", [("tuned_model.source_model", "base_model is required")])
     base = store.base_models.get(name)
-    if base is None or not base.is_tunable or name in store.settings.retired:
+    if base is None or not base.is_tunable:
         raise not_served(name, call.version, "createTunedModel")
     return base, cast("str | None", source or None)
 

@@ -19,21 +19,20 @@ _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_o
 
 def get_model(store: Store, call: Call) -> Value:
     model = store.base_models.get(call.params["name"])
-    if model is None or model.name in store.settings.retired:
+    if model is None:
         raise not_found(f"Model {call.params['name']} is not found for API version {call.version}.")
     return model.to_message()
 
 
 def list_models(store: Store, call: Call) -> Value:
-    served = [model for model in store.base_models.values() if model.name not in store.settings.retired]
-    models, token = take_page(call, list(enumerate(served, start=1)), default=50, maximum=1000)
+    models, token = take_page(call, enumerate(store.base_models.values(), start=1), default=50, maximum=1000)
     return {"models": [model.to_message() for model in models], "next_page_token": token}
 
 
 def count(store: Store, call: Call) -> Value:
     name = call.params["model"]
     base = store.base_models.get(name)
-    if base is None or "countTokens" not in base.supported_generation_methods or name in store.settings.retired:
+    if base is None or "countTokens" not in base.supported_generation_methods:
         raise not_served(name, call.version, "countTokens")
     nested = cast(Value, call.body.get("generate_content_request") or {})
     if nested and call.body.get("contents"):
@@ -96,7 +95,7 @@ def _ready_model(store: Store, call: Call) -> TunedModel | None:
         status, message = settings.creating_error
         raise ApiError(status, message.format(name=name))
     base = store.base_models.get(base_name)
-    if base is None or base_name in settings.retired or "generateContent" not in base.supported_generation_methods:
+    if base is None or "generateContent" not in base.supported_generation_methods:
         raise not_served(base_name, call.version, "generateContent")
     if model and model.job.fate.hollow:
         raise internal()

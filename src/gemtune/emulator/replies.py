@@ -110,7 +110,7 @@ def _array(bodies: Iterable[object], layout: Layout) -> list[bytes]:
     chunks = [dumps(body, pretty=layout.pretty) for body in bodies]
     separators = [b"["] + [b",\r\n"] * (len(chunks) - 1)
     pieces = [separator + chunk for separator, chunk in zip(separators, chunks, strict=True)]
-    pieces[-1] += b"]\n"
+    pieces[-1] += b"]"
     return pieces
 
 
@@ -149,7 +149,7 @@ def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
     body = fault.error_body if fault.body is None else fault.body
     if fault.raw or not layout.sse:
         separator = b"" if layout.sse else b",\r\n" if kept else b"["
-        return evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]\n")))
+        return evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]")))
     return evolve(reply, chunks=(*kept, _event(body)))
 
 

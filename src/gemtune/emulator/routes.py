@@ -190,7 +190,7 @@ def _batches_and_files() -> list[Route]:
         ("files.register", "POST", "files:register", _V1BETA),
     ]  # fmt: skip
     return [
-        Route(method, verb, template, versions, later, query=("filter", *_PAGE, "updateMask"))
+        Route(method, verb, template, versions, later, query=(*_LIST_OPERATIONS, "updateMask"))
         for method, verb, template, versions in bound
     ]
 

@@ -25,13 +25,12 @@ _SCALARS = frozenset({
 
 def camel_case(name: str) -> str:
     """The JSON name of a proto field."""
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
+    return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda match: match.group(1).upper(), name)
 
 
 def snake_case(name: str) -> str:
     """The proto name of a JSON field."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match.group(1).lower(), name)
+    return re.sub(r"(?<!^)[A-Z]", lambda match: "_" + match.group().lower(), name)
 
 
 @frozen

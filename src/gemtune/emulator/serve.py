@@ -60,13 +60,12 @@ class RunningEmulator:
 
     def start(self) -> None:
         """Listen; returns when the first connection can be made."""
+        ready = threading.Event()
+        server = _make_server(self.app, self.certfile, self.keyfile, ready.set)
         listener = _listen(self.host, self.port)
         self.port = listener.getsockname()[1]
-        ready = threading.Event()
-        self._server = _make_server(self.app, self.certfile, self.keyfile, ready.set)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="gemtune-emulator", daemon=True
-        )  # fmt: skip
+        self._server = server
+        self._thread = threading.Thread(target=server.run, args=([listener],), name="gemtune-emulator", daemon=True)
         self._thread.start()
         while not ready.wait(0.1):
             if not self._thread.is_alive():
@@ -184,6 +183,12 @@ def write_ready_file(path: Path, url: str) -> None:
     Path(name).replace(path)
 
 
+def _announce(url: str, ready_file: Path | None) -> None:
+    if ready_file:
+        write_ready_file(ready_file, url)
+    sys.stderr.write(f"The emulator listens on {url} (Ctrl-C stops it)\n")
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="gemtune emulator",
@@ -215,28 +220,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or 130 when interrupted.
     """
     options = parse_arguments(argv)
+    ready_file: Path | None = options.ready_file
     try:
         app = create_app(
             clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth
         )  # fmt: skip
+        if ready_file:
+            ready_file.unlink(missing_ok=True)
+        server = _make_server(app, None, None, lambda: _announce(url, ready_file))
         listener = _listen(options.host, options.port)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.stderr.write(f"gemtune emulator: {error}\n")
         return 2
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url
-
-    def on_ready() -> None:
-        if options.ready_file:
-            write_ready_file(options.ready_file, url)
-        sys.stderr.write(f"The emulator listens on {url} (Ctrl-C stops it)\n")
-
-    if options.ready_file:
-        options.ready_file.unlink(missing_ok=True)
     try:
-        _make_server(app, None, None, on_ready).run([listener])
-    except ImportError as error:
-        sys.stderr.write(f"gemtune emulator: {error}\n")
-        return 2
+        server.run([listener])
     except KeyboardInterrupt:
         return 130
     return 0

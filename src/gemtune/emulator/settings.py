@@ -32,7 +32,6 @@ class Settings:
         exists_message: of the 409 for a taken id; ``{name}`` is replaced (undocumented).
         cancelled_state: of a model whose operation was cancelled: FAILED or ACTIVE (undocumented).
         cancel_supported: False makes ``operations.cancel`` answer 501.
-        retired: base models the service no longer serves; inference on models tuned from them is a 404.
         requests_per_minute: generateContent calls per model and minute before 429; None for no limit.
         answer_label: follows every default answer, so that nobody takes it for a model's.
         usage_metadata: add ``usageMetadata``, ``modelVersion`` and ``responseId`` (the service of 2024 did not).
@@ -63,7 +62,6 @@ class Settings:
     exists_message: str = "Tuned model {name} already exists."
     cancelled_state: str = field(default="FAILED", validator=validators.in_(("FAILED", "ACTIVE")))
     cancel_supported: bool = True
-    retired: frozenset[str] = field(default=frozenset(), converter=frozenset)
     requests_per_minute: int | None = None
     answer_label: str = "(emulator: nearest training example)"
     usage_metadata: bool = True

@@ -1,0 +1,29 @@
+"""An emulator and an HTTP client in one process."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from emulator.emulated import Api
+from gemtune.emulator import create_app
+
+
+@pytest.fixture
+async def start(anyio_backend) -> AsyncIterator[Callable[..., Api]]:
+    """A function that starts an emulator on a stepped clock; its arguments are those of ``create_app``."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**options) -> Api:
+            app = create_app(**{"clock": "stepped"} | options)
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+            return Api(app, await stack.enter_async_context(client))
+
+        yield begin
+
+
+@pytest.fixture
+async def api(start) -> Api:
+    """An emulator with every setting at its default, on a stepped clock."""
+    return await start()

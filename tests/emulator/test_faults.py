@@ -1,0 +1,112 @@
+"""Things that go wrong on demand."""
+
+import json
+
+import anyio
+import pytest
+
+from emulator.emulated import model_body, prompt
+from gemtune.emulator import Fault
+
+LIST = "/v1beta/tunedModels"
+STREAM = "/v1beta/tunedModels/tuned:streamGenerateContent"
+
+
+async def test_instructions_are_followed_in_order_and_used_up(api):
+    api.app.faults.add(
+        Fault(method="tunedModels.list", status=503),
+        Fault(method="tunedModels.list", status=429, times=2, headers={"Retry-After": "7"}),
+    )
+    replies = [await api.call("GET", LIST) for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [503, 429, 429, 200]
+    assert replies[1].headers["retry-after"] == "7"
+    assert replies[0].json()["error"]["status"] == "UNAVAILABLE"
+    assert api.app.faults.pending() == []
+    assert api.app.faults.followed == 3
+
+
+async def test_an_instruction_waits_for_its_method(api):
+    api.app.faults.add(Fault(method="tunedModels.create", status=500), Fault(status=504))
+    assert (await api.call("GET", LIST)).status_code == 504
+    assert (await api.call("GET", LIST)).status_code == 200
+    assert (await api.call("POST", LIST, model_body())).status_code == 500
+    assert await api.get(LIST) == {}
+
+
+async def test_a_reply_can_be_lost_after_the_deed_is_done(api):
+    api.app.faults.add(Fault(method="tunedModels.create", status=503, act=True))
+    assert (await api.call("POST", LIST + "?tunedModelId=mine", model_body())).status_code == 503
+    assert [model["name"] for model in (await api.get(LIST))["tunedModels"]] == ["tunedModels/mine"]
+
+
+@pytest.mark.parametrize("act", [False, True])
+async def test_a_connection_can_be_dropped_before_or_after_the_deed(api, act):
+    api.app.faults.add(Fault(method="tunedModels.create", drop=True, act=act))
+    with pytest.raises(ConnectionResetError):
+        await api.call("POST", LIST, model_body())
+    assert len((await api.get(LIST)).get("tunedModels", [])) == act
+
+
+async def test_a_reply_can_be_a_page_garbage_or_anything(api):
+    body = {"error": {"code": 418, "message": "teapot", "status": "TEAPOT"}}
+    api.app.faults.add(Fault(html=True), Fault(garbage=True), Fault(status=418, body=body), Fault(body="plain"))
+    page, garbage, json_body, text = [await api.call("GET", LIST) for _ in range(4)]
+    assert (page.status_code, page.headers["content-type"]) == (502, "text/html; charset=UTF-8")
+    assert garbage.status_code == 200
+    with pytest.raises(json.JSONDecodeError):
+        garbage.json()
+    assert (json_body.status_code, json_body.json()) == (418, body)
+    assert (text.status_code, text.text) == (200, "plain")
+
+
+async def test_a_delay_lasts_on_the_emulators_clock(api):
+    api.app.faults.add(Fault(delay=30))
+    done = []
+
+    async def call():
+        done.append((await api.call("GET", LIST)).status_code)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+        await anyio.wait_all_tasks_blocked()
+        api.app.advance(29)
+        await anyio.wait_all_tasks_blocked()
+        assert done == []
+        assert api.app.statistics()["in_flight"] == 1
+        api.app.advance(1)
+    assert done == [200]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+async def test_a_stream_of_events_can_break_with_an_error_in_the_middle(api, raw):
+    await api.tuned()
+    api.app.faults.add(Fault(method="tunedModels.streamGenerateContent", after=1, status=503, raw=raw))
+    reply = await api.call("POST", STREAM + "?alt=sse", prompt("1"))
+    assert reply.status_code == 200
+    first, rest = reply.text.split("\r\n\r\n", 1)
+    assert json.loads(first.removeprefix("data: "))["candidates"]
+    assert rest.startswith("data: ") is not raw
+    assert json.loads(rest.removeprefix("data: "))["error"]["code"] == 503
+
+
+async def test_a_json_stream_can_break_with_an_error_in_the_middle(api):
+    await api.tuned()
+    for after in (0, 1, 99):
+        api.app.faults.add(Fault(after=after, status=503))
+        *before, last = (await api.call("POST", STREAM, prompt("1"))).json()
+        assert len(before) == min(after, 1)
+        assert last["error"]["status"] == "UNAVAILABLE"
+
+
+async def test_a_stream_can_be_dropped_in_the_middle(api):
+    await api.tuned()
+    api.app.faults.add(Fault(after=1, drop=True))
+    with pytest.raises(ConnectionResetError):
+        await api.call("POST", STREAM + "?alt=sse", prompt("1"))
+
+
+def test_an_instruction_survives_json_and_an_unknown_field_is_named():
+    fault = Fault(method="m", status=503, headers={"a": "b"}, job={"fail_at_step": 3})
+    assert Fault.from_dict(json.loads(json.dumps(fault.to_dict()))) == fault
+    with pytest.raises(ValueError, match="no field 'statsu'"):
+        Fault.from_dict({"statsu": 503})

@@ -1,0 +1,132 @@
+"""The emulator on a real socket."""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+import trustme
+
+from emulator.emulated import model_body, prompt, tutorial_body
+from gemtune.emulator import Fault, running_emulator, serve
+from gemtune.emulator.serve import main
+
+pytestmark = pytest.mark.socket
+
+
+def test_the_tutorial_runs_over_a_socket():
+    with running_emulator(clock="stepped") as emulator, httpx.Client(base_url=emulator.url) as http:
+        created = http.post("/v1beta/tunedModels", content=tutorial_body(), headers={"accept-encoding": "identity"})
+        assert len(created.content) == 296
+        assert created.headers["transfer-encoding"] == "chunked"
+        assert created.headers.get_list("date") == ["Thu, 14 Mar 2024 15:11:02 GMT"]
+        assert created.headers.get_list("server") == ["scaffolding on HTTPServer2"]
+        assert http.post("/_emulator/clock", json={"advance": 100}).status_code == 200
+        operation = http.get("/v1/" + created.json()["name"]).json()
+        assert operation["metadata"]["completedPercent"] == 100
+        with http.stream(
+            "POST", f"/v1beta/{operation['response']['name']}:streamGenerateContent?alt=sse", json=prompt("1")
+        ) as r:
+            events = [line for line in r.iter_lines() if line]
+        assert all(json.loads(event.removeprefix("data: "))["candidates"] for event in events)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(emulator.url)
+
+
+@pytest.mark.both_backends
+async def test_it_runs_for_the_length_of_an_async_block():
+    async with running_emulator(seed=3) as emulator, httpx.AsyncClient(base_url=emulator.url) as http:
+        assert (await http.get("/v1beta/models")).status_code == 200
+        assert emulator.app.settings.seed == 3
+
+
+def test_a_dropped_connection_is_really_dropped():
+    with running_emulator() as emulator, httpx.Client(base_url=emulator.url) as http:
+        emulator.app.faults.add(Fault(drop=True), Fault(method="tunedModels.create", drop=True, act=True))
+        with pytest.raises(httpx.TransportError):
+            http.get("/v1beta/models")
+        with pytest.raises(httpx.TransportError):
+            http.post("/v1beta/tunedModels?tunedModelId=mine", json=model_body([("1", "2")]))
+        assert http.get("/v1beta/tunedModels/mine").json()["name"] == "tunedModels/mine"
+
+
+def test_a_stream_can_break_off_in_the_middle():
+    with running_emulator(step_seconds=0, queue_seconds=0) as emulator, httpx.Client(base_url=emulator.url) as http:
+        http.post("/v1beta/tunedModels?tunedModelId=mine", json=model_body([("1", "2")]))
+        emulator.app.faults.add(Fault(after=1, drop=True))
+        received = []
+        path = "/v1beta/tunedModels/mine:streamGenerateContent?alt=sse"
+        with pytest.raises(httpx.RemoteProtocolError), http.stream("POST", path, json=prompt("1")) as reply:
+            received.extend(reply.iter_lines())
+        assert emulator.app.journal[-1].status == 200
+
+
+def test_it_stops_with_a_request_under_way():
+    before = threading.active_count()
+    with running_emulator(clock="stepped") as emulator:
+        emulator.app.faults.add(Fault(delay=1000))
+        with pytest.raises(httpx.TimeoutException):
+            httpx.get(emulator.url + "/v1beta/models", timeout=0.2)
+    assert threading.active_count() == before
+
+
+def test_it_speaks_https(tmp_path):
+    authority = trustme.CA()
+    certificate = tmp_path / "server.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    with running_emulator(certfile=str(certificate)) as emulator:
+        context = ssl.create_default_context(cafile=str(trusted))
+        assert emulator.url.startswith("https://")
+        assert httpx.get(emulator.url + "/v1beta/models", verify=context).status_code == 200
+
+
+@pytest.mark.slow
+def test_the_command_announces_itself_in_a_file_and_ends_on_a_signal(tmp_path):
+    ready = tmp_path / "ready.json"
+    command = [
+        sys.executable,
+        "-m",
+        "gemtune.emulator",
+        "--ready-file",
+        str(ready),
+        "--clock",
+        "stepped",
+        "--seed",
+        "7",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert "listens on http://127.0.0.1:" in process.stderr.readline()
+            (line,) = ready.read_text().splitlines()
+            facts = json.loads(line)
+            assert (list(facts), facts["pid"]) == (["url", "pid", "version"], process.pid)
+            assert httpx.get(facts["url"] + "/_emulator/clock").json()["clock"].startswith("SteppedClock")
+        finally:
+            os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(10) in (0, -signal.SIGTERM)
+    assert list(tmp_path.iterdir()) == [ready]
+
+
+@pytest.mark.parametrize("argv", [["--clock", "sundial"], ["--port", "1", "--host", "256.0.0.1"]])
+def test_a_bad_option_ends_the_command_with_2_and_one_line(argv, capsys):
+    assert main(argv) == 2
+    assert capsys.readouterr().err.startswith("gemtune emulator: ")
+
+
+def test_without_uvicorn_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ImportError, match=r"pip install 'gemtune\[emulator\]'"), running_emulator():
+        pass
+    assert serve.main(["--port", "0"]) == 2
+
+
+def test_options_for_an_emulator_that_exists_are_refused():
+    with running_emulator() as emulator, pytest.raises(TypeError, match="seed"):
+        running_emulator(emulator.app, seed=1)
