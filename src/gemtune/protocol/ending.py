@@ -38,6 +38,8 @@ class Verdict:
     since: float | None = None
     looks: int = 0
     model_looks: int = 0
+    _final: bool = False
+    """Whether ``model`` was looked at in its final state."""
 
     @property
     def state(self) -> JobState | None:
@@ -46,8 +48,8 @@ class Verdict:
             return self.by_operation
         return self.by_model or self.by_operation
 
-    def note(self, seen: Observation, *, covered: bool) -> None:
-        """Take in a look; ``covered`` says that every step has been delivered."""
+    def note(self, seen: Observation) -> None:
+        """Take in a look."""
         if self.since is not None:
             self.looks += 1
             self.model_looks += seen.source is Source.MODEL
@@ -56,14 +58,15 @@ class Verdict:
             if seen.done:
                 self.by_operation = seen.state or JobState.UNKNOWN
                 self.error = seen.error
-                if self.by_model is None:
+                if not self._final:
                     self.model = seen.model or self.model
-                self.full = self.full or (ended and covered)
+                self.full = self.full or (ended and _shows_every_step(seen))
         else:
             if ended:
                 self.by_model = seen.state
             if seen.source is Source.MODEL:
                 self.full = self.full or ended
+                self._final = self._final or ended
                 if ended or self.by_operation is None:  # a stale look must not outweigh the operation's answer
                     self.model = seen.model
         if self.state is not None and self.since is None:
@@ -86,6 +89,11 @@ class Verdict:
     def pause(self) -> float:
         """Seconds before the wanting look: none at first, then 2, 4, 8, 10, 10 ..."""
         return min(2.0 ** min(self.looks, 8), 10.0) if self.looks else 0.0
+
+
+def _shows_every_step(seen: Observation) -> bool:
+    """Return whether the look itself does; what was seen before may be of an earlier attempt."""
+    return bool(seen.total_steps) and len({item.step for item in seen.snapshots or ()}) >= (seen.total_steps or 0)
 
 
 @attrs.define

@@ -109,7 +109,7 @@ def observe_operation(operation: Operation, now: Moment) -> Observation:
         snapshots=(*(meta.snapshots if meta is not None else ()), *_snapshots(model)),
         completed_steps=meta.completed_steps if meta is not None else None,
         total_steps=(meta.total_steps or None) if meta is not None else None,
-        percent=meta.completed_percent if meta is not None else None,
+        percent=meta.completed_percent if meta is not None and meta.total_steps else None,
         done=operation.done,
         error=error,
         model=model,
@@ -136,7 +136,9 @@ def observe_light(model: TunedModel, now: Moment) -> Observation:
 def _state(model: TunedModel) -> JobState | None:
     if model.state == TunedModelState.STATE_UNSPECIFIED:
         return None
-    return JobState(str(model.state))
+    state = JobState(str(model.state))
+    # A word that is new to this version is never an end, even if we happen to use the same word for one.
+    return JobState.UNKNOWN if state.terminal and not model.state.known else state
 
 
 def _snapshots(model: TunedModel | None) -> tuple[TuningSnapshot, ...]:

@@ -160,8 +160,9 @@ class History:
         if seen.state is not None and not seen.state.terminal and self._verdict.state is None:
             told += self._become(seen.state, seen.at)
         told += self._grow(seen)
-        covered = self.total_steps is not None and len(self.snapshots) >= self.total_steps
-        self._verdict.note(seen, covered=covered)
+        if seen.snapshots is not None:
+            self._idle = 0 if told else self._idle + 1
+        self._verdict.note(seen)
         return told + self._conclude(seen.at)
 
     def fault(self, error: CallError | CredentialsError, source: Source, now: Moment) -> list[Event]:
@@ -296,7 +297,6 @@ class History:
             self._lag = min(max(_age(self.log.newest, seen.at), 0.0), lag)
         self._caught_up = True
         progress = [] if merged.stale else self._progress(seen)
-        self._idle = 0 if merged.fresh or progress else self._idle + 1
         return told + progress
 
     def _progress(self, seen: Observation) -> list[Event]:

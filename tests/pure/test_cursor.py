@@ -1,0 +1,142 @@
+"""The job cursor: small, exact about holes, and strict about what strangers send."""
+
+import base64
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemtune.errors import InvalidInput
+from gemtune.protocol.cursor import Cursor, Runs, parse_cursor
+from looks import JOB
+
+NAMES = st.one_of(
+    st.from_regex(r"tunedModels/[a-z][a-z0-9-]{0,60}", fullmatch=True),
+    st.from_regex(r"projects/[1-9][0-9]{11}/locations/[a-z]{2}-[a-z]{4}1/tuningJobs/[0-9]{19}", fullmatch=True),
+)
+TIMES = st.integers(0, 2**63 - 1)
+
+
+def runs_of(steps):
+    runs = Runs()
+    for step in steps:
+        runs.add(step)
+    return runs
+
+
+def members(ranges):
+    return {step for run in ranges for step in run}
+
+
+@given(st.lists(st.integers(0, 400), unique=True))
+def test_runs_hold_exactly_the_steps_in_whatever_order_they_came(steps):
+    runs = runs_of(steps)
+    assert members(runs.ranges) == set(steps)
+    assert sum(map(len, runs.ranges)) == len(steps)
+    assert all(step in runs for step in steps)
+    assert runs.highest == max(steps, default=-1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ([], ""),
+        ([5], "5"),
+        (range(1, 376), "1-375"),
+        (range(10, 1001, 10), "10-1000/10"),
+        ([*range(1, 11), *range(12, 21)], "1-10,12-20"),
+        ([1, 2, 4, 3], "1-4"),
+    ],
+)
+def test_runs_are_short(steps, text):
+    assert runs_of(steps).text() == text
+
+
+@given(NAMES, TIMES, st.integers(1, 999), st.sets(st.integers(0, 2**31 - 1), max_size=30), TIMES, st.booleans())
+def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, steps, newest, ended):
+    cursor = Cursor(
+        job=name,
+        created=created,
+        attempt=attempt,
+        steps=tuple(runs_of(sorted(steps)).ranges),
+        newest=newest,
+        ended=ended,
+    )
+    text = str(cursor)
+    assert len(text) < 256
+    parsed = parse_cursor(text)
+    assert str(parsed) == text
+    assert (parsed.job, parsed.created, parsed.attempt) == (name, created, attempt)
+    assert (parsed.newest, parsed.ended) == (newest, ended)
+    # What does not fit is forgotten from the end, so that it comes again; nothing is invented.
+    kept = sorted(members(parsed.steps))
+    assert kept == sorted(steps)[: len(kept)]
+    if len(steps) < 4:
+        assert kept == sorted(steps)
+
+
+def encoded(name):
+    return base64.urlsafe_b64encode(name).rstrip(b"=").decode()
+
+
+GOOD = encoded(JOB.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "garbage",
+        "j1",
+        "j1....",
+        f"j1.{GOOD}.0.1.1-3",
+        f"j1.{GOOD}.0.0.1-3.0",
+        f"j1.{GOOD}.0.1.3-1.0",
+        f"j1.{GOOD}.0.1.1-3/0.0",
+        f"j1.{GOOD}.0.1.1-4/2.0",
+        f"j1.{GOOD}.0.1.1-5,5-9.0",
+        f"j1.{GOOD}.0.1.5,1.0",
+        f"j1.{GOOD}.0.1.1,,2.0",
+        f"j1.{GOOD}.0.1.1-2147483648.0",
+        f"j1.{GOOD}.0.1.1-3.0.end.end",
+        f"j1.{GOOD}.0.1.1-3.0\n",
+        f"j1.{GOOD}.0.1.\u0661.0",
+        f"j1.{GOOD}.0.1.1-3.-5",
+        f"j1.{GOOD[:-1]}B.0.1.1-3.0",
+        f"j1.{GOOD}A.0.1.1-3.0",
+        f"j1.{encoded(b'tunedModels/../../secret')}.0.1..0",
+        f"j1.{encoded(b'tunedModels/x?key=1')}.0.1..0",
+        f"j1.{encoded(b'tunedModels')}.0.1..0",
+        f"j1.{encoded(bytes(range(200, 240)))}.0.1..0",
+        f"j1.{GOOD}.00.1..0",
+        "j1." + "A" * 4090,
+        "x" * 4097,
+        None,
+        b"j1.x",
+    ],
+    ids=repr,
+)
+def test_what_is_no_cursor_is_refused_with_a_way_out(text):
+    with pytest.raises(InvalidInput, match="cursor") as caught:
+        parse_cursor(text)
+    assert caught.value.field == "cursor"
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(("text", "words"), [("j2.x.y", ["j2", "j1"]), ("c1.abc", ["c1", "j1"])])
+def test_another_version_or_kind_of_cursor_is_named(text, words):
+    with pytest.raises(InvalidInput) as caught:
+        parse_cursor(text)
+    assert all(word in str(caught.value) for word in words)
+
+
+@given(st.text(max_size=300) | st.text("j1.0123456789abcdefAZ_-,/", max_size=4096).map("j1.".__add__))
+def test_no_text_does_anything_but_parse_or_be_refused(text):
+    with suppress(InvalidInput):
+        assert str(parse_cursor(text)).startswith("j1.")
+
+
+def test_a_cursor_may_claim_two_billion_steps_without_harm():
+    cursor = parse_cursor(f"j1.{GOOD}.0.1.1-2147483647.0")
+    assert sum(map(len, cursor.steps)) == 2**31 - 1
