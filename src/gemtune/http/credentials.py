@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final, Protocol, cast
+from typing import Final, Never, Protocol, cast
 
 import anyio
 import attrs
@@ -36,8 +36,17 @@ PAUSE: Final = 1.0
 """Least seconds between two refreshes, when one failed or its token was refused."""
 
 
+class _Unpicklable:
+    """What holds secrets: it is neither pickled nor copied by accident."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Never:
+        raise TypeError("credentials cannot be pickled")
+
+
 @attrs.frozen
-class Ready:
+class Ready(_Unpicklable):
     """Headers that can be sent now.
 
     Args:
@@ -48,13 +57,9 @@ class Ready:
     generation: int
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Refuse to be pickled: the headers are secret."""
-        raise TypeError("credentials cannot be pickled")
-
 
 @attrs.frozen
-class Grant:
+class Grant(_Unpicklable):
     """What a refresh brings.
 
     Args:

@@ -1,0 +1,194 @@
+"""google-auth, over a token endpoint of the test's."""
+
+import json
+import sys
+import types
+from datetime import UTC, datetime, timedelta
+
+import google.auth.credentials
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from gemtune.errors import CredentialsError, SettingsError
+from gemtune.http import google_auth
+from gemtune.http.credentials import make_credentials
+from gemtune.settings import resolve
+
+pytestmark = [pytest.mark.socket, pytest.mark.both_backends]
+
+COMMAND = (
+    "gcloud auth application-default login --scopes="
+    "https://www.googleapis.com/auth/cloud-platform,https://www.googleapis.com/auth/generative-language.tuning"
+)
+
+
+@pytest.fixture(scope="module")
+def private_key():
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+@pytest.fixture
+def adc(private_key, tmp_path, monkeypatch):
+    """A function that makes Application Default Credentials which ask this token endpoint."""
+
+    def make(endpoint):
+        file = tmp_path / "account.json"
+        account = {
+            "type": "service_account",
+            "project_id": "home",
+            "private_key_id": "1",
+            "private_key": private_key,
+            "client_email": "robot@home.example",
+            "token_uri": f"{endpoint}/token",
+            "quota_project_id": "pays",
+        }
+        file.write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        monkeypatch.setattr(google_auth, "PAUSES", (0.0, 0.0))
+        return make_credentials(resolve({}))
+
+    return make
+
+
+@pytest.fixture
+def nothing(monkeypatch, tmp_path):
+    """A machine without any Google credential."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+def token_endpoint(reply, *answers):
+    """A handler that answers with a status and a JSON value each, the last one for ever."""
+    left = list(answers)
+
+    async def handle(connection):
+        while await connection.request() is not None:
+            status, value = left.pop(0) if len(left) > 1 else left[0]
+            await connection.send(reply(json.dumps(value).encode(), b"content-type: application/json", status=status))
+
+    return handle
+
+
+GOOD = (b"200 OK", {"access_token": "ya29.canary", "expires_in": 3599, "token_type": "Bearer"})
+
+
+async def test_a_service_account_gets_one_token_with_the_right_scopes(serve, adc, reply):
+    server = serve(token_endpoint(reply, GOOD))
+    credential = adc(server.origin)
+    assert credential.ready() is None
+    ready = await credential.obtain()
+    assert dict(ready.headers)["authorization"] == "Bearer ya29.canary"
+    assert credential.ready() is ready
+    assert len(server.requests) == 1
+    assert server.requests[0].startswith(b"POST /token HTTP/1.1")
+    assert "canary" not in repr(credential)
+
+
+async def test_a_refused_token_is_fetched_again(serve, adc, reply, monkeypatch):
+    other = (b"200 OK", {**GOOD[1], "access_token": "second"})
+    server = serve(token_endpoint(reply, GOOD, other))
+    credential = adc(server.origin)
+    now = 1000.0
+    monkeypatch.setattr(credential, "_clock", lambda: now)
+    generation = (await credential.obtain()).generation
+    now += 60
+    assert await credential.renew(generation)
+    assert dict(credential.ready().headers)["authorization"] == "Bearer second"
+
+
+@pytest.mark.parametrize(
+    "answer", [{"error": "invalid_grant", "error_description": "Token has been revoked."}, {"error": "invalid_scope"}]
+)
+async def test_a_refused_refresh_names_the_command(serve, adc, reply, answer):
+    server = serve(token_endpoint(reply, (b"400 Bad Request", answer)))
+    with pytest.raises(CredentialsError) as caught:
+        await adc(server.origin).obtain()
+    assert answer["error"] in str(caught.value)
+    assert COMMAND in str(caught.value)
+    assert "GOOGLE_API_KEY" in str(caught.value)
+    assert caught.value.__context__ is None
+    assert len(server.requests) == 1
+
+
+async def test_a_broken_connection_to_the_endpoint_is_tried_again(serve, adc, reply):
+    good = token_endpoint(reply, GOOD)
+
+    async def handle(connection):
+        if connection.number > 2:
+            await good(connection)
+        await connection.request()
+
+    server = serve(handle)
+    assert dict((await adc(server.origin).obtain()).headers)["authorization"] == "Bearer ya29.canary"
+    assert server.accepted == 3
+
+
+async def test_an_endpoint_that_cannot_be_reached_is_named(adc):
+    with pytest.raises(CredentialsError, match="check network and proxy") as caught:
+        await adc("http://127.0.0.1:1").obtain()
+    assert "127.0.0.1" in str(caught.value)
+
+
+async def test_without_any_credential_the_message_names_the_command(nothing):
+    with pytest.raises(CredentialsError) as caught:
+        await make_credentials(resolve({})).obtain()
+    assert COMMAND in str(caught.value)
+    assert "GOOGLE_API_KEY" in str(caught.value)
+
+
+async def test_in_colab_the_message_speaks_of_colab(nothing, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    with pytest.raises(CredentialsError, match="userdata"):
+        await make_credentials(resolve({})).obtain()
+
+
+class Own(google.auth.credentials.Credentials):
+    """A credentials object of the user's, with a token that is still good."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = "given"
+        self.expiry = (datetime.now(UTC) + timedelta(hours=1)).replace(tzinfo=None)
+        self.refreshed = 0
+
+    def refresh(self, request):
+        self.refreshed += 1
+        self.token = "refreshed"
+
+
+async def test_a_credentials_object_with_a_good_token_is_not_refreshed(monkeypatch):
+    own = Own()
+    own._quota_project_id = "own"
+    credential = make_credentials(resolve({}, credentials=own), credentials=own)
+    assert (await credential.obtain()).headers == (
+        ("authorization", "Bearer given"),
+        ("x-goog-user-project", "own"),
+    )
+    assert own.refreshed == 0
+
+
+async def test_the_project_of_the_argument_wins_and_an_expired_token_is_refreshed():
+    own = Own()
+    own.expiry -= timedelta(hours=2)
+    settings = resolve({}, credentials=own, project="given")
+    credential = make_credentials(settings, credentials=own)
+    with pytest.raises(CredentialsError, match="expired already"):
+        await credential.obtain()  # this object's refresh forgets to move the expiry
+    assert own.refreshed == 1
+
+
+async def test_an_anonymous_credential_sends_nothing():
+    anonymous = google.auth.credentials.AnonymousCredentials()
+    credential = make_credentials(resolve({}, credentials=anonymous), credentials=anonymous)
+    assert (await credential.obtain()).headers == ()
+
+
+@pytest.mark.parametrize("value", ["key.json", 42])
+def test_what_is_no_credentials_object_is_refused_at_once(value):
+    with pytest.raises(SettingsError, match="google-auth"):
+        make_credentials(resolve({}, credentials=value), credentials=value)
