@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import attrs
@@ -35,6 +36,21 @@ def parser(request, monkeypatch):
         monkeypatch.setattr(text, "_orjson", None)
     elif text._orjson is None:
         pytest.skip("orjson is not installed")
+
+
+@attrs.frozen(kw_only=True)
+class Newcomer(types.Message):
+    """A message that the SDK does not have yet."""
+
+    embedding_values: tuple[float, ...] = ()
+    flags: tuple[bool, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Unsayable(types.Message):
+    """A message with a type that JSON does not have."""
+
+    number: complex = 0j
 
 
 OBSERVED = {
@@ -333,6 +349,14 @@ def test_a_value_that_contains_itself_is_refused():
         (types.Operation(response=5), "Operation.response "),
         (types.TuningSnapshot(1, 0, 0.5, datetime(2024, 1, 1)), "TuningSnapshot.computeTime "),  # noqa: DTZ001
         (types.Part(thought_signature="abc"), "Part.thoughtSignature "),
+        (types.Part(text=5), "Part.text "),
+        (types.Part(thought="yes"), "Part.thought "),
+        (types.GenerationConfig(top_k=1.5), "GenerationConfig.topK "),
+        (types.TunedModel(reader_project_numbers=["1"]), "TunedModel.readerProjectNumbers[0] "),
+        (
+            types.TrainingData(examples=types.TuningExamples(examples=[types.TuningExample("1", 2)])),
+            ".examples[0].output ",
+        ),
         (types.ListModelsResponse(models=5), "ListModelsResponse.models "),
     ],
 )
@@ -378,3 +402,42 @@ def test_values_and_codec_load_no_http_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_new_message_needs_no_more_than_its_annotations():
+    body = {"embeddingValues": [0.5, 1, "NaN"], "flags": [True, False]}
+    value = decode(Newcomer, body)
+    assert (value.embedding_values[:2], value.flags) == ((0.5, 1.0), (True, False))
+    assert encode(value) == body
+    with pytest.raises(MalformedResponse, match=r"\$\.embeddingValues\[1\] should be a number"):
+        decode(Newcomer, {"embeddingValues": [1, "x"]})
+    with pytest.raises(InvalidInput, match=r"Newcomer\.flags\[0\] should be true or false"):
+        encode(Newcomer(flags=("yes",)))
+    with pytest.raises(TypeError, match="no JSON form"):
+        decode(Unsayable, {})
+
+
+class Integer:
+    """Another library's integer."""
+
+    def __index__(self):
+        return 7
+
+
+def test_another_librarys_numbers_will_do():
+    config = types.GenerationConfig(top_k=Integer(), temperature=Fraction(1, 2))
+    assert dumps(encode(config)) == b'{"temperature":0.5,"topK":7}'
+
+
+@pytest.mark.usefixtures("parser")
+def test_what_is_nested_without_end_is_refused():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        dumps(value)
+
+
+def test_without_orjson_the_standard_parser_does(monkeypatch):
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    assert text._fast_parser() is None

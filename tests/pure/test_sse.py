@@ -44,6 +44,11 @@ def test_lines_end_in_any_of_three_ways(end):
     assert outcome(EventParser(), [stream]) == ([ONE, TWO], False, False)
 
 
+def test_a_line_end_cut_in_two_is_one_line_end():
+    chunks = [b'data: {"a":\r', b"\n", b"data: 1}\r", b"\n\r", b"\n"]
+    assert outcome(EventParser(), chunks) == ([{"a": 1}], False, False)
+
+
 @pytest.mark.parametrize(
     ("stream", "payloads"),
     [

@@ -7,6 +7,7 @@ with an ``error``, or as bare JSON text after the last event. Both come out as a
 
 from __future__ import annotations
 
+import abc
 import codecs
 import re
 from typing import Any
@@ -27,7 +28,7 @@ _BETWEEN = b" \t\r\n,"
 
 
 @attrs.define(eq=False)
-class _Parser:
+class _Parser(abc.ABC):
     """What both parsers have in common: nothing received before a failure is lost.
 
     Attributes:
@@ -66,9 +67,9 @@ class _Parser:
         return self._run(None)
 
     @property
+    @abc.abstractmethod
     def mid_event(self) -> bool:
         """Whether an object has begun and not ended."""
-        raise NotImplementedError
 
     def statistics(self) -> dict[str, int]:
         """Return how many bytes came in and how many objects came out."""
@@ -90,11 +91,13 @@ class _Parser:
         self._payloads += len(payloads)
         return payloads
 
+    @abc.abstractmethod
     def _take(self, data: bytes, payloads: list[Payload]) -> None:
-        raise NotImplementedError
+        """Take bytes and add the objects they complete."""
 
+    @abc.abstractmethod
     def _end(self, payloads: list[Payload]) -> None:
-        raise NotImplementedError
+        """Take the end and add the object that only lacked the end of its line."""
 
     def _check(self, size: int) -> None:
         if size > self.limit:

@@ -12,15 +12,13 @@ A message is a frozen attrs class whose annotations say how each field travels; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import attrs
 
 from gemtune.errors import InvalidInput
 
 __all__ = ["EMPTY", "AnyOf", "Int64", "Json", "Message", "as_tuple"]
-
-T = TypeVar("T")
 
 Json = Mapping[str, Any]
 """A JSON object that is handed through as it is."""
@@ -65,7 +63,7 @@ class AnyOf:
     classes: tuple[type[Message], ...]
 
 
-def as_tuple(values: Iterable[T]) -> tuple[T, ...]:
+def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return a tuple of the values; one string is refused, because its characters are never what is meant."""
     if isinstance(values, str | bytes):
         raise InvalidInput(f"a list is wanted here, not one {type(values).__name__}: put it in [ ]")

@@ -56,16 +56,14 @@ def each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
     """Convert every value of a list; if one does not fit, its number becomes part of the way."""
     if values.__class__ is not list and values.__class__ is not tuple:
         raise Wrong("a list")
+    made: list[Any] = []
     try:
-        return [convert(value) for value in values]
-    except Wrong:
-        for number, value in enumerate(values):
-            try:
-                convert(value)
-            except Wrong as wrong:
-                wrong.steps.append(number)
-                raise
+        for value in values:
+            made.append(convert(value))  # noqa: PERF401 its length tells which value does not fit
+    except Wrong as wrong:
+        wrong.steps.append(len(made))
         raise
+    return made
 
 
 def to_str(value: Any) -> str:
