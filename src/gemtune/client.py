@@ -194,16 +194,8 @@ class Client(Inference):
             AmbiguousOutcome: It could not be found out whether the job was created.
         """
         chosen = names.chosen_id(tuned_model_id, if_exists, display_name, random.getrandbits(64))
-        model = model_to_create(
-            base_model,
-            await load_rows(training_data),
-            display_name=display_name,
-            description=description,
-            hyperparameters=hyperparameters,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-        )
+        rows = await load_rows(training_data)
+        model = model_to_create(base_model, rows, display_name, description, hyperparameters, temperature, top_p, top_k)
         creation = Creation(self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         job = TuningJob.attach(self._caller, self._watch, creation.name)

@@ -163,7 +163,6 @@ def _found(model: TunedModel) -> Operation:
 def model_to_create(
     base_model: object,
     rows: list[object],
-    *,
     display_name: str | None,
     description: str | None,
     hyperparameters: Hyperparameters | None,

@@ -10,11 +10,13 @@ from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
 from gemtune.resources.streams import GenerateContentStream
 from gemtune.types import (
+    Content,
     ContentLike,
     CountTokensResponse,
     GenerateContentRequest,
     GenerateContentResponse,
     GenerationConfig,
+    Part,
     SafetySetting,
     Tool,
     ToolConfig,
@@ -33,9 +35,9 @@ class Inference:
     async def generate_content(
         self,
         model: object,
-        contents: ContentLike | Sequence[ContentLike],
+        contents: ContentLike,
         *,
-        system_instruction: ContentLike | None = None,
+        system_instruction: str | Part | Content | None = None,
         generation_config: GenerationConfig | None = None,
         safety_settings: Sequence[SafetySetting] = (),
         tools: Sequence[Tool] = (),
@@ -76,9 +78,9 @@ class Inference:
     def stream_generate_content(
         self,
         model: object,
-        contents: ContentLike | Sequence[ContentLike],
+        contents: ContentLike,
         *,
-        system_instruction: ContentLike | None = None,
+        system_instruction: str | Part | Content | None = None,
         generation_config: GenerationConfig | None = None,
         safety_settings: Sequence[SafetySetting] = (),
         tools: Sequence[Tool] = (),
@@ -106,9 +108,9 @@ class Inference:
     async def count_tokens(
         self,
         model: object,
-        contents: ContentLike | Sequence[ContentLike],
+        contents: ContentLike,
         *,
-        system_instruction: ContentLike | None = None,
+        system_instruction: str | Part | Content | None = None,
         tools: Sequence[Tool] = (),
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
@@ -141,8 +143,8 @@ class Inference:
 
 
 def _request(
-    contents: ContentLike | Sequence[ContentLike],
-    system_instruction: ContentLike | None,
+    contents: ContentLike,
+    system_instruction: str | Part | Content | None,
     generation_config: GenerationConfig | None,
     safety_settings: Sequence[SafetySetting],
     tools: Sequence[Tool],
