@@ -4,7 +4,7 @@ import base64
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
@@ -53,6 +53,8 @@ def test_runs_are_short(steps, text):
     assert runs_of(steps).text() == text
 
 
+@example(f"tunedModels/{'a' * 60}", 2**62, 9, {3**power for power in range(19)}, 2**62, True)
+@example(f"tunedModels/{'a' * 60}", 2**62, 99, {3**power for power in range(19)}, 2**62, True)
 @given(NAMES, TIMES, st.integers(1, 999), st.sets(st.integers(0, 2**31 - 1), max_size=30), TIMES, st.booleans())
 def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, steps, newest, ended):
     cursor = Cursor(

@@ -141,7 +141,7 @@ def cursor_head(job: str, created: int, attempt: int) -> str:
 def cursor_text(head: str, steps: Runs, newest: int, *, ended: bool = False) -> str:
     """Return the cursor with these steps."""
     tail = f".{newest:x}{'.end' if ended else ''}"
-    return f"{head}.{steps.text(max(LONGEST - len(head) - len(tail), 24))}{tail}"
+    return f"{head}.{steps.text(max(LONGEST - len(head) - 1 - len(tail), 24))}{tail}"
 
 
 def parse_cursor(text: str) -> Cursor:
