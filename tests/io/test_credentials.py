@@ -197,7 +197,8 @@ async def test_a_thousand_refused_requests_with_the_same_token_force_one_refresh
     async with anyio.create_task_group() as tasks:
         for _ in range(1000):
             tasks.start_soon(one)
-    assert answers == [True] * 1000
+    await one()  # a straggler, when the new token is there already
+    assert answers == [True] * 1001
     assert source.calls == [False, True]
     assert token(credential.ready()) == "Bearer t2"
 

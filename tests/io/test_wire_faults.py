@@ -1,5 +1,6 @@
 """Every way in which an exchange can break has one meaning: what was sent, and whether it may be repeated."""
 
+import asyncio
 import gzip
 import socket
 import time
@@ -112,8 +113,6 @@ async def test_a_reset_after_the_request_is_a_lost_connection(serve, wire_to, se
 
 
 async def anyio_sleep_tick() -> None:
-    import asyncio
-
     await asyncio.sleep(0.01)
 
 
