@@ -114,6 +114,10 @@ def test_angle_brackets_are_escaped_and_other_scripts_are_not():
     assert dumps(["<六>"], pretty=False) == '["\\u003c六\\u003e"]'.encode()
 
 
+def test_a_lone_surrogate_is_written_as_the_escape_it_was_read_from():
+    assert dumps(json.loads('"a\\ud800b"'), pretty=False) == b'"a\\ud800b"'
+
+
 @pytest.mark.parametrize(
     "text",
     ['{"a": 1,}', '{"a": [1, 2,],}', '{"a": "x,}",\n}', '{"a": "\\",]",}', '[{"b": 2,\n},\n]'],

@@ -1,5 +1,6 @@
 """Curves made of characters: they fit, they hide nothing, and they have no holes."""
 
+import itertools
 import math
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_curve_has_no_holes(values, size):
     columns = dots(loss_curve(values, *size))
     while columns and not columns[-1]:  # blanks at the right end of a line are not written
         columns.pop()
-    for before, after in zip(columns, columns[1:], strict=False):
+    for before, after in itertools.pairwise(columns):
         assert before
         assert after
         assert min(after) - max(before) <= 1

@@ -1,0 +1,131 @@
+"""Training data in every form users have, and errors that name row, field and fix."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemtune.errors import InvalidInput
+from gemtune.protocol import examples
+from gemtune.types import TuningExample
+
+PAIRS = [("1", "2"), ("twenty two", "twenty three")]
+WANTED = (
+    TuningExample(text_input="1", output="2"),
+    TuningExample(text_input="twenty two", output="twenty three"),
+)
+text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=50).filter(str.strip)
+
+
+class Frame:
+    """What a data frame looks like from outside: columns by name."""
+
+    def keys(self):
+        return ["text_input", "output"]
+
+    def __getitem__(self, column):
+        return [pair[column == "output"] for pair in PAIRS]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PAIRS,
+        [list(pair) for pair in PAIRS],
+        iter(PAIRS),
+        [{"text_input": a, "output": b} for a, b in PAIRS],
+        [{"textInput": a, "output": b, "note": 1} for a, b in PAIRS],
+        [{"prompt": a, "completion": b} for a, b in PAIRS],
+        {"text_input": [a for a, _ in PAIRS], "output": [b for _, b in PAIRS]},
+        Frame(),
+        WANTED,
+    ],
+    ids=["pairs", "lists", "iterator", "dicts", "camel", "prompts", "columns", "frame", "values"],
+)
+def test_the_same_data_in_any_form_gives_the_same_examples(data):
+    assert examples.checked(examples.from_rows(data)) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".csv", "text_input,output\r\n1,2\r\ntwenty two,twenty three\r\n"),
+        (".csv", "1,2\ntwenty two,twenty three\n"),
+        (".CSV", "output,id,text_input\n2,7,1\ntwenty three,8,twenty two\n"),
+        (".tsv", "text_input\toutput\n1\t2\ntwenty two\ttwenty three\n"),
+        (".jsonl", '{"text_input": "1", "output": "2"}\n\n{"text_input": "twenty two", "output": "twenty three"}\n'),
+        (".json", json.dumps([{"text_input": a, "output": b} for a, b in PAIRS])),
+    ],
+    ids=["csv", "csv without header", "csv columns", "tsv", "jsonl", "json"],
+)
+def test_every_file_form_is_read(suffix, content):
+    assert examples.checked(examples.from_text(content, suffix)) == WANTED
+
+
+@given(st.lists(st.tuples(text, text), min_size=1, max_size=20))
+def test_any_text_survives_a_csv_file(pairs):
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(["text_input", "output"])
+    writer.writerows(pairs)
+    found = examples.checked(examples.from_text(out.getvalue(), ".csv"))
+    assert [(example.text_input, example.output) for example in found] == pairs
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "field", "words"),
+    [
+        ([("1", "2"), ("3", "")], 2, "output", "empty"),
+        ([(" ", "2")], 1, "text_input", "empty"),
+        ([("1", "x" * 5001)], 1, "output", "5,001 characters, more than the 5,000 allowed; shorten it by 1"),
+        ([("x" * 40001, "2")], 1, "text_input", "40,001"),
+        ([("1", "2"), ("1", None)], 2, "output", "must be a text, not NoneType"),
+        ([{"text_input": "1"}], 1, "output", "no output"),
+        ([{"question": "1", "answer": "2"}], 1, "text_input", "it holds answer, question"),
+        ([("1", "2", "3")], 1, "training_data", "a tuple of 3"),
+        (["text"], 1, "training_data", "not str"),
+        ([("a\ud800", "b")], 1, "text_input", "lone surrogate"),
+        ([("a", float("nan"))], 1, "output", "not float"),
+        ([], None, "training_data", "empty"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_field_and_the_fix(rows, row, field, words):
+    with pytest.raises(InvalidInput) as caught:
+        examples.checked(rows)
+    assert (caught.value.row, caught.value.field) == (row, field)
+    assert words in str(caught.value)
+
+
+def test_several_bad_rows_are_told_together_and_many_are_counted():
+    with pytest.raises(InvalidInput, match="has 20 problems: row 1: .*; and 15 more"):
+        examples.checked([("", "x")] * 20)
+
+
+def test_more_than_four_megabytes_are_refused():
+    with pytest.raises(InvalidInput, match="4,000,000"):
+        examples.checked([("x" * 39_000, "y")] * 103)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "words"),
+    [
+        (".jsonl", '{"text_input": "1", "output": "2"}\n{"text_input": ', "line 2 is not JSON"),
+        (".csv", 'text_input,output\n"open,2\n', "not well formed"),
+        (".csv", "text_input,output\n1,2,3\n", "row 1 has 3 columns where the header has 2"),
+        (".json", "[" * 100_000, "not JSON"),
+        (".xlsx", "", "use .csv"),
+        (".csv", "", "empty"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_place(suffix, content, words):
+    with pytest.raises(InvalidInput, match=words):
+        examples.checked(examples.from_text(content, suffix))
+
+
+@pytest.mark.parametrize("data", ["a,b", b"x", 5, None, {"a": [1], "b": [1, 2]}])
+def test_what_is_not_rows_is_refused(data):
+    with pytest.raises(InvalidInput):
+        examples.checked(examples.from_rows(data))
