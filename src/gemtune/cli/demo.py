@@ -11,7 +11,7 @@ import attrs
 from gemtune.cli import tutorial
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED
-from gemtune.cli.options import Commands, add_command, common_options, open_client
+from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import JobView
@@ -62,12 +62,11 @@ def _speed(text: str) -> float:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    import anyio
 
     if options.live:
         if options.speed is not None:
             raise InvalidInput("--speed is the emulator's; the real service has its own pace", field="--speed")
-        return anyio.run(_live, options, console)
+        return run_async(_live, options, console)
     if options.base_url is not None or options.project is not None:
         raise InvalidInput("--base-url and --project go with --live; without it the demo brings its own service")
     from gemtune.emulator import running_emulator
@@ -75,7 +74,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     speed = options.speed or _SPEED
     try:
         with running_emulator(clock=f"scaled:{speed}", seed=options.seed) as server:
-            return anyio.run(_emulated, options, console, server.url, speed)
+            return run_async(_emulated, options, console, server.url, speed)
     except ImportError as missing:
         console.error(str(missing))
         return FAILED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, open_client
+from gemtune.cli.options import Commands, add_command, open_client, run_async
 from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    import anyio
 
     # Read before the event loop runs, so that Ctrl-C ends the reading.
     prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
-    return anyio.run(_generate, options, console, prompt)
+    return run_async(_generate, options, console, prompt)
 
 
 async def _generate(options: argparse.Namespace, console: Console, prompt: str) -> int:

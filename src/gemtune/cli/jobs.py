@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.options import Commands, Run, add_command, open_client
+from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async
 from gemtune.errors import GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
@@ -45,7 +45,8 @@ _DELETE = """\
 
 def add(commands: Commands) -> None:
     """Add the group."""
-    group = commands.add_parser("jobs", help="list, show, cancel and delete tuning jobs and their models")
+    what = "list, show, cancel and delete tuning jobs and their models"
+    group = add_parser(commands, "jobs", what, _LIST + _GET + _CANCEL + _DELETE)
     actions = group.add_subparsers(metavar="ACTION", required=True)
     found = _add(actions, "list", _list, "list the tuned models, those still being tuned included", _LIST, "ls")
     found.add_argument("--filter", metavar="TEXT", help="words, owner:me, writers:me, readers:me, readers:everyone")
@@ -67,9 +68,7 @@ def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
-    import anyio
-
-    return anyio.run(_listed, options, console)
+    return run_async(_listed, options, console)
 
 
 async def _listed(options: argparse.Namespace, console: Console) -> int:
@@ -106,12 +105,11 @@ def _for_each(each: Each) -> Run:
     """Return the run of a command that does something to every name, whatever becomes of the others."""
 
     def run(options: argparse.Namespace, console: Console) -> int:
-        import anyio
 
         if each is _delete and not _agreed(options, console):
             console.note("nothing was deleted")
             return FAILED
-        return anyio.run(_each, each, options, console)
+        return run_async(_each, each, options, console)
 
     return run
 

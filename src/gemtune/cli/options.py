@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gemtune.cli.console import Console
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.config import WatchPolicy
 
-__all__ = ["Commands", "Parser", "Run", "add_command", "common_options", "open_client", "seconds"]
+__all__ = [
+    "Commands",
+    "Parser",
+    "Run",
+    "add_command",
+    "add_parser",
+    "common_options",
+    "open_client",
+    "run_async",
+    "seconds",
+]
 
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
@@ -63,18 +73,22 @@ def add_command(
     commands: Commands, name: str, run: Run, help: str, examples: str, *, common: Parser | None = None, **more: Any
 ) -> Parser:
     """Add a command with its examples and the common options, and return its parser."""
-    parser = commands.add_parser(
+    parser = add_parser(commands, name, help, examples, parents=[common or common_options()], **more)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_parser(commands: Commands, name: str, help: str, examples: str, **more: Any) -> Parser:
+    """Add a command, or a group of them, with its examples, and return its parser."""
+    return commands.add_parser(
         name,
         help=help,
         description=f"{help[0].upper()}{help[1:]}.",
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common or common_options()],
         allow_abbrev=False,
         **more,
     )
-    parser.set_defaults(run=run)
-    return parser
 
 
 def open_client(options: argparse.Namespace, watch: WatchPolicy | None = None) -> Client:
@@ -82,3 +96,12 @@ def open_client(options: argparse.Namespace, watch: WatchPolicy | None = None) -
     from gemtune.client import Client
 
     return Client(base_url=options.base_url, project=options.project, watch=watch, user_agent_suffix="gemtune-cli")
+
+
+def run_async(command: Callable[..., Awaitable[int]], *arguments: object) -> int:
+    """Run the asynchronous part of a command, with all that it needs loaded before the event loop turns."""
+    import anyio
+
+    import gemtune.client  # noqa: F401
+
+    return anyio.run(command, *arguments)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from gemtune.client import Client
-from gemtune.http.wire import Headers, Reply, Wire
+from gemtune.http.wire import Headers, Reply, StreamReply, Wire
 
 __all__ = ["Request", "shortened", "tell_requests"]
 
@@ -36,9 +36,13 @@ class _Tap:
     _wire: Wire
     _tell: Callable[[Request], None]
 
-    async def send(self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float) -> Reply:
+    async def send(self, method: str, target: str, headers: Headers, body: bytes | None, **times: float) -> Reply:
         self._tell(Request(method, target, body))
-        return await self._wire.send(method, target, headers, body, timeout=timeout)
+        return await self._wire.send(method, target, headers, body, **times)
+
+    async def open(self, method: str, target: str, headers: Headers, body: bytes | None, **times: float) -> StreamReply:
+        self._tell(Request(method, target, body))
+        return await self._wire.open(method, target, headers, body, **times)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)

@@ -6,7 +6,7 @@ import argparse
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, common_options, open_client
+from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
 from gemtune.show.progress import JobView
 
 __all__ = ["add"]
@@ -41,9 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    import anyio
-
-    return anyio.run(_tune, options, console)
+    return run_async(_tune, options, console)
 
 
 async def _tune(options: argparse.Namespace, console: Console) -> int:
@@ -83,6 +81,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         view = JobView()
         await follow(job, console, view, timeout=options.timeout)
         model = await job
-        console.note(f"{view.line()}  {view.spark(unicode=console.unicode)}")
+        if not console.json:
+            console.note(f"{view.line()}  {view.spark(unicode=console.unicode)}")
         console.print(model.name)
         return DONE

@@ -1,0 +1,146 @@
+"""The thin commands: what they print, and where."""
+
+import json
+
+import pytest
+
+from cli.conftest import BASE, HOUR
+from gemtune.emulator import Fault, JobFate
+
+pytestmark = pytest.mark.socket
+
+
+def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows):
+    ran = gemtune("tune", rows, "--base", BASE, "--display-name", "My Numbers", "--epochs", 2, "--batch-size", 1)
+    assert ran.code == 0, ran.err
+    name = ran.out.strip()
+    assert name.startswith("tunedModels/my-numbers-")
+    assert ran.err == f"the job goes on; look at it again with: gemtune jobs get {name}\n"
+    sent = json.loads(app.journal.of("tunedModels.create")[0].body)
+    assert sent["tuningTask"]["hyperparameters"] == {"epochCount": 2, "batchSize": 1}
+
+
+def test_tune_waits_for_the_model_and_tells_every_snapshot(app, gemtune, rows, tuned):
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt", "--wait", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.err.splitlines() == [f"following {tuned}; Ctrl-C leaves it running"]
+    kinds = [record["kind"] for record in ran.records]
+    assert kinds[0] == "created"
+    assert kinds[-1] == "succeeded"
+    assert [record["step"] for record in ran.records if record["kind"] == "snapshot"] == [1, 2, 3, 4]
+
+
+def test_tune_keeps_results_and_progress_apart(app, gemtune, rows, tuned):
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt", "--wait")
+    assert ran.code == 0, ran.err
+    assert ran.out == f"{tuned}\n"
+    assert "ACTIVE  4 steps" in ran.err
+    assert "\x1b" not in ran.err
+
+
+def test_a_job_that_fails_is_told_with_the_services_reason(app, gemtune, rows):
+    app.faults.add(Fault(method="tunedModels.create", job=JobFate(fail_at_step=2, message="out of luck")))
+    assert gemtune("tune", rows, "--base", BASE, "--id", "doomed").code == 0
+    app.clock.advance(HOUR)
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "doomed", "--if-exists", "adopt", "--wait")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert ran.errors == ["tuning tunedModels/doomed failed: out of luck"]
+
+
+def test_waiting_ends_at_the_timeout_and_the_job_goes_on(app, gemtune, rows):
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "slow", "--wait", "--timeout", "200ms")
+    assert ran.code == 124
+    (error,) = ran.errors
+    assert "tunedModels/slow is not done after 0.2 s (CREATING); the job goes on" in error
+    app.clock.advance(HOUR)
+    assert "ACTIVE" in gemtune("jobs", "get", "slow").out
+
+
+def test_jobs_list_is_a_table_names_or_the_services_own_json(app, gemtune, rows, tuned):
+    table = gemtune("jobs", "list").out.splitlines()
+    assert [line.split()[:2] for line in table] == [["NAME", "STATE"], [tuned, "ACTIVE"]]
+    assert gemtune("jobs", "ls", "-q").out == f"{tuned}\n"
+    (model,) = gemtune("jobs", "list", "--json").records
+    assert model["tuningTask"]["snapshots"][0]["step"] == 1
+    assert gemtune("jobs", "list", "--filter", "nothing-like-it").out == ""
+
+
+def test_a_list_of_nothing_says_so_beside_the_results(app, gemtune):
+    ran = gemtune("jobs", "list")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no tuned models\n")
+
+
+def test_jobs_list_shows_no_control_characters_of_others(app, gemtune, rows):
+    assert gemtune("tune", rows, "--base", BASE, "--display-name", "a\x1b[2Jb").code == 0
+    assert "\x1b" not in gemtune("jobs", "list").out
+
+
+def test_jobs_get_shows_state_progress_and_curve(app, gemtune, tuned):
+    ran = gemtune("jobs", "get", tuned)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0] == tuned
+    assert lines[1].startswith("  ACTIVE  [")
+    assert lines[1].endswith(" 4/4 steps  100.0 %  loss 0.4236")
+    assert sum("┤" in line or "│" in line for line in lines) == 8
+
+
+def test_jobs_get_knows_the_total_of_a_running_job(app, gemtune, rows):
+    gemtune("tune", rows, "--base", BASE, "--id", "running", "--epochs", 10, "--batch-size", 1)
+    app.clock.advance(10)
+    assert "/30 steps" in gemtune("jobs", "get", "running").out
+
+
+def test_one_wrong_name_does_not_keep_the_others_from_being_shown(app, gemtune, tuned):
+    ran = gemtune("jobs", "get", "not-there", tuned, "-q")
+    assert ran.code == 4
+    assert ran.out == f"{tuned}\n"
+    assert len(ran.errors) == 1
+    assert gemtune("jobs", "get", "not-there", "../x").code == 1
+
+
+def test_jobs_cancel_asks_and_deletes_nothing(app, gemtune, rows):
+    gemtune("tune", rows, "--base", BASE, "--id", "unwanted")
+    assert gemtune("jobs", "cancel", "unwanted").out == "asked to cancel tunedModels/unwanted\n"
+    assert gemtune("jobs", "list", "-q").out == "tunedModels/unwanted\n"
+    assert gemtune("tune", rows, "--base", BASE, "--id", "unwanted", "--if-exists", "adopt", "--wait").code == 1
+
+
+def test_jobs_delete_deletes(app, gemtune, tuned):
+    assert gemtune("jobs", "delete", tuned, "--json").records == [{"name": tuned, "deleted": True}]
+    assert gemtune("jobs", "delete", tuned).code == 4
+
+
+def test_generate_prints_the_answer_whole_or_in_pieces(app, gemtune, tuned):
+    answer = "four (emulator: nearest training example)\n"
+    assert gemtune("generate", "three", "--model", tuned).out == answer
+    assert gemtune("generate", "three", "--model", tuned, "--stream").out == answer
+    pieces = gemtune("generate", "three", "--model", tuned, "--stream", "--json").records
+    texts = [part["text"] for piece in pieces for part in piece["candidates"][0]["content"]["parts"]]
+    assert len(texts) > 1
+    assert "".join(texts) == answer.strip()
+
+
+def test_generate_sends_its_options(app, gemtune):
+    options = ["--system", "Be brief.", "--temperature", 0.5, "--max-output-tokens", 2]
+    ran = gemtune("generate", "one two three four five", "--model", "models/gemini-3.7-flash", *options)
+    sent = json.loads(app.journal.of("models.generateContent")[0].body)
+    assert sent["generationConfig"] == {"maxOutputTokens": 2, "temperature": 0.5}
+    assert sent["systemInstruction"]["parts"] == [{"text": "Be brief."}]
+    assert ran.code == 0, ran.err
+    assert ran.err == "note: the answer ended early: MAX_TOKENS\n"
+
+
+def test_generate_reads_the_prompt_from_standard_input(app, gemtune, tuned, monkeypatch, tmp_path):
+    (tmp_path / "prompt").write_text("六\n", encoding="utf-8")
+    with (tmp_path / "prompt").open(encoding="utf-8") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert gemtune("generate", "-", "--model", tuned).out.startswith("七 ")
+
+
+def test_settings_tell_where_everything_comes_from_and_no_secret(app, gemtune):
+    ran = gemtune("settings")
+    assert "(from GOOGLE_GEMINI_BASE_URL)" in ran.out
+    assert "key-of-the-tests" not in ran.out
+    assert [record["name"] for record in gemtune("settings", "--json").records][:2] == ["base_url", "credential"]

@@ -1,0 +1,92 @@
+"""The tutorial from end to end, over real sockets."""
+
+import json
+from collections import Counter
+
+import pytest
+
+import gemtune as sdk
+from gemtune.cli.requests import Request, shortened, tell_requests
+from gemtune.emulator import running_emulator
+
+pytestmark = pytest.mark.socket
+
+FAST = ["--speed", "2000"]
+
+
+@pytest.mark.slow
+def test_the_demo_runs_the_tutorial_for_machines(gemtune):
+    ran = gemtune("demo", "--json", "--speed", 20)  # slow enough to be seen while it is CREATING
+    assert ran.code == 0
+    assert ran.err == ""
+    records = ran.records
+    kinds = Counter(record["kind"] for record in records)
+    assert (kinds["step"], kinds["snapshot"], kinds["answer"], kinds["succeeded"]) == (5, 38, 2, 1)
+    assert [record["state"] for record in records if record["kind"] == "state"] == ["CREATING", "ACTIVE"]
+    snapshots = [record for record in records if record["kind"] == "snapshot"]
+    assert [snapshot["step"] for snapshot in snapshots] == list(range(1, 39))
+    assert snapshots[-1]["epoch"] == 5
+    assert snapshots[-1]["mean_loss"] < snapshots[0]["mean_loss"]
+    assert [record["prompt"] for record in records if record["kind"] == "answer"] == ["LXIII", "六"]
+    assert records[-1]["kind"] == "done"
+
+
+def test_the_demos_creation_is_the_tutorials(gemtune):
+    records = gemtune("demo", "--json", *FAST).records
+    (created,) = [record for record in records if record.get("verb") == "POST" and "?tunedModelId=" in record["target"]]
+    body = created["body"]
+    assert (body["displayName"], body["baseModel"]) == ("number generator model", "models/gemini-1.0-pro-001")
+    assert body["tuningTask"]["hyperparameters"] == {"epochCount": 5, "batchSize": 2, "learningRate": 0.001}
+    assert body["tuningTask"]["trainingData"]["examples"]["examples"] == [
+        {"textInput": "1", "output": "2"},
+        "... 14 more",
+    ]
+
+
+def test_the_demo_says_whose_answers_they_are(gemtune):
+    ran = gemtune("demo", *FAST)
+    assert ran.code == 0
+    assert "nothing is learned" in ran.out
+    assert ran.out.count("(emulator: nearest training example)") == 2
+    assert ran.out.count("/operations/") == 1, "a request that is repeated is printed once"
+    assert "ACTIVE  [" in ran.err
+    assert "\x1b" not in ran.out + ran.err
+
+
+def test_the_same_seed_gives_the_same_losses(gemtune):
+    def losses(seed: int) -> list[float]:
+        records = gemtune("demo", "--json", "--seed", seed, *FAST).records
+        return [record["mean_loss"] for record in records if record["kind"] == "snapshot"]
+
+    assert losses(1) != losses(2)
+
+
+async def test_the_requests_that_are_told_are_those_that_arrive():
+    told: list[Request] = []
+    async with running_emulator(clock="stepped") as server:
+        async with sdk.Client(base_url=server.url, token="t") as client:
+            tell_requests(client, told.append)
+            await client.tuned_models.list(page_size=3).all()
+            job = await client.tune("models/gemini-1.0-pro-001", [("1", "2")], display_name="Ünïcode")
+            await job.refresh()
+            async for _ in client.stream_generate_content("models/gemini-1.0-pro-001", "hello"):
+                pass
+        arrived = [(entry.verb, entry.path, entry.query, entry.body) for entry in server.app.journal]
+    assert len(told) == 4
+    for request, (verb, path, query, body) in zip(told, arrived, strict=True):
+        assert request.verb == verb
+        assert request.target.partition("?")[0] == path
+        assert [pair.partition("=")[0] for pair in request.target.partition("?")[2].split("&") if pair] == [
+            name for name, _ in query
+        ]
+        assert (request.body or b"") == body
+
+
+def test_a_body_is_shown_with_its_long_lists_cut():
+    body = {"a": [1, 2, 3], "b": [1, 2], "c": {"d": [[0, 0, 0]]}}
+    assert shortened(json.dumps(body).encode()) == {
+        "a": [1, "... 2 more"],
+        "b": [1, 2],
+        "c": {"d": [[0, "... 2 more"]]},
+    }
+    assert shortened(None) is None
