@@ -14,13 +14,13 @@ STREAM = "/v1beta/tunedModels/tuned:streamGenerateContent"
 
 async def test_instructions_are_followed_in_order_and_used_up(api):
     api.app.faults.add(
-        Fault(method="tunedModels.list", status=503),
         Fault(method="tunedModels.list", status=429, times=2, headers={"Retry-After": "7"}),
+        Fault(method="tunedModels.list", status=503),
     )
     replies = [await api.call("GET", LIST) for _ in range(4)]
-    assert [reply.status_code for reply in replies] == [503, 429, 429, 200]
-    assert replies[1].headers["retry-after"] == "7"
-    assert replies[0].json()["error"]["status"] == "UNAVAILABLE"
+    assert [reply.status_code for reply in replies] == [429, 429, 503, 200]
+    assert replies[0].headers["retry-after"] == "7"
+    assert replies[2].json()["error"]["status"] == "UNAVAILABLE"
     assert api.app.faults.pending() == []
     assert api.app.faults.followed == 3
 

@@ -218,6 +218,11 @@ def test_the_nearest_example_is_one_of_the_examples_and_an_exact_one_comes_first
         assert index.nearest(known) in [output for other, output in examples if same(other, known)]
 
 
+def test_an_exact_example_comes_before_one_with_the_same_pairs_of_characters():
+    index = ExampleIndex.build([("abcbdb", "first"), ("abdbcb", "second")])
+    assert index.nearest("ABDBCB") == "second"
+
+
 def same(one, other):
     return ExampleIndex.build([(one, "x")])._exact == ExampleIndex.build([(other, "x")])._exact
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 __all__ = [
     "HTTP_STATUS",
     "NOT_FOUND_PAGE",
-    "RPC_CODE",
     "SERVICE",
     "ApiError",
     "already_exists",
     "bad_gateway_page",
     "bad_request",
     "error_info",
+    "internal",
     "invalid_fields",
     "not_found",
     "not_served",
@@ -26,12 +26,7 @@ __all__ = [
 SERVICE = "generativelanguage.googleapis.com"
 _RPC = "type.googleapis.com/google.rpc."
 
-# google/rpc/code.proto: number and the HTTP status each code maps to
-RPC_CODE = {
-    "CANCELLED": 1, "UNKNOWN": 2, "INVALID_ARGUMENT": 3, "DEADLINE_EXCEEDED": 4, "NOT_FOUND": 5, "ALREADY_EXISTS": 6,
-    "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9, "ABORTED": 10, "OUT_OF_RANGE": 11,
-    "UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14, "DATA_LOSS": 15, "UNAUTHENTICATED": 16,
-}  # fmt: skip
+# google/rpc/code.proto: the HTTP status each code maps to
 HTTP_STATUS = {
     "CANCELLED": 499, "UNKNOWN": 500, "INVALID_ARGUMENT": 400, "DEADLINE_EXCEEDED": 504, "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429, "FAILED_PRECONDITION": 400,
@@ -107,6 +102,12 @@ def already_exists(message: str) -> ApiError:
 
 def permission_denied(message: str) -> ApiError:
     return ApiError("PERMISSION_DENIED", message)
+
+
+def internal() -> ApiError:
+    """The 500 seen when calling a tuned model that never got its weights."""
+    text = "An internal error has occurred. Please retry or report in "
+    return ApiError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
 
 
 def unimplemented() -> ApiError:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from .answers import Answer, Prompt, count_tokens, scripted, split_text, truncate
-from .errors import ApiError, bad_request, invalid_fields, not_found, not_served, quota_exceeded
+from .errors import ApiError, bad_request, internal, invalid_fields, not_found, not_served, quota_exceeded
 from .pages import take_page
-from .store import Call, Store, TunedModel, internal
+from .store import Call, Store, TunedModel
 from .wire import Value
 
 __all__ = ["count", "generate", "get_model", "list_models", "stream"]

@@ -130,10 +130,11 @@ def running_emulator(
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name == "posix":  # elsewhere the option lets two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except (OSError, OverflowError):
         listener.close()
         raise
     return listener
@@ -217,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the command line without the program's name.
 
     Returns:
-        The exit code: 0, or 130 when interrupted.
+        The exit code: 0; 2 when it could not start; 130 when interrupted.
     """
     options = parse_arguments(argv)
     ready_file: Path | None = options.ready_file
@@ -229,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ready_file.unlink(missing_ok=True)
         server = _make_server(app, None, None, lambda: _announce(url, ready_file))
         listener = _listen(options.host, options.port)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, OverflowError, ImportError) as error:
         sys.stderr.write(f"gemtune emulator: {error}\n")
         return 2
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url

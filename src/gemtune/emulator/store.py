@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from .answers import Answers, ExampleIndex
 from .base_models import BaseModel
-from .errors import ApiError, not_found, permission_denied
+from .errors import not_found, permission_denied
 from .settings import Settings
 from .tuning import Job, JobFate, Progress
 from .wire import Value
@@ -184,9 +184,3 @@ class Store:
             return (recent[0] + minute - now) / 10**9 if recent else 60.0
         recent.append(now)
         return None
-
-
-def internal() -> ApiError:
-    """The 500 seen when calling a tuned model that never got its weights."""
-    text = "An internal error has occurred. Please retry or report in "
-    return ApiError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")

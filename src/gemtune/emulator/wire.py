@@ -11,7 +11,8 @@ import datetime as dt
 import json
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import cast
 
 from attrs import define, field
@@ -73,41 +74,43 @@ def _loads(text: str) -> object:
 
 def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
     """JSON text: two spaces per level and a newline at the end, or one line when not ``pretty``."""
-    return ("".join(_write(value, "\n", ": ")) + "\n" if pretty else "".join(_write(value, "", colon))).encode()
-
-
-def _write(value: object, newline: str, colon: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        entries = ((_quote(str(key)) + colon, item) for key, item in value.items())
-        yield from _write_items("{", entries, "}", newline, colon)
-    elif isinstance(value, list | tuple):
-        yield from _write_items("[", (("", item) for item in value), "]", newline, colon)
-    elif isinstance(value, str):
-        yield _quote(value)
-    elif isinstance(value, float):
-        yield _number(value)
+    out: list[str] = []
+    if pretty:
+        _write(value, "\n", ": ", out)
+        out.append("\n")
     else:
-        yield json.dumps(value)
+        _write(value, "", colon, out)
+    # a lone surrogate becomes the escape it was read from
+    return "".join(out).encode("utf-8", "backslashreplace")
 
 
-def _write_items(
-    opening: str, items: Iterable[tuple[str, object]], closing: str, newline: str, colon: str
-) -> Iterator[str]:
+def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
     deeper = newline + "  " if newline else ""
-    separator = opening
-    for prefix, item in items:
-        yield separator + deeper + prefix
-        yield from _write(item, deeper, colon)
-        separator = ","
-    yield opening + closing if separator == opening else newline + closing
+    if isinstance(value, str):
+        out.append(_quote(value))
+    elif isinstance(value, dict):
+        separator = "{" + deeper
+        for key, item in value.items():
+            out.append(separator + _quote(str(key)) + colon)
+            _write(item, deeper, colon, out)
+            separator = "," + deeper
+        out.append(newline + "}" if value else "{}")
+    elif isinstance(value, list | tuple):
+        separator = "[" + deeper
+        for item in value:
+            out.append(separator)
+            _write(item, deeper, colon, out)
+            separator = "," + deeper
+        out.append(newline + "]" if value else "[]")
+    elif isinstance(value, float):
+        out.append(_number(value))
+    else:
+        out.append(json.dumps(value))
 
 
 def _quote(text: str) -> str:
     # protobuf's JSON writer escapes angle brackets so that a body can stand inside HTML
-    quoted = json.dumps(text, ensure_ascii=False)
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        quoted = json.dumps(text)
-    return quoted.replace("<", "\\u003c").replace(">", "\\u003e")
+    return encode_basestring(text).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _number(value: float) -> str:
@@ -123,11 +126,11 @@ def float32(value: float) -> float:
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
     exact = cast(float, struct.unpack("<f", packed)[0])
-    for digits in range(1, 9):
+    for digits in (6, 7, 8):  # six digits of a shorter number are that number and zeros
         short = float(f"{exact:.{digits}g}")
         if struct.pack("<f", short) == packed:
             return short
-    return float(f"{exact:.9g}")  # nine digits are always enough
+    return float(f"{exact:.9g}")
 
 
 def format_timestamp(nanos: int) -> str:
