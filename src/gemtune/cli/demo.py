@@ -167,7 +167,7 @@ class _Demo:
         self._begin("List the tuned models, which checks the credential")
         page = await anext(self.client.tuned_models.list(page_size=10).pages())
         self.console.record({"kind": "listed", "tuned_models": [model.name for model in page]})
-        self._result(f"{len(page)} tuned models on the first page; the credential works")
+        self._result(f"{_count(len(page), 'tuned model')} on the first page; the credential works")
 
     async def _create(self) -> TuningJob:
         from gemtune.types import Hyperparameters
@@ -202,7 +202,7 @@ class _Demo:
         view = JobView(pace=self.pace)
         await follow(job, self.console, view, timeout=self.options.timeout, indent="   ", left=left)
         await job
-        self._result(f"{view.line(unicode=self.console.unicode)}, seen with {self._repeats} requests")
+        self._result(f"{view.line(unicode=self.console.unicode)}, seen with {_count(self._repeats, 'request')}")
         for line in loss_curve(view.curve, 76, 8, unicode=self.console.unicode):
             self.console.print(f"     {line}")
         return await self._state(job)
@@ -212,6 +212,10 @@ class _Demo:
         reply = await self.client.generate_content(model, prompt)
         self.console.record({"kind": "answer", "prompt": prompt, "text": reply.text})
         self._result(reply.text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _wrapped(verb: str, target: str, body: Any) -> list[str]:
