@@ -2,6 +2,7 @@
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 import gemtune
@@ -115,12 +116,13 @@ async def test_a_blocked_prompt_is_a_reply_and_its_text_says_why(emulator):
             _ = reply.text
 
 
-def test_a_client_belongs_to_the_loop_of_its_first_call(emulator):
-    client = client_of(emulator)
+async def test_a_client_belongs_to_the_loop_of_its_first_call(emulator):
+    async with client_of(emulator) as client:
 
-    async def use():
-        return (await client.generate_content(MODEL, "count")).text
+        async def use():
+            return (await client.generate_content(MODEL, "count")).text
 
-    assert anyio.run(use)
-    with pytest.raises(errors.MisuseError, match="event loop"):
-        anyio.run(use)
+        assert await use()
+        with pytest.raises(errors.MisuseError, match="event loop"):
+            await anyio.to_thread.run_sync(anyio.run, use)
+        assert await use()
