@@ -106,6 +106,13 @@ def test_a_hole_in_the_first_look_at_a_restart_loses_nothing():
     assert len(history.snapshots) == 3
 
 
+def test_after_a_restart_a_shorter_look_at_the_new_attempt_still_counts():
+    history = following()
+    history.observe(see_model(5, shown=snapshots(1, 2, 3)))
+    history.observe(see_model(20, shown=snapshots((1, 11), (3, 13))))
+    assert steps(history.observe(see_model(21, shown=snapshots((1, 11), (2, 12))))) == [2]
+
+
 @pytest.mark.parametrize(
     "shown",
     [snapshots((1, 11), (2, 12), 3, 4, 5), snapshots(1, 2, 3, 4, 5, (1, 11), (2, 12))],

@@ -38,8 +38,6 @@ class Verdict:
     since: float | None = None
     looks: int = 0
     model_looks: int = 0
-    _final: bool = False
-    """Whether ``model`` was looked at in its final state."""
 
     @property
     def state(self) -> JobState | None:
@@ -58,15 +56,13 @@ class Verdict:
             if seen.done:
                 self.by_operation = seen.state or JobState.UNKNOWN
                 self.error = seen.error
-                if not self._final:
-                    self.model = seen.model or self.model
+                self.model = seen.model or self.model
                 self.full = self.full or (ended and _shows_every_step(seen))
         else:
             if ended:
                 self.by_model = seen.state
             if seen.source is Source.MODEL:
                 self.full = self.full or ended
-                self._final = self._final or ended
                 if ended or self.by_operation is None:  # a stale look must not outweigh the operation's answer
                     self.model = seen.model
         if self.state is not None and self.since is None:
