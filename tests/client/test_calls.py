@@ -113,6 +113,13 @@ async def test_generating_is_repeated_at_most_twice_where_it_may_have_been_bille
     assert len(script.requests) == caught.value.attempts == requests
 
 
+async def test_a_plain_prompt_sends_nothing_but_the_prompt():
+    script = Script((200, REPLY))
+    async with scripted(script) as client:
+        await client.generate_content("gemini-3.7-flash", "LXIII")
+    assert json.loads(script.requests[0].content) == {"contents": [{"parts": [{"text": "LXIII"}], "role": "user"}]}
+
+
 WRITES = {
     "update": lambda client: client.tuned_models.update("x", description="new"),
     "delete": lambda client: client.tuned_models.delete("x"),

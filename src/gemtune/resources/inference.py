@@ -158,5 +158,5 @@ def _request(
         safety_settings=tuple(safety_settings),
         tools=tuple(tools),
         tool_config=tool_config,
-        cached_content=cached_content or "",
+        cached_content=cached_content,
     )
