@@ -9,25 +9,11 @@ import attrs
 import httpx
 
 import gemtune
+from gemtune.cli.tutorial import EXAMPLES
 from gemtune.emulator import Emulator, create_app
 
-EXAMPLES = [
-    ("1", "2"),
-    ("3", "4"),
-    ("-3", "-2"),
-    ("twenty two", "twenty three"),
-    ("two hundred", "two hundred one"),
-    ("ninety nine", "one hundred"),
-    ("8", "9"),
-    ("-98", "-97"),
-    ("1,000", "1,001"),
-    ("10,100,000", "10,100,001"),
-    ("thirteen", "fourteen"),
-    ("eighty", "eighty one"),
-    ("one", "two"),
-    ("three", "four"),
-    ("seven", "eight"),
-]
+__all__ = ["BASE", "EXAMPLES", "TOKEN", "LoopClock", "collect", "make_app", "make_client", "sent"]
+
 BASE = "models/gemini-1.0-pro-001"
 TOKEN = "ya29.token-of-the-tests"
 
