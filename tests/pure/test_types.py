@@ -266,3 +266,10 @@ def test_what_is_computed_from_a_time_is_plain():
     assert (moment == "x", moment != "x") == (False, True)
     with pytest.raises(TypeError):
         _ = moment < datetime(2024, 3, 14)  # noqa: DTZ001
+
+
+def test_a_long_list_is_shown_by_its_length_and_its_ends():
+    task = types.TuningTask(snapshots=[types.TuningSnapshot(step, 0, 1.0, None) for step in range(1, 376)])
+    assert len(repr(task)) < 300
+    assert "375 of TuningSnapshot(step=1" in repr(task)
+    assert "step=375" in repr(task)

@@ -87,11 +87,22 @@ class Message:
 
 
 def _short_repr(self: Message) -> str:
-    """Return the fields that differ from their defaults, in order, long bytes by their length."""
+    """Return the fields that differ from their defaults, in order, long bytes and long lists by their length."""
     shown = []
     for field in (*attrs.fields(type(self))[1:], attrs.fields(type(self))[0]):
         value = getattr(self, field.name)
         if field.repr and value != field.default:
-            long = isinstance(value, bytes) and len(value) > 32
-            shown.append(f"{field.name}={f'<{len(value)} bytes>' if long else repr(value)}")
+            shown.append(f"{field.name}={_short(value)}")
     return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bytes) and len(value) > _LONG_BYTES:
+        return f"<{len(value)} bytes>"
+    if isinstance(value, tuple) and len(value) > _LONG_LIST:
+        return f"<{len(value)} of {value[0]!r} ... {value[-1]!r}>"
+    return repr(value)
+
+
+_LONG_BYTES: Final = 32
+_LONG_LIST: Final = 4
