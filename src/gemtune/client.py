@@ -143,7 +143,7 @@ class Client(Inference):
     @property
     def operations(self) -> Operations:
         """Long-running operations."""
-        return Operations(self._caller)
+        return Operations(self._caller, self._watch)
 
     @property
     def models(self) -> Models:

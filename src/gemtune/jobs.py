@@ -37,7 +37,7 @@ from gemtune.protocol.observation import Moment, Observation, Source, observe_mo
 from gemtune.protocol.reconciler import History
 from gemtune.protocol.schedule import Cadence
 from gemtune.protocol.status import clean
-from gemtune.resources.operations import Operations
+from gemtune.resources.operations import Operations, checked_wait
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
 __all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress"]
@@ -198,9 +198,7 @@ class TuningJob:
             DeadlineExceeded: The job goes on after ``timeout`` seconds; it is not touched.
             CredentialsError: The service refuses the credential.
         """
-        if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < float("inf")):
-            raise InvalidInput(f"timeout must be a number of seconds, not {timeout!r}", field="timeout")
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(checked_wait(timeout)):
             return await self._result()
         raise DeadlineExceeded(
             f"{self.name} is not done after {timeout:g} s ({self.state}); the job goes on, wait for it again with "
@@ -235,7 +233,7 @@ class TuningJob:
                 f"{self.name} has no operation that could be cancelled; to stop it for good, delete the model: "
                 f"client.tuned_models.delete({self.name!r})"
             )
-        await Operations(self._caller).cancel(operation)
+        await Operations(self._caller, self._policy).cancel(operation)
 
     async def _result(self) -> TunedModel:
         while self._history.outcome is None:

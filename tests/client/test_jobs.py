@@ -248,3 +248,24 @@ async def test_refreshing_looks_once_and_tells_the_state():
         assert "CREATING" in repr(job)
         with pytest.raises(errors.NotFound):
             await client.job("tunedModels/missing").refresh()
+
+
+async def test_an_operation_is_awaited_by_its_own_name():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        with pytest.raises(errors.DeadlineExceeded, match="it goes on"):
+            await client.operations.wait(job.operation, timeout=3)
+        done = await client.operations.wait(job.operation)
+        assert done.done
+        assert done.response.state == "ACTIVE"
+        assert [operation.name async for operation in client.operations.list(job)] == [job.operation]
+        with pytest.raises(errors.InvalidInput, match="timeout"):
+            await client.operations.wait(job.operation, timeout=-1)
+
+
+async def test_a_failed_operation_is_returned_with_its_error():
+    app = make_app(faults=[Fault(method="tunedModels.create", job=JobFate(fail_at_step=3, message="bad data"))])
+    async with make_client(app) as client:
+        done = await client.operations.wait((await start(client)).operation)
+        assert done.error.message == "bad data"

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import random
+
+import anyio
 import attrs
 
-from gemtune.config import RetryPolicy
-from gemtune.errors import BadRequest, NotFound, NotSupported, Unavailable
+from gemtune.config import RetryPolicy, WatchPolicy
+from gemtune.errors import BadRequest, DeadlineExceeded, Failure, InvalidInput, NotFound, NotSupported, Unavailable
 from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.types import Operation
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "checked_wait"]
 
 
 @attrs.frozen(eq=False)
 class Operations:
-    """Reads and cancels operations; to follow one, use ``client.job(name)``."""
+    """Reads, awaits and cancels operations; to follow one with its snapshots, use ``client.job(name)``."""
 
     _caller: Caller
+    _policy: WatchPolicy
 
     async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
         """Return an operation as it is now.
@@ -77,6 +81,13 @@ class Operations:
             if error.status not in {400, 405, 501}:
                 raise
             raise _refused(checked, error.message) from None
+
+
+def checked_wait(timeout: float | None) -> float | None:
+    """Refuse a time to wait that is none: negative, infinite, not a number."""
+    if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < float("inf")):
+        raise InvalidInput(f"timeout must be a number of seconds, not {timeout!r}", field="timeout")
+    return timeout
 
 
 def _refused(name: str, why: str = "there is no such method") -> NotSupported:
