@@ -62,6 +62,33 @@ class Operations:
 
         return Pager(fetch)
 
+    async def wait(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
+        """Return an operation once it is done, looking at it every ``WatchPolicy.freshness`` seconds.
+
+        Args:
+            name: ``tunedModels/{id}/operations/{id}`` or an Operation.
+            timeout: Seconds to wait; None waits as long as it takes.
+            retry: Another retry policy for each look.
+
+        Returns:
+            The operation with its ``response`` or its ``error``: a failed one is returned, not raised.
+
+        Raises:
+            DeadlineExceeded: The operation goes on after ``timeout`` seconds; it is not touched.
+        """
+        call = gemini.get_operation(names.operation_name(name))
+        with anyio.move_on_after(checked_wait(timeout)):
+            while True:
+                operation = await self._caller.call(call, retry=retry)
+                if operation.done:
+                    return operation
+                await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
+        raise DeadlineExceeded(
+            f"{call.resource} is not done after {timeout:g} s; it goes on, wait for it again",
+            resource=call.resource,
+            failure=Failure.FATAL,
+        )
+
     async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Ask the service to cancel an operation; it is best effort, and nothing is ever deleted.
 
