@@ -170,9 +170,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _notes(env: Mapping[str, str]) -> Iterator[Setting]:
-    for name in _VERTEX:
-        if env.get(name, "").lower() in {"1", "true"}:
-            _log.warning("%s is set, but this client talks to the Gemini API; it is ignored", name)
-            yield Setting("service", "Gemini API", f"this version has no other; {name} is ignored")
-            return
-    yield Setting("service", "Gemini API", "default")
+    asked = next((name for name in _VERTEX if env.get(name, "").lower() in {"1", "true"}), None)
+    if asked is not None:
+        _log.warning("%s is set, but this client talks to the Gemini API; it is ignored", asked)
+        yield Setting("service", "Gemini API", f"this version has no other; {asked} is ignored")
+    else:
+        yield Setting("service", "Gemini API", "default")
+    if "GOOGLE_GENAI_API_VERSION" in env:
+        yield Setting("api_version", "each method's own", "GOOGLE_GENAI_API_VERSION is ignored")

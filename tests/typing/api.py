@@ -1,0 +1,58 @@
+"""Never run, only type-checked: what a user's editor knows of the public names."""
+
+from typing import assert_type
+
+import gemtune
+from gemtune import errors, events, types
+
+
+async def tune(client: gemtune.Client) -> None:
+    job = await client.tune("models/gemini-1.0-pro-001", [("1", "2")], if_exists="error")
+    assert_type(job, gemtune.TuningJob)
+    assert_type(await job, gemtune.TunedModel)
+    assert_type(await job.wait(timeout=5), gemtune.TunedModel)
+    assert_type(job.state, events.JobState)
+    assert_type(job.progress, gemtune.TuningProgress)
+    assert_type(await job.refresh(), events.JobState)
+    assert_type(await job.cancel(), None)
+    assert_type(client.job(job), gemtune.TuningJob)
+    async for event in job.events():
+        assert_type(event, events.Event)
+        match event:
+            case events.Snapshot(step=step, mean_loss=loss):
+                assert_type(step, int)
+                assert_type(loss, float)
+            case events.Succeeded(model=model):
+                assert_type(model, gemtune.TunedModel)
+            case _:
+                pass
+
+
+async def manage(client: gemtune.Client) -> None:
+    assert_type(await client.tuned_models.get("x"), gemtune.TunedModel)
+    assert_type(await client.tuned_models.update("x", temperature=None), gemtune.TunedModel)
+    assert_type(await client.tuned_models.delete("x"), None)
+    async for model in client.tuned_models.list(page_size=5):
+        assert_type(model, gemtune.TunedModel)
+    async for page in client.tuned_models.list().pages():
+        assert_type(page.items, tuple[gemtune.TunedModel, ...])
+    assert_type(await client.models.list().all(), list[types.Model])
+    assert_type(await client.operations.wait("tunedModels/x/operations/y"), types.Operation)
+    permission = await client.tuned_models.permissions.create("x", role="READER", email_address="a@b.c")
+    assert_type(permission, types.Permission)
+
+
+async def use(client: gemtune.Client) -> None:
+    reply = await client.generate_content("gemini-3.7-flash", ["hi", gemtune.Part(text="there")])
+    assert_type(reply, types.GenerateContentResponse)
+    assert_type(reply.text, str)
+    assert_type(reply.text_or_none, str | None)
+    async for piece in client.stream_generate_content("gemini-3.7-flash", "hi"):
+        assert_type(piece, types.GenerateContentResponse)
+    assert_type((await client.count_tokens("gemini-3.7-flash", "hi")).total_tokens, int)
+
+
+def fail(error: errors.CallError) -> None:
+    assert_type(error.status, int | None)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.attempts, int)
