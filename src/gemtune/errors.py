@@ -14,6 +14,11 @@
     │   ├── TuningFailed                        read the server's reason, correct the data, tune again
     │   ├── TuningCancelled                     somebody cancelled the operation
     │   └── TuningLost                          the job cannot be seen any more; it may go on
+    ├── BatchStopped                            read its cause, repair it, run the batch again with its journal
+    ├── JournalError                            the disk is full or the file replaced: make room, run again
+    │   ├── JournalBusy                         another process is writing it
+    │   ├── JournalCorrupt                      bytes in its middle were changed: see ``offset``
+    │   └── JournalMismatch (ValueError)        it belongs to another model, configuration or input
     └── CallError                               one call to the service
         ├── ApiError                            the service answered with an error
         │   ├── BadRequest                      correct the request
@@ -47,6 +52,7 @@ __all__ = [
     "AmbiguousOutcome",
     "ApiError",
     "BadRequest",
+    "BatchStopped",
     "CallError",
     "Conflict",
     "ConnectFailed",
@@ -56,6 +62,10 @@ __all__ = [
     "Failure",
     "GemtuneError",
     "InvalidInput",
+    "JournalBusy",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalMismatch",
     "MalformedResponse",
     "MisuseError",
     "NoText",
@@ -192,6 +202,43 @@ class TuningCancelled(TuningError):
 
 class TuningLost(TuningError):
     """The job cannot be seen any more (deleted, or no longer readable for us); it says nothing of the job itself."""
+
+
+class BatchStopped(GemtuneError):
+    """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
+
+    What was answered until then is in the journal, where there is one.
+    """
+
+
+class JournalError(GemtuneError):
+    """A batch's journal cannot be used; nothing that was published is lost.
+
+    Args:
+        message: What happened, to which file, and what to do.
+        path: The file.
+        unsaved: Results that were received and could not be written, as ``BatchResult``.
+    """
+
+    def __init__(self, message: str, *, path: str = "", unsaved: tuple[object, ...] = ()) -> None:
+        """Keep the path and what could not be written beside the message."""
+        super().__init__(message)
+        self.path = path
+        self.unsaved = unsaved
+
+
+class JournalBusy(JournalError):
+    """Another process, or another batch of this one, is writing the journal."""
+
+
+class JournalCorrupt(JournalError):
+    """Bytes within the journal were changed since they were written; ``offset`` is where the damaged line begins."""
+
+    offset: int = 0
+
+
+class JournalMismatch(JournalError, InvalidInput):
+    """The journal was written for another model, configuration or input than it is used with now."""
 
 
 class CallError(GemtuneError):
