@@ -9,7 +9,7 @@ import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["UNSET", "RetryPolicy", "Timeouts", "Unset", "WatchPolicy"]
+__all__ = ["UNSET", "BatchPolicy", "RetryPolicy", "Timeouts", "Unset", "WatchPolicy"]
 
 
 class Unset:
@@ -96,6 +96,34 @@ class RetryPolicy:
         _seconds(self.max_hint, "RetryPolicy.max_hint")
         if self.budget < 0:
             raise SettingsError("RetryPolicy.budget must not be negative", field="budget")
+
+
+@attrs.frozen(kw_only=True)
+class BatchPolicy:
+    """How patiently a limiter treats a service that is busy or out; durations in seconds.
+
+    Args:
+        max_hint: The longest wait that the server may ask for; a longer one stops the run.
+        first_probe: How long after the beginning of an outage one request asks whether it is over.
+        longest_probe: The longest interval between two such requests; it doubles up to here.
+        patience: How long an outage may last before failures of unknown outcome count against their items.
+        repeats: How often an item whose attempt failed with an unknown outcome is tried again.
+        backoff: The longest time that an item waits by itself before that.
+    """
+
+    max_hint: float = 900.0
+    first_probe: float = 1.0
+    longest_probe: float = 15.0
+    patience: float = 300.0
+    repeats: int = 2
+    backoff: float = 60.0
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse intervals that are not positive."""
+        for name in ("max_hint", "first_probe", "longest_probe", "patience", "backoff"):
+            _seconds(getattr(self, name), f"BatchPolicy.{name}")
+        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 0:
+            raise SettingsError(f"BatchPolicy.repeats must be 0 or more, not {self.repeats!r}", field="repeats")
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,1 @@
+"""The batch inferencer: prompts in, answers out, as fast as the quota allows."""

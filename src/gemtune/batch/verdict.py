@@ -1,0 +1,170 @@
+"""What a failed attempt means for the item, for the run, and for the limits: pure functions of the error.
+
+::
+
+    error                                              signal      the item
+    429 with a hint, or a quota per minute             RATE        again, not counted
+    429 without either, 503 in JSON                    CROWDED     again, not counted
+    no connection, connection lost, time-out,
+    500, 502, 504, unreadable reply                    TROUBLE     again, counted unless nothing else succeeds either
+    429 per day, limit 0, billing; 401, 403, 404,
+    a failed precondition, an untrusted certificate    DOOMED      stop the run
+    every other error                                  ITEM        fails
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import attrs
+
+from gemtune import errors
+from gemtune.errors import CallError, Failure
+
+__all__ = ["Quota", "Signal", "Verdict", "quota_of", "seconds_to_reset", "signal_of"]
+
+_MINUTELY = re.compile(r"PerMinute|per minute", re.IGNORECASE)
+_TOKENS = re.compile(r"token", re.IGNORECASE)
+
+
+class Signal(enum.Enum):
+    """What a failed attempt says about the service."""
+
+    RATE = "rate"
+    """Too many in a minute: close the gate until the time told."""
+    CROWDED = "crowded"
+    """Too many at once: fewer at the same time."""
+    TROUBLE = "trouble"
+    """It does not work; many in a row are an outage."""
+    ITEM = "item"
+    """The service is well, and this one request is wrong."""
+    DOOMED = "doomed"
+    """No request of this run can succeed."""
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What is to become of an item whose attempt failed.
+
+    Args:
+        action: ``retry``: put it back at the front; ``fail``: it is its own fault, or its attempts are used up;
+            ``stop``: nothing of this run can succeed.
+        counted: Whether the attempt counts against the item; pass the sum as ``failures`` to the next ``failed``.
+        delay: Seconds that this item should wait by itself before it is tried again; other items need not.
+        reset_after: With ``stop``: seconds until the quota is there again, where that is known.
+        reason: Why, in words.
+    """
+
+    action: Literal["retry", "fail", "stop"]
+    counted: bool = False
+    delay: float = 0.0
+    reset_after: float | None = None
+    reason: str = ""
+
+
+@attrs.frozen
+class Quota:
+    """A quota that an error names: its value per minute if told, and whether it counts tokens or requests."""
+
+    tokens: bool = False
+    per_minute: float | None = None
+
+
+def signal_of(error: CallError, longest_hint: float) -> Signal:
+    """Return what an error says about the service.
+
+    Args:
+        error: The failure of one attempt.
+        longest_hint: Seconds that a run is ready to wait; a longer hint dooms it.
+    """
+    if isinstance(error, errors.QuotaExhausted):
+        return _quota_signal(error, longest_hint)
+    if isinstance(error, _DOOMED) or error.reason == "FAILED_PRECONDITION":
+        return Signal.DOOMED
+    if error.failure is Failure.FATAL:
+        return Signal.ITEM
+    if error.failure is Failure.REJECTED:
+        return Signal.CROWDED
+    return Signal.TROUBLE
+
+
+_DOOMED = (
+    errors.Unauthenticated,
+    errors.PermissionDenied,
+    errors.NotFound,
+    errors.TLSVerificationError,
+    errors.UnexpectedRedirect,
+)
+
+
+def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
+    hint = error.retry_after
+    if error.scope in {"none", "billing"} or (hint is not None and hint > longest_hint):
+        return Signal.DOOMED
+    if error.scope == "day":
+        # One reply can name both quotas with a short delay (googleapis/python-genai#2044): that is worth one wait.
+        both = hint is not None and any(_MINUTELY.search(text) for text, _ in _violations(error))
+        return Signal.RATE if both else Signal.DOOMED
+    return Signal.RATE if hint is not None or error.scope == "minute" else Signal.CROWDED
+
+
+def quota_of(error: CallError) -> Quota:
+    """Return the quota per minute that an error names; of several the first."""
+    for text, value in _violations(error):
+        if _MINUTELY.search(text):
+            return Quota(bool(_TOKENS.search(text)), value)
+    return Quota()
+
+
+def seconds_to_reset(error: CallError, wall: float) -> float | None:
+    """Return the seconds until a quota is there again, as far as is known.
+
+    Args:
+        error: The quota error.
+        wall: Seconds since 1970.
+
+    Returns:
+        The server's own delay if it is longer than a minute quota's; for a quota per day the time to midnight in
+        California (the documentation's reset, https://ai.google.dev/gemini-api/docs/rate-limits).
+    """
+    if error.retry_after is not None and error.retry_after > 60:
+        return error.retry_after
+    if getattr(error, "scope", "") != "day":
+        return error.retry_after
+    try:
+        here = datetime.fromtimestamp(wall, ZoneInfo("America/Los_Angeles"))
+    except (ZoneInfoNotFoundError, OSError, OverflowError, ValueError):
+        return None
+    midnight = (here + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight.astimezone(UTC) - here.astimezone(UTC)).total_seconds()
+
+
+def _violations(error: CallError) -> Iterator[tuple[str, float | None]]:
+    """The names and values of the violated quotas: QuotaFailure (Gemini API) and ErrorInfo (older replies)."""
+    for detail in getattr(error, "details", ()):
+        if not isinstance(detail, Mapping):
+            continue
+        found = detail.get("violations")
+        for item in found if isinstance(found, list) else ():
+            if isinstance(item, Mapping):
+                names = (item.get("quotaId"), item.get("quotaMetric"), item.get("description"))
+                yield " ".join(str(name) for name in names if name), _number(item.get("quotaValue"))
+        metadata = detail.get("metadata")
+        if isinstance(metadata, Mapping) and "quota_limit" in metadata:
+            limit, metric = metadata.get("quota_limit"), metadata.get("quota_metric", "")
+            yield f"{limit} {metric}", _number(metadata.get("quota_limit_value"))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 < number < 1e12 else None
