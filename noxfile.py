@@ -70,6 +70,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def foreign(session: nox.Session) -> None:
+    """Run Google's own clients, unpatched, and its tutorial, literally, against the emulator."""
+    install(session, "-e", ".[emulator]", groups=("foreign",))
+    session.run("pytest", "tests/foreign", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     install(session, groups=("lint",))
