@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import attrs
 
@@ -128,14 +128,23 @@ class BatchPolicy:
 
 @attrs.frozen(kw_only=True)
 class WatchPolicy:
-    """How often to look at tuning jobs, in seconds.
+    """How often to look at tuning jobs, and how many requests that may cost; durations in seconds.
+
+    The last five concern a watcher, which looks at many jobs at once; the quota of the remote methods is not
+    documented, so that the defaults are careful.
 
     Args:
         freshness: The greatest age of a snapshot at its delivery.
-        terminal_freshness: The interval once all steps are done and only the end is awaited.
+        terminal_freshness: The interval once all steps are done and only the end is awaited, and between two
+            sweeps of the list.
         queued_interval: The longest interval before the first snapshot.
         min_interval: The shortest interval of all.
-        jitter: Which part of an interval may be taken off at random, 0 to 1.
+        jitter: Which part of an interval may be taken off at random, 0 to 1; nothing is ever added.
+        max_rps: Requests a second; halved for a while when the service answers 429.
+        burst: Requests that may be made at once after a pause.
+        max_in_flight: Requests under way at the same time.
+        request_timeout: For a single request.
+        coalesce: Whether one list may stand for many looks: ``auto`` where it is cheaper, ``never``, ``always``.
     """
 
     freshness: float = 15.0
@@ -143,12 +152,25 @@ class WatchPolicy:
     queued_interval: float = 30.0
     min_interval: float = 2.0
     jitter: float = 0.1
+    max_rps: float = 4.0
+    burst: int = 8
+    max_in_flight: int = 16
+    request_timeout: float = 30.0
+    coalesce: Literal["auto", "never", "always"] = "auto"
 
     def __attrs_post_init__(self) -> None:
-        """Refuse intervals that are not positive, and a jitter that is not a part."""
-        _seconds(self.freshness, "WatchPolicy.freshness")
-        _seconds(self.terminal_freshness, "WatchPolicy.terminal_freshness")
-        _seconds(self.queued_interval, "WatchPolicy.queued_interval")
-        _seconds(self.min_interval, "WatchPolicy.min_interval")
+        """Refuse values with which nothing would ever be looked at, and a jitter that is not a part."""
+        for name in ("freshness", "terminal_freshness", "queued_interval", "min_interval", "request_timeout"):
+            _seconds(getattr(self, name), f"WatchPolicy.{name}")
         if not 0 <= self.jitter <= 1:
             raise SettingsError("WatchPolicy.jitter must be between 0 and 1", field="jitter")
+        if isinstance(self.max_rps, bool) or not (isinstance(self.max_rps, int | float) and 0 < self.max_rps < 1e6):
+            raise SettingsError(f"WatchPolicy.max_rps must be a positive number, not {self.max_rps!r}", field="max_rps")
+        for name in ("burst", "max_in_flight"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SettingsError(f"WatchPolicy.{name} must be at least 1, not {value!r}", field=name)
+        if self.coalesce not in {"auto", "never", "always"}:
+            raise SettingsError(
+                f"WatchPolicy.coalesce must be 'auto', 'never' or 'always', not {self.coalesce!r}", field="coalesce"
+            )

@@ -35,12 +35,11 @@ from gemtune.protocol import gemini, names
 from gemtune.protocol.history import Snapshots
 from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
 from gemtune.protocol.reconciler import History
-from gemtune.protocol.schedule import Cadence
 from gemtune.protocol.status import clean
 from gemtune.resources.operations import Operations, checked_wait
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
-__all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress"]
+__all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress", "failure"]
 
 # The schedule is the retry of looks; one look is one request.
 _ONCE = RetryPolicy(attempts=1)
@@ -241,7 +240,7 @@ class TuningJob:
         outcome = self._history.outcome
         if isinstance(outcome, events.Succeeded):
             return outcome.model
-        raise _failure(self.name, outcome)
+        raise failure(self.name, outcome)
 
     async def _pull(self) -> None:
         """Make the next look once it is due; of several who wait, one looks and all see."""
@@ -296,15 +295,7 @@ class TuningJob:
 
     def _schedule(self) -> None:
         now = _now()
-        policy = self._policy
-        cadence = Cadence(
-            freshness=policy.freshness,
-            terminal_freshness=policy.terminal_freshness,
-            queued_interval=policy.queued_interval,
-            min_interval=policy.min_interval,
-            jitter=policy.jitter,
-        )
-        look = self._history.next_look(now, cadence, random.random())  # noqa: S311 - jitter
+        look = self._history.next_look(now, self._policy, random.random())  # noqa: S311 - jitter
         if look is not None:
             self._due, self._source = now.clock + look.after, look.source
 
@@ -340,7 +331,8 @@ def _now() -> Moment:
     return Moment(anyio.current_time(), datetime.now(UTC))
 
 
-def _failure(name: str, outcome: events.TerminalEvent) -> TuningError:
+def failure(name: str, outcome: events.TerminalEvent) -> TuningError:
+    """Return what awaiting a job raises for an end that is no success."""
     match outcome:
         case events.Failed(error=error):
             reason = clean(error.message) if error is not None and error.message else None

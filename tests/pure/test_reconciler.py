@@ -6,16 +6,16 @@ import tracemalloc
 import pytest
 
 from gemtune import errors, events
+from gemtune.config import WatchPolicy
 from gemtune.events import JobState
 from gemtune.protocol.cursor import parse_cursor
 from gemtune.protocol.observation import Source, observe_operation
 from gemtune.protocol.reconciler import History
-from gemtune.protocol.schedule import Cadence
 from gemtune.types.operations import Operation
 from gemtune.types.tuning import TuningSnapshot
 from looks import JOB, OPERATION, now, see_list, see_model, see_operation, snapshots, tuned_model
 
-CADENCE = Cadence()
+CADENCE = WatchPolicy()
 
 
 def kinds(told):
@@ -509,7 +509,7 @@ def test_a_later_subscriber_reads_the_snapshots_again_from_any_offset():
     told += history.observe(see_model(30, shown=snapshots((1, 21))))
     live = [event for event in told if isinstance(event, events.Snapshot)]
     for first in range(len(live) + 1):
-        again = list(history.replay(first, now(40)))
+        again = list(history.log.replay(history.name, now(40).utc, first))
         assert all(event.replayed for event in again)
         assert [(event.step, event.attempt, event.late, event.cursor) for event in again] == [
             (event.step, event.attempt, event.late, event.cursor) for event in live[first:]

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemtune.config import WatchPolicy
 from gemtune.protocol.reconciler import History
-from gemtune.protocol.schedule import Cadence, Pace, backoff, next_due
+from gemtune.protocol.schedule import Pace, backoff, next_due
 from looks import JOB, OPERATION, now, see_operation, snapshots
 
 SECONDS = st.floats(0, 1e6, allow_nan=False)
 DICE = st.floats(0, 1, exclude_max=True)
 cadences = st.builds(
-    Cadence,
+    WatchPolicy,
     freshness=st.floats(0.1, 3600),
     terminal_freshness=st.floats(0.1, 3600),
     queued_interval=st.floats(0.1, 3600),
@@ -96,7 +97,7 @@ def test_the_look_is_there_when_the_last_step_is_due(pace, cadence, dice):
 )
 def test_with_the_default_cadence(pace, seconds):
     """The worked numbers of the promise: freshness 15 s, end 10 s, queued 30 s, shortest 2 s."""
-    cadence = Cadence(jitter=0.0, min_interval=1.0 if pace.failures else 2.0)
+    cadence = WatchPolicy(jitter=0.0, min_interval=1.0 if pace.failures else 2.0)
     assert next_due(pace, cadence, 0.0) == pytest.approx(seconds)
 
 
@@ -115,7 +116,7 @@ def played(gap, count, *, queue, seed):
         delays += [seconds - time for time in visible[known:shown]]
         if shown == count:
             return delays, seconds - visible[-1], looks, seconds / 60
-        seconds += history.next_look(now(seconds), Cadence(), dice.random()).after
+        seconds += history.next_look(now(seconds), WatchPolicy(), dice.random()).after
 
 
 @pytest.mark.parametrize(("gap", "count"), [(1, 100), (4, 100), (20, 60), (120, 20)])

@@ -63,7 +63,7 @@ class Verdict:
                 self.by_model = seen.state
             if seen.source is Source.MODEL:
                 self.full = self.full or ended
-                if ended or self.by_operation is None:  # a stale look must not outweigh the operation's answer
+                if ended:  # a look before the end must neither outweigh the operation's answer nor take up memory
                     self.model = seen.model
         if self.state is not None and self.since is None:
             self.since = seen.at.clock

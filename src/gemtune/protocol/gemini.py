@@ -130,14 +130,18 @@ def get_tuned_model(name: str) -> Call[TunedModel]:
 
 
 def list_tuned_models(
-    *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
+    *,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    filter: str | None = None,
+    fields: str | None = None,
 ) -> Call[Page[TunedModel]]:
     """``tunedModels.list``: by default 10 a page and without the models that are shared with everyone."""
     return Call(
         method="tunedModels.list",
         verb="GET",
         path="/v1beta/tunedModels",
-        query=(*_paging(page_size, page_token), ("filter", filter)),
+        query=(*_paging(page_size, page_token), ("filter", filter), ("fields", fields)),
         effect=Effect.READ,
         decode=partial(_page, TunedModel, "tunedModels"),
     )

@@ -230,6 +230,29 @@ class Log:
                         replayed=True,
                     )
 
+    def had(self, index: int, cursor: Cursor) -> bool:
+        """Return whether the owner of a cursor of this job has dealt with an entry.
+
+        Attempts are counted by whoever looks, so that only incarnation, step and time tell.
+        """
+        created = self._segment(index).created
+        if cursor.created and created and created != cursor.created:
+            return created < cursor.created
+        known = any(self._steps[index] in run for run in cursor.steps)
+        return known and (not cursor.newest or self._times[index] <= cursor.newest)
+
+    def cursor(self, job: str, end: int) -> str:
+        """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job."""
+        segment = self._segment(max(end - 1, 0))
+        steps, newest = Runs(), 0
+        for index in range(segment.start, end):
+            steps.add(self._steps[index])
+            newest = max(newest, self._times[index])
+        return cursor_text(cursor_head(job, segment.created, segment.attempt), steps, newest)
+
+    def _segment(self, index: int) -> _Segment:
+        return next(segment for segment in reversed(self._segments) if segment.start <= index)
+
     def pulse(self) -> Pulse | None:
         """Return the pace by the last 16 gaps of the current attempt; None while there is no gap."""
         recent = range(max(self.start, len(self) - _WINDOW), len(self))

@@ -11,20 +11,21 @@ cancelled operation), patience ends after a minute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypedDict
 
 import attrs
 
 from gemtune import events
+from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
 from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.protocol.cursor import cursor_head, cursor_text, parse_cursor
 from gemtune.protocol.ending import FORBIDDEN_AFTER, GONE_AFTER, Trouble, Verdict
 from gemtune.protocol.history import Log, Snapshots
 from gemtune.protocol.observation import Moment, Observation, Source
-from gemtune.protocol.schedule import Cadence, Pace, next_due
+from gemtune.protocol.schedule import Pace, next_due
 
 __all__ = ["History", "Look"]
 
@@ -120,6 +121,11 @@ class History:
         return self.outcome is not None
 
     @property
+    def pressing(self) -> bool:
+        """Whether the next look confirms something, so that it must not wait its turn with the others."""
+        return self.outcome is None and self._again is not None
+
+    @property
     def cursor(self) -> str:
         """The cursor of somebody who has dealt with all events so far."""
         return cursor_text(self._head, self.log.delivered, self.log.newest, ended=self._ended)
@@ -135,10 +141,6 @@ class History:
     def added(self, now: Moment, origin: Origin = Origin.EXPLICIT) -> Event:
         """Return the event that opens the job's stream."""
         return events.Added(**self._stamp(now), origin=Origin.RESUMED if self._resumed else origin)
-
-    def replay(self, first: int, now: Moment, end: int | None = None) -> Iterator[events.Snapshot]:
-        """Yield snapshots from an offset of ``log`` on again, for a subscriber who comes or lags."""
-        return self.log.replay(self.name, now.utc, first, end)
 
     def observe(self, seen: Observation) -> list[Event]:
         """Take in one look and return what it means; nothing after the terminal event.
@@ -201,12 +203,12 @@ class History:
         """End the watching for a reason that is not the job's own."""
         return [] if self.outcome is not None else [self._end(events.Lost, now, reason=reason, message=message)]
 
-    def next_look(self, now: Moment, cadence: Cadence, dice: float) -> Look | None:
+    def next_look(self, now: Moment, policy: WatchPolicy, dice: float) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.
 
         Args:
             now: The time from which the seconds count.
-            cadence: How often the caller wants to look.
+            policy: How often the caller wants to look.
             dice: A random number in [0, 1).
         """
         if self.outcome is not None:
@@ -215,7 +217,7 @@ class History:
             return Look(self._source(now), 0.0)
         if self._again is not None and not self._trouble.failures:
             return Look(self._source(now), self._again)
-        return Look(self._source(now), next_due(self.pace(now), cadence, dice))
+        return Look(self._source(now), next_due(self.pace(now), policy, dice))
 
     def pace(self, now: Moment) -> Pace:
         """Return what the schedule must know."""

@@ -11,30 +11,13 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Cadence", "Pace", "backoff", "next_due"]
+from gemtune.config import WatchPolicy
+
+__all__ = ["Pace", "backoff", "next_due"]
 
 _GROWTH: Final = 1.6
 _SKIP_LIMIT: Final = 4
 _LONGEST_BACKOFF: Final = 60.0
-
-
-@attrs.frozen(kw_only=True)
-class Cadence:
-    """How often to look, in seconds.
-
-    Args:
-        freshness: Greatest age of a snapshot at its delivery.
-        terminal_freshness: The interval once all steps are done and only the end is awaited.
-        queued_interval: The longest interval before the first snapshot.
-        min_interval: The shortest interval of all.
-        jitter: Which part of an interval may be taken off at random, 0 to 1; nothing is ever added.
-    """
-
-    freshness: float = 15.0
-    terminal_freshness: float = 10.0
-    queued_interval: float = 30.0
-    min_interval: float = 2.0
-    jitter: float = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -69,35 +52,35 @@ def backoff(failures: int, dice: float) -> float:
     return min(_LONGEST_BACKOFF, 2.0 ** min(failures, 6)) * (0.5 + 0.5 * dice)
 
 
-def next_due(pace: Pace, cadence: Cadence, dice: float) -> float:
+def next_due(pace: Pace, policy: WatchPolicy, dice: float) -> float:
     """Return in how many seconds to look again.
 
     Args:
         pace: Where the job stands.
-        cadence: How often the caller wants to look.
+        policy: How often the caller wants to look.
         dice: A random number in [0, 1).
     """
     if pace.failures:
-        return max(pace.hint, cadence.min_interval, backoff(pace.failures, dice))
+        return max(pace.hint, policy.min_interval, backoff(pace.failures, dice))
     patience = _GROWTH ** min(pace.idle, 20)
     if pace.snapshots == 0:
-        interval = min(cadence.queued_interval, cadence.freshness / 2 * patience)
+        interval = min(policy.queued_interval, policy.freshness / 2 * patience)
     elif pace.shortest_gap is None:
-        interval = min(cadence.freshness, cadence.freshness / 2 * patience)
+        interval = min(policy.freshness, policy.freshness / 2 * patience)
     elif pace.remaining == 0:
-        interval = min(cadence.freshness, cadence.terminal_freshness)
+        interval = min(policy.freshness, policy.terminal_freshness)
     else:
-        interval = _skip_ahead(pace, pace.shortest_gap, cadence)
-    interval *= 1 - cadence.jitter * dice
+        interval = _skip_ahead(pace, pace.shortest_gap, policy)
+    interval *= 1 - policy.jitter * dice
     if pace.remaining and pace.per_step is not None:
         # Be there when it ends; a job that hangs just before its end is not asked every other second.
         interval = min(interval, (pace.remaining * pace.per_step + pace.lag + 1) * patience)
-    return max(cadence.min_interval, interval)
+    return max(policy.min_interval, interval)
 
 
-def _skip_ahead(pace: Pace, shortest_gap: float, cadence: Cadence) -> float:
+def _skip_ahead(pace: Pace, shortest_gap: float, policy: WatchPolicy) -> float:
     """Return an interval longer than the freshness where nothing can be new before, else the freshness."""
     earliest = 0.9 * shortest_gap + pace.lag - pace.age
-    if pace.idle == 0 and earliest > cadence.freshness:
-        return min(earliest, cadence.freshness * _SKIP_LIMIT)
-    return cadence.freshness
+    if pace.idle == 0 and earliest > policy.freshness:
+        return min(earliest, policy.freshness * _SKIP_LIMIT)
+    return policy.freshness

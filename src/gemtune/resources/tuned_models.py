@@ -49,6 +49,7 @@ class TunedModels:
         *,
         page_size: int | None = None,
         filter: str | None = None,
+        fields: str | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Pager[TunedModel]:
@@ -58,13 +59,15 @@ class TunedModels:
             page_size: Models a page; the service's default is 10, its maximum 1000.
             filter: Words to find in display name and description, and ``owner:me``, ``writers:me``, ``readers:me`` or
                 ``readers:everyone``; models shared with everyone are left out unless asked for.
+            fields: Google's system parameter: the parts of the reply that are wanted, in JSON names, such as
+                ``tunedModels(name,state),nextPageToken``; without the token only the first page comes.
             timeout: Seconds for each page.
             retry: Another retry policy for each page.
         """
         gemini.list_tuned_models(page_size=page_size)
 
         async def fetch(token: str | None) -> Page[TunedModel]:
-            call = gemini.list_tuned_models(page_size=page_size, page_token=token, filter=filter)
+            call = gemini.list_tuned_models(page_size=page_size, page_token=token, filter=filter, fields=fields)
             return await self._caller.call(call, timeout=timeout, retry=retry)
 
         return Pager(fetch)
