@@ -6,7 +6,7 @@ import os
 import random
 import ssl
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
@@ -26,6 +26,8 @@ from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
+
+    from gemtune.batch import Batch, BatchOptions, BatchResult
 
 __all__ = ["Client"]
 
@@ -207,3 +209,39 @@ class Client(Inference):
         job = TuningJob.attach(self._caller, self._watch, creation.name)
         job.born(operation)
         return job
+
+    def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
+        """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.
+
+        Failures are results, too; the run ends early only where nothing more can succeed.  Transient failures do not
+        count: during an outage all items wait.
+
+        Args:
+            model: A name, a TunedModel, a Model or a TuningJob.
+            inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
+                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request).
+            concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
+            rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
+            policy: How patiently a busy service is treated.
+            limiter: Instead of these, a Limiter that is shared with others.
+            order: ``completed``, or ``input`` to have results in the order of the input.
+            journal: A file to which every result is written before you get it; the same call goes on from there.
+            durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: whenever.
+            on_error: ``keep`` yields failures, ``raise`` raises the first.
+            retry_failed: Whether what failed in an earlier run is asked again.
+            item_timeout: Seconds for one item with all its attempts and waits; None for no end.
+            timeout: Seconds for the whole run; None for no end.
+            system_instruction: Like the other arguments of ``generate_content``, for all requests that bring none.
+
+        Raises:
+            InvalidInput: An argument is wrong.
+        """
+        from gemtune.batch import make_batch
+
+        return make_batch(self, model, inputs, **options)
+
+    async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
+        """Return the results of a short list of prompts in their order; all arguments are those of ``batch``."""
+        options["order"] = "input"
+        async with self.batch(model, prompts, **options) as results:
+            return [result async for result in results]

@@ -1,1 +1,19 @@
-"""The batch inferencer: prompts in, answers out, as fast as the quota allows."""
+"""The batch inferencer: prompts in, answers out, as fast as the quota allows, and none twice."""
+
+from gemtune.batch.export import export_journal, read_journal
+from gemtune.batch.inferencer import Batch
+from gemtune.batch.limiter import Limiter, LimiterStatistics
+from gemtune.batch.options import BatchOptions, make_batch
+from gemtune.batch.result import BatchResult, BatchStatistics
+
+__all__ = [
+    "Batch",
+    "BatchOptions",
+    "BatchResult",
+    "BatchStatistics",
+    "Limiter",
+    "LimiterStatistics",
+    "export_journal",
+    "make_batch",
+    "read_journal",
+]

@@ -1,0 +1,236 @@
+"""The batch inferencer, as its user holds it: a block to enter, results to iterate over, figures to look at."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from gemtune.batch.commit import Commit, Durability
+from gemtune.batch.items import config_digests
+from gemtune.batch.journal import Journal
+from gemtune.batch.limiter import Limiter
+from gemtune.batch.outbox import Outbox
+from gemtune.batch.progress import Progress
+from gemtune.batch.result import BatchResult, BatchStatistics
+from gemtune.batch.run import Asks, Run
+from gemtune.batch.source import FedRows, PlainRows, make_source
+from gemtune.errors import (
+    BatchStopped,
+    CallError,
+    CredentialsError,
+    DeadlineExceeded,
+    GemtuneError,
+    InvalidInput,
+    JournalError,
+    MisuseError,
+)
+from gemtune.protocol import names
+
+__all__ = ["Batch"]
+
+
+def _one_of(*values: str) -> Any:
+    def check(_: object, field: attrs.Attribute[str], value: object) -> None:
+        if value not in values:
+            raise InvalidInput(f"{field.alias} is {' or '.join(map(repr, values))}, not {value!r}", field=field.alias)
+
+    return check
+
+
+def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidInput(f"{field.alias} is a positive number of seconds, not {value!r}", field=field.alias)
+
+
+def _or_infinite(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+@attrs.define(eq=False, repr=False, kw_only=True)
+class Batch:
+    """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
+
+    Nothing starts before the block is entered.  Leaving it early gives up what is in flight, ``drain()`` lets it
+    finish.  Either way the journal is complete, and the same call goes on from there.
+
+    Args:
+        client: Whom to ask through.
+        model: The model's name.
+        inputs: The rows.
+        limiter: Who says when.
+        order: ``completed`` or ``input``.
+        journal: The journal's path, or None.
+        durability: When a result counts as written, see ``Commit``.
+        on_error: ``keep`` yields failures, ``raise`` raises the first.
+        retry_failed: Whether items that failed in an earlier run are asked again.
+        item_timeout: Seconds for one item with all its attempts and waits.
+        timeout: Seconds for the whole run.
+        shared: Arguments of ``generate_content`` for all items.
+    """
+
+    client: Asks
+    model: str = attrs.field(converter=names.model_name)
+    source: PlainRows | FedRows = attrs.field(alias="inputs", converter=make_source)
+    limiter: Limiter
+    order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
+    journal: str | os.PathLike[str] | None = None
+    durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
+    on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
+    retry_failed: bool = True
+    item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
+    timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
+    shared: Mapping[str, Any] = attrs.field(factory=dict)
+    _config: dict[str, str] = attrs.field(init=False)
+    _outbox: Outbox = attrs.field(init=False)
+    _run: Run | None = attrs.field(default=None, init=False)
+    _entered: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse settings that cannot be sent, before anything is."""
+        self.shared = {name: value for name, value in self.shared.items() if value is not None and value != ()}
+        self._config = config_digests(self.shared)
+        self._outbox = Outbox(self.order == "input")
+
+    def __repr__(self) -> str:
+        """Return the model and how far it is."""
+        if self._run is None:
+            return f"<Batch on {self.model}, not begun>"
+        p = self._run.progress
+        return f"<Batch on {self.model}: {p.done} done, {p.failed} failed, {p.in_flight} in flight, {p.parked} parked>"
+
+    async def __aenter__(self) -> Self:
+        """Open the journal and begin."""
+        if self._entered:
+            raise MisuseError("a batch runs once: call client.batch again, with the same journal to go on")
+        self._entered = True
+        journal = None if self.journal is None else await anyio.to_thread.run_sync(self._open, self.journal)
+        run = self._run = Run(
+            client=self.client,
+            model=self.model,
+            shared=self.shared,
+            source=self.source,
+            limiter=self.limiter,
+            outbox=self._outbox,
+            progress=Progress(anyio.current_time()),
+            item_timeout=self.item_timeout,
+        )
+        if journal is not None:
+            run.index = journal.index
+            run.commit = Commit(journal, self._outbox, self.durability, run.abort)
+        await run.tasks.__aenter__()
+        run.tasks.start_soon(run.run, self.timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Give up what is in flight, complete the journal, and let go of everything.
+
+        Raises:
+            JournalError: A result could not be written, and the iteration has not told so.
+        """
+        run = self._begun()
+        run.tasks.cancel_scope.cancel()
+        swallowed = await run.tasks.__aexit__(kind, error, trace)
+        if isinstance(run.reason, JournalError) and error is None:
+            raise run.reason
+        return swallowed
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> BatchResult:
+        """Return the next result.
+
+        Raises:
+            BatchStopped: Nothing more could succeed; the cause is chained.
+            JournalError: A result could not be written.
+            DeadlineExceeded: The run's time is up.
+        """
+        run = self._begun()
+        result = await self._outbox.get()
+        if result is None:
+            reason, run.reason = run.reason, None
+            if reason is None:
+                raise StopAsyncIteration
+            raise self._explained(run, reason)
+        if result.error is not None and self.on_error == "raise":
+            result.error.add_note(f"this was item {result.index} of the batch, key {result.key!r}")
+            raise result.error
+        return result
+
+    def drain(self) -> None:
+        """Begin nothing more: what is in flight finishes and is yielded, then the iteration ends."""
+        self._begun().stop(None)
+
+    def statistics(self) -> BatchStatistics:
+        """Return how far the batch is, how fast it goes, and what holds it back."""
+        run, total = self._run, self.source.total
+        p = run.progress if run is not None else Progress(0.0)
+        now = anyio.current_time() if run is not None else 0.0
+        return BatchStatistics(
+            done=p.done,
+            failed=p.failed,
+            skipped=p.skipped,
+            in_flight=p.in_flight,
+            parked=p.parked,
+            waiting=self._outbox.waiting + (len(run.commit) if run is not None and run.commit is not None else 0),
+            requests=p.requests,
+            prompt_tokens=p.prompt_tokens,
+            output_tokens=p.output_tokens,
+            total=total,
+            elapsed=now - p.began,
+            rate=p.rate(now),
+            eta=p.eta(now, total),
+            limit=self._limit(run),
+        )
+
+    def _limit(self, run: Run | None) -> str:
+        if run is None:
+            return "the batch has not begun"
+        return self.limiter.statistics().reason if run.holds == "limiter" else f"waiting for the {run.holds}"
+
+    def _begun(self) -> Run:
+        if self._run is None:
+            raise MisuseError("a batch runs in a block: async with client.batch(...) as results")
+        return self._run
+
+    def _open(self, path: str | os.PathLike[str]) -> Journal:
+        return Journal.open(path, self.model, self._config, keep_failed=not self.retry_failed)
+
+    def _explained(self, run: Run, reason: BaseException) -> BaseException:
+        """Return what ended the run, with what was reached and how to go on."""
+        if not isinstance(reason, CallError | CredentialsError):
+            return reason
+        p = run.progress
+        reached = f"{p.done} answered, {p.failed} failed"
+        saved = (
+            f"they are in {os.fspath(self.journal)}, and the same call goes on from there"
+            if self.journal is not None
+            else "with journal=PATH the same call could go on from there"
+        )
+        if isinstance(reason, DeadlineExceeded) and run.verdict is None:
+            reason.message = f"{reason.message}: {reached}; {saved}"
+            return reason
+        again = "" if run.verdict is None else _again(run.verdict.reset_after)
+        stopped = BatchStopped(f"the batch on {self.model} stopped: {_message(reason)}{again}; {reached}; {saved}")
+        stopped.__cause__ = reason
+        return stopped
+
+
+def _message(error: BaseException) -> str:
+    return error.message if isinstance(error, GemtuneError) else str(error)
+
+
+def _again(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"; it can go on in about {seconds / 3600:.1f} h" if seconds > 5400 else f"; it can go on in {seconds:.0f} s"

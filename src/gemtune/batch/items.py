@@ -1,0 +1,166 @@
+"""From rows of the input to what is asked: one Item for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from gemtune.errors import InvalidInput, MalformedResponse
+from gemtune.protocol import names
+from gemtune.protocol.codec import decode, encode
+from gemtune.types import Content, GenerateContentRequest, Part, to_contents
+
+__all__ = ["Item", "Row", "config_digests", "make_item", "request_from_json"]
+
+Row = object
+"""A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row)."""
+
+_PASSED: Final = (
+    "system_instruction",
+    "generation_config",
+    "safety_settings",
+    "tools",
+    "tool_config",
+    "cached_content",
+)
+_REFUSED: Final = ("service_tier", "store", "extra")
+_FIELDS: Final = {
+    name: name.split("_")[0] + "".join(part.capitalize() for part in name.split("_")[1:])
+    for name in ("model", "contents", *_PASSED, "service_tier", "store")
+}
+_MEDIA_BYTES: Final = 1000
+"""What an image or a file counts for when tokens are estimated: 258 tokens at about four bytes each."""
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
+@attrs.define(eq=False)
+class Item:
+    """One input on its way.
+
+    Args:
+        index: Where it stands in the input, from 0.
+        key: Its own key, or None.
+        contents: The prompt, as ``generate_content`` takes it.
+        own: The arguments of ``generate_content`` that it brings itself.
+        error: Why it cannot be asked, or None.
+        position: Where its result stands among those of this run.
+        digest: What a journal knows its content by.
+    """
+
+    index: int
+    key: str | None
+    contents: str | tuple[Content, ...]
+    own: dict[str, Any] | None = None
+    error: InvalidInput | None = None
+    position: int = 0
+    digest: int = 0
+
+    @property
+    def name(self) -> str | int:
+        """The key by which its result is known."""
+        return self.index if self.key is None else self.key
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of text it has, media converted, for the estimate of its tokens."""
+        if isinstance(self.contents, str):
+            return _bytes(self.contents)
+        size = sum(_part_size(part) for content in self.contents for part in content.parts)
+        instruction = self.own.get("system_instruction") if self.own else None
+        return size + (sum(map(_part_size, instruction.parts)) if instruction is not None else 0)
+
+    def content_digest(self) -> int:
+        """Return 64 bits that stand for everything it asks, the same on every machine and for every spelling."""
+        if isinstance(self.contents, str):
+            text = f'{{"contents":[{{"parts":[{{"text":{_canonical(self.contents)}}}],"role":"user"}}]}}'
+        else:
+            text = _canonical(encode(GenerateContentRequest(contents=self.contents, **(self.own or {}))))
+        return _digest(text)
+
+
+def make_item(row: Row, index: int, model: str) -> Item:
+    """Return the item that a row of the input stands for; if it cannot be asked, its ``error`` names the row."""
+    item = Item(index, None, "")
+    try:
+        if isinstance(row, tuple):
+            item.key, row = _keyed(row)
+        if isinstance(row, str):
+            item.contents = _not_empty(row)
+            return item
+        if isinstance(row, Mapping):
+            row = request_from_json(row)
+        if isinstance(row, GenerateContentRequest):
+            item.contents, item.own = row.contents, _own(row, model)
+        else:
+            item.contents = to_contents(row)  # type: ignore[arg-type]
+    except InvalidInput as error:
+        named = "" if item.key is None else f", key {item.key!r}"
+        item.error = InvalidInput(f"row {index + 1}{named}: {error.message}", field=error.field, row=index + 1)
+    return item
+
+
+def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:
+    """Return the request that a JSON object holds; its own fields may be written in camelCase or snake_case.
+
+    Raises:
+        InvalidInput: A field has a wrong type, or there are no contents.
+    """
+    found = {_FIELDS.get(name, name): item for name, item in value.items()}
+    if isinstance(found.get("contents"), str):
+        found["contents"] = [{"parts": [{"text": found["contents"]}], "role": "user"}]
+    try:
+        request = decode(GenerateContentRequest, found)
+    except MalformedResponse as error:
+        raise InvalidInput(error.message.replace("the reply does not hold a", "this is no"), field="request") from None
+    if not request.contents:
+        raise InvalidInput("the request has no contents", field="contents")
+    return request
+
+
+def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:
+    """Return a digest for each setting that all items share, so that a resumed run can tell which one differs."""
+    body = encode(GenerateContentRequest(contents="-", **shared))
+    del body["contents"]
+    return {name: f"{_digest(_canonical(value)):016x}" for name, value in body.items()}
+
+
+def _keyed(row: tuple[object, ...]) -> tuple[str, object]:
+    if len(row) != 2:
+        raise InvalidInput(f"a tuple is a row (key, request), and this one has {len(row)} items: use a list for parts")
+    key, request = row
+    if not isinstance(key, str):
+        raise InvalidInput(f"a key is a str, not {type(key).__name__}: write str(key)", field="key")
+    return key, request
+
+
+def _own(request: GenerateContentRequest, model: str) -> dict[str, Any]:
+    if request.model and names.model_name(request.model, field="model") != model:
+        raise InvalidInput(f"the request is for {request.model}, but the batch is for {model}", field="model")
+    for name in _REFUSED:
+        if getattr(request, name):
+            what = ", ".join(request.extra) if name == "extra" else name
+            raise InvalidInput(f"{what} cannot be sent with generate_content: leave it out", field=name)
+    given = {name: getattr(request, name) for name in _PASSED}
+    return {name: value for name, value in given.items() if value}
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise InvalidInput("the prompt is empty", field="contents")
+    return text
+
+
+def _part_size(part: Part) -> int:
+    return _MEDIA_BYTES if part.text is None else _bytes(part.text)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

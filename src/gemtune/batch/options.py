@@ -1,0 +1,68 @@
+"""What ``client.batch`` takes, and the batch that it makes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal, TypedDict, Unpack
+
+from gemtune.batch.commit import Durability
+from gemtune.batch.inferencer import Batch
+from gemtune.batch.limiter import Limiter
+from gemtune.batch.run import Asks
+from gemtune.config import BatchPolicy
+from gemtune.errors import InvalidInput
+from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, ToolConfig
+
+__all__ = ["BatchOptions", "make_batch"]
+
+_LIMITER_S = ("concurrency", "rpm", "tpm", "rpd", "policy")
+_MODEL_S = (
+    "system_instruction",
+    "generation_config",
+    "safety_settings",
+    "tools",
+    "tool_config",
+    "cached_content",
+)
+
+
+class BatchOptions(TypedDict, total=False):
+    """The keyword arguments of ``client.batch``, which explains them."""
+
+    concurrency: int | Literal["auto"]
+    rpm: float | None
+    tpm: float | None
+    rpd: int | None
+    policy: BatchPolicy
+    limiter: Limiter | None
+    order: Literal["completed", "input"]
+    journal: str | os.PathLike[str] | None
+    durability: Durability
+    on_error: Literal["keep", "raise"]
+    retry_failed: bool
+    item_timeout: float | None
+    timeout: float | None
+    system_instruction: str | Part | Content | None
+    generation_config: GenerationConfig | None
+    safety_settings: Sequence[SafetySetting]
+    tools: Sequence[Tool]
+    tool_config: ToolConfig | None
+    cached_content: str | None
+
+
+def make_batch(client: Asks, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
+    """Return a batch that has not begun.
+
+    Raises:
+        InvalidInput: An argument is wrong, or a limiter is given beside the numbers to make one of.
+    """
+    given = dict(options)
+    numbers = {name: given.pop(name) for name in _LIMITER_S if name in given}
+    shared = {name: given.pop(name) for name in _MODEL_S if name in given}
+    limiter = given.pop("limiter", None)
+    if limiter is None:
+        limiter = Limiter(**numbers)  # type: ignore[arg-type]
+    elif numbers:
+        raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
+    return Batch(client=client, model=model, inputs=inputs, limiter=limiter, shared=shared, **given)  # type: ignore[arg-type]

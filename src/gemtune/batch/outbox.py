@@ -1,0 +1,90 @@
+"""Where results wait for the consumer: in the order of their completion or of the input, and never too many."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+import attrs
+
+from gemtune.batch.result import BatchResult
+
+__all__ = ["Outbox"]
+
+
+@attrs.define(eq=False)
+class Outbox:
+    """Hands results to the consumer, and counts what was begun and not yet taken by it.
+
+    Args:
+        ordered: Whether results are held back until those of all earlier items have been handed out.
+    """
+
+    ordered: bool
+    begun: int = attrs.field(default=0, init=False)
+    taken: int = attrs.field(default=0, init=False)
+    _ready: deque[BatchResult] = attrs.field(factory=deque, init=False, repr=False)
+    _early: dict[int, BatchResult] = attrs.field(factory=dict, init=False, repr=False)
+    _next: int = attrs.field(default=0, init=False)
+    _over: bool = attrs.field(default=False, init=False)
+    _news: anyio.Event | None = attrs.field(default=None, init=False, repr=False)
+    _space: anyio.Event | None = attrs.field(default=None, init=False, repr=False)
+
+    @property
+    def ahead(self) -> int:
+        """Items begun whose results the consumer has not taken."""
+        return self.begun - self.taken
+
+    @property
+    def waiting(self) -> int:
+        """Results that are here."""
+        return len(self._ready) + len(self._early)
+
+    def begin(self) -> int:
+        """Count an item that begins, and return the place of its result."""
+        self.begun += 1
+        return self.begun - 1
+
+    def put(self, position: int, result: BatchResult) -> None:
+        """Take in the result of a position; never waits."""
+        if not self.ordered:
+            self._ready.append(result)
+        else:
+            self._early[position] = result
+            while (found := self._early.pop(self._next, None)) is not None:
+                self._ready.append(found)
+                self._next += 1
+        if self._ready:
+            self._tell()
+
+    def end(self) -> None:
+        """Say that nothing follows; what an item that was given up has held back comes out."""
+        for position in sorted(self._early):
+            self._ready.append(self._early.pop(position))
+        self._over = True
+        self._tell()
+
+    async def get(self) -> BatchResult | None:
+        """Return the next result, or None at the end."""
+        while not self._ready:
+            if self._over:
+                return None
+            if self._news is None:
+                self._news = anyio.Event()
+            await self._news.wait()
+        self.taken += 1
+        if self._space is not None:
+            self._space.set()
+            self._space = None
+        return self._ready.popleft()
+
+    async def space(self) -> None:
+        """Wait until the consumer has taken one more."""
+        if self._space is None:
+            self._space = anyio.Event()
+        await self._space.wait()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None

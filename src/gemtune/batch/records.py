@@ -1,0 +1,195 @@
+"""The lines of a journal: plain JSON, each with its own checksum as its last field.
+
+The first line tells what the journal is of, every other one the outcome of one item::
+
+    {"gemtune_journal":1,"model":"tunedModels/x","config":{},"crc":"89abcdef"}
+    {"n":0,"digest":"0123456789abcdef","key":null,"attempts":1,"seconds":0.412,"response":{...},"crc":"01234567"}
+
+The fields stand in this order, so that a line can be read without parsing the reply in it.  The checksum is the CRC-32
+of all bytes before its comma.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from gemtune import errors
+from gemtune.batch.result import BatchResult
+from gemtune.errors import CallError, GemtuneError
+from gemtune.protocol.codec import decode, dumps, encode, loads
+from gemtune.protocol.status import rpc_error_class
+from gemtune.types import GenerateContentResponse
+
+__all__ = ["HEADER", "Record", "checked", "error_object", "header_line", "read_header", "record_line", "sound_lines"]
+
+HEADER: Final = b'{"gemtune_journal":'
+_TAIL: Final = len(b',"crc":"01234567"}\n')
+_RECORD: Final = re.compile(
+    rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|"(?:[^"\\]|\\.)*"),'
+    rb'"attempts":(\d{1,9}),"seconds":(\d{1,12}\.\d{3}),"(response|error)":'
+)
+_NAMES: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_CODES: Final[tuple[tuple[type[GemtuneError], int], ...]] = (
+    (errors.InvalidInput, 400),
+    (errors.AlreadyExists, 409),
+    (errors.DeadlineExceeded, 504),
+    (errors.MalformedResponse, 502),
+    (errors.TransportError, 503),
+)
+
+
+@attrs.frozen
+class Record:
+    """One outcome as it stands in the journal.
+
+    Args:
+        index: Where the item stood in the input.
+        digest: 64 bits of what was asked.
+        key: The item's own key as a JSON string, or None.
+        attempts: Requests made for it.
+        seconds: How long it took.
+        ok: Whether ``body`` is the reply, and not the error.
+        body: A JSON object.
+    """
+
+    index: int
+    digest: int
+    key: bytes | None
+    attempts: int
+    seconds: float
+    ok: bool
+    body: bytes
+
+    @classmethod
+    def parse(cls, line: bytes) -> Record | None:
+        """Return what a sound line says, or None if it is no record."""
+        found = _RECORD.match(line)
+        if found is None:
+            return None
+        n, digest, key, attempts, seconds, kind = found.groups()
+        return cls(
+            int(n),
+            int(digest, 16),
+            None if key == b"null" else key,
+            int(attempts),
+            float(seconds),
+            kind == b"response",
+            line[found.end() : -_TAIL],
+        )
+
+    def to_result(self) -> BatchResult:
+        """Return it as the batch yielded it; an error keeps its class as far as its status tells."""
+        response = decode(GenerateContentResponse, loads(self.body)) if self.ok else None
+        return BatchResult(
+            key=self.index if self.key is None else loads(self.key),
+            index=self.index,
+            response=response,
+            error=None if self.ok else _error(loads(self.body), self.attempts),
+            attempts=self.attempts,
+            seconds=self.seconds,
+        )
+
+    def to_line(self) -> bytes:
+        """Return it as a line of the output, in the form of the service's own batch results."""
+        key = b"%d" % self.index if self.key is None else self.key
+        return b'{"key":%b,"%b":%b}\n' % (key, b"response" if self.ok else b"error", self.body)
+
+
+def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
+    """Return the line that tells a result."""
+    if result.response is not None:
+        kind, body = b"response", dumps(encode(result.response))
+    else:
+        kind, body = b"error", dumps(error_object(result.error))
+    return _signed(
+        b'{"n":%d,"digest":"%016x","key":%b,"attempts":%d,"seconds":%.3f,"%b":%b'
+        % (result.index, digest, dumps(key), result.attempts, result.seconds, kind, body)
+    )
+
+
+def header_line(model: str, config: Mapping[str, str]) -> bytes:
+    """Return the first line of a journal."""
+    return _signed(dumps({"gemtune_journal": 1, "model": model, "config": dict(config)})[:-1])
+
+
+def read_header(line: bytes) -> dict[str, Any] | None:
+    """Return what the first line says, or None if it is not the first line of a journal."""
+    if not line.startswith(HEADER) or not checked(line):
+        return None
+    header: dict[str, Any] = loads(line)
+    return header
+
+
+def error_object(error: BaseException | None) -> dict[str, object]:
+    """Return ``{"code", "message", "status"}``, as the service's own batch results tell an error."""
+    code = getattr(error, "status", None) or next((code for kind, code in _CODES if isinstance(error, kind)), 500)
+    status = "ALREADY_EXISTS" if isinstance(error, errors.AlreadyExists) else _NAMES.get(code, "UNKNOWN")
+    return {"code": code, "message": str(error), "status": status}
+
+
+def checked(line: bytes) -> bool:
+    """Return whether a line is whole and its checksum right."""
+    if line[-2:] != b"}\n" or line[-_TAIL : -_TAIL + 8] != b',"crc":"':
+        return False
+    return line[-_TAIL + 8 : -3] == b"%08x" % zlib.crc32(line[:-_TAIL])
+
+
+def sound_lines(lines: Iterable[bytes], offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield every sound line with its offset, up to a tail that a crash has torn.
+
+    A tail is torn if nothing sound follows it and it lacks its line end, or holds zeros, which some file systems leave
+    after a loss of power.
+
+    Raises:
+        JournalCorrupt: Anything else is not sound.
+    """
+    broken: int | None = None
+    torn = False
+    for line in lines:
+        if checked(line):
+            if broken is not None:
+                break
+            yield offset, line
+        elif broken is None:
+            broken, torn = offset, not line.endswith(b"\n") or b"\0" in line
+        offset += len(line)
+    else:
+        if broken is None or torn:
+            return
+    damage = errors.JournalCorrupt(
+        f"the line at byte {broken} was changed after it was written; delete that line, and its item is asked again"
+    )
+    damage.offset = broken or 0
+    raise damage
+
+
+def _signed(text: bytes) -> bytes:
+    return b'%b,"crc":"%08x"}\n' % (text, zlib.crc32(text))
+
+
+def _error(value: dict[str, Any], attempts: int) -> GemtuneError:
+    code, status, message = value["code"], value["status"], value["message"]
+    known: type[GemtuneError] | None = next((kind for kind, its in _CODES if its == code and its != 409), None)
+    cls = known if code in {400, 502} and known else rpc_error_class(code, status)
+    if cls is errors.InvalidInput and attempts:
+        cls = errors.BadRequest
+    if not issubclass(cls, CallError):
+        return cls(message)
+    return cls(message.removesuffix(f" ({attempts} attempts)"), status=code, attempts=attempts)

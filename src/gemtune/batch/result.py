@@ -1,0 +1,100 @@
+"""What a batch yields: one frozen value for every input, answered or failed."""
+
+from __future__ import annotations
+
+import attrs
+
+from gemtune.errors import GemtuneError
+from gemtune.types import GenerateContentResponse, UsageMetadata
+
+__all__ = ["BatchResult", "BatchStatistics"]
+
+
+@attrs.frozen(kw_only=True)
+class BatchResult:
+    """The outcome of one input; a failure is a value, too.
+
+    Args:
+        key: The row's own key, else its index.
+        index: Where the row stands in the input, from 0.
+        response: The model's reply, or None if there is none.
+        error: Why there is none, or None.
+        attempts: Requests made for it; 0 if it was refused before anything was sent.
+        seconds: From its first request to its outcome, waits included.
+        latency: Seconds that its last request took.
+    """
+
+    key: str | int
+    index: int
+    response: GenerateContentResponse | None = None
+    error: GemtuneError | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+    latency: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a reply."""
+        return self.error is None
+
+    @property
+    def text(self) -> str:
+        """The reply's text.
+
+        Raises:
+            GemtuneError: The error, if the item failed.
+            NoText: The reply holds no text.
+        """
+        return self.unwrap().text
+
+    @property
+    def usage(self) -> UsageMetadata | None:
+        """How many tokens it took, if the service said so."""
+        return None if self.response is None else self.response.usage_metadata
+
+    def unwrap(self) -> GenerateContentResponse:
+        """Return the reply.
+
+        Raises:
+            GemtuneError: The error, if the item failed.
+        """
+        if self.response is None:
+            raise self.error or GemtuneError(f"item {self.key!r} has neither reply nor error")
+        return self.response
+
+
+@attrs.frozen(kw_only=True)
+class BatchStatistics:
+    """How far a batch is.
+
+    Args:
+        done: Items answered by this run.
+        failed: Items that failed in this run.
+        skipped: Items that the journal already held.
+        in_flight: Requests under way.
+        parked: Items that failed for now and wait to be tried again.
+        waiting: Results that wait for the consumer, the journal, or their turn.
+        requests: Requests made by this run, repeats included.
+        prompt_tokens: In the prompts of this run's replies.
+        output_tokens: In their candidates and thoughts.
+        total: Items in the input, where its length is known.
+        elapsed: Seconds since the run began.
+        rate: Items a second, over the last half minute.
+        eta: Seconds until the end at that rate, where the total is known.
+        limit: What holds the run back at present.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    in_flight: int
+    parked: int
+    waiting: int
+    requests: int
+    prompt_tokens: int
+    output_tokens: int
+    total: int | None
+    elapsed: float
+    rate: float
+    eta: float | None
+    limit: str

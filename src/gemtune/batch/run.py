@@ -1,0 +1,308 @@
+"""The machine of a batch: workers over one input, a limiter that says when, a journal in front of every result.
+
+A worker takes its turn at the input, waits there for a permit, passes the turn on and asks the model.  So rows are
+pulled only as permits free up, and there are as many workers as items under way, and one more.  An item that failed for
+now keeps its worker and stands in the limiter's line again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import attrs
+from anyio.abc import TaskGroup
+
+from gemtune.batch.commit import Commit
+from gemtune.batch.index import Index, Seen
+from gemtune.batch.items import Item, make_item
+from gemtune.batch.limiter import Limiter, Permit, Verdict
+from gemtune.batch.outbox import Outbox
+from gemtune.batch.progress import Progress
+from gemtune.batch.result import BatchResult
+from gemtune.batch.source import END, FedRows, PlainRows
+from gemtune.config import RetryPolicy
+from gemtune.errors import (
+    CallError,
+    DeadlineExceeded,
+    Failure,
+    GemtuneError,
+    InvalidInput,
+    JournalMismatch,
+)
+from gemtune.types import GenerateContentResponse
+
+__all__ = ["Asks", "Run"]
+
+_ONCE: Final = RetryPolicy(attempts=1)
+_SKIPS_AT_ONCE: Final = 256
+_AHEAD: Final = 4
+"""How many times the limit may be begun and not yet taken by the consumer: room for restoring the order."""
+_AHEAD_AT_LEAST: Final = 16
+
+
+class Asks(Protocol):
+    """What a batch needs of a client."""
+
+    @property
+    def generate_content(self) -> Callable[..., Awaitable[GenerateContentResponse]]:
+        """Ask once."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Run:
+    """One run over an input.
+
+    Args:
+        client: Whom to ask through.
+        model: The model's name.
+        shared: Arguments of ``generate_content`` for all items.
+        source: The rows.
+        limiter: Who says when.
+        outbox: Where results go.
+        progress: Where everything is counted.
+        item_timeout: Seconds for one item, or infinite.
+        index: What the journal held when the run began.
+        commit: The way into the journal.
+        reason: Why the run ended before the input did.
+        verdict: What the limiter said to that.
+        stopping: Whether nothing new begins.
+        holds: What the next item waits for.
+        tasks: All tasks of the run; the consumer's block enters and leaves it.
+    """
+
+    client: Asks
+    model: str
+    shared: Mapping[str, Any]
+    source: PlainRows | FedRows
+    limiter: Limiter
+    outbox: Outbox
+    progress: Progress
+    item_timeout: float = math.inf
+    index: Index | None = None
+    commit: Commit | None = None
+    reason: BaseException | None = None
+    verdict: Verdict | None = None
+    stopping: bool = False
+    holds: str = "input"
+    tasks: TaskGroup = attrs.field(factory=anyio.create_task_group)
+    _workers: TaskGroup = attrs.field(factory=anyio.create_task_group)
+    _turn: anyio.Lock = attrs.field(factory=lambda: anyio.Lock(fast_acquire=True))
+    _pulled: int = 0
+    _idle: int = 0
+    _exhausted: bool = False
+
+    async def run(self, timeout: float) -> None:
+        """Work until the input has ended, ``stop`` or ``abort`` is called; complete the journal in any case."""
+        try:
+            with anyio.move_on_after(timeout) as clock:
+                await self._work_all()
+            if clock.cancelled_caught and self.reason is None:
+                self.reason = DeadlineExceeded(f"the batch was not done within {timeout:g} s")
+        finally:
+            with anyio.CancelScope(shield=True):
+                if self.commit is not None:
+                    await self.commit.finish()
+            self.source.close()
+            self.outbox.end()
+
+    def stop(self, reason: BaseException | None) -> None:
+        """Begin nothing more; what is in flight finishes, what is parked is given up."""
+        self.reason = self.reason or reason
+        self.stopping = True
+        self._settle()
+
+    def abort(self, reason: BaseException) -> None:
+        """Give up everything at once."""
+        self.reason = reason
+        self.stopping = True
+        self._workers.cancel_scope.cancel()
+
+    def _settle(self) -> None:
+        if self.stopping and not self.progress.in_flight:
+            self._workers.cancel_scope.cancel()
+
+    async def _work_all(self) -> None:
+        async with anyio.create_task_group() as outer:
+            if self.commit is not None:
+                outer.start_soon(self.commit.run)
+            async with self._workers as workers:
+                self.source.start(workers)
+                workers.start_soon(self._work)
+            outer.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        try:
+            while (taken := await self._take()) is not None:
+                if not self._idle:
+                    self._workers.start_soon(self._work)
+                await self._answer(*taken)
+        except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
+            self.stop(error)
+
+    # The input
+
+    async def _take(self) -> tuple[Item, Permit] | None:
+        """Wait for the turn; return an item that may leave now, or None at the end."""
+        self._idle += 1
+        try:
+            async with self._turn:
+                while (item := await self._pull()) is not None:
+                    if item.error is not None:
+                        item.position = self.outbox.begin()
+                        self._finish(item, BatchResult(key=item.name, index=item.index, error=item.error, attempts=0))
+                        continue
+                    self.holds = "limiter"
+                    permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+                    if self.stopping:
+                        permit.unsent()
+                        return None
+                    item.position = self.outbox.begin()
+                    return item, permit
+                return None
+        finally:
+            self._idle -= 1
+
+    async def _pull(self) -> Item | None:
+        """Return the next item that is not in the journal yet, or None at the end."""
+        while not self.stopping and not self._exhausted:
+            if self.outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit):
+                self.holds = "consumer"
+                await self.outbox.space()
+                continue
+            self.holds = "input"
+            row = await self.source.next()
+            if row is END:
+                self._exhausted = True
+                break
+            item = make_item(row, self._pulled, self.model)
+            self._pulled += 1
+            if self.index is None or not await self._held(self.index, item):
+                return item
+            self.progress.skipped += 1
+            if self.progress.skipped % _SKIPS_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+        return None
+
+    async def _held(self, index: Index, item: Item) -> bool:
+        """Return whether the journal holds the item; refuse one that it holds with another content."""
+        if index.must_load(item.index, item.key):
+            await anyio.to_thread.run_sync(index.load, item.index)
+        if item.error is None:
+            try:
+                item.digest = item.content_digest()
+            except InvalidInput as error:
+                item.error = error
+        seen = index.meet(item.index, item.key, item.digest)
+        if seen is Seen.REPEATED:
+            raise InvalidInput(f"row {item.index + 1}: the key {item.key!r} was used before", row=item.index + 1)
+        if seen is Seen.CHANGED:
+            raise JournalMismatch(
+                f"row {item.index + 1}, key {item.name!r}, was answered before with another content: "
+                "use the input that the journal was begun with, or another journal"
+            )
+        return seen is Seen.DONE
+
+    # The model
+
+    async def _answer(self, item: Item, permit: Permit) -> None:
+        """Ask until there is an outcome, or the run stops."""
+        begun = anyio.current_time()
+        deadline = begun + self.item_timeout
+        attempts = failures = 0
+        while True:
+            attempts += 1
+            sent = anyio.current_time()
+            response, error, verdict = await self._attempt(item, permit, failures, deadline - sent)
+            now = anyio.current_time()
+            if verdict is not None and verdict.action != "fail":
+                if verdict.action == "stop":
+                    self.verdict = verdict
+                    self.stop(error)
+                if self.stopping:
+                    self._settle()
+                    return
+                failures += verdict.counted
+                next_permit = await self._parked(item, verdict, deadline)
+                if next_permit is not None:
+                    permit = next_permit
+                    continue
+                if self.stopping:
+                    return
+                error = _late(self.item_timeout, error)
+                now = anyio.current_time()
+            if isinstance(error, CallError):
+                error.attempts = attempts
+            result = BatchResult(
+                key=item.name,
+                index=item.index,
+                response=response,
+                error=error,
+                attempts=attempts,
+                seconds=now - begun,
+                latency=now - sent,
+            )
+            self._finish(item, result)
+            self._settle()
+            return
+
+    async def _attempt(
+        self, item: Item, permit: Permit, failures: int, left: float
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
+        """Ask once, and return the permit with what came of it."""
+        own = self.shared if item.own is None else {**self.shared, **item.own}
+        limit = None if left == math.inf else max(left, 0.001)
+        progress = self.progress
+        progress.requests += 1
+        progress.in_flight += 1
+        try:
+            response = await self.client.generate_content(self.model, item.contents, timeout=limit, retry=_ONCE, **own)
+        except CallError as error:
+            return None, error, permit.failed(error, failures)
+        except InvalidInput as error:
+            permit.unsent()
+            return None, error, None
+        except BaseException:
+            permit.cancelled()
+            raise
+        else:
+            usage = response.usage_metadata
+            tokens = usage.prompt_token_count if usage is not None else 0
+            permit.success(tokens or None, anyio.current_time() - permit.sent_at)
+            return response, None, None
+        finally:
+            progress.in_flight -= 1
+
+    async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
+        """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
+        self.progress.parked += 1
+        try:
+            with anyio.move_on_at(deadline):
+                if verdict.delay:
+                    await anyio.sleep(verdict.delay)
+                permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+                if not self.stopping:
+                    return permit
+                permit.unsent()
+        finally:
+            self.progress.parked -= 1
+        return None
+
+    # The outcome
+
+    def _finish(self, item: Item, result: BatchResult) -> None:
+        """Hand an outcome on; nothing is awaited between the reply and the journal's buffer."""
+        self.progress.count(result, anyio.current_time())
+        if self.commit is None:
+            self.outbox.put(item.position, result)
+        else:
+            self.commit.put(item.position, result, item.key, item.digest)
+
+
+def _late(seconds: float, last: GemtuneError | None) -> DeadlineExceeded:
+    met = f"; the last attempt met: {last.message}" if last is not None else ""
+    return DeadlineExceeded(f"the item was not answered within {seconds:g} s{met}", failure=Failure.AMBIGUOUS)
