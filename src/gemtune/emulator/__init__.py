@@ -10,6 +10,7 @@ from .auth import ApiKey, Auth, Token
 from .base_models import BASE_MODELS, BaseModel
 from .clock import Clock, RealClock, ScaledClock, SteppedClock
 from .faults import Fault
+from .quotas import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
 from .serve import RunningEmulator, running_emulator
 from .settings import Settings
 from .tuning import JobFate
@@ -21,9 +22,14 @@ __all__ = [
     "Auth",
     "BaseModel",
     "Clock",
+    "ConcurrencyCap",
     "Emulator",
     "Fault",
     "JobFate",
+    "Latency",
+    "Load",
+    "MinuteWindow",
+    "PerDay",
     "Prompt",
     "RealClock",
     "RunningEmulator",
@@ -31,6 +37,7 @@ __all__ = [
     "Settings",
     "SteppedClock",
     "Token",
+    "TokenBucket",
     "create_app",
     "running_emulator",
 ]

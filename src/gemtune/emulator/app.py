@@ -15,7 +15,9 @@ from .clock import Clock, SteppedClock, make_clock
 from .control import PREFIX, control
 from .errors import ApiError, bad_request, violations
 from .faults import Fault, Faults
+from .generation import input_tokens
 from .journal import Journal
+from .quotas import Load, Quota, load_of
 from .replies import (
     Layout,
     Reply,
@@ -68,6 +70,7 @@ class Emulator:
         auth: who is let in; may be changed while it runs.
         store: what it remembers.
         faults: what is to go wrong; add instructions at any time.
+        load: what limits generateContent; may be changed while it runs.
         journal: the requests that came in.
     """
 
@@ -76,6 +79,7 @@ class Emulator:
     auth: Auth
     store: Store
     faults: Faults = field(factory=Faults)
+    load: Load = field(factory=Load)
     journal: Journal = field(init=False)
     in_flight: int = field(default=0, init=False)
     peak_in_flight: int = field(default=0, init=False)
@@ -192,10 +196,11 @@ class Emulator:
                 body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
             )  # fmt: skip
             value = route.handler(self.store, call)
+            if route.request == "GenerateContentRequest":
+                model = params["model"].removeprefix("models/")
+                await self.load.serve(self.clock, input_tokens(call.body), model, self.settings.answer_seconds)
         except ApiError as error:
             return error_reply(error, layout)
-        if self.settings.answer_seconds and route.request == "GenerateContentRequest":
-            await self.clock.sleep(self.settings.answer_seconds)
         return value_reply(route, value, layout)
 
     async def _send(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
@@ -296,6 +301,7 @@ def create_app(
     answers: Answers | None = None,
     models: Iterable[BaseModel | Mapping[str, object]] | None = None,
     faults: Iterable[Fault | Mapping[str, object]] = (),
+    load: Load | Iterable[Quota] = (),
     **settings: Any,
 ) -> Emulator:
     """A local Gemini API.
@@ -308,6 +314,7 @@ def create_app(
             return None. Without one a tuned model answers with the output of its nearest training example.
         models: base models in place of the default ones.
         faults: instructions to begin with.
+        load: quotas, a cap on concurrency and latencies of generateContent: a ``Load``, or quotas alone.
         settings: any field of ``Settings``, such as ``seed=7`` or ``step_seconds=0.1``.
 
     Returns:
@@ -326,4 +333,5 @@ def create_app(
     knobs = Settings(**settings)
     app = Emulator(knobs, make_clock(clock), rules, Store(knobs, catalogue(models), answers))
     app.faults.add(*faults)
+    app.load = load_of(load)
     return app

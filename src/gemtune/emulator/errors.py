@@ -122,9 +122,15 @@ def not_served(model: str, version: str, method: str) -> ApiError:
     )
 
 
-def quota_exceeded(model: str, limit: int, wait: float) -> ApiError:
-    """429 of a per-minute quota, with the delay to wait in seconds."""
-    metric = f"{SERVICE}/generate_content_free_tier_requests"
+def quota_exceeded(
+    model: str,
+    limit: int,
+    wait: float,
+    *,
+    metric: str = f"{SERVICE}/generate_content_free_tier_requests",
+    quota_id: str = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+) -> ApiError:
+    """429 of a quota, per minute unless named otherwise, with the delay to wait in seconds."""
     text = (
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
         "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To monitor your current usage, head to: "
@@ -137,7 +143,7 @@ def quota_exceeded(model: str, limit: int, wait: float) -> ApiError:
     }
     violation = {
         "quota_metric": metric,
-        "quota_id": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+        "quota_id": quota_id,
         "quota_dimensions": {"location": "global", "model": model},
         "quota_value": limit,
     }

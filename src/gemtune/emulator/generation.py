@@ -11,7 +11,7 @@ from .pages import take_page
 from .store import Call, Store, TunedModel
 from .wire import Value
 
-__all__ = ["count", "generate", "get_model", "list_models", "stream"]
+__all__ = ["count", "generate", "get_model", "input_tokens", "list_models", "stream"]
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
 _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
@@ -39,6 +39,11 @@ def count(store: Store, call: Call) -> Value:
         raise bad_request("Only one of contents and generate_content_request may be set.")
     tokens = sum(count_tokens(text) for text in _texts(nested or call.body))
     return {"total_tokens": tokens, "prompt_tokens_details": [{"modality": "TEXT", "token_count": tokens}]}
+
+
+def input_tokens(body: Value) -> int:
+    """The tokens of everything a request says."""
+    return sum(count_tokens(text) for text in _texts(body))
 
 
 def generate(store: Store, call: Call) -> Value:
@@ -185,7 +190,7 @@ def _envelope(store: Store, call: Call, model: TunedModel | None) -> Value:
 
 
 def _usage(body: Value, text: str) -> Value:
-    asked, answered = sum(count_tokens(item) for item in _texts(body)), count_tokens(text)
+    asked, answered = input_tokens(body), count_tokens(text)
     return {
         "prompt_token_count": asked,
         "candidates_token_count": answered,
