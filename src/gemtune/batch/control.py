@@ -194,6 +194,7 @@ class Control:
     def _learn_rate(self, now: float, error: CallError) -> None:
         quota = quota_of(error)
         name = "learned tpm" if quota.tokens else "learned rpm"
+        told = quota.per_minute is not None
         if quota.per_minute is not None:
             rate = quota.per_minute / 60
         elif not quota.tokens:
@@ -202,9 +203,9 @@ class Control:
             return
         known = self.meters.get(name)
         if isinstance(known, LearnedRate):
-            known.learn(rate, self.gate)
+            known.learn(rate, self.gate, told=told, closed_at=now)
         else:
-            self.meters[name] = LearnedRate(rate, self.gate)
+            self.meters[name] = LearnedRate(rate, self.gate, told, now)
 
     def _crowded(self, grant: Grant, now: float, error: CallError, in_flight: int) -> Verdict:
         """Pushed back without a time: fewer at once, after a short pause for all."""

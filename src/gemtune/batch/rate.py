@@ -20,10 +20,12 @@ DAY = 86400.0
 # Against rounding: a level this near to the amount is the amount.
 _NEAR = 1e-6
 # Time-scaled CUBIC: back at the known rate after 20 s, 15 % above after 40 s, twice after 60 s.
-_BETA = 0.85
 _PLATEAU = 20.0
-_CURVE = (1 - _BETA) / _PLATEAU**3
+_PROBING = 0.15
+_CAREFUL, _TOLD = 0.15, 0.05
 _LEAST_RATE = 0.2
+# What has come in at the service during a pause, in seconds of the rate, and may go at once after it.
+_SAVED = 1.0
 
 
 class Meter(Protocol):
@@ -154,35 +156,42 @@ class Ceiling:
 class LearnedRate:
     """A rate learned from quota errors: near the known rate at first, probing further the longer all goes well.
 
-    The curve is CUBIC's, scaled in time (RFC 9438 has the original): 0.85 of the rate when the gate opens, all of it
-    20 s later, then slowly and finally quickly more, until the service pushes back again.
+    The curve is CUBIC's, scaled in time (RFC 9438 has the original): a little less than the rate when the gate opens
+    (0.95 of one that the service told, 0.85 of one that was guessed), all of it 20 s later, then slowly and finally
+    quickly more, until the service pushes back again.
 
     Args:
         rate: What the service allows per second, as far as is known.
         opens_at: When the gate opens, from where the curve counts.
+        told: Whether the service named the rate.
+        closed_at: When the gate closed.
     """
 
     rate: float
     opens_at: float
+    told: bool = False
+    closed_at: float = math.inf
     episodes: int = attrs.field(default=1, init=False)
     _level: float = attrs.field(default=0.0, init=False)
     _at: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Start with an empty bucket."""
-        self._at = self.opens_at
-        self.rate = max(self.rate, _LEAST_RATE)
+        """Start with what is saved during the pause, and nothing more."""
+        self.learn(self.rate, self.opens_at, told=self.told, closed_at=self.closed_at)
+        self.episodes = 1
 
-    def learn(self, rate: float, opens_at: float) -> None:
-        """Begin a new episode: another known rate, an empty bucket, the curve from its start."""
-        self.rate, self.opens_at = max(rate, _LEAST_RATE), opens_at
-        self._level, self._at = min(self._level, 0.0), opens_at
+    def learn(self, rate: float, opens_at: float, *, told: bool, closed_at: float) -> None:
+        """Begin a new episode: another known rate, a nearly empty bucket, the curve from its start."""
+        self.rate, self.opens_at, self.told, self.closed_at = max(rate, _LEAST_RATE), opens_at, told, closed_at
+        saved = self.rate * min(_SAVED, max(0.0, opens_at - closed_at))
+        self._level, self._at = min(self._level, 0.0) + saved, opens_at
         self.episodes += 1
 
     def rate_at(self, now: float) -> float:
         """Return the rate per second allowed at a time."""
-        since = max(0.0, now - self.opens_at)
-        return max(_LEAST_RATE, self.rate * (1 + _CURVE * (since - _PLATEAU) ** 3))
+        way = max(0.0, now - self.opens_at) / _PLATEAU - 1
+        depth = _PROBING if way > 0 else _TOLD if self.told else _CAREFUL
+        return max(_LEAST_RATE, self.rate * (1 + depth * way**3))
 
     def ready_at(self, now: float, amount: float) -> float:
         """Return when the amount may go."""
