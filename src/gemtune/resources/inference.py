@@ -63,16 +63,13 @@ class Inference:
         Raises:
             CallError: What went wrong; a reply that was blocked or cut short is a reply, not an error.
         """
-        request = _request(
-            contents,
-            system_instruction,
-            generation_config,
-            safety_settings,
-            tools,
-            tool_config,
-            cached_content,
+        # Not kept in a variable: a thousand calls in flight would keep a thousand requests for the garbage collector.
+        call = gemini.generate_content(
+            names.model_name(model),
+            _request(
+                contents, system_instruction, generation_config, safety_settings, tools, tool_config, cached_content
+            ),
         )
-        call = gemini.generate_content(names.model_name(model), request)
         return await self._caller.call(call, timeout=timeout, retry=retry)
 
     def stream_generate_content(
@@ -93,16 +90,12 @@ class Inference:
 
         Nothing is sent before the first piece is asked for: ``async for chunk in client.stream_generate_content(...)``.
         """
-        request = _request(
-            contents,
-            system_instruction,
-            generation_config,
-            safety_settings,
-            tools,
-            tool_config,
-            cached_content,
+        call = gemini.stream_generate_content(
+            names.model_name(model),
+            _request(
+                contents, system_instruction, generation_config, safety_settings, tools, tool_config, cached_content
+            ),
         )
-        call = gemini.stream_generate_content(names.model_name(model), request)
         return GenerateContentStream(self._caller, call, timeout, retry)
 
     async def count_tokens(
