@@ -27,7 +27,7 @@ from gemtune.types import Hyperparameters
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-    from gemtune.batch import Batch, BatchOptions, BatchResult
+    from gemtune.batch import Batch, BatchOptions, BatchResult, Limiter
 
 __all__ = ["Client"]
 
@@ -50,6 +50,8 @@ class Client(Inference):
         timeouts: How long to wait, in seconds.
         retry: How often to try.
         watch: How often to look at jobs.
+        limiter: A Limiter that every single generate call asks for a permit, attempt by attempt; also given to a
+            batch, both share it.
         ssl_context: TLS settings, such as a private certificate authority.
         trust_env: Whether proxies and certificates are taken from the environment.
         user_agent_suffix: Text added to the user agent, to name your application.
@@ -70,6 +72,7 @@ class Client(Inference):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         watch: WatchPolicy | None = None,
+        limiter: Limiter | None = None,
         ssl_context: ssl.SSLContext | None = None,
         trust_env: bool = True,
         user_agent_suffix: str | None = None,
@@ -103,6 +106,7 @@ class Client(Inference):
             timeouts,
             retry or RetryPolicy(),
             user_agent(__version__, user_agent_suffix),
+            limiter,
         )
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from gemtune.batch.rate import LearnedRate, Meter, Window
 from gemtune.batch.tokens import TokenEstimate
 from gemtune.batch.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of
 from gemtune.config import BatchPolicy
-from gemtune.errors import CallError, Failure
+from gemtune.errors import CallError, DeadlineExceeded, Failure
 
 __all__ = ["Control", "Grant"]
 
@@ -143,6 +143,11 @@ class Control:
             error: The failure of this attempt.
             failures: How many failures of this item have counted before.
         """
+        if isinstance(error, DeadlineExceeded) and error.failure is Failure.NOT_SENT:
+            # Our own time ran out before anything was sent: nothing to learn about the service.
+            self.release(grant)
+            self.refund(grant)
+            return Verdict(action="fail", reason=error.message)
         signal = signal_of(error, self.policy.max_hint)
         if signal is Signal.RATE and getattr(error, "scope", "") == "day" and grant.sent_at > self._daily_at:
             signal = Signal.DOOMED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
@@ -17,6 +18,7 @@ from gemtune import errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.credentials import Credentials
+from gemtune.http.permits import Permits, permitted, permitted_stream
 from gemtune.http.retry import Retrier, RetryBudget
 from gemtune.http.wire import Reply, StreamReply, Wire
 from gemtune.protocol import backoff, status
@@ -65,6 +67,7 @@ class Caller:
         timeouts: How long to wait, unless a call says otherwise.
         retry: How often to try, unless a call says otherwise.
         agent: The user-agent text.
+        limiter: Where generate calls get a permit for each attempt, if anywhere.
     """
 
     wire: Wire
@@ -72,6 +75,7 @@ class Caller:
     timeouts: Timeouts
     retry: RetryPolicy
     agent: str
+    limiter: Permits | None = None
     budget: RetryBudget = attrs.field(init=False)
     calls: int = attrs.field(default=0, init=False)
     requests: int = attrs.field(default=0, init=False)
@@ -125,7 +129,10 @@ class Caller:
         attempt_timeout, deadline = self._times(call, timeout)
 
         async def attempt() -> StreamReply:
-            return await self._opened(call, attempt_timeout, deadline)
+            opened = partial(self._opened, call, attempt_timeout, deadline)
+            if self.limiter is None:
+                return await opened()
+            return await permitted_stream(self.limiter, len(call.body or b""), deadline, opened)
 
         try:
             return await self._retrier(call, retry, deadline).run(attempt)
@@ -146,6 +153,13 @@ class Caller:
         return min(limit, timeout), anyio.current_time() + timeout
 
     async def exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
+        """Make one attempt, with a permit where there is a limiter."""
+        if self.limiter is None or not call.generates:
+            return await self._exchange(call, attempt_timeout, deadline)
+        attempt = partial(self._exchange, call, attempt_timeout, deadline)
+        return await permitted(self.limiter, len(call.body or b""), deadline, attempt)
+
+    async def _exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
         """Make one attempt; a refused bearer token is refreshed once and the attempt replayed, uncounted."""
         generation, headers = await self._headers(call, deadline)
         reply = await self._sent(call, headers, attempt_timeout, deadline)

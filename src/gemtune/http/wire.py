@@ -10,7 +10,8 @@ import os
 import re
 import ssl
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -252,6 +253,7 @@ class StreamReply:
         self._pieces: Iterator[bytes] = iter(())
         self._open = True
         self._ended = False
+        self.on_close: Callable[..., None] | None = None
 
     def __repr__(self) -> str:
         """Return status and state, never a header."""
@@ -305,14 +307,19 @@ class StreamReply:
     async def aclose(self) -> None:
         """Give the connection back; it is closed where the body was not read to its end."""
         if self._open:
-            self._open = False
+            self._closed()
             await self._incoming.aclose()
 
     def close(self) -> None:
         """Do the same without awaiting."""
         if self._open:
-            self._open = False
+            self._closed()
             self._incoming.close()
+
+    def _closed(self) -> None:
+        self._open = False
+        if self.on_close is not None:
+            self.on_close(complete=self._ended)
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -328,3 +335,5 @@ class StreamReply:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._open = False
             call_soon(self._home[1], self._incoming.close)
+            if self.on_close is not None:
+                call_soon(self._home[1], partial(self.on_close, complete=False))
