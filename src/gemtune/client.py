@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import ssl
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -26,6 +27,8 @@ from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
+
+    from gemtune.watch import Watcher
 
     from gemtune.batch import Batch, BatchOptions, BatchResult, Limiter
 
@@ -162,11 +165,31 @@ class Client(Inference):
         Args:
             name: The tuned model's or the operation's name.
         """
-        text = name if isinstance(name, str) else getattr(name, "name", name)
-        if isinstance(text, str) and "/operations/" in text:
-            operation = names.operation_name(text)
-            return TuningJob.attach(self._caller, self._watch, names.parent_of(operation), operation=operation)
-        return TuningJob.attach(self._caller, self._watch, names.tuned_model_name(name))
+        model, operation = names.job_names(name)
+        return TuningJob.attach(self._caller, self._watch, model, operation=operation)
+
+    def watch(
+        self,
+        jobs: Iterable[object] = (),
+        *,
+        policy: WatchPolicy | None = None,
+        filter: str | None = None,
+        resume: str | None = None,
+    ) -> Watcher:
+        """Return a watcher, which follows many jobs at once; nothing happens before it is entered or started.
+
+        Args:
+            jobs: Handles, models or names; more can be added at any time.
+            policy: How often to look, and how many requests that may cost; else the client's.
+            filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
+            resume: The ``checkpoint()`` of an earlier watcher, or an event's cursor: only what came after is told.
+
+        Raises:
+            InvalidInput: A name or ``resume`` is none.
+        """
+        from gemtune.watch import Watcher
+
+        return Watcher(self, jobs, policy=policy or self._watch, filter=filter, resume=resume)
 
     async def tune(
         self,

@@ -137,6 +137,11 @@ class TuningJob:
         return self._history.operation
 
     @property
+    def begun(self) -> Moment | None:
+        """When this client created the job, if it did: reads may lag behind that."""
+        return self._history.born
+
+    @property
     def state(self) -> JobState:
         """The state as of the last look."""
         return self._history.state

@@ -204,14 +204,23 @@ class Log:
             self._steps[index], self._epochs[index], self._losses[index], timestamp(self._times[index])
         )
 
-    def replay(self, job: str, utc: datetime, first: int, end: int | None = None) -> Iterator[events.Snapshot]:
-        """Yield the entries ``first`` to ``end`` as events again, each with the cursor of its place."""
-        end = len(self) if end is None else min(end, len(self))
+    def replay(
+        self, job: str, utc: datetime, first: int, *, replayed: int | None = None
+    ) -> Iterator[events.Snapshot]:
+        """Yield the entries from ``first`` on as events again, each with the cursor of its place.
+
+        Args:
+            job: The job's name.
+            utc: The events' ``observed_at``.
+            first: Where to begin.
+            replayed: How many entries are marked as replayed; None marks all.
+        """
+        end = len(self)
         stops = [*(segment.start for segment in self._segments[1:]), end]
         for segment, stop in zip(self._segments, stops, strict=True):
             head = cursor_head(job, segment.created, segment.attempt)
             steps, newest = Runs(), 0
-            for index in range(segment.start, min(stop, end)):
+            for index in range(segment.start, stop):
                 step = self._steps[index]
                 late = step < steps.highest
                 steps.add(step)
@@ -227,7 +236,7 @@ class Log:
                         compute_time=timestamp(self._times[index]),
                         attempt=segment.attempt,
                         late=late,
-                        replayed=True,
+                        replayed=replayed is None or index < replayed,
                     )
 
     def had(self, index: int, cursor: Cursor) -> bool:
@@ -240,6 +249,10 @@ class Log:
             return created < cursor.created
         known = any(self._steps[index] in run for run in cursor.steps)
         return known and (not cursor.newest or self._times[index] <= cursor.newest)
+
+    def run(self, end: int) -> list[TuningSnapshot]:
+        """Return the snapshots of the attempt that the entry before ``end`` belongs to, up to there."""
+        return [self.snapshot(index) for index in range(self._segment(max(end - 1, 0)).start, end)]
 
     def cursor(self, job: str, end: int) -> str:
         """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job."""

@@ -15,6 +15,7 @@ __all__ = [
     "checked_id",
     "chosen_id",
     "id_from_display_name",
+    "job_names",
     "model_name",
     "operation_name",
     "parent_of",
@@ -67,6 +68,14 @@ def model_name(value: object, *, field: str = "model") -> str:
 def operation_name(value: object, *, field: str = "name") -> str:
     """Return ``tunedModels/{id}/operations/{id}`` for a name or an Operation."""
     return _matched(value, field, _OPERATION, "'tunedModels/my-model/operations/abc123'", None)
+
+
+def job_names(value: object) -> tuple[str, str | None]:
+    """Return a tuning job's name, which is its model's, and its operation's name if that is what was given."""
+    if "/operations/" in (text := _text(value, "name")):
+        operation = operation_name(text)
+        return parent_of(operation), operation
+    return tuned_model_name(text), None
 
 
 def permission_name(value: object, *, field: str = "name") -> str:

@@ -71,7 +71,7 @@ class History:
     _lag: float | None = attrs.field(default=None, init=False)
     _retired: str | None = attrs.field(default=None, init=False)
     _operation_gone: bool = attrs.field(default=False, init=False)
-    _verdict: Verdict = attrs.field(factory=Verdict, init=False)
+    verdict: Verdict = attrs.field(factory=Verdict, init=False)
     _trouble: Trouble = attrs.field(factory=Trouble, init=False)
     _head: str = attrs.field(default="", init=False)
 
@@ -159,12 +159,12 @@ class History:
         downtime = self._trouble.succeeded(seen)
         if downtime is not None:
             told.append(events.Recovered(**self._stamp(seen.at), downtime=downtime))
-        if seen.state is not None and not seen.state.terminal and self._verdict.state is None:
+        if seen.state is not None and not seen.state.terminal and self.verdict.state is None:
             told += self._become(seen.state, seen.at)
         told += self._grow(seen)
         if seen.snapshots is not None:
             self._idle = 0 if told else self._idle + 1
-        self._verdict.note(seen)
+        self.verdict.note(seen)
         return told + self._conclude(seen.at)
 
     def fault(self, error: CallError | CredentialsError, source: Source, now: Moment) -> list[Event]:
@@ -261,7 +261,7 @@ class History:
         self._retired, self.operation, self._operation_gone = self.operation or self._retired, None, False
         self.state, self.outcome, self._ended = JobState.UNKNOWN, None, False
         self.completed_steps, self.total_steps, self.percent = 0, None, None
-        self._idle, self._verdict, self._trouble, self._resumed = 0, Verdict(), Trouble(), False
+        self._idle, self.verdict, self._trouble, self._resumed = 0, Verdict(), Trouble(), False
         self._rehead()
         return [*told, self.added(seen.at, Origin.RECREATED)]
 
@@ -328,7 +328,7 @@ class History:
         if wait > 0:
             self._again = min(wait, GONE_AFTER if missing else FORBIDDEN_AFTER)
             return []
-        verdict = self._verdict
+        verdict = self.verdict
         ended = verdict.state in {JobState.FAILED, JobState.CANCELLED}
         if ended or (verdict.state is JobState.ACTIVE and verdict.model is not None and not missing):
             return self._finish(now)
@@ -352,32 +352,32 @@ class History:
         return self.operation is not None and not self._operation_gone
 
     def _source(self, now: Moment) -> Source:
-        if self._verdict.state is not None:
-            wanting = self._verdict.wanting(now.clock, has_operation=self._has_operation())
+        if self.verdict.state is not None:
+            wanting = self.verdict.wanting(now.clock, has_operation=self._has_operation())
             return wanting or Source.MODEL
         return Source.OPERATION if self._has_operation() and not self._trouble.hidden else Source.MODEL
 
     def _conclude(self, now: Moment) -> list[Event]:
         """Tell the end if everything is known that must be told before and with it."""
-        if self._verdict.state is None:
+        if self.verdict.state is None:
             return []
-        if self._verdict.wanting(now.clock, has_operation=self._has_operation()) is None:
+        if self.verdict.wanting(now.clock, has_operation=self._has_operation()) is None:
             return self._finish(now)
-        self._again = self._verdict.pause
+        self._again = self.verdict.pause
         return []
 
     def _finish(self, now: Moment) -> list[Event]:
-        state, model = self._verdict.state, self._verdict.model
+        state, model = self.verdict.state, self.verdict.model
         if state is JobState.ACTIVE and model is not None:
             return [*self._become(state, now), self._end(events.Succeeded, now, model=model)]
         if state is JobState.CANCELLED:
             return [*self._become(state, now), self._end(events.Cancelled, now)]
         return [
-            *self._become(JobState.FAILED, now), self._end(events.Failed, now, error=self._verdict.error)
+            *self._become(JobState.FAILED, now), self._end(events.Failed, now, error=self.verdict.error)
         ]  # fmt: skip
 
     def _end(self, kind: Callable[..., TerminalEvent], now: Moment, **facts: object) -> TerminalEvent:
-        self._ended = True
+        self._ended, self.verdict = True, Verdict()  # which held a whole model
         self.outcome = kind(**self._stamp(now), **facts)
         return self.outcome
 

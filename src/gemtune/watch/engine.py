@@ -1,0 +1,350 @@
+"""The engine: one scheduler, and at most ``max_in_flight`` requests at a time.
+
+No task and no timer belongs to a single job or a single subscriber.  A look that fails is a fact about its job or about
+the service; it never ends the watch, and it concerns no other job.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import attrs
+
+from gemtune import events
+from gemtune.config import WatchPolicy
+from gemtune.errors import BadRequest, CallError, CredentialsError, MisuseError, NotFound, PermissionDenied
+from gemtune.events import Event, Origin, is_terminal
+from gemtune.protocol.observation import Moment, nanoseconds, observe_light
+from gemtune.protocol.reconciler import History
+from gemtune.protocol.schedule import backoff
+from gemtune.types import TunedModel
+from gemtune.watch.agenda import Agenda, Item
+from gemtune.watch.board import Board
+from gemtune.watch.looks import Looks, moment
+from gemtune.watch.planner import Planner
+from gemtune.watch.record import Record
+from gemtune.watch.service import Service
+
+__all__ = ["Engine"]
+
+_log = logging.getLogger("gemtune.watch")
+
+_STALL: Final = 5.0
+"""Seconds by which the scheduler may wake late before the machine counts as having slept."""
+_QUARANTINE: Final = 60.0
+_DENIED: Final = 30.0
+_SLICE: Final = 200
+"""Models of a page that are dealt with before others may run."""
+_MINUTE: Final = 60 * 10**9
+
+
+@attrs.define(eq=False)
+class Engine:
+    """Looks at the jobs on the board when they are due, and tells the board what is new."""
+
+    policy: WatchPolicy
+    board: Board
+    looks: Looks
+    planner: Planner
+    service: Service
+    filter: str | None = None
+    began: int = attrs.field(factory=lambda: int(datetime.now(UTC).timestamp()) * 10**9)
+    """Since when (ns) a job must have been created to be discovered although it has ended."""
+    agenda: Agenda[Item] = attrs.field(factory=Agenda, init=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    sweeps: int = attrs.field(default=0, init=False)
+    stalls: int = attrs.field(default=0, init=False)
+    _sweep: Item = attrs.field(factory=Item, init=False)
+    _sweeping: bool = attrs.field(default=False, init=False)
+    _dice: random.Random = attrs.field(factory=random.Random, init=False)
+    _expected: float = attrs.field(default=math.inf, init=False)
+    _woken: anyio.Event | None = attrs.field(default=None, init=False)
+    _workers: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            async with anyio.create_task_group() as self._workers:
+                self.admit(list(self.board.records.values()))
+                while not self.board.closed:
+                    pause = self._dispatch(anyio.current_time())
+                    self._expected = anyio.current_time() + pause
+                    self._woken = anyio.Event()
+                    with anyio.move_on_after(pause):
+                        await self._woken.wait()
+                    self._recover(anyio.current_time())
+        except Exception as error:  # noqa: BLE001 - the readers are told
+            _log.exception("the watcher cannot go on")
+            self.board.close(error)
+        finally:
+            self.board.running, self._workers = False, None
+            self.board.close()
+
+    def wake(self) -> None:
+        """Have the scheduler look again at what is due."""
+        if self._woken is not None:
+            self._woken.set()
+
+    def admit(self, records: Sequence[Record]) -> None:
+        """Give jobs their first time, so that many of them make no burst."""
+        if self._workers is None:
+            return  # run() begins with all that are there
+        now = anyio.current_time()
+        self._plan_sweep(now)
+        spread = 0.0
+        if len(records) > self.policy.burst:
+            spread = min(self.policy.freshness, len(records) / self.service.bucket.rate)
+        for number, record in enumerate(records):
+            if not record.finished:
+                light = self._is_light(record, now)
+                after = self.planner.longest_absence() if light else spread * number / len(records)
+                self.agenda.put(record, now + after)
+        self.wake()
+
+    def attend(self, records: Iterable[Record]) -> None:
+        """Look soon at the jobs whose steps somebody has begun to want."""
+        if self._workers is not None:
+            soon = anyio.current_time() + self.policy.freshness
+            self.admit([record for record in records if record.due is not None and record.due > soon])
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End the watch; the readers are told of an error once they have read what there is."""
+        self.board.close(error)
+        if self._workers is not None:
+            self._workers.cancel_scope.cancel()
+
+    def watched_steps(self) -> int:
+        """Return how many jobs are looked at one by one."""
+        light = self._workers is not None and self.planner.sweeps(self.board.live, anyio.current_time())
+        live = (record for record in self.board.records.values() if not record.finished)
+        return sum(not light or self.board.wants_steps(record) for record in live)
+
+    def overdue(self) -> int:
+        """Return how many jobs wait for a request to be allowed."""
+        return len(self.agenda.overdue(anyio.current_time())) if self._workers is not None else 0
+
+    def _is_light(self, record: Record, now: float) -> bool:
+        """Return whether a list is enough for a job."""
+        history = record.history
+        pressing = record.failures > 0 or (history is not None and history.pressing)
+        return not pressing and self.planner.sweeps(self.board.live, now) and not self.board.wants_steps(record)
+
+    def _dispatch(self, now: float) -> float:
+        """Start what may start now; return the seconds until something may."""
+        breaker, bucket, workers = self.service.breaker, self.service.bucket, self._workers
+        while workers is not None and self.in_flight < (1 if breaker.opened else self.policy.max_in_flight):
+            if breaker.opened and now < breaker.probe_at:
+                return breaker.probe_at - now
+            due = self.agenda.next_due()
+            if due is None:
+                return math.inf
+            if due > now and not breaker.opened:
+                return due - now
+            wait = bucket.wait(now)
+            if wait > 0:
+                return wait
+            item = self.agenda.take(None if breaker.opened else now)
+            if item is None or (isinstance(item, Record) and self._is_covered(item, now)):
+                continue
+            bucket.take(now)
+            self.in_flight += 1
+            workers.start_soon(self._work, item)
+        return math.inf
+
+    def _is_covered(self, record: Record, now: float) -> bool:
+        """Put off a job of which a sweep has told lately."""
+        until = (record.covered if record.covered is not None else -math.inf) + self.planner.longest_absence()
+        if until <= now or not self._is_light(record, now):
+            return False
+        self.agenda.put(record, until)
+        return True
+
+    def _recover(self, now: float) -> None:
+        """After a sleep of the machine, or a stall, spread what has become due meanwhile."""
+        if now > self._expected + _STALL:
+            self.stalls += 1
+            self.service.bucket.drain(now)
+            self._respread(now)
+
+    def _respread(self, now: float, before: float | None = None) -> None:
+        overdue = self.agenda.overdue(now if before is None else before)
+        span = min(self.policy.freshness, len(overdue) / self.service.bucket.rate)
+        for item in overdue:
+            self.agenda.put(item, now + span * self._dice.random())
+
+    async def _work(self, item: Item) -> None:
+        try:
+            if isinstance(item, Record):
+                await self._look(item)
+            else:
+                await self._make_sweep()
+        except MisuseError as error:
+            self.stop(error)
+        except Exception as error:  # noqa: BLE001 - an error in gemtune must not end the watch of other jobs
+            _log.exception("the watcher stumbled over %s", getattr(item, "name", "the list of tuned models"))
+            now = moment()
+            self.agenda.put(item, now.clock + _QUARANTINE)
+            if isinstance(item, Record):
+                self._tell(item, [_stumbled(item, error, now)])
+        finally:
+            self.in_flight -= 1
+            self.wake()
+
+    async def _look(self, record: Record) -> None:
+        history = record.history
+        assert history is not None  # noqa: S101 - the service's record is never due
+        source, record.looking = record.source, True
+        try:
+            seen = await self.looks.at(record, history)
+        except (CallError, CredentialsError) as error:
+            now = moment()
+            told: list[Event] = []
+            blamed = self.service.failed(error, now, self._dice.random(), record)
+            if blamed or (isinstance(error, PermissionDenied) and self.planner.refused):
+                told = history.fault(error, source, now)
+                record.failures = 0
+            elif isinstance(error, PermissionDenied):
+                self._plan_sweep(now.clock, check=True)  # is it this job, or are we not let in at all?
+        else:
+            now = moment()
+            record.failures, record.denied_since = 0, None
+            if self.service.answered(now):
+                self._respread(now.clock)
+            told = history.observe(seen) if seen is not None else []
+        finally:
+            record.looking = False
+        self._follow(record, history, told, now)
+
+    def _follow(self, record: Record, history: History, told: list[Event], now: Moment) -> None:
+        """Tell what is new of a job, and plan the next look at it."""
+        if record.discarded:
+            return
+        self._tell(record, told)
+        look = history.next_look(now, self.policy, self._dice.random())
+        if look is None:
+            self.agenda.drop(record)
+            return
+        record.source, after = look.source, look.after
+        if record.failures:
+            after = backoff(record.failures, self._dice.random())
+        elif record.denied_since is not None and not history.pressing:
+            after = _DENIED
+        elif self._is_light(record, now.clock):
+            after = self.planner.longest_absence()
+        self.agenda.put(record, now.clock + after, pressing=history.pressing)
+
+    def _tell(self, record: Record, told: list[Event]) -> None:
+        self.board.tell(record, told)
+        for event in told:
+            if isinstance(event, events.StateChanged):
+                _log.info("%s: %s -> %s", event.job, event.old, event.new)
+            elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
+                _log.info("%s: %s", event.job, event.kind)
+
+    def _plan_sweep(self, now: float, *, check: bool = False) -> None:
+        """Plan a sweep now if there is none planned; to check whether the service is well, one is made in any case."""
+        wanted = self.planner.sweeps(self.board.live, now) or (check and not self.planner.refused)
+        if wanted and not self._sweeping and (self._sweep.due is None or self._sweep.due > now + 1):
+            self.agenda.put(self._sweep, now, pressing=True)
+
+    async def _make_sweep(self) -> None:
+        pages, pause = 0, self.policy.terminal_freshness
+        self._sweeping = True
+        try:
+            iterator = self.looks.pages(self.filter, self.planner.fields)
+            seen = 0
+            async for page in iterator:
+                pages += 1
+                if self.service.answered(moment()):
+                    self._respread(anyio.current_time())
+                seen += await self._take_page(page.items)
+                if page.next_page_token is None or (seen >= self.board.live and not self.planner.discovering):
+                    break
+                await self._token()
+            self.sweeps += 1
+        except (CallError, CredentialsError) as error:
+            pause = self._sweep_failed(error, pause)
+        finally:
+            self._sweeping = False
+        now = anyio.current_time()
+        self.planner.swept(pages, self.board.live, now)
+        if self.planner.sweeps(self.board.live, now):
+            pause = max(pause, self.planner.pause(pages, self.service.bucket.rate))
+            self.agenda.put(self._sweep, now + pause, pressing=True)
+
+    def _sweep_failed(self, error: CallError | CredentialsError, pause: float) -> float:
+        """Return the seconds to the next sweep."""
+        if isinstance(error, BadRequest | NotFound) and not isinstance(error, CredentialsError):
+            if not self.planner.refused:
+                self.planner.refused = True
+                _log.info("no sweeps of the list (%s): jobs are looked at one by one", error.message)
+                self._respread(anyio.current_time(), before=math.inf)
+            return max(pause, _QUARANTINE)
+        now = moment()
+        if isinstance(error, PermissionDenied):
+            self.planner.forgo(now.clock)
+            if any(record.denied_since is not None for record in self.board.records.values()):
+                self.service.denied(error, now)
+        else:
+            self.service.failed(error, now, self._dice.random(), None)
+        return pause
+
+    async def _token(self) -> None:
+        """Wait for the token of another request."""
+        while wait := self.service.bucket.wait(anyio.current_time()):  # noqa: ASYNC110 - no event tells
+            await anyio.sleep(wait)
+        self.service.bucket.take(anyio.current_time())
+
+    async def _take_page(self, models: Sequence[TunedModel]) -> int:
+        """Take in a page of the list; return how many of its models are watched and have not ended."""
+        seen = 0
+        for first in range(0, len(models), _SLICE):
+            now = moment()
+            for model in models[first : first + _SLICE]:
+                record = self.board.records.get(model.name) or self._discover(model, now)
+                if record is not None:
+                    seen += not record.finished
+                    record.covered = now.clock
+                    self._take_light(record, model, now)
+            await anyio.lowlevel.checkpoint()
+        return seen
+
+    def _take_light(self, record: Record, model: TunedModel, now: Moment) -> None:
+        history = record.history
+        if history is None or history.pressing or record.looking:
+            return
+        if str(model.state) == str(history.state) and model.create_time == record.created:
+            return  # the usual case by far
+        record.created = model.create_time
+        self._follow(record, history, history.observe(observe_light(model, now)), now)
+
+    def _discover(self, model: TunedModel, now: Moment) -> Record | None:
+        ended = str(model.state) in {"ACTIVE", "FAILED"}
+        if not self.planner.discovering or (ended and nanoseconds(model.create_time) < self.began - _MINUTE):
+            return None
+        record = Record(History(model.name))
+        assert record.history is not None  # noqa: S101 - just made
+        self.board.add(record, [record.history.added(now, Origin.DISCOVERED)])
+        self.agenda.put(record, now.clock)
+        return record
+
+
+def _stumbled(record: Record, error: Exception, now: Moment) -> events.Degraded:
+    history = record.history
+    return events.Degraded(
+        job=record.name,
+        cursor=history.cursor if history is not None else "",
+        observed_at=now.utc,
+        error=type(error).__name__,
+        message="an error in gemtune itself; see the log",
+        status=None,
+        failures=1,
+    )

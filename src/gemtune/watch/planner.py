@@ -1,0 +1,64 @@
+"""Whether one list may stand for many looks, and how often it is asked for: a pure decision."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from gemtune.config import WatchPolicy
+
+__all__ = ["FIELDS", "PAGE_SIZE", "Planner"]
+
+FIELDS: Final = "tunedModels(name,state,createTime),nextPageToken"
+"""The mask of a light list: some 130 bytes a model, and none of its snapshots."""
+PAGE_SIZE: Final = 1000
+_HANDFUL: Final = 8
+_POOR_FOR: Final = 300.0
+"""Seconds without sweeps after one that cost more pages than there are jobs."""
+
+
+@attrs.define
+class Planner:
+    """What is known of the list.
+
+    Args:
+        policy: The caller's wishes.
+        discovering: Whether jobs are to be found in the list, so that it is asked for in any case.
+    """
+
+    policy: WatchPolicy
+    discovering: bool = False
+    refused: bool = attrs.field(default=False, init=False)
+    """Whether the service does not take the mask, or gives no list."""
+    _poor_until: float = attrs.field(default=0.0, init=False)
+
+    def sweeps(self, live: int, now: float) -> bool:
+        """Return whether ``live`` jobs are to be swept."""
+        if self.discovering:
+            return True
+        if self.refused or self.policy.coalesce == "never" or now < self._poor_until:
+            return False
+        return live > _HANDFUL or (self.policy.coalesce == "always" and live > 0)
+
+    @property
+    def fields(self) -> str | None:
+        """The mask to ask with."""
+        return None if self.refused else FIELDS
+
+    def swept(self, pages: int, live: int, now: float) -> None:
+        """Take in what a sweep has cost: many models of others may make it dearer than single looks."""
+        if self.policy.coalesce == "auto" and pages > max(live, 1):
+            self._poor_until = now + _POOR_FOR
+
+    def forgo(self, now: float) -> None:
+        """Take in that the list is not for us at present."""
+        self._poor_until = now + _POOR_FOR
+
+    def pause(self, pages: int, rate: float) -> float:
+        """Return the seconds to the next sweep, which takes at most half of the requests."""
+        return max(self.policy.terminal_freshness, 2 * pages / rate)
+
+    def longest_absence(self) -> float:
+        """Return the seconds after which a job that no sweep has shown is looked at by itself."""
+        return 2 * self.policy.freshness

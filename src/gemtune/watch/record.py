@@ -1,0 +1,129 @@
+"""One watched job: its history, and what has been told of it in an order that any subscriber can read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from gemtune import events
+from gemtune.events import Event, is_terminal
+from gemtune.protocol.observation import Source
+from gemtune.protocol.reconciler import History
+from gemtune.types import TuningSnapshot
+from gemtune.types.timestamp import Timestamp
+from gemtune.watch.agenda import Item
+
+__all__ = ["Mark", "Record"]
+
+
+@attrs.frozen
+class Mark:
+    """An event that is kept.
+
+    Args:
+        at: The number of the snapshot before which it stands.
+        event: The event.
+        lean: Whether the snapshots of its model were taken out: as objects they take ten times the memory of the log.
+    """
+
+    at: int
+    event: Event
+    lean: bool = False
+
+
+@attrs.define(eq=False)
+class Record(Item):
+    """A job and its story.
+
+    Snapshots stand in the history's compact log.  Between them stand the marks: the events that nobody may miss, of
+    which there are as many as a job has changes of state.  Of progress and of trouble only the latest is kept.
+
+    Args:
+        history: What is known of the job; None for the record of the service as a whole.
+    """
+
+    history: History | None
+    marks: list[Mark] = attrs.field(factory=list, init=False)
+    progress: events.Progress | None = attrs.field(default=None, init=False)
+    trouble: events.Degraded | events.Recovered | None = attrs.field(default=None, init=False)
+    read: int = attrs.field(default=0, init=False)
+    """How many snapshots somebody has been given."""
+    resumed: int = attrs.field(default=0, init=False)
+    """How many snapshots the owner of a checkpoint may have been given."""
+    discarded: bool = attrs.field(default=False, init=False)
+    source: Source = attrs.field(default=Source.MODEL, init=False)
+    created: Timestamp | None = attrs.field(default=None, init=False)
+    """The createTime that a list has told."""
+    looking: bool = attrs.field(default=False, init=False)
+    sought: bool = attrs.field(default=False, init=False)
+    """Whether the name of its operation has been looked for."""
+    failures: int = attrs.field(default=0, init=False)
+    """Failed looks in a row that count against the service and not against the job."""
+    failing_since: float = attrs.field(default=0.0, init=False)
+    denied_since: float | None = attrs.field(default=None, init=False)
+    covered: float | None = attrs.field(default=None, init=False)
+    """When a sweep showed it last."""
+
+    @property
+    def name(self) -> str:
+        """The job's name; empty for the service."""
+        return "" if self.history is None else self.history.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last event has been told; the service never ends."""
+        return self.history is not None and self.history.finished
+
+    @property
+    def snapshots(self) -> int:
+        """How many snapshots stand in the log, of all attempts."""
+        return 0 if self.history is None else len(self.history.log)
+
+    def tell(self, told: Iterable[Event]) -> list[events.Snapshot]:
+        """Put events into the story and return the snapshots among them, which the log holds already."""
+        told = list(told)
+        fresh = [event for event in told if isinstance(event, events.Snapshot)]
+        at = self.snapshots - len(fresh)
+        for event in told:
+            match event:
+                case events.Snapshot(replayed=replayed):
+                    at += 1
+                    self.resumed = at if replayed else self.resumed
+                case events.Progress():
+                    self.progress = event
+                case events.Degraded() | events.Recovered():
+                    self.trouble = event
+                case events.Added():
+                    self.progress = self.trouble = None
+                    self.marks.append(Mark(at, event))
+                case events.Succeeded():
+                    self.marks.append(_lean(at, event))
+                case _:
+                    self.marks.append(Mark(at, event))
+        return fresh
+
+    def whole(self, mark: Mark) -> Event:
+        """Return the event of a mark as it was told."""
+        event = mark.event
+        if not mark.lean or self.history is None or not isinstance(event, events.Succeeded):
+            return event
+        snapshots = sorted(self.history.log.run(mark.at), key=lambda snapshot: snapshot.step)
+        return _with_snapshots(event, tuple(snapshots))
+
+    def is_last(self, place: int) -> bool:
+        """Return whether a mark is the end of the story, as far as is known."""
+        return place == len(self.marks) - 1 and is_terminal(self.marks[place].event)
+
+
+def _lean(at: int, event: events.Succeeded) -> Mark:
+    task = event.model.tuning_task
+    if task is None or not task.snapshots:
+        return Mark(at, event)
+    return Mark(at, _with_snapshots(event, ()), lean=True)
+
+
+def _with_snapshots(event: events.Succeeded, snapshots: tuple[TuningSnapshot, ...]) -> events.Succeeded:
+    task = event.model.tuning_task
+    assert task is not None  # noqa: S101 - only such are made lean
+    return attrs.evolve(event, model=attrs.evolve(event.model, tuning_task=attrs.evolve(task, snapshots=snapshots)))

@@ -1,0 +1,301 @@
+"""A subscription: a plain object that gives one consumer the events it wants, each once and in order."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar, cast, get_args
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from gemtune import events
+from gemtune.errors import MisuseError
+from gemtune.events import Event, is_terminal
+from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.watch.board import Board
+from gemtune.watch.record import Mark, Record
+
+__all__ = ["KINDS", "Subscription"]
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+_CHECKPOINT_EVERY: Final = 64
+_STEPS: Final = frozenset({events.Snapshot, events.Progress, events.Restarted})
+
+
+@attrs.define(eq=False)
+class _Place:
+    """Where a subscription is in one job's story."""
+
+    index: int = 0
+    mark: int = 0
+    progress: events.Progress | None = None
+    trouble: events.Degraded | events.Recovered | None = None
+    replayed: int | None = 0
+    """How many snapshots may have been delivered before; None: those that are there when the first is."""
+
+
+@attrs.define(eq=False, repr=False)
+class Subscription(AsyncIterator[E_co], Generic[E_co]):
+    """The events of some jobs, or all: iterate over it, and leave it whenever you like.
+
+    It holds no task and no scope: it may be read by another task, a time-out around one ``anext`` loses nothing, and
+    when it is dropped it is gone.  It ends by itself once all its jobs have ended, and when the watcher is closed.
+    """
+
+    _board: Board
+    _names: frozenset[str] | None = None
+    _kinds: frozenset[type[Event]] | None = None
+    _since: dict[str, Cursor] = attrs.field(factory=dict)
+    _bookmarks: float | None = None
+    counts: bool = attrs.field(default=True, kw_only=True)
+    """Whether a checkpoint waits for this subscription."""
+    _watcher: object = attrs.field(default=None, kw_only=True)
+    """Held, so that a watcher lives as long as anybody reads."""
+    closed: bool = attrs.field(default=False, init=False)
+    delivered: int = attrs.field(default=0, init=False)
+    _open: int = attrs.field(default=0, init=False)
+    _met: bool = attrs.field(default=False, init=False)
+    _places: dict[Record, _Place] = attrs.field(factory=dict, init=False)
+    _dirty: OrderedDict[Record, None] = attrs.field(factory=OrderedDict, init=False)
+    _replay: tuple[Record, int, Iterator[events.Snapshot]] | None = attrs.field(default=None, init=False)
+    _news: anyio.Event | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Meet the jobs that are there."""
+        self._board.attend(self)
+        for record in [self._board.service, *self._board.records.values()]:
+            self.meet(record)
+
+    def __repr__(self) -> str:
+        """Return what it is about and how far it is."""
+        about = "all jobs" if self._names is None else f"{len(self._names)} jobs"
+        state = "closed" if self.closed else f"{self._open} open, {self.backlog} with news"
+        return f"<Subscription to {about}: {state}, {self.delivered} delivered>"
+
+    @property
+    def backlog(self) -> int:
+        """How many jobs have something to tell."""
+        return len(self._dirty)
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> E_co:
+        """Return the next event, waiting for it.
+
+        Raises:
+            MisuseError: The watcher is not running.
+        """
+        if self.delivered % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
+            # Whoever always finds something ready must still let others run; cancelled here, nothing is lost.
+            await anyio.lowlevel.checkpoint()
+        while True:
+            event = self.next_nowait()
+            if event is not None:
+                return event
+            if self._over():
+                raise StopAsyncIteration
+            if not self._board.running:
+                raise MisuseError("the watcher is not running: enter it with 'async with', or await its start()")
+            if self._news is None:
+                self._news = anyio.Event()
+            with anyio.move_on_after(self._bookmarks) as waiting:
+                await self._news.wait()
+            if waiting.cancelled_caught and not self._dirty and not self._over():
+                return cast(E_co, events.Bookmark(job="", cursor="", observed_at=datetime.now(UTC)))
+
+    def next_nowait(self) -> E_co | None:
+        """Return the next event if there is one now."""
+        while self._dirty and not self.closed:
+            record = next(iter(self._dirty))
+            event = self._next_of(record, self._places.setdefault(record, _Place()))
+            if event is not None:
+                self.delivered += 1
+                self._board.delivered += 1
+                return cast(E_co, event)
+            del self._dirty[record]
+            if record.discarded:
+                self._places.pop(record, None)
+        return None
+
+    async def next_batch(self, max_items: int = 256, *, max_wait: float | None = None) -> list[E_co]:
+        """Return what is ready, at least one event if there is one within a time.
+
+        Args:
+            max_items: How many events at most.
+            max_wait: Seconds to wait for the first; None waits for it, or for the end.
+
+        Returns:
+            The events; none after the time, and at the end.
+        """
+        batch: list[E_co] = []
+        with anyio.move_on_after(max_wait):
+            try:
+                batch.append(await self.__anext__())
+            except StopAsyncIteration:
+                return batch
+        while len(batch) < max_items and (event := self.next_nowait()) is not None:
+            batch.append(event)
+        return batch
+
+    def close(self) -> None:
+        """End it now, also under whoever waits for it; a second time changes nothing."""
+        if not self.closed:
+            self.closed = True
+            self._board.leave(self)
+            self._dirty.clear()
+            self._places.clear()
+            self._replay = None
+            self.wake()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def meet(self, record: Record) -> None:
+        """Begin with a record that is new to this subscription."""
+        if not self.concerns(record):
+            return
+        since = self._since.get(record.name)
+        if record.history is not None:
+            self._met = True
+            self._open += not record.finished and not (since is not None and since.ended)
+        if record.read or since is not None:
+            self._places[record] = _Place(replayed=record.read if since is None else None)
+        self.notice(record)
+
+    def notice(self, record: Record, change: int = 0) -> None:
+        """Take notice of news; ``change`` is the number of jobs that have begun less those that have ended."""
+        if self.concerns(record):
+            since = self._since.get(record.name)
+            self._open += change if since is None or not since.ended else 0
+            self._dirty[record] = None
+            self.wake()
+
+    def wake(self) -> None:
+        """Wake whoever waits."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    def wants_steps(self, record: Record) -> bool:
+        """Return whether it wants to know of each step of a job."""
+        return self.concerns(record) and (self._kinds is None or not self._kinds.isdisjoint(_STEPS))
+
+    def read_to(self, record: Record) -> tuple[int, bool]:
+        """Return how many snapshots of a job were delivered or passed over, and whether its end was."""
+        place = self._places.get(record, _Place())
+        return place.index, place.mark == len(record.marks) and record.finished
+
+    def concerns(self, record: Record) -> bool:
+        """Return whether it is about a job; the service concerns all."""
+        return self._names is None or record.history is None or record.name in self._names
+
+    def _over(self) -> bool:
+        if self.closed:
+            return True
+        if self._board.error is not None:
+            raise self._board.error
+        if self._board.closed:
+            return True
+        endless = self._names is None and (self._board.endless or not self._met)
+        return self._open == 0 and not endless
+
+    def _wanted(self, kind: type[Event]) -> bool:
+        return self._kinds is None or kind in self._kinds
+
+    def _next_of(self, record: Record, place: _Place) -> Event | None:
+        """Return the next event of one job that is wanted, and step over it."""
+        while True:
+            mark = record.marks[place.mark] if place.mark < len(record.marks) else None
+            if mark is not None and mark.at <= place.index:
+                if record.is_last(place.mark) and (event := self._latest(record, place)) is not None:
+                    return event
+                place.mark += 1
+                if self._wanted(type(mark.event)) and not self._had(record, mark):
+                    return record.whole(mark)
+            elif place.index < record.snapshots:
+                end = record.snapshots if mark is None else mark.at
+                event = self._snapshot(record, place, end)
+                if event is not None:
+                    return event
+            else:
+                return self._latest(record, place)
+
+    def _snapshot(self, record: Record, place: _Place, end: int) -> events.Snapshot | None:
+        """Return the next wanted snapshot before ``end``."""
+        if not self._wanted(events.Snapshot):
+            place.index = end
+            return None
+        if place.replayed is None:
+            place.replayed = record.snapshots
+        since = self._since.get(record.name)
+        while place.index < end:
+            index = place.index
+            place.index += 1
+            if since is None or record.history is None or not record.history.log.had(index, since):
+                record.read = max(record.read, place.index)
+                return self._event(record, index, max(place.replayed, record.resumed))
+        return None
+
+    def _event(self, record: Record, index: int, replayed: int) -> events.Snapshot:
+        event = self._board.snapshot(record, index)
+        if event is None:
+            return self._again(record, index, replayed)
+        return event if event.replayed or index >= replayed else attrs.evolve(event, replayed=True)
+
+    def _again(self, record: Record, index: int, replayed: int) -> events.Snapshot:
+        """Make a snapshot's event again from the log, those after it at hand."""
+        replay = self._replay
+        if replay is None or replay[0] is not record or replay[1] != index:
+            history = record.history
+            assert history is not None  # noqa: S101 - the service has no snapshots
+            iterator = history.log.replay(history.name, datetime.now(UTC), index, replayed=replayed)
+        else:
+            iterator = replay[2]
+        event = next(iterator)
+        self._replay = (record, index + 1, iterator) if index + 1 < record.snapshots else None
+        return event
+
+    def _latest(self, record: Record, place: _Place) -> Event | None:
+        """Return the latest progress or trouble, if it is news."""
+        trouble = record.trouble
+        if trouble is not place.trouble:
+            told, place.trouble = place.trouble, trouble
+            # Whoever did not hear of an outage need not hear that it is over.
+            news = isinstance(trouble, events.Degraded) or isinstance(told, events.Degraded)
+            if trouble is not None and news and self._wanted(type(trouble)):
+                return trouble
+        if record.progress is not place.progress:
+            place.progress = record.progress
+            if record.progress is not None and self._wanted(events.Progress):
+                return record.progress
+        return None
+
+    def _had(self, record: Record, mark: Mark) -> bool:
+        """Return whether the owner of the cursor this began with has dealt with a mark."""
+        since = self._since.get(record.name)
+        if since is None:
+            return False
+        then = parse_cursor(mark.event.cursor)
+        if since.created and then.created and then.created != since.created:
+            return then.created < since.created
+        if is_terminal(mark.event):
+            return since.ended
+        return then.newest < since.newest or since.ended
+
+
+KINDS: Final[dict[str, type[Event]]] = {kind.kind: kind for kind in get_args(Event)}
+"""The classes of events by their kind."""
