@@ -110,7 +110,6 @@ class Batch:
         if self._entered:
             raise MisuseError("a batch runs once: call client.batch again, with the same journal to go on")
         self._entered = True
-        journal = None if self.journal is None else await anyio.to_thread.run_sync(self._open, self.journal)
         run = self._run = Run(
             client=self.client,
             model=self.model,
@@ -121,16 +120,15 @@ class Batch:
             progress=Progress(anyio.current_time()),
             item_timeout=self.item_timeout,
         )
-        if journal is not None:
-            run.index = journal.index
-            run.commit = Commit(journal, self._outbox, self.durability, run.abort)
+        if self.journal is not None:
+            await self._open_journal(run, self.journal)
         await run.tasks.__aenter__()
         run.tasks.start_soon(run.run, self.timeout)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """Give up what is in flight, complete the journal, and let go of everything.
 
         Raises:
@@ -138,10 +136,9 @@ class Batch:
         """
         run = self._begun()
         run.tasks.cancel_scope.cancel()
-        swallowed = await run.tasks.__aexit__(kind, error, trace)
+        await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
         if isinstance(run.reason, JournalError) and error is None:
             raise run.reason
-        return swallowed
 
     def __aiter__(self) -> Self:
         """Return itself."""
@@ -203,8 +200,15 @@ class Batch:
             raise MisuseError("a batch runs in a block: async with client.batch(...) as results")
         return self._run
 
-    def _open(self, path: str | os.PathLike[str]) -> Journal:
-        return Journal.open(path, self.model, self._config, keep_failed=not self.retry_failed)
+    async def _open_journal(self, run: Run, path: str | os.PathLike[str]) -> None:
+        journal = Journal(path, self.model, self._config, keep_failed=not self.retry_failed)
+        try:
+            await anyio.to_thread.run_sync(journal.open)
+        except BaseException:
+            journal.close()
+            raise
+        run.index = journal.index
+        run.commit = Commit(journal, self._outbox, self.durability, run.abort)
 
     def _explained(self, run: Run, reason: BaseException) -> BaseException:
         """Return what ended the run, with what was reached and how to go on."""

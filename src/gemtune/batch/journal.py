@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import attrs
 
@@ -37,35 +37,39 @@ _sync_data = getattr(os, "fdatasync", os.fsync)
 
 @attrs.define(eq=False)
 class Journal:
-    """A journal that is open for writing, by this process alone; make it with ``Journal.open``.
+    """A journal to be written by this process alone: ``open`` it, ``close`` it.
+
+    ``open``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do not.  Whoever
+    waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go of the file.
 
     Args:
-        path: The file.
-        index: What it held when it was opened.
-        failures: Items whose last outcome in it is a failure.
-        written: Lines written since it was opened.
+        path: The file; it is made with mode 0600 if it is not there.
+        model: The model that the batch asks.
+        config: Digests of the settings that all items share.
+        keep_failed: Whether items that failed count as done.
     """
 
-    path: Path
-    index: Index
-    failures: int = 0
-    written: int = 0
-    _appended: int = 0
-    _fd: int = -1
-    _size: int = 0
-    _synced: int = 0
-    _lines: list[bytes] = attrs.field(factory=list, repr=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
+    path: Path = attrs.field(converter=Path)
+    model: str
+    config: Mapping[str, str]
+    keep_failed: bool = False
+    failures: int = attrs.field(default=0, init=False)
+    written: int = attrs.field(default=0, init=False)
+    index: Index = attrs.field(init=False)
+    _appended: int = attrs.field(default=0, init=False)
+    _fd: int = attrs.field(default=-1, init=False)
+    _size: int = attrs.field(default=0, init=False)
+    _synced: int = attrs.field(default=0, init=False)
+    _lines: list[bytes] = attrs.field(factory=list, init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False)
 
-    @classmethod
-    def open(cls, path: str | os.PathLike[str], model: str, config: Mapping[str, str], *, keep_failed: bool) -> Self:
-        """Open a journal, or begin one; heals what a crash has torn.
+    def __attrs_post_init__(self) -> None:
+        """Make an empty index."""
+        self.index = Index(self.path.parent)
 
-        Args:
-            path: The file; made with mode 0600 if it is not there.
-            model: The model that the batch asks.
-            config: Digests of the settings that all items share.
-            keep_failed: Whether items that failed count as done.
+    def open(self) -> None:
+        """Open the file, or begin one; cut off what a crash has torn, and learn what is done.
 
         Raises:
             JournalBusy: Somebody else has it open.
@@ -73,19 +77,42 @@ class Journal:
             JournalMismatch: It is of another model or configuration, or no journal.
             JournalError: It cannot be read or written.
         """
-        where = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the link that O_NOFOLLOW refuses
-        journal = cls(where, Index(where.parent))
         try:
-            journal._fd = os.open(where, _FLAGS, 0o600)
-            journal._lock_file()
-            journal._load(header_line(model, config), keep_failed=keep_failed)
+            with self._working():
+                self.path = self.path.absolute()
+                self.index = Index(self.path.parent)
+                self._fd = os.open(self.path, _FLAGS, 0o600)
+                self._lock_file()
+                self._load(header_line(self.model, self.config))
         except OSError as error:
-            journal.close()
-            raise journal._error(f"cannot be used: {error.strerror}") from None
+            self.close()
+            raise self._error(f"cannot be used: {error.strerror}") from None
         except BaseException:
-            journal.close()
+            self.close()
             raise
-        return journal
+
+    def close(self) -> None:
+        """Let go of the file; the buffer is not written."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):  # else the thread that holds it looks after its work
+            try:
+                self.index.close()
+                if self._fd >= 0:
+                    os.close(self._fd)
+                    self._fd = -1
+            finally:
+                self._lock.release()
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                if self._closed:
+                    raise self._error("is closed")
+                yield
+        finally:
+            if self._closed:
+                self.close()
 
     def append(self, line: bytes) -> int:
         """Put a line into the buffer, without waiting; return its number, to be compared with ``written``."""
@@ -104,7 +131,7 @@ class Journal:
         Raises:
             JournalError: It could not be written, all or nothing; the buffer is kept.
         """
-        with self._lock:
+        with self._working():
             lines = self._lines[:]
             if not lines:
                 return
@@ -124,7 +151,7 @@ class Journal:
         Raises:
             JournalError: The disk failed, which is final for this file, or the file was replaced.
         """
-        with self._lock:
+        with self._working():
             size = self._size
             try:
                 _sync_data(self._fd)
@@ -134,13 +161,6 @@ class Journal:
             if (there.st_dev, there.st_ino) != _identity(self._fd):
                 raise self._error("was replaced by another file while it was written")
             self._synced = size
-
-    def close(self) -> None:
-        """Let go of the file; the buffer is not written."""
-        self.index.close()
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
@@ -158,7 +178,7 @@ class Journal:
                 path=str(self.path),
             ) from None
 
-    def _load(self, header: bytes, *, keep_failed: bool) -> None:
+    def _load(self, header: bytes) -> None:
         with os.fdopen(os.dup(self._fd), "rb") as file:
             file.seek(0)
             first = file.readline()
@@ -171,7 +191,7 @@ class Journal:
             for offset, line in self._lines_of(file, len(first)):
                 record = self._record(line, offset)
                 key = None if record.key is None else loads(record.key)
-                if (record.ok or keep_failed) and not self.index.has(record.index, key):
+                if (record.ok or self.keep_failed) and not self.index.has(record.index, key):
                     self.index.add(record.index, key, record.digest)
                 name = record.index if key is None else key
                 failed.discard(name) if record.ok else failed.add(name)
@@ -194,8 +214,8 @@ class Journal:
     def _begin(self, header: bytes) -> None:
         os.ftruncate(self._fd, 0)
         self._write(header)
-        self._size = len(header)
-        self.sync()
+        os.fsync(self._fd)
+        self._size = self._synced = len(header)
         sync_folder(self.path.parent)
 
     def _compare(self, first: bytes, header: bytes) -> None:

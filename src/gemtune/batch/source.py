@@ -107,9 +107,15 @@ class FedRows:
             except Exception as error:  # noqa: BLE001 - it is raised where the row was wanted
                 self._failure = error
             finally:
-                if inspect.isasyncgen(self.inputs):
-                    with anyio.CancelScope(shield=True):
-                        await self.inputs.aclose()
+                await self._close()
+
+    async def _close(self) -> None:
+        # In the task that has iterated over it, and in no scope of ours: it may hold scopes itself.
+        if inspect.isasyncgen(self.inputs):
+            try:
+                await self.inputs.aclose()
+            except Exception as error:  # noqa: BLE001 - as above
+                self._failure = self._failure or error
 
     def close(self) -> None:
         """Let go of what ``start`` made."""
