@@ -28,8 +28,8 @@ from gemtune.protocol.codec import loads
 __all__ = ["Caller", "Recover", "Statistics", "user_agent"]
 
 T = TypeVar("T")
-Recover = Callable[[], Awaitable[T | None]]
-"""Looks up whether an ambiguous creation happened: the result it would have had, or None."""
+Recover = Callable[[float], Awaitable[T | None]]
+"""Looks up, within so many seconds, whether a creation happened: the result it would have had, or None."""
 
 
 def user_agent(version: str, suffix: str | None) -> str:
@@ -251,39 +251,47 @@ class _Attempts(Generic[T]):
     deadline: float
     recover: Recover[T] | None
     may_exist: bool = False
-    made: int = 0
+    """An attempt may have created it, and no look since has told."""
+    arrived: bool = False
+    """An attempt came before the service, so that a thing found, or a refusal as a duplicate, is its doing."""
 
     async def next(self) -> T:
         """Look up what an ambiguous attempt did, and only if it did nothing, send again."""
-        self.made += 1
-        if self.recover is not None and self.may_exist:
-            found = await self.recover()
+        if self.may_exist:
+            found = await self._look()
             if found is not None:
                 return found
             self.may_exist = False
         try:
             return await self.caller.exchange(self.call, self.timeout, self.deadline)
         except errors.AlreadyExists:
-            # Refused on a repeat: the first attempt got through although it looked as if it had not.
-            if self.recover is None or self.made == 1:
+            if self.recover is None or not self.arrived:
                 raise
-            found = await self.recover()
+            self.may_exist = True
+            found = await self._look()
             if found is None:
                 raise
             return found
         except CallError as error:
-            if error.failure is Failure.AMBIGUOUS:
+            if self.recover is not None and error.failure is Failure.AMBIGUOUS:
                 self.may_exist = True
+            # Who answers that it is unavailable says that it did not act; a look at the end costs little.
+            self.arrived = self.arrived or self.may_exist or isinstance(error, errors.Unavailable)
             raise
 
     async def last_look(self) -> T | None:
-        """Before an ambiguous creation is given up: look once whether it happened after all."""
-        if self.recover is None or not self.may_exist or anyio.current_time() >= self.deadline:
+        """Before a creation is given up: look once whether it happened after all."""
+        if not self.arrived or anyio.current_time() >= self.deadline:
             return None
         try:
-            return await self.recover()
+            return await self._look()
         except CallError:
             return None
+
+    async def _look(self) -> T | None:
+        if self.recover is None:
+            return None
+        return await self.recover(_left(self.call, self.timeout, self.deadline))
 
 
 def _left(call: Call[T], attempt_timeout: float, deadline: float) -> float:

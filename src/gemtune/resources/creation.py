@@ -74,16 +74,21 @@ class Creation:
             AmbiguousOutcome: Nobody could say whether the creation happened; the message tells how to find out.
             CallError: What else went wrong.
         """
+        begun, left = anyio.current_time(), timeout
         if self.chosen:
             found = await self._look_before(timeout, retry)
             if found is not None:
                 return self._adopted(found)
+            left = _left(timeout, begun)
         call = gemini.create_tuned_model(self.model, self.tuned_model_id)
         try:
-            return await self.caller.call(call, timeout=timeout, retry=retry, recover=self._look_after)
+            return await self.caller.call(call, timeout=left, retry=retry, recover=self._look_after)
         except AlreadyExists:
-            # Taken between the look and the creation, by somebody else.
-            return self._adopted(await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout))
+            # Taken before or since the look, by somebody else.
+            theirs = await self._look_before(_left(timeout, begun), retry)
+            if theirs is None:
+                raise self._foreign() from None
+            return self._adopted(theirs)
         except (NotFound, BadRequest) as error:
             unavailable = await self._why_unavailable(error)
             if unavailable is not None:
@@ -97,9 +102,9 @@ class Creation:
             # Permission is checked before existence (AIP-193): the creation itself will tell.
             return None
 
-    async def _look_after(self) -> Operation | None:
+    async def _look_after(self, timeout: float) -> Operation | None:
         try:
-            found = await self.caller.call(gemini.get_tuned_model(self.name), retry=_ONCE)
+            found = await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=_ONCE)
         except NotFound:
             return None
         if not self._same_source(found):
@@ -117,6 +122,14 @@ class Creation:
             return found.base_model == wanted.base_model
         theirs, ours = found.tuned_model_source, wanted.tuned_model_source
         return theirs is not None and ours is not None and theirs.tuned_model == ours.tuned_model
+
+    def _foreign(self) -> AlreadyExists:
+        return AlreadyExists(
+            f"{self.name} exists already, and this credential may not read it: choose another tuned_model_id",
+            status=409,
+            reason="ALREADY_EXISTS",
+            resource=self.name,
+        )
 
     def _taken(self, found: TunedModel) -> AlreadyExists:
         if self.adopt:
@@ -154,6 +167,10 @@ class Creation:
         )
         what = "cannot be tuned here" if base in offered else "is not offered here"
         return TuningUnavailable(f"{base} {what} ({error.message}); {advice}")
+
+
+def _left(timeout: float | None, begun: float) -> float | None:
+    return None if timeout is None else max(begun + timeout - anyio.current_time(), 0.001)
 
 
 def _found(model: TunedModel) -> Operation:
