@@ -28,9 +28,8 @@ from gemtune.types import Hyperparameters
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-    from gemtune.watch import Watcher
-
     from gemtune.batch import Batch, BatchOptions, BatchResult, Limiter
+    from gemtune.watch import Watcher
 
 __all__ = ["Client"]
 
@@ -250,7 +249,7 @@ class Client(Inference):
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
             policy: How patiently a busy service is treated.
-            limiter: Instead of these, a Limiter that is shared with others.
+            limiter: Instead of these, a Limiter that is shared with others; by default the client's, if it has one.
             order: ``completed``, or ``input`` to have results in the order of the input.
             journal: A file to which every result is written before you get it; the same call goes on from there.
             durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: whenever.
@@ -265,7 +264,7 @@ class Client(Inference):
         """
         from gemtune.batch import make_batch
 
-        return make_batch(self, model, inputs, **options)
+        return make_batch(self, model, inputs, self._caller.limiter, **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
         """Return the results of a short list of prompts in their order; all arguments are those of ``batch``."""

@@ -481,3 +481,13 @@ async def test_a_tuned_model_is_asked_by_its_own_name():
             assert results.model == "tunedModels/mine"
             assert len(await collect(results)) == 1
     assert isinstance(gemtune.Client, type)
+
+
+async def test_a_batch_shares_the_limiter_of_its_client_and_asks_it_once_for_each_request():
+    service, limiter = Service(), Limiter(concurrency=3)
+    async with service.client(limiter=limiter) as client, anyio.create_task_group() as tasks:
+        for n in range(4):
+            tasks.start_soon(client.generate_content, MODEL, f"single {n}")
+        assert len(await run(client, map(str, range(20)))) == 20
+        assert service.peak == 3
+    assert limiter.statistics().accepted == 24 == service.asked.total()

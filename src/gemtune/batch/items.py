@@ -17,7 +17,9 @@ from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 __all__ = ["Item", "Row", "config_digests", "make_item", "request_from_json"]
 
 Row = object
-"""A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row)."""
+"""A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
+
+An InvalidInput in the place of a row says why there is none."""
 
 _PASSED: Final = (
     "system_instruction",
@@ -32,6 +34,7 @@ _FIELDS: Final = {
     name: name.split("_")[0] + "".join(part.capitalize() for part in name.split("_")[1:])
     for name in ("model", "contents", *_PASSED, "service_tier", "store")
 }
+_FRAME: Final = len('{"contents":[{"parts":[{"text":""}],"role":"user"}]}')
 _MEDIA_BYTES: Final = 1000
 """What an image or a file counts for when tokens are estimated: 258 tokens at about four bytes each."""
 _canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -66,10 +69,10 @@ class Item:
 
     @property
     def size(self) -> int:
-        """About how many bytes of text it has, media converted, for the estimate of its tokens."""
+        """About how many bytes its request has, media converted, for the estimate of its tokens."""
         if isinstance(self.contents, str):
-            return _bytes(self.contents)
-        size = sum(_part_size(part) for content in self.contents for part in content.parts)
+            return _FRAME + _bytes(self.contents)
+        size = _FRAME + sum(_part_size(part) for content in self.contents for part in content.parts)
         instruction = self.own.get("system_instruction") if self.own else None
         return size + (sum(map(_part_size, instruction.parts)) if instruction is not None else 0)
 
@@ -88,6 +91,8 @@ def make_item(row: Row, index: int, model: str) -> Item:
     try:
         if isinstance(row, tuple):
             item.key, row = _keyed(row)
+        if isinstance(row, InvalidInput):
+            raise row
         if isinstance(row, str):
             item.contents = _not_empty(row)
             return item

@@ -51,8 +51,16 @@ class BatchOptions(TypedDict, total=False):
     cached_content: str | None
 
 
-def make_batch(client: Asks, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
+def make_batch(
+    client: Asks, model: object, inputs: object, default: object = None, **options: Unpack[BatchOptions]
+) -> Batch:
     """Return a batch that has not begun.
+
+    Args:
+        client: Whom to ask through.
+        model: The model.
+        inputs: The rows.
+        default: The limiter to use where the options say nothing, if there is one.
 
     Raises:
         InvalidInput: An argument is wrong, or a limiter is given beside the numbers to make one of.
@@ -62,7 +70,7 @@ def make_batch(client: Asks, model: object, inputs: object, **options: Unpack[Ba
     shared = {name: given.pop(name) for name in _MODEL_S if name in given}
     limiter = given.pop("limiter", None)
     if limiter is None:
-        limiter = Limiter(**numbers)  # type: ignore[arg-type]
+        limiter = default if isinstance(default, Limiter) and not numbers else Limiter(**numbers)  # type: ignore[arg-type]
     elif numbers:
         raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
     return Batch(client=client, model=model, inputs=inputs, limiter=limiter, shared=shared, **given)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from gemtune.errors import (
     InvalidInput,
     JournalMismatch,
 )
+from gemtune.http.permits import holding
 from gemtune.types import GenerateContentResponse
 
 __all__ = ["Asks", "Run"]
@@ -137,10 +138,11 @@ class Run:
 
     async def _work(self) -> None:
         try:
-            while (taken := await self._take()) is not None:
-                if not self._idle:
-                    self._workers.start_soon(self._work)
-                await self._answer(*taken)
+            with holding(self.limiter):
+                while (taken := await self._take()) is not None:
+                    if not self._idle:
+                        self._workers.start_soon(self._work)
+                    await self._answer(*taken)
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop(error)
 

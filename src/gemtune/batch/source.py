@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from operator import length_hint
 from typing import Final
 
 import anyio
@@ -36,6 +37,11 @@ def make_source(inputs: object) -> PlainRows | FedRows:
     )
 
 
+def _total(inputs: object) -> int | None:
+    hint = length_hint(inputs, -1)
+    return hint if hint >= 0 else None
+
+
 @attrs.define(eq=False)
 class PlainRows:
     """Rows of an iterable, pulled when they are asked for."""
@@ -46,7 +52,7 @@ class PlainRows:
     @property
     def total(self) -> int | None:
         """How many rows there are, where that is known."""
-        return len(self.inputs) if isinstance(self.inputs, Sized) else None
+        return _total(self.inputs)
 
     def start(self, tasks: TaskGroup) -> None:
         """Nothing runs beside."""
@@ -79,7 +85,7 @@ class FedRows:
     @property
     def total(self) -> int | None:
         """How many rows there are, where that is known."""
-        return len(self.inputs) if isinstance(self.inputs, Sized) else None
+        return _total(self.inputs)
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin to iterate in a task."""
