@@ -5,7 +5,7 @@ import json
 import anyio
 import pytest
 
-from emulator.emulated import model_body, prompt
+from emulator.emulated import ERRORS, model_body, prompt
 from gemtune.emulator import Fault
 
 LIST = "/v1beta/tunedModels"
@@ -110,3 +110,45 @@ def test_an_instruction_survives_json_and_an_unknown_field_is_named():
     assert Fault.from_dict(json.loads(json.dumps(fault.to_dict()))) == fault
     with pytest.raises(ValueError, match="no field 'statsu'"):
         Fault.from_dict({"statsu": 503})
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+async def test_every_observed_error_is_produced_by_its_name(api, name):
+    golden = ERRORS[name]
+    api.app.faults.add(Fault(error=name, headers={"retry-after": "3"}))
+    reply = await api.call("GET", LIST)
+    assert (reply.status_code, reply.json()) == (golden["http"], golden["body"])
+    assert reply.headers["retry-after"] == "3"
+    if name == "scope_insufficient":
+        assert reply.headers["www-authenticate"] == golden["headers"]["www-authenticate"]
+    assert ("www-authenticate" in reply.headers) == ("headers" in golden)
+
+
+async def test_a_named_error_has_another_status_or_message_if_told_so(api):
+    api.app.faults.add(Fault(error="internal", status=599, message="boom"))
+    reply = await api.call("GET", LIST)
+    assert reply.status_code == 599
+    assert reply.json()["error"] == {"code": 599, "message": "boom", "status": "INTERNAL"}
+
+
+async def test_half_of_a_reply_comes_well_framed(api):
+    whole = await api.call("GET", "/v1beta/models")
+    api.app.faults.add(Fault(cut="json"))
+    half = await api.call("GET", "/v1beta/models")
+    assert (half.status_code, half.content) == (200, whole.content[: len(whole.content) // 2])
+
+
+async def test_a_slow_body_takes_its_time_and_is_whole(api):
+    api.app.faults.add(Fault(status=418, body="0123456789", pace=(4, 1.0)))
+    done = []
+
+    async def call():
+        done.append((await api.call("GET", LIST, headers={"accept-encoding": "identity"})).text)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+        for _ in range(2):
+            await anyio.wait_all_tasks_blocked()
+            assert done == []
+            api.app.advance(1.0)
+    assert done == ["0123456789"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
@@ -13,10 +13,13 @@ from .auth import Auth, Credential
 from .base_models import BaseModel, catalogue
 from .clock import Clock, SteppedClock, make_clock
 from .control import PREFIX, control
-from .errors import ApiError, bad_request, violations
+from .delivery import Receive, Scope, Send, connection_of, deliver
+from .errors import ApiError, violations
 from .faults import Fault, Faults
 from .generation import input_tokens
 from .journal import Journal
+from .known_errors import payload_too_large
+from .masks import read_mask
 from .quotas import Load, Quota, load_of
 from .replies import (
     Layout,
@@ -24,7 +27,7 @@ from .replies import (
     compress,
     error_reply,
     fault_reply,
-    header_lines,
+    mark,
     not_found_reply,
     spoil,
     value_reply,
@@ -35,13 +38,7 @@ from .store import Call, Store
 from .tuning import JobFate
 from .wire import decode, parse_json
 
-__all__ = ["TRANSPORT", "Emulator", "create_app"]
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-TRANSPORT = "gemtune.transport"  # where serve.py puts the connection into the scope's extensions
+__all__ = ["Emulator", "create_app"]
 
 # parameters of every Google API; each may also be written with a "$" before it
 _SYSTEM_QUERY = frozenset({
@@ -140,12 +137,17 @@ class Emulator:
                 await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = connection_of(scope)
+        if connection and connection.doomed:
+            connection.reset()
+            return
         request = await _read(scope, receive, self.settings.max_request_bytes)
         if request is None:
             return
         if request.path.startswith(PREFIX):
             query = dict(request.query)
-            await self._send(control(self, request.verb, request.path, query, request.body), scope, receive, send)
+            reply = control(self, request.verb, request.path, query, request.body)
+            await deliver(reply, scope, receive, send, self.clock, 0.0)
             return
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
@@ -153,7 +155,7 @@ class Emulator:
             reply = await self._serve(request)
             if self.settings.gzip:
                 reply = compress(reply, request.headers.get("accept-encoding", ""))
-            await self._send(reply, scope, receive, send)
+            await deliver(reply, scope, receive, send, self.clock, self.settings.chunk_seconds)
         finally:
             self.in_flight -= 1
 
@@ -164,7 +166,7 @@ class Emulator:
         entry = self.journal.open(
             self.clock.now(), method, request.verb, request.path, query, request.headers, body
         )  # fmt: skip
-        fault = self.faults.take(method or "*")
+        fault = self.faults.take(method or "*", entry.number)
         layout = _layout(found[0] if found else None, query)
         if fault and fault.delay:
             await self.clock.sleep(fault.delay)
@@ -174,6 +176,7 @@ class Emulator:
         else:
             reply = await self._answer(request, found, fault.job if fault else None, layout)
             reply = spoil(reply, fault, layout) if fault else reply
+        reply = mark(reply, fault) if fault else reply
         self.journal.close(entry, reply.status)
         return reply
 
@@ -191,6 +194,7 @@ class Emulator:
             credential = Credential.read(request.headers, dict(request.query))
             now = self.clock.now()
             caller = self.auth.admit(credential, route, version, now, self.settings.default_email)
+            mask = read_mask(_system_value(request.query, "fields"), route.message)
             call = Call(
                 method=route.method, version=version, params=params, query=_bind_query(route, request.query),
                 body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
@@ -201,20 +205,7 @@ class Emulator:
                 await self.load.serve(self.clock, input_tokens(call.body), model, self.settings.answer_seconds)
         except ApiError as error:
             return error_reply(error, layout)
-        return value_reply(route, value, layout)
-
-    async def _send(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-        if reply.status:
-            headers = header_lines(reply.headers, self.clock.now())
-            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            for number, chunk in enumerate(reply.chunks):
-                if number and self.settings.chunk_seconds:
-                    await self.clock.sleep(self.settings.chunk_seconds)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if reply.drop:
-            await _drop(scope, receive)
-        else:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return value_reply(route, value, layout, mask)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -246,16 +237,6 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> _Request | None:
     return _Request(scope["method"], path, query, headers, b"".join(chunks), size)
 
 
-async def _drop(scope: Scope, receive: Receive) -> None:
-    """Close the connection under the caller. In process there is none, and the caller gets the error at once."""
-    transport = (scope.get("extensions") or {}).get(TRANSPORT)
-    if transport is None:
-        raise ConnectionResetError("the emulator dropped the connection, as a fault told it to")
-    transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _layout(route: Route | None, query: list[tuple[str, str]]) -> Layout:
     given = {name.lstrip("$"): value for name, value in query}
     alt, *options = given.get("alt", "json").split(";")
@@ -266,6 +247,10 @@ def _layout(route: Route | None, query: list[tuple[str, str]]) -> Layout:
         sse=streams and alt == "sse",
         array=streams and alt != "sse",
     )
+
+
+def _system_value(query: list[tuple[str, str]], name: str) -> str:
+    return next((value for key, value in query if key.removeprefix("$") == name), "")
 
 
 def _bind_query(route: Route, query: list[tuple[str, str]]) -> dict[str, str]:
@@ -287,7 +272,7 @@ def _bind_query(route: Route, query: list[tuple[str, str]]) -> dict[str, str]:
 def _bind_body(route: Route, request: _Request, settings: Settings) -> dict[str, object]:
     limit = settings.max_create_bytes if route.method == "tunedModels.create" else settings.max_request_bytes
     if request.size > limit:
-        raise bad_request(f"Request payload size exceeds the limit: {limit} bytes.")
+        raise payload_too_large(limit)
     if route.request is None or not request.body.strip():
         return {}
     return decode(route.request, parse_json(request.body))
@@ -332,6 +317,7 @@ def create_app(
         rules.api_keys.setdefault(credential, email)
     knobs = Settings(**settings)
     app = Emulator(knobs, make_clock(clock), rules, Store(knobs, catalogue(models), answers))
-    app.faults.add(*faults)
+    if given := list(faults):
+        app.faults.add(*given)
     app.load = load_of(load)
     return app

@@ -8,34 +8,19 @@ from typing import Literal
 from attrs import define, field, frozen
 
 from .clock import SECOND
-from .errors import ApiError, error_info
+from .known_errors import (
+    api_key_blocked,
+    api_key_refused,
+    insufficient_scope,
+    no_credential,
+    project_denied,
+    quota_project_missing,
+    unauthenticated,
+)
 from .routes import Route
 from .store import Caller
 
 __all__ = ["ApiKey", "Auth", "Credential", "Token"]
-
-_KEY_INVALID = "API key not valid. Please pass a valid API key."
-_KEY_EXPIRED = "API key expired. Please renew the API key."
-_NO_CREDENTIAL = (
-    "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other "
-    "form of API consumer identity to call this API."
-)
-_BAD_CREDENTIAL = (
-    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
-)
-_NO_QUOTA_PROJECT = (
-    "Your application is authenticating by using local Application Default Credentials. The "
-    "generativelanguage.googleapis.com API requires a quota project, which is not set by default. To learn how to set "
-    "your quota project, see https://cloud.google.com/docs/authentication/adc-troubleshooting/user-creds ."
-)
-_PROJECT_DENIED = (
-    "Caller does not have required permission to use project {project}. Grant the caller the "
-    "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, by "
-    "visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
-    "Propagation of the new permission may take a few minutes."
-)
-_REALM = 'Bearer realm="https://accounts.google.com/"'
 
 
 def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
@@ -131,20 +116,20 @@ class Auth:
         elif self.mode == "any":
             email = None
         else:
-            raise ApiError("PERMISSION_DENIED", _NO_CREDENTIAL)
+            raise no_credential()
         return Caller(email or default_email, credential.project)
 
     def _admit_token(self, text: str, route: Route, version: str, now: int) -> str | None:
         known = self.tokens.get(text)
         if known is None:
             if self.mode == "strict":
-                raise _unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", route, version)
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
             return None
         token = _as_token(known)
         if token.expires_at is not None and now >= token.expires_at * SECOND:
-            raise _unauthenticated("ACCESS_TOKEN_EXPIRED", route, version)
+            raise unauthenticated("ACCESS_TOKEN_EXPIRED", _full_name(route, version))
         if token.scopes is not None and route.scopes and token.scopes.isdisjoint(route.scopes):
-            raise _insufficient_scope(route, version)
+            raise insufficient_scope(route.scopes, _full_name(route, version))
         return token.email
 
     def _admit_key(self, text: str, route: Route, version: str) -> str | None:
@@ -153,51 +138,24 @@ class Auth:
             if self.mode != "strict":
                 return None
             if text.startswith("AQ."):
-                raise _unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", route, version)
-            raise _key_refused(_KEY_INVALID)
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
+            raise api_key_refused()
         key = _as_key(known)
         if key.expired:
-            raise _key_refused(_KEY_EXPIRED)
+            raise api_key_refused(expired=True)
         if key.blocked:
-            text = (
-                "Requests to this API generativelanguage.googleapis.com method "
-                f"{_full_name(route, version)} are blocked."
-            )
-            info = error_info("API_KEY_SERVICE_BLOCKED", consumer="projects/318182098261")
-            raise ApiError("PERMISSION_DENIED", text, [info, _localized(text)])
+            raise api_key_blocked(_full_name(route, version))
         return key.email
 
     def _check_project(self, project: str | None) -> None:
         if project is None:
             if self.require_quota_project:
-                info = error_info("SERVICE_DISABLED", consumer="projects/764086051850")
-                raise ApiError("PERMISSION_DENIED", _NO_QUOTA_PROJECT, [info])
+                raise quota_project_missing()
         elif self.projects is not None and project not in self.projects:
-            info = error_info("USER_PROJECT_DENIED", consumer=f"projects/{project}")
-            raise ApiError("PERMISSION_DENIED", _PROJECT_DENIED.format(project=project), [info])
+            raise project_denied(project)
 
 
 def _full_name(route: Route, version: str) -> str:
     if route.rpc.startswith("Operations."):
         return "google.longrunning." + route.rpc
     return f"google.ai.generativelanguage.{version}.{route.rpc}"
-
-
-def _localized(text: str) -> dict[str, object]:
-    return {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": text}
-
-
-def _key_refused(text: str) -> ApiError:
-    return ApiError("INVALID_ARGUMENT", text, [error_info("API_KEY_INVALID"), _localized(text)])
-
-
-def _unauthenticated(reason: str, route: Route, version: str) -> ApiError:
-    info = error_info(reason, domain="", method=_full_name(route, version))
-    headers = {"www-authenticate": f'{_REALM}, error="invalid_token"'}
-    return ApiError("UNAUTHENTICATED", _BAD_CREDENTIAL, [info], headers)
-
-
-def _insufficient_scope(route: Route, version: str) -> ApiError:
-    info = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", method=_full_name(route, version))
-    headers = {"www-authenticate": f'{_REALM}, error="insufficient_scope", scope="{" ".join(route.scopes)}"'}
-    return ApiError("PERMISSION_DENIED", "Request had insufficient authentication scopes.", [info], headers)

@@ -1,10 +1,15 @@
-"""The emulator's own endpoints: ``/_emulator/{clock,faults,requests,reset}``. They are no part of Google's API."""
+"""The emulator's own endpoints, below ``/_emulator``. They are no part of Google's API.
+
+A fault program is a resource: POST ``faults`` makes one, GET ``faults/ID`` tells which request used up what.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from .faults import read_program
 from .replies import Reply
 from .wire import format_timestamp
 
@@ -19,34 +24,19 @@ Query = dict[str, str]
 
 def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes) -> Reply:
     """Answer one control request."""
-    name = path.removeprefix(PREFIX).strip("/")
+    name, _, program = path.removeprefix(PREFIX).strip("/").partition("/")
     try:
-        given = json.loads(body) if body.strip() else {}
-        match verb, name:
-            case "GET", "":
-                return _reply(emulator.statistics())
-            case "GET", "clock":
-                return _reply(_clock(emulator))
-            case "POST", "clock":
-                _advance(emulator, given)
-                return _reply(_clock(emulator))
-            case "GET", "faults":
-                return _reply(_faults(emulator))
-            case "POST", "faults":
-                emulator.faults.add(*(given if isinstance(given, list) else [given]))
-                return _reply(_faults(emulator))
-            case "DELETE", "faults":
-                emulator.faults.clear()
-                return _reply(_faults(emulator))
-            case "GET", "requests":
-                return _reply(_requests(emulator, query))
-            case "POST", "reset":
-                emulator.reset()
-                return _reply({})
+        if program and name == "faults" and verb in ("GET", "DELETE"):
+            return _reply(_program(emulator, verb, program))
+        endpoint = None if program else _ENDPOINTS.get((verb, name))
+        if endpoint:
+            return _reply(endpoint(emulator, query, json.loads(body) if body.strip() else {}))
     except (ValueError, TypeError) as error:
-        return _reply({"error": {"code": 400, "message": str(error)}}, 400)
-    text = f"The emulator has no {verb} {path}: GET or POST clock, faults; GET requests; POST reset."
-    return _reply({"error": {"code": 404, "message": text}}, 404)
+        return _error(400, str(error))
+    except LookupError as error:
+        return _error(404, str(error.args[0]))
+    known = ", ".join(" ".join(key) for key in _ENDPOINTS)
+    return _error(404, f"The emulator has no {verb} {path}, but {known}, GET and DELETE faults/ID.")
 
 
 def _clock(emulator: Emulator) -> dict[str, object]:
@@ -54,22 +44,62 @@ def _clock(emulator: Emulator) -> dict[str, object]:
     return {"clock": repr(emulator.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
 
 
-def _advance(emulator: Emulator, given: object) -> None:
+def _advance(emulator: Emulator, given: object) -> dict[str, object]:
     seconds = given.get("advance") if isinstance(given, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError('the body must be {"advance": SECONDS}')
     emulator.advance(seconds)
+    return _clock(emulator)
 
 
 def _faults(emulator: Emulator) -> dict[str, object]:
-    pending = [fault.to_dict() for fault in emulator.faults.pending()]
-    return {"pending": pending, "followed": emulator.faults.followed}
+    faults = emulator.faults
+    return {
+        "programs": [program.to_dict() for program in faults.programs.values()],
+        "pending": [fault.to_dict() for fault in faults.pending()],
+        "followed": faults.followed,
+    }
+
+
+def _clear_faults(emulator: Emulator) -> dict[str, object]:
+    emulator.faults.clear()
+    return _faults(emulator)
+
+
+def _program(emulator: Emulator, verb: str, program_id: str) -> dict[str, object]:
+    program = emulator.faults.programs.get(program_id)
+    if program is None:
+        raise LookupError(f"There is no fault program {program_id!r}.")
+    if verb == "DELETE":
+        emulator.faults.remove(program_id)
+    return program.to_dict()
 
 
 def _requests(emulator: Emulator, query: Query) -> dict[str, object]:
     wanted = query.get("method")
     found = [entry.to_dict() for entry in emulator.journal if wanted in (None, entry.method)]
     return {"requests": found, "statistics": emulator.journal.statistics()}
+
+
+def _reset(emulator: Emulator) -> dict[str, object]:
+    emulator.reset()
+    return {}
+
+
+_ENDPOINTS: dict[tuple[str, str], Callable[[Emulator, Query, object], dict[str, object]]] = {
+    ("GET", ""): lambda emulator, _query, _body: emulator.statistics(),
+    ("GET", "clock"): lambda emulator, _query, _body: _clock(emulator),
+    ("POST", "clock"): lambda emulator, _query, body: _advance(emulator, body),
+    ("GET", "faults"): lambda emulator, _query, _body: _faults(emulator),
+    ("POST", "faults"): lambda emulator, _query, body: emulator.faults.add(*read_program(body)).to_dict(),
+    ("DELETE", "faults"): lambda emulator, _query, _body: _clear_faults(emulator),
+    ("GET", "requests"): lambda emulator, query, _body: _requests(emulator, query),
+    ("POST", "reset"): lambda emulator, _query, _body: _reset(emulator),
+}
+
+
+def _error(code: int, message: str) -> Reply:
+    return _reply({"error": {"code": code, "message": message}}, code)
 
 
 def _reply(value: object, status: int = 200) -> Reply:

@@ -1,31 +1,52 @@
-"""What is to go wrong, and when: instructions that requests use up in the order they were given."""
+"""What is to go wrong, and when: programs of instructions that requests use up in the order they were given.
+
+A program is a resource: it can be read back, and tells which request used up which instruction. A test that ends with
+``program.completed`` knows that the fault really happened.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
 
 from attrs import asdict, define, evolve, field, fields_dict, frozen, validators
 
-from .errors import HTTP_STATUS
+from .errors import HTTP_STATUS, ApiError
+from .known_errors import KNOWN_ERRORS
 from .tuning import JobFate
 
-__all__ = ["Fault", "Faults"]
+__all__ = ["Cut", "Fault", "Faults", "Program", "Step", "read_program"]
+
+Cut = Literal["reply", "headers", "body", "length", "end", "json"]
 
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
+_USUAL = {429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"}
 
 
 def _fate(value: JobFate | Mapping[str, object] | None) -> JobFate | None:
     return JobFate(**value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
 
 
+def _pace(value: Iterable[float] | None) -> tuple[int, float] | None:
+    if value is None:
+        return None
+    size, seconds = value
+    if not (size >= 1 and seconds >= 0):
+        raise ValueError(f"pace must be (bytes, seconds): at least 1 byte, at least 0 seconds; not {value}")
+    return int(size), float(seconds)
+
+
 @frozen(kw_only=True)
 class Fault:
     """One instruction for the next request of a method.
 
+    Bytes on a connection (``cut``, ``then``, ``exact``) need a real socket; in process a cut reply is an error at once.
+
     Args:
         method: such as ``"tunedModels.create"``; ``"*"`` for any.
         times: how many requests use it up.
+        error: an observed error of the service by its name, such as ``"rate_limit_free_tier"``.
         status: HTTP status to answer with.
         body: a dict is sent as JSON, a string as it is; left out, Google's error envelope for the status.
         headers: added to the reply, or in place of its own.
@@ -35,6 +56,13 @@ class Fault:
         drop: close the connection instead of answering.
         html: answer with a frontend's HTML page.
         garbage: answer 200 with the beginning of a JSON body.
+        exact: these characters (latin-1) on the connection instead of an HTTP reply; then it is closed.
+        cut: reset before the ``"reply"``, in the middle of its ``"headers"`` or ``"body"``; closed in the middle of a
+            body with a Content-Length (``"length"``) or without (``"end"``); or half of its ``"json"``, well framed.
+            The request is carried out, unless another reply is told.
+        pace: (bytes, seconds): the body comes so many bytes at a time, so far apart on the emulator's clock.
+        then: after the reply ``"close"`` the connection, without having said so, or ``"reset"`` it as soon as the next
+            request comes on it.
         after: of a stream: elements sent before things go wrong.
         raw: of a stream: the error comes as bare JSON without ``data:``.
         job: fate of the tuning job that the request creates; the reply itself is not touched.
@@ -42,6 +70,7 @@ class Fault:
 
     method: str = "*"
     times: int = field(default=1, validator=validators.ge(1))
+    error: str | None = field(default=None, validator=validators.optional(validators.in_(KNOWN_ERRORS)))
     status: int | None = None
     body: object = None
     headers: dict[str, str] = field(factory=dict, converter=dict)
@@ -51,6 +80,12 @@ class Fault:
     drop: bool = False
     html: bool = False
     garbage: bool = False
+    exact: str | None = None
+    cut: Cut | None = field(default=None, validator=validators.optional(validators.in_(get_args(Cut))))
+    pace: tuple[int, float] | None = field(default=None, converter=_pace)
+    then: Literal["close", "reset"] | None = field(
+        default=None, validator=validators.optional(validators.in_(("close", "reset")))
+    )
     after: int | None = None
     raw: bool = False
     job: JobFate | None = field(default=None, converter=_fate)
@@ -74,60 +109,128 @@ class Fault:
 
     @property
     def replaces_reply(self) -> bool:
-        return self.status is not None or self.body is not None or self.drop or self.html or self.garbage
+        told = (self.status, self.body, self.error, self.exact)
+        return any(value is not None for value in told) or self.drop or self.html or self.garbage
 
     @property
-    def error_body(self) -> dict[str, object]:
-        """Google's envelope for the status."""
+    def api_error(self) -> ApiError:
+        """The error to answer with: the named one, else the usual one for the status."""
         code = self.status or 503
-        status = _STATUS_OF.get(code, "UNKNOWN")
-        message = self.message or _MESSAGES.get(code, f"The emulator was told to answer {code}.")
-        return {"error": {"code": code, "message": message, "status": status}}
+        name = self.error or _USUAL.get(code)
+        if name:
+            error = KNOWN_ERRORS[name]()
+            code = self.status or error.code
+        else:
+            error = ApiError(_STATUS_OF.get(code, "UNKNOWN"), f"The emulator was told to answer {code}.", code=code)
+        return ApiError(error.status, self.message or error.message, error.details, error.headers, code)
 
 
-_MESSAGES = {
-    429: "You exceeded your current quota, please check your plan and billing details. For more information on this "
-    "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.",
-    500: "An internal error has occurred. Please retry or report in "
-    "https://developers.generativeai.google/guide/troubleshooting",
-    503: "This model is currently experiencing high demand. Spikes in demand are usually temporary. Please try again "
-    "later.",
-    504: "Deadline expired before operation could complete.",
-}
+@define
+class Step:
+    """One instruction of a program.
+
+    Args:
+        fault: what it says.
+        remaining: requests that are still to use it up.
+        requests: the numbers of those that did, as in the journal.
+    """
+
+    fault: Fault
+    remaining: int
+    requests: list[int] = field(factory=list)
+
+    @property
+    def completed(self) -> bool:
+        return self.remaining == 0
+
+    def to_dict(self) -> dict[str, object]:
+        return {**self.fault.to_dict(), "completed": self.completed, "requests": self.requests}
+
+
+@define
+class Program:
+    """Instructions that were given together, and what became of them."""
+
+    id: str
+    steps: list[Step]
+
+    @property
+    def completed(self) -> bool:
+        """Whether every instruction was used up."""
+        return all(step.completed for step in self.steps)
+
+    def to_dict(self) -> dict[str, object]:
+        """The program as JSON."""
+        instructions = [step.to_dict() for step in self.steps]
+        return {"id": self.id, "completed": self.completed, "instructions": instructions}
 
 
 @define
 class Faults:
-    """The instructions still to be followed, a queue per method."""
+    """The programs, and what is still to be followed: a queue per method."""
 
-    _queues: defaultdict[str, deque[Fault]] = field(factory=lambda: defaultdict(deque), init=False)
+    programs: dict[str, Program] = field(factory=dict, init=False)
+    _queues: defaultdict[str, deque[Step]] = field(factory=lambda: defaultdict(deque), init=False)
     followed: int = field(default=0, init=False)
+    _given: int = field(default=0, init=False)
 
-    def add(self, *faults: Fault | Mapping[str, object]) -> None:
-        """Append instructions; mappings are read like the control endpoint's JSON."""
-        for fault in faults:
-            made = fault if isinstance(fault, Fault) else Fault.from_dict(fault)
-            self._queues[made.method].append(made)
+    def add(self, *faults: Fault | Mapping[str, object]) -> Program:
+        """Append instructions; mappings are read like the control endpoint's JSON.
 
-    def take(self, method: str) -> Fault | None:
+        Args:
+            faults: in the order in which the requests of a method use them up.
+
+        Returns:
+            The program they form.
+        """
+        made = [fault if isinstance(fault, Fault) else Fault.from_dict(fault) for fault in faults]
+        self._given += 1
+        program = Program(str(self._given), [Step(fault, fault.times) for fault in made])
+        self.programs[program.id] = program
+        for step in program.steps:
+            self._queues[step.fault.method].append(step)
+        return program
+
+    def take(self, method: str, request: int = 0) -> Fault | None:
         """Use up the next instruction for a method; its own come before those for any method."""
         for key in (method, "*"):
             queue = self._queues.get(key)
             if queue:
-                fault = queue.popleft()
-                if fault.times > 1:
-                    queue.appendleft(evolve(fault, times=fault.times - 1))
+                step = queue[0]
+                step.remaining -= 1
+                step.requests.append(request)
+                if step.completed:
+                    queue.popleft()
                 self.followed += 1
-                return fault
+                return step.fault
         return None
 
     def pending(self) -> list[Fault]:
-        return [fault for queue in self._queues.values() for fault in queue]
+        steps = (step for queue in self._queues.values() for step in queue)
+        return [evolve(step.fault, times=step.remaining) for step in steps]
+
+    def remove(self, program_id: str) -> None:
+        """Forget one program; raises KeyError when there is none of this id."""
+        steps = self.programs.pop(program_id).steps
+        for method, queue in self._queues.items():
+            self._queues[method] = deque(step for step in queue if not any(step is gone for gone in steps))
 
     def clear(self) -> None:
         self._queues.clear()
+        self.programs.clear()
 
     def replace(self, faults: Iterable[Fault | Mapping[str, object]]) -> None:
         """Forget what is pending and take these instead."""
         self.clear()
         self.add(*faults)
+
+
+def read_program(given: object) -> list[Mapping[str, object]]:
+    """The instructions in JSON: one, a list of them, or a list for each method."""
+    if isinstance(given, list):
+        return list(given)
+    if not isinstance(given, Mapping):
+        raise TypeError("faults are an instruction, a list of them, or {METHOD: [INSTRUCTION, ...]}")
+    if given and all(isinstance(listed, list) for listed in given.values()):
+        return [{"method": method, **step} for method, listed in given.items() for step in listed]
+    return [given]

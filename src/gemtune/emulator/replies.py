@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
+from typing import Literal
 
 from attrs import evolve, field, frozen
 
 from .clock import SECOND
 from .errors import NOT_FOUND_PAGE, ApiError, bad_gateway_page
-from .faults import Fault
+from .faults import Cut, Fault
+from .masks import Mask, apply_mask
 from .routes import Route
 from .wire import Value, dumps, encode
 
@@ -20,6 +22,7 @@ __all__ = [
     "error_reply",
     "fault_reply",
     "header_lines",
+    "mark",
     "not_found_reply",
     "spoil",
     "value_reply",
@@ -64,23 +67,35 @@ class Reply:
         chunks: pieces of the body, sent one by one.
         headers: by lower-case name.
         drop: after the chunks close the connection; without chunks, send nothing at all.
+        exact: of a fault, these bytes instead of everything else.
+        cut: of a fault, where the reply breaks off.
+        pace: of a fault, (bytes, seconds) of each piece.
+        then: of a fault, what becomes of the connection.
     """
 
     status: int = 200
     chunks: tuple[bytes, ...] = ()
     headers: dict[str, str] = field(factory=dict)
     drop: bool = False
+    exact: bytes | None = None
+    cut: Cut | None = None
+    pace: tuple[int, float] | None = None
+    then: Literal["close", "reset"] | None = None
 
     @property
     def streams(self) -> bool:
         return len(self.chunks) > 1
 
+    @property
+    def breaks(self) -> bool:
+        """Whether it is no HTTP reply."""
+        return self.exact is not None or self.cut is not None
 
-def value_reply(route: Route, value: Value | list[Value], layout: Layout) -> Reply:
-    """200 with a message, or with a stream of them."""
-    name = route.response.rstrip("*")
+
+def value_reply(route: Route, value: Value | list[Value], layout: Layout, mask: Mask) -> Reply:
+    """200 with a message, or with a stream of them; of each, what the mask leaves."""
     values = value if isinstance(value, list) else [value]
-    bodies = [encode(name, item, enum_numbers=layout.enum_numbers) for item in values]
+    bodies = [apply_mask(encode(route.message, item, enum_numbers=layout.enum_numbers), mask) for item in values]
     if layout.sse:
         return Reply(chunks=tuple(map(_event, bodies)), headers={"content-type": "text/event-stream"})
     if layout.array:
@@ -115,30 +130,29 @@ def _array(bodies: Iterable[object], layout: Layout) -> list[bytes]:
 
 
 def fault_reply(fault: Fault, layout: Layout) -> Reply:
-    """The reply an instruction asks for."""
+    """The reply an instruction asks for instead of the request's own."""
     if fault.drop:
         return Reply(status=0, drop=True)
+    if fault.exact is not None:
+        return Reply(status=0, exact=fault.exact.encode("latin-1"))
     if fault.html:
         status = fault.status or 502
-        return Reply(status=status, chunks=(bad_gateway_page(status).encode(),), headers=_headers(fault, _HTML))
+        return Reply(status=status, chunks=(bad_gateway_page(status).encode(),), headers={"content-type": _HTML})
     if fault.garbage:
-        return Reply(status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers=_headers(fault, _JSON))
+        return Reply(status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers={"content-type": _JSON})
+    if fault.body is None:
+        return error_reply(fault.api_error, layout)
     if isinstance(fault.body, str | bytes):
         content = fault.body.encode() if isinstance(fault.body, str) else fault.body
     else:
-        body = fault.error_body if fault.body is None else fault.body
-        content = b"".join(_array([body], layout)) if layout.array else dumps(body, pretty=layout.pretty)
-    return Reply(status=fault.status or 200, chunks=(content,), headers=_headers(fault, _JSON))
-
-
-def _headers(fault: Fault, content_type: str) -> dict[str, str]:
-    return {"content-type": content_type} | {name.lower(): value for name, value in fault.headers.items()}
+        content = b"".join(_array([fault.body], layout)) if layout.array else dumps(fault.body, pretty=layout.pretty)
+    return Reply(status=fault.status or 200, chunks=(content,), headers={"content-type": _JSON})
 
 
 def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
-    """What becomes of a reply whose request was carried out."""
+    """What an instruction makes of the reply to a request that was carried out."""
     if not fault.replaces_reply:
-        return evolve(reply, headers=reply.headers | {name.lower(): value for name, value in fault.headers.items()})
+        return reply
     if fault.after is None or not (layout.sse or layout.array):
         return fault_reply(fault, layout)
     kept = reply.chunks[: fault.after] if layout.sse else reply.chunks[: min(fault.after, len(reply.chunks) - 1)]
@@ -146,19 +160,34 @@ def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
         return evolve(reply, chunks=kept, drop=True)
     if isinstance(fault.body, str):
         return evolve(reply, chunks=(*kept, fault.body.encode()))
-    body = fault.error_body if fault.body is None else fault.body
+    body = encode("ErrorBody", fault.api_error.body) if fault.body is None else fault.body
     if fault.raw or not layout.sse:
         separator = b"" if layout.sse else b",\r\n" if kept else b"["
         return evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]")))
     return evolve(reply, chunks=(*kept, _event(body)))
 
 
+def mark(reply: Reply, fault: Fault) -> Reply:
+    """Add an instruction's headers, and what it says about bytes and connections."""
+    headers = reply.headers | {name.lower(): value for name, value in fault.headers.items()}
+    if fault.cut == "json":
+        body = b"".join(reply.chunks)
+        return evolve(reply, headers=headers, chunks=(body[: len(body) // 2],), pace=fault.pace, then=fault.then)
+    return evolve(reply, headers=headers, cut=fault.cut, pace=fault.pace, then=fault.then)
+
+
 def compress(reply: Reply, accept_encoding: str) -> Reply:
     """Compress a whole body for a caller that accepts it; streams are sent as they are."""
-    if reply.streams or reply.drop or not reply.chunks or "gzip" not in accept_encoding.lower():
+    if reply.streams or not reply.chunks or not _accepts_gzip(accept_encoding):
         return reply
     content = gzip.compress(reply.chunks[0], compresslevel=1, mtime=0)
     return evolve(reply, chunks=(content,), headers=reply.headers | {"content-encoding": "gzip"})
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Whether gzip is among the codings of RFC 9110, section 12.5.3, and not with a weight of zero."""
+    codings = (coding.partition(";") for coding in accept_encoding.lower().replace(" ", "").split(","))
+    return any(name == "gzip" and weight.rstrip("0.") != "q=" for name, _, weight in codings)
 
 
 def header_lines(headers: Mapping[str, str], now: int) -> list[tuple[bytes, bytes]]:

@@ -78,6 +78,11 @@ class Route:
     def streams(self) -> bool:
         return self.response.endswith("*")
 
+    @property
+    def message(self) -> str:
+        """Name of the message that the reply is, or is a stream of."""
+        return self.response.rstrip("*")
+
     def query_name(self, name: str) -> str | None:
         """The proto name of one of the method's query parameters, in either spelling; None for a stranger."""
         wanted = snake_case(name)

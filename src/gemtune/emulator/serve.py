@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.to_thread
 from attrs import define, field
 
-from .app import TRANSPORT, Emulator, create_app
+from .app import Emulator, create_app
+from .delivery import CONNECTION, Connection
 
 if TYPE_CHECKING:
     import uvicorn
@@ -154,13 +155,13 @@ def _make_server(
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            inner = self.app
+            inner, connection = self.app, Connection(transport)
 
-            async def with_transport(scope: Any, receive: Any, send: Any) -> None:
-                scope.setdefault("extensions", {})[TRANSPORT] = transport
+            async def with_connection(scope: Any, receive: Any, send: Any) -> None:
+                scope.setdefault("extensions", {})[CONNECTION] = connection
                 await inner(scope, receive, send)
 
-            self.app = with_transport
+            self.app = with_connection
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from .answers import Answers, ExampleIndex
 from .base_models import BaseModel
-from .errors import not_found, permission_denied
+from .known_errors import forbidden, missing
 from .settings import Settings
 from .tuning import Job, JobFate, Progress
 from .wire import Value
@@ -159,9 +159,9 @@ class Store:
         """A tuned model the caller holds at least this role on; 404 or 403 otherwise."""
         model = self.tuned_models.get(name)
         if model is None:
-            raise not_found(f"Tuned model {name} does not exist.")
+            raise missing(name)
         if model.role(caller) < ROLES[role]:
-            raise permission_denied(f"You do not have permission to access tuned model {name}")
+            raise forbidden(name)
         return model
 
     def visible_to(self, caller: Caller) -> Iterator[TunedModel]:
