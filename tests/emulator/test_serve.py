@@ -117,7 +117,7 @@ def test_the_command_announces_itself_in_a_file_and_ends_on_a_signal(tmp_path):
 @pytest.mark.parametrize("argv", [["--clock", "sundial"], ["--port", "1", "--host", "256.0.0.1"], ["--port", "70000"]])
 def test_a_bad_option_ends_the_command_with_2_and_one_line(argv, capsys):
     assert main(argv) == 2
-    assert capsys.readouterr().err.startswith("gemtune emulator: ")
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_without_uvicorn_the_error_names_the_extra(monkeypatch):

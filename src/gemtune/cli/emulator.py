@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gemtune.cli.options import Commands
+from gemtune.cli.options import Commands, Parser
 
 __all__ = ["add", "serve"]
 
@@ -19,6 +19,6 @@ def serve(argv: Sequence[str]) -> int:
     from gemtune.emulator.serve import main
 
     try:
-        return main(argv)
+        return main(argv, Parser)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2

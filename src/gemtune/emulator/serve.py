@@ -176,63 +176,89 @@ def _make_server(
     return Server(config)
 
 
-def write_ready_file(path: Path, url: str) -> None:
-    """Let ``path`` appear, whole, with one line of JSON: url, pid and version."""
-    facts = {"url": url, "pid": os.getpid(), "version": importlib.metadata.version("gemtune")}
+def _clear_ready_file(path: Path) -> None:
+    """Take away the file of an earlier run, and refuse a path where no file could appear."""
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"--ready-file {path}: no file can be made there")
+    path.unlink(missing_ok=True)
+
+
+def _write_ready_file(path: Path, line: str) -> None:
+    """Let the file appear, whole."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w") as file:
-        file.write(json.dumps(facts) + "\n")
+        file.write(line)
     Path(name).replace(path)
 
 
-def _announce(url: str, ready_file: Path | None) -> None:
-    if ready_file:
-        write_ready_file(ready_file, url)
-    sys.stderr.write(f"The emulator listens on {url} (Ctrl-C stops it)\n")
+def _announce(url: str, options: argparse.Namespace) -> None:
+    facts = {"url": url, "pid": os.getpid(), "version": importlib.metadata.version("gemtune")}
+    line = json.dumps(facts) + "\n"
+    if options.ready_file:
+        _write_ready_file(options.ready_file, line)
+    if options.json:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    else:
+        sys.stderr.write(f"The emulator listens on {url} (Ctrl-C stops it)\n")
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+_EXAMPLES = """\
+examples:
+  gemtune emulator --port 8080
+  gemtune emulator --clock scaled:60 --seed 7     a minute of tuning in a second, the same every time
+  gemtune emulator --json > ready.json &          its address, as soon as it listens
+"""
+
+
+def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.ArgumentParser]) -> argparse.Namespace:
+    parser = parser_type(
         prog="gemtune emulator",
-        description="A local Gemini API for tuning. Point a client at it, for instance with "
-        "GOOGLE_GEMINI_BASE_URL. Nothing is learned: a tuned model answers with its nearest training example.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        description="A local Gemini API for tuning. Point a client at it, for instance with GOOGLE_GEMINI_BASE_URL.\n"
+        "Nothing is learned: a tuned model answers with its nearest training example.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    parser.add_argument("--json", action="store_true", help='write {"url", "pid", "version"} once it listens')
     parser.add_argument("--ready-file", type=Path, metavar="F", help='file to appear with {"url", "pid", "version"}')
     parser.add_argument("--clock", default="real", metavar="real|scaled:N|stepped", help="its time (default: real)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids and loss curves (default: 0)")
     parser.add_argument("--step-seconds", type=float, default=1.2, metavar="S", help="one tuning step (default: 1.2)")
     parser.add_argument(
         "--auth",
-        choices=("any", "required"),
+        choices=("any", "required", "strict"),
         default="any",
-        help="whether a credential is needed (default: any)",
+        help="whether a credential is needed; strict: one that it was told of (default: any)",
     )
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, parser_type: type[argparse.ArgumentParser] = argparse.ArgumentParser
+) -> int:
     """Serve until interrupted.
 
     Args:
         argv: the command line without the program's name.
+        parser_type: what parses it, and reports what is wrong with it.
 
     Returns:
         The exit code: 0; 2 when it could not start; 130 when interrupted.
     """
-    options = parse_arguments(argv)
-    ready_file: Path | None = options.ready_file
+    options = parse_arguments(argv, parser_type)
     try:
         app = create_app(
             clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth
         )  # fmt: skip
-        if ready_file:
-            ready_file.unlink(missing_ok=True)
-        server = _make_server(app, None, None, lambda: _announce(url, ready_file))
+        if options.ready_file:
+            _clear_ready_file(options.ready_file)
+        server = _make_server(app, None, None, lambda: _announce(url, options))
         listener = _listen(options.host, options.port)
     except (ValueError, OSError, OverflowError, ImportError) as error:
-        sys.stderr.write(f"gemtune emulator: {error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return 2
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url
     try:
