@@ -6,6 +6,7 @@ import os
 import random
 import ssl
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -16,13 +17,13 @@ from gemtune.http.credentials import make_credentials
 from gemtune.http.wire import Wire
 from gemtune.jobs import TuningJob
 from gemtune.protocol import names
-from gemtune.resources.creation import Creation, load_rows, model_to_create
+from gemtune.resources.creation import MANY, Creation, load_rows, model_to_create, off_loop
 from gemtune.resources.inference import Inference
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
 from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
-from gemtune.settings import Settings, resolve
+from gemtune.settings import Settings, given, resolve
 from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ class Client(Inference):
             project=project,
             base_url=base_url,
         )
-        self._watch = watch or WatchPolicy()
-        timeouts = timeouts or Timeouts()
+        self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
+        timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
+        given("ssl_context", ssl_context, ssl.SSLContext)
         self._caller = Caller(
             Wire(
                 self._settings.base_url,
@@ -106,7 +108,7 @@ class Client(Inference):
                 trust_env=trust_env,
             ),
             timeouts,
-            retry or RetryPolicy(),
+            given("retry", retry, RetryPolicy) or RetryPolicy(),
             user_agent(__version__, user_agent_suffix),
             limiter,
         )
@@ -227,9 +229,10 @@ class Client(Inference):
             AlreadyExists: Your id is taken.
             AmbiguousOutcome: It could not be found out whether the job was created.
         """
-        chosen = names.chosen_id(tuned_model_id, if_exists, display_name, random.getrandbits(64))
         rows = await load_rows(training_data)
-        model = model_to_create(base_model, rows, display_name, description, hyperparameters, temperature, top_p, top_k)
+        what = (base_model, rows, display_name, description, hyperparameters, temperature, top_p, top_k)
+        model = await off_loop(len(rows.numbered) > MANY, partial(model_to_create, *what))
+        chosen = names.chosen_id(tuned_model_id, if_exists, display_name, random.getrandbits(64))
         creation = Creation(self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         job = TuningJob.attach(self._caller, self._watch, creation.name)

@@ -152,7 +152,7 @@ class Snapshot(_Event):
 
     Args:
         step: The step, from 1.
-        epoch: The epoch the step was part of, from 0.
+        epoch: How often the whole data had been gone through after the step.
         mean_loss: The mean loss of the examples of this step.
         compute_time: When the service computed it.
         attempt: Which run of the job it belongs to, from 1.

@@ -7,6 +7,7 @@ never touches the remote job.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from gemtune.errors import (
     DeadlineExceeded,
     Failure,
     InvalidInput,
+    NotFound,
     NotSupported,
     TuningCancelled,
     TuningError,
@@ -43,6 +45,8 @@ __all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress", "failure
 
 # The schedule is the retry of looks; one look is one request.
 _ONCE = RetryPolicy(attempts=1)
+# A job's end may need a look at the operation and one at the model.
+_LOOKS_AT_ONCE = 3
 
 
 @attrs.frozen
@@ -97,6 +101,7 @@ class TuningJob:
     _due: float | None = attrs.field(default=None, init=False)
     _source: Source | None = attrs.field(default=None, init=False)
     _sought: bool = attrs.field(default=False, init=False)
+    _trouble: CallError | CredentialsError | None = attrs.field(default=None, init=False)
 
     @classmethod
     def attach(
@@ -204,8 +209,10 @@ class TuningJob:
         """
         with anyio.move_on_after(checked_wait(timeout)):
             return await self._result()
+        trouble = self._trouble
+        seen = f"; the last look failed: {trouble}" if trouble is not None else ""
         raise DeadlineExceeded(
-            f"{self.name} is not done after {timeout:g} s ({self.state}); the job goes on, wait for it again with "
+            f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended, go on with "
             f"client.job({self.name!r})",
             resource=self.name,
             failure=Failure.FATAL,
@@ -218,9 +225,15 @@ class TuningJob:
             CallError: The look failed.
         """
         async with self._looking:
-            error = await self._look(self._source or Source.OPERATION)
-        if error is not None:
-            raise error
+            for _ in range(_LOOKS_AT_ONCE):
+                source = self._source or Source.OPERATION
+                error = await self._look(source)
+                # An operation may expire (AIP-151): then the model tells.
+                gone = isinstance(error, NotFound) and source is Source.OPERATION and self.operation is not None
+                if error is not None and not gone:
+                    raise error
+                if self.done or (self._due or 0.0) > anyio.current_time():
+                    break
         return self.state
 
     async def cancel(self) -> None:
@@ -228,9 +241,10 @@ class TuningJob:
 
         Raises:
             NotSupported: The service does not cancel this job; the message names ``delete``.
+            CallError: The service could not be asked.
         """
         async with self._looking:
-            await self._find_operation()
+            await self._find_operation(self._caller.retry)
         operation = self.operation
         if operation is None:
             raise NotSupported(
@@ -265,8 +279,10 @@ class TuningJob:
             raise error
 
     async def _look(self, source: Source) -> CallError | CredentialsError | None:
+        self._trouble = None
         try:
-            await self._find_operation()
+            with contextlib.suppress(CallError):  # the model alone is enough to follow the job
+                await self._find_operation(_ONCE)
             if source is Source.OPERATION and self.operation is not None:
                 operation = await self._caller.call(gemini.get_operation(self.operation), retry=_ONCE)
                 self._take(observe_operation(operation, _now()))
@@ -277,17 +293,14 @@ class TuningJob:
         except (CallError, CredentialsError) as error:
             self._log += self._history.fault(error, source, _now())
             self._schedule()
-            return error
-        return None
+            self._trouble = error
+        return self._trouble
 
-    async def _find_operation(self) -> None:
+    async def _find_operation(self, retry: RetryPolicy) -> None:
         """Find the name of the operation, once, where only the model is known."""
         if self.operation is not None or self._sought:
             return
-        try:
-            page = await self._caller.call(gemini.list_operations(self.name), retry=_ONCE)
-        except CallError:
-            return  # the model alone is enough to follow the job
+        page = await self._caller.call(gemini.list_operations(self.name), retry=retry)
         self._sought = True
         for operation in page:
             if isinstance(operation.metadata, CreateTunedModelMetadata):

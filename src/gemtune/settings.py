@@ -11,17 +11,18 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["DEFAULT_BASE_URL", "Setting", "Settings", "is_loopback", "resolve"]
+__all__ = ["DEFAULT_BASE_URL", "Setting", "Settings", "given", "is_loopback", "resolve"]
 
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+_PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}")
 _PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _VERTEX: Final = ("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI")
 
@@ -87,10 +88,20 @@ def resolve(
         quota, source = env["GOOGLE_CLOUD_QUOTA_PROJECT"], "GOOGLE_CLOUD_QUOTA_PROJECT"
     else:
         quota, source = None, "the credentials, if they name one"
-    if quota is not None and not quota.isascii():
-        raise SettingsError("project must be a project id or number", field="project")
+    if quota is not None and not (isinstance(quota, str) and _PROJECT.fullmatch(quota)):
+        raise SettingsError(f"project must be a project id or number, not {quota!a}", field="project")
     entries = (url_entry, credential, Setting("project", quota or "none", source), *_notes(env))
     return Settings(base_url=url, credential=kind, api_key=key, project=quota, entries=entries)
+
+
+T = TypeVar("T")
+
+
+def given(name: str, value: T | None, kind: type[T]) -> T | None:
+    """Return an argument of the client's, refusing one of another type."""
+    if not isinstance(value, kind | None):
+        raise SettingsError(f"{name} must be a {kind.__name__}, not {type(value).__name__}", field=name)
+    return value
 
 
 def _credential(

@@ -52,6 +52,27 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     assert gemtune("jobs", "list", "-q").out == "tunedModels/long\n"
 
 
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from gemtune.cli import main
+sys.exit(main(["jobs", "list"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["gemtune.cli.program", "argparse", "gemtune.types", "httpx"])
+def test_ctrl_c_while_modules_are_loaded_is_one_line(app, command, module):
+    ran = subprocess.run([command[0], "-c", INTERRUPTED_IMPORT, module], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
+
+
 def test_a_reader_that_has_gone_ends_the_command_quietly(app, command):
     with subprocess.Popen([*command, "settings"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -299,6 +299,19 @@ BAD_INPUT = [
     lambda client: client.tune(BASE, EXAMPLES, temperature=2),
     lambda client: client.tune(BASE, [("1", "x" * 5001)]),
     lambda client: client.tune(BASE, "/no/such/file.csv"),
+    lambda client: client.tune(BASE, "nul\0.csv"),
+    lambda client: client.tune(BASE, EXAMPLES, display_name=5),
+    lambda client: client.tune(BASE, EXAMPLES, description=5),
+    lambda client: client.tune(BASE, EXAMPLES, hyperparameters={"epoch_count": 5}),
+    lambda client: client.tune(BASE, EXAMPLES, display_name="half \ud800"),
+    lambda client: client.tune(BASE, {"text_input": 1, "output": 2}),
+    lambda client: client.generate_content("gemini-3.7-flash", "half \ud800"),
+    lambda client: client.generate_content("gemini-3.7-flash", "hi", system_instruction="half \ud800"),
+    lambda client: client.generate_content("gemini-3.7-flash", "hi", retry=3),
+    lambda client: client.generate_content("gemini-3.7-flash", "hi", timeout=10**400),
+    lambda client: client.tuned_models.list(filter="half \ud800").all(),
+    lambda client: client.permissions.create("x", role=None, email_address="a@b.c"),
+    lambda client: client.permissions.create("x", role="READER", email_address="a@b.c", grantee_type=5),
 ]
 
 
@@ -310,6 +323,21 @@ async def test_bad_input_is_refused_before_anything_is_sent(call):
             await call(client)
     assert caught.value.field
     assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"retry": 3}, {"timeouts": 5}, {"watch": 1}, {"ssl_context": 5}, {"project": 5}], ids=str
+)
+def test_a_client_refuses_an_option_of_another_type(options):
+    with pytest.raises(errors.SettingsError, match=next(iter(options))):
+        scripted(Script((200, {})), **options)
+
+
+async def test_many_examples_are_checked_and_written_off_the_event_loop():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await client.tune(BASE, [(str(number), str(number + 1)) for number in range(5000)])
+        assert job.progress.total_steps == 5000 * 5 // 4
 
 
 async def test_pages_are_fetched_as_they_are_wanted_and_the_token_goes_back():

@@ -77,7 +77,7 @@ async def test_leaving_a_wait_never_touches_the_remote_job():
     app = make_app()
     async with make_client(app) as client:
         job = await start(client)
-        with pytest.raises(errors.DeadlineExceeded, match="the job goes on"):
+        with pytest.raises(errors.DeadlineExceeded, match="only the waiting has ended"):
             await job.wait(timeout=5)
         with anyio.move_on_after(5):
             await job
@@ -269,3 +269,39 @@ async def test_a_failed_operation_is_returned_with_its_error():
     async with make_client(app) as client:
         done = await client.operations.wait((await start(client)).operation)
         assert done.error.message == "bad data"
+
+
+async def test_a_wait_that_ends_does_not_claim_what_it_cannot_know():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        app.faults.add(Fault(method="*", status=503, times=1000))
+        with pytest.raises(errors.DeadlineExceeded, match="the last look failed: .*HTTP 503") as caught:
+            await job.wait(timeout=20)
+        assert "job goes on" not in str(caught.value)
+
+
+async def test_cancelling_a_job_that_cannot_be_asked_about_never_advises_to_delete_it():
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client)
+        app.faults.add(Fault(method="*", status=503, times=1000))
+        with pytest.raises(errors.CallError) as caught:
+            await client.job(job.name).cancel()
+        assert "delete" not in str(caught.value)
+        app.faults.clear()
+        with pytest.raises(errors.NotFound):
+            await client.job("tunedModels/missing").cancel()
+        other = client.job(job.name)
+        await other.cancel()
+        assert await other.refresh() == "CANCELLED"
+
+
+async def test_one_refresh_of_a_job_of_another_process_tells_how_it_ended():
+    app = make_app(faults=[Fault(method="tunedModels.create", job=JobFate(fail_at_step=3))])
+    async with make_client(app) as client:
+        job = await start(client)
+        await anyio.sleep(100)
+        assert await client.job(job.name).refresh() == "FAILED"
+        app.faults.add(Fault(method="tunedModels.operations.get", status=404))
+        assert await client.job(job.operation).refresh() == "FAILED"

@@ -65,6 +65,17 @@ def test_every_file_form_is_read(suffix, content):
     assert examples.checked(examples.from_text(content, suffix)) == WANTED
 
 
+def test_a_header_is_known_in_any_case_and_by_any_column():
+    found = examples.checked(examples.from_text("Output;x,Text_Input\n".replace(";x", "") + "2,1\n", ".csv"))
+    assert found == WANTED[:1]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x1c"])
+def test_a_line_separator_inside_a_json_text_is_no_end_of_line(separator):
+    line = json.dumps({"text_input": f"a{separator}b", "output": "c"}, ensure_ascii=False)
+    assert examples.checked(examples.from_text(line, ".jsonl"))[0].text_input == f"a{separator}b"
+
+
 @given(st.lists(st.tuples(text, text), min_size=1, max_size=20))
 def test_any_text_survives_a_csv_file(pairs):
     out = io.StringIO(newline="")
@@ -94,27 +105,31 @@ def test_any_text_survives_a_csv_file(pairs):
 )
 def test_a_bad_row_is_named_with_its_field_and_the_fix(rows, row, field, words):
     with pytest.raises(InvalidInput) as caught:
-        examples.checked(rows)
+        examples.checked(examples.Rows.of(rows))
     assert (caught.value.row, caught.value.field) == (row, field)
     assert words in str(caught.value)
 
 
 def test_several_bad_rows_are_told_together_and_many_are_counted():
     with pytest.raises(InvalidInput, match="has 20 problems: row 1: .*; and 15 more"):
-        examples.checked([("", "x")] * 20)
+        examples.checked(examples.Rows.of([("", "x")] * 20))
 
 
 def test_more_than_four_megabytes_are_refused():
     with pytest.raises(InvalidInput, match="4,000,000"):
-        examples.checked([("x" * 39_000, "y")] * 103)
+        examples.checked(examples.Rows.of([("x" * 39_000, "y")] * 103))
 
 
 @pytest.mark.parametrize(
     ("suffix", "content", "words"),
     [
         (".jsonl", '{"text_input": "1", "output": "2"}\n{"text_input": ', "line 2 is not JSON"),
-        (".csv", 'text_input,output\n"open,2\n', "not well formed"),
-        (".csv", "text_input,output\n1,2,3\n", "row 1 has 3 columns where the header has 2"),
+        (".csv", 'text_input,output\n"open,2\n', "not well-formed CSV"),
+        (".csv", "text_input,output\n1,2,3\n", "line 2 has 3 columns where the header has 2"),
+        (".csv", "text_input,foo\n1,2\n", "line 1 is a header without a column output .*; it has text_input, foo"),
+        (".csv", "question,answer\n1,2\n", "header without a column text_input"),
+        (".csv", "text_input,output\n\n1,2\n3,\n", "line 4: output is empty"),
+        (".jsonl", '\n{"text_input": "1", "output": "2"}\n\n{"text_input": "1"}\n', "line 4: no output"),
         (".json", "[" * 100_000, "not JSON"),
         (".xlsx", "", "use .csv"),
         (".csv", "", "empty"),
@@ -125,7 +140,7 @@ def test_a_broken_file_is_named_with_the_place(suffix, content, words):
         examples.checked(examples.from_text(content, suffix))
 
 
-@pytest.mark.parametrize("data", ["a,b", b"x", 5, None, {"a": [1], "b": [1, 2]}])
+@pytest.mark.parametrize("data", ["a,b", b"x", 5, None, {"a": [1], "b": [1, 2]}, {"text_input": 1, "output": "2"}])
 def test_what_is_not_rows_is_refused(data):
     with pytest.raises(InvalidInput):
         examples.checked(examples.from_rows(data))

@@ -135,3 +135,9 @@ def test_a_wait_without_sense_is_refused(make, seconds):
 def test_a_policy_without_an_attempt_is_refused(attempts):
     with pytest.raises(SettingsError, match="at least 1"):
         RetryPolicy(attempts=attempts)
+
+
+@pytest.mark.parametrize("project", ["a\r\nx: y", "ü", "", " ", 5])
+def test_a_project_that_cannot_be_one_is_refused(project):
+    with pytest.raises(SettingsError, match="project"):
+        resolve({}, project=project)

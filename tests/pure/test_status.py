@@ -86,9 +86,7 @@ def test_the_scope_of_a_429_is_read_from_the_quota_id(violation, scope):
 
 
 def test_limit_zero_in_the_message_means_no_quota_at_all():
-    error = error_of(
-        429, {"error": {"status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded, limit: 0, model: x"}}
-    )
+    error = error_of(429, {"error": {"status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded, limit: 0, model: x"}})
     assert error.scope == "none"
 
 
@@ -173,8 +171,10 @@ def test_a_message_of_a_megabyte_is_cut():
     st.integers(min_value=300, max_value=599),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-        lambda inner: st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["error", "message", "status", "details", "@type", "violations"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["error", "message", "status", "details", "@type", "violations"]), inner)
+        ),
         max_leaves=12,
     ),
 )

@@ -198,7 +198,7 @@ class LearnedRate:
         self._fill(now)
         rate = self.rate_at(now)
         missing = min(amount, max(1.0, rate * BURST)) - self._level
-        return now if missing <= _NEAR else max(now, self._at) + missing / rate
+        return max(now, self.opens_at) + (missing / rate if missing > _NEAR else 0.0)
 
     def take(self, now: float, amount: float) -> None:
         """Take from the bucket."""

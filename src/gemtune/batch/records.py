@@ -25,7 +25,17 @@ from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.status import rpc_error_class
 from gemtune.types import GenerateContentResponse
 
-__all__ = ["HEADER", "Record", "checked", "error_object", "header_line", "read_header", "record_line", "sound_lines"]
+__all__ = [
+    "HEADER",
+    "Record",
+    "checked",
+    "error_object",
+    "header_line",
+    "output_line",
+    "read_header",
+    "record_line",
+    "sound_lines",
+]
 
 HEADER: Final = b'{"gemtune_journal":'
 _TAIL: Final = len(b',"crc":"01234567"}\n')
@@ -109,7 +119,13 @@ class Record:
     def to_line(self) -> bytes:
         """Return it as a line of the output, in the form of the service's own batch results."""
         key = b"%d" % self.index if self.key is None else self.key
-        return b'{"key":%b,"%b":%b}\n' % (key, b"response" if self.ok else b"error", self.body)
+        return _output(key, self.ok, self.body)
+
+
+def output_line(result: BatchResult) -> bytes:
+    """Return the line of the output that tells a result: ``{"key", "response"}`` or ``{"key", "error"}``."""
+    body = error_object(result.error) if result.response is None else encode(result.response)
+    return _output(dumps(result.key), result.ok, dumps(body))
 
 
 def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
@@ -178,6 +194,10 @@ def sound_lines(lines: Iterable[bytes], offset: int = 0) -> Iterator[tuple[int, 
     )
     damage.offset = broken or 0
     raise damage
+
+
+def _output(key: bytes, ok: bool, body: bytes) -> bytes:
+    return b'{"key":%b,"%b":%b}\n' % (key, b"response" if ok else b"error", body)
 
 
 def _signed(text: bytes) -> bytes:

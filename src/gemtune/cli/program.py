@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -18,7 +18,7 @@ from gemtune.cli.exits import FAILED, USAGE, exit_code
 from gemtune.cli.options import Commands, Parser
 from gemtune.errors import GemtuneError
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     demo.add,
@@ -56,16 +56,8 @@ def make_parser() -> Parser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line.
-
-    Args:
-        argv: The arguments without the program's name; None takes those of the process.
-
-    Returns:
-        The exit code.
-    """
-    argv = sys.argv[1:] if argv is None else list(argv)
+def run(argv: list[str]) -> int:
+    """Run a command line, without the program's name, and return the exit code."""
     parser = make_parser()
     if argv[:1] == ["emulator"]:  # its options are its own
         return emulator.serve(argv[1:])

@@ -90,8 +90,10 @@ class Emulator:
 
     def statistics(self) -> dict[str, object]:
         """Counts of what happened since the start or the last reset."""
+        now = self.clock.now()
+        self.store.overtake(now)
         return {
-            **self.store.statistics(self.clock.now()),
+            **self.store.statistics(now),
             **self.journal.statistics(),
             "faults_followed": self.faults.followed,
             "faults_pending": len(self.faults.pending()),
@@ -199,6 +201,7 @@ class Emulator:
                 method=route.method, version=version, params=params, query=_bind_query(route, request.query),
                 body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
             )  # fmt: skip
+            self.store.overtake(now)
             value = route.handler(self.store, call)
             if route.request == "GenerateContentRequest":
                 model = params["model"].removeprefix("models/")

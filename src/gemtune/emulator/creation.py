@@ -75,7 +75,7 @@ def create(store: Store, call: Call) -> TunedModel:
         permissions={owner.id: owner},
         **parameters,
     )
-    store.tuned_models[model.name] = model
+    store.add(model)
     return model
 
 

@@ -6,7 +6,7 @@ from .creation import create
 from .errors import not_found, unimplemented
 from .pages import take_page
 from .store import Call, Store, TunedModel
-from .tuned_models import show, show_snapshot
+from .tuned_models import show
 from .wire import Value
 
 __all__ = ["cancel", "create_tuned_model", "get", "list_", "list_none", "missing"]
@@ -24,7 +24,8 @@ def get(store: Store, call: Call) -> Value:
 
 def list_(store: Store, call: Call) -> Value:
     model = store.tuned_model(call.params["name"], call.caller, "READER")
-    models, token = take_page(call, [(model.number, model)], default=10, maximum=1000)
+    known = [] if _is_expired(model, call.now) else [(model.number, model)]
+    models, token = take_page(call, known, default=10, maximum=1000)
     return {"operations": [_show(model, store, call) for model in models], "next_page_token": token}
 
 
@@ -48,9 +49,14 @@ def cancel(store: Store, call: Call) -> Value:
 def _find(store: Store, call: Call, role: str) -> TunedModel:
     name = call.params["name"]
     model = store.tuned_model(name.partition("/operations/")[0], call.caller, role)
-    if model.operation_name != name:
+    if model.operation_name != name or _is_expired(model, call.now):
         raise not_found(f"Operation {name} does not exist.")
     return model
+
+
+def _is_expired(model: TunedModel, now: int) -> bool:
+    expires = model.job.expires
+    return expires is not None and expires <= now
 
 
 def missing(store: Store, call: Call) -> Value:  # noqa: ARG001 - a handler
@@ -71,7 +77,7 @@ def _show(model: TunedModel, store: Store, call: Call, *, fresh: bool = False) -
     completed = total if progress.state == "ACTIVE" else len(progress.snapshots)
     metadata["completed_steps"] = completed
     metadata["completed_percent"] = 100 * completed / total
-    metadata["snapshots"] = [show_snapshot(snapshot) for snapshot in progress.snapshots]
+    metadata["snapshots"] = [snapshot.message for snapshot in progress.snapshots]
     if progress.error is not None:
         code, message = progress.error
         operation |= {"done": True, "error": {"code": code, "message": message}}

@@ -128,6 +128,7 @@ class Store:
     answers: Answers | None = None
     tuned_models: dict[str, TunedModel] = field(factory=dict, init=False)
     recent: dict[str, deque[int]] = field(factory=dict, init=False)
+    _doomed: dict[str, int] = field(factory=dict, init=False)
     _random: random.Random = field(init=False)
     _created: int = field(default=0, init=False)
 
@@ -141,8 +142,25 @@ class Store:
         """Forget everything; ids begin again from the seed."""
         self.tuned_models.clear()
         self.recent.clear()
+        self._doomed.clear()
         self._random = random.Random(self.settings.seed)  # noqa: S311 - ids of an emulator
         self._created = 0
+
+    def add(self, model: TunedModel) -> None:
+        """Keep a new tuned model, until it is deleted or its fate overtakes it."""
+        self.tuned_models[model.name] = model
+        if model.job.deleted is not None:
+            self._doomed[model.name] = model.job.deleted
+
+    def remove(self, model: TunedModel) -> None:
+        """Let go of a tuned model."""
+        del self.tuned_models[model.name]
+        self._doomed.pop(model.name, None)
+
+    def overtake(self, now: int) -> None:
+        """Let go of the models that somebody else has deleted by now."""
+        for name in [name for name, deleted in self._doomed.items() if deleted <= now]:
+            self.remove(self.tuned_models[name])
 
     def statistics(self, now: int) -> dict[str, object]:
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())

@@ -11,25 +11,16 @@ from .pages import take_page
 from .schema import MESSAGES, snake_case
 from .settings import Settings
 from .store import ROLES, Call, Permission, Store, TunedModel
-from .tuning import Progress, Snapshot
+from .tuning import Progress
 from .wire import Value
 
 __all__ = [
-    "check_mutable", "delete", "get", "list_", "patch", "show", "show_snapshot", "split_mask", "transfer_ownership",
+    "check_mutable", "delete", "get", "list_", "patch", "show", "split_mask", "transfer_ownership",
 ]  # fmt: skip
 
 MUTABLE = frozenset({"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"})
 _OUTPUT_ONLY = frozenset({"name", "state", "create_time", "update_time"})
 _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER"}
-
-
-def show_snapshot(snapshot: Snapshot) -> Value:
-    return {
-        "step": snapshot.step,
-        "epoch": snapshot.epoch,
-        "mean_loss": snapshot.mean_loss,
-        "compute_time": snapshot.compute_time,
-    }
 
 
 def show(model: TunedModel, now: int, settings: Settings) -> Value:
@@ -58,7 +49,7 @@ def _show_task(model: TunedModel, progress: Progress) -> Value:
     return {
         "start_time": progress.start_time,
         "complete_time": progress.complete_time,
-        "snapshots": [show_snapshot(snapshot) for snapshot in progress.snapshots],
+        "snapshots": [snapshot.message for snapshot in progress.snapshots],
         "hyperparameters": model.hyperparameters,
     }
 
@@ -159,7 +150,7 @@ def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
 
 def delete(store: Store, call: Call) -> Value:
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
-    del store.tuned_models[model.name]
+    store.remove(model)
     return {}
 
 

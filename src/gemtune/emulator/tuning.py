@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cached_property
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from .clock import nanoseconds
+from .wire import Fixed
 
 __all__ = ["Job", "JobFate", "Progress", "Snapshot", "epoch_of", "total_steps"]
 
@@ -45,6 +47,8 @@ class JobFate:
         restart_at_step: after this step the job starts over, once; its steps come again with later times.
         stall_at_step: the job never goes beyond this step.
         losses: reported instead of the formula's, from step 1; the last one is repeated.
+        expire_at_step: after this step the operation is forgotten (404); the model and its job go on.
+        delete_at_step: after this step the model is gone, as if somebody else had deleted it.
         hollow: the model becomes ACTIVE without snapshots or times, and inference on it is a 500 (seen in 2024).
     """
 
@@ -54,6 +58,8 @@ class JobFate:
     restart_at_step: int | None = None
     stall_at_step: int | None = None
     losses: tuple[float, ...] = field(default=(), converter=tuple)
+    expire_at_step: int | None = None
+    delete_at_step: int | None = None
     hollow: bool = False
 
 
@@ -65,6 +71,11 @@ class Snapshot:
     epoch: int
     mean_loss: float
     compute_time: int
+
+    @cached_property
+    def message(self) -> Fixed:
+        """The TuningSnapshot message."""
+        return Fixed(asdict(self))
 
 
 @frozen(kw_only=True)
@@ -126,6 +137,19 @@ class Job:
             last = min(last, max(0, fate.fail_at_step - 1))
         end = self._run_start + last * self.step
         return -(-end // _MICROSECOND) * _MICROSECOND
+
+    @property
+    def expires(self) -> int | None:
+        """When the operation is forgotten; None if it never is."""
+        return self._after(self.fate.expire_at_step)
+
+    @property
+    def deleted(self) -> int | None:
+        """When somebody else deletes the model; None if nobody does."""
+        return self._after(self.fate.delete_at_step)
+
+    def _after(self, step: int | None) -> int | None:
+        return None if step is None else self._run_start + step * self.step
 
     def progress(self, now: int, cancelled_at: int | None = None) -> Progress:
         """Where the job stands at ``now``; nothing moves after ``cancelled_at``."""

@@ -22,6 +22,7 @@ from .errors import violations
 from .schema import MESSAGES, Field, Message
 
 __all__ = [
+    "Fixed",
     "Value",
     "decode",
     "dumps",
@@ -33,6 +34,30 @@ __all__ = [
 ]
 
 Value = dict[str, object]
+
+
+class Fixed(dict[str, object]):
+    """A message, or the JSON of one, that never changes: its JSON and its text are made once."""
+
+    __slots__ = ("encoded", "texts")
+
+    def __init__(self, value: Mapping[str, object]) -> None:
+        super().__init__(value)
+        self.encoded: dict[bool, Fixed] = {}
+        self.texts: dict[tuple[str, str], str] = {}
+
+    def encode(self, message: str, enum_numbers: bool) -> Fixed:
+        if enum_numbers not in self.encoded:
+            self.encoded[enum_numbers] = Fixed(encode(message, dict(self), enum_numbers=enum_numbers))
+        return self.encoded[enum_numbers]
+
+    def text(self, newline: str, colon: str) -> str:
+        if (newline, colon) not in self.texts:
+            out: list[str] = []
+            _write(dict(self), newline, colon, out)
+            self.texts[newline, colon] = "".join(out)
+        return self.texts[newline, colon]
+
 
 _STRING_OR_TRAILING_COMMA = re.compile(r'"(?:\\.|[^"\\])*"|,(?=\s*[\]}])', re.DOTALL)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
@@ -86,7 +111,9 @@ def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
 
 def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
     deeper = newline + "  " if newline else ""
-    if isinstance(value, str):
+    if isinstance(value, Fixed):
+        out.append(value.text(newline, colon))
+    elif isinstance(value, str):
         out.append(_quote(value))
     elif isinstance(value, dict):
         separator = "{" + deeper
@@ -325,6 +352,8 @@ def _encode_one(spec: Field, item: object, enum_numbers: bool) -> object:
         if message not in MESSAGES:
             return any_value
         return {"@type": any_value["@type"], **encode(message, any_value, enum_numbers=enum_numbers)}
+    if isinstance(item, Fixed):
+        return item.encode(kind, enum_numbers)
     if spec.is_message:
         return encode(kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
     if kind in ENUMS:

@@ -141,6 +141,8 @@ class Caller:
             raise _final(error, call, ambiguous=False) from None
 
     def _retrier(self, call: Call[T], retry: RetryPolicy | None, deadline: float) -> Retrier:
+        if not isinstance(retry, RetryPolicy | None):
+            raise errors.InvalidInput(f"retry must be a RetryPolicy, not {type(retry).__name__}", field="retry")
         what = f"{call.method} {call.resource}" if call.resource else call.method
         return Retrier(call.effect, retry or self.retry, self.budget, deadline, what)
 
@@ -148,7 +150,7 @@ class Caller:
         limit = self.timeouts.generate if call.generates else self.timeouts.call
         if timeout is None:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
-        elif not (isinstance(timeout, int | float) and 0 < timeout < float("inf")):
+        elif not (isinstance(timeout, int | float) and 0 < timeout < _LONGEST):
             raise errors.InvalidInput(f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout")
         return min(limit, timeout), anyio.current_time() + timeout
 
@@ -238,6 +240,8 @@ class Caller:
         )
 
 
+# A hundred years: more than that is a mistake, and beyond what a float can hold.
+_LONGEST = 100 * 366 * 86400
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
 
 

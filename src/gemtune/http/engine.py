@@ -236,7 +236,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         )
         return self._session
 
-    async def _start(  # noqa: PLR0917
+    async def _start(
         self,
         flight: _Flight,
         limits: aiohttp.ClientTimeout,

@@ -13,10 +13,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+import attrs
+
 from gemtune.errors import InvalidInput
 from gemtune.types import TuningExample
 
-__all__ = ["MAX_BYTES", "MAX_INPUT", "MAX_OUTPUT", "checked", "from_rows", "from_text"]
+__all__ = ["MAX_BYTES", "MAX_INPUT", "MAX_OUTPUT", "Rows", "checked", "from_rows", "from_text"]
 
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
@@ -25,9 +27,32 @@ _SHOWN: Final = 5
 
 _INPUT_KEYS: Final = ("text_input", "textInput", "input", "prompt")
 _OUTPUT_KEYS: Final = ("output", "completion", "response")
+# What people call their columns: a first row that holds one of these is a header, not an example.
+_HEADINGS: Final = frozenset(
+    {"answer", "assistant", "input", "instruction", "label", "question", "source", "target", "text", "user"}
+    | {name.lower() for name in (*_INPUT_KEYS, *_OUTPUT_KEYS)}
+)
 
 
-def from_text(text: str, suffix: str) -> list[object]:
+@attrs.frozen
+class Rows:
+    """Rows with the number by which each can be found again.
+
+    Args:
+        unit: What is counted: ``row`` in memory, ``line`` in a file.
+        numbered: Number and row, in order.
+    """
+
+    unit: str
+    numbered: tuple[tuple[int, object], ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[object]) -> Rows:
+        """Return rows in memory, counted from 1."""
+        return cls("row", tuple(enumerate(rows, 1)))
+
+
+def from_text(text: str, suffix: str) -> Rows:
     """Return the rows of a CSV, TSV, JSONL or JSON text.
 
     Args:
@@ -36,68 +61,107 @@ def from_text(text: str, suffix: str) -> list[object]:
     """
     suffix = suffix.lower()
     if suffix in {".csv", ".tsv"}:
-        return list(_csv_rows(text, "\t" if suffix == ".tsv" else ","))
+        return Rows("line", tuple(_csv_rows(text, "\t" if suffix == ".tsv" else ",")))
     if suffix in {".jsonl", ".ndjson"}:
-        return [_json_row(line, row) for row, line in enumerate(text.splitlines(), 1) if line.strip()]
+        # Not splitlines(): a JSON text may hold other line separators of Unicode.
+        lines = enumerate(text.split("\n"), 1)
+        return Rows("line", tuple((line, _json_row(row, line)) for line, row in lines if row.strip()))
     if suffix == ".json":
         found = _json_row(text, None)
-        return found if isinstance(found, list) else [found]
+        return Rows.of(found if isinstance(found, list) else [found])
     raise InvalidInput(
         f"training data cannot be read from a file ending in {suffix!r}: use .csv, .tsv, .jsonl or .json",
         field="training_data",
     )
 
 
-def _csv_rows(text: str, delimiter: str) -> Iterator[object]:
+def _csv_rows(text: str, delimiter: str) -> Iterator[tuple[int, object]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    first = True
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except csv.Error as error:
-        raise InvalidInput(f"the CSV file is not well formed: {error}", field="training_data") from None
-    if not rows:
-        return
-    header = [cell.strip() for cell in rows[0]]
-    if any(name in header for name in _INPUT_KEYS) and any(name in header for name in _OUTPUT_KEYS):
-        for number, row in enumerate(rows[1:], 1):
-            if len(row) != len(header):
+        for row in reader:
+            if not any(row):
+                continue
+            line = reader.line_num
+            if first:
+                first = False
+                header = _header(row, line)
+                if header is not None:
+                    continue
+            if header is None:
+                yield line, tuple(row)
+            elif len(row) == len(header):
+                yield line, dict(zip(header, row, strict=True))
+            else:
                 raise InvalidInput(
-                    f"row {number} has {len(row)} columns where the header has {len(header)}: quote cells that hold "
+                    f"line {line} has {len(row)} columns where the header has {len(header)}: quote cells that hold "
                     f"a {delimiter!r} or a line break",
                     field="training_data",
-                    row=number,
+                    row=line,
                 )
-            yield dict(zip(header, row, strict=True))
-        return
-    for row in rows:
-        yield tuple(row)
+    except csv.Error as error:
+        raise InvalidInput(
+            f"line {reader.line_num} is not well-formed CSV: {error}", field="training_data", row=reader.line_num
+        ) from None
 
 
-def _json_row(text: str, row: int | None) -> object:
+def _header(row: list[str], line: int) -> list[str] | None:
+    """Return the first row as column names, or None where it is an example already."""
+    cells = [cell.strip().removeprefix("\ufeff") for cell in row]
+    if not any(cell.lower() in _HEADINGS for cell in cells):
+        return None
+    canonical = {name.lower(): name for name in (*_INPUT_KEYS, *_OUTPUT_KEYS)}
+    names = [canonical.get(cell.lower(), cell) for cell in cells]
+    for wanted in (_INPUT_KEYS, _OUTPUT_KEYS):
+        if not any(name in wanted for name in names):
+            raise InvalidInput(
+                f"line {line} is a header without a column {wanted[0]} (also accepted: {', '.join(wanted[1:])}); "
+                f"it has {', '.join(cells)}",
+                field=wanted[0],
+                row=line,
+            )
+    return names
+
+
+def _json_row(text: str, line: int | None) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        where = f"line {row}" if row is not None else "the file"
-        raise InvalidInput(f"{where} is not JSON: {error}", field="training_data", row=row) from None
+        where = f"line {line}" if line is not None else "the file"
+        why = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise InvalidInput(f"{where} is not JSON: {why}", field="training_data", row=line) from None
 
 
-def from_rows(data: object) -> list[object]:
+def from_rows(data: object) -> Rows:
     """Return the rows of a table in memory: an iterable of rows, or a mapping of columns (a data frame too)."""
     if isinstance(data, str | bytes):
         raise InvalidInput("training_data is a text, not rows: pass pairs, dicts or a path", field="training_data")
     if hasattr(data, "keys") and hasattr(data, "__getitem__"):
-        columns = {str(key): list(data[key]) for key in data.keys()}  # noqa: SIM118 - a data frame iterates by column
+        columns = {str(key): _column(key, data[key]) for key in data.keys()}  # noqa: SIM118 - a data frame
         lengths = {key: len(column) for key, column in columns.items()}
         if len(set(lengths.values())) > 1:
             raise InvalidInput(f"the columns differ in length: {lengths}", field="training_data")
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return Rows.of(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     if not isinstance(data, Iterable):
         raise InvalidInput(
             f"training_data must be pairs, dicts, TuningExamples, columns or a path, not {type(data).__name__}",
             field="training_data",
         )
-    return list(data)
+    return Rows.of(data)
 
 
-def checked(rows: Iterable[object]) -> tuple[TuningExample, ...]:
+def _column(name: object, values: object) -> list[object]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidInput(
+            f"training_data is a mapping of columns, but {name} holds one {type(values).__name__}: for a single "
+            "example put the dict in a list",
+            field="training_data",
+        )
+    return list(values)
+
+
+def checked(rows: Rows) -> tuple[TuningExample, ...]:
     """Return the rows as examples.
 
     Raises:
@@ -106,9 +170,9 @@ def checked(rows: Iterable[object]) -> tuple[TuningExample, ...]:
     examples: list[TuningExample] = []
     problems: list[InvalidInput] = []
     size = 0
-    for number, row in enumerate(rows, 1):
+    for number, row in rows.numbered:
         try:
-            example = _example(row, number)
+            example = _example(row, f"{rows.unit} {number}", number)
         except InvalidInput as problem:
             problems.append(problem)
             continue
@@ -141,25 +205,25 @@ def _summary(problems: list[InvalidInput]) -> InvalidInput:
     return InvalidInput(message, field=first.field, row=first.row)
 
 
-def _example(row: object, number: int) -> TuningExample:
+def _example(row: object, where: str, number: int) -> TuningExample:
     text_input: object
     output: object
     if isinstance(row, TuningExample):
         text_input, output = row.text_input, row.output
     elif isinstance(row, Mapping):
-        text_input = _cell(row, _INPUT_KEYS, number)
-        output = _cell(row, _OUTPUT_KEYS, number)
+        text_input = _cell(row, _INPUT_KEYS, where, number)
+        output = _cell(row, _OUTPUT_KEYS, where, number)
     elif isinstance(row, tuple | list) and len(row) == 2:
         text_input, output = row
     else:
         raise InvalidInput(
-            f"row {number}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
+            f"{where}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
             field="training_data",
             row=number,
         )
     return TuningExample(
-        text_input=_text(text_input, "text_input", number, MAX_INPUT),
-        output=_text(output, "output", number, MAX_OUTPUT),
+        text_input=_text(text_input, "text_input", where, number, MAX_INPUT),
+        output=_text(output, "output", where, number, MAX_OUTPUT),
     )
 
 
@@ -169,28 +233,28 @@ def _kind(row: object) -> str:
     return type(row).__name__
 
 
-def _cell(row: Mapping[object, object], keys: tuple[str, ...], number: int) -> object:
+def _cell(row: Mapping[object, object], keys: tuple[str, ...], where: str, number: int) -> object:
     for key in keys:
         if key in row:
             return row[key]
     found = ", ".join(sorted(str(key) for key in row)[:8]) or "nothing"
     raise InvalidInput(
-        f"row {number}: no {keys[0]} (also accepted: {', '.join(keys[1:])}); it holds {found}",
+        f"{where}: no {keys[0]} (also accepted: {', '.join(keys[1:])}); it holds {found}",
         field=keys[0],
         row=number,
     )
 
 
-def _text(value: object, field: str, number: int, limit: int) -> str:
+def _text(value: object, field: str, where: str, number: int, limit: int) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN
         value = str(value)
     if not isinstance(value, str):
-        raise InvalidInput(f"row {number}: {field} must be a text, not {type(value).__name__}", field=field, row=number)
+        raise InvalidInput(f"{where}: {field} must be a text, not {type(value).__name__}", field=field, row=number)
     if not value.strip():
-        raise InvalidInput(f"row {number}: {field} is empty; fill it in or drop the row", field=field, row=number)
+        raise InvalidInput(f"{where}: {field} is empty; fill it in or drop the row", field=field, row=number)
     if len(value) > limit:
         raise InvalidInput(
-            f"row {number}: {field} has {len(value):,} characters, more than the {limit:,} allowed; "
+            f"{where}: {field} has {len(value):,} characters, more than the {limit:,} allowed; "
             f"shorten it by {len(value) - limit:,}",
             field=field,
             row=number,
@@ -199,7 +263,7 @@ def _text(value: object, field: str, number: int, limit: int) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidInput(
-            f"row {number}: {field} holds a lone surrogate and is not valid Unicode; re-read the source as UTF-8",
+            f"{where}: {field} holds a lone surrogate and is not valid Unicode; re-read the source as UTF-8",
             field=field,
             row=number,
         ) from None

@@ -88,6 +88,16 @@ def _page(cls: type[M], key: str, value: object) -> Page[M]:
     return Page(tuple(decode(cls, item) for item in found), token)
 
 
+def _filter(value: object) -> object:
+    if not isinstance(value, str | None) or any("\ud800" <= letter <= "\udfff" for letter in value or ""):
+        raise InvalidInput(f"filter must be a text, not {ascii(value)[:80]}", field="filter")
+    return value
+
+
+def _body(value: object) -> bytes:
+    return dumps(value, lone_surrogates=False)
+
+
 def _nothing(_: object) -> None:
     """Read the empty message ``{}``."""
 
@@ -117,7 +127,7 @@ def create_tuned_model(model: TunedModel, tuned_model_id: str) -> Call[Operation
         verb="POST",
         path="/v1beta/tunedModels",
         query=(("tunedModelId", tuned_model_id),),
-        body=dumps(encode(model)),
+        body=_body(encode(model)),
         effect=Effect.CREATE,
         decode=_OPERATION,
         resource=f"tunedModels/{tuned_model_id}",
@@ -141,7 +151,7 @@ def list_tuned_models(
         method="tunedModels.list",
         verb="GET",
         path="/v1beta/tunedModels",
-        query=(*_paging(page_size, page_token), ("filter", filter), ("fields", fields)),
+        query=(*_paging(page_size, page_token), ("filter", _filter(filter)), ("fields", fields)),
         effect=Effect.READ,
         decode=partial(_page, TunedModel, "tunedModels"),
     )
@@ -154,7 +164,7 @@ def update_tuned_model(model: TunedModel, fields: Sequence[str]) -> Call[TunedMo
         verb="PATCH",
         path=f"/v1beta/{model.name}",
         query=(("updateMask", ",".join(fields)),),
-        body=dumps(encode(model)),
+        body=_body(encode(model)),
         effect=Effect.WRITE,
         decode=_TUNED_MODEL,
         resource=model.name,
@@ -172,7 +182,7 @@ def transfer_ownership(name: str, email_address: str) -> Call[None]:
         method="tunedModels.transferOwnership",
         verb="POST",
         path=f"/v1beta/{name}:transferOwnership",
-        body=dumps({"emailAddress": email_address}),
+        body=_body({"emailAddress": email_address}),
         effect=Effect.WRITE,
         decode=_nothing,
         resource=name,
@@ -192,7 +202,7 @@ def list_operations(
         method="tunedModels.operations.list",
         verb="GET",
         path=f"/v1beta/{parent}/operations",
-        query=(*_paging(page_size, page_token), ("filter", filter)),
+        query=(*_paging(page_size, page_token), ("filter", _filter(filter))),
         effect=Effect.READ,
         decode=partial(_page, Operation, "operations"),
         resource=parent,
@@ -218,7 +228,7 @@ def create_permission(parent: str, permission: Permission) -> Call[Permission]:
         method="tunedModels.permissions.create",
         verb="POST",
         path=f"/v1beta/{parent}/permissions",
-        body=dumps(encode(permission)),
+        body=_body(encode(permission)),
         effect=Effect.WRITE,
         decode=_PERMISSION,
         resource=parent,
@@ -252,7 +262,7 @@ def update_permission(permission: Permission) -> Call[Permission]:
         verb="PATCH",
         path=f"/v1beta/{permission.name}",
         query=(("updateMask", "role"),),
-        body=dumps(encode(permission)),
+        body=_body(encode(permission)),
         effect=Effect.WRITE,
         decode=_PERMISSION,
         resource=permission.name,
@@ -287,7 +297,7 @@ def generate_content(model: str, request: GenerateContentRequest) -> Call[Genera
         method="generateContent",
         verb="POST",
         path=f"/v1beta/{model}:generateContent",
-        body=dumps(encode(request)),
+        body=_body(encode(request)),
         effect=Effect.BILLED,
         decode=_REPLY,
         resource=model,
@@ -302,7 +312,7 @@ def stream_generate_content(model: str, request: GenerateContentRequest) -> Call
         verb="POST",
         path=f"/v1beta/{model}:streamGenerateContent",
         query=(("alt", "sse"),),
-        body=dumps(encode(request)),
+        body=_body(encode(request)),
         effect=Effect.BILLED,
         decode=_REPLY,
         resource=model,
@@ -321,7 +331,7 @@ def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountToken
         method="models.countTokens",
         verb="POST",
         path=f"/v1beta/{model}:countTokens",
-        body=dumps({"generateContentRequest": {"model": model, **encode(request)}}),
+        body=_body({"generateContentRequest": {"model": model, **encode(request)}}),
         effect=Effect.READ,
         decode=_COUNT,
         resource=model,

@@ -204,9 +204,7 @@ class Log:
             self._steps[index], self._epochs[index], self._losses[index], timestamp(self._times[index])
         )
 
-    def replay(
-        self, job: str, utc: datetime, first: int, *, replayed: int | None = None
-    ) -> Iterator[events.Snapshot]:
+    def replay(self, job: str, utc: datetime, first: int, *, replayed: int | None = None) -> Iterator[events.Snapshot]:
         """Yield the entries from ``first`` on as events again, each with the cursor of its place.
 
         Args:

@@ -11,6 +11,7 @@ cancelled operation), patience ends after a minute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypedDict
@@ -63,7 +64,7 @@ class History:
     looks: int = attrs.field(default=0, init=False)
     log: Log = attrs.field(factory=Log, init=False)
     _resumed: bool = attrs.field(default=False, init=False)
-    _caught_up: bool = attrs.field(default=False, init=False)
+    _live_from: float = attrs.field(default=math.inf, init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _first_look: float | None = attrs.field(default=None, init=False)
     _again: float | None = attrs.field(default=None, init=False)
@@ -280,7 +281,7 @@ class History:
             self._rehead()
             told.append(events.Restarted(**self._stamp(seen.at), attempt=self.attempt))
         for item in merged.fresh:
-            step, _, snapshot = item
+            step, time, snapshot = item
             late = self.log.append(item)
             told.append(
                 events.Snapshot(
@@ -291,13 +292,13 @@ class History:
                     compute_time=snapshot.compute_time,
                     attempt=self.attempt,
                     late=late,
-                    replayed=self._resumed and not self._caught_up,
+                    replayed=self._resumed and time <= self._live_from,
                 )
             )
         if merged.fresh:
             lag = LONGEST_LAG if self._lag is None else self._lag
             self._lag = min(max(_age(self.log.newest, seen.at), 0.0), lag)
-        self._caught_up = True
+        self._live_from = min(self._live_from, seen.at.utc.timestamp() * 1e9)
         progress = [] if merged.stale else self._progress(seen)
         return told + progress
 

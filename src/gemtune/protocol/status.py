@@ -1,8 +1,8 @@
 """From an HTTP error reply to one of our errors: who can do what about it, and when.
 
 The table is that of AIP-193 and google.rpc.Code; the triage of 429 follows the quota ids that the service really sends
-(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``).  Texts from the server are untrusted: they are shortened, cleaned
-of control characters, and known secrets in them are masked.
+(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``).  Texts from the server are untrusted: they are shortened,
+cleaned of control characters, and known secrets in them are masked.
 """
 
 from __future__ import annotations
@@ -129,9 +129,11 @@ def retry_after(headers: Mapping[str, str], details: Iterable[object], message: 
     Infinite, negative, absurd and unreadable values are ignored (RFC 9110 §10.2.3, google.rpc.RetryInfo).
     """
     hints = [_from_header(headers)]
-    for item in details:
-        if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RetryInfo"):
-            hints.append(_from_retry_info(item.get("retryDelay")))
+    hints += [
+        _from_retry_info(item.get("retryDelay"))
+        for item in details
+        if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RetryInfo")
+    ]
     in_message = _IN_MESSAGE.search(message)
     hints.append(_duration(in_message) if in_message else None)
     usable = [hint for hint in hints if hint is not None and 0 <= hint <= _LONGEST_HINT]

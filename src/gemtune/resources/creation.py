@@ -8,9 +8,13 @@ found later can only be ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Final, TypeVar
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from gemtune.config import RetryPolicy
@@ -25,7 +29,7 @@ from gemtune.errors import (
 )
 from gemtune.http.caller import Caller
 from gemtune.protocol import examples, gemini, names
-from gemtune.resources.tuned_models import check_display_name, check_fraction, check_top_k
+from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
 from gemtune.types import (
     CreateTunedModelMetadata,
     Hyperparameters,
@@ -37,9 +41,13 @@ from gemtune.types import (
     TuningTask,
 )
 
-__all__ = ["Creation", "load_rows", "model_to_create"]
+__all__ = ["MANY", "Creation", "load_rows", "model_to_create", "off_loop"]
+
+T = TypeVar("T")
 
 _ONCE = RetryPolicy(attempts=1)
+MANY: Final = 1000
+"""Examples, about 10 ms of work, from which on they are checked and written in a thread."""
 
 
 @attrs.frozen(eq=False)
@@ -61,6 +69,13 @@ class Creation:
     adopt: bool
 
     @property
+    def large(self) -> bool:
+        """Whether there are so many examples that writing them takes its time."""
+        task = self.model.tuning_task
+        data = task.training_data.examples if task is not None and task.training_data is not None else None
+        return data is not None and len(data.examples) > MANY
+
+    @property
     def name(self) -> str:
         """The name that the model has or will have."""
         return f"tunedModels/{self.tuned_model_id}"
@@ -80,7 +95,7 @@ class Creation:
             if found is not None:
                 return self._adopted(found)
             left = _left(timeout, begun)
-        call = gemini.create_tuned_model(self.model, self.tuned_model_id)
+        call = await off_loop(self.large, partial(gemini.create_tuned_model, self.model, self.tuned_model_id))
         try:
             return await self.caller.call(call, timeout=left, retry=retry, recover=self._look_after)
         except AlreadyExists:
@@ -179,7 +194,7 @@ def _found(model: TunedModel) -> Operation:
 
 def model_to_create(
     base_model: object,
-    rows: list[object],
+    rows: examples.Rows,
     display_name: str | None,
     description: str | None,
     hyperparameters: Hyperparameters | None,
@@ -193,6 +208,12 @@ def model_to_create(
         InvalidInput: An argument or a row is wrong.
     """
     check_display_name(display_name)
+    check_description(description)
+    if not isinstance(hyperparameters, Hyperparameters | None):
+        raise InvalidInput(
+            f"hyperparameters must be gemtune.Hyperparameters(...), not {type(hyperparameters).__name__}",
+            field="hyperparameters",
+        )
     check_fraction("temperature", temperature)
     check_fraction("top_p", top_p)
     check_top_k(top_k)
@@ -211,7 +232,7 @@ def model_to_create(
     )
 
 
-async def load_rows(training_data: object) -> list[object]:
+async def load_rows(training_data: object) -> examples.Rows:
     """Return the rows of training data in memory or, read in a thread, of a file."""
     if not isinstance(training_data, str | Path):
         return examples.from_rows(training_data)
@@ -223,9 +244,16 @@ async def load_rows(training_data: object) -> list[object]:
             f"training_data: {training_data} cannot be read ({error.strerror or type(error).__name__})",
             field="training_data",
         ) from None
-    except UnicodeDecodeError as error:
+    except ValueError as error:
+        if not isinstance(error, UnicodeDecodeError):
+            raise InvalidInput(f"training_data: {str(training_data)!a} is no path", field="training_data") from None
         raise InvalidInput(
             f"training_data: {training_data} is not UTF-8 (byte {error.start}); save it as UTF-8",
             field="training_data",
         ) from None
-    return examples.from_text(text, path.suffix)
+    return await off_loop(len(text) > MANY * 50, partial(examples.from_text, text, path.suffix))
+
+
+async def off_loop(large: bool, work: Callable[[], T]) -> T:
+    """Do some work at once where it is small, in a thread where it would hold up the event loop."""
+    return await anyio.to_thread.run_sync(work) if large else work()

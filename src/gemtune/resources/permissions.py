@@ -42,7 +42,7 @@ class Permissions:
             retry: Another retry policy for this call.
         """
         name = names.tuned_model_name(parent, field="parent")
-        kind = GranteeType(grantee_type or ("USER" if email_address else "EVERYONE"))
+        kind = _grantee(grantee_type or ("USER" if email_address else "EVERYONE"))
         if grantee_type is None and not email_address:
             raise InvalidInput(
                 "give email_address, or say grantee_type='EVERYONE' to share with everyone", field="email_address"
@@ -93,8 +93,14 @@ class Permissions:
         await self._caller.call(gemini.delete_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
 
+def _grantee(grantee_type: GranteeType | str) -> GranteeType:
+    if not isinstance(grantee_type, str):
+        raise InvalidInput(f"grantee_type must be USER, GROUP or EVERYONE, not {grantee_type!r}", field="grantee_type")
+    return GranteeType(grantee_type)
+
+
 def _role(role: Role | str) -> Role:
-    chosen = Role(role)
+    chosen = Role(role) if isinstance(role, str) else role
     if chosen not in {"READER", "WRITER", "OWNER"}:
         raise InvalidInput(f"role must be READER, WRITER or OWNER, not {role!r}", field="role")
     return chosen

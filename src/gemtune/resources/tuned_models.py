@@ -16,7 +16,7 @@ from gemtune.protocol.gemini import Page
 from gemtune.resources.permissions import Permissions
 from gemtune.types import TunedModel
 
-__all__ = ["TunedModels", "check_display_name", "check_fraction", "check_top_k"]
+__all__ = ["TunedModels", "check_description", "check_display_name", "check_fraction", "check_top_k"]
 
 _MOST_DISPLAY_NAME = 40
 
@@ -64,7 +64,7 @@ class TunedModels:
             timeout: Seconds for each page.
             retry: Another retry policy for each page.
         """
-        gemini.list_tuned_models(page_size=page_size)
+        gemini.list_tuned_models(page_size=page_size, filter=filter)
 
         async def fetch(token: str | None) -> Page[TunedModel]:
             call = gemini.list_tuned_models(page_size=page_size, page_token=token, filter=filter, fields=fields)
@@ -113,6 +113,7 @@ class TunedModels:
         if not changes:
             raise InvalidInput("nothing to update: give at least one field", field="name")
         check_display_name(changes.get("display_name"))
+        check_description(changes.get("description"))
         check_fraction("temperature", changes.get("temperature"))
         check_fraction("top_p", changes.get("top_p"))
         check_top_k(changes.get("top_k"))
@@ -152,6 +153,12 @@ def check_display_name(value: object) -> None:
             f"display_name must be a text of at most {_MOST_DISPLAY_NAME} characters, {size}",
             field="display_name",
         )
+
+
+def check_description(value: object) -> None:
+    """Refuse a description that is not a text."""
+    if not isinstance(value, str | None):
+        raise InvalidInput(f"description must be a text, not {type(value).__name__}", field="description")
 
 
 def check_fraction(field: str, value: object) -> None:

@@ -67,6 +67,8 @@ def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return a tuple of the values; one string is refused, because its characters are never what is meant."""
     if isinstance(values, str | bytes):
         raise InvalidInput(f"a list is wanted here, not one {type(values).__name__}: put it in [ ]")
+    if not isinstance(values, Iterable):
+        raise InvalidInput(f"a list is wanted here, not {type(values).__name__}")
     return tuple(values)
 
 

@@ -22,6 +22,18 @@ class OpenEnum(enum.StrEnum):
         member._name_ = member._value_ = str(value)
         return member
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
+        """Pickle by value: some versions of Python do it by name, which an unknown string does not have."""
+        return type(self), (self._value_,)
+
+    def __copy__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself."""
+        return self
+
     @property
     def known(self) -> bool:
         """Whether this version of the SDK has a name for the string."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import attrs
 
 from gemtune.errors import InvalidInput
@@ -67,7 +70,7 @@ class TuningSnapshot(Message):
 
     Args:
         step: The step, from 1.
-        epoch: The epoch the step was part of, from 0.
+        epoch: How often the whole data had been gone through after the step.
         mean_loss: The mean loss of the examples of this step.
         compute_time: When it was computed.
     """
@@ -89,7 +92,7 @@ class Hyperparameters(Message):
         learning_rate_multiplier: Instead of ``learning_rate``, a factor on the default rate.
 
     Raises:
-        InvalidInput: Both learning rates are given.
+        InvalidInput: Both learning rates are given, or a value is not positive.
     """
 
     epoch_count: int | None = None
@@ -104,6 +107,20 @@ class Hyperparameters(Message):
                 "learning_rate and learning_rate_multiplier exclude each other: give one of them",
                 field="learning_rate_multiplier",
             )
+        for name in ("epoch_count", "batch_size"):
+            _positive(name, getattr(self, name), int, "whole number", _INT32)
+        for name in ("learning_rate", "learning_rate_multiplier"):
+            _positive(name, getattr(self, name), (int, float), "number", math.inf)
+
+
+_INT32: Final = 2**31
+
+
+def _positive(name: str, value: object, kind: type | tuple[type, ...], what: str, below: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < below:  # type: ignore[operator]
+        raise InvalidInput(f"{name} must be a positive {what}, not {value!r}", field=name)
 
 
 @attrs.frozen(kw_only=True)

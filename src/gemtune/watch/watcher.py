@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, cast
 
 import anyio
 import anyio.abc
+
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput, MisuseError

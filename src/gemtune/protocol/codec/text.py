@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from gemtune.errors import InvalidInput, MalformedResponse
@@ -56,11 +57,12 @@ def loads(body: bytes) -> Any:
         raise MalformedResponse(f"the reply is not JSON ({type(error).__name__})") from None
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, *, lone_surrogates: bool = True) -> bytes:
     """Write compact JSON in UTF-8.
 
     Args:
         value: Plain Python objects, as ``encode`` returns them.
+        lone_surrogates: Whether they are written as escapes: a reply may hold them, a request may not.
 
     Raises:
         InvalidInput: JSON cannot say it.
@@ -74,8 +76,31 @@ def dumps(value: Any) -> bytes:
         try:
             return _encode(value).encode()
         except UnicodeEncodeError:
+            if not lone_surrogates:
+                raise _half_a_character(value) from None
             return _encode_ascii(value).encode()
+    except InvalidInput:
+        raise
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"JSON cannot say this: {error}") from None
     except RecursionError:
         raise InvalidInput("JSON cannot say this: it is nested too deeply, or contains itself") from None
+
+
+def _half_a_character(value: Any) -> InvalidInput:
+    where = next(_broken_texts(value, ""), "a text").removeprefix(".")
+    return InvalidInput(f"{where} holds half of a character (a lone surrogate): read its source as UTF-8", field=where)
+
+
+def _broken_texts(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _broken_texts(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _broken_texts(item, f"{path}[{index}]")
