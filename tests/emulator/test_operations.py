@@ -107,3 +107,41 @@ async def test_a_hollow_model_is_active_without_snapshots_and_answers_500(api):
     model = await api.get(f"/v1beta/{name}")
     assert (model["state"], list(model["tuningTask"])) == ("ACTIVE", ["hyperparameters"])
     await api.refused(500, "POST", f"/v1beta/{name}:generateContent", prompt("1"))
+
+
+async def test_an_operation_can_expire_while_the_job_goes_on(api):
+    api.app.faults.add(Fault(method="tunedModels.create", job={"expire_at_step": 5}))
+    operation = await api.create(id="mine")
+    path = "/v1/" + operation["name"]
+    api.app.advance(0.3 + 4 * 1.2)
+    assert (await api.get(path))["metadata"]["completedSteps"] == 4
+    api.app.advance(1.2)
+    error = await api.refused(404, "GET", path)
+    assert error["message"] == f"Operation {operation['name']} does not exist."
+    assert await api.get("/v1/tunedModels/mine/operations") == {}
+    api.app.advance(1000)
+    assert (await api.get("/v1beta/tunedModels/mine"))["state"] == "ACTIVE"
+
+
+async def test_a_model_can_be_deleted_under_its_job(api):
+    api.app.faults.add(Fault(method="tunedModels.create", job={"delete_at_step": 5}))
+    operation = await api.create(id="mine")
+    api.app.advance(0.3 + 4 * 1.2)
+    assert (await api.get("/v1beta/tunedModels/mine"))["state"] == "CREATING"
+    api.app.advance(1.2)
+    assert api.app.statistics()["tuned_models"] == 0
+    for path in ("/v1beta/tunedModels/mine", "/v1/" + operation["name"]):
+        assert (await api.refused(404, "GET", path))["message"] == "Tuned model tunedModels/mine does not exist."
+    assert await api.get("/v1beta/tunedModels") == {}
+    await api.create(id="mine")  # the id is free again, and this one stays
+    api.app.advance(1000)
+    assert (await api.get("/v1beta/tunedModels/mine"))["state"] == "ACTIVE"
+
+
+async def test_a_model_deleted_by_its_owner_is_not_deleted_again_by_its_fate(api):
+    api.app.faults.add(Fault(method="tunedModels.create", job={"delete_at_step": 5}))
+    await api.create(id="mine")
+    assert (await api.call("DELETE", "/v1beta/tunedModels/mine")).status_code == 200
+    await api.create(id="mine")
+    api.app.advance(1000)
+    assert (await api.get("/v1beta/tunedModels/mine"))["state"] == "ACTIVE"

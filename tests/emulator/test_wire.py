@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.emulated import BATCHES, ERRORS, GOLDEN, SAMPLES
+from emulator.emulated import BATCHES, ERRORS, GOLDEN, SAMPLES, model_body
+from gemtune.emulator import wire
 from gemtune.emulator.enums import ENUMS
 from gemtune.emulator.errors import ApiError
 from gemtune.emulator.schema import MESSAGES, camel_case, snake_case
@@ -262,3 +263,25 @@ def test_the_fields_of_requests_are_those_of_the_published_schema():
 def test_the_two_spellings_of_a_name_lead_to_each_other(name):
     assert snake_case(camel_case(name)) == name
     assert snake_case(name) == name
+
+
+async def test_the_snapshots_of_a_long_job_are_written_once(api, monkeypatch):
+    name = await api.tuned(model_body([(str(n), str(n)) for n in range(500)]))
+    first = await api.call("GET", f"/v1beta/{name}")
+    made = []
+    monkeypatch.setattr(wire, "float32", lambda value: made.append(value) or value)
+    second = await api.call("GET", f"/v1beta/{name}")
+    assert second.content == first.content
+    assert len(second.json()["tuningTask"]["snapshots"]) == 625
+    assert len(made) < 10
+
+
+async def test_what_is_written_once_is_written_in_every_layout(api):
+    name = await api.tuned()
+    model, compact = await api.get(f"/v1beta/{name}"), await api.get(f"/v1beta/{name}", params={"prettyPrint": "false"})
+    operation = await api.get(f"/v1/{api.app.store.tuned_models[name].operation_name}")
+    snapshots = model["tuningTask"]["snapshots"]
+    assert snapshots == compact["tuningTask"]["snapshots"] == operation["metadata"]["snapshots"]
+    deep = (await api.call("GET", f"/v1/{api.app.store.tuned_models[name].operation_name}")).text
+    assert '\n    "snapshots": [\n      {\n        "step": 1,\n' in deep
+    assert '\n      "snapshots": [\n        {\n          "step": 1,\n' in deep
