@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from gemtune._version import __version__
-from gemtune.cli import demo, emulator, generate, jobs, settings, tune
+from gemtune.cli import batch, demo, emulator, generate, jobs, settings, tune
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.exits import FAILED, USAGE, exit_code
 from gemtune.cli.options import Commands, Parser
@@ -25,6 +25,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     tune.add,
     jobs.add,
     generate.add,
+    batch.add,
     settings.add,
     emulator.add,
 )
