@@ -77,6 +77,13 @@ def foreign(session: nox.Session) -> None:
 
 
 @nox.session
+def protos(session: nox.Session) -> None:
+    """Read every request and every observed reply with Google's published protos."""
+    install(session, "-e", ".[emulator]", groups=("protos",))
+    session.run("pytest", "tests/proofs/test_protos.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     install(session, groups=("lint",))
@@ -117,6 +124,14 @@ def wheel(session: nox.Session) -> None:
         shutil.copy(ROOT / name, away)
     session.chdir(away)
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Kill a running batch 200 times at random moments, and check that nothing is lost or doubled."""
+    install(session, "-e", ".[emulator]", groups=("test",))
+    kills = {"GEMTUNE_KILLS": os.environ.get("GEMTUNE_KILLS", "200")}
+    session.run("pytest", "-q", "tests/batch/test_kill.py", *session.posargs, env=kills)
 
 
 @nox.session

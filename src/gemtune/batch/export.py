@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,19 +58,24 @@ def export_journal(
     """
     target = Path(output)
     offsets = _outcomes(path, by_input=order == "input")
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as file:
-        try:
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with open(part, "wb", opener=_private) as file:
             write_lines(path, offsets, file)
             file.flush()
             os.fsync(file.fileno())
-            if target.exists():
-                shutil.copymode(target, file.name)
-            Path(file.name).replace(target)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     sync_folder(target.parent)
     return len(offsets)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def write_lines(path: str | os.PathLike[str], offsets: array[int], to: IO[bytes]) -> None:

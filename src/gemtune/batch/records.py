@@ -162,7 +162,7 @@ def error_object(error: BaseException | None) -> dict[str, object]:
 
 def checked(line: bytes) -> bool:
     """Return whether a line is whole and its checksum right."""
-    if line[-2:] != b"}\n" or line[-_TAIL : -_TAIL + 8] != b',"crc":"':
+    if line[-3:] != b'"}\n' or line[-_TAIL : -_TAIL + 8] != b',"crc":"':
         return False
     return line[-_TAIL + 8 : -3] == b"%08x" % zlib.crc32(line[:-_TAIL])
 
