@@ -136,11 +136,16 @@ async def test_leaving_it_early_touches_no_job_and_an_error_of_the_block_comes_o
     app = make_app()
     async with make_client(app) as client:
         jobs = await start(client, 2)
-        with pytest.raises(KeyError):
-            async with client.watch(jobs) as watcher:
+        watcher = client.watch(jobs)
+
+        async def stumble():
+            async with watcher:
                 async for event in watcher:
                     if isinstance(event, events.Snapshot):
                         raise KeyError(event.step)
+
+        with pytest.raises(KeyError):
+            await stumble()
         assert {entry.verb for entry in app.journal} == {"POST", "GET"}
         requests = len(app.journal)
         await anyio.sleep(100)

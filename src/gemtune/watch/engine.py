@@ -287,6 +287,7 @@ class Engine:
                 self.planner.refused = True
                 _log.info("no sweeps of the list (%s): jobs are looked at one by one", error.message)
                 self._respread(anyio.current_time(), before=math.inf)
+                return 0.0
             return max(pause, _QUARANTINE)
         now = moment()
         if isinstance(error, PermissionDenied):

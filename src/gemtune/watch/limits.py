@@ -17,6 +17,8 @@ _LOWEST_RATE: Final = 0.2
 _CLEAN: Final = 10.0
 """Seconds without a 429 after which the rate goes up again, by a twentieth of the greatest."""
 _LONGEST_HINT: Final = 120.0
+_IN_A_ROW: Final = 3
+_DIFFERENT: Final = 5
 _FIRST_PROBE: Final = 0.8
 _LONGEST_PROBE: Final = 30.0
 _HEALTHY: Final = 120.0
@@ -82,14 +84,25 @@ class Breaker:
     """How many requests failed since the last that did not."""
     probe_at: float = attrs.field(default=0.0, init=False)
     last_success: float = attrs.field(default=-1.0, init=False)
+    _failing: set[str] = attrs.field(factory=set, init=False)
     _since: float = attrs.field(default=0.0, init=False)
     _pause: float = attrs.field(default=0.0, init=False)
     _recovered: float = attrs.field(default=-_HEALTHY, init=False)
 
-    def failed(self, now: float, dice: float, enough: int) -> bool:
-        """Take in a failure and return whether it makes an outage: ``enough`` in a row, of whatever jobs."""
+    def failed(self, now: float, dice: float, about: str, live: int) -> bool:
+        """Take in a failure and return whether it begins an outage.
+
+        It does if all of ``live`` jobs fail in a row, or five of them, or one alone three times.
+
+        Args:
+            now: When.
+            dice: A random number in [0, 1).
+            about: The job, or "" for a list.
+            live: How many jobs are watched.
+        """
         self._count(now)
-        if self.failures < enough and not self.opened:
+        self._failing.add(about)
+        if (self.failures < _IN_A_ROW or len(self._failing) < min(max(live, 1), _DIFFERENT)) and not self.opened:
             return False
         if not self.opened and now - self._recovered > _HEALTHY:
             self._pause = 0.0
@@ -110,6 +123,7 @@ class Breaker:
         if self.opened:
             self.opened, self._recovered = False, now
         self.failures, self.last_success = 0, now
+        self._failing.clear()
         return downtime
 
     def _count(self, now: float) -> None:

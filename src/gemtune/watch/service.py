@@ -99,8 +99,7 @@ class Service:
             if not record.failures:
                 record.failing_since = now.clock
             record.failures += 1
-        enough = min(max(self.board.live, 3), 5)
-        if self.breaker.failed(now.clock, dice, enough):
+        if self.breaker.failed(now.clock, dice, record.name if record is not None else "", self.board.live):
             self._degrade(error, now)
         return record is not None and not self.breaker.opened and self.breaker.last_success >= record.failing_since
 

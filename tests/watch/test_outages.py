@@ -1,0 +1,206 @@
+"""What goes wrong is told once, to whom it concerns, and ends no watch."""
+
+import anyio
+import pytest
+
+from gemtune import errors, events
+from gemtune.config import WatchPolicy
+from gemtune.watch import Watcher
+from watch.service import Job, Service
+from world import collect
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+TROUBLE = ["degraded", "recovered"]
+
+
+def make_service(count=3, **options):
+    service = Service(**options)
+    service.add(*(Job(f"tunedModels/job{number}", gap=20.0, total=10) for number in range(count)))
+    return service
+
+
+def failing(service, error, *, names=None):
+    """Let requests about some jobs fail; returns a function that heals them."""
+    whole = service._request
+
+    async def request(method, name=None):
+        at = await whole(method, name)
+        about = (name or "").partition("/operations/")[0]
+        if (names is None and method != "tuned_models.list") or (names and about in names):
+            raise error
+        return at
+
+    service._request = request
+
+    def heal():
+        service._request = whole
+
+    return heal
+
+
+@pytest.mark.parametrize("count", [1, 3, 1000])
+@pytest.mark.parametrize("hang", [False, True], ids=["503", "hangs"])
+async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_each_subscriber(count, hang):
+    service = make_service(count, outage=(60.0, 660.0))
+    for job in service.jobs.values():
+        job.total = 100
+    policy = WatchPolicy(coalesce="never" if count < 10 else "auto", max_rps=10)
+    watcher = Watcher(service, list(service.jobs), policy=policy)
+    async with watcher, anyio.create_task_group() as group:
+        told = [[] for _ in range(3)]
+        for into in told:
+            group.start_soon(read, watcher.subscribe(kinds=TROUBLE), into)
+        some = watcher.subscribe(["tunedModels/job0"])
+        await anyio.sleep(60)
+        if hang:
+            service.latency = 20.0
+        await anyio.sleep(600)
+        service.latency = 0.05
+        during = [at for at, _, _ in service.calls if 60 < at < 655]
+        assert 5 < len(during) <= 40
+        await anyio.sleep(60)
+        for each in told:
+            assert [(event.kind, event.job) for event in each] == [("degraded", ""), ("recovered", "")]
+        assert 500 < told[0][1].downtime < 640
+        assert told[0][0].status == 503
+        after = [at for at, _, _ in service.calls if 655 < at]
+        assert all(sum(first <= at < first + 5 for at in after) <= 58 for first in range(655, 700))
+        assert not watcher.statistics().outage
+        seen = [event.step for event in await some.next_batch(1000) if isinstance(event, events.Snapshot)]
+        assert seen == list(range(1, len(seen) + 1))
+        assert len(seen) >= 30
+        group.cancel_scope.cancel()
+
+
+async def read(subscription, into):
+    async for event in subscription:
+        into.append(event)
+
+
+async def test_one_job_that_fails_concerns_no_other():
+    service = make_service()
+    heal = failing(service, errors.Unavailable("boom", status=500), names={"tunedModels/job1"})
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=["degraded", "recovered", "succeeded"])
+        trouble = await anext(reader)
+        assert (trouble.kind, trouble.job, trouble.error) == ("degraded", "tunedModels/job1", "Unavailable")
+        for _ in range(2):
+            assert (await anext(reader)).kind == "succeeded"
+        heal()
+        assert [event.kind for event in await collect(reader)] == ["recovered", "succeeded"]
+
+
+async def test_a_refused_credential_is_told_at_once_and_watching_goes_on_when_it_is_mended():
+    service = make_service()
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=TROUBLE)
+        await anyio.sleep(30)
+        heal = failing(service, errors.Unauthenticated("the token is refused", status=401))
+        before = len(service.calls)
+        event = await anext(reader)
+        assert (event.kind, event.job, event.error) == ("degraded", "", "Unauthenticated")
+        await anyio.sleep(300)
+        assert len(service.calls) - before <= 10
+        heal()
+        assert (await anext(reader)).kind == "recovered"
+        assert len((await watcher.wait()).done) == 3
+
+
+async def test_a_forbidden_job_is_lost_after_a_second_look_half_a_minute_later(virtual_time):
+    service = make_service()
+    failing(service, errors.PermissionDenied("not yours", status=403), names={"tunedModels/job1"})
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        result = await watcher.wait(until="any")
+        assert [(event.kind, str(event.reason)) for event in result.done.values()] == [("lost", "permission")]
+        assert 30 <= virtual_time() < 70
+
+
+async def test_when_everything_is_forbidden_no_job_is_given_up():
+    service = make_service()
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=[*TROUBLE, "lost"])
+        await anyio.sleep(30)
+        forbidden = errors.PermissionDenied("not let in", status=403)
+        heal = failing(service, forbidden)
+        service._list_models = refusing(service, forbidden)
+        event = await anext(reader)
+        assert (event.kind, event.job, event.error) == ("degraded", "", "PermissionDenied")
+        await anyio.sleep(600)
+        heal()
+        assert (await anext(reader)).kind == "recovered"
+        assert {event.kind for event in (await watcher.wait()).done.values()} == {"succeeded"}
+
+
+def refusing(service, error):
+    from gemtune.pager import Pager
+
+    def listed(**_):
+        async def fetch(token):
+            service.calls.append((anyio.current_time(), "tuned_models.list", None))
+            raise error
+
+        return Pager(fetch)
+
+    return listed
+
+
+async def test_a_deleted_job_is_told_once_it_was_missing_twice():
+    service = make_service()
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        await anyio.sleep(70)
+        gone = service.jobs.pop("tunedModels/job2")
+        result = await watcher.wait(gone.name)
+        assert [event.kind for event in result.done.values()] == ["deleted"]
+
+
+async def test_a_model_made_anew_under_its_name_is_another_story():
+    service = make_service(12)
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy(max_rps=50)) as watcher:
+        reader = watcher.subscribe(["tunedModels/job2"])
+        await anyio.sleep(70)
+        service.add(Job("tunedModels/job2", created=70.0, gap=5.0, total=4))
+        seen = await collect(reader)
+    kinds = [event.kind for event in seen]
+    again = kinds.index("deleted")
+    assert kinds[again + 1] == "added"
+    assert str(seen[again + 1].origin) == "recreated"
+    assert [event.step for event in seen[again:] if isinstance(event, events.Snapshot)] == [1, 2, 3, 4]
+    assert kinds[-1] == "succeeded"
+    assert seen[-1].model.tuning_task.snapshots[0].compute_time == seen[again + 3].compute_time
+
+
+async def test_an_expired_operation_leaves_the_model():
+    service = make_service(expires_after=-1e9)
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        seen = await collect(watcher)
+    assert sum(isinstance(event, events.Snapshot) for event in seen) == 30
+    assert [event.kind for event in seen if events.is_terminal(event)] == ["succeeded"] * 3
+
+
+async def test_an_error_of_our_own_keeps_one_job_back_for_a_minute(caplog):
+    service = make_service()
+    heal = failing(service, ZeroDivisionError("a bug"), names={"tunedModels/job1"})
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=["degraded", "succeeded"])
+        event = await anext(reader)
+        assert (event.job, event.error) == ("tunedModels/job1", "ZeroDivisionError")
+        await anyio.sleep(100)
+        assert sum(name == "tunedModels/job1" for _, _, name in service.calls) <= 3
+        heal()
+        assert len((await watcher.wait()).done) == 3
+    assert "a bug" in caplog.text
+
+
+async def test_after_a_sleep_of_the_machine_looks_are_spread(virtual_time):
+    import asyncio
+
+    service = make_service(100)
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy(coalesce="never", max_rps=10)) as watcher:
+        watcher.subscribe()
+        await anyio.sleep(30)
+        asyncio.get_running_loop().now += 3600
+        await anyio.sleep(0.5)
+        woke = virtual_time()
+        await anyio.sleep(20)
+        assert watcher.statistics().stalls == 1
+        assert sum(woke - 1 <= at < woke + 1 for at, _, _ in service.calls) <= 25

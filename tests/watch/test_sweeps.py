@@ -1,0 +1,168 @@
+"""Many jobs cost few requests: the list carries states, single looks carry steps, and a 429 is obeyed."""
+
+import logging
+from collections import Counter
+
+import anyio
+import pytest
+
+from gemtune import events
+from gemtune.config import WatchPolicy
+from gemtune.watch import Watcher
+from gemtune.watch.planner import Planner
+from watch.service import Job, Service
+from world import collect
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+
+
+def make_service(count, **options):
+    service = Service(**options)
+    service.add(*(Job(f"tunedModels/job{number}", gap=20.0, total=10) for number in range(count)))
+    return service
+
+
+def make_watcher(service, policy=None, **options):
+    return Watcher(service, list(service.jobs), policy=policy or WatchPolicy(**options))
+
+
+def methods(service, until=float("inf")):
+    return Counter(method for at, method, _ in service.calls if at < until)
+
+
+async def test_a_thousand_states_cost_one_request_every_ten_seconds(virtual_time):
+    service = make_service(1000)
+    service.jobs["tunedModels/job7"].total = 3
+    async with make_watcher(service) as watcher:
+        result = await watcher.wait("tunedModels/job7")
+        ended = service.jobs["tunedModels/job7"].ends
+        assert [event.kind for event in result.done.values()] == ["succeeded"]
+        assert virtual_time() - ended <= 10.5
+        assert methods(service)["tuned_models.list"] <= ended / 10 + 2
+        assert methods(service)["tuned_models.get"] == 1, "the end was confirmed by one full look"
+        assert methods(service)["operations.get"] == 0
+
+
+@pytest.mark.both_backends
+async def test_jobs_whose_steps_are_wanted_are_looked_at_and_the_others_are_not():
+    service = make_service(100)
+    async with make_watcher(service) as watcher:
+        seen = await collect(watcher.subscribe(["tunedModels/job3"]))
+        assert [event.step for event in seen if isinstance(event, events.Snapshot)] == list(range(1, 11))
+        asked = {name for at, _, name in service.calls if name and at < 200}
+        assert asked == {"tunedModels/job3", service.jobs["tunedModels/job3"].operation}
+
+
+async def test_a_refused_mask_is_remembered():
+    service = make_service(20, masks=False)
+    async with make_watcher(service, max_rps=50) as watcher:
+        assert len((await watcher.wait()).done) == 20
+    assert methods(service)["tuned_models.list"] == 1
+
+
+@pytest.mark.parametrize(
+    ("coalesce", "count", "swept"), [("never", 50, False), ("always", 2, True), ("auto", 8, False)]
+)
+async def test_the_caller_may_decide(coalesce, count, swept):
+    service = make_service(count)
+    async with make_watcher(service, coalesce=coalesce) as watcher:
+        await watcher.wait(timeout=60)
+    assert (methods(service)["tuned_models.list"] > 0) == swept
+
+
+async def test_a_list_full_of_other_models_is_given_up_for_single_looks():
+    service = make_service(10, page_size=3)
+    others = [Job(f"tunedModels/other{number}", total=1000) for number in range(90)]
+    service.jobs = {job.name: job for job in [*others, *service.jobs.values()]}
+    async with Watcher(service, [f"tunedModels/job{number}" for number in range(10)], policy=WatchPolicy()) as watcher:
+        await watcher.wait(timeout=100)
+        assert methods(service)["tuned_models.list"] == 34
+        assert methods(service)["operations.get"] > 10
+
+
+async def test_absence_from_a_list_is_no_deletion_and_an_absent_job_is_looked_at():
+    service = make_service(30, p_unlisted=1.0)
+    async with make_watcher(service, max_rps=50) as watcher:
+        result = await watcher.wait()
+    assert {event.kind for event in result.done.values()} == {"succeeded"}
+
+
+async def test_requests_never_exceed_what_is_allowed_and_effective_freshness_says_what_that_buys():
+    service = make_service(200)
+    for job in service.jobs.values():
+        job.total = 1000
+    async with make_watcher(service, coalesce="never", max_rps=4, burst=8) as watcher:
+        watcher.subscribe()
+        await anyio.sleep(300)
+        statistics = watcher.statistics()
+    times = [at for at, _, _ in service.calls]
+    for first in range(0, 300, 10):
+        assert sum(first <= at < first + 10 for at in times) <= 40 + 8
+    assert statistics.effective_freshness == 50
+    assert statistics.overdue > 0
+    last = {}
+    for at, _, name in service.calls:
+        last[name.partition("/operations")[0]] = at
+    assert len(last) == 200, "nobody starves"
+    assert max(250 - at for at in last.values()) <= 60
+
+
+async def test_a_429_halves_the_rate_and_its_hint_is_waited_for():
+    service = make_service(50)
+    async with make_watcher(service, coalesce="never", max_rps=10) as watcher:
+        watcher.subscribe()
+        reader = watcher.subscribe(kinds=["degraded", "recovered"])
+        await anyio.sleep(20)
+        service.p_error, service.dice = 1.0, Always429()
+        await anyio.sleep(1)
+        service.p_error, before = 0.0, anyio.current_time()
+        told = await reader.next_batch()
+        await anyio.sleep(40)
+        quiet = [at for at, _, _ in service.calls if at > before + 0.2]
+        assert quiet[0] - before > 20, "it waits as it was told"
+        assert watcher.statistics().throttled >= 1
+        told += await reader.next_batch()
+        assert [(event.kind, event.job) for event in told] == [("degraded", ""), ("recovered", "")]
+
+
+class Always429:
+    def random(self):
+        return 0.5
+
+    def choice(self, options):
+        return next((each for each in options if type(each).__name__ == "QuotaExhausted"), 25.0)
+
+
+async def test_adding_many_jobs_makes_no_burst():
+    service = make_service(400)
+    async with make_watcher(service, coalesce="never", max_rps=20, burst=5) as watcher:
+        watcher.subscribe()
+        await anyio.sleep(10)
+    assert methods(service, until=1.0)["operations.list"] <= 26
+
+
+async def test_every_change_of_state_is_logged_once(caplog):
+    caplog.set_level(logging.INFO, "gemtune.watch")
+    service = make_service(2)
+    async with make_watcher(service) as watcher:
+        await collect(watcher)
+    lines = [record.message for record in caplog.records if "job1" in record.message]
+    assert lines == [
+        "tunedModels/job1: UNKNOWN -> CREATING",
+        "tunedModels/job1: CREATING -> ACTIVE",
+        "tunedModels/job1: succeeded",
+    ]
+
+
+async def test_jobs_are_discovered_also_where_the_mask_is_refused():
+    service = make_service(5, masks=False)
+    async with Watcher(service, policy=WatchPolicy(), filter="owner:me") as watcher:
+        await anyio.sleep(30)
+        assert len(watcher.jobs) == 5
+
+
+def test_the_plan_follows_the_number_of_jobs():
+    planner = Planner(WatchPolicy())
+    assert [planner.sweeps(live, 0.0) for live in (0, 8, 9, 10_000)] == [False, False, True, True]
+    assert planner.pause(pages=10, rate=4.0) == 10.0
+    assert planner.pause(pages=100, rate=4.0) == 50.0
