@@ -55,7 +55,7 @@ def test_a_row_that_is_wrong_is_named(app, gemtune, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"text_input": "1", "output": "2"}\n{"text_input": "3", "output": ""}\n')
     ran = gemtune("tune", tmp_path / "bad.jsonl", "--base", BASE)
     assert ran.code == 2
-    assert ran.errors == ["row 2: output is empty; fill it in or drop the row"]
+    assert ran.errors == ["line 2: output is empty; fill it in or drop the row"]
     assert len(app.journal) == 0
 
 
