@@ -13,6 +13,7 @@ from gemtune.cli.options import Commands, Run, add_command, add_parser, open_cli
 from gemtune.errors import GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
+from gemtune.show.table import aligned
 from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
@@ -74,26 +75,28 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 async def _listed(options: argparse.Namespace, console: Console) -> int:
     from gemtune.protocol.codec import encode
 
-    found = False
+    rows: list[tuple[str, ...]] = []
     async with open_client(options) as client:
         pager = client.tuned_models.list(filter=options.filter, page_size=100, timeout=options.timeout)
-        async for model in pager:
-            if options.quiet and not console.json:
-                console.print(model.name)
-                continue
-            if not found and not options.quiet:
-                console.print(_row("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"))
-            found = True
-            console.record({"name": model.name} if options.quiet else encode(model))
-            created = str(model.create_time or "")[:19].replace("T", " ")
-            console.print(_row(model.name, model.state, created, _base(model), model.display_name))
-    if not found and not options.quiet and not console.json:
+        try:
+            async for model in pager:
+                if options.quiet:
+                    console.print(model.name)
+                else:
+                    rows.append(_row(model))
+                console.record({"name": model.name} if options.quiet else encode(model))
+        finally:  # what was listed before a failure is shown, too
+            if rows:
+                for line in aligned([("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"), *rows]):
+                    console.print(line)
+    if not rows and not options.quiet and not console.json:
         console.note("no tuned models")
     return DONE
 
 
-def _row(name: str, state: str, created: str, base: str, display_name: str) -> str:
-    return printable(f"{name:<44} {state:<9} {created:<19} {base:<28} {display_name}".rstrip())
+def _row(model: TunedModel) -> tuple[str, ...]:
+    created = str(model.create_time or "")[:19].replace("T", " ")
+    return tuple(map(printable, (model.name, model.state, created, _base(model), model.display_name)))
 
 
 def _base(model: TunedModel) -> str:
