@@ -6,21 +6,12 @@ from google import genai
 import gemtune
 from emulator.emulated import BASE, PAIRS
 
-QUICK = gemtune.WatchPolicy(freshness=0.1, min_interval=0.01)
 pytestmark = [pytest.mark.socket, pytest.mark.filterwarnings("ignore")]  # of Google's code
 
 
-@pytest.fixture
-def environment(serve, monkeypatch):
-    """One set of variables that leads both clients to an emulator whose jobs take no time."""
-    emulator = serve(queue_seconds=0, step_seconds=0, answers={"LXIII": "LXIV"})
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
-    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "beta")
-    monkeypatch.setenv("GOOGLE_API_KEY", "K")
-
-
-async def test_what_one_tunes_the_other_uses(environment):
-    async with gemtune.Client(watch=QUICK) as client, genai.Client().aio as google:
+@pytest.mark.gemini_emulator(answers={"LXIII": "LXIV"})
+async def test_what_one_tunes_the_other_uses(gemini_emulator_url):
+    async with gemtune.Client() as client, genai.Client().aio as google:
         job = await client.tune(BASE, PAIRS, display_name="number generator model")
         assert (await google.tunings.get(name=job.name)).state == "JOB_STATE_SUCCEEDED"
         model = await job
