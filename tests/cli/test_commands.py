@@ -66,6 +66,15 @@ def test_jobs_list_is_a_table_names_or_the_services_own_json(app, gemtune, rows,
     assert gemtune("jobs", "list", "--filter", "nothing-like-it").out == ""
 
 
+def test_the_columns_of_a_list_stand_below_each_other_however_long_a_name_is(app, gemtune, rows, tuned):
+    assert gemtune("tune", rows, "--base", BASE, "--display-name", "A name that is made up of many words").code == 0
+    header, *lines = gemtune("jobs", "list").out.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert line[header.index("STATE") :].startswith(("ACTIVE", "CREATING"))
+        assert line[header.index("BASE") :].startswith(BASE)
+
+
 def test_a_list_of_nothing_says_so_beside_the_results(app, gemtune):
     ran = gemtune("jobs", "list")
     assert (ran.code, ran.out, ran.err) == (0, "", "no tuned models\n")
@@ -90,6 +99,24 @@ def test_jobs_get_knows_the_total_of_a_running_job(app, gemtune, rows):
     gemtune("tune", rows, "--base", BASE, "--id", "running", "--epochs", 10, "--batch-size", 1)
     app.clock.advance(10)
     assert "/30 steps" in gemtune("jobs", "get", "running").out
+
+
+def test_jobs_get_tells_a_cancelled_job_from_a_failed_one(app, gemtune, rows):
+    gemtune("tune", rows, "--base", BASE, "--id", "unwanted", "--epochs", 10, "--batch-size", 1)
+    app.clock.advance(10)
+    gemtune("jobs", "cancel", "unwanted")
+    line = gemtune("jobs", "get", "unwanted").out.splitlines()[1]
+    assert line.startswith("  CANCELLED  [")
+    assert "/30 steps" in line
+    assert "100.0 %" not in line
+
+
+def test_jobs_get_shows_no_model_for_an_operation_that_does_not_exist(app, gemtune, tuned):
+    ran = gemtune("jobs", "get", f"{tuned}/operations/zzz")
+    assert (ran.code, ran.out) == (4, "")
+    assert f"{tuned}/operations/zzz" in ran.errors[0]
+    (operation,) = [entry.path for entry in app.journal.of("tunedModels.operations.get")][:1]
+    assert operation.endswith("/operations/zzz")
 
 
 def test_one_wrong_name_does_not_keep_the_others_from_being_shown(app, gemtune, tuned):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
 from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async
-from gemtune.errors import GemtuneError
+from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
 from gemtune.show.table import aligned
@@ -18,6 +19,7 @@ from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
     from gemtune.client import Client
+    from gemtune.jobs import TuningJob
     from gemtune.types import TunedModel
 
 __all__ = ["add"]
@@ -143,22 +145,25 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
     from gemtune.protocol.codec import encode
 
     job = client.job(name)
+    if job.operation is not None:
+        await client.operations.get(job.operation, timeout=options.timeout)
     model = await client.tuned_models.get(job.name, timeout=options.timeout)
     if options.quiet:
         console.print(model.name)
         console.record({"name": model.name})
         return
     console.record(encode(model))
-    total = None
-    if not console.json and model.state == "CREATING":
-        await job.refresh()
-        total = job.progress.total_steps
-    for line in _card(model, total, unicode=console.unicode):
+    if console.json:
+        return
+    if model.state != "ACTIVE":  # its operation knows how many steps there are, and whether it was cancelled
+        with suppress(CallError):
+            await job.refresh()
+    for line in _card(model, job, unicode=console.unicode):
         console.print(printable(line))
 
 
-def _card(model: TunedModel, total: int | None, *, unicode: bool) -> list[str]:
-    """Return what there is to tell about a model."""
+def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:
+    """Return what there is to tell about a model, and about its job if that was looked at."""
     task = model.tuning_task
     used = task.hyperparameters if task is not None else None
     snapshots = task.snapshots if task is not None else ()
@@ -173,9 +178,8 @@ def _card(model: TunedModel, total: int | None, *, unicode: bool) -> list[str]:
     }
     done = snapshots[-1].step if snapshots else 0
     loss = snapshots[-1].mean_loss if snapshots else None
-    if model.state != "CREATING":
-        total = done or None
-    lines = [model.name, f"  {progress_line(model.state, done, total, loss=loss, unicode=unicode)}"]
+    state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
+    lines = [model.name, f"  {progress_line(state, done, total, loss=loss, unicode=unicode)}"]
     lines += [f"  {label:<14}{value}" for label, value in facts.items() if value]
     curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], 72, 8, unicode=unicode)
     return lines + [f"  {line}" for line in curve]
