@@ -23,6 +23,19 @@ SIGMA = 0.5
 REFUSAL = 0.05  # seconds of a round trip without an answer
 RPM = 3000
 
+RPC = "type.googleapis.com/google.rpc."
+
+
+def refused(*quota_ids, hint=None, value=None, code=429, message="exhausted"):
+    """The error that a body of the service stands for."""
+    violations = [{"quotaId": quota_id, **({"quotaValue": value} if value else {})} for quota_id in quota_ids]
+    details = [{"@type": RPC + "QuotaFailure", "violations": violations}] if violations else []
+    if hint is not None:
+        details.append({"@type": RPC + "RetryInfo", "retryDelay": f"{hint}s"})
+    rpc = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}[code]
+    payload = {"error": {"code": code, "status": rpc, "message": message, "details": details}}
+    return status.error_from_reply(code, {}, payload)
+
 
 @attrs.frozen
 class Scenario:

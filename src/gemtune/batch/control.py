@@ -91,10 +91,10 @@ class Control:
             return "outage"
         if self.in_flight >= self.allowed:
             return "concurrency"
+        if self.gate > now:
+            return "gate"
         times = {name: meter.ready_at(now, tokens if name in _TOKENS else 1) for name, meter in self.meters.items()}
-        times["gate"] = self.gate
-        name = max(times, key=lambda key: times[key])
-        return name if times[name] > now else ""
+        return max(times, key=lambda name: times[name]) if max(times.values(), default=now) > now else ""
 
     def grant(self, now: float, tokens: int) -> Grant:
         """Let one request leave."""

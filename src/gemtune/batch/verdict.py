@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
@@ -136,12 +135,20 @@ def seconds_to_reset(error: CallError, wall: float) -> float | None:
         return error.retry_after
     if getattr(error, "scope", "") != "day":
         return error.retry_after
-    try:
-        here = datetime.fromtimestamp(wall, ZoneInfo("America/Los_Angeles"))
-    except (ZoneInfoNotFoundError, OSError, OverflowError, ValueError):
-        return None
-    midnight = (here + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight.astimezone(UTC) - here.astimezone(UTC)).total_seconds()
+    midnight = ((wall - _california_hours(wall) * 3600) // 86400 + 1) * 86400
+    return midnight + _california_hours(midnight + 8 * 3600) * 3600 - wall
+
+
+def _california_hours(wall: float) -> int:
+    """How many hours California is behind UTC; by its rule, because the time zone's file would be read in the loop."""
+    year = datetime.fromtimestamp(wall, UTC).year
+    begins = _sunday(datetime(year, 3, 8, 10, tzinfo=UTC))
+    ends = _sunday(datetime(year, 11, 1, 9, tzinfo=UTC))
+    return 7 if begins <= wall < ends else 8
+
+
+def _sunday(day: datetime) -> float:
+    return (day + timedelta(days=6 - day.weekday())).timestamp()
 
 
 def _violations(error: CallError) -> Iterator[tuple[str, float | None]]:

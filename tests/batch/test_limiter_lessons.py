@@ -1,0 +1,276 @@
+"""What failures teach the limiter: the meaning of errors, the gate, outages and their probes; in virtual time."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemtune import errors
+from gemtune.batch.limiter import Limiter
+from gemtune.batch.verdict import Signal, quota_of, seconds_to_reset, signal_of
+from gemtune.config import BatchPolicy
+from storm import RPC, refused
+
+MINUTE = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
+DAY = "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+TOKENS = "GenerateContentInputTokensPerModelPerMinute-FreeTier"
+
+
+# What errors mean
+
+
+@pytest.mark.parametrize(
+    ("error", "signal", "action"),
+    [
+        (refused(MINUTE, hint=26), Signal.RATE, "retry"),
+        (refused(MINUTE), Signal.RATE, "retry"),
+        (refused(), Signal.CROWDED, "retry"),
+        (refused(code=503), Signal.CROWDED, "retry"),
+        (refused(DAY, hint=9000), Signal.DOOMED, "stop"),
+        (refused(DAY), Signal.DOOMED, "stop"),
+        (refused(DAY, MINUTE, hint=47), Signal.RATE, "retry"),
+        (refused(MINUTE, hint=901), Signal.DOOMED, "stop"),
+        (refused(message="Quota exceeded, limit: 0, model: x"), Signal.DOOMED, "stop"),
+        (refused(message="Your project has reached its spending cap"), Signal.DOOMED, "stop"),
+        (errors.Unauthenticated("no"), Signal.DOOMED, "stop"),
+        (errors.PermissionDenied("no"), Signal.DOOMED, "stop"),
+        (errors.NotFound("no"), Signal.DOOMED, "stop"),
+        (errors.TLSVerificationError("no"), Signal.DOOMED, "stop"),
+        (errors.BadRequest("no", reason="FAILED_PRECONDITION"), Signal.DOOMED, "stop"),
+        (errors.BadRequest("no"), Signal.ITEM, "fail"),
+        (errors.ResponseTooLarge("no"), Signal.ITEM, "fail"),
+        (errors.Unavailable("no", status=502), Signal.TROUBLE, "retry"),
+        (errors.ConnectFailed("no"), Signal.TROUBLE, "retry"),
+        (errors.ConnectionLost("no"), Signal.TROUBLE, "retry"),
+        (errors.DeadlineExceeded("no"), Signal.TROUBLE, "retry"),
+        (errors.MalformedResponse("no"), Signal.TROUBLE, "retry"),
+    ],
+    ids=map(str, range(22)),
+)
+@pytest.mark.usefixtures("virtual_time")
+async def test_every_error_has_one_meaning(error, signal, action):
+    assert signal_of(error, 900.0) is signal
+    limiter = Limiter()
+    permit = await limiter.acquire()
+    verdict = permit.failed(error)
+    assert (verdict.action, verdict.counted, limiter.statistics().in_flight) == (action, False, 0)
+
+
+def test_the_named_quota_is_read_in_both_forms():
+    assert quota_of(refused(MINUTE, value="3000")).per_minute == 3000
+    tokens = quota_of(refused(DAY, TOKENS, value="250000"))
+    assert (tokens.tokens, tokens.per_minute) == (True, 250_000)
+    older = errors.QuotaExhausted("no")
+    metadata = {"quota_limit": "GenerateContentRequestsPerMinutePerProject", "quota_limit_value": "60"}
+    older.details = ({"@type": RPC + "ErrorInfo", "metadata": metadata},)
+    assert quota_of(older).per_minute == 60
+    assert quota_of(refused()).per_minute is None
+
+
+def test_a_daily_quota_is_back_at_midnight_in_california_unless_the_server_says_when():
+    summer = datetime(2026, 7, 1, 20, tzinfo=UTC).timestamp()  # 13:00 there
+    assert seconds_to_reset(refused(DAY), summer) == 11 * 3600
+    assert seconds_to_reset(refused(DAY, hint=47), summer) == 11 * 3600
+    assert seconds_to_reset(refused(DAY, hint=9000), summer) == 9000
+    assert seconds_to_reset(refused(), summer) is None
+
+
+async def test_a_daily_quota_named_beside_a_short_delay_is_believed_the_second_time(virtual_time):
+    limiter = Limiter()
+    assert (await limiter.acquire()).failed(refused(DAY, MINUTE, hint=47)).action == "retry"
+    assert (await limiter.acquire()).failed(refused(DAY, MINUTE, hint=47)).action == "stop"
+    assert virtual_time() >= 47
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_an_item_is_blamed_only_where_others_succeed_and_at_most_twice_tried_again():
+    limiter = Limiter()
+
+    async def fail(failures, others):
+        permit = await limiter.acquire()
+        await anyio.sleep(1)
+        if others:
+            (await limiter.acquire()).success(None, 0.1)
+        return permit.failed(errors.Unavailable("no", status=500), failures)
+
+    assert not (await fail(0, others=False)).counted
+    verdicts = [await fail(failures, others=True) for failures in range(3)]
+    assert [verdict.action for verdict in verdicts] == ["retry", "retry", "fail"]
+    assert all(verdict.counted for verdict in verdicts)
+
+
+# The gate
+
+
+@pytest.mark.both_backends
+@pytest.mark.parametrize("hint", [0.5, 26.0, 900.0])
+async def test_a_hint_closes_one_gate_for_all_until_then_and_a_little_longer(virtual_time, hint):
+    limiter = Limiter()
+    permits = [await limiter.acquire() for _ in range(10)]
+    await anyio.sleep(0.1)
+    for permit in permits:
+        assert permit.failed(refused(MINUTE, hint=hint, value="600")).action == "retry"
+    begun, times = virtual_time(), []
+
+    async def ask():
+        (await limiter.acquire()).success(None, 0.1)
+        times.append(virtual_time() - begun)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(ask)
+        await anyio.sleep(hint / 2)
+        statistics = limiter.statistics()
+        assert (statistics.parked, statistics.binding, statistics.learned_rpm) == (30, "gate", 600)
+        assert f"{statistics.gate:.0f} s" in statistics.reason
+    assert min(times) >= hint
+    assert min(times) <= hint + min(2.0, 0.05 * hint) + 0.01
+    assert len([at for at in times if at < min(times) + 1]) <= 600 / 60 * 2.1
+    assert limiter.statistics().cuts == 0
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_late_refusal_from_before_the_cut_teaches_nothing_new():
+    limiter = Limiter(dice=lambda: 0.5)
+    permits = [await limiter.acquire() for _ in range(3)]
+    await anyio.sleep(1)
+    permits[0].failed(refused(MINUTE, hint=10, value="600"))
+    await anyio.sleep(5)
+    permits[1].failed(refused(MINUTE, hint=5, value="60"))
+    assert limiter.statistics().learned_rpm == 600
+    assert limiter.statistics().gate == pytest.approx(5.25, abs=0.01)
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_tokens_per_minute_are_learned_apart_from_requests():
+    limiter = Limiter()
+    (await limiter.acquire(100)).failed(refused(TOKENS, hint=1, value="6000"))
+    assert (limiter.statistics().learned_tpm, limiter.statistics().learned_rpm) == (6000, None)
+    for _ in range(20):
+        (await limiter.acquire(500)).success(500, 0.1)
+    assert 60 < anyio.current_time() < 20 * 500 / 100
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_push_back_without_a_hint_cuts_once_and_pauses_shortly():
+    limiter = Limiter(concurrency=100)
+    permits = [await limiter.acquire() for _ in range(100)]
+    await anyio.sleep(0.05)
+    for permit in permits[80:]:
+        permit.failed(refused())
+    statistics = limiter.statistics()
+    assert (statistics.limit, statistics.cuts, statistics.rejected) == (90, 1, 20)
+    assert 0.2 <= statistics.gate <= 0.5
+
+
+# Outages
+
+
+KINDS = {
+    "503": lambda: refused(code=503),
+    "502": lambda: errors.Unavailable("bad gateway", status=502),
+    "unreachable": lambda: errors.ConnectFailed("refused"),
+    "time-out": lambda: errors.DeadlineExceeded("no reply"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_an_outage_of_a_minute_costs_few_requests_and_no_item(virtual_time, kind, seed):
+    limiter = Limiter(concurrency=200, dice=random.Random(seed).random)
+    sent, lost, done = 0, 0, []
+
+    async def work():
+        nonlocal sent, lost
+        while virtual_time() < 82:
+            permit = await limiter.acquire()
+            at = virtual_time()
+            await anyio.sleep(0.2)
+            if 5 <= at < 65:
+                sent += 1
+                lost += permit.failed(KINDS[kind]()).action != "retry"
+            else:
+                done.append(virtual_time())
+                permit.success(None, 0.2)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(200):
+            group.start_soon(work)
+    assert lost == 0
+    assert sent <= 250
+    per_second = len([at for at in done if at < 5]) / 5
+    assert len([at for at in done if 80 <= at < 81]) >= 0.9 * per_second
+    assert limiter.statistics().outages == 1
+    assert limiter.limit == 200
+
+
+@pytest.mark.both_backends
+async def test_a_cancelled_probe_leaves_the_way_free_for_the_next(virtual_time):
+    limiter = Limiter(concurrency=10)
+    for permit in [await limiter.acquire() for _ in range(5)]:
+        permit.failed(errors.ConnectFailed("refused"))
+    for _ in range(3):
+        with anyio.move_on_after(30):
+            permit = await limiter.acquire()
+            assert permit.probe
+            with anyio.move_on_after(1):
+                try:
+                    await limiter.acquire()  # nobody else while the probe is on its way
+                    pytest.fail("two probes at once")
+                finally:
+                    permit.cancelled()
+    permit = await limiter.acquire()
+    permit.success(None, 0.1)
+    assert limiter.statistics().outages == 1
+    assert not (await limiter.acquire()).probe
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_probes_are_one_at_a_time_and_ever_rarer():
+    limiter = Limiter(concurrency=10, dice=lambda: 0.5)
+    for permit in [await limiter.acquire() for _ in range(5)]:
+        permit.failed(errors.ConnectFailed("refused"))
+    times = []
+    for _ in range(8):
+        permit = await limiter.acquire()
+        times.append(anyio.current_time())
+        permit.failed(errors.ConnectFailed("refused"))
+    gaps = [round((later - earlier) / 0.7) for earlier, later in zip([times[0] - 0.7, *times], times, strict=False)]
+    assert gaps == [1, 2, 4, 8, 15, 15, 15, 15]
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_request_that_is_wrong_shows_that_the_service_is_back():
+    limiter = Limiter(concurrency=100)
+    for permit in [await limiter.acquire() for _ in range(20)]:
+        permit.failed(errors.ConnectFailed("refused"))
+    assert (await limiter.acquire()).failed(errors.BadRequest("no")).action == "fail"
+    assert limiter.limit < 10  # a slow start
+    for _ in range(100):
+        (await limiter.acquire()).success(None, 0.1)
+    assert limiter.limit == 100
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_an_item_that_fails_alone_for_long_is_given_up_at_last():
+    limiter = Limiter(concurrency=1, policy=BatchPolicy(patience=60))
+    failures, sent = 0, 0
+    while True:
+        permit = await limiter.acquire()
+        sent += 1
+        verdict = permit.failed(errors.Unavailable("internal", status=500), failures)
+        failures += verdict.counted
+        if verdict.action == "fail":
+            break
+    assert sent <= 20
+
+
+@given(st.integers(1_700_000_000, 2_000_000_000))
+def test_midnight_in_california_is_that_of_the_time_zone(wall):
+    there = datetime.fromtimestamp(wall, ZoneInfo("America/Los_Angeles"))
+    midnight = (there + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert seconds_to_reset(refused(DAY), wall) == midnight.timestamp() - wall
