@@ -99,6 +99,13 @@ def test_the_state_is_the_services_word(event, state):
     assert fed(event).line().startswith(state)
 
 
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "ACTIVE", "DELETED"])
+def test_nothing_is_left_of_a_job_that_has_ended(state):
+    ended = events.StateChanged(**STAMP, old=JobState.CREATING, new=JobState(state))
+    assert "left" not in fed(progress(2, 38, eta=43.2), ended).line(100)
+    assert "left" not in fed(ended, progress(2, 38, eta=43.2)).line(100)
+
+
 def test_the_curve_of_a_running_job_leaves_room_for_the_steps_to_come():
     block = fed(snapshot(1, 5.0), snapshot(2, 4.0), progress(2, 100)).block(80, 6)
     assert len(block) == 7

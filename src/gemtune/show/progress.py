@@ -141,7 +141,7 @@ class JobView:
             self.total,
             percent=self.percent,
             loss=curve[-1] if curve else None,
-            eta=self.eta,
+            eta=None if events.JobState(self.state).terminal else self.eta,
             width=width,
             unicode=unicode,
         )
