@@ -23,18 +23,39 @@ def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows
 def test_tune_waits_for_the_model_and_tells_every_snapshot(app, gemtune, rows, tuned):
     ran = gemtune("tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt", "--wait", "--json")
     assert ran.code == 0, ran.err
-    assert ran.err.splitlines() == [f"following {tuned}; Ctrl-C leaves it running"]
     kinds = [record["kind"] for record in ran.records]
-    assert kinds[0] == "created"
+    assert kinds[0] == "adopted"
     assert kinds[-1] == "succeeded"
     assert [record["step"] for record in ran.records if record["kind"] == "snapshot"] == [1, 2, 3, 4]
+
+
+def test_tune_says_what_it_found_where_it_created_nothing(app, gemtune, rows, tuned):
+    again = ["tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt"]
+    ran = gemtune(*again)
+    assert (ran.code, ran.out) == (0, f"{tuned}\n")
+    assert ran.err == f"{tuned} existed already (ACTIVE): nothing was created\n"
+    assert "following" not in gemtune(*again, "--wait").err
+    (record,) = gemtune(*again, "--json").records
+    assert (record["kind"], record["state"]) == ("adopted", "ACTIVE")
+
+
+def test_tune_says_that_an_adopted_job_goes_on_if_it_does(app, gemtune, rows):
+    again = ["tune", rows, "--base", BASE, "--id", "running", "--if-exists", "adopt", "--json"]
+    (created,) = gemtune(*again).records
+    assert (created["kind"], created["state"]) == ("created", "CREATING")
+    ran = gemtune(*again)
+    assert [(record["kind"], record["operation"]) for record in ran.records] == [("adopted", created["operation"])]
+    assert ran.err.splitlines() == [
+        "tunedModels/running existed already (CREATING): nothing was created",
+        "the job goes on; look at it again with: gemtune jobs get tunedModels/running",
+    ]
 
 
 def test_tune_keeps_results_and_progress_apart(app, gemtune, rows, tuned):
     ran = gemtune("tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt", "--wait")
     assert ran.code == 0, ran.err
     assert ran.out == f"{tuned}\n"
-    assert "ACTIVE  4 steps" in ran.err
+    assert " 4/4 steps  100.0 %" in ran.err
     assert "\x1b" not in ran.err
 
 

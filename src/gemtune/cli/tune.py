@@ -72,12 +72,19 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         except anyio.get_cancelled_exc_class():
             console.note("the job may have been created: look with: gemtune jobs list")
             raise
-        console.record({"kind": "created", "job": job.name, "operation": job.operation})
+        # Only the answer to a creation names the operation; whether that model goes on is seen by looking.
+        adopted = options.if_exists == "adopt" and job.operation is None
+        if adopted:
+            console.note(f"{job.name} existed already ({await job.refresh()}): nothing was created")
+        kind = "adopted" if adopted else "created"
+        console.record({"kind": kind, "job": job.name, "operation": job.operation, "state": job.state})
         if not options.wait:
             console.print(job.name)
-            console.note(look_again(job.name))
+            if not job.done:
+                console.note(look_again(job.name))
             return DONE
-        console.note(f"following {job.name}; Ctrl-C leaves it running")
+        if not job.done:
+            console.note(f"following {job.name}; Ctrl-C leaves it running")
         view = JobView()
         await follow(job, console, view, timeout=options.timeout)
         model = await job
