@@ -24,9 +24,9 @@ __all__ = ["INTRODUCTION", "POSITIONS", "TABLES", "Case", "Outcome", "Table", "W
 INTRODUCTION = """\
 # Never twice
 
-What comes of a call whose first, second (after a plain 503) or every attempt meets a fault. A cell is the result and the
-number of requests that were sent, with `/n` where the service carried out n of them and not one. Every case has proved
-that its faults were met; every creation sends one id and one body, leaves at most one model, and where it ended with an
+What comes of a call whose first, second (after a plain 503) or every attempt meets a fault. A cell is the result and
+the number of requests sent, with `/n` where the service carried out n of them and not one. Every case has proved that
+its faults were met; every creation sends one id and one body, leaves at most one model, and where it ended with an
 error, `tune` with that id and `if_exists="adopt"` was called afterwards and led to the job and to one model.
 Made by `PYTHONPATH=tests python -m proofs.never_twice`."""
 
@@ -206,7 +206,8 @@ WRITES: dict[str, Write] = {
         "POST", ":transfer", lambda client, _: client.tuned_models.transfer_ownership("mine", "eve@example.com"),
     ),
     "permissions.create": (
-        "POST", "/permissions", lambda client, _: client.permissions.create("mine", role="READER", email_address="b@c.d"),
+        "POST", "/permissions",
+        lambda client, _: client.permissions.create("mine", role="READER", email_address="b@c.d")
     ),
     "permissions.patch": (
         "PATCH", "/permissions/", lambda client, name: client.permissions.update(name, role="WRITER"),
