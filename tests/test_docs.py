@@ -1,5 +1,6 @@
 """The README does what it says: its program runs as it stands, against the emulator, in a process of its own."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -32,6 +33,32 @@ def test_the_program_in_the_readme_tunes_follows_and_generates(tmp_path):
     assert [line.split(":")[0] for line in lines[:-2]] == [f"step {step}" for step in range(1, 6)]
     assert lines[-2].endswith(" is ACTIVE")
     assert lines[-1].endswith("(emulator: nearest training example)")
+
+
+def defined(number):
+    """Return the one function that a block of the README defines."""
+    names = {}
+    exec(compile(PROGRAMS[number], f"README.md, block {number}", "exec"), names)
+    return next(value for name, value in names.items() if inspect.iscoroutinefunction(value))
+
+
+async def test_the_readmes_watcher_tells_every_job(gemini_emulator, capsys):
+    async with gemini_emulator.client() as client:
+        jobs = [await client.tune("models/gemini-1.0-pro-001", [("1", "2")]) for _ in range(3)]
+        await defined(1)(client, jobs)
+    assert capsys.readouterr().out.count("'kind': 'succeeded'") == 3
+
+
+async def test_the_readmes_batch_answers_every_prompt(gemini_emulator, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with gemini_emulator.client() as client:
+        await defined(2)(client, "gemini-3.7-flash", ["a", "b", "c"])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert (tmp_path / "run.journal").exists()
+
+
+async def test_the_readmes_test_passes(gemini_emulator):
+    await defined(3)(gemini_emulator)
 
 
 def test_what_the_readme_names_exists():
