@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
+import anyio
 import httpx
 import pytest
 
@@ -16,7 +18,8 @@ async def start(anyio_backend) -> AsyncIterator[Callable[..., Api]]:
     async with AsyncExitStack() as stack:
 
         async def begin(**options) -> Api:
-            app = create_app(**{"clock": "stepped"} | options)
+            # a state file is read, which blocks
+            app = await anyio.to_thread.run_sync(partial(create_app, **{"clock": "stepped"} | options))
             client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
             return Api(app, await stack.enter_async_context(client))
 

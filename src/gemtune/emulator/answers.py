@@ -76,7 +76,7 @@ def _pairs(text: str) -> Counter[str]:
 class ExampleIndex:
     """The training examples of a tuned model, ready to be searched."""
 
-    _outputs: list[str]
+    pairs: list[tuple[str, str]]
     _exact: dict[str, int]
     _sizes: list[int]
     _postings: Mapping[str, list[tuple[int, int]]]
@@ -84,43 +84,42 @@ class ExampleIndex:
     @classmethod
     def build(cls, examples: Iterable[tuple[str, str]]) -> ExampleIndex:
         """An index over (input, output) pairs."""
-        outputs: list[str] = []
+        pairs = list(examples)
         exact: dict[str, int] = {}
         sizes: list[int] = []
         postings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-        for number, (text, output) in enumerate(examples):
+        for number, (text, _) in enumerate(pairs):
             normal = _normal(text)
-            outputs.append(output)
             exact.setdefault(normal, number)
             sizes.append(len(normal) + 1)
             for pair, count in _pairs(normal).items():
                 postings[pair].append((number, count))
-        return cls(outputs, exact, sizes, dict(postings))
+        return cls(pairs, exact, sizes, dict(postings))
 
     def __repr__(self) -> str:
-        return f"ExampleIndex({len(self._outputs)} examples)"
+        return f"ExampleIndex({len(self.pairs)} examples)"
 
     def __len__(self) -> int:
-        return len(self._outputs)
+        return len(self.pairs)
 
     def nearest(self, prompt: str) -> str | None:
         """The output of the example whose input is most like the prompt; None without examples."""
-        if not self._outputs:
+        if not self.pairs:
             return None
         normal = _normal(prompt)
         if (number := self._exact.get(normal)) is not None:
-            return self._outputs[number]
+            return self.pairs[number][1]
         size = len(normal) + 1
         shared: Counter[int] = Counter()
         for pair, count in _pairs(normal).items():
             for number, there in self._postings.get(pair, ()):
                 shared[number] += min(count, there)
-        candidates = shared or range(len(self._outputs))
+        candidates = shared or range(len(self.pairs))
 
         def rank(number: int) -> tuple[float, int, int]:
             return -2 * shared[number] / (size + self._sizes[number]), abs(size - self._sizes[number]), number
 
-        return self._outputs[min(candidates, key=rank)]
+        return self.pairs[min(candidates, key=rank)][1]
 
 
 def count_tokens(text: str) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
@@ -34,6 +37,7 @@ from .replies import (
 )
 from .routes import Route, find_route
 from .settings import Settings
+from .state import StateFile
 from .store import Call, Store
 from .tuning import JobFate
 from .wire import decode, parse_json
@@ -68,6 +72,7 @@ class Emulator:
         store: what it remembers.
         faults: what is to go wrong; add instructions at any time.
         load: what limits generateContent; may be changed while it runs.
+        state: the file that keeps the tuned models, if any.
         journal: the requests that came in.
     """
 
@@ -77,6 +82,7 @@ class Emulator:
     store: Store
     faults: Faults = field(factory=Faults)
     load: Load = field(factory=Load)
+    state: StateFile | None = None
     journal: Journal = field(init=False)
     in_flight: int = field(default=0, init=False)
     peak_in_flight: int = field(default=0, init=False)
@@ -149,6 +155,9 @@ class Emulator:
         if request.path.startswith(PREFIX):
             query = dict(request.query)
             reply = control(self, request.verb, request.path, query, request.body)
+            if request.verb == "POST":
+                with contextlib.suppress(ApiError):  # the next change says so
+                    await self._keep()
             await deliver(reply, scope, receive, send, self.clock, 0.0)
             return
         self.in_flight += 1
@@ -203,12 +212,22 @@ class Emulator:
             )  # fmt: skip
             self.store.overtake(now)
             value = route.handler(self.store, call)
+            if route.changes:
+                await self._keep()
             if route.request == "GenerateContentRequest":
                 model = params["model"].removeprefix("models/")
                 await self.load.serve(self.clock, input_tokens(call.body), model, self.settings.answer_seconds)
         except ApiError as error:
             return error_reply(error, layout)
         return value_reply(route, value, layout, mask)
+
+    async def _keep(self) -> None:
+        """Write the state file, if there is one."""
+        try:
+            if self.state:
+                await self.state.save(self)
+        except OSError as error:
+            raise ApiError("INTERNAL", f"The emulator cannot write its state: {error}") from error
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -290,6 +309,7 @@ def create_app(
     models: Iterable[BaseModel | Mapping[str, object]] | None = None,
     faults: Iterable[Fault | Mapping[str, object]] = (),
     load: Load | Iterable[Quota] = (),
+    state: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Emulator:
     """A local Gemini API.
@@ -303,6 +323,7 @@ def create_app(
         models: base models in place of the default ones.
         faults: instructions to begin with.
         load: quotas, a cap on concurrency and latencies of generateContent: a ``Load``, or quotas alone.
+        state: a file that keeps the tuned models; they are read from it at once and written after every change.
         settings: any field of ``Settings``, such as ``seed=7`` or ``step_seconds=0.1``.
 
     Returns:
@@ -323,4 +344,7 @@ def create_app(
     if given := list(faults):
         app.faults.add(*given)
     app.load = load_of(load)
+    if state is not None:
+        app.state = StateFile(Path(state))
+        app.state.load(app)
     return app

@@ -48,6 +48,10 @@ class ScaledClock:
     def now(self) -> int:
         return self._origin + int((time.monotonic_ns() - self._started) * self.factor)
 
+    def not_before(self, instant: int) -> None:
+        """Go on from a later instant, if that is later than now."""
+        self._origin += max(0, instant - self.now())
+
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds / self.factor)
 
@@ -74,6 +78,10 @@ class SteppedClock:
 
     def now(self) -> int:
         return self._now
+
+    def not_before(self, instant: int) -> None:
+        """Go on from a later instant, if that is later than now."""
+        self._now = max(self._now, instant)
 
     def advance(self, seconds: float) -> int:
         """Move on.

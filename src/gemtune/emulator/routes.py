@@ -83,6 +83,11 @@ class Route:
         """Name of the message that the reply is, or is a stream of."""
         return self.response.rstrip("*")
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes what the service remembers."""
+        return self.verb != "GET" and self.request not in ("GenerateContentRequest", "CountTokensRequest")
+
     def query_name(self, name: str) -> str | None:
         """The proto name of one of the method's query parameters, in either spelling; None for a stranger."""
         wanted = snake_case(name)

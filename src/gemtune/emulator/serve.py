@@ -233,6 +233,7 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         default="any",
         help="whether a credential is needed; strict: one that it was told of (default: any)",
     )
+    parser.add_argument("--state", metavar="FILE", help="keep tuned models in this file, also over restarts")
     return parser.parse_args(argv)
 
 
@@ -251,7 +252,8 @@ def main(
     options = parse_arguments(argv, parser_type)
     try:
         app = create_app(
-            clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth
+            clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth,
+            state=options.state,
         )  # fmt: skip
         if options.ready_file:
             _clear_ready_file(options.ready_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import define, field, frozen
 
@@ -165,6 +165,19 @@ class Store:
     def statistics(self, now: int) -> dict[str, object]:
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
         return {"tuned_models": len(self.tuned_models), "states": dict(states)}
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers were given away."""
+        return self._created
+
+    def restore(self, models: Iterable[TunedModel], numbers: int) -> None:
+        """Take over what another process left; its ids do not come again."""
+        self.reset()
+        for model in models:
+            self.add(model)
+        self._created = numbers
+        self._random = random.Random(f"{self.settings.seed}/{numbers}")  # noqa: S311 - ids of an emulator
 
     def random_id(self, length: int) -> str:
         return "".join(self._random.choices(_BASE36, k=length))
