@@ -63,7 +63,7 @@ async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_ea
             assert [(event.kind, event.job) for event in each] == [("degraded", ""), ("recovered", "")]
         assert 500 < told[0][1].downtime < 640
         assert told[0][0].status == 503
-        after = [at for at, _, _ in service.calls if 655 < at]
+        after = [at for at, _, _ in service.calls if at > 655]
         assert all(sum(first <= at < first + 5 for at in after) <= 58 for first in range(655, 700))
         assert not watcher.statistics().outage
         seen = [event.step for event in await some.next_batch(1000) if isinstance(event, events.Snapshot)]

@@ -1,7 +1,7 @@
-"""Whole lives of many jobs through the whole watcher: nothing lost, nothing twice, nothing left, however it is disturbed.
+"""Whole lives of many jobs through the whole watcher: nothing lost, nothing twice, nothing left, whatever disturbs it.
 
-A history is played in virtual time by a service with every disorder at once; readers are cancelled at random places, and
-the watcher itself is ended and resumed from its checkpoint. ``GEMTUNE_DEEP=100`` makes a hundred times as many.
+A history is played in virtual time by a service with every disorder at once; readers are cancelled at random places,
+and the watcher itself is ended and resumed from its checkpoint. ``GEMTUNE_DEEP=100`` makes a hundred times as many.
 """
 
 import asyncio

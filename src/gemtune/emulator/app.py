@@ -24,6 +24,7 @@ from .journal import Journal
 from .known_errors import payload_too_large
 from .masks import read_mask
 from .quotas import Load, Quota, load_of
+from .replicas import Replicas
 from .replies import (
     Layout,
     Reply,
@@ -84,11 +85,13 @@ class Emulator:
     load: Load = field(factory=Load)
     state: StateFile | None = None
     journal: Journal = field(init=False)
+    replicas: Replicas = field(init=False)
     in_flight: int = field(default=0, init=False)
     peak_in_flight: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.journal = Journal(self.settings.journal_size)
+        self.replicas = Replicas(self.settings)
 
     def __repr__(self) -> str:
         models, requests = len(self.store.tuned_models), self.journal.statistics()["requests"]
@@ -211,7 +214,8 @@ class Emulator:
                 body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
             )  # fmt: skip
             self.store.overtake(now)
-            value = route.handler(self.store, call)
+            call, dice = self.replicas.ask(call)
+            value = self.replicas.show(route.handler(self.store, call), dice)
             if route.changes:
                 await self._keep()
             if route.request == "GenerateContentRequest":

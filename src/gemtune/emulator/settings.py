@@ -8,6 +8,7 @@ __all__ = ["Settings"]
 
 MIB = 1 << 20
 _seconds = validators.ge(0.0)
+_part = validators.and_(validators.ge(0.0), validators.le(1.0))
 
 
 @frozen(kw_only=True)
@@ -19,6 +20,13 @@ class Settings:
         queue_seconds: from ``createTime`` to ``startTime`` of a tuning job (observed 0.1 to 0.7).
         step_seconds: one tuning step (observed 1.2 to 1.5).
         refresh_seconds: how often a running job's progress becomes visible; 0 for at once (2023: about 60).
+        publish_lag_seconds: from a step's or a state's being so until any read shows it.
+        stale_reads: part of the reads (0 to 1) answered by a replica that is behind.
+        stale_seconds: how far such a replica is behind at most.
+        hole_reads: part of the reads of a running job in which snapshots are missing.
+        list_gaps: part of the entries that a page of a list leaves out.
+        hidden_reads: part of the reads that answer as if the thing were not there, or not the caller's.
+        hidden_status: of those: 404 or 403.
         default_email: who a caller is whose credential is not known.
         suffix_length: random characters of a generated tuned model id (12 in 2024, 24 in 2025).
         max_concurrent_jobs: running tuning jobs before create answers 429; None for no limit.
@@ -47,6 +55,13 @@ class Settings:
     queue_seconds: float = field(default=0.3, validator=_seconds)
     step_seconds: float = field(default=1.2, validator=_seconds)
     refresh_seconds: float = field(default=0.0, validator=_seconds)
+    publish_lag_seconds: float = field(default=0.0, validator=_seconds)
+    stale_reads: float = field(default=0.0, validator=_part)
+    stale_seconds: float = field(default=30.0, validator=_seconds)
+    hole_reads: float = field(default=0.0, validator=_part)
+    list_gaps: float = field(default=0.0, validator=_part)
+    hidden_reads: float = field(default=0.0, validator=_part)
+    hidden_status: int = field(default=404, validator=validators.in_((403, 404)))
     default_email: str = "you@example.com"
     suffix_length: int = field(default=12, validator=validators.ge(8))
     max_concurrent_jobs: int | None = None
@@ -71,3 +86,9 @@ class Settings:
     chunk_seconds: float = field(default=0.0, validator=_seconds)
     gzip: bool = True
     journal_size: int = field(default=10_000, validator=validators.ge(0))
+
+    @property
+    def replicated(self) -> bool:
+        """Whether reads may show anything but the present truth."""
+        parts = (self.stale_reads, self.hole_reads, self.list_gaps, self.hidden_reads, self.publish_lag_seconds)
+        return any(parts)

@@ -49,6 +49,8 @@ class Record(Item):
     trouble: events.Degraded | events.Recovered | None = attrs.field(default=None, init=False)
     read: int = attrs.field(default=0, init=False)
     """How many snapshots somebody has been given."""
+    end_read: bool = attrs.field(default=False, init=False)
+    """Whether somebody has been given, or has passed over, its end."""
     resumed: int = attrs.field(default=0, init=False)
     """How many snapshots the owner of a checkpoint may have been given."""
     discarded: bool = attrs.field(default=False, init=False)

@@ -223,6 +223,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             if mark is not None and mark.at <= place.index:
                 if record.is_last(place.mark) and (event := self._latest(record, place)) is not None:
                     return event
+                record.end_read = record.is_last(place.mark)
                 place.mark += 1
                 if self._wanted(type(mark.event)) and not self._had(record, mark):
                     return record.whole(mark)
@@ -280,7 +281,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 return trouble
         if record.progress is not place.progress:
             place.progress = record.progress
-            if record.progress is not None and self._wanted(events.Progress):
+            since = self._since.get(record.name)
+            over = since is not None and since.ended and record.finished
+            if record.progress is not None and not over and self._wanted(events.Progress):
                 return record.progress
         return None
 

@@ -252,9 +252,10 @@ class Watcher:
         return WaitResult(done, frozenset(wanted) - done.keys())
 
     def checkpoint(self) -> str:
-        """Return where every subscriber has come, as text from which ``client.watch(resume=...)`` goes on.
+        """Return where the subscribers are, as text from which ``client.watch(resume=...)`` goes on.
 
-        Take it after dealing with the last event; what came after it is told again, marked as replayed.
+        Of several, the one furthest behind counts.  Take it after dealing with the last event; what came after that is
+        told again, marked as replayed.
         """
         readers = [each for each in self._board.subscriptions() if each.counts]
         ended = [str(cursor) for cursor in self._since.values() if cursor.job not in self._board.records]
@@ -336,11 +337,11 @@ def _history(record: Record) -> History:
 
 
 def _cursor(record: Record, readers: Iterable[Subscription[Event]]) -> str:
-    """Return the cursor of a job up to which every reader has come."""
+    """Return the cursor of a job up to which every reader has come; those that have left count as far as they came."""
     history = _history(record)
     places = [each.read_to(record) for each in readers if each.concerns(record)]
-    index = min((index for index, _ in places), default=record.snapshots)
-    if index >= record.snapshots and all(over for _, over in places) == history.finished:
+    index, over = min(places, default=(record.read, record.end_read))
+    if over or (index >= record.snapshots and not history.finished):
         return history.cursor
     return history.log.cursor(history.name, index)
 
