@@ -20,7 +20,7 @@ __all__ = ["Commit", "Durability"]
 
 Durability = Literal["batch", "sync", "none"]
 
-_PILE_UP: Final = 0.005
+_PILE_UP: Final = 0.02
 """Seconds for which results are let pile up before they are written: a trip to a thread costs as much as ten lines."""
 _SYNC_EVERY: Final = 0.1
 

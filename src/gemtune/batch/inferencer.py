@@ -20,7 +20,7 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import Progress
 from gemtune.batch.result import BatchResult, BatchStatistics
 from gemtune.batch.run import Asks, Run
-from gemtune.batch.source import FedRows, PlainRows, make_source
+from gemtune.batch.source import Source
 from gemtune.errors import (
     BatchStopped,
     CallError,
@@ -77,7 +77,7 @@ class Batch:
 
     client: Asks
     model: str = attrs.field(converter=names.model_name)
-    source: PlainRows | FedRows = attrs.field(alias="inputs", converter=make_source)
+    source: Source = attrs.field(alias="inputs", converter=Source)
     limiter: Limiter
     order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
     journal: str | os.PathLike[str] | None = None

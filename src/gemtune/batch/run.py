@@ -1,8 +1,8 @@
 """The machine of a batch: workers over one input, a limiter that says when, a journal in front of every result.
 
-A worker takes its turn at the input, waits there for a permit, passes the turn on and asks the model.  So rows are
-pulled only as permits free up, and there are as many workers as items under way, and one more.  An item that failed for
-now keeps its worker and stands in the limiter's line again.
+One task pulls a row, waits for a permit, and gives both to an idle worker, or to a new one: so rows are pulled only as
+permits free up, and there are never more workers than items were under way at a time.  An item that failed for now
+keeps its worker and stands in the limiter's line again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gemtune.batch.limiter import Limiter, Permit, Verdict
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import Progress
 from gemtune.batch.result import BatchResult
-from gemtune.batch.source import END, FedRows, PlainRows
+from gemtune.batch.source import END, Source
 from gemtune.config import RetryPolicy
 from gemtune.errors import (
     CallError,
@@ -41,6 +41,8 @@ __all__ = ["Asks", "Run"]
 
 _ONCE: Final = RetryPolicy(attempts=1)
 _SKIPS_AT_ONCE: Final = 256
+_SHARE: Final = 8
+"""Which part of the limit one batch takes in one go, before others that share the limiter have their turn."""
 _AHEAD: Final = 4
 """How many times the limit may be begun and not yet taken by the consumer: room for restoring the order."""
 _AHEAD_AT_LEAST: Final = 16
@@ -52,6 +54,27 @@ class Asks(Protocol):
     @property
     def generate_content(self) -> Callable[..., Awaitable[GenerateContentResponse]]:
         """Ask once."""
+
+
+@attrs.define(eq=False)
+class _Seat:
+    """Where an idle worker waits for an item and its permit, or for the word that there are no more."""
+
+    taken: anyio.Event = attrs.field(factory=anyio.Event)
+    work: tuple[Item, Permit] | None = None
+
+    def give(self, work: tuple[Item, Permit] | None) -> None:
+        self.work = work
+        self.taken.set()
+
+    async def wait(self) -> tuple[Item, Permit] | None:
+        try:
+            await self.taken.wait()
+        except BaseException:
+            if self.work is not None:
+                self.work[1].unsent()
+            raise
+        return self.work
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -79,7 +102,7 @@ class Run:
     client: Asks
     model: str
     shared: Mapping[str, Any]
-    source: PlainRows | FedRows
+    source: Source
     limiter: Limiter
     outbox: Outbox
     progress: Progress
@@ -92,9 +115,8 @@ class Run:
     holds: str = "input"
     tasks: TaskGroup = attrs.field(factory=anyio.create_task_group)
     _workers: TaskGroup = attrs.field(factory=anyio.create_task_group)
-    _turn: anyio.Lock = attrs.field(factory=lambda: anyio.Lock(fast_acquire=True))
     _pulled: int = 0
-    _idle: int = 0
+    _idle: list[_Seat] = attrs.field(factory=list)
     _exhausted: bool = False
 
     async def run(self, timeout: float) -> None:
@@ -108,7 +130,6 @@ class Run:
             with anyio.CancelScope(shield=True):
                 if self.commit is not None:
                     await self.commit.finish()
-            self.source.close()
             self.outbox.end()
 
     def stop(self, reason: BaseException | None) -> None:
@@ -132,46 +153,61 @@ class Run:
             if self.commit is not None:
                 outer.start_soon(self.commit.run)
             async with self._workers as workers:
-                self.source.start(workers)
-                workers.start_soon(self._work)
+                workers.start_soon(self._pull_all)
             outer.cancel_scope.cancel()
 
-    async def _work(self) -> None:
+    async def _work(self, item: Item, permit: Permit) -> None:
+        """Ask for one item after the other."""
         try:
             with holding(self.limiter):
-                while (taken := await self._take()) is not None:
-                    if not self._idle:
-                        self._workers.start_soon(self._work)
-                    await self._answer(*taken)
+                while True:
+                    await self._answer(item, permit)
+                    if self._exhausted:
+                        return
+                    seat = _Seat()
+                    self._idle.append(seat)
+                    work = await seat.wait()
+                    if work is None:
+                        return
+                    item, permit = work
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop(error)
 
     # The input
 
-    async def _take(self) -> tuple[Item, Permit] | None:
-        """Wait for the turn; return an item that may leave now, or None at the end."""
-        self._idle += 1
+    async def _pull_all(self) -> None:
+        """Give every item of the input to a worker, as permits free up."""
         try:
-            async with self._turn:
-                while (item := await self._pull()) is not None:
-                    if item.error is not None:
-                        item.position = self.outbox.begin()
-                        self._finish(item, BatchResult(key=item.name, index=item.index, error=item.error, attempts=0))
-                        continue
-                    self.holds = "limiter"
-                    permit = await self.limiter.acquire(self.limiter.estimate(item.size))
-                    if self.stopping:
-                        permit.unsent()
-                        return None
+            while (item := await self._pull()) is not None:
+                if item.error is not None:
                     item.position = self.outbox.begin()
-                    return item, permit
-                return None
+                    result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
+                    self._finish(item, result, anyio.current_time())
+                    continue
+                self.holds = "limiter"
+                permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+                if self.stopping:
+                    permit.unsent()
+                    break
+                item.position = self.outbox.begin()
+                self.progress.in_flight += 1
+                if self._idle:
+                    self._idle.pop().give((item, permit))
+                else:
+                    self._workers.start_soon(self._work, item, permit)
+                if self.outbox.begun % max(1, self.limiter.limit // _SHARE) == 0:
+                    await anyio.lowlevel.checkpoint()
+        except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
+            self.stop(error)
         finally:
-            self._idle -= 1
+            self._exhausted = True
+            await self.source.aclose()
+        for seat in self._idle:
+            seat.give(None)
 
     async def _pull(self) -> Item | None:
         """Return the next item that is not in the journal yet, or None at the end."""
-        while not self.stopping and not self._exhausted:
+        while not self.stopping:
             if self.outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit):
                 self.holds = "consumer"
                 await self.outbox.space()
@@ -179,7 +215,6 @@ class Run:
             self.holds = "input"
             row = await self.source.next()
             if row is END:
-                self._exhausted = True
                 break
             item = make_item(row, self._pulled, self.model)
             self._pulled += 1
@@ -213,14 +248,13 @@ class Run:
 
     async def _answer(self, item: Item, permit: Permit) -> None:
         """Ask until there is an outcome, or the run stops."""
-        begun = anyio.current_time()
+        begun = permit.sent_at
         deadline = begun + self.item_timeout
         attempts = failures = 0
         while True:
             attempts += 1
-            sent = anyio.current_time()
+            sent = permit.sent_at
             response, error, verdict = await self._attempt(item, permit, failures, deadline - sent)
-            now = anyio.current_time()
             if verdict is not None and verdict.action != "fail":
                 if verdict.action == "stop":
                     self.verdict = verdict
@@ -229,16 +263,16 @@ class Run:
                     self._settle()
                     return
                 failures += verdict.counted
-                next_permit = await self._parked(item, verdict, deadline)
-                if next_permit is not None:
-                    permit = next_permit
+                again = await self._parked(item, verdict, deadline)
+                if again is not None:
+                    permit = again
                     continue
                 if self.stopping:
                     return
                 error = _late(self.item_timeout, error)
-                now = anyio.current_time()
             if isinstance(error, CallError):
                 error.attempts = attempts
+            now = anyio.current_time()
             result = BatchResult(
                 key=item.name,
                 index=item.index,
@@ -248,7 +282,7 @@ class Run:
                 seconds=now - begun,
                 latency=now - sent,
             )
-            self._finish(item, result)
+            self._finish(item, result, now)
             self._settle()
             return
 
@@ -260,7 +294,6 @@ class Run:
         limit = None if left == math.inf else max(left, 0.001)
         progress = self.progress
         progress.requests += 1
-        progress.in_flight += 1
         try:
             response = await self.client.generate_content(self.model, item.contents, timeout=limit, retry=_ONCE, **own)
         except CallError as error:
@@ -288,6 +321,7 @@ class Run:
                     await anyio.sleep(verdict.delay)
                 permit = await self.limiter.acquire(self.limiter.estimate(item.size))
                 if not self.stopping:
+                    self.progress.in_flight += 1
                     return permit
                 permit.unsent()
         finally:
@@ -296,9 +330,9 @@ class Run:
 
     # The outcome
 
-    def _finish(self, item: Item, result: BatchResult) -> None:
+    def _finish(self, item: Item, result: BatchResult, now: float) -> None:
         """Hand an outcome on; nothing is awaited between the reply and the journal's buffer."""
-        self.progress.count(result, anyio.current_time())
+        self.progress.count(result, now)
         if self.commit is None:
             self.outbox.put(item.position, result)
         else:

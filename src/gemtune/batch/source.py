@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from operator import length_hint
 from typing import Final
 
-import anyio
 import attrs
-from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gemtune.batch.items import Row
 from gemtune.errors import InvalidInput
 
-__all__ = ["END", "FedRows", "PlainRows", "make_source"]
+__all__ = ["END", "Source"]
 
 END: Final = object()
-"""What ``next`` returns after the last row."""
+"""What ``Source.next`` returns after the last row."""
 
 
-def make_source(inputs: object) -> PlainRows | FedRows:
-    """Return the rows of an iterable or async iterable; a dict gives its items, as (key, row).
-
-    Raises:
-        InvalidInput: It is neither.
-    """
-    if isinstance(inputs, AsyncIterable):
-        return FedRows(inputs)
-    if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes):
-        return PlainRows(inputs.items() if isinstance(inputs, Mapping) else inputs)
+def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
+    if isinstance(inputs, AsyncIterable) or (isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes)):
+        return inputs.items() if isinstance(inputs, Mapping) else inputs
     raise InvalidInput(
         f"inputs are an iterable or async iterable of prompts, not {type(inputs).__name__}: put one prompt in [ ]",
         field="inputs",
     )
 
 
-def _total(inputs: object) -> int | None:
-    hint = length_hint(inputs, -1)
-    return hint if hint >= 0 else None
-
-
 @attrs.define(eq=False)
-class PlainRows:
-    """Rows of an iterable, pulled when they are asked for."""
+class Source:
+    """Rows, pulled when they are asked for; by one task, as many async generators do not bear to be resumed by several.
 
-    inputs: Iterable[Row]
-    _rows: Iterator[Row] | None = attrs.field(default=None, init=False)
+    Args:
+        inputs: An iterable or async iterable of rows; a dict gives its items, as (key, row).
+    """
+
+    inputs: Iterable[Row] | AsyncIterable[Row] = attrs.field(converter=_iterable)
+    _rows: Iterator[Row] | AsyncIterator[Row] | None = attrs.field(default=None, init=False)
 
     @property
     def total(self) -> int | None:
         """How many rows there are, where that is known."""
-        return _total(self.inputs)
-
-    def start(self, tasks: TaskGroup) -> None:
-        """Nothing runs beside."""
+        hint = length_hint(self.inputs, -1)
+        return hint if hint >= 0 else None
 
     async def next(self) -> Row:
         """Return the next row, or END.
@@ -64,66 +51,12 @@ class PlainRows:
             Exception: Whatever the iterable raised.
         """
         if self._rows is None:
-            self._rows = iter(self.inputs)
+            self._rows = aiter(self.inputs) if isinstance(self.inputs, AsyncIterable) else iter(self.inputs)
+        if isinstance(self._rows, AsyncIterator):
+            return await anext(self._rows, END)
         return next(self._rows, END)
 
-    def close(self) -> None:
-        """Leave the iterable to its owner."""
-
-
-@attrs.define(eq=False)
-class FedRows:
-    """Rows of an async iterable, one ahead.
-
-    One task of its own iterates over it, because many async generators do not bear to be resumed by several.
-    """
-
-    inputs: AsyncIterable[Row]
-    _receiver: MemoryObjectReceiveStream[Row] | None = attrs.field(default=None, init=False)
-    _failure: Exception | None = attrs.field(default=None, init=False)
-
-    @property
-    def total(self) -> int | None:
-        """How many rows there are, where that is known."""
-        return _total(self.inputs)
-
-    def start(self, tasks: TaskGroup) -> None:
-        """Begin to iterate in a task."""
-        sender, self._receiver = anyio.create_memory_object_stream[Row](0)
-        tasks.start_soon(self._feed, sender)
-
-    async def next(self) -> Row:
-        """Return the next row, or END.
-
-        Raises:
-            Exception: Whatever the iterable raised.
-        """
-        try:
-            return END if self._receiver is None else await self._receiver.receive()
-        except anyio.EndOfStream:
-            if self._failure is not None:
-                raise self._failure from None
-            return END
-
-    async def _feed(self, sender: MemoryObjectSendStream[Row]) -> None:
-        with sender:
-            try:
-                async for row in self.inputs:
-                    await sender.send(row)
-            except Exception as error:  # noqa: BLE001 - it is raised where the row was wanted
-                self._failure = error
-            finally:
-                await self._close()
-
-    async def _close(self) -> None:
-        # In the task that has iterated over it, and in no scope of ours: it may hold scopes itself.
-        if inspect.isasyncgen(self.inputs):
-            try:
-                await self.inputs.aclose()
-            except Exception as error:  # noqa: BLE001 - as above
-                self._failure = self._failure or error
-
-    def close(self) -> None:
-        """Let go of what ``start`` made."""
-        if self._receiver is not None:
-            self._receiver.close()
+    async def aclose(self) -> None:
+        """Close an async generator, which nobody else can end in this task; leave all else to its owner."""
+        if inspect.isasyncgen(self._rows):
+            await self._rows.aclose()
