@@ -118,6 +118,8 @@ def sendable(cls):
             one = st.sampled_from([member.value for member in list(field.cls)[1:] if member.value not in newer])
         elif field.kind == "message":
             one = st.deferred(lambda field=field: sendable(field.cls))
+        elif field.kind == "float":  # at the largest of all, Google's library cannot read what it has written
+            one = st.floats(-(2.0**100), 2.0**100, width=32)
         elif is_duration(cls, field):
             one = st.integers(0, 10**6).map("{}s".format)
         else:
@@ -231,19 +233,16 @@ def opened(packed):
 def unequal(field, one, two, where, proto):
     if isinstance(one, types.Message):
         yield from differences(one, two, where)
-    elif field.kind == "time":
-        if (calendar.timegm(one.utctimetuple()), one.nanosecond) != (two.seconds, two.nanos):
-            yield where, one, two
-    elif hasattr(two, "ToJsonString"):
-        if one != two.ToJsonString():
-            yield where, one, two
+        return
+    if field.kind == "time":
+        one, two = (calendar.timegm(one.utctimetuple()), one.nanosecond), (two.seconds, two.nanos)
     elif field.kind == "enum":
-        if one != proto.enum_type.values_by_number[two].name:
-            yield where, one, two
+        two = proto.enum_type.values_by_number[two].name
     elif field.kind == "float":
-        if one != pytest.approx(two, rel=1e-6):
-            yield where, one, two
-    elif one != two:
+        two = pytest.approx(two, rel=1e-6)
+    elif hasattr(two, "ToJsonString"):
+        two = two.ToJsonString()
+    if one != two:
         yield where, one, two
 
 
