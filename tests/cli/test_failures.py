@@ -90,9 +90,33 @@ def test_a_service_that_cannot_be_reached_is_a_failure(app, gemtune):
     assert len(ran.errors) == 1
 
 
-def test_a_call_that_takes_too_long_has_the_code_of_a_time_out(app, gemtune):
-    app.faults.add(Fault(method="tunedModels.list", delay=60))
-    assert gemtune("jobs", "list", "--timeout", "50ms").code == 124
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["jobs", "list"],
+        ["jobs", "get", "x"],
+        ["jobs", "get", "tunedModels/x/operations/y"],
+        ["jobs", "cancel", "x"],
+        ["jobs", "delete", "x", "y"],
+        ["generate", "x", "--model", "tunedModels/x"],
+        ["generate", "x", "--model", "tunedModels/x", "--stream"],
+        ["tune", "ROWS", "--base", BASE],
+        ["tune", "ROWS", "--base", BASE, "--id", "x", "--wait"],
+    ],
+)
+def test_whatever_takes_too_long_has_the_code_of_a_time_out(app, gemtune, rows, argv):
+    app.faults.add(*[Fault(delay=60) for _ in range(10)])
+    ran = gemtune(*[str(rows) if argument == "ROWS" else argument for argument in argv], "--timeout", "1ms")
+    assert ran.code == 124, ran.err
+    assert ran.out == ""
+    assert len(ran.errors) == 1
+
+
+def test_an_answer_that_does_not_come_is_given_up_in_time(app, gemtune, rows):
+    app.faults.add(Fault(method="tunedModels.create", delay=60))
+    ran = gemtune("tune", rows, "--base", BASE, "--timeout", "60ms")
+    assert ran.code == 124
+    assert ran.err.splitlines()[0] == "the job may have been created: look with: gemtune jobs list"
 
 
 def test_what_the_sdk_warns_about_is_noted(app, gemtune):

@@ -39,7 +39,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
     # Read before the event loop runs, so that Ctrl-C ends the reading.
     prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
-    return run_async(_generate, options, console, prompt)
+    return run_async(_generate, options, console, prompt, limit=options.timeout)
 
 
 async def _generate(options: argparse.Namespace, console: Console, prompt: str) -> int:

@@ -71,7 +71,7 @@ def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
-    return run_async(_listed, options, console)
+    return run_async(_listed, options, console, limit=options.timeout)
 
 
 async def _listed(options: argparse.Namespace, console: Console) -> int:
@@ -79,7 +79,7 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
 
     rows: list[tuple[str, ...]] = []
     async with open_client(options) as client:
-        pager = client.tuned_models.list(filter=options.filter, page_size=100, timeout=options.timeout)
+        pager = client.tuned_models.list(filter=options.filter, page_size=100)
         try:
             async for model in pager:
                 if options.quiet:
@@ -114,7 +114,7 @@ def _for_each(each: Each) -> Run:
         if each is _delete and not _agreed(options, console):
             console.note("nothing was deleted")
             return FAILED
-        return run_async(_each, each, options, console)
+        return run_async(_each, each, options, console, limit=options.timeout)
 
     return run
 
@@ -146,8 +146,8 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
 
     job = client.job(name)
     if job.operation is not None:
-        await client.operations.get(job.operation, timeout=options.timeout)
-    model = await client.tuned_models.get(job.name, timeout=options.timeout)
+        await client.operations.get(job.operation)
+    model = await client.tuned_models.get(job.name)
     if options.quiet:
         console.print(model.name)
         console.record({"name": model.name})
@@ -194,6 +194,6 @@ async def _cancel(client: Client, name: str, options: argparse.Namespace, consol
 
 async def _delete(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
     job = client.job(name)
-    await client.tuned_models.delete(job.name, timeout=options.timeout)
+    await client.tuned_models.delete(job.name)
     console.record({"name": job.name, "deleted": True})
     console.print(job.name if options.quiet else f"deleted {job.name}")

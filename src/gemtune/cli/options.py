@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import USAGE
+from gemtune.errors import CallError, DeadlineExceeded
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -25,6 +27,7 @@ __all__ = [
     "open_client",
     "run_async",
     "seconds",
+    "time_limit",
 ]
 
 Run = Callable[[argparse.Namespace, Console], int]
@@ -98,10 +101,39 @@ def open_client(options: argparse.Namespace, watch: WatchPolicy | None = None) -
     return Client(base_url=options.base_url, project=options.project, watch=watch, user_agent_suffix="gemtune-cli")
 
 
-def run_async(command: Callable[..., Awaitable[int]], *arguments: object) -> int:
-    """Run the asynchronous part of a command, with all that it needs loaded before the event loop turns."""
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise DeadlineExceeded unless the block is done in time, whatever it was that took too long."""
+    import anyio
+
+    end = math.inf if seconds is None else anyio.current_time() + seconds
+    met = ""
+    try:
+        with anyio.move_on_after(seconds):
+            yield
+            return
+    except CallError as error:
+        if anyio.current_time() < end:
+            raise
+        met = f" ({error.message})"
+    raise DeadlineExceeded(f"not done after {seconds:g} s{met}; allow more with --timeout")
+
+
+def run_async(command: Callable[..., Awaitable[int]], *arguments: object, limit: float | None = None) -> int:
+    """Run the asynchronous part of a command, with all that it needs loaded before the event loop turns.
+
+    Args:
+        command: The coroutine function; it returns the exit code.
+        arguments: What it is called with.
+        limit: Seconds after which it is given up.
+    """
     import anyio
 
     import gemtune.client  # noqa: F401
 
-    return anyio.run(command, *arguments)
+    async def limited() -> int:
+        with time_limit(limit):
+            return await command(*arguments)
+        raise AssertionError("unreachable")
+
+    return anyio.run(limited)

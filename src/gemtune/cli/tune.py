@@ -6,7 +6,8 @@ import argparse
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
+from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async, time_limit
+from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
 
 __all__ = ["add"]
@@ -59,17 +60,18 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
     given = {name: value for name, value in chosen.items() if value is not None}
     async with open_client(options) as client:
         try:
-            job = await client.tune(
-                options.base,
-                options.data,
-                display_name=options.display_name,
-                description=options.description,
-                hyperparameters=Hyperparameters(**given) if given else None,
-                tuned_model_id=options.id,
-                if_exists=options.if_exists,
-                timeout=options.timeout,
-            )
-        except anyio.get_cancelled_exc_class():
+            with time_limit(options.timeout):
+                job = await client.tune(
+                    options.base,
+                    options.data,
+                    display_name=options.display_name,
+                    description=options.description,
+                    hyperparameters=Hyperparameters(**given) if given else None,
+                    tuned_model_id=options.id,
+                    if_exists=options.if_exists,
+                    timeout=options.timeout,
+                )
+        except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
             console.note("the job may have been created: look with: gemtune jobs list")
             raise
         # Only the answer to a creation names the operation; whether that model goes on is seen by looking.
