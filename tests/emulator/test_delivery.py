@@ -158,7 +158,7 @@ def test_a_connection_can_be_closed_after_a_reply_that_promised_to_keep_it(ask, 
     assert b"connection" not in received.head.lower()
 
 
-def test_a_connection_can_be_reset_under_the_next_request(emulator, connect):
+def test_a_connection_can_be_reset_under_the_next_request(emulator, connect, caplog):
     emulator.app.faults.add(Fault(then="reset"))
     peer = connect()
     peer.sendall(MODELS)
@@ -169,6 +169,8 @@ def test_a_connection_can_be_reset_under_the_next_request(emulator, connect):
     peer.sendall(MODELS)
     assert receive(peer) == Received(b"", True)
     assert len(emulator.app.journal) == before, "the request was not taken in"
+    assert httpx.get(emulator.url + "/v1beta/models").status_code == 200
+    assert caplog.messages == [], "the server finds nothing wrong with it"
 
 
 def test_a_dropped_connection_is_closed_without_a_byte(ask):

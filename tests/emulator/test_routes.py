@@ -95,3 +95,14 @@ async def test_the_headers_are_those_of_the_frontend(api):
     assert reply.headers["date"] == "Thu, 14 Mar 2024 15:11:02 GMT"
     plain = await api.call("GET", "/v1beta/models", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "compressed"),
+    [("gzip", True), ("br, gzip;q=0.5", True), ("identity", False), ("gzip;q=0", False),
+     ("gzip; q=0.000, *", False), ("x-gzips", False)],
+)  # fmt: skip
+async def test_a_reply_is_compressed_for_those_who_accept_it(api, accepted, compressed):
+    reply = await api.call("GET", "/v1beta/models", headers={"accept-encoding": accepted})
+    assert (reply.headers.get("content-encoding") == "gzip") is compressed
+    assert reply.json()["models"]

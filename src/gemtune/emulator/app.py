@@ -16,7 +16,7 @@ from .auth import Auth, Credential
 from .base_models import BaseModel, catalogue
 from .clock import Clock, SteppedClock, make_clock
 from .control import PREFIX, control
-from .delivery import Receive, Scope, Send, connection_of, deliver
+from .delivery import Receive, Scope, Send, connection_of, deliver, refuse
 from .errors import ApiError, violations
 from .faults import Fault, Faults
 from .generation import input_tokens
@@ -150,7 +150,7 @@ class Emulator:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = connection_of(scope)
         if connection and connection.doomed:
-            connection.reset()
+            await refuse(connection, receive)
             return
         request = await _read(scope, receive, self.settings.max_request_bytes)
         if request is None:

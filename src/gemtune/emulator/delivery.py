@@ -14,7 +14,7 @@ from attrs import define
 from .clock import Clock
 from .replies import Reply, header_lines
 
-__all__ = ["CONNECTION", "Connection", "connection_of", "deliver", "drop"]
+__all__ = ["CONNECTION", "Connection", "connection_of", "deliver", "drop", "refuse"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -126,6 +126,12 @@ async def drop(scope: Scope, receive: Receive) -> None:
     if connection is None:
         raise ConnectionResetError("the emulator dropped the connection, as a fault told it to")
     connection.transport.abort()
+    await _gone(receive)
+
+
+async def refuse(connection: Connection, receive: Receive) -> None:
+    """Reset a connection on which a request has come, without a look at it."""
+    connection.reset()
     await _gone(receive)
 
 
