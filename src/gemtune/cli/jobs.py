@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
 from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async
+from gemtune.cli.wording import worded
 from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
@@ -126,7 +127,7 @@ async def _each(each: Each, options: argparse.Namespace, console: Console) -> in
             try:
                 await each(client, name, options, console)
             except GemtuneError as error:
-                console.error(str(error))
+                console.error(worded(error))
                 codes.append(exit_code(error))
             else:
                 codes.append(DONE)

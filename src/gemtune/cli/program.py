@@ -16,6 +16,7 @@ from gemtune.cli import batch, demo, emulator, generate, jobs, settings, tune
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.exits import FAILED, USAGE, exit_code
 from gemtune.cli.options import Commands, Parser
+from gemtune.cli.wording import worded
 from gemtune.errors import GemtuneError
 
 __all__ = ["run"]
@@ -98,7 +99,7 @@ def _report(console: Console, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         console.note("interrupted")
     elif isinstance(error, GemtuneError):
-        console.error(str(error))
+        console.error(worded(error))
     elif isinstance(error, OSError):
         console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     else:
