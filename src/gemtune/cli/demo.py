@@ -10,7 +10,7 @@ import attrs
 
 from gemtune.cli import tutorial
 from gemtune.cli.console import Console
-from gemtune.cli.exits import DONE, FAILED
+from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
@@ -62,7 +62,6 @@ def _speed(text: str) -> float:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-
     if options.live:
         if options.speed is not None:
             raise InvalidInput("--speed is the emulator's; the real service has its own pace", field="--speed")
@@ -77,7 +76,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return run_async(_emulated, options, console, server.url, speed)
     except ImportError as missing:
         console.error(str(missing))
-        return FAILED
+        return USAGE
 
 
 async def _live(options: argparse.Namespace, console: Console) -> int:
