@@ -1,9 +1,12 @@
 """Bad input and failures: one line of ours on standard error, and the exit code that tells them apart."""
 
+import argparse
+import io
+
 import pytest
 
 from cli.conftest import BASE
-from gemtune import errors
+from gemtune import Client, RetryPolicy, errors
 from gemtune.cli.exits import exit_code, together
 from gemtune.cli.options import seconds
 from gemtune.emulator import Fault
@@ -31,11 +34,21 @@ def quota(retry_delay: str) -> Fault:
         (["jobs", "get", "not-there"], 4, "tunedModels/not-there does not exist"),
         (["generate", "x", "--model", "models/none"], 4, "models/none"),
         (["tune", "ROWS", "--base", "models/gemini-2.0-flash"], 4, "models that can be tuned here"),
-        (["tune", "ROWS", "--base", BASE, "--id", "Bad Id"], 2, "tuned_model_id"),
-        (["tune", "ROWS", "--base", BASE, "--if-exists", "adopt"], 2, "tuned_model_id"),
+        (["tune", "ROWS", "--base", BASE, "--id", "Bad Id"], 2, "--id"),
+        (["tune", "ROWS", "--base", BASE, "--if-exists", "adopt"], 2, "--id"),
         (["tune", "ROWS", "--base", BASE, "--learning-rate", "1", "--learning-rate-multiplier", "1"], 2, "not allowed"),
         (["tune", "nowhere.csv", "--base", BASE], 2, "nowhere.csv cannot be read"),
         (["tune", "ROWS.xlsx", "--base", BASE], 2, "cannot be read"),
+        (["generate", "", "--model", BASE], 2, "the prompt is empty"),
+        (["generate", "\udcff", "--model", BASE], 2, "PROMPT: holds bytes that are not UTF-8"),
+        (["generate", "x", "--system", "a\udcff", "--model", BASE], 2, "--system: holds bytes that are not UTF-8"),
+        (["generate", "x", "--model", "models/\udcff"], 2, "must look like"),
+        (["tune", "ROWS", "--base", BASE, "--display-name", "\udcff"], 2, "--display-name: holds bytes"),
+        (["tune", "ROWS", "--base", BASE, "--description", "\udcff"], 2, "--description: holds bytes"),
+        (["tune", "ROWS", "--base", BASE, "--id", "\udcff"], 2, "--id"),
+        (["jobs", "list", "--filter", "\udcff"], 2, "--filter: holds bytes"),
+        (["jobs", "list", "--project", "\udcff"], 2, "--project"),
+        (["jobs", "get", "\udcff"], 2, "NAME"),
         (["demo", "--speed", "0"], 2, "greater than 0"),
         (["demo", "--live", "--speed", "2"], 2, "--speed"),
         (["demo", "--base-url", "http://127.0.0.1:1"], 2, "--live"),
@@ -143,9 +156,37 @@ def test_a_missing_server_package_is_told_with_the_extra_that_has_it(gemtune, mo
     monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
     for command in ("demo", "emulator"):
         ran = gemtune(command)
-        assert ran.code != 0
+        assert ran.code == 2
         assert "pip install 'gemtune[emulator]'" in ran.err
         assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("given", "encoding", "words"),
+    [
+        (b"", "utf-8", "standard input is empty"),
+        (b" \n", "utf-8", "standard input is empty"),
+        (b"a\xff", "utf-8", "standard input is not UTF-8"),
+        (b"a\xff", "ascii", "standard input is not UTF-8"),
+    ],
+)
+def test_a_prompt_from_standard_input_has_to_be_one(app, gemtune, monkeypatch, given, encoding, words):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding, "surrogateescape"))
+    ran = gemtune("generate", "-", "--model", BASE)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.errors[0]
+    assert len(app.journal) == 0
+
+
+def test_a_job_on_a_service_that_does_not_answer_is_not_advised_to_be_deleted(gemtune, monkeypatch):
+    def impatient(options: argparse.Namespace) -> Client:
+        return Client(base_url=options.base_url, api_key="k", retry=RetryPolicy(attempts=1))
+
+    monkeypatch.setattr("gemtune.cli.jobs.open_client", impatient)
+    ran = gemtune("jobs", "cancel", "x", "--base-url", "http://127.0.0.1:9")
+    assert ran.code == 1
+    assert "127.0.0.1:9" in ran.errors[0]
+    assert "delete" not in ran.err
 
 
 @pytest.mark.parametrize(

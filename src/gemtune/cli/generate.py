@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, open_client, run_async
+from gemtune.cli.options import Commands, add_command, open_client, run_async, text
+from gemtune.errors import InvalidInput
 from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
@@ -27,19 +28,29 @@ _EXAMPLES = """\
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "generate", _run, "ask a model and print its answer", _EXAMPLES)
-    parser.add_argument("prompt", metavar="PROMPT", help="what to say; - reads it from standard input")
+    parser.add_argument("prompt", type=text, metavar="PROMPT", help="what to say; - reads it from standard input")
     parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
     parser.add_argument("--stream", action="store_true", help="print the answer while it arrives")
-    parser.add_argument("--system", metavar="TEXT", help="an instruction that frames the answer")
+    parser.add_argument("--system", type=text, metavar="TEXT", help="an instruction that frames the answer")
     parser.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
     parser.add_argument("--max-output-tokens", type=int, metavar="N", help="the longest answer, in tokens")
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-
     # Read before the event loop runs, so that Ctrl-C ends the reading.
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = _standard_input() if options.prompt == "-" else options.prompt
+    if not prompt.strip():
+        what = "standard input is empty" if options.prompt == "-" else "the prompt is empty"
+        raise InvalidInput(f"{what}: there is nothing to ask", field="PROMPT")
     return run_async(_generate, options, console, prompt, limit=options.timeout)
+
+
+def _standard_input() -> str:
+    given = sys.stdin.buffer.read() if sys.stdin is not None else b""
+    try:
+        return given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"standard input is not UTF-8 (byte {error.start}): save it as UTF-8") from None
 
 
 async def _generate(options: argparse.Namespace, console: Console, prompt: str) -> int:

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gemtune.cli import watch
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async
+from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async, text
 from gemtune.cli.wording import worded
 from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
@@ -49,11 +50,13 @@ _DELETE = """\
 
 def add(commands: Commands) -> None:
     """Add the group."""
-    what = "list, show, cancel and delete tuning jobs and their models"
-    group = add_parser(commands, "jobs", what, _LIST + _GET + _CANCEL + _DELETE)
+    what = "list, show, watch, cancel and delete tuning jobs and their models"
+    group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + _CANCEL + _DELETE)
     actions = group.add_subparsers(metavar="ACTION", required=True)
     found = _add(actions, "list", _list, "list the tuned models, those still being tuned included", _LIST, "ls")
-    found.add_argument("--filter", metavar="TEXT", help="words, owner:me, writers:me, readers:me, readers:everyone")
+    found.add_argument(
+        "--filter", type=text, metavar="TEXT", help="words, owner:me, writers:me, readers:me, readers:everyone"
+    )
     for name, each, what, examples, alias in (
         ("get", _get, "show jobs: state, progress, loss curve", _GET, "retrieve"),
         ("cancel", _cancel, "ask the service to cancel jobs; nothing is deleted", _CANCEL, ""),
@@ -63,6 +66,7 @@ def add(commands: Commands) -> None:
         parser.add_argument("names", nargs="+", metavar="NAME", help="a tuned model's name, its id, or an operation's")
         if each is _delete:
             parser.add_argument("--yes", "-y", action="store_true", help="do not ask, not even on a terminal")
+    watch.add(actions)
 
 
 def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias: str) -> argparse.ArgumentParser:

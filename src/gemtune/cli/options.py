@@ -27,6 +27,7 @@ __all__ = [
     "open_client",
     "run_async",
     "seconds",
+    "text",
     "time_limit",
 ]
 
@@ -57,6 +58,15 @@ def seconds(text: str) -> float:
     value = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 30, 30s, 5m or 2h")
+    return value
+
+
+def text(value: str) -> str:
+    """Return an argument that is to be sent, and refuse bytes of the command line that are no characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("holds bytes that are not UTF-8") from None
     return value
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async, time_limit
+from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async, text, time_limit
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
 
@@ -27,8 +27,8 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "tune", _run, "start a tuning job", _EXAMPLES, common=common)
     parser.add_argument("data", metavar="DATA", help="the file with the training examples")
     parser.add_argument("--base", required=True, metavar="MODEL", help="what to tune: models/... or tunedModels/...")
-    parser.add_argument("--display-name", metavar="TEXT", help="its name for people, at most 40 characters")
-    parser.add_argument("--description", metavar="TEXT", help="what it is for")
+    parser.add_argument("--display-name", type=text, metavar="TEXT", help="its name for people, at most 40 characters")
+    parser.add_argument("--description", type=text, metavar="TEXT", help="what it is for")
     parser.add_argument("--id", metavar="ID", help="your own id for the tuned model; else one is made up")
     parser.add_argument(
         "--if-exists", choices=("error", "adopt"), default="error", help="what to do where your id is taken"
