@@ -142,6 +142,19 @@ async def test_an_input_that_breaks_ends_the_run_after_what_is_in_flight(kind):
     assert sorted(result.index for result in found) == [0, 1, 2]
 
 
+async def test_a_generator_that_breaks_while_it_is_closed_is_told():
+    async def rows():
+        try:
+            yield "p0"
+            yield "p1"
+        finally:
+            raise OSError("cannot close")
+
+    async with Service().client() as client, client.batch(MODEL, rows(), concurrency=1) as results:
+        with pytest.raises(OSError, match="cannot close"):
+            await collect(results)
+
+
 async def test_rows_of_every_form_are_asked():
     service = Service()
     config = GenerationConfig(temperature=0.5)

@@ -2,9 +2,14 @@
 
 import io
 import json
+import os
+import pty
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +35,10 @@ class Ran:
     err: str
 
 
-@pytest.fixture
-def app(monkeypatch):
-    with running_emulator(create_app(clock="real")) as server:
+@pytest.fixture(params=[0.0])
+def app(request, monkeypatch):
+    """An emulator that takes so many seconds for an answer."""
+    with running_emulator(create_app(clock="real", answer_seconds=request.param)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
         yield server.app
@@ -210,10 +216,11 @@ def test_wrong_arguments_are_told(gemtune, tmp_path, monkeypatch, argv, message)
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
-def test_ctrl_c_keeps_what_was_answered(app, tmp_path):
-    import signal
+SLOWLY = pytest.mark.parametrize("app", [0.05], indirect=True)
 
-    app.store.settings = attrs.evolve(app.store.settings, answer_seconds=0.05)
+
+@SLOWLY
+def test_ctrl_c_keeps_what_was_answered(app, tmp_path):
     (tmp_path / "in.txt").write_text("".join(f"p{n}\n" for n in range(500)))
     command = [sys.executable, "-m", "gemtune", "batch", "in.txt", "out", "--model", MODEL, "--concurrency", "4"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -224,3 +231,24 @@ def test_ctrl_c_keeps_what_was_answered(app, tmp_path):
     assert process.returncode == 130
     assert err == "what was answered is in out.journal; go on with the same command and --resume\ninterrupted\n"
     assert len((tmp_path / "out.journal").read_text().splitlines()) >= 16
+
+
+@SLOWLY
+def test_on_a_terminal_a_line_tells_how_far_it_is_and_goes_away(app, tmp_path):
+    (tmp_path / "in.txt").write_text("".join(f"p{n}\n" for n in range(60)))
+    command = [sys.executable, "-m", "gemtune", "batch", "in.txt", "out", "--model", MODEL, "--concurrency", "4"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that the other side is closed
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.communicate()[0] == b""
+    assert process.returncode == 0
+    *drawn, last = shown.decode().split("\r\x1b[K")
+    assert re.search(r"\d+/60  0 failed  4 in flight  \d+\.\d/s  .*4 requests are in flight", "".join(drawn))
+    assert last == "60 answered, 0 failed: 60 lines in out\r\n"

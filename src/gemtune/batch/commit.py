@@ -41,7 +41,7 @@ class Commit:
     outbox: Outbox
     durability: Durability
     failed: Callable[[JournalError], None]
-    broken: bool = attrs.field(default=False, init=False)
+    _error: JournalError | None = attrs.field(default=None, init=False)
     _held: deque[tuple[int, int, BatchResult]] = attrs.field(factory=deque, init=False, repr=False)
     _news: anyio.Event = attrs.field(factory=anyio.Event, init=False, repr=False)
 
@@ -74,14 +74,16 @@ class Commit:
             self._break(error)
 
     async def finish(self) -> None:
-        """Write and sync what is left, and close the journal."""
+        """Write and sync what is left, and close the journal; a final error gets the results that were not written."""
         try:
-            if not self.broken:
+            if self._error is None:
                 await self._write(sync=self.durability != "none")
         except JournalError as error:
             self._break(error)
         finally:
             await anyio.to_thread.run_sync(self.journal.close)
+        if self._error is not None:
+            self._error.unsaved = tuple(result for number, _, result in self._held if number > self.journal.written)
 
     async def _write(self, *, sync: bool) -> None:
         await anyio.to_thread.run_sync(self._flush, sync)
@@ -95,6 +97,5 @@ class Commit:
             self.journal.sync()
 
     def _break(self, error: JournalError) -> None:
-        self.broken = True
-        error.unsaved = tuple(result for number, _, result in self._held if number > self.journal.written)
+        self._error = error
         self.failed(error)

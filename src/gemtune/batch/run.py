@@ -178,32 +178,37 @@ class Run:
     async def _pull_all(self) -> None:
         """Give every item of the input to a worker, as permits free up."""
         try:
-            while (item := await self._pull()) is not None:
-                if item.error is not None:
-                    item.position = self.outbox.begin()
-                    result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
-                    self._finish(item, result, anyio.current_time())
-                    continue
-                self.holds = "limiter"
-                permit = await self.limiter.acquire(self.limiter.estimate(item.size))
-                if self.stopping:
-                    permit.unsent()
-                    break
-                item.position = self.outbox.begin()
-                self.progress.in_flight += 1
-                if self._idle:
-                    self._idle.pop().give((item, permit))
-                else:
-                    self._workers.start_soon(self._work, item, permit)
-                if self.outbox.begun % max(1, self.limiter.limit // _SHARE) == 0:
-                    await anyio.lowlevel.checkpoint()
+            try:
+                while (item := await self._pull()) is not None:
+                    if item.error is None:
+                        await self._begin(item)
+                    else:
+                        item.position = self.outbox.begin()
+                        result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
+                        self._finish(item, result, anyio.current_time())
+            finally:
+                self._exhausted = True
+                await self.source.aclose()
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop(error)
-        finally:
-            self._exhausted = True
-            await self.source.aclose()
         for seat in self._idle:
             seat.give(None)
+
+    async def _begin(self, item: Item) -> None:
+        """Wait for a permit, and give the item to a worker."""
+        self.holds = "limiter"
+        permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+        if self.stopping:
+            permit.unsent()
+            return
+        item.position = self.outbox.begin()
+        self.progress.in_flight += 1
+        if self._idle:
+            self._idle.pop().give((item, permit))
+        else:
+            self._workers.start_soon(self._work, item, permit)
+        if self.outbox.begun % max(1, self.limiter.limit // _SHARE) == 0:
+            await anyio.lowlevel.checkpoint()
 
     async def _pull(self) -> Item | None:
         """Return the next item that is not in the journal yet, or None at the end."""
