@@ -149,3 +149,10 @@ def bench(session: nox.Session) -> None:
     """Compare client CPU per call with other SDKs; see benchmarks/README.md."""
     install(session, ".", groups=("bench",))
     session.run("python", "benchmarks/call.py", *session.posargs)
+
+
+@nox.session
+def bench_batch(session: nox.Session) -> None:
+    """Compare ways to ask a model many things; see benchmarks/README.md."""
+    install(session, ".", groups=("bench",))
+    session.run("python", "benchmarks/batch.py", *session.posargs)
