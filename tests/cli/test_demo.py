@@ -1,6 +1,7 @@
 """The tutorial from end to end, over real sockets."""
 
 import json
+import os
 from collections import Counter
 
 import pytest
@@ -51,6 +52,19 @@ def test_the_demo_says_whose_answers_they_are(gemtune):
     assert ran.out.count("/operations/") == 1, "a request that is repeated is printed once"
     assert "ACTIVE  [" in ran.err
     assert "\x1b" not in ran.out + ran.err
+
+
+def test_the_live_demo_says_what_it_really_talks_to(app, gemtune, monkeypatch):
+    address = os.environ["GOOGLE_GEMINI_BASE_URL"]
+    ran = gemtune("demo", "--live", "--timeout", "100ms")
+    assert ran.code == 124  # the emulator's clock stands still
+    assert ran.out.splitlines()[0] == f"The tuning tutorial on the service at {address}, with your own credentials:"
+    assert "real service" not in ran.out
+
+
+def test_the_real_service_is_called_so(no_credentials, gemtune, monkeypatch):
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL")
+    assert gemtune("demo", "--live").out.startswith("The tuning tutorial on the real service, ")
 
 
 def test_the_same_seed_gives_the_same_losses(gemtune):

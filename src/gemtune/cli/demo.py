@@ -41,7 +41,9 @@ def add(commands: Commands) -> None:
     """Add the command."""
     common = common_options("stop following the training after this long (30, 30s, 5m, 2h)")
     parser = add_command(commands, "demo", _run, "run the tuning tutorial from end to end", _EXAMPLES, common=common)
-    parser.add_argument("--live", action="store_true", help="on the real service, with your own credentials")
+    parser.add_argument(
+        "--live", action="store_true", help="on the real service, or at --base-url, with your own credentials"
+    )
     parser.add_argument(
         "--speed", type=_speed, metavar="N", help=f"pace of the emulator; 1 is real time (default: {_SPEED:g})"
     )
@@ -81,9 +83,12 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 async def _live(options: argparse.Namespace, console: Console) -> int:
     from gemtune.config import WatchPolicy
+    from gemtune.settings import DEFAULT_BASE_URL
 
-    console.print("The tuning tutorial on the real service, with your own credentials:")
     async with open_client(options, WatchPolicy(freshness=5)) as client:
+        address = client.settings.base_url
+        service = "real service" if address == DEFAULT_BASE_URL else f"service at {address}"
+        console.print(f"The tuning tutorial on the {service}, with your own credentials:")
         for setting in client.settings:
             console.print(f"  {setting}")
         return await _Demo(client, console, options).run()
