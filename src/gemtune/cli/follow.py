@@ -45,7 +45,7 @@ async def follow(
     live = console.live(indent)
     try:
         with anyio.move_on_after(timeout):
-            await _show(job, console, view, live)
+            await _show(job, console, view, live, left)
             return
     except anyio.get_cancelled_exc_class():
         console.note(left)
@@ -60,13 +60,15 @@ async def follow(
     )
 
 
-async def _show(job: TuningJob, console: Console, view: JobView, live: Live | None) -> None:
+async def _show(job: TuningJob, console: Console, view: JobView, live: Live | None, left: str) -> None:
     async for event in job.events():
         view.feed(event)
         console.record(event.to_dict())
         match event:
             case events.Degraded(message=message):
-                console.note(f"note: no answer about {job.name} ({message}); still trying")
+                console.note(
+                    f"note: no answer about {job.name} ({message}); still trying. Ctrl-C ends the waiting: {left}"
+                )
             case events.Restarted(attempt=attempt):
                 console.note(f"note: the service began the training again (attempt {attempt})")
         # What a look brought ends with its progress: one drawing for each look, however many steps it brought.

@@ -1,0 +1,36 @@
+"""Following a job, event by event."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import attrs
+
+from gemtune import events
+from gemtune.cli.console import Console
+from gemtune.cli.follow import follow
+from gemtune.show.progress import JobView
+
+STAMP = {"job": "tunedModels/a", "cursor": "", "observed_at": datetime(2024, 3, 14, tzinfo=UTC)}
+
+
+@attrs.frozen
+class Job:
+    """A job that has told what it has to tell."""
+
+    told: tuple[events.Event, ...]
+    name: str = "tunedModels/a"
+
+    async def events(self) -> AsyncIterator[events.Event]:
+        for event in self.told:
+            yield event
+
+
+async def test_an_outage_is_told_with_how_to_stop_waiting_and_what_becomes_of_the_job():
+    outage = events.Degraded(**STAMP, error="ConnectFailed", message="nobody listens", status=None, failures=3)
+    err = io.StringIO()
+    await follow(Job((outage, events.Cancelled(**STAMP))), Console(io.StringIO(), err), JobView())
+    assert err.getvalue().splitlines()[0] == (
+        "note: no answer about tunedModels/a (nobody listens); still trying. Ctrl-C ends the waiting: "
+        "the job goes on; look at it again with: gemtune jobs get tunedModels/a"
+    )
