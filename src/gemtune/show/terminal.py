@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import attrs
-
-from gemtune.show.progress import JobView
 
 __all__ = ["Live", "draws_in_place", "encodes_unicode", "printable", "wants_color"]
 
@@ -47,9 +45,27 @@ def printable(text: str, *, lines: bool = False) -> str:
     return "".join(char if char.isprintable() or char in kept else " " if char in "\r\n\t" else "�" for char in text)
 
 
+class View(Protocol):
+    """What can be shown: one job, or many."""
+
+    @property
+    def state(self) -> str:
+        """The state in a few words."""
+
+    @property
+    def tenths(self) -> int:
+        """How many tenths of the way are done."""
+
+    def line(self, width: int = 80, *, unicode: bool = True) -> str:
+        """Return one line."""
+
+    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
+        """Return some lines."""
+
+
 @attrs.define(eq=False)
 class Live:
-    """Shows the progress of one job: redrawn in place on a terminal, else a line for every tenth of the way.
+    """Shows the progress of a job, or of many: redrawn in place on a terminal, else a line for every tenth of the way.
 
     Args:
         stream: Where to; nothing but plain lines goes to what is not a terminal.
@@ -67,7 +83,7 @@ class Live:
     _drawn: int = attrs.field(default=0, init=False)
     _told: tuple[str, int] | None = attrs.field(default=None, init=False)
 
-    def show(self, view: JobView) -> None:
+    def show(self, view: View) -> None:
         """Show where the job is."""
         if not self.in_place:
             self._tell(view)
@@ -90,7 +106,7 @@ class Live:
         self.stream.flush()
         self._drawn = len(block)
 
-    def _tell(self, view: JobView) -> None:
+    def _tell(self, view: View) -> None:
         told = (view.state, view.tenths)
         if told != self._told:
             self._told = told
