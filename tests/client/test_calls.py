@@ -138,8 +138,9 @@ WRITES = {
 async def test_a_write_whose_fate_is_unknown_is_left_to_the_caller(write, step):
     script = Script(step)
     async with scripted(script) as client:
-        with pytest.raises(errors.AmbiguousOutcome, match="may have been carried out"):
+        with pytest.raises(errors.AmbiguousOutcome, match="may have been carried out") as caught:
             await WRITES[write](client)
+    assert str(caught.value).count("tunedModels.") == 1
     assert len(script.requests) == 1
 
 

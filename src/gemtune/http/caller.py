@@ -339,8 +339,9 @@ def _final(error: CallError, call: Call[T], *, ambiguous: bool) -> CallError:
         if call.effect is Effect.CREATE
         else "it may have been carried out: read the resource before you repeat it"
     )
+    named = error.message if error.message.startswith(call.method) else f"{call.method} for {about}: {error.message}"
     return errors.AmbiguousOutcome(
-        f"{call.method} for {about}: {error.message}; {advice}",
+        f"{named}; {advice}",
         status=error.status,
         reason=error.reason,
         retry_after=error.retry_after,
