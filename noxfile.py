@@ -85,11 +85,12 @@ def protos(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Play a hundred times as many random histories of jobs as the test-suite does; takes about an hour."""
+    """Play a hundred times as many random histories of jobs, and cancel at every moment; takes about an hour."""
     install(session, "-e", ".[emulator]", groups=("test",))
     histories = ("tests/pure/test_reconciler_histories.py", "tests/watch/test_watcher_histories.py")
+    moments = ("tests/proofs/test_cancellation.py",)
     deep = os.environ.get("GEMTUNE_DEEP", "100")
-    command = ("pytest", "-o", "faulthandler_timeout=0", *(session.posargs or histories))
+    command = ("pytest", "-o", "faulthandler_timeout=0", *(session.posargs or histories + moments))
     session.run(*command, env={"GEMTUNE_DEEP": deep})
 
 
