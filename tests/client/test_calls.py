@@ -181,6 +181,20 @@ async def test_a_timeout_bounds_the_whole_call_with_all_its_attempts(virtual_tim
         assert virtual_time() - before == pytest.approx(7, abs=0.1)
 
 
+async def test_a_connection_cut_short_by_the_callers_own_time_is_a_time_out():
+    class Slow:
+        async def __call__(self, request):
+            await anyio.sleep(0.51)
+            raise httpx.ConnectTimeout("slow")
+
+    async with scripted(Slow()) as client:
+        with pytest.raises(errors.DeadlineExceeded, match="before a connection was made") as caught:
+            await client.tuned_models.get("x", timeout=0.5)
+        assert caught.value.failure is errors.Failure.NOT_SENT
+        with pytest.raises(errors.ConnectFailed):
+            await client.tuned_models.get("x", timeout=50, retry=gemtune.RetryPolicy(attempts=1))
+
+
 async def test_when_everything_fails_the_budget_ends_the_retries():
     script = Script((503, UNAVAILABLE))
     async with scripted(script) as client:

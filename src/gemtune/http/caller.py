@@ -119,7 +119,7 @@ class Caller:
             if found is not None:
                 return found
             self.failed += 1
-            raise _final(error, call, ambiguous=attempts.may_exist) from None
+            raise _final(error, call, deadline, ambiguous=attempts.may_exist) from None
 
     async def open(
         self, call: Call[T], *, timeout: float | None = None, retry: RetryPolicy | None = None
@@ -138,7 +138,7 @@ class Caller:
             return await self._retrier(call, retry, deadline).run(attempt)
         except CallError as error:
             self.failed += 1
-            raise _final(error, call, ambiguous=False) from None
+            raise _final(error, call, deadline, ambiguous=False) from None
 
     def _retrier(self, call: Call[T], retry: RetryPolicy | None, deadline: float) -> Retrier:
         if not isinstance(retry, RetryPolicy | None):
@@ -325,10 +325,15 @@ def _read(call: Call[T], reply: Reply) -> T:
         ) from None
 
 
-def _final(error: CallError, call: Call[T], *, ambiguous: bool) -> CallError:
+def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool) -> CallError:
     """Add what the call knows to the last failure, and say so where nobody can know what happened."""
     if error.resource is None:
         error.resource = call.resource
+    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and anyio.current_time() >= deadline:
+        # It was the caller's own time that ended, not the ten seconds that a connection may take.
+        late = _late(call, f"the time allowed was over before a connection was made ({error.message})", error.failure)
+        late.attempts = error.attempts
+        return late
     write = backoff.is_ambiguous_write(error, call.effect)
     if not write and not (call.effect is Effect.CREATE and ambiguous):
         return error
