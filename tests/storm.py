@@ -3,6 +3,7 @@
 The quotas are the emulator's, the errors are read from its bodies by the SDK's own rules; only the sockets are missing.
 """
 
+import copy
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ MEAN = 4.0  # seconds of an answer
 SIGMA = 0.5
 REFUSAL = 0.05  # seconds of a round trip without an answer
 RPM = 3000
+BURST = 10.0  # seconds of quota that the bucket gives at once
 
 RPC = "type.googleapis.com/google.rpc."
 
@@ -70,7 +72,7 @@ def scenarios(rpm: float = RPM) -> list[Scenario]:
     return [
         Scenario("minute window", lambda: MinuteWindow(limit=rpm), steps[:1]),
         Scenario("window, in steps", lambda: MinuteWindow(limit=rpm), steps),
-        Scenario("bucket, in steps", lambda: TokenBucket(limit=rpm), steps),
+        Scenario("bucket, in steps", lambda: TokenBucket(limit=rpm, burst=BURST), steps),
         Scenario("cap without hints", lambda: ConcurrencyCap(limit=most), caps, lambda limit: limit / MEAN),
     ]
 
@@ -80,22 +82,27 @@ class Service:
     """Answers or refuses one request after another."""
 
     load: Load
+    _known: dict[str, CallError] = attrs.field(factory=dict)
 
     async def generate(self) -> None:
         try:
             seconds = self.load.enter(anyio.current_time())
         except ApiError as refused:
             await anyio.sleep(REFUSAL)
-            raise _error(refused) from None
+            raise self._error(refused) from None
         try:
             await anyio.sleep(seconds)
         finally:
             self.load.leave()
 
-
-def _error(refused: ApiError) -> CallError:
-    payload = encode("ErrorBody", refused.body)
-    return status.error_from_reply(refused.code, {}, payload, resource="models/m", method="models.generateContent")
+    def _error(self, refused: ApiError) -> CallError:
+        """What the SDK makes of it; the same words are read once, because some policies are refused very often."""
+        known = self._known.get(refused.message)
+        if known is None:
+            payload = encode("ErrorBody", refused.body)
+            known = status.error_from_reply(refused.code, {}, payload, resource="models/m")
+            self._known = {refused.message: known}
+        return copy.copy(known)
 
 
 @attrs.define
