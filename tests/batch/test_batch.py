@@ -337,6 +337,23 @@ async def test_drain_gives_up_what_is_parked():
     assert results.limiter.statistics().in_flight == 0
 
 
+async def test_drain_ends_when_the_last_one_in_flight_has_failed_for_now_although_others_are_parked(virtual_time):
+    service = Service(3.0)
+    service.always = lambda: httpx.ConnectError("refused")
+    async with service.client() as client, client.batch(MODEL, map(str, range(1000)), concurrency=7) as results:
+        await anyio.sleep(60)
+        for _ in range(1000):
+            if results.statistics().in_flight:
+                break
+            await anyio.sleep(0.1)
+        assert results.statistics().in_flight == 1
+        assert results.statistics().parked >= 6
+        results.drain()
+        since = virtual_time()
+        assert await collect(results) == []
+        assert virtual_time() - since <= 3.0
+
+
 @pytest.mark.both_backends
 async def test_leaving_the_block_early_gives_up_what_is_in_flight_at_once(virtual_time):
     service = Service(60.0)

@@ -291,6 +291,7 @@ def test_the_configuration_has_a_digest_for_each_setting():
 # Batches with a journal
 
 
+@pytest.mark.both_backends
 async def test_a_batch_run_again_asks_only_what_is_not_answered(tmp_path):
     service = Service(0.0)
     service.steps["p4"].append(envelope(400, "INVALID_ARGUMENT"))
@@ -312,6 +313,7 @@ async def test_a_batch_run_again_asks_only_what_is_not_answered(tmp_path):
     assert [one.index for one in read_journal(tmp_path / "j", order="input")] == list(range(50))
 
 
+@pytest.mark.both_backends
 @pytest.mark.parametrize("durability", ["batch", "sync", "none"])
 async def test_a_result_is_in_the_file_before_it_is_published(tmp_path, durability):
     service = Service(0.0)
