@@ -1,11 +1,14 @@
 """The cancellation sweep of sweep.py: bounded here, whole with GEMTUNE_DEEP=1 (``nox -s deep``)."""
 
 import asyncio
+import gc
 import os
 import socket
+import warnings
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 
 import gemtune
@@ -84,6 +87,25 @@ async def test_cancelled_after_any_number_of_checkpoints_the_next_call_works_on_
                 assert pool._places.value == pool.capacity
                 assert pool._dead == []
     assert met >= 5
+
+
+@pytest.mark.both_backends
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_request_cut_off_while_its_body_is_sent_leaves_no_generator_to_the_garbage_collector():
+    class Stuck(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            async for chunk in request.stream:
+                assert chunk
+                await anyio.sleep_forever()
+
+    client = gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=Stuck())
+    with anyio.move_on_after(1) as scope:
+        await client.generate_content("gemini-3.7-flash", "count")
+    assert scope.cancelled_caught
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
 
 
 @pytest.fixture

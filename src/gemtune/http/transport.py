@@ -52,6 +52,23 @@ class _Arrival:
             self._stream.abandon()
 
 
+class _Body(httpx.AsyncByteStream):
+    """A request's body in one piece; httpx's own is a generator, which a cancellation leaves half read."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._read = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Body(self._body)  # from its beginning, for a transport that sends it again
+
+    async def __anext__(self) -> bytes:
+        if self._read:
+            raise StopAsyncIteration
+        self._read = True
+        return self._body
+
+
 @attrs.define(eq=False)
 class ForeignEngine:
     """Exchanges over an httpx transport, each inside one wall of time.
@@ -68,7 +85,10 @@ class ForeignEngine:
         pairs = [("accept-encoding", "gzip")]
         pairs += headers.items() if isinstance(headers, Mapping) else headers
         waits = {"connect": min(self.connect_timeout, timeout), "read": timeout, "write": timeout, "pool": timeout}
-        return httpx.Request(method, url, headers=pairs, content=body, extensions={"timeout": waits})
+        request = httpx.Request(method, url, headers=pairs, content=body, extensions={"timeout": waits})
+        if body:
+            request.stream = _Body(body)
+        return request
 
     async def exchange(
         self,
