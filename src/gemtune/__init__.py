@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from gemtune import errors as errors
     from gemtune import events as events
     from gemtune import types as types
+    from gemtune.batch import BatchResult as BatchResult
+    from gemtune.batch import Limiter as Limiter
     from gemtune.client import Client as Client
+    from gemtune.config import BatchPolicy as BatchPolicy
     from gemtune.config import RetryPolicy as RetryPolicy
     from gemtune.config import Timeouts as Timeouts
     from gemtune.config import WatchPolicy as WatchPolicy
@@ -31,13 +34,17 @@ if TYPE_CHECKING:
     from gemtune.types import TunedModel as TunedModel
     from gemtune.types import TuningExample as TuningExample
     from gemtune.types import TuningSnapshot as TuningSnapshot
+    from gemtune.watch import Watcher as Watcher
 
 __all__ = [
+    "BatchPolicy",
+    "BatchResult",
     "Client",
     "Content",
     "GemtuneError",
     "GenerationConfig",
     "Hyperparameters",
+    "Limiter",
     "Part",
     "RetryPolicy",
     "SafetySetting",
@@ -48,6 +55,7 @@ __all__ = [
     "TuningProgress",
     "TuningSnapshot",
     "WatchPolicy",
+    "Watcher",
     "__version__",
     "errors",
     "events",
@@ -56,13 +64,17 @@ __all__ = [
 
 _MODULES = {"errors", "events", "types"}
 _HOMES = {
+    "BatchPolicy": "config",
+    "BatchResult": "batch",
     "Client": "client",
     "GemtuneError": "errors",
+    "Limiter": "batch",
     "RetryPolicy": "config",
     "Timeouts": "config",
     "TuningJob": "jobs",
     "TuningProgress": "jobs",
     "WatchPolicy": "config",
+    "Watcher": "watch",
 }
 
 
