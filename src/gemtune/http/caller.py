@@ -12,6 +12,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from gemtune import errors
@@ -28,6 +29,9 @@ from gemtune.protocol.codec import loads
 __all__ = ["Caller", "Recover", "Statistics", "user_agent"]
 
 T = TypeVar("T")
+
+_LARGE = 256 * 1024
+"""Bytes of a body above which it is decoded in a worker thread, so that the event loop goes on turning."""
 Recover = Callable[[float], Awaitable[T | None]]
 """Looks up, within so many seconds, whether a creation happened: the result it would have had, or None."""
 
@@ -169,6 +173,8 @@ class Caller:
             _, headers = await self._headers(call, deadline)
             reply = await self._sent(call, headers, attempt_timeout, deadline)
         if 200 <= reply.status < 300:
+            if len(reply.body) > _LARGE:
+                return await anyio.to_thread.run_sync(_read, call, reply)
             return _read(call, reply)
         raise self._error(call, reply, headers)
 

@@ -41,7 +41,7 @@ class Board:
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)
     delivered: int = attrs.field(default=0, init=False)
-    _subscriptions: weakref.WeakSet[Subscription[Event]] = attrs.field(factory=weakref.WeakSet, init=False)
+    _subscriptions: dict[int, weakref.ref[Subscription[Event]]] = attrs.field(factory=dict, init=False)
     _fresh: OrderedDict[tuple[Record, int], events.Snapshot] = attrs.field(factory=OrderedDict, init=False)
 
     def add(self, record: Record, told: Iterable[Event]) -> None:
@@ -79,15 +79,22 @@ class Board:
 
     def subscriptions(self) -> Iterator[Subscription[Event]]:
         """Yield the open subscriptions."""
-        return iter([subscription for subscription in self._subscriptions if not subscription.closed])
+        held = [reference() for reference in list(self._subscriptions.values())]
+        return iter([subscription for subscription in held if subscription is not None])
 
     def attend(self, subscription: Subscription[Event]) -> None:
         """Take in a subscription; it is forgotten as soon as nobody else holds it."""
-        self._subscriptions.add(subscription)
+        key, board = id(subscription), weakref.ref(self)
+
+        def forget(_: object) -> None:
+            if (found := board()) is not None:
+                found._subscriptions.pop(key, None)
+
+        self._subscriptions[key] = weakref.ref(subscription, forget)
 
     def leave(self, subscription: Subscription[Event]) -> None:
         """Forget a subscription."""
-        self._subscriptions.discard(subscription)
+        self._subscriptions.pop(id(subscription), None)
 
     def wants_steps(self, record: Record) -> bool:
         """Return whether anybody wants to know of each step, for which a list is not enough."""
