@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
+from gemtune.errors import SettingsError
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.credentials import make_credentials
 from gemtune.http.wire import Wire
@@ -81,14 +82,18 @@ class Client(Inference):
         user_agent_suffix: str | None = None,
     ) -> None:
         """Resolve the settings; nothing is read from the network or from credential files yet."""
-        self._settings = resolve(
-            os.environ,
-            api_key=api_key,
-            token=token,
-            credentials=credentials,
-            project=project,
-            base_url=base_url,
-        )
+        try:
+            self._settings = resolve(
+                os.environ, api_key=api_key, token=token, credentials=credentials, project=project, base_url=base_url
+            )
+            credential = make_credentials(
+                self._settings, token=token, credentials=credentials, ssl_context=ssl_context, trust_env=trust_env
+            )
+        except SettingsError as error:
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+        finally:
+            api_key = token = credentials = base_url = None  # no traceback is to show them
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
         given("ssl_context", ssl_context, ssl.SSLContext)
@@ -100,13 +105,7 @@ class Client(Inference):
                 connect_timeout=timeouts.connect,
                 trust_env=trust_env,
             ),
-            make_credentials(
-                self._settings,
-                token=token,
-                credentials=credentials,
-                ssl_context=ssl_context,
-                trust_env=trust_env,
-            ),
+            credential,
             timeouts,
             given("retry", retry, RetryPolicy) or RetryPolicy(),
             user_agent(__version__, user_agent_suffix),
@@ -115,7 +114,8 @@ class Client(Inference):
 
     def __repr__(self) -> str:
         """Return the address and the kind of credential."""
-        return f"<Client {self._settings.base_url} {self._settings.credential}>"
+        settings = getattr(self, "_settings", None)  # a traceback shows one that is half made
+        return f"<Client {settings.base_url} {settings.credential}>" if settings else "<Client without settings>"
 
     @property
     def settings(self) -> Settings:

@@ -11,14 +11,14 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Final, Never, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["DEFAULT_BASE_URL", "Setting", "Settings", "given", "is_loopback", "resolve"]
+__all__ = ["DEFAULT_BASE_URL", "Secret", "Setting", "Settings", "given", "is_loopback", "resolve"]
 
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
@@ -27,6 +27,20 @@ _PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _VERTEX: Final = ("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI")
 
 _log = logging.getLogger("gemtune")
+
+
+class Secret(str):
+    """A credential: an ordinary text for who sends it, masked for who shows it, as tracebacks with locals do."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the mask."""
+        return "'****'"
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        """Refuse to be pickled or copied by accident."""
+        raise TypeError("a credential cannot be pickled")
 
 
 @attrs.frozen
@@ -115,7 +129,7 @@ def _credential(
         key = api_key.strip() if isinstance(api_key, str) else ""
         if not key or not key.isascii() or not key.isprintable():
             raise SettingsError("api_key is empty or holds characters that a key cannot have", field="api_key")
-        return "api_key", key, Setting("credential", "API key ****", "argument api_key")
+        return "api_key", Secret(key), Setting("credential", "API key ****", "argument api_key")
     if named:
         return named[0], None, Setting("credential", f"{named[0]} ****", f"argument {named[0]}")
     found = [name for name in _KEYS if name in env]
@@ -125,7 +139,7 @@ def _credential(
         key = env[found[0]]
         if not key.isascii() or not key.isprintable():
             raise SettingsError(f"{found[0]} holds characters that a key cannot have", field=found[0])
-        return "api_key", key, Setting("credential", "API key ****", found[0])
+        return "api_key", Secret(key), Setting("credential", "API key ****", found[0])
     return "adc", None, Setting("credential", "Application Default Credentials", "no key was given")
 
 

@@ -25,6 +25,7 @@ from gemtune.http.wire import Reply, StreamReply, Wire
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
+from gemtune.settings import Secret
 
 __all__ = ["Caller", "Recover", "Statistics", "user_agent"]
 
@@ -37,7 +38,13 @@ Recover = Callable[[float], Awaitable[T | None]]
 
 
 def user_agent(version: str, suffix: str | None) -> str:
-    """Return the value of the ``user-agent`` and ``x-goog-api-client`` headers."""
+    """Return the value of the ``user-agent`` and ``x-goog-api-client`` headers.
+
+    Raises:
+        SettingsError: The suffix cannot stand in a header.
+    """
+    if suffix is not None and not (suffix.isascii() and suffix.isprintable()):
+        raise errors.SettingsError("user_agent_suffix must be printable ASCII text", field="user_agent_suffix")
     agent = f"gemtune/{version} gl-python/{platform.python_version()}"
     return f"{agent} {suffix}" if suffix else agent
 
@@ -193,12 +200,12 @@ class Caller:
             if 200 <= reply.status < 300:
                 return reply
             try:
-                body = await reply.read_all(1 << 16)
+                answer = Reply(reply.status, reply.headers, await reply.read_all(1 << 16))
             finally:
                 await reply.aclose()
             if again and reply.status == 401 and await self.credentials.renew(generation):
                 continue
-            raise self._error(call, Reply(reply.status, reply.headers, body), headers)
+            raise self._error(call, answer, headers)
         raise AssertionError("unreachable")
 
     async def _headers(self, call: Call[T], deadline: float) -> tuple[int, tuple[tuple[str, str], ...]]:
@@ -232,7 +239,7 @@ class Caller:
             text="" if payload is not None else reply.body[:65536].decode("utf-8", "replace"),
             resource=call.resource,
             method=call.method,
-            secrets=[value.removeprefix("Bearer ") for key, value in headers if key in _SECRET_HEADERS],
+            secrets=[Secret(value.removeprefix("Bearer ")) for key, value in headers if key in _SECRET_HEADERS],
         )
 
     def statistics(self) -> Statistics:

@@ -20,7 +20,7 @@ import attrs
 
 from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http.loops import call_soon, current_loop
-from gemtune.settings import Settings
+from gemtune.settings import Secret, Settings
 
 __all__ = ["Credentials", "Fetch", "Grant", "Ready", "Refreshing", "Static", "make_credentials"]
 
@@ -266,6 +266,7 @@ class Refreshing:
 
 def _explained(exc: Exception) -> CredentialsError:
     if isinstance(exc, CredentialsError):
+        exc.__traceback__ = exc.__context__ = None  # its frames hold the token that was refused
         return exc
     error = CredentialsError(f"the token callable failed with {type(exc).__name__}")
     error.__cause__ = exc
@@ -288,7 +289,7 @@ def bearer(token: object, project: str | None) -> tuple[tuple[str, str], ...]:
     """
     if not isinstance(token, str) or not token or not all("!" <= char <= "~" for char in token):
         raise CredentialsError("the access token is empty or holds characters that a token cannot have")
-    return with_project((("authorization", f"Bearer {token}"),), project)
+    return with_project((("authorization", Secret(f"Bearer {token}")),), project)
 
 
 def with_project(headers: tuple[tuple[str, str], ...], project: str | None) -> tuple[tuple[str, str], ...]:
@@ -318,7 +319,7 @@ def make_credentials(
         SettingsError: The token or the credentials object is of no known kind.
     """
     if settings.credential == "api_key":
-        return Static("API key", (("x-goog-api-key", settings.api_key or ""),))
+        return Static("API key", (("x-goog-api-key", Secret(settings.api_key or "")),))
     if settings.credential != "token":
         from gemtune.http.google_auth import GoogleSource
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from gemtune.errors import SettingsError
 from gemtune.http._httpx import httpx
-from gemtune.settings import is_loopback
+from gemtune.settings import Secret, is_loopback
 
 __all__ = ["checked_origin", "find_proxy", "make_ssl_context"]
 
@@ -58,10 +58,11 @@ def find_proxy(origin: str) -> str | None:
     if is_loopback(host) or urllib.request.proxy_bypass(parts.netloc):
         return None
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    proxy = Secret(proxies.get(parts.scheme) or proxies.get("all") or "")
+    del proxies  # they may hold a password, which no traceback is to show
     if not proxy:
         return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else Secret(f"http://{proxy}")
     if urlsplit(proxy).scheme not in {"http", "https"}:
         raise SettingsError(
             f"{urlsplit(proxy).scheme} proxies are not supported: set HTTPS_PROXY to an http proxy, or pass "

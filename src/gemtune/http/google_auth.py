@@ -79,15 +79,15 @@ class GoogleSource:
                 self._refresh(request)
             return self._grant()
         except exceptions.DefaultCredentialsError as exc:
-            raise CredentialsError(f"no Google credential was found ({_words(exc)}). {advice()}") from None
+            message = f"no Google credential was found ({_words(exc)}). {advice()}"
         except exceptions.RefreshError as exc:
-            raise CredentialsError(f"Google did not renew the credential ({_words(exc)}). {advice()}") from None
+            message = f"Google did not renew the credential ({_words(exc)}). {advice()}"
         except exceptions.GoogleAuthError as exc:
-            raise CredentialsError(
-                f"no access token could be obtained ({_words(exc)}): check network and proxy"
-            ) from None
+            message = f"no access token could be obtained ({_words(exc)}): check network and proxy"
         finally:
             request.close()
+        # Out here, so that google-auth's error, whose frames hold what was sent and answered, is not its context.
+        raise CredentialsError(message)
 
     def _load(self, request: Request) -> Any:
         import google.auth

@@ -112,7 +112,7 @@ def error_from_reply(
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
         resource=resource,
-        request_id=_request_id(headers, details),
+        request_id=_request_id(headers, details, tuple(secrets)),
         failure=_failure(cls, status, is_json=bool(body)),
     )
     error.details = tuple(_scrubbed(item, tuple(secrets)) for item in details)
@@ -193,13 +193,13 @@ def _reason(details: tuple[object, ...]) -> str | None:
     return None
 
 
-def _request_id(headers: Mapping[str, str], details: tuple[object, ...]) -> str | None:
+def _request_id(headers: Mapping[str, str], details: tuple[object, ...], secrets: tuple[str, ...]) -> str | None:
     for item in details:
         if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RequestInfo"):
-            return clean(item.get("requestId", ""), limit=200) or None
+            return clean(item.get("requestId", ""), secrets, 200) or None
     for name in ("x-request-id", "x-goog-request-id", "x-guploader-uploadid"):
         if name in headers:
-            return clean(headers[name], limit=200)
+            return clean(headers[name], secrets, 200)
     return None
 
 
