@@ -122,10 +122,10 @@ class TuningJob:
     def born(self, operation: Operation) -> None:
         """Take in the answer to this client's own creation of the job."""
         now = _now()
-        self._history.operation = operation.name or None
+        self._history.operation = names.operation_of(self.name, operation.name)
         self._history.born = now
         self._log.append(self._history.added(now))
-        if operation.name:
+        if self.operation is not None:
             self._take(observe_operation(operation, now))
 
     def __repr__(self) -> str:
@@ -303,9 +303,9 @@ class TuningJob:
         page = await self._caller.call(gemini.list_operations(self.name), retry=retry)
         self._sought = True
         for operation in page:
-            if isinstance(operation.metadata, CreateTunedModelMetadata):
-                self._history.operation = names.operation_name(operation)
-                self._source = None
+            found = names.operation_of(self.name, operation.name)
+            if found is not None and isinstance(operation.metadata, CreateTunedModelMetadata):
+                self._history.operation, self._source = found, None
 
     def _take(self, seen: Observation) -> None:
         self._log += self._history.observe(seen)

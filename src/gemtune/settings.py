@@ -167,6 +167,8 @@ def _origin(url: object, field: str) -> str:
         port = parts.port
     except ValueError:
         raise SettingsError(f"{field} is not a URL", field=field) from None
+    if not str(url).isprintable():  # urlsplit drops line breaks without a word
+        raise SettingsError(f"{field} holds characters that a URL cannot have", field=field)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(f"{field} must hold no user, query or fragment, only scheme and host", field=field)
     path = parts.path.rstrip("/")

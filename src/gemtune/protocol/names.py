@@ -18,6 +18,7 @@ __all__ = [
     "job_names",
     "model_name",
     "operation_name",
+    "operation_of",
     "parent_of",
     "permission_name",
     "tuned_model_name",
@@ -76,6 +77,11 @@ def job_names(value: object) -> tuple[str, str | None]:
         operation = operation_name(text)
         return parent_of(operation), operation
     return tuned_model_name(text), None
+
+
+def operation_of(model: str, name: str | None) -> str | None:
+    """Return an operation's name as a reply gave it, or None where it is none, or not of this tuned model."""
+    return name if name and _OPERATION.fullmatch(name) and parent_of(name) == model else None
 
 
 def permission_name(value: object, *, field: str = "name") -> str:

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from gemtune.events import JobState
+from gemtune.protocol import names
 from gemtune.types.operations import Operation, Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TunedModelState, TuningSnapshot
@@ -104,7 +105,7 @@ def observe_operation(operation: Operation, now: Moment) -> Observation:
         source=Source.OPERATION,
         at=now,
         state=state,
-        operation=operation.name or None,
+        operation=names.operation_of(names.parent_of(operation.name), operation.name),
         created=nanoseconds(model.create_time) if model is not None else 0,
         snapshots=(*(meta.snapshots if meta is not None else ()), *_snapshots(model)),
         completed_steps=meta.completed_steps if meta is not None else None,

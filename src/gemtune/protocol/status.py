@@ -20,6 +20,8 @@ from gemtune.errors import ApiError, CallError, Failure
 __all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class"]
 
 _LIMIT: Final = 2048
+# Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
+_DEEPEST: Final = 64
 # Shorter ones are not secrets, and masking them would garble every word.
 _SHORTEST_SECRET: Final = 8
 _CONTROL: Final = re.compile(
@@ -258,13 +260,15 @@ def _html_message(text: str, secrets: Iterable[str]) -> str:
     return f"not a JSON error; the text reads: {shown}" if shown else "no message was given"
 
 
-def _scrubbed(value: object, secrets: tuple[str, ...]) -> object:
+def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) -> object:
     if isinstance(value, str):
         return clean(value, secrets)
+    if isinstance(value, list | dict) and not depth:
+        return "..."
     if isinstance(value, list):
-        return [_scrubbed(item, secrets) for item in value]
+        return [_scrubbed(item, secrets, depth - 1) for item in value]
     if isinstance(value, dict):
-        return {clean(key, secrets): _scrubbed(item, secrets) for key, item in value.items()}
+        return {clean(key, secrets): _scrubbed(item, secrets, depth - 1) for key, item in value.items()}
     return value
 
 
