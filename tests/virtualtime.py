@@ -49,9 +49,7 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-ty
             return ready
         if ready := super().select(PATIENCE):
             return ready
-        raise RuntimeError(
-            f"deadlock in virtual time: nothing is scheduled, threads: {threading.enumerate()}"
-        )
+        raise RuntimeError(f"deadlock in virtual time: nothing is scheduled, threads: {threading.enumerate()}")
 
 
 def asyncio_backend() -> tuple[str, dict[str, Any]]:

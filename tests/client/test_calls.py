@@ -120,6 +120,17 @@ async def test_a_plain_prompt_sends_nothing_but_the_prompt():
     assert json.loads(script.requests[0].content) == {"contents": [{"parts": [{"text": "LXIII"}], "role": "user"}]}
 
 
+async def test_a_whole_request_is_sent_as_it_is():
+    script = Script((200, REPLY))
+    request = gemtune.types.GenerateContentRequest(contents="LXIII", service_tier="flex", extra={"later": 1})
+    async with scripted(script) as client:
+        await client.generate_content("gemini-3.7-flash", request)
+        sent_body = json.loads(script.requests[0].content)
+        assert (sent_body["serviceTier"], sent_body["later"]) == ("flex", 1)
+        with pytest.raises(errors.InvalidInput, match="whole GenerateContentRequest"):
+            await client.generate_content("gemini-3.7-flash", request, cached_content="cachedContents/x")
+
+
 WRITES = {
     "update": lambda client: client.tuned_models.update("x", description="new"),
     "delete": lambda client: client.tuned_models.delete("x"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gemtune.config import RetryPolicy
-from gemtune.errors import NotSupported
+from gemtune.errors import InvalidInput, NotSupported
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
 from gemtune.resources.streams import GenerateContentStream
@@ -35,7 +35,7 @@ class Inference:
     async def generate_content(
         self,
         model: object,
-        contents: ContentLike,
+        contents: ContentLike | GenerateContentRequest,
         *,
         system_instruction: str | Part | Content | None = None,
         generation_config: GenerationConfig | None = None,
@@ -50,7 +50,7 @@ class Inference:
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob; a bare id means a base model.
-            contents: What to say: a str, Part, Content, or a list of them.
+            contents: What to say: a str, Part, Content, or a list of them; or a whole GenerateContentRequest.
             system_instruction: A str, Part or Content that frames the answer.
             generation_config: Temperature, token limits, response format ...
             safety_settings: Thresholds for harm categories.
@@ -75,7 +75,7 @@ class Inference:
     def stream_generate_content(
         self,
         model: object,
-        contents: ContentLike,
+        contents: ContentLike | GenerateContentRequest,
         *,
         system_instruction: str | Part | Content | None = None,
         generation_config: GenerationConfig | None = None,
@@ -101,7 +101,7 @@ class Inference:
     async def count_tokens(
         self,
         model: object,
-        contents: ContentLike,
+        contents: ContentLike | GenerateContentRequest,
         *,
         system_instruction: str | Part | Content | None = None,
         tools: Sequence[Tool] = (),
@@ -136,7 +136,7 @@ class Inference:
 
 
 def _request(
-    contents: ContentLike,
+    contents: ContentLike | GenerateContentRequest,
     system_instruction: str | Part | Content | None,
     generation_config: GenerationConfig | None,
     safety_settings: Sequence[SafetySetting],
@@ -144,6 +144,13 @@ def _request(
     tool_config: ToolConfig | None,
     cached_content: str | None,
 ) -> GenerateContentRequest:
+    if isinstance(contents, GenerateContentRequest):
+        if any((system_instruction, generation_config, safety_settings, tools, tool_config, cached_content)):
+            raise InvalidInput(
+                "contents is a whole GenerateContentRequest already: put the other arguments into it",
+                field="contents",
+            )
+        return contents
     return GenerateContentRequest(
         contents=to_contents(contents),
         system_instruction=None if system_instruction is None else to_content(system_instruction, role="system"),
