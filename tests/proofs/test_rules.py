@@ -417,10 +417,7 @@ async def test_misuse_a_closed_client_says_so_in_every_method(begun):
         job.refresh,
         job.wait,
         job.cancel,
-        lambda: anext(job.events()),
     ):
-        if call is job.wait or "events" in getattr(getattr(call, "__code__", None), "co_names", ()):
-            continue
         with pytest.raises(errors.MisuseError, match="closed"):
             await call()
     with pytest.raises(errors.MisuseError, match="closed"):

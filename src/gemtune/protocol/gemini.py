@@ -98,8 +98,10 @@ def _body(value: object) -> bytes:
     return dumps(value, lone_surrogates=False)
 
 
-def _nothing(_: object) -> None:
+def _nothing(value: object) -> None:
     """Read the empty message ``{}``."""
+    if not isinstance(value, dict):
+        raise MalformedResponse("the empty message is not a JSON object")
 
 
 def _paging(page_size: int | None, page_token: str | None) -> tuple[tuple[str, object], ...]:
