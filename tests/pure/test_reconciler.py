@@ -3,6 +3,7 @@
 import gc
 import tracemalloc
 
+import attrs
 import pytest
 
 from gemtune import errors, events
@@ -542,3 +543,11 @@ def test_ten_thousand_watched_jobs_fit_into_memory():
     each = (tracemalloc.get_traced_memory()[0] - before) / 20
     tracemalloc.stop()
     assert each < 12_000
+
+
+def test_steps_and_epochs_of_any_size_are_kept():
+    history = following()
+    history.observe(
+        see_model(5, shown=[attrs.evolve(each, epoch=each.step) for each in snapshots(1, 70_000, 2**31 - 1)])
+    )
+    assert [(each.step, each.epoch) for each in history.snapshots] == [(step, step) for step in (1, 70_000, 2**31 - 1)]

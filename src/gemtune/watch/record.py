@@ -101,6 +101,8 @@ class Record(Item):
                     self.marks.append(Mark(at, event))
                 case events.Succeeded():
                     self.marks.append(_lean(at, event))
+                    if self.history is not None and self.history.outcome is event:
+                        self.history.outcome = self.marks[-1].event  # type: ignore[assignment]
                 case _:
                     self.marks.append(Mark(at, event))
         return fresh
