@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from gemtune.batch.index import Index
+from gemtune.batch.index import Index, Places
 from gemtune.batch.journal import read_records, sync_folder
 from gemtune.batch.records import Record
 from gemtune.batch.result import BatchResult
@@ -42,6 +42,7 @@ def export_journal(
     output: str | os.PathLike[str],
     *,
     order: Literal["completed", "input"] = "input",
+    places: Places | None = None,
 ) -> int:
     """Write the outcome of every item in a journal to a JSONL file, which appears whole or not at all.
 
@@ -52,12 +53,13 @@ def export_journal(
         path: The journal.
         output: The file to write or to replace.
         order: As they were completed, or in the order of the input.
+        places: The input whose items are written, at its own places; without it, all that the journal holds.
 
     Returns:
         The number of lines.
     """
     target = Path(output)
-    offsets = _outcomes(path, by_input=order == "input")
+    offsets = _outcomes(path, by_input=order == "input", places=places)
     part = target.with_name(f"{target.name}.part")
     try:
         with open(part, "wb", opener=_private) as file:
@@ -92,31 +94,32 @@ def _record_at(file: IO[bytes], offset: int) -> Record:
     return record
 
 
-def _outcomes(path: str | os.PathLike[str], *, by_input: bool) -> array[int]:
+def _outcomes(path: str | os.PathLike[str], *, by_input: bool, places: Places | None = None) -> array[int]:
     """The offset of every item's outcome: its first reply, or its last failure where there is no reply."""
     held = Index(Path(path).absolute().parent)
     failed: dict[int | bytes, tuple[int, int]] = {}
-    places, offsets = array("Q"), array("Q")
+    stands, offsets = array("Q"), array("Q")
     try:
         for offset, record in read_records(path):
             key = None if record.key is None else loads(record.key)
-            if held.has(record.index, key):
+            place = record.index if places is None else places.of(record.index, key)
+            if place is None or held.has(record.index, key):
                 continue
             name = record.index if record.key is None else record.key
             if record.ok:
                 held.add(record.index, key, record.digest)
                 failed.pop(name, None)
-                places.append(record.index)
+                stands.append(place)
                 offsets.append(offset)
             else:
-                failed[name] = (record.index, offset)
+                failed[name] = (place, offset)
     finally:
         held.close()
     for place, offset in failed.values():
-        places.append(place)
+        stands.append(place)
         offsets.append(offset)
     if by_input:
-        order = sorted(range(len(offsets)), key=places.__getitem__)
+        order = sorted(range(len(offsets)), key=stands.__getitem__)
     else:
         order = sorted(range(len(offsets)), key=offsets.__getitem__)
     return array("Q", (offsets[at] for at in order))

@@ -53,9 +53,13 @@ class Layout:
         if not isinstance(value, Mapping):
             return value if isinstance(value, str) else InvalidInput(f"a line is an object or a str, not {value!r:.60}")
         try:
-            key, request = self._key(value), self._request(value)
+            key = self._key(value)
         except InvalidInput as error:
             return error
+        try:
+            request = self._request(value)
+        except InvalidInput as error:
+            request = error
         return request if key is None else (key, request)
 
     def _key(self, value: Mapping[str, object]) -> str | None:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 import attrs
 
-__all__ = ["Index", "Seen"]
+__all__ = ["Index", "Places", "Seen"]
 
 _PAGE: Final = 4096
 _ENTRY: Final = 8
@@ -30,8 +30,6 @@ class Seen(enum.Enum):
     NEW = enum.auto()
     DONE = enum.auto()
     CHANGED = enum.auto()
-    REPEATED = enum.auto()
-    """Its key was met before in this run."""
 
 
 @attrs.define(eq=False)
@@ -52,8 +50,7 @@ class Ordinals:
 
     def __contains__(self, n: int) -> bool:
         """Return whether an ordinal is there."""
-        byte = n >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] >> (n & 7) & 1)
+        return _has_bit(self._bits, n)
 
     def loaded(self, n: int) -> bool:
         """Return whether the page with this ordinal's content is in memory."""
@@ -74,10 +71,7 @@ class Ordinals:
         """Add an ordinal."""
         if not self.loaded(n):
             self.load(n)
-        byte = n >> 3
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(max(byte + 1 - len(self._bits), len(self._bits) >> 3, 64)))
-        self._bits[byte] |= 1 << (n & 7)
+        _set_bit(self._bits, n)
         self._page[n % _PAGE] = content
         self._dirty = True
         self.count += 1
@@ -90,6 +84,18 @@ class Ordinals:
         """Let go of the file, and with it of its space."""
         if self._file is not None:
             self._file.close()
+
+
+def _has_bit(bits: bytearray, n: int) -> bool:
+    byte = n >> 3
+    return byte < len(bits) and bool(bits[byte] >> (n & 7) & 1)
+
+
+def _set_bit(bits: bytearray, n: int) -> None:
+    byte = n >> 3
+    if byte >= len(bits):
+        bits.extend(bytes(max(byte + 1 - len(bits), len(bits) >> 3, 64)))
+    bits[byte] |= 1 << (n & 7)
 
 
 @attrs.define(eq=False)
@@ -174,7 +180,7 @@ class Index:
         if key is None:
             self.ordinals.add(n, content)
         else:
-            self.keys.set(_digest(key), content & ~1)
+            self.keys.set(_digest(key), content)
 
     def must_load(self, n: int, key: str | None) -> bool:
         """Return whether ``load`` has to be called before ``meet``, for this item."""
@@ -185,24 +191,44 @@ class Index:
         self.ordinals.load(n)
 
     def meet(self, n: int, key: str | None, content: int) -> Seen:
-        """Return how an item of the input relates to the journal, and remember that its key was met."""
+        """Return how an item of the input relates to the journal."""
         if key is None:
             if n not in self.ordinals:
                 return Seen.NEW
             return Seen.DONE if self.ordinals.content(n) == content else Seen.CHANGED
-        name = _digest(key)
-        found = self.keys.get(name)
-        # The lowest bit of a key's content says that the key was met in this run.
-        self.keys.set(name, content | 1)
+        found = self.keys.get(_digest(key))
         if found is None:
             return Seen.NEW
-        if found & 1:
-            return Seen.REPEATED
-        return Seen.DONE if found == content & ~1 else Seen.CHANGED
+        return Seen.DONE if found == content else Seen.CHANGED
 
     def close(self) -> None:
         """Let go of the unnamed file."""
         self.ordinals.close()
+
+
+@attrs.define(eq=False)
+class Places:
+    """Where the items of one run's input stand: a bit for one without a key, 16 to 48 bytes for a key."""
+
+    _ordinals: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+    _keys: Keys = attrs.field(factory=Keys, init=False, repr=False)
+
+    def add(self, n: int, key: str | None) -> int | None:
+        """Note the n-th item; return the place where its key was met before, and note nothing then."""
+        if key is None:
+            _set_bit(self._ordinals, n)
+            return None
+        name = _digest(key)
+        first = self._keys.get(name)
+        if first is None:
+            self._keys.set(name, n)
+        return first
+
+    def of(self, n: int, key: str | None) -> int | None:
+        """Return where an item stands that a journal holds as the n-th, or None if it is not of this input."""
+        if key is not None:
+            return self._keys.get(_digest(key))
+        return n if _has_bit(self._ordinals, n) else None
 
 
 def _digest(key: str) -> int:

@@ -14,7 +14,7 @@ from gemtune.protocol import names
 from gemtune.protocol.codec import decode, encode
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
-__all__ = ["Item", "Row", "config_digests", "make_item", "request_from_json"]
+__all__ = ["Item", "Row", "config_digests", "make_item", "repeated", "request_from_json"]
 
 Row = object
 """A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
@@ -106,6 +106,13 @@ def make_item(row: Row, index: int, model: str) -> Item:
         named = "" if item.key is None else f", key {item.key!r}"
         item.error = InvalidInput(f"row {index + 1}{named}: {error.message}", field=error.field, row=index + 1)
     return item
+
+
+def repeated(item: Item, first: int) -> Item:
+    """Return what stands for an item whose key belongs to an earlier one: a failure known by its index."""
+    row = item.index + 1
+    what = f"row {row}: the key {item.key!r} was used before, in row {first + 1}: give each row its own"
+    return Item(item.index, None, "", error=InvalidInput(what, field="key", row=row))
 
 
 def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:

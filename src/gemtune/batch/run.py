@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from gemtune.batch.commit import Commit
 from gemtune.batch.index import Index, Seen
-from gemtune.batch.items import Item, make_item
+from gemtune.batch.items import Item, make_item, repeated
 from gemtune.batch.limiter import Limiter, Permit, Verdict
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import Progress
@@ -223,6 +223,10 @@ class Run:
                 break
             item = make_item(row, self._pulled, self.model)
             self._pulled += 1
+            first = self.source.places.add(item.index, item.key)
+            if first is not None:
+                item = repeated(item, first)
+                self.source.places.add(item.index, None)
             if self.index is None or not await self._held(self.index, item):
                 return item
             self.progress.skipped += 1
@@ -240,8 +244,6 @@ class Run:
             except InvalidInput as error:
                 item.error = error
         seen = index.meet(item.index, item.key, item.digest)
-        if seen is Seen.REPEATED:
-            raise InvalidInput(f"row {item.index + 1}: the key {item.key!r} was used before", row=item.index + 1)
         if seen is Seen.CHANGED:
             raise JournalMismatch(
                 f"row {item.index + 1}, key {item.name!r}, was answered before with another content: "

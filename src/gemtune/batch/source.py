@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from gemtune.batch.index import Places
 from gemtune.batch.items import Row
 from gemtune.errors import InvalidInput
 
@@ -33,9 +34,11 @@ class Source:
 
     Args:
         inputs: An iterable or async iterable of rows; a dict gives its items, as (key, row).
+        places: Where the items stand whose rows were pulled; this is what the journal's export is of.
     """
 
     inputs: Iterable[Row] | AsyncIterable[Row] = attrs.field(converter=_iterable)
+    places: Places = attrs.field(factory=Places, init=False)
     _rows: Iterator[Row] | AsyncIterator[Row] | None = attrs.field(default=None, init=False)
 
     @property

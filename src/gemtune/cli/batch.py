@@ -150,13 +150,13 @@ async def _batch(options: argparse.Namespace, console: Console, rows: FileRows, 
         await _take(results, console if target.journal is None else None, bar)
     stats, count = results.statistics(), None
     if target.journal is not None:
-        count = await anyio.to_thread.run_sync(lambda: _export(target, options.order, export_journal))
+        count = await anyio.to_thread.run_sync(lambda: _export(target, options.order, results, export_journal))
     _summary(console, stats, target, count)
     return FAILED if stats.failed else DONE
 
 
-def _export(target: _Target, order: Any, export: Any) -> int:
-    lines: int = export(target.journal, target.output, order=order)
+def _export(target: _Target, order: Any, results: Batch, export: Any) -> int:
+    lines: int = export(target.journal, target.output, order=order, places=results.source.places)
     return lines
 
 
