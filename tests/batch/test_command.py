@@ -116,9 +116,6 @@ def test_columns_make_prompts(batch, tmp_path):
 @pytest.mark.parametrize(
     ("content", "layout", "message"),
     [
-        ("a,b\n1,2\n", {}, "there is no column 'prompt', only 'a', 'b'"),
-        ("a,b\n1,2\n", {"prompt": "c"}, "there is no column 'c', only 'a', 'b'"),
-        ("a,b\n1,2\n", {"template": "{a} {d}"}, "there is no column 'd', only 'a', 'b'"),
         ("a,b\n1,2,3\n", {}, "not as many columns"),
         ("a,b\n1\n", {}, "not as many columns"),
     ],
@@ -203,17 +200,25 @@ def test_a_doomed_run_writes_no_output_and_says_how_to_go_on(batch, app, tmp_pat
         (["in.txt", "out", "--concurrency", "many"], "auto, or a number"),
         (["in.txt", "out", "--template", "x", "--prompt-column", "y"], "not both"),
         (["none.txt", "out"], "there is no file none.txt"),
+        (["in.csv", "out"], "there is no column 'prompt', only 'a', 'b'"),
+        (["in.csv", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'a', 'b': name one of these"),
+        (["in.csv", "out", "--template", "{a} {d}"], "there is no column 'd', only 'a', 'b'"),
+        (["in.csv", "out", "--prompt-column", "a", "--key-column", "idd"], "there is no column 'idd', only 'a', 'b'"),
+        (["in.jsonl", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'prompt'"),
+        (["in.jsonl", "out", "--key-column", "idd"], "there is no column 'idd', only 'prompt'"),
         (["in.txt", "-", "--resume"], "cannot be resumed"),
         (["in.txt", "no/folder/out"], "cannot be used: No such file"),
     ],
 )
 def test_wrong_arguments_are_told(gemtune, tmp_path, monkeypatch, argv, message):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "in.txt").write_text("a\n")
+    contents = {"in.csv": "a,b\n1,2\n", "in.jsonl": '{"prompt": "x"}\n', "in.txt": "a\n"}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
     ran = gemtune("batch", *argv, "--model", MODEL)
     assert ran.code in {1, 2}
     assert message in ran.err
-    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == list(contents)
 
 
 SLOWLY = pytest.mark.parametrize("app", [0.05], indirect=True)

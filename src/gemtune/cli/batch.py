@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
     rows = parser.add_argument_group("rows")
     rows.add_argument("--format", choices=("jsonl", "csv", "tsv", "text"), help="of INPUT; else by its suffix")
     rows.add_argument("--prompt-column", metavar="C", help="the column or field with the prompt")
-    rows.add_argument("--key-column", metavar="C", default="key", help="the one with the row's key (default: key)")
+    rows.add_argument("--key-column", metavar="C", help="the one with the row's key (default: key)")
     rows.add_argument("--template", metavar="T", help='a prompt made of columns: "Translate {text}"')
     rows.add_argument(
         "--order", choices=("input", "completed"), default="input", help="of OUTPUT (default: that of INPUT)"
@@ -84,6 +84,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.input != "-":
         if not Path(options.input).is_file():
             raise InvalidInput(f"there is no file {options.input}", field="INPUT")
+        rows.check()
         if bar.wanted:
             rows.count()
     try:
