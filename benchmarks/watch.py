@@ -34,18 +34,27 @@ def percentile(values, part):
 
 
 class Stalls:
-    """The longest CPU time of a callback of the event loop."""
+    """The longest CPU time of a callback of the event loop; Python's own garbage collection is counted by itself."""
 
     def __init__(self):
-        self.longest = 0.0
+        self.longest = self.longest_collection = self.collecting = 0.0
+        gc.callbacks.append(self.collect)
         whole = asyncio.events.Handle._run
 
         def run(handle):
-            began = time.thread_time()
+            began, self.collecting = time.thread_time(), 0.0
             whole(handle)
-            self.longest = max(self.longest, time.thread_time() - began)
+            self.longest = max(self.longest, time.thread_time() - began - self.collecting)
 
         asyncio.events.Handle._run = run
+
+    def collect(self, phase, _):
+        if phase == "start":
+            self.began = time.thread_time()
+        else:
+            took = time.thread_time() - self.began
+            self.collecting += took
+            self.longest_collection = max(self.longest_collection, took)
 
 
 class Seen:
@@ -59,7 +68,7 @@ class Seen:
     async def through(self, seconds):
         """Let the time pass; what it costs to begin is no part of the stalls and of the second half's CPU."""
         await asyncio.sleep(3)
-        self.stalls.longest = 0.0
+        self.stalls.longest = self.stalls.longest_collection = 0.0
         await asyncio.sleep(seconds / 2 - 3)
         used = time.process_time()
         await asyncio.sleep(seconds / 2)
@@ -167,6 +176,7 @@ async def measure(client, url, jobs, seconds):
         "later_cpu_percent": round(100 * seen.steady, 2),
         "rss_mb": round(rss() - memory, 1),
         "stall_ms": round(1000 * seen.stalls.longest, 1),
+        "gc_ms": round(1000 * seen.stalls.longest_collection, 1),
         "freshness_s": round(freshness, 1),
         "steps": len(seen.steps),
         "step_p50_s": percentile(seen.steps, 0.5),

@@ -9,6 +9,7 @@ import pytest
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
+from gemtune.watch.limits import Bucket
 from gemtune.watch.planner import Planner
 from watch.service import Job, Service
 from world import collect
@@ -159,6 +160,45 @@ async def test_jobs_are_discovered_also_where_the_mask_is_refused():
     async with Watcher(service, policy=WatchPolicy(), filter="owner:me") as watcher:
         await anyio.sleep(30)
         assert len(watcher.jobs) == 5
+
+
+async def test_whoever_comes_later_for_the_steps_of_a_job_gets_them_soon(virtual_time):
+    service = make_service(50)
+    async with make_watcher(service) as watcher:
+        await anyio.sleep(95)
+        began = virtual_time()
+        reader = watcher.subscribe(["tunedModels/job9"], kinds=["snapshot"])
+        assert (await anext(reader)).step == 1
+        assert virtual_time() - began < 16
+
+
+async def test_a_job_that_is_discarded_during_a_look_is_not_looked_at_again():
+    service = make_service(2, latency=4.0)
+    async with make_watcher(service) as watcher:
+        await anyio.sleep(1)
+        assert any(name == "tunedModels/job1" for _, _, name in service.calls)
+        watcher.discard("tunedModels/job1")
+        await anyio.sleep(100)
+        assert sum((name or "").startswith("tunedModels/job1") for _, _, name in service.calls) == 1
+
+
+def test_a_429_halves_the_rate_once_an_episode_and_calm_brings_it_back():
+    bucket = Bucket(WatchPolicy(max_rps=8, burst=4))
+    bucket.throttle(100.0, None)
+    bucket.throttle(100.5, None)
+    assert bucket.rate == 4
+    assert bucket.wait(100.5) == pytest.approx(0.25)
+    for _ in range(20):
+        bucket.throttle(bucket.wait(200.0) + 200.0, None)
+    bucket.throttle(300.0, 500.0)
+    assert bucket.wait(300.0) == 120, "no longer than two minutes, whatever the service says"
+    lowest = bucket.rate
+    rates = []
+    for second in range(421, 1000):
+        bucket.wait(float(second))
+        rates.append(bucket.rate)
+    assert rates == sorted(rates)
+    assert lowest < rates[20] < 8 == rates[-1]
 
 
 def test_the_plan_follows_the_number_of_jobs():

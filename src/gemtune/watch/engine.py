@@ -256,7 +256,7 @@ class Engine:
             self.agenda.put(self._sweep, now, pressing=True)
 
     async def _make_sweep(self) -> None:
-        pages, pause = 0, self.policy.terminal_freshness
+        pages, began, pause = 0, anyio.current_time(), self.policy.terminal_freshness
         self._sweeping = True
         try:
             iterator = self.looks.pages(self.filter, self.planner.fields)
@@ -278,7 +278,7 @@ class Engine:
         self.planner.swept(pages, self.board.live, now)
         if self.planner.sweeps(self.board.live, now):
             pause = max(pause, self.planner.pause(pages, self.service.bucket.rate))
-            self.agenda.put(self._sweep, now + pause, pressing=True)
+            self.agenda.put(self._sweep, max(began + pause, now), pressing=True)
 
     def _sweep_failed(self, error: CallError | CredentialsError, pause: float) -> float:
         """Return the seconds to the next sweep."""
