@@ -263,8 +263,8 @@ async def test_a_quota_per_minute_is_waited_for_by_all_together(virtual_time):
 
 DOOMS = {
     "a bad credential": (lambda: envelope(401, "UNAUTHENTICATED"), errors.Unauthenticated),
-    "no access": (lambda: envelope(403, "PERMISSION_DENIED"), errors.PermissionDenied),
-    "no model": (lambda: envelope(404, "NOT_FOUND"), errors.NotFound),
+    "no access": (lambda: envelope(403, "PERMISSION_DENIED", "no access to tunedModels/x"), errors.PermissionDenied),
+    "no model": (lambda: envelope(404, "NOT_FOUND", "Tuned model does not exist"), errors.NotFound),
     "no quota": (lambda: quota("RequestsPerMinute", "0"), errors.QuotaExhausted),
     "a quota per day": (lambda: quota("GenerateRequestsPerDayPerProjectPerModel"), errors.QuotaExhausted),
 }
@@ -292,7 +292,7 @@ async def test_what_was_in_flight_when_the_run_was_doomed_is_still_yielded():
     service = Service()
     service.seconds["slow"] = 30.0
     service.seconds["bad"] = 5.0
-    service.steps["bad"].append(envelope(403, "PERMISSION_DENIED"))
+    service.steps["bad"].append(envelope(401, "UNAUTHENTICATED"))
     found = []
     async with service.client() as client, client.batch(MODEL, ["slow", "bad", *["p"] * 50], concurrency=2) as results:
         with pytest.raises(errors.BatchStopped):

@@ -16,7 +16,7 @@ from gemtune.batch.aimd import Aimd
 from gemtune.batch.outage import Outage
 from gemtune.batch.rate import LearnedRate, Meter, Window
 from gemtune.batch.tokens import TokenEstimate
-from gemtune.batch.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of
+from gemtune.batch.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of, words_of
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, DeadlineExceeded, Failure
 
@@ -24,6 +24,10 @@ __all__ = ["Control", "Grant"]
 
 # A quota per minute without a hint: half a window is the least that makes sense.
 _MINUTE_WITHOUT_HINT = 30.0
+# So many items refused with the same words, one after the other, are not at fault themselves: before anything was
+# answered it takes few, later more, because neighbouring rows may name the same thing.
+_SAME_REFUSALS = 3
+_SAME_REFUSALS_LATER = 50
 
 
 @attrs.define(eq=False)
@@ -69,6 +73,8 @@ class Control:
     _taught_at: float = attrs.field(default=-math.inf, init=False)
     _daily_at: float = attrs.field(default=math.inf, init=False)
     _success_at: float = attrs.field(default=-math.inf, init=False)
+    _refusal: str = attrs.field(default="", init=False, repr=False)
+    _refusals: int = attrs.field(default=0, init=False, repr=False)
     _last_minute: Window = attrs.field(factory=lambda: Window(math.inf), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -122,6 +128,7 @@ class Control:
         in_flight = self.in_flight
         self.release(grant)
         self.accepted += 1
+        self._refusals = 0
         self._success_at = now
         self._last_minute.take(now, 1)
         if usage_tokens is not None and grant.tokens:
@@ -163,7 +170,7 @@ class Control:
             verdict = self._troubled(grant, now, error, failures)
         else:
             self._alive(grant)
-            doomed = signal is Signal.DOOMED
+            doomed = signal is Signal.DOOMED or (signal is Signal.REFUSED and self._refused(error))
             reset_after = seconds_to_reset(error, wall) if doomed else None
             verdict = Verdict(action="stop" if doomed else "fail", reset_after=reset_after, reason=error.message)
         self.settle()
@@ -179,6 +186,13 @@ class Control:
         if ended:
             self.outage.probe_succeeded(self.aimd.limit, self.in_flight)
         return self.outage.alive(self.aimd.limit) or ended
+
+    def _refused(self, error: CallError) -> bool:
+        """Count refusals with the same words in a row; returns whether they are too many to be the items' fault."""
+        said = words_of(error)
+        self._refusals = self._refusals + 1 if said == self._refusal else 1
+        self._refusal = said
+        return self._refusals >= (_SAME_REFUSALS_LATER if self.accepted else _SAME_REFUSALS)
 
     def _throttled(self, grant: Grant, now: float, error: CallError) -> Verdict:
         """A quota per minute: one gate for all, and a lesson from the first of an episode."""

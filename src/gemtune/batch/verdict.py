@@ -7,8 +7,10 @@
     429 without either, 503 in JSON                    CROWDED     again, not counted
     no connection, connection lost, time-out,
     500, 502, 504, unreadable reply                    TROUBLE     again, counted unless nothing else succeeds either
-    429 per day, limit 0, billing; 401, 403, 404,
-    a failed precondition, an untrusted certificate    DOOMED      stop the run
+    429 per day, limit 0, billing; 401, and 403, 404
+    or a failed precondition about the model, the
+    credential or the service; untrusted certificate   DOOMED      stop the run
+    403, 404, a failed precondition otherwise          REFUSED     fails; stops the run if all meet the same
     every other error                                  ITEM        fails
 """
 
@@ -25,7 +27,7 @@ import attrs
 from gemtune import errors
 from gemtune.errors import CallError, Failure
 
-__all__ = ["Quota", "Signal", "Verdict", "quota_of", "seconds_to_reset", "signal_of"]
+__all__ = ["Quota", "Signal", "Verdict", "quota_of", "seconds_to_reset", "signal_of", "words_of"]
 
 _MINUTELY = re.compile(r"PerMinute|per minute", re.IGNORECASE)
 _TOKENS = re.compile(r"token", re.IGNORECASE)
@@ -42,6 +44,8 @@ class Signal(enum.Enum):
     """It does not work; many in a row are an outage."""
     ITEM = "item"
     """The service is well, and this one request is wrong."""
+    REFUSED = "refused"
+    """Not permitted, not found or not ready: one thing that this request names, or what all of them need."""
     DOOMED = "doomed"
     """No request of this run can succeed."""
 
@@ -83,8 +87,10 @@ def signal_of(error: CallError, longest_hint: float) -> Signal:
     """
     if isinstance(error, errors.QuotaExhausted):
         return _quota_signal(error, longest_hint)
-    if isinstance(error, _DOOMED) or error.reason == "FAILED_PRECONDITION":
+    if isinstance(error, _DOOMED) or (isinstance(error, errors.BadRequest) and _BAD_KEY.search(error.message)):
         return Signal.DOOMED
+    if isinstance(error, _REFUSED) or error.reason == "FAILED_PRECONDITION":
+        return _refusal_signal(error)
     if error.failure is Failure.FATAL:
         return Signal.ITEM
     if error.failure is Failure.REJECTED:
@@ -92,13 +98,35 @@ def signal_of(error: CallError, longest_hint: float) -> Signal:
     return Signal.TROUBLE
 
 
-_DOOMED = (
-    errors.Unauthenticated,
-    errors.PermissionDenied,
-    errors.NotFound,
-    errors.TLSVerificationError,
-    errors.UnexpectedRedirect,
+_DOOMED = (errors.Unauthenticated, errors.TLSVerificationError, errors.UnexpectedRedirect)
+_REFUSED = (errors.PermissionDenied, errors.NotFound)
+_BAD_KEY = re.compile(r"API key (?:not valid|expired)", re.IGNORECASE)
+# google.api.ErrorReason (https://cloud.google.com/apis/design/errors), as far as it is about who asks whom.
+_OF_THE_RUN = re.compile(
+    r"API_KEY_|ACCESS_TOKEN_|CONSUMER_|SERVICE_DISABLED|USER_PROJECT_DENIED|BILLING_DISABLED|CREDENTIALS_MISSING|"
+    r"ACCOUNT_STATE_INVALID|USER_BLOCKED_BY_ADMIN|LOCATION_"
 )
+_OF_THE_ITEM = re.compile(r"\bfiles?\b", re.IGNORECASE)
+_OF_ALL_ITEMS = re.compile(
+    r"models?\b|models/|API version|unregistered callers|API key|authentication scopes|quota project|use project|"
+    r"has not been used in project|location is not supported|billing",
+    re.IGNORECASE,
+)
+
+
+def words_of(error: CallError) -> str:
+    """Return what the service said, without what was put before it: the method, the model, the status."""
+    before, _, said = error.message.partition(": ")
+    return said if said and "failed with HTTP" in before else error.message
+
+
+def _refusal_signal(error: CallError) -> Signal:
+    if error.reason and _OF_THE_RUN.match(error.reason):
+        return Signal.DOOMED
+    said = words_of(error)
+    if _OF_THE_ITEM.search(said):
+        return Signal.ITEM
+    return Signal.DOOMED if _OF_ALL_ITEMS.search(said) else Signal.REFUSED
 
 
 def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
