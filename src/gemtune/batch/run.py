@@ -48,6 +48,10 @@ _AHEAD: Final = 4
 _AHEAD_AT_LEAST: Final = 16
 
 
+_CLOSE: Final = 0.001
+"""Seconds by which clocks and timers may differ."""
+
+
 class Asks(Protocol):
     """What a batch needs of a client."""
 
@@ -304,6 +308,9 @@ class Run:
         try:
             response = await self.client.generate_content(self.model, item.contents, timeout=limit, retry=_ONCE, **own)
         except CallError as error:
+            if isinstance(error, DeadlineExceeded) and anyio.current_time() >= permit.sent_at + left - _CLOSE:
+                permit.cancelled()  # our own deadline says nothing about the service
+                return None, _late(self.item_timeout, error), None
             return None, error, permit.failed(error, failures)
         except InvalidInput as error:
             permit.unsent()
@@ -321,6 +328,8 @@ class Run:
 
     async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
+        if anyio.current_time() >= deadline:
+            return None
         self.progress.parked += 1
         try:
             with anyio.move_on_at(deadline):
