@@ -18,11 +18,13 @@ class Outbox:
 
     Args:
         ordered: Whether results are held back until those of all earlier items have been handed out.
+        held: About how many bytes the results have that are here.
     """
 
     ordered: bool
     begun: int = attrs.field(default=0, init=False)
     taken: int = attrs.field(default=0, init=False)
+    held: int = attrs.field(default=0, init=False)
     _ready: deque[BatchResult] = attrs.field(factory=deque, init=False, repr=False)
     _early: dict[int, BatchResult] = attrs.field(factory=dict, init=False, repr=False)
     _next: int = attrs.field(default=0, init=False)
@@ -47,6 +49,7 @@ class Outbox:
 
     def put(self, position: int, result: BatchResult) -> None:
         """Take in the result of a position; never waits."""
+        self.held += _size(result)
         if not self.ordered:
             self._ready.append(result)
         else:
@@ -76,7 +79,9 @@ class Outbox:
         if self._space is not None:
             self._space.set()
             self._space = None
-        return self._ready.popleft()
+        result = self._ready.popleft()
+        self.held -= _size(result)
+        return result
 
     async def space(self) -> None:
         """Wait until the consumer has taken one more."""
@@ -88,3 +93,11 @@ class Outbox:
         if self._news is not None:
             self._news.set()
             self._news = None
+
+
+def _size(result: BatchResult) -> int:
+    """About how many bytes the reply's text and media have."""
+    if result.response is None:
+        return 0
+    parts = (part for one in result.response.candidates if one.content is not None for part in one.content.parts)
+    return sum(len(part.text or "") + (len(part.inline_data.data) if part.inline_data else 0) for part in parts)

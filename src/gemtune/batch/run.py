@@ -46,6 +46,7 @@ _SHARE: Final = 8
 _AHEAD: Final = 4
 """How many times the limit may be begun and not yet taken by the consumer: room for restoring the order."""
 _AHEAD_AT_LEAST: Final = 16
+_AHEAD_BYTES: Final = 64 * 1024 * 1024
 
 
 _CLOSE: Final = 0.001
@@ -214,10 +215,15 @@ class Run:
         if self.outbox.begun % max(1, self.limiter.limit // _SHARE) == 0:
             await anyio.lowlevel.checkpoint()
 
+    @property
+    def _far_ahead(self) -> bool:
+        outbox = self.outbox
+        return outbox.held >= _AHEAD_BYTES or outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit)
+
     async def _pull(self) -> Item | None:
         """Return the next item that is not in the journal yet, or None at the end."""
         while not self.stopping:
-            if self.outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit):
+            if self._far_ahead:
                 self.holds = "consumer"
                 await self.outbox.space()
                 continue
