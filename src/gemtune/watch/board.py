@@ -37,6 +37,8 @@ class Board:
     """Jobs whose end has not been told."""
     endless: bool = attrs.field(default=False, init=False)
     """Whether jobs may come by themselves, so that a subscription to all never ends."""
+    dismissed: set[str] = attrs.field(factory=set, init=False)
+    """Names that were discarded and not added again: a sweep must not bring them back."""
     running: bool = attrs.field(default=False, init=False)
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)
@@ -47,6 +49,7 @@ class Board:
     def add(self, record: Record, told: Iterable[Event]) -> None:
         """Take in a record under its name."""
         self.records[record.name] = record
+        self.dismissed.discard(record.name)
         self.live += 1
         for subscription in self.subscriptions():
             subscription.meet(record)
@@ -55,6 +58,7 @@ class Board:
     def remove(self, record: Record) -> None:
         """Forget a record whose end has been told; whoever has yet to read of it still can."""
         del self.records[record.name]
+        self.dismissed.add(record.name)
 
     def tell(self, record: Record, told: Iterable[Event]) -> None:
         """Put events into a record's story and wake whoever is concerned."""

@@ -7,7 +7,6 @@ and steps, and no address and no secret.  Versions are told apart by the prefix;
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 import zlib
@@ -23,6 +22,8 @@ __all__ = ["Checkpoint"]
 
 _LARGEST: Final = 64 << 20
 """Most bytes that a checkpoint may inflate to: 10,000 jobs take 2 MB."""
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp)."""
 
 
 @attrs.frozen
@@ -59,8 +60,11 @@ class Checkpoint:
                 raise ValueError("too large, or cut off")
             value = json.loads(plain)
             cursors = [parse_cursor(each) for each in value["jobs"]]
-            return cls({cursor.job: cursor for cursor in cursors}, float(value.get("since", 0)))
-        except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error):
+            since = float(value.get("since", 0))
+            if not 0 <= since <= _LATEST:
+                raise ValueError(since)
+            return cls({cursor.job: cursor for cursor in cursors}, since)
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error):
             raise _refused("it is damaged") from None
 
     @staticmethod

@@ -329,7 +329,8 @@ class Engine:
 
     def _discover(self, model: TunedModel, now: Moment) -> Record | None:
         ended = str(model.state) in {"ACTIVE", "FAILED"}
-        if not self.planner.discovering or (ended and nanoseconds(model.create_time) < self.began - _MINUTE):
+        unwanted = not self.planner.discovering or model.name in self.board.dismissed
+        if unwanted or (ended and nanoseconds(model.create_time) < self.began - _MINUTE):
             return None
         record = Record(History(model.name))
         assert record.history is not None  # noqa: S101 - just made

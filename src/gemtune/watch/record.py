@@ -49,8 +49,10 @@ class Record(Item):
     trouble: events.Degraded | events.Recovered | None = attrs.field(default=None, init=False)
     read: int = attrs.field(default=0, init=False)
     """How many snapshots somebody has been given."""
-    end_read: bool = attrs.field(default=False, init=False)
-    """Whether somebody has been given, or has passed over, its end."""
+    begun: bool = attrs.field(default=False, init=False)
+    """Whether somebody reads its snapshots, now or before a checkpoint: its end then counts only after them."""
+    marks_read: int = attrs.field(default=0, init=False)
+    """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
     resumed: int = attrs.field(default=0, init=False)
     """How many snapshots the owner of a checkpoint may have been given."""
     discarded: bool = attrs.field(default=False, init=False)
@@ -106,6 +108,17 @@ class Record(Item):
                 case _:
                     self.marks.append(Mark(at, event))
         return fresh
+
+    @property
+    def end_read(self) -> bool:
+        """Whether the end was read, by a reader of snapshots if there was any."""
+        return self.finished and self.marks_read == len(self.marks)
+
+    def give(self, index: int) -> None:
+        """Note that somebody was given a snapshot."""
+        if not self.begun:
+            self.begun, self.marks_read = True, 0
+        self.read = max(self.read, index + 1)
 
     def whole(self, mark: Mark) -> Event:
         """Return the event of a mark as it was told."""

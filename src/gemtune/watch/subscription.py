@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -95,6 +96,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if self.delivered % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
             # Whoever always finds something ready must still let others run; cancelled here, nothing is lost.
             await anyio.lowlevel.checkpoint()
+        deadline: float | None = None
         while True:
             event = self.next_nowait()
             if event is not None:
@@ -105,7 +107,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 raise MisuseError("the watcher is not running: enter it with 'async with', or await its start()")
             if self._news is None:
                 self._news = anyio.Event()
-            with anyio.move_on_after(self._bookmarks) as waiting:
+            if deadline is None:  # one for each call: what nobody wants to know must not put off a bookmark
+                deadline = math.inf if self._bookmarks is None else anyio.current_time() + self._bookmarks
+            with anyio.CancelScope(deadline=deadline) as waiting:
                 await self._news.wait()
             if waiting.cancelled_caught and not self._dirty and not self._over():
                 return cast(E_co, events.Bookmark(job="", cursor="", observed_at=datetime.now(UTC)))
@@ -194,6 +198,11 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Return whether it wants to know of each step of a job."""
         return self.concerns(record) and (self._kinds is None or not self._kinds.isdisjoint(_STEPS))
 
+    @property
+    def wants_snapshots(self) -> bool:
+        """Whether it is given every snapshot."""
+        return self._wanted(events.Snapshot)
+
     def read_to(self, record: Record) -> tuple[int, bool]:
         """Return how many snapshots of a job were delivered or passed over, and whether its end was."""
         place = self._places.get(record, _Place())
@@ -223,8 +232,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             if mark is not None and mark.at <= place.index:
                 if record.is_last(place.mark) and (event := self._latest(record, place)) is not None:
                     return event
-                record.end_read = record.is_last(place.mark)
                 place.mark += 1
+                if self.wants_snapshots or (self.counts and not record.begun):
+                    record.marks_read = max(record.marks_read, place.mark)
                 if self._wanted(type(mark.event)) and not self._had(record, mark):
                     return record.whole(mark)
             elif place.index < record.snapshots:
@@ -247,7 +257,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             index = place.index
             place.index += 1
             if since is None or record.history is None or not record.history.log.had(index, since):
-                record.read = max(record.read, place.index)
+                record.give(index)
                 return self._event(record, index, max(place.replayed, record.resumed))
         return None
 

@@ -72,6 +72,7 @@ class Watcher:
             policy, self._board, Looks(client, policy), planner, service, filter, int(self._began * 1e9)
         )
         self._group: anyio.abc.TaskGroup | None = None
+        self._finished: anyio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._entered = False
         self._default: Subscription[Event] | None = None
@@ -88,7 +89,8 @@ class Watcher:
         self._enter()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._group.start_soon(self._engine.run)
+        self._finished = anyio.Event()
+        self._group.start_soon(_run, self._engine, self._finished)
         return self
 
     async def __aexit__(
@@ -96,8 +98,12 @@ class Watcher:
     ) -> None:
         """End the watch; an error of the block comes out as it is, in no group."""
         assert self._group is not None  # noqa: S101 - entered
+        assert self._finished is not None  # noqa: S101 - entered
         self._group.cancel_scope.cancel()
-        await self._group.__aexit__(None, None, None)
+        try:
+            await self._group.__aexit__(None, None, None)
+        finally:
+            self._finished.set()
 
     async def start(self) -> Self:
         """Begin to watch in a task of its own, until ``aclose``; starting a running watcher changes nothing.
@@ -118,8 +124,8 @@ class Watcher:
     async def aclose(self) -> None:
         """End the watch; readers finish with what there is.  Jobs go on, and closing twice is harmless."""
         self._engine.stop()
-        if self._group is not None:
-            self._group.cancel_scope.cancel()
+        if self._finished is not None:
+            await self._finished.wait()  # the scope is left by the block that entered it
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -179,6 +185,7 @@ class Watcher:
         else:
             history = History.from_cursor(str(since), operation)
         record = Record(history)
+        record.begun = since is not None and bool(since.steps)
         record.source = Source.OPERATION if operation is not None else Source.MODEL
         return record
 
@@ -218,9 +225,9 @@ class Watcher:
         """Return the last events of the jobs as they come; without jobs, of all.
 
         Args:
-            jobs: Which; those not yet watched are added.
+            jobs: Which, one by one or as one list; those not yet watched are added.  Of an empty list there are none.
         """
-        return cast(Subscription[TerminalEvent], self._subscribe(jobs or None, _ENDS))
+        return cast(Subscription[TerminalEvent], self._subscribe(_given(jobs) if jobs else None, _ENDS))
 
     async def wait(
         self,
@@ -231,7 +238,7 @@ class Watcher:
         """Wait for the end of jobs; a job that fails is a result, not an error.
 
         Args:
-            jobs: Which; those not yet watched are added.  Without jobs, all that are watched now.
+            jobs: Which, one by one or as one list; those not yet watched are added.  Without, all that are watched now.
             until: ``all`` have ended, ``any`` has, or one has ended without a model (or all have ended).
             timeout: Seconds to wait; None waits as long as it takes.  The jobs go on after it.
 
@@ -240,7 +247,7 @@ class Watcher:
         """
         if until not in {"all", "any", "first_failure"}:
             raise InvalidInput(f"until must be 'all', 'any' or 'first_failure', not {until!r}", field="until")
-        wanted = self.add(*jobs) if jobs else list(self._board.records)
+        wanted = self.add(*_given(jobs)) if jobs else list(self._board.records)
         done: dict[str, TerminalEvent] = {}
         with self._subscribe(wanted, _ENDS, counts=False, resumed=False) as ends:
             with anyio.move_on_after(checked_wait(timeout)):
@@ -258,7 +265,8 @@ class Watcher:
         told again, marked as replayed.
         """
         readers = [each for each in self._board.subscriptions() if each.counts]
-        ended = [str(cursor) for cursor in self._since.values() if cursor.job not in self._board.records]
+        gone = self._board.records.keys() | self._board.dismissed
+        ended = [str(cursor) for cursor in self._since.values() if cursor.job not in gone]
         return Checkpoint.text(
             ended + [_cursor(record, readers) for record in self._board.records.values()], self._began
         )
@@ -295,6 +303,8 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
+        if not (bookmarks is None or (_is_number(bookmarks) and 0 < bookmarks < float("inf"))):
+            raise InvalidInput(f"bookmarks must be a number of seconds above 0, not {bookmarks!r}", field="bookmarks")
         cursors = dict(self._since) if resumed else {}
         given = Checkpoint.parse(since).jobs if since is not None else {}
         cursors.update(given)
@@ -317,8 +327,32 @@ def _over(cursor: Cursor | None) -> bool:
     return cursor is not None and cursor.ended
 
 
-def _several(jobs: Iterable[object]) -> Iterable[object]:
-    return (jobs,) if isinstance(jobs, str | TuningJob) else jobs
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_one(jobs: object) -> bool:
+    return isinstance(jobs, str) or isinstance(getattr(jobs, "name", None), str)
+
+
+def _several(jobs: object) -> list[object]:
+    if _is_one(jobs):
+        return [jobs]
+    if not isinstance(jobs, Iterable):
+        raise InvalidInput(f"jobs must be names, models or handles, not {type(jobs).__name__}", field="jobs")
+    return list(jobs)
+
+
+def _given(jobs: tuple[object, ...]) -> list[object]:
+    """Return the jobs of a call that takes them one by one or as one list."""
+    return _several(jobs[0]) if len(jobs) == 1 else list(jobs)
+
+
+async def _run(engine: Engine, finished: anyio.Event) -> None:
+    try:
+        await engine.run()
+    finally:
+        finished.set()
 
 
 def _classes(kinds: Iterable[str] | None) -> frozenset[type[Event]] | None:
@@ -339,8 +373,12 @@ def _history(record: Record) -> History:
 def _cursor(record: Record, readers: Iterable[Subscription[Event]]) -> str:
     """Return the cursor of a job up to which every reader has come; those that have left count as far as they came."""
     history = _history(record)
-    places = [each.read_to(record) for each in readers if each.concerns(record)]
-    index, over = min(places, default=(record.read, record.end_read))
+    concerned = [each for each in readers if each.concerns(record)]
+    steps = [each.read_to(record)[0] for each in concerned if each.wants_snapshots]
+    index = min(steps, default=record.read)
+    over = all(each.read_to(record)[1] for each in concerned)
+    if not steps and (record.begun or not concerned):
+        over = over and record.end_read  # who waits for ends only passes over snapshots that others have yet to read
     if over or (index >= record.snapshots and not history.finished):
         return history.cursor
     return history.log.cursor(history.name, index)

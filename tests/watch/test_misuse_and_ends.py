@@ -1,0 +1,184 @@
+"""What a user may do to a watcher in the middle: close it, discard a job, wait, pass the wrong thing."""
+
+import base64
+import itertools
+import json
+import zlib
+
+import anyio
+import pytest
+
+from gemtune import errors, events
+from gemtune.config import WatchPolicy
+from gemtune.watch import Watcher
+from watch.service import Job, Service
+from world import BASE, EXAMPLES, collect, make_app, make_client
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+NAME = "tunedModels/job0"
+POLICY = WatchPolicy(max_rps=50)
+
+
+def make_service(count=1, gap=10.0, total=20):
+    service = Service()
+    service.add(*(Job(f"tunedModels/job{number}", gap=gap, total=total) for number in range(count)))
+    return service
+
+
+def watch(service, resume=None, **options):
+    return Watcher(service, list(service.jobs), policy=POLICY, resume=resume, **options)
+
+
+def steps(seen):
+    return [event.step for event in seen if isinstance(event, events.Snapshot)]
+
+
+async def read_some(reader, count):
+    seen = []
+    while len(steps(seen)) < count:
+        seen.append(await anext(reader))
+    return seen
+
+
+@pytest.mark.both_backends
+async def test_closing_inside_the_block_ends_the_watch_and_nothing_else():
+    service, reached = make_service(), []
+    async with watch(service) as watcher:
+        await anext(aiter(watcher))
+        await watcher.aclose()
+        requests = len(service.calls)
+        await anyio.sleep(60)
+        reached.append(await collect(watcher))
+        await watcher.aclose()
+    await anyio.sleep(1)
+    assert reached == [[]]
+    assert len(service.calls) == requests
+
+
+async def test_a_discarded_job_is_not_discovered_again_until_it_is_added():
+    async with make_client(make_app()) as client, client.watch(filter="owner:me") as watcher:
+        job = await client.tune(BASE, EXAMPLES, display_name="a")
+        other = await client.tune(BASE, EXAMPLES, display_name="b")
+        await anyio.sleep(15)
+        assert watcher.discard(job)
+        await anyio.sleep(25)
+        assert set(watcher.jobs) == {other.name}
+        watcher.add(job)
+        assert set(watcher.jobs) == {job.name, other.name}
+
+
+@pytest.mark.parametrize("how", ["wait", "as_completed", "kinds"])
+@pytest.mark.parametrize("restart", [False, True])
+async def test_who_waits_for_the_end_only_does_not_take_snapshots_from_a_reader(how, restart):
+    service, resume = make_service(), None
+    async with watch(service) as watcher:
+        reader = watcher.subscribe()
+        first = await read_some(reader, 5)
+        reader.close()
+        resume = watcher.checkpoint()
+        if not restart:
+            left = await finish(watcher, how)
+            resume = watcher.checkpoint()
+            assert len(left) == 1
+    if restart:
+        async with watch(service, resume) as watcher:
+            await finish(watcher, how)
+            resume = watcher.checkpoint()
+    async with watch(service, resume) as watcher:
+        assert watcher.jobs.keys() == {NAME}
+        with anyio.fail_after(600):
+            second = await collect(watcher)
+    assert set(steps(first) + steps(second)) == set(range(1, 21))
+
+
+async def finish(watcher, how):
+    if how == "wait":
+        return list((await watcher.wait()).done.values())
+    if how == "as_completed":
+        return await collect(watcher.as_completed())
+    return await collect(watcher.subscribe(kinds={"succeeded"}))
+
+
+async def test_a_second_reader_who_leaves_early_does_not_undo_that_the_end_was_read():
+    service = make_service()
+    async with watch(service) as watcher:
+        with watcher.subscribe() as first:
+            await collect(first)
+        with watcher.subscribe() as second:
+            await anext(second)
+        checkpoint = watcher.checkpoint()
+    assert watch(service, checkpoint).jobs == {}
+
+
+async def test_where_nobody_reads_snapshots_the_ends_alone_make_the_checkpoint():
+    service = make_service()
+    async with watch(service) as watcher:
+        await collect(watcher.as_completed())
+        checkpoint = watcher.checkpoint()
+    assert watch(service, checkpoint).jobs == {}
+
+
+async def test_bookmarks_come_in_time_although_there_is_news_that_nobody_wants():
+    service = make_service(5, gap=4.0, total=100)
+    async with watch(service) as watcher:
+        everything = watcher.subscribe()
+        reader, times = watcher.subscribe(kinds={"succeeded"}, bookmarks=10), [anyio.current_time()]
+        async for _ in reader:
+            times.append(anyio.current_time())
+        assert max(later - earlier for earlier, later in itertools.pairwise(times)) <= 10.1
+        assert everything.backlog > 0
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True])
+def test_the_time_between_bookmarks_is_checked(wrong):
+    with pytest.raises(errors.InvalidInput, match="bookmarks"):
+        watch(make_service()).subscribe(bookmarks=wrong)
+
+
+async def test_a_discarded_job_is_in_no_checkpoint_also_after_a_resume():
+    service = make_service(2)
+    async with watch(service) as watcher:
+        await anyio.sleep(30)
+        resume = watcher.checkpoint()
+    async with Watcher(service, policy=POLICY, resume=resume) as watcher:
+        watcher.discard(NAME)
+        resume = watcher.checkpoint()
+    assert set(Watcher(service, policy=POLICY, resume=resume).jobs) == {"tunedModels/job1"}
+
+
+def crafted(value):
+    plain = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return "c1." + base64.urlsafe_b64encode(zlib.compress(plain)).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*({"jobs": [], "since": since} for since in (float("inf"), float("nan"), 1e300, -1.0, 10**400)), b"[" * 200_000],
+    ids=["inf", "nan", "huge", "negative", "long", "deep"],
+)
+def test_a_crafted_checkpoint_is_refused(value):
+    with pytest.raises(errors.InvalidInput):
+        watch(make_service(), crafted(value))
+
+
+async def test_jobs_are_one_or_several_and_anything_else_is_refused():
+    async with make_client(make_app()) as client:
+        job = await client.tune(BASE, EXAMPLES)
+        model = await client.tuned_models.get(job)
+        for one in (job, model, job.name, job.operation, [model]):
+            assert client.watch(one).jobs.keys() == {job.name}
+        for wrong in (5, None, [None], [[job]], b"x"):
+            with pytest.raises(errors.InvalidInput):
+                client.watch(wrong)
+        watcher = client.watch()
+        with pytest.raises(errors.InvalidInput):
+            watcher.subscribe(5)
+        watcher.subscribe(model)
+        assert watcher.jobs.keys() == {job.name}
+
+
+async def test_of_an_empty_list_nothing_completes():
+    async with watch(make_service()) as watcher:
+        assert await collect(watcher.as_completed([])) == []
+        assert (await watcher.wait([])).done == {}
+        assert [event.job for event in await collect(watcher.as_completed([NAME]))] == [NAME]
