@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune.batch.asking import Asking
 from gemtune.batch.commit import Commit, Durability
 from gemtune.batch.items import config_digests
 from gemtune.batch.journal import Journal
@@ -49,6 +50,16 @@ def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
         raise InvalidInput(f"{field.alias} is a positive number of seconds, not {value!r}", field=field.alias)
 
 
+def _yes_or_no(_: object, field: attrs.Attribute[bool], value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{field.alias} is True or False, not {value!r}", field=field.alias)
+
+
+def _path(_: object, field: attrs.Attribute[str], value: object) -> None:
+    if value is not None and (not isinstance(value, str | os.PathLike) or not os.fspath(value)):
+        raise InvalidInput(f"{field.alias} is the path of a file, not {value!r}", field=field.alias)
+
+
 def _or_infinite(value: float | None) -> float:
     return math.inf if value is None else value
 
@@ -80,22 +91,27 @@ class Batch:
     source: Source = attrs.field(alias="inputs", converter=Source)
     limiter: Limiter
     order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
-    journal: str | os.PathLike[str] | None = None
+    journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_path)
     durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
     on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
-    retry_failed: bool = True
+    retry_failed: bool = attrs.field(default=True, validator=_yes_or_no)
     item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
     timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
     shared: Mapping[str, Any] = attrs.field(factory=dict)
     _config: dict[str, str] = attrs.field(init=False)
+    _asking: Asking = attrs.field(init=False)
+    _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
     _run: Run | None = attrs.field(default=None, init=False)
+    _hungry: bool = attrs.field(default=False, init=False)
     _entered: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse settings that cannot be sent, before anything is."""
         self.shared = {name: value for name, value in self.shared.items() if value is not None and value != ()}
         self._config = config_digests(self.shared)
+        self._asking = Asking(self.client)
+        self._total = self.source.total  # now, as an iterator's shrinks with every row
         self._outbox = Outbox(self.order == "input")
 
     def __repr__(self) -> str:
@@ -111,7 +127,7 @@ class Batch:
             raise MisuseError("a batch runs once: call client.batch again, with the same journal to go on")
         self._entered = True
         run = self._run = Run(
-            client=self.client,
+            client=self._asking,
             model=self.model,
             shared=self.shared,
             source=self.source,
@@ -153,7 +169,11 @@ class Batch:
             DeadlineExceeded: The run's time is up.
         """
         run = self._begun()
-        result = await self._outbox.get()
+        self._hungry = True
+        try:
+            result = await self._outbox.get()
+        finally:
+            self._hungry = False
         if result is None:
             reason, run.reason = run.reason, None
             if reason is None:
@@ -170,7 +190,7 @@ class Batch:
 
     def statistics(self) -> BatchStatistics:
         """Return how far the batch is, how fast it goes, and what holds it back."""
-        run, total = self._run, self.source.total
+        run, total = self._run, self._total
         p = run.progress if run is not None else Progress(0.0)
         now = anyio.current_time() if run is not None else 0.0
         return BatchStatistics(
@@ -190,10 +210,23 @@ class Batch:
             limit=self._limit(run),
         )
 
+    @property
+    def progress(self) -> BatchStatistics:
+        """How far the batch is: the same as ``statistics()``, for a line on the screen."""
+        return self.statistics()
+
     def _limit(self, run: Run | None) -> str:
         if run is None:
             return "the batch has not begun"
-        return self.limiter.statistics().reason if run.holds == "limiter" else f"waiting for the {run.holds}"
+        if self._asking.away:
+            return f"no credential for now: {self._asking.away}"
+        if run.holds == "limiter":
+            return self.limiter.statistics().reason
+        # In the order of the input, what waits while the consumer waits too is held back by the item that is next.
+        if run.holds == "consumer" and self.order == "input" and self._hungry:
+            item = "an earlier item" if run.progress.skipped else f"item {self._outbox.taken}"
+            return f"waiting for {item}, to restore the order of the input"
+        return f"waiting for the {run.holds}"
 
     def _begun(self) -> Run:
         if self._run is None:

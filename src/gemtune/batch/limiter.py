@@ -176,12 +176,14 @@ class Limiter:
 
     def __attrs_post_init__(self) -> None:
         """Check the values and begin with nothing in flight."""
+        if not isinstance(self._policy, BatchPolicy):
+            raise errors.SettingsError(f"policy must be a BatchPolicy, not {self._policy!r}", field="policy")
         limit, ceiling = self._bounds(self._concurrency)
         self._control = Control(Aimd(limit, ceiling), self._policy, self._dice)
         self._set_ceiling("rpm", self._rpm)
         self._set_ceiling("tpm", self._tpm)
         if self._rpd is not None:
-            self._day = Window(_positive("rpd", self._rpd), DAY)
+            self._day = Window(_whole("rpd", self._rpd), DAY)
 
     @property
     def limit(self) -> int:
@@ -382,3 +384,9 @@ def _positive(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
         raise errors.SettingsError(f"{name} must be a positive number, not {value!r}", field=name)
     return float(value)
+
+
+def _whole(name: str, value: float) -> float:
+    if not isinstance(value, int):
+        raise errors.SettingsError(f"{name} must be a whole number, not {value!r}", field=name)
+    return _positive(name, value)

@@ -17,6 +17,7 @@ from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, 
 __all__ = ["BatchOptions", "make_batch"]
 
 _LIMITER_S = ("concurrency", "rpm", "tpm", "rpd", "policy")
+_AS_USUAL = {"concurrency": "auto"}
 _MODEL_S = (
     "system_instruction",
     "generation_config",
@@ -68,9 +69,13 @@ def make_batch(
     given = dict(options)
     numbers = {name: given.pop(name) for name in _LIMITER_S if name in given}
     shared = {name: given.pop(name) for name in _MODEL_S if name in given}
+    # What only says "as usual" asks for no limiter of its own.
+    numbers = {name: value for name, value in numbers.items() if value is not None and value != _AS_USUAL.get(name)}
     limiter = given.pop("limiter", None)
+    if limiter is not None and not isinstance(limiter, Limiter):
+        raise InvalidInput(f"limiter is a gemtune.batch.Limiter, not {type(limiter).__name__}", field="limiter")
+    if limiter is not None and numbers:
+        raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
     if limiter is None:
         limiter = default if isinstance(default, Limiter) and not numbers else Limiter(**numbers)  # type: ignore[arg-type]
-    elif numbers:
-        raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
     return Batch(client=client, model=model, inputs=inputs, limiter=limiter, shared=shared, **given)  # type: ignore[arg-type]

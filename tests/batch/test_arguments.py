@@ -1,0 +1,150 @@
+"""What a batch is given, and what it says of itself: limiters, wrong values, credentials that stumble, progress."""
+
+import anyio
+import pytest
+
+import gemtune
+from batch.service import MODEL, Service, collect, envelope, into, run
+from gemtune import errors
+from gemtune.batch import Limiter
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"limiter": "x"}, "limiter"),
+        ({"policy": {}}, "BatchPolicy"),
+        ({"journal": 5}, "journal"),
+        ({"journal": ""}, "journal"),
+        ({"retry_failed": "no"}, "retry_failed"),
+        ({"rpd": 1.5}, "rpd"),
+        ({"rpd": True}, "rpd"),
+        ({"rpd": 0}, "rpd"),
+        ({"limiter": Limiter(), "rpm": 5}, "rpm, not both"),
+        ({"limiter": Limiter(), "concurrency": 5}, "concurrency, not both"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_argument_is_named(wrong, says):
+    async with Service().client() as client:
+        with pytest.raises(errors.InvalidInput, match=says):
+            client.batch(MODEL, ["a"], **wrong)
+
+
+@pytest.mark.parametrize("usual", [{}, {"concurrency": "auto"}, {"rpm": None}, {"policy": None}, {"limiter": None}])
+async def test_arguments_that_say_as_usual_keep_the_limiter_of_the_client(usual):
+    limiter = Limiter(concurrency=2)
+    async with Service().client(limiter=limiter) as client:
+        assert client.batch(MODEL, ["a"], **usual).limiter is limiter
+        own = client.batch(MODEL, ["a"], **usual | {"concurrency": 3}).limiter
+        assert (own.limit, own is limiter) == (3, False)
+
+
+async def test_a_limiter_may_stand_beside_numbers_that_are_not_given():
+    limiter = Limiter(concurrency=2)
+    async with Service().client() as client:
+        await run(client, ["a"] * 6, limiter=limiter, rpm=None, concurrency="auto")
+    assert limiter.statistics().accepted == 6
+
+
+# Credentials that stumble
+
+
+class Tokens:
+    """A token callable that fails where it is told."""
+
+    def __init__(self, *bad):
+        self.bad, self.asked = bad, 0
+
+    async def __call__(self):
+        self.asked += 1
+        if self.asked in self.bad:
+            raise RuntimeError("the metadata server stumbled")
+        return f"token{self.asked}"
+
+    def client(self):
+        client = Service().client(api_key=None, token=self)
+        client._caller.credentials._clock = anyio.current_time
+        return client
+
+
+async def test_a_token_callable_that_fails_once_stops_nothing():
+    tokens = Tokens(1)
+    async with tokens.client() as client:
+        found = await run(client, [f"p{n}" for n in range(60)], concurrency=4)
+    assert [len(found), all(result.ok for result in found), tokens.asked] == [60, True, 2]
+
+
+async def test_a_token_callable_that_keeps_failing_stops_the_run_after_some_tries_and_says_why(virtual_time):
+    tokens, seen = Tokens(*range(1, 100)), []
+
+    async def look(results):
+        await anyio.sleep(5)
+        seen.append(results.statistics().limit)
+
+    async with (
+        tokens.client() as client,
+        anyio.create_task_group() as tasks,
+        client.batch(MODEL, ["a"] * 100, concurrency=4) as results,
+    ):
+        tasks.start_soon(look, results)
+        with pytest.raises(errors.BatchStopped, match="token callable failed with RuntimeError"):
+            await into([], results)
+    assert 10 <= virtual_time() <= 40
+    assert 3 <= tokens.asked <= 12
+    assert seen[0].startswith("no credential for now: the token callable failed")
+
+
+async def test_a_credential_that_was_never_there_stops_the_run_at_once(virtual_time):
+    async def token():
+        raise errors.CredentialsError("run: gcloud auth login")
+
+    async with Service().client(api_key=None, token=token) as client:
+        with pytest.raises(errors.BatchStopped, match="gcloud auth login"):
+            await run(client, ["a"] * 100)
+    assert virtual_time() < 1
+
+
+# Progress
+
+
+async def test_the_total_of_an_iterator_does_not_shrink_as_it_is_read():
+    async with Service().client() as client, client.batch(MODEL, iter(["a"] * 200), concurrency=4) as results:
+        for _ in range(160):
+            await anext(results)
+        assert results.statistics().total == 200
+
+
+async def test_the_order_of_the_input_says_which_item_it_waits_for():
+    service, limits = Service(), []
+    service.seconds["p2"] = 100.0
+
+    async def look(results):
+        await anyio.sleep(60)
+        limits.append(results.progress.limit)
+
+    async with (
+        service.client() as client,
+        anyio.create_task_group() as tasks,
+        client.batch(MODEL, [f"p{n}" for n in range(200)], concurrency=4, order="input") as results,
+    ):
+        tasks.start_soon(look, results)
+        assert [result.index for result in await collect(results)] == list(range(200))
+    assert limits == ["waiting for item 2, to restore the order of the input"]
+
+
+async def test_progress_is_the_statistics_of_the_moment():
+    service = Service()
+    service.steps["a"].append(envelope(400, "INVALID_ARGUMENT"))
+    async with service.client() as client:
+        batch = client.batch(MODEL, ["a", "b", "c"], concurrency=1)
+        assert (batch.progress.done, batch.progress.total) == (0, 3)
+        async with batch as results:
+            await anext(results)
+            await anext(results)
+            progress = results.progress
+            assert isinstance(progress, gemtune.batch.BatchStatistics)
+            assert (progress.done, progress.failed, progress.in_flight, progress.parked) == (1, 1, 1, 0)
+            assert progress == results.statistics()
