@@ -110,6 +110,17 @@ async def test_a_second_reader_who_leaves_early_does_not_undo_that_the_end_was_r
     assert watch(service, checkpoint).jobs == {}
 
 
+async def test_asking_again_for_an_ended_job_leaves_it_ended_in_the_checkpoint():
+    service = make_service()
+    async with watch(service) as watcher:
+        await collect(watcher)
+        checkpoint = watcher.checkpoint()
+    async with watch(service, checkpoint) as watcher:
+        await watcher.wait(NAME)
+        checkpoint = watcher.checkpoint()
+    assert watch(service, checkpoint).jobs == {}
+
+
 async def test_where_nobody_reads_snapshots_the_ends_alone_make_the_checkpoint():
     service = make_service()
     async with watch(service) as watcher:
@@ -153,8 +164,12 @@ def crafted(value):
 
 @pytest.mark.parametrize(
     "value",
-    [*({"jobs": [], "since": since} for since in (float("inf"), float("nan"), 1e300, -1.0, 10**400)), b"[" * 200_000],
-    ids=["inf", "nan", "huge", "negative", "long", "deep"],
+    [
+        *({"jobs": [], "since": since} for since in (float("inf"), float("nan"), 1e300, -1.0, 10**400)),
+        b"[" * 200_000,
+        {"jobs": {}},
+    ],
+    ids=["inf", "nan", "huge", "negative", "long", "deep", "mapping"],
 )
 def test_a_crafted_checkpoint_is_refused(value):
     with pytest.raises(errors.InvalidInput):

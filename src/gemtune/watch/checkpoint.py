@@ -59,6 +59,8 @@ class Checkpoint:
             if inflate.unconsumed_tail or not inflate.eof:
                 raise ValueError("too large, or cut off")
             value = json.loads(plain)
+            if not isinstance(value["jobs"], list):
+                raise TypeError(type(value["jobs"]))
             cursors = [parse_cursor(each) for each in value["jobs"]]
             since = float(value.get("since", 0))
             if not 0 <= since <= _LATEST:

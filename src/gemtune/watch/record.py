@@ -51,6 +51,8 @@ class Record(Item):
     """How many snapshots somebody has been given."""
     begun: bool = attrs.field(default=False, init=False)
     """Whether somebody reads its snapshots, now or before a checkpoint: its end then counts only after them."""
+    ended_before: bool = attrs.field(default=False, init=False)
+    """Whether the owner of a checkpoint had dealt with its end, and nobody has read it from the beginning again."""
     marks_read: int = attrs.field(default=0, init=False)
     """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
     resumed: int = attrs.field(default=0, init=False)
@@ -112,12 +114,13 @@ class Record(Item):
     @property
     def end_read(self) -> bool:
         """Whether the end was read, by a reader of snapshots if there was any."""
-        return self.finished and self.marks_read == len(self.marks)
+        return self.finished and (self.ended_before or self.marks_read == len(self.marks))
 
     def give(self, index: int) -> None:
         """Note that somebody was given a snapshot."""
         if not self.begun:
             self.begun, self.marks_read = True, 0
+        self.ended_before = False
         self.read = max(self.read, index + 1)
 
     def whole(self, mark: Mark) -> Event:

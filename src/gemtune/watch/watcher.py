@@ -186,6 +186,7 @@ class Watcher:
             history = History.from_cursor(str(since), operation)
         record = Record(history)
         record.begun = since is not None and bool(since.steps)
+        record.ended_before = since is not None and since.ended
         record.source = Source.OPERATION if operation is not None else Source.MODEL
         return record
 
