@@ -1,7 +1,7 @@
 """What it costs to watch many jobs: the watcher, and a polling task per job, written by hand as the tutorial does it.
 
-    python benchmarks/watch.py            # about ten minutes
-    python benchmarks/watch.py --quick    # about two: a look, not a result
+    python benchmarks/watch.py            # about twenty minutes
+    python benchmarks/watch.py --quick    # about six: a look, not a result
 
 Every measurement is a process of its own against a server of its own (watch_server.py).  CPU is that of the client's
 process (of the second half of the time, too, when the beginning is over), RSS its growth over the idle client, stall

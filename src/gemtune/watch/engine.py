@@ -42,7 +42,7 @@ _STALL: Final = 5.0
 _QUARANTINE: Final = 60.0
 _DENIED: Final = 30.0
 _SLICE: Final = 200
-"""Models of a page that are dealt with before others may run."""
+"""Jobs that are dealt with before others may run."""
 _MINUTE: Final = 60 * 10**9
 
 
@@ -140,6 +140,7 @@ class Engine:
     def _dispatch(self, now: float) -> float:
         """Start what may start now; return the seconds until something may."""
         breaker, bucket, workers = self.service.breaker, self.service.bucket, self._workers
+        put_off = 0
         while workers is not None and self.in_flight < (1 if breaker.opened else self.policy.max_in_flight):
             if breaker.opened and now < breaker.probe_at:
                 return breaker.probe_at - now
@@ -153,6 +154,9 @@ class Engine:
                 return wait
             item = self.agenda.take(None if breaker.opened else now)
             if item is None or (isinstance(item, Record) and self._is_covered(item, now)):
+                put_off += 1
+                if put_off == _SLICE:
+                    return 0.0
                 continue
             bucket.take(now)
             self.in_flight += 1
