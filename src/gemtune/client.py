@@ -183,8 +183,8 @@ class Client(Inference):
             jobs: Handles, models or names; more can be added at any time.
             policy: How often to look, and how many requests that may cost; else the client's.
             filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
-            resume: The ``checkpoint()`` of an earlier watcher, or an event's cursor: only what came after is told.  Where
-                a job restarted in between and its list had holes, steps of its new run may be taken for told.
+            resume: The ``checkpoint()`` of an earlier watcher, or an event's cursor: only what came after is told.
+                Where a job restarted in between and its list had holes, steps of its new run may be taken for told.
 
         Raises:
             InvalidInput: A name or ``resume`` is none.
