@@ -79,10 +79,10 @@ class Reader:
             await anyio.sleep(0.1)
 
 
-async def play(seed, *, interrupted):
+async def play(seed, *, interrupted, restarts_in_holes=False):
     dice = random.Random(seed)
     service = make_service(dice)
-    if interrupted and service.p_holes:
+    if interrupted and service.p_holes and not restarts_in_holes:
         # A cursor holds the steps that were delivered, not their times: where the first steps seen of a new run were
         # holes of the old one, nobody can tell after a resume that the job had restarted in between.
         for job in service.jobs.values():
@@ -150,3 +150,11 @@ def test_nothing_is_lost_and_nothing_comes_twice(backend, interrupted):
         anyio.run(lambda: play(seed, interrupted=interrupted), backend=name, backend_options=options)
 
     run()
+
+
+@pytest.mark.xfail(reason="a cursor does not hold the times of its steps: a known loss, to be mended", strict=False)
+@pytest.mark.parametrize("seed", [973389450672, 80540122244])
+def test_nothing_is_lost_where_a_job_restarts_in_holes_between_two_lives(seed):
+    name, options = virtualtime.asyncio_backend()
+    for _ in range(60):
+        anyio.run(lambda: play(seed, interrupted=True, restarts_in_holes=True), backend=name, backend_options=options)
