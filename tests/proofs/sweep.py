@@ -16,7 +16,7 @@ import logging
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import coroutine
@@ -338,7 +338,7 @@ async def sweep(
                     break
 
 
-async def contended(where: Arena, name: str, tally: Tally, ticks: range) -> None:
+async def contended(where: Arena, name: str, tally: Tally, ticks: Iterable[int]) -> None:
     """Many at once on few connections: half of them are cancelled, the others and the next ones succeed."""
     tasks, files = len(asyncio.all_tasks()), open_files()
     for number in ticks:

@@ -16,6 +16,7 @@ def project(tmp_path):
 
     def run(text, *options):
         (tmp_path / "test_it.py").write_text(textwrap.dedent(text))
+        (tmp_path / "pytest.ini").touch()  # or that of a directory above is taken
         command = [sys.executable, "-m", "pytest", "-W", "error", "--strict-markers", "-q", "-p", "no:cacheprovider"]
         done = subprocess.run(
             [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
