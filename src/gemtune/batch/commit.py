@@ -65,8 +65,9 @@ class Commit:
                     await self._news.wait()
                 if self._held:
                     await anyio.sleep(_PILE_UP)
+                if self._news.is_set():
                     self._news = anyio.Event()
-                    await self._write(sync=self.durability == "sync")
+                    await self._write()
                 if late and anyio.current_time() >= synced + _SYNC_EVERY:
                     await anyio.to_thread.run_sync(self.journal.sync)
                     synced = anyio.current_time()
@@ -74,26 +75,34 @@ class Commit:
             self._break(error)
 
     async def finish(self) -> None:
-        """Write and sync what is left, and close the journal; a final error gets the results that were not written."""
+        """Write and sync what is left, and close the journal; a final error gets the results that were not published.
+
+        In ``batch`` what is written is published, also where the last sync then fails.
+        """
         try:
             if self._error is None:
-                await self._write(sync=self.durability != "none")
+                await self._write()
+                if self.durability == "batch" and self.journal.dirty:
+                    await anyio.to_thread.run_sync(self.journal.sync)
         except JournalError as error:
             self._break(error)
         finally:
             await anyio.to_thread.run_sync(self.journal.close)
         if self._error is not None:
-            self._error.unsaved = tuple(result for number, _, result in self._held if number > self.journal.written)
+            self._error.unsaved = tuple(result for *_, result in self._held)
 
-    async def _write(self, *, sync: bool) -> None:
-        await anyio.to_thread.run_sync(self._flush, sync)
+    async def _write(self) -> None:
+        """Write what has come in, and publish what is written."""
+        if not self._held:
+            return
+        await anyio.to_thread.run_sync(self._flush)
         while self._held and self._held[0][0] <= self.journal.written:
             _, position, result = self._held.popleft()
             self.outbox.put(position, result)
 
-    def _flush(self, sync: bool) -> None:
+    def _flush(self) -> None:
         self.journal.flush()
-        if sync and self.journal.dirty:
+        if self.durability == "sync" and self.journal.dirty:
             self.journal.sync()
 
     def _break(self, error: JournalError) -> None:
