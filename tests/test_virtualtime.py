@@ -1,5 +1,6 @@
 """Virtual time keeps its promises, on both backends."""
 
+import threading
 import time
 
 import anyio
@@ -48,6 +49,14 @@ async def test_a_deadline_cuts_a_wait_exactly(virtual_time):
 async def test_a_thread_is_waited_for_when_no_timer_is_left(virtual_time):
     assert await anyio.to_thread.run_sync(sum, range(200_000)) == 19_999_900_000
     assert virtual_time() == 0
+
+
+async def test_time_stands_still_while_a_thread_works(virtual_time):
+    with anyio.fail_after(3600):
+        await anyio.to_thread.run_sync(threading.Event().wait, 0.01)
+    assert virtual_time() == 0
+    await anyio.sleep(10)
+    assert virtual_time() == 10
 
 
 @pytest.mark.parametrize("run", [1, 2])
