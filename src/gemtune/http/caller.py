@@ -19,6 +19,7 @@ from gemtune import errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.credentials import Credentials
+from gemtune.http.loops import now
 from gemtune.http.permits import Permits, permitted, permitted_stream
 from gemtune.http.retry import Retrier, RetryBudget
 from gemtune.http.wire import Reply, StreamReply, Wire
@@ -120,11 +121,20 @@ class Caller:
             CallError: What went wrong, with the attempts counted.
         """
         self.calls += 1
+        policy = self._policy(retry)
         attempt_timeout, deadline = self._times(call, timeout)
-        attempts = _Attempts(self, call, attempt_timeout, deadline, recover)
-        retrier = self._retrier(call, retry, deadline)
+        # Nearly all calls succeed at once, and pay for nothing that only a failure needs.
         try:
-            return await retrier.run(attempts.next)
+            result = await self.attempt(call, attempt_timeout, deadline)
+        except CallError as error:
+            first = error
+        else:
+            self.budget.give()
+            return result
+        attempts = _Attempts(self, call, attempt_timeout, deadline, recover)
+        attempts.learn(first)
+        try:
+            return await self._retrier(call, policy, deadline).after(first, attempts.next)
         except CallError as error:
             found = await attempts.last_look()
             if found is not None:
@@ -137,6 +147,7 @@ class Caller:
     ) -> StreamReply:
         """Open a streamed reply; failures before its first byte are retried like those of a call."""
         self.calls += 1
+        policy = self._policy(retry)
         attempt_timeout, deadline = self._times(call, timeout)
 
         async def attempt() -> StreamReply:
@@ -146,16 +157,28 @@ class Caller:
             return await permitted_stream(self.limiter, len(call.body or b""), deadline, opened)
 
         try:
-            return await self._retrier(call, retry, deadline).run(attempt)
+            opened = await attempt()
+        except CallError as error:
+            first = error
+        else:
+            self.budget.give()
+            return opened
+        try:
+            return await self._retrier(call, policy, deadline).after(first, attempt)
         except CallError as error:
             self.failed += 1
             raise _final(error, call, deadline, ambiguous=False) from None
 
-    def _retrier(self, call: Call[T], retry: RetryPolicy | None, deadline: float) -> Retrier:
-        if not isinstance(retry, RetryPolicy | None):
+    def _policy(self, retry: RetryPolicy | None) -> RetryPolicy:
+        if retry is None:
+            return self.retry
+        if not isinstance(retry, RetryPolicy):
             raise errors.InvalidInput(f"retry must be a RetryPolicy, not {type(retry).__name__}", field="retry")
+        return retry
+
+    def _retrier(self, call: Call[T], policy: RetryPolicy, deadline: float) -> Retrier:
         what = f"{call.method} {call.resource}" if call.resource else call.method
-        return Retrier(call.effect, retry or self.retry, self.budget, deadline, what)
+        return Retrier(call.effect, policy, self.budget, deadline, what)
 
     def _times(self, call: Call[T], timeout: float | None) -> tuple[float, float]:
         limit = self.timeouts.generate if call.generates else self.timeouts.call
@@ -163,14 +186,14 @@ class Caller:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
         elif not (isinstance(timeout, int | float) and 0 < timeout < _LONGEST):
             raise errors.InvalidInput(f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout")
-        return min(limit, timeout), anyio.current_time() + timeout
+        return min(limit, timeout), now() + timeout
 
-    async def exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
+    def attempt(self, call: Call[T], attempt_timeout: float, deadline: float) -> Awaitable[T]:
         """Make one attempt, with a permit where there is a limiter."""
         if self.limiter is None or not call.generates:
-            return await self._exchange(call, attempt_timeout, deadline)
-        attempt = partial(self._exchange, call, attempt_timeout, deadline)
-        return await permitted(self.limiter, len(call.body or b""), deadline, attempt)
+            return self._exchange(call, attempt_timeout, deadline)
+        exchange = partial(self._exchange, call, attempt_timeout, deadline)
+        return permitted(self.limiter, len(call.body or b""), deadline, exchange)
 
     async def _exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
         """Make one attempt; a refused bearer token is refreshed once and the attempt replayed, uncounted."""
@@ -213,17 +236,17 @@ class Caller:
         ready = self.credentials.ready()
         if ready is None:
             try:
-                with anyio.fail_after(deadline - anyio.current_time()):
+                with anyio.fail_after(deadline - now()):
                     ready = await self.credentials.obtain()
             except TimeoutError:
                 raise _late(call, "no access token was obtained in time", Failure.NOT_SENT) from None
         return ready.generation, (*plain, *ready.headers)
 
-    async def _sent(
+    def _sent(
         self, call: Call[T], headers: tuple[tuple[str, str], ...], attempt_timeout: float, deadline: float
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         self.requests += 1
-        return await self.wire.send(
+        return self.wire.send(
             call.verb, call.target, headers, call.body, timeout=_left(call, attempt_timeout, deadline)
         )
 
@@ -280,7 +303,7 @@ class _Attempts(Generic[T]):
                 return found
             self.may_exist = False
         try:
-            return await self.caller.exchange(self.call, self.timeout, self.deadline)
+            return await self.caller.attempt(self.call, self.timeout, self.deadline)
         except errors.AlreadyExists:
             if self.recover is None or not self.arrived:
                 raise
@@ -290,15 +313,19 @@ class _Attempts(Generic[T]):
                 raise
             return found
         except CallError as error:
-            if self.recover is not None and error.failure is Failure.AMBIGUOUS:
-                self.may_exist = True
-            # Who answers that it is unavailable says that it did not act; a look at the end costs little.
-            self.arrived = self.arrived or self.may_exist or isinstance(error, errors.Unavailable)
+            self.learn(error)
             raise
+
+    def learn(self, error: CallError) -> None:
+        """Take from an attempt's failure what it tells of a creation's fate."""
+        if self.recover is not None and error.failure is Failure.AMBIGUOUS:
+            self.may_exist = True
+        # Who answers that it is unavailable says that it did not act; a look at the end costs little.
+        self.arrived = self.arrived or self.may_exist or isinstance(error, errors.Unavailable)
 
     async def last_look(self) -> T | None:
         """Before a creation is given up: look once whether it happened after all."""
-        if not self.arrived or anyio.current_time() >= self.deadline:
+        if not self.arrived or now() >= self.deadline:
             return None
         try:
             return await self._look()
@@ -312,7 +339,7 @@ class _Attempts(Generic[T]):
 
 
 def _left(call: Call[T], attempt_timeout: float, deadline: float) -> float:
-    left = deadline - anyio.current_time()
+    left = deadline - now()
     if left <= 0:
         raise _late(call, "no time was left", Failure.NOT_SENT)
     return min(attempt_timeout, left)
@@ -342,7 +369,7 @@ def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool)
     """Add what the call knows to the last failure, and say so where nobody can know what happened."""
     if error.resource is None:
         error.resource = call.resource
-    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and anyio.current_time() >= deadline:
+    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and now() >= deadline:
         # It was the caller's own time that ended, not the ten seconds that a connection may take.
         late = _late(call, f"the time allowed was over before a connection was made ({error.message})", error.failure)
         late.attempts = error.attempts

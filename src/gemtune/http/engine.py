@@ -14,7 +14,7 @@ import io
 import math
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -236,7 +236,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         )
         return self._session
 
-    async def _start(
+    def _start(
         self,
         flight: _Flight,
         limits: aiohttp.ClientTimeout,
@@ -244,10 +244,10 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         url: str,
         headers: Headers,
         body: bytes | None,
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._session or self._open_session()
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE else body
-        return await session.request(
+        return session.request(
             method,
             _parse(url),
             headers=headers,

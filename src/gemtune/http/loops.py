@@ -1,4 +1,4 @@
-"""Which event loop runs, and how another thread reaches it: asyncio's and trio's under one roof."""
+"""Which event loop runs, its time, and how another thread reaches it: asyncio's and trio's under one roof."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 
-__all__ = ["call_soon", "current_loop", "on_asyncio"]
+__all__ = ["call_soon", "current_loop", "now", "on_asyncio"]
 
 
 def on_asyncio() -> bool:
@@ -26,6 +27,14 @@ def current_loop() -> Any:
         return asyncio.get_running_loop()
     except RuntimeError:
         return anyio.lowlevel.current_token().native_token
+
+
+def now() -> float:
+    """Return what ``anyio.current_time`` does, in seconds, at a fraction of its price on asyncio."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return anyio.current_time()
 
 
 def call_soon(loop: Any, function: Callable[[], object]) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError
+from gemtune.http.loops import now
 from gemtune.http.wire import StreamReply
 
 __all__ = ["Permit", "Permits", "holding", "permitted", "permitted_stream"]
@@ -71,11 +72,11 @@ async def permitted(limiter: Permits, size: int, deadline: float, attempt: Calla
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = anyio.current_time()
+    began = now()
     with _ending(permit):
         result = await attempt()
         usage = getattr(result, "usage_metadata", None)
-        permit.success(usage.prompt_token_count or None if usage else None, anyio.current_time() - began)
+        permit.success(usage.prompt_token_count or None if usage else None, now() - began)
         return result
 
 
@@ -86,11 +87,11 @@ async def permitted_stream(
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = anyio.current_time()
+    began = now()
 
     def closed(*, complete: bool) -> None:
         if complete:
-            permit.success(None, anyio.current_time() - began)
+            permit.success(None, now() - began)
         else:
             permit.cancelled()
 
@@ -118,7 +119,7 @@ def _ending(permit: Permit) -> Iterator[None]:
 
 async def _acquired(limiter: Permits, size: int, deadline: float) -> Permit:
     try:
-        with anyio.fail_after(deadline - anyio.current_time()):
+        with anyio.fail_after(deadline - now()):
             return await limiter.acquire(limiter.estimate(size))
     except TimeoutError:
         raise DeadlineExceeded(

@@ -1,8 +1,9 @@
 """The only retry of the package: tenacity, driven by RetryPolicy and the pure rules of protocol.backoff.
 
-The first attempt is plain, because nearly all succeed and tenacity's price is then not paid.  Only after a failure a
-fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All its hooks are
-plain functions, and it only ever sees CallError, so that a cancellation is never retried (jd/tenacity#529).
+The first attempt is plain and the caller's own, because nearly all succeed and tenacity's price is then not paid.  Only
+after a failure a fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All
+its hooks are plain functions, and it only ever sees CallError, so that a cancellation is never retried
+(jd/tenacity#529).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError
+from gemtune.http.loops import now
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
 
@@ -75,24 +77,18 @@ class Retrier:
     what: str
     dice: Callable[[], float] = random.random
 
-    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return the attempt's result, repeating it as the rules allow.
+    async def after(self, first: CallError, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of further attempts, as many as the rules allow.
+
+        Args:
+            first: The failure of the first attempt.
+            attempt: Makes another one.
 
         Raises:
             CallError: The last failure, with ``attempts`` counted.
         """
-        try:
-            result = await attempt()
-        except CallError as error:
-            first = error
-        else:
-            self.budget.give()
-            return result
         if not backoff.extra_attempts(first, self.effect, self.policy):
             raise first
-        return await self._again(first, attempt)
-
-    async def _again(self, first: CallError, attempt: Callable[[], Awaitable[T]]) -> T:
         made = 0
 
         async def next_attempt() -> T:
@@ -126,7 +122,7 @@ class Retrier:
         return (
             state.attempt_number > backoff.extra_attempts(error, self.effect, self.policy)
             or backoff.too_long(error, self.policy)
-            or anyio.current_time() + state.upcoming_sleep >= self.deadline
+            or now() + state.upcoming_sleep >= self.deadline
             or not self.budget.take(backoff.cost(error))
         )
 

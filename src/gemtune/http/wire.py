@@ -61,7 +61,7 @@ class WireStatistics:
     connections: int
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class Wire:
     """Exchanges bytes with one origin.
 
