@@ -15,6 +15,8 @@ import math
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from contextvars import ContextVar
+from http.cookies import BaseCookie
 from typing import Any, Final
 
 import aiohttp
@@ -56,15 +58,40 @@ def _parse(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-class _Request(aiohttp.ClientRequest):
-    """A request that knows whether it was given a connection, and whether that one was used before."""
+class _Flight:
+    """What is known of one request on its way."""
 
-    connected = False
-    reused = False
+    __slots__ = ("begun", "connected", "fresh", "tried")
+
+    def __init__(self) -> None:
+        self.tried = False  # a connection was asked for
+        self.connected = False  # it was given a connection
+        self.fresh = False  # that was made for it, and not used before
+        self.begun = False  # the reply's head has arrived
+
+    def explain(self, exc: Exception) -> Exception:
+        """Return the httpx exception that says what happened and whether the server may have acted."""
+        if isinstance(exc, ValueError) and not isinstance(exc, aiohttp.ClientError):
+            return httpx.LocalProtocolError("the request cannot be put into HTTP")
+        if not self.connected:
+            return _not_sent(exc)
+        if isinstance(exc, TimeoutError):
+            return httpx.ReadTimeout("no complete reply in time")
+        if isinstance(exc, aiohttp.ClientResponseError):
+            return MalformedReply("the reply is not well-formed HTTP")
+        if not self.fresh and not self.begun:
+            return StaleConnection("a connection that had been kept alive was lost")
+        if isinstance(exc, aiohttp.ServerDisconnectedError):
+            return httpx.RemoteProtocolError("Server disconnected without sending a response")
+        return httpx.ReadError(_reason(exc))
+
+
+_flight: ContextVar[_Flight] = ContextVar("gemtune_flight")
+"""The request that a task has on its way, for the connector that aiohttp asks on its behalf."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that tells a request about its connection, and bounds the making of one as a whole."""
+    """A pool that notes what a request is given, and bounds the making of a connection as a whole."""
 
     def __init__(self, *, connect_timeout: float, **options: Any) -> None:
         super().__init__(**options)
@@ -72,69 +99,42 @@ class _Connector(aiohttp.TCPConnector):
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        flight = _flight.get()
+        if flight.tried:
+            # aiohttp repeats idempotent methods by itself; the one retry of this package is elsewhere.
+            raise aiohttp.ServerDisconnectedError
+        flight.tried = True
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol: Any = connection.protocol
-            if protocol not in self._known:
-                self._known.add(protocol)
-                break
             # What came in while it lay idle would be taken for the answer to this request.
-            if not protocol.should_close:
-                req.reused = True
+            if flight.fresh or not protocol.should_close:
                 break
             connection.close()
-        req.connected = True
+        flight.connected = True
         return connection
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         # Name lookup, TCP, proxy and TLS together; waiting for a free connection is not counted.
         async with asyncio.timeout(self._connect_timeout):
-            return await super()._create_connection(req, traces, timeout)
+            protocol = await super()._create_connection(req, traces, timeout)
+        self._known.add(protocol)
+        _flight.get().fresh = True
+        return protocol
 
     def open_connections(self) -> int:
         """Return how many connections are open, idle ones included."""
         return sum(protocol.is_connected() for protocol in self._known)
 
 
-class _Flight:
-    """One request on its way, as an aiohttp middleware: it sees the request, and stops aiohttp's own retry.
+class _NoCookies(aiohttp.DummyCookieJar):
+    """A jar that does not make an empty collection for every request."""
 
-    aiohttp repeats idempotent methods by itself after a lost connection; the one retry of this package is
-    elsewhere.
-    """
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:  # noqa: ARG002
+        return _EMPTY
 
-    __slots__ = ("begun", "request")
 
-    def __init__(self) -> None:
-        self.request: Any = None
-        self.begun = False  # the reply's head has arrived
-
-    async def __call__(self, request: Any, handler: Any) -> Any:
-        self.request = request
-        try:
-            response = await handler(request)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-            raise self.explain(exc) from exc
-        self.begun = True
-        return response
-
-    def explain(self, exc: Exception) -> Exception:
-        """Return the httpx exception that says what happened and whether the server may have acted."""
-        if isinstance(exc, httpx.TransportError):
-            return exc
-        if isinstance(exc, ValueError) and not isinstance(exc, aiohttp.ClientError):
-            return httpx.LocalProtocolError("the request cannot be put into HTTP")
-        if self.request is None or not self.request.connected:
-            return _not_sent(exc)
-        if isinstance(exc, TimeoutError):
-            return httpx.ReadTimeout("no complete reply in time")
-        if isinstance(exc, aiohttp.ClientResponseError):
-            return MalformedReply("the reply is not well-formed HTTP")
-        if self.request.reused and not self.begun:
-            return StaleConnection("a connection that had been kept alive was lost")
-        if isinstance(exc, aiohttp.ServerDisconnectedError):
-            return httpx.RemoteProtocolError("Server disconnected without sending a response")
-        return httpx.ReadError(_reason(exc))
+_EMPTY: Final[BaseCookie[str]] = BaseCookie()
 
 
 def _reason(exc: BaseException) -> str:
@@ -226,9 +226,8 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         )
         self._session = aiohttp.ClientSession(
             connector=self._connector,
-            request_class=_Request,
             headers={"Accept-Encoding": "gzip"},
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             auto_decompress=False,
             # netrc and per-request proxy lookups (two threads each) are off; the proxy was found once, by us.
             trust_env=False,
@@ -246,6 +245,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         body: bytes | None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._session or self._open_session()
+        _flight.set(flight)
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE else body
         return session.request(
             method,
@@ -254,7 +254,6 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
             data=data,
             allow_redirects=False,
             timeout=limits,
-            middlewares=(flight,),
         )
 
     async def exchange(
@@ -276,6 +275,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         flight = _Flight()
         try:
             response = await self._start(flight, _limits(timeout), method, url, headers, body)
+            flight.begun = True
             try:
                 found = {name.lower(): value for name, value in response.headers.items()}
                 length = response.content_length
@@ -304,6 +304,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
                 headers,
                 body or None,
             )
+            flight.begun = True
         except _FAILURES as exc:
             raise flight.explain(exc) from exc
         arrival = _Arrival(flight, response)
@@ -324,6 +325,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(timeout):
                 response = await self._start(flight, _limits(None, idle), method, url, headers, body)
+                flight.begun = True
         except _FAILURES as exc:
             raise flight.explain(exc) from exc
         return _Arrival(flight, response)
