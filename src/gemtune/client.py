@@ -184,7 +184,6 @@ class Client(Inference):
             policy: How often to look, and how many requests that may cost; else the client's.
             filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
             resume: The ``checkpoint()`` of an earlier watcher, or an event's cursor: only what came after is told.
-                Where a job restarted in between and its list had holes, steps of its new run may be taken for told.
 
         Raises:
             InvalidInput: A name or ``resume`` is none.
@@ -243,19 +242,25 @@ class Client(Inference):
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
         """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.
 
-        Failures are results, too; the run ends early only where nothing more can succeed.  Transient failures do not
-        count: during an outage all items wait.
+        Failures are results, too; the run ends early only where nothing more can succeed, and what met that has no
+        result, as it is not at fault: the same call with the same journal asks it again.  Transient failures do not
+        count: during an outage all items wait.  While it runs, ``results.progress`` (the same as
+        ``results.statistics()``) tells how far it is, how fast it goes, and what holds it back.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
-                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request).
+                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request); a dict gives
+                rows, too.  Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
             policy: How patiently a busy service is treated.
             limiter: Instead of these, a Limiter that is shared with others; by default the client's, if it has one.
-            order: ``completed``, or ``input`` to have results in the order of the input.
-            journal: A file to which every result is written before you get it; the same call goes on from there.
+            order: ``completed``, or ``input`` to have results in the order of the input: what is done early is held
+                back, and once four times as many items are begun as may be in flight, or 64 MiB of replies wait,
+                nothing more begins until the item that is next has its outcome.
+            journal: A file to which every result is written before you get it; the same call goes on from there, and
+                ``await results.export(PATH)`` writes all of it to a JSONL file in the order of the input.
             durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: whenever.
             on_error: ``keep`` yields failures, ``raise`` raises the first.
             retry_failed: Whether what failed in an earlier run is asked again.
@@ -271,7 +276,11 @@ class Client(Inference):
         return make_batch(self, model, inputs, self._caller.limiter, **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
-        """Return the results of a short list of prompts in their order; all arguments are those of ``batch``."""
+        """Return the results of a short list of prompts in their order; all arguments are those of ``batch``.
+
+        Raises:
+            BatchStopped: Nothing more could succeed; ``results`` holds what was answered until then, as does every
+                other error of gemtune's that ends the run.
+        """
         options["order"] = "input"
-        async with self.batch(model, prompts, **options) as results:
-            return [result async for result in results]
+        return await self.batch(model, prompts, **options).collect()

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
-from gemtune.protocol.cursor import Cursor, Runs, parse_cursor
+from gemtune.protocol.cursor import Cursor, Part, Runs, parse_cursor
 from looks import JOB
 
 NAMES = st.one_of(
@@ -61,8 +61,7 @@ def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, st
         job=name,
         created=created,
         attempt=attempt,
-        steps=tuple(runs_of(sorted(steps)).ranges),
-        newest=newest,
+        parts=(Part(tuple(runs_of(sorted(steps)).ranges), newest),),
         ended=ended,
     )
     text = str(cursor)
@@ -70,12 +69,34 @@ def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, st
     parsed = parse_cursor(text)
     assert str(parsed) == text
     assert (parsed.job, parsed.created, parsed.attempt) == (name, created, attempt)
-    assert (parsed.newest, parsed.ended) == (newest, ended)
+    (part,) = parsed.parts
+    assert (part.newest, parsed.ended) == (newest, ended)
     # What does not fit is forgotten from the end, so that it comes again; nothing is invented.
-    kept = sorted(members(parsed.steps))
+    kept = sorted(members(part.steps))
     assert kept == sorted(steps)[: len(kept)]
     if len(steps) < 4:
         assert kept == sorted(steps)
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 2**31 - 1), min_size=1, max_size=9), TIMES), min_size=1, max_size=9))
+def test_steps_that_may_be_of_different_attempts_stand_apart_as_far_as_there_is_room(told):
+    parts = tuple(Part(tuple(runs_of(sorted(steps)).ranges), newest) for steps, newest in told)
+    text = str(Cursor(job=JOB, parts=parts, ended=True))
+    assert len(text) < 256
+    parsed = parse_cursor(text)
+    assert (str(parsed), parsed.ended) == (text, True)
+    allowed = {(step, newest) for steps, newest in told for step in steps}
+    assert {(step, part.newest) for part in parsed.parts for step in members(part.steps)} <= allowed
+    assert parsed.parts[0].newest == parts[0].newest
+    if sum(len(steps) for steps, _ in told) + 2 * len(told) < 12:
+        assert parsed.parts == parts
+
+
+def test_of_a_part_only_what_is_as_old_as_its_newest_was_dealt_with():
+    cursor = Cursor(job=JOB, parts=(Part((range(1, 6),), 500), Part((range(6, 8),), 700), Part((range(9, 10),))))
+    assert [cursor.has(step, time) for step, time in [(5, 500), (5, 501), (6, 700), (6, 701), (8, 1), (9, 10**9)]] == [
+        True, False, True, False, False, True,
+    ]  # fmt: skip
 
 
 def encoded(name):
@@ -102,6 +123,9 @@ GOOD = encoded(JOB.encode())
         f"j1.{GOOD}.0.1.1,,2.0",
         f"j1.{GOOD}.0.1.1-2147483648.0",
         f"j1.{GOOD}.0.1.1-3.0.end.end",
+        f"j1.{GOOD}.0.1.1-3.0.4-6",
+        f"j1.{GOOD}.0.1.1-3.0.6-4.0",
+        f"j1.{GOOD}.0.1" + 65 * ".1.0",
         f"j1.{GOOD}.0.1.1-3.0\n",
         f"j1.{GOOD}.0.1.\u0661.0",
         f"j1.{GOOD}.0.1.1-3.-5",
@@ -141,4 +165,4 @@ def test_no_text_does_anything_but_parse_or_be_refused(text):
 
 def test_a_cursor_may_claim_two_billion_steps_without_harm():
     cursor = parse_cursor(f"j1.{GOOD}.0.1.1-2147483647.0")
-    assert sum(map(len, cursor.steps)) == 2**31 - 1
+    assert sum(map(len, cursor.parts[0].steps)) == 2**31 - 1

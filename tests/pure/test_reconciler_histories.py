@@ -163,7 +163,7 @@ def assert_story(told):
         if isinstance(event, events.Snapshot):
             assert event.attempt == attempt
             assert (attempt, event.step) not in seen
-            assert any(event.step in run for run in parsed.steps)
+            assert any(event.step in part for part in parsed.parts)
             seen.add((attempt, event.step))
         if isinstance(event, events.Progress):
             assert event.completed_steps >= done
@@ -224,8 +224,23 @@ def test_resuming_after_a_restart_that_nobody_watched_tells_the_new_attempt_comp
     rest = the_end(world, resumed)
     new_attempt = {(event.step, event.compute_time) for event in rest if isinstance(event, events.Snapshot)}
     assert facts(second) <= new_attempt
-    if had.steps:
+    if had.parts[0].steps:
         assert resumed.attempt == 2
+
+
+@many
+@given(worlds, st.integers(2, 3), st.integers(1, 25), st.integers(0, 10**6))
+def test_resuming_from_any_event_of_a_job_that_restarts_loses_nothing_of_its_last_attempt(facts_, runs, looks, cut):
+    world = World(runs=runs, **facts_)
+    history = History(JOB, OPERATION)
+    told = [event for _, new in followed(world, history, looks) for event in new]
+    if not told:
+        return
+    told = told[: cut % len(told) + 1]
+    resumed = History.from_cursor(told[-1].cursor, OPERATION)
+    rest = [event for _, new in followed(world, resumed, 3) for event in new] + the_end(world, resumed)
+    assert facts(world.final()) <= set(pairs(told)) | set(pairs(rest))
+    assert events.is_terminal(rest[-1])
 
 
 @many

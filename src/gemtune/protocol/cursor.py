@@ -4,8 +4,9 @@ The service keeps all snapshots of a job, so that a cursor needs no memory on ou
 resume from it after any restart. Its form is ``j1.<name>.<createTime>.<attempt>.<steps>.<newest
 computeTime>[.end]``: the name in base64url, the times in hexadecimal nanoseconds (0 where unknown), the
 steps as runs (``1-10,12-20/2``). Runs, not the highest step: a step that was skipped must not be lost.
-Where there are more runs than fit, the last ones are left out, so that their snapshots come again: delivery
-across restarts is at least once.
+Steps that may be of different attempts, though nothing has shown a restart, stand apart, each part with its
+own newest time: ``<steps>.<newest>.<steps>.<newest>``. Where there are more than fit, the last ones are left
+out, so that their snapshots come again: delivery across restarts is at least once.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
 
 from gemtune.errors import InvalidInput
 
-__all__ = ["Cursor", "Runs", "parse_cursor"]
+__all__ = ["Cursor", "Part", "Runs", "parse_cursor"]
 
 LONGEST: Final = 255
 _ACCEPTED: Final = 4096
@@ -28,7 +29,7 @@ _INT32: Final = 2**31 - 1
 
 _FORM: Final = re.compile(
     r"j1\.(?P<name>[A-Za-z0-9_-]{1,2048})\.(?P<created>[0-9a-f]{1,16})\.(?P<attempt>[1-9][0-9]{0,8})"
-    r"\.(?P<steps>[0-9,/-]{0,2048})\.(?P<newest>[0-9a-f]{1,16})(?P<ended>\.end)?"
+    r"(?P<parts>(?:\.[0-9,/-]{0,2048}\.[0-9a-f]{1,16}){1,64})(?P<ended>\.end)?"
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.~-]{0,254}(?:/[A-Za-z0-9][\w.~-]{0,254}){1,7}", re.ASCII)
 _RUN: Final = re.compile(r"(\d{1,10})(?:-(\d{1,10})(?:/(\d{1,10}))?)?", re.ASCII)
@@ -106,6 +107,30 @@ def _parse_runs(text: str) -> list[range]:
     return ranges
 
 
+def _parse_parts(text: str) -> tuple[Part, ...]:
+    words = text.split(".")[1:]
+    return tuple(
+        Part(tuple(_parse_runs(steps)), int(newest, 16)) for steps, newest in zip(words[::2], words[1::2], strict=True)
+    )
+
+
+@attrs.frozen
+class Part:
+    """Steps that are all of one attempt.
+
+    Args:
+        steps: The steps.
+        newest: The newest of their computeTimes in ns; what is newer is of a later attempt. 0: unknown.
+    """
+
+    steps: tuple[range, ...] = ()
+    newest: int = 0
+
+    def __contains__(self, step: int) -> bool:
+        """Return whether a step is among them."""
+        return any(step in run for run in self.steps)
+
+
 @attrs.frozen(kw_only=True)
 class Cursor:
     """A parsed cursor.
@@ -114,22 +139,34 @@ class Cursor:
         job: The job's name.
         created: The model's createTime in ns since 1970, which tells models of one name apart; 0: unknown.
         attempt: Which run of the job, from 1.
-        steps: The steps dealt with in this attempt.
-        newest: The newest computeTime among them in ns; what is newer was not delivered. 0: unknown.
+        parts: The steps dealt with, of which no two parts share one.
         ended: Whether the terminal event was delivered.
     """
 
     job: str
     created: int = 0
     attempt: int = 1
-    steps: tuple[range, ...] = ()
-    newest: int = 0
+    parts: tuple[Part, ...] = ()
     ended: bool = False
 
     def __str__(self) -> str:
         """Return the text form, of at most 255 characters for every name of up to 128."""
         head = cursor_head(self.job, self.created, self.attempt)
-        return cursor_text(head, Runs(self.steps), self.newest, ended=self.ended)
+        return cursor_text(head, [(Runs(part.steps), part.newest) for part in self.parts], ended=self.ended)
+
+    @property
+    def begun(self) -> bool:
+        """Whether its owner has dealt with any snapshot."""
+        return any(part.steps for part in self.parts)
+
+    @property
+    def newest(self) -> int:
+        """The newest computeTime in ns that its owner has dealt with, or 0."""
+        return max((part.newest for part in self.parts), default=0)
+
+    def has(self, step: int, time: int) -> bool:
+        """Return whether its owner has dealt with the snapshot of a step with a computeTime in ns."""
+        return any(step in part and (not part.newest or time <= part.newest) for part in self.parts)
 
 
 def cursor_head(job: str, created: int, attempt: int) -> str:
@@ -138,10 +175,16 @@ def cursor_head(job: str, created: int, attempt: int) -> str:
     return f"j1.{name}.{created:x}.{attempt}"
 
 
-def cursor_text(head: str, steps: Runs, newest: int, *, ended: bool = False) -> str:
-    """Return the cursor with these steps."""
-    tail = f".{newest:x}{'.end' if ended else ''}"
-    return f"{head}.{steps.text(max(LONGEST - len(head) - 1 - len(tail), 24))}{tail}"
+def cursor_text(head: str, parts: Sequence[tuple[Runs, int]], *, ended: bool = False) -> str:
+    """Return the cursor with these steps, each part with its newest time."""
+    text, end = head, ".end" if ended else ""
+    for place, (steps, newest) in enumerate(parts or [(Runs(), 0)]):
+        tail = f".{newest:x}"
+        room = LONGEST - len(text) - 1 - len(tail) - len(end)
+        kept = steps.text(room if place else max(room, 24))
+        if kept or not place:
+            text += f".{kept}{tail}"
+    return text + end
 
 
 def parse_cursor(text: str) -> Cursor:
@@ -173,8 +216,7 @@ def parse_cursor(text: str) -> Cursor:
             job=name,
             created=int(match["created"], 16),
             attempt=int(match["attempt"]),
-            steps=tuple(_parse_runs(match["steps"])),
-            newest=int(match["newest"], 16),
+            parts=_parse_parts(match["parts"]),
             ended=match["ended"] is not None,
         )
     except (binascii.Error, ValueError):

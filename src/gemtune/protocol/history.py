@@ -11,6 +11,10 @@ empty, and the operation and the model may disagree. The rule:
   what is older both than that beginning and than a lower step: it is ignored, and counted;
 - everything else is new, also a step below the highest one: it comes late.
 
+A cursor knows no times but the newest of each of its parts, so that a part holds the steps of one attempt only. A
+look shows one attempt. Where it repeats nothing that was told before, a restart may lie between, and what is new in
+it makes a part of its own.
+
 A snapshot takes 20 bytes here instead of some 300 as an object, because ten thousand jobs may be watched at
 once.
 """
@@ -43,17 +47,6 @@ Item: TypeAlias = tuple[int, int, TuningSnapshot]
 
 
 @attrs.frozen
-class Merged:
-    """What one look showed that is new."""
-
-    fresh: Sequence[Item] = ()
-    """To be appended and delivered, in this order."""
-    restarted: bool = False
-    stale: bool = False
-    """Whether everything it showed belongs to an earlier attempt."""
-
-
-@attrs.frozen
 class Pulse:
     """The pace of the last snapshots, in seconds of the server's clock."""
 
@@ -61,23 +54,54 @@ class Pulse:
     shortest: float
 
 
+@attrs.define(eq=False)
+class _Part:
+    """A part of a cursor, while it grows."""
+
+    steps: Runs = attrs.field(factory=Runs)
+    newest: int = 0
+
+    def add(self, step: int, time: int) -> None:
+        if step > self.steps.highest or step not in self.steps:
+            self.steps.add(step)
+        self.newest = max(self.newest, time)
+
+
 @attrs.define
 class _Segment:
-    """One attempt of one incarnation, from log entry ``start`` on; ``steps`` and ``newest`` grow with it."""
+    """One attempt of one incarnation, from log entry ``start`` on; the rest grows with it."""
 
     start: int
     created: int
     attempt: int
-    steps: Runs = attrs.field(factory=Runs)
-    newest: int = 0
     floor: int = 0
+    parts: list[_Part] = attrs.field(factory=lambda: [_Part()])
+
+    def part(self, step: int) -> int:
+        """Return the place of the part that holds a step."""
+        if len(self.parts) == 1:
+            return 0
+        return next(place for place, part in enumerate(self.parts) if step in part.steps)
+
+
+@attrs.frozen
+class Merged:
+    """What one look showed that is new."""
+
+    fresh: Sequence[Item] = ()
+    """To be appended and delivered, in this order."""
+    parts: Sequence[_Part] = ()
+    """For each of them, to which part of the cursor it is to be appended."""
+    restarted: bool = False
+    stale: bool = False
+    """Whether everything it showed belongs to an earlier attempt."""
 
 
 class Log:
     """The snapshots of one job, over all its attempts."""
 
     __slots__ = (
-        "_base", "_base_newest", "_epochs", "_losses", "_segments", "_steps", "_times",
+        "_base", "_epochs", "_losses", "_segments", "_steps", "_times",
         "ignored", "malformed",
     )  # fmt: skip
 
@@ -85,10 +109,11 @@ class Log:
         """Begin empty, or knowing what a cursor's owner has."""
         self._steps, self._epochs = array("H"), array("h")
         self._losses, self._times = array("d"), array("q")
-        self._base = Runs(resumed.steps) if resumed else Runs()
-        self._base_newest = resumed.newest if resumed else 0
+        self._base = tuple(part for part in resumed.parts if part.steps) if resumed else ()
         created, attempt = (resumed.created, resumed.attempt) if resumed else (0, 1)
         self._segments = [_Segment(0, created, attempt)]
+        if self._base:
+            self._now.parts = [_Part(Runs(part.steps), part.newest) for part in self._base]
         self.ignored = 0
         self.malformed = 0
 
@@ -122,21 +147,21 @@ class Log:
     @property
     def highest(self) -> int:
         """The highest step of the current attempt, or 0."""
-        return max(self._now.steps.highest, self._base.highest, 0)
+        return max(0, *(part.steps.highest for part in self._now.parts))
 
     @property
     def newest(self) -> int:
         """The newest computeTime of the current attempt in ns, or 0."""
-        return max(self._now.newest, self._base_newest)
+        return max(part.newest for part in self._now.parts)
 
     @property
-    def delivered(self) -> Runs:
-        """The steps of the current attempt; before the first look after a resume, those of the cursor."""
-        return self._now.steps or self._base
+    def told(self) -> list[tuple[Runs, int]]:
+        """What was told of the current attempt, here or to a cursor's owner, in a cursor's parts."""
+        return _told(self._now.parts)
 
     def begin(self, attempt: int, *, created: int, floor: int = 0) -> None:
         """Begin another attempt or incarnation, in which all older than ``floor`` ns is ignored."""
-        self._base, self._base_newest = Runs(), 0
+        self._base = ()
         self._segments.append(_Segment(len(self), created, attempt, floor=floor))
 
     def merge(self, snapshots: Iterable[TuningSnapshot]) -> Merged:
@@ -148,25 +173,43 @@ class Log:
         if not self._base and not self._now.floor and _begins_with(view, steps, times):
             # The usual look: the same list, perhaps longer.
             self.ignored += len(steps)
-            return Merged(view[len(steps) :])
+            fresh = view[len(steps) :]
+            return Merged(fresh, [self._now.parts[0]] * len(fresh))
         known = dict(zip(steps, times, strict=True))
         restarted = any(0 < self._delivered_at(step, known) < time for step, time, _ in view)
+        out = _out_of_order(view)
         if restarted:
-            ordered = [time for (_, time, _), out in zip(view, _out_of_order(view), strict=True) if not out]
-            self.begin(self.attempt + 1, created=self.created, floor=min(filter(None, ordered)))
+            ordered = [time for step, time, _ in view if time and step not in out]
+            self.begin(self.attempt + 1, created=self.created, floor=min(ordered))
             known = {}
         floor = self._now.floor
         stale = all(0 < time < floor for _, time, _ in view)
         fresh = [
-            item
-            for item, out in zip(view, _out_of_order(view), strict=True)
-            if item[0] not in known and not stale and not (out and item[1] < floor)
-        ]
+            item for item in view
+            if item[0] not in known and not stale and not (item[0] in out and item[1] < floor)
+        ]  # fmt: skip
         self.ignored += len(view) - len(fresh)
-        for item in [item for item in fresh if item[0] in self._base]:
+        part = self._part_of([item for item in view if item[0] not in out], known)
+        for item in [item for item in fresh if any(item[0] in part for part in self._base)]:
             fresh.remove(item)
-            self.append(item)
-        return Merged(fresh, restarted, stale)
+            self.append(item, self._now.parts[self._now.part(item[0])])
+        apart = _Part()
+        parts = [apart if step in out else part for step, _, _ in fresh]
+        return Merged(fresh, parts, restarted, stale)
+
+    def _part_of(self, view: Sequence[Item], known: dict[int, int]) -> _Part:
+        """Return the part of which a look repeats something, or a new one.
+
+        Of what a cursor's owner has had, only a part's newest snapshot is known by its time: an older one may be of an
+        earlier attempt.
+        """
+        for part in self._now.parts:
+            if not part.steps:
+                return part
+            for step, time, _ in view:
+                if step in part.steps and time in {known.get(step, part.newest), 0}:
+                    return part
+        return _Part()
 
     def _view(self, snapshots: Iterable[TuningSnapshot]) -> list[Item]:
         """Return a look's snapshots by step, the newest of each, so that no order within a look matters."""
@@ -180,13 +223,10 @@ class Log:
         return sorted(view.values(), key=itemgetter(0))
 
     def _delivered_at(self, step: int, known: dict[int, int]) -> int:
-        """Return the computeTime with which a step was delivered, 0 if it was not or nobody knows.
+        """Return the computeTime with which a step was delivered, 0 if it was not or nobody knows."""
+        return known.get(step) or next((part.newest for part in self._base if step in part), 0)
 
-        A cursor knows only the newest time of all its steps.
-        """
-        return known.get(step) or (self._base_newest if step in self._base else 0)
-
-    def append(self, item: Item) -> bool:
+    def append(self, item: Item, part: _Part) -> bool:
         """Append a new snapshot and return whether it is late: lower than a step before it."""
         step, time, snapshot = item
         late = step < self.highest
@@ -194,8 +234,9 @@ class Log:
         self._epochs = _with(self._epochs, snapshot.epoch)
         self._losses.append(snapshot.mean_loss)
         self._times.append(time)
-        self._now.steps.add(step)
-        self._now.newest = max(self._now.newest, time)
+        part.add(step, time)
+        if part not in self._now.parts:
+            self._now.parts.append(part)
         return late
 
     def snapshot(self, index: int) -> TuningSnapshot:
@@ -217,16 +258,15 @@ class Log:
         stops = [*(segment.start for segment in self._segments[1:]), end]
         for segment, stop in zip(self._segments, stops, strict=True):
             head = cursor_head(job, segment.created, segment.attempt)
-            steps, newest = Runs(), 0
+            done, highest = _again(segment), 0
             for index in range(segment.start, stop):
                 step = self._steps[index]
-                late = step < steps.highest
-                steps.add(step)
-                newest = max(newest, self._times[index])
+                late, highest = step < highest, max(step, highest)
+                done[segment.part(step)].add(step, self._times[index])
                 if index >= first:
                     yield events.Snapshot(
                         job=job,
-                        cursor=cursor_text(head, steps, newest),
+                        cursor=cursor_text(head, _told(done)),
                         observed_at=utc,
                         step=step,
                         epoch=self._epochs[index],
@@ -245,8 +285,7 @@ class Log:
         created = self._segment(index).created
         if cursor.created and created and created != cursor.created:
             return created < cursor.created
-        known = any(self._steps[index] in run for run in cursor.steps)
-        return known and (not cursor.newest or self._times[index] <= cursor.newest)
+        return cursor.has(self._steps[index], self._times[index])
 
     def run(self, end: int) -> list[TuningSnapshot]:
         """Return the snapshots of the attempt that the entry before ``end`` belongs to, up to there."""
@@ -255,11 +294,10 @@ class Log:
     def cursor(self, job: str, end: int) -> str:
         """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job."""
         segment = self._segment(max(end - 1, 0))
-        steps, newest = Runs(), 0
+        done = _again(segment)
         for index in range(segment.start, end):
-            steps.add(self._steps[index])
-            newest = max(newest, self._times[index])
-        return cursor_text(cursor_head(job, segment.created, segment.attempt), steps, newest)
+            done[segment.part(self._steps[index])].add(self._steps[index], self._times[index])
+        return cursor_text(cursor_head(job, segment.created, segment.attempt), _told(done))
 
     def _segment(self, index: int) -> _Segment:
         return next(segment for segment in reversed(self._segments) if segment.start <= index)
@@ -295,12 +333,24 @@ def _begins_with(view: Sequence[Item], steps: array[int], times: array[int]) -> 
     )
 
 
-def _out_of_order(view: Sequence[Item]) -> Iterator[bool]:
-    """Yield for each snapshot whether it is older than one of a lower step, as no single attempt makes them."""
-    newest = 0
-    for _, time, _ in view:
-        yield 0 < time < newest
+def _out_of_order(view: Sequence[Item]) -> frozenset[int]:
+    """Return the steps that are older than a lower one, as no single attempt makes them."""
+    newest, found = 0, []
+    for step, time, _ in view:
+        if 0 < time < newest:
+            found.append(step)
         newest = max(newest, time)
+    return frozenset(found)
+
+
+def _again(segment: _Segment) -> list[_Part]:
+    """Return parts for what a segment's parts hold, still empty."""
+    return [_Part() for _ in segment.parts]
+
+
+def _told(parts: Iterable[_Part]) -> list[tuple[Runs, int]]:
+    """Return parts as a cursor takes them."""
+    return [(part.steps, part.newest) for part in parts if part.steps]
 
 
 class Snapshots(Sequence[TuningSnapshot]):

@@ -129,7 +129,7 @@ class History:
     @property
     def cursor(self) -> str:
         """The cursor of somebody who has dealt with all events so far."""
-        return cursor_text(self._head, self.log.delivered, self.log.newest, ended=self._ended)
+        return cursor_text(self._head, self.log.told, ended=self._ended)
 
     def statistics(self) -> dict[str, int]:
         """Return counts: looks, snapshots, ignored (stale, repeated), malformed, attempts, failures."""
@@ -280,9 +280,9 @@ class History:
             self.completed_steps, self.percent = 0, None
             self._rehead()
             told.append(events.Restarted(**self._stamp(seen.at), attempt=self.attempt))
-        for item in merged.fresh:
+        for item, part in zip(merged.fresh, merged.parts, strict=True):
             step, time, snapshot = item
-            late = self.log.append(item)
+            late = self.log.append(item, part)
             told.append(
                 events.Snapshot(
                     **self._stamp(seen.at),

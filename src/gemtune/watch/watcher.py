@@ -185,7 +185,7 @@ class Watcher:
         else:
             history = History.from_cursor(str(since), operation)
         record = Record(history)
-        record.begun = since is not None and bool(since.steps)
+        record.begun = since is not None and since.begun
         record.ended_before = since is not None and since.ended
         record.source = Source.OPERATION if operation is not None else Source.MODEL
         return record
