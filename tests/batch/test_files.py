@@ -1,13 +1,18 @@
 """Files of rows: read as far ahead as some rows and bytes go, streamed from pipes, and told where they are wrong."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gemtune.batch.files import FileRows, Layout
 from gemtune.emulator import create_app, running_emulator
@@ -76,7 +81,7 @@ async def test_an_error_in_the_file_comes_after_the_rows_before_it(tmp_path):
         async for row in FileRows(path):
             found.append(row)
 
-    with pytest.raises(InvalidInput, match="this is not UTF-8"):
+    with pytest.raises(InvalidInput, match=r"line 3001, column 1: the byte 0xff is not UTF-8"):
         await read()
     assert set(found) == {"one"}
 
@@ -112,6 +117,115 @@ def test_a_name_that_no_column_has_fails_the_file_and_not_each_row(tmp_path, nam
     path.write_text("prompt,lang\na,fr\n" if name == "in.csv" else '{"prompt": "a", "lang": "fr"}\n')
     with pytest.raises(InvalidInput, match="there is no column 'promt', only 'prompt', 'lang'"):
         list(FileRows(path, Layout(**layout)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"one\ntwo \xc3\xa9\nth\xe9 three\n",
+            ", line 3, column 3: the byte 0xe9 is not UTF-8: save the file as UTF-8",
+        ),
+        ("one\n".encode("utf-16"), " is UTF-16: save it as UTF-8"),
+        (gzip.compress(b"one\n"), " is compressed with gzip: unpack it, or let zcat write it to a pipe"),
+        (b"(\xb5/\xfd\x04", " is compressed with zstd: unpack it, or let zstdcat write it to a pipe"),
+        (b"PK\x03\x04\x14\0", " is a zip archive or a spreadsheet: save its rows as CSV, in UTF-8"),
+        (b"PAR1\x15\x04", " is a Parquet file: save its rows as JSONL"),
+    ],
+)
+@pytest.mark.parametrize("name", ["in.txt", "in.csv", "in.jsonl"])
+def test_bytes_that_are_no_text_are_told_with_their_place_or_what_they_are(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput) as caught:
+        list(FileRows(path))
+    assert str(caught.value) == f"{path}{message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"), [('prompt\n"a "b" c"\n', 2), ('prompt\n\n"a\nb"\nok\n"c\nd\n', 6), ('"prompt\n', 1)]
+)
+def test_quotes_that_do_not_match_are_told_with_the_line_in_which_their_row_begins(tmp_path, content, line):
+    path = tmp_path / "in.csv"
+    path.write_text(content)
+    with pytest.raises(InvalidInput, match=rf"in.csv, line {line}: .*: check the quotes; inside of quotes, write them"):
+        list(FileRows(path))
+
+
+@pytest.mark.parametrize("content", ['[\n  {"prompt": "a"}\n]\n', '[{"prompt": "a"}]', '{\n"prompt": "a"\n}', "[]"])
+def test_one_json_document_is_no_file_of_rows(tmp_path, content):
+    path = tmp_path / "in.json"
+    path.write_text(content)
+    with pytest.raises(InvalidInput, match="in.json is one JSON document: write one object or string a line"):
+        list(FileRows(path))
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), max_size=20))
+def test_any_lines_of_json_are_rows(prompts):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "in.jsonl")
+        path.write_text("".join(json.dumps(prompt, ensure_ascii=False) + "\n" for prompt in prompts), encoding="utf-8")
+        assert list(FileRows(path)) == prompts
+
+
+@pytest.mark.parametrize("name", ["in.txt", "in"])
+def test_rows_of_json_are_not_asked_as_text_by_mistake(tmp_path, name):
+    path = tmp_path / name
+    path.write_text('{"prompt": "a"}\n')
+    with pytest.raises(InvalidInput, match="holds JSON: give its format, jsonl, or text to ask each line as it stands"):
+        list(FileRows(path))
+    assert list(FileRows(path, format="jsonl")) == ["a"]
+    assert list(FileRows(path, format="text")) == ['{"prompt": "a"}']
+    path.write_text("{braces} are no JSON\n")
+    assert list(FileRows(path)) == ["{braces} are no JSON"]
+
+
+@pytest.mark.parametrize("content", ["hello\n", '"hello"\n'])
+def test_a_line_of_text_is_its_prompt_column(tmp_path, content):
+    path = tmp_path / ("in.jsonl" if content.startswith('"') else "in.txt")
+    path.write_text(content)
+    assert list(FileRows(path, Layout(template="Say {prompt}!"))) == ["Say hello!"]
+
+
+@pytest.mark.parametrize("layout", [{"prompt": "x"}, {"key": "x"}, {"template": "{x}"}])
+def test_lines_of_text_have_no_other_columns(tmp_path, layout):
+    path = tmp_path / "in.txt"
+    path.write_text("hello\n")
+    with pytest.raises(InvalidInput, match="there is no column 'x', only 'prompt': name one of these"):
+        list(FileRows(path, Layout(**layout)))
+
+
+def test_a_template_has_a_column():
+    with pytest.raises(InvalidInput, match="template 'hello {{x}}' names no column: write {column} where"):
+        Layout(template="hello {{x}}")
+
+
+def test_a_column_is_looked_for_in_the_first_row_that_is_one(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("a,b\n1,2,3\n1,2\n")
+    rows = iter(FileRows(path))
+    assert "this row has 3 columns, and the first has 2: check its quotes" in str(next(rows))
+    with pytest.raises(InvalidInput, match="no column 'prompt', only 'a', 'b': name one of these as the prompt column"):
+        next(rows)
+
+
+def test_what_cannot_be_a_file_of_rows_is_told_before_anything_is_asked(tmp_path):
+    for name, content in {"empty.txt": "", "blank.jsonl": "\n \n", "header.csv": "prompt\n"}.items():
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InvalidInput, match=f"{name} holds no rows: there is nothing to ask"):
+            FileRows(tmp_path / name).check()
+    with pytest.raises(InvalidInput, match="is a directory: name a file in it"):
+        FileRows(tmp_path).check()
+    with pytest.raises(InvalidInput, match="there is no file .*none.txt"):
+        FileRows(tmp_path / "none.txt").check()
+
+
+def test_looking_takes_nothing_out_of_a_pipe(pipe):
+    path, fd = pipe
+    os.set_blocking(fd, False)
+    os.write(fd, b"one\n")
+    FileRows(path).check()
+    assert os.read(fd, 10) == b"one\n"
 
 
 @pytest.mark.socket
