@@ -103,7 +103,12 @@ class Failure(enum.Enum):
 
 
 class GemtuneError(Exception):
-    """The root of everything that gemtune raises."""
+    """The root of everything that gemtune raises.
+
+    Where ``generate_many`` raises it, ``results`` holds what was answered or had failed until then, as ``BatchResult``.
+    """
+
+    results: tuple[object, ...] = ()
 
     def __init__(self, message: str) -> None:
         """Keep the message; subclasses add their facts as attributes."""
@@ -207,8 +212,20 @@ class TuningLost(TuningError):
 class BatchStopped(GemtuneError):
     """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
 
-    What was answered until then is in the journal, where there is one.
+    The item that met it has neither a result nor a line in the journal, as it is not at fault: run again with the same
+    journal, the batch asks it again.  What was answered until then is in the journal, where there is one.
+
+    Args:
+        message: What happened, how far it came, and how to go on.
+        key: The key, or else the index, of the item that met it; None where it was none of them.
+        reset_after: Seconds until the quota that it met is there again, where that is known.
     """
+
+    def __init__(self, message: str, *, key: str | int | None = None, reset_after: float | None = None) -> None:
+        """Keep the item's key and the time to the reset beside the message."""
+        super().__init__(message)
+        self.key = key
+        self.reset_after = reset_after
 
 
 class JournalError(GemtuneError):
@@ -217,7 +234,7 @@ class JournalError(GemtuneError):
     Args:
         message: What happened, to which file, and what to do.
         path: The file.
-        unsaved: Results that were received and could not be written, as ``BatchResult``.
+        unsaved: Results that were received and neither written safely nor yielded, as ``BatchResult``.
     """
 
     def __init__(self, message: str, *, path: str = "", unsaved: tuple[object, ...] = ()) -> None:

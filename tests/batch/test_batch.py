@@ -195,7 +195,6 @@ async def test_rows_of_every_form_are_asked():
         ({"prompt": "x"}, "row 2: the request has no contents"),
         ({"contents": [{"parts": 7}]}, "row 2: this is no GenerateContentRequest"),
         ({"contents": "x", "model": "models/other"}, "row 2: the request is for models/other"),
-        ({"contents": "x", "storre": True}, "row 2: storre cannot be sent"),
     ],
 )
 async def test_a_row_that_is_no_prompt_fails_alone_with_its_number_and_is_not_sent(row, message):

@@ -51,7 +51,7 @@ class Asking:
             self._answered, self._failures, self.away = True, 0, ""
             return response
         # Out here, so that the frames of the credential's error are not its context.
-        raise CallError(f"no credential for now: {self.away}", failure=Failure.NOT_SENT)
+        raise CallError(f"no credential for now: {self.away}", attempts=0, failure=Failure.NOT_SENT)
 
     def _may_come_back(self, error: CredentialsError) -> bool:
         now = anyio.current_time()

@@ -160,6 +160,22 @@ class Batch:
         """Return itself."""
         return self
 
+    async def collect(self) -> list[BatchResult]:
+        """Run to the end, and return all results.
+
+        Raises:
+            GemtuneError: As in iterating; its ``results`` are those that there were until then.
+        """
+        found: list[BatchResult] = []
+        try:
+            async with self:
+                async for result in self:
+                    found.append(result)  # noqa: PERF401 - a comprehension would lose them where it breaks
+        except GemtuneError as error:
+            error.results = (*found, *self._outbox.rest())
+            raise
+        return found
+
     async def __anext__(self) -> BatchResult:
         """Return the next result.
 
@@ -257,8 +273,14 @@ class Batch:
         if isinstance(reason, DeadlineExceeded) and run.verdict is None:
             reason.message = f"{reason.message}: {reached}; {saved}"
             return reason
-        again = "" if run.verdict is None else _again(run.verdict.reset_after)
-        stopped = BatchStopped(f"the batch on {self.model} stopped: {_message(reason)}{again}; {reached}; {saved}")
+        reset_after = getattr(reason, "retry_after", None) if run.verdict is None else run.verdict.reset_after
+        item = run.met_by
+        met = "" if item is None else f"; met at row {item.index + 1}, key {item.name!r}"
+        stopped = BatchStopped(
+            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}; {reached}; {saved}",
+            key=None if item is None else item.name,
+            reset_after=reset_after,
+        )
         stopped.__cause__ = reason
         return stopped
 

@@ -21,18 +21,10 @@ Row = object
 
 An InvalidInput in the place of a row says why there is none."""
 
-_PASSED: Final = (
-    "system_instruction",
-    "generation_config",
-    "safety_settings",
-    "tools",
-    "tool_config",
-    "cached_content",
-)
-_REFUSED: Final = ("service_tier", "store", "extra")
 _FIELDS: Final = {
-    name: name.split("_")[0] + "".join(part.capitalize() for part in name.split("_")[1:])
-    for name in ("model", "contents", *_PASSED, "service_tier", "store")
+    field.name: field.name.split("_")[0] + "".join(part.capitalize() for part in field.name.split("_")[1:])
+    for field in attrs.fields(GenerateContentRequest)
+    if field.name != "extra"
 }
 _FRAME: Final = len('{"contents":[{"parts":[{"text":""}],"role":"user"}]}')
 _MEDIA_BYTES: Final = 1000
@@ -47,20 +39,22 @@ class Item:
     Args:
         index: Where it stands in the input, from 0.
         key: Its own key, or None.
-        contents: The prompt, as ``generate_content`` takes it.
-        own: The arguments of ``generate_content`` that it brings itself.
+        contents: The prompt.
+        own: The whole request, where the row brings one.
         error: Why it cannot be asked, or None.
         position: Where its result stands among those of this run.
         digest: What a journal knows its content by.
+        attempts: Requests made for it so far.
     """
 
     index: int
     key: str | None
     contents: str | tuple[Content, ...]
-    own: dict[str, Any] | None = None
+    own: GenerateContentRequest | None = None
     error: InvalidInput | None = None
     position: int = 0
     digest: int = 0
+    attempts: int = 0
 
     @property
     def name(self) -> str | int:
@@ -73,7 +67,7 @@ class Item:
         if isinstance(self.contents, str):
             return _FRAME + _bytes(self.contents)
         size = _FRAME + sum(_part_size(part) for content in self.contents for part in content.parts)
-        instruction = self.own.get("system_instruction") if self.own else None
+        instruction = None if self.own is None else self.own.system_instruction
         return size + (sum(map(_part_size, instruction.parts)) if instruction is not None else 0)
 
     def content_digest(self) -> int:
@@ -81,8 +75,28 @@ class Item:
         if isinstance(self.contents, str):
             text = f'{{"contents":[{{"parts":[{{"text":{_canonical(self.contents)}}}],"role":"user"}}]}}'
         else:
-            text = _canonical(encode(GenerateContentRequest(contents=self.contents, **(self.own or {}))))
+            text = _canonical(encode(self.own or GenerateContentRequest(contents=self.contents)))
         return _digest(text)
+
+    def asked(self, shared: Mapping[str, Any]) -> tuple[object, Mapping[str, Any]]:
+        """Return what to give to ``generate_content``: contents and options; a whole request takes in what it lacks.
+
+        Args:
+            shared: The settings of the batch.
+
+        Raises:
+            InvalidInput: The row's request holds what cannot be sent.
+        """
+        if self.own is None:
+            return self.contents, shared
+        lacking = {name: value for name, value in shared.items() if not getattr(self.own, name)}
+        return attrs.evolve(self.own, **lacking), {}
+
+    def refused(self, error: InvalidInput) -> InvalidInput:
+        """Return an error about its content as one that names the row and its key."""
+        named = "" if self.key is None else f", key {self.key!r}"
+        row = self.index + 1
+        return InvalidInput(f"row {row}{named}: {error.message}", field=error.field, row=row)
 
 
 def make_item(row: Row, index: int, model: str) -> Item:
@@ -103,8 +117,7 @@ def make_item(row: Row, index: int, model: str) -> Item:
         else:
             item.contents = to_contents(row)  # type: ignore[arg-type]
     except InvalidInput as error:
-        named = "" if item.key is None else f", key {item.key!r}"
-        item.error = InvalidInput(f"row {index + 1}{named}: {error.message}", field=error.field, row=index + 1)
+        item.error = item.refused(error)
     return item
 
 
@@ -149,15 +162,13 @@ def _keyed(row: tuple[object, ...]) -> tuple[str, object]:
     return key, request
 
 
-def _own(request: GenerateContentRequest, model: str) -> dict[str, Any]:
-    if request.model and names.model_name(request.model, field="model") != model:
+def _own(request: GenerateContentRequest, model: str) -> GenerateContentRequest:
+    """Return the request without its model, which stands in the address of the call."""
+    if not request.model:
+        return request
+    if names.model_name(request.model, field="model") != model:
         raise InvalidInput(f"the request is for {request.model}, but the batch is for {model}", field="model")
-    for name in _REFUSED:
-        if getattr(request, name):
-            what = ", ".join(request.extra) if name == "extra" else name
-            raise InvalidInput(f"{what} cannot be sent with generate_content: leave it out", field=name)
-    given = {name: getattr(request, name) for name in _PASSED}
-    return {name: value for name, value in given.items() if value}
+    return attrs.evolve(request, model="")
 
 
 def _not_empty(text: str) -> str:

@@ -83,6 +83,10 @@ class Outbox:
         self.held -= _size(result)
         return result
 
+    def rest(self) -> list[BatchResult]:
+        """Return what is here, at once, and keep it."""
+        return [*self._ready]
+
     async def space(self) -> None:
         """Wait until the consumer has taken one more."""
         if self._space is None:

@@ -99,6 +99,7 @@ class Run:
         commit: The way into the journal.
         reason: Why the run ended before the input did.
         verdict: What the limiter said to that.
+        met_by: The item that met the reason, where it was one; it has no outcome, as it is not at fault.
         stopping: Whether nothing new begins.
         holds: What the next item waits for.
         tasks: All tasks of the run; the consumer's block enters and leaves it.
@@ -116,6 +117,7 @@ class Run:
     commit: Commit | None = None
     reason: BaseException | None = None
     verdict: Verdict | None = None
+    met_by: Item | None = None
     stopping: bool = False
     holds: str = "input"
     tasks: TaskGroup = attrs.field(factory=anyio.create_task_group)
@@ -137,9 +139,10 @@ class Run:
                     await self.commit.finish()
             self.outbox.end()
 
-    def stop(self, reason: BaseException | None) -> None:
+    def stop(self, reason: BaseException | None, met_by: Item | None = None) -> None:
         """Begin nothing more; what is in flight finishes, what is parked is given up."""
-        self.reason = self.reason or reason
+        if self.reason is None:
+            self.reason, self.met_by = reason, met_by
         self.stopping = True
         self._settle()
 
@@ -176,7 +179,7 @@ class Run:
                         return
                     item, permit = work
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
-            self.stop(error)
+            self.stop(error, item)
 
     # The input
 
@@ -252,7 +255,7 @@ class Run:
             try:
                 item.digest = item.content_digest()
             except InvalidInput as error:
-                item.error = error
+                item.error = item.refused(error)
         seen = index.meet(item.index, item.key, item.digest)
         if seen is Seen.CHANGED:
             raise JournalMismatch(
@@ -267,15 +270,14 @@ class Run:
         """Ask until there is an outcome, or the run stops."""
         begun = permit.sent_at
         deadline = begun + self.item_timeout
-        attempts = failures = 0
+        failures = 0
         while True:
-            attempts += 1
             sent = permit.sent_at
             response, error, verdict = await self._attempt(item, permit, failures, deadline - sent)
             if verdict is not None and verdict.action != "fail":
                 if verdict.action == "stop":
-                    self.verdict = verdict
-                    self.stop(error)
+                    self.verdict = self.verdict or verdict
+                    self.stop(error, item)
                 if self.stopping:
                     self._settle()
                     return
@@ -288,14 +290,14 @@ class Run:
                     return
                 error = _late(self.item_timeout, error)
             if isinstance(error, CallError):
-                error.attempts = attempts
+                error.attempts = item.attempts
             now = anyio.current_time()
             result = BatchResult(
                 key=item.name,
                 index=item.index,
                 response=response,
                 error=error,
-                attempts=attempts,
+                attempts=item.attempts,
                 seconds=now - begun,
                 latency=now - sent,
             )
@@ -307,20 +309,24 @@ class Run:
         self, item: Item, permit: Permit, failures: int, left: float
     ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
         """Ask once, and return the permit with what came of it."""
-        own = self.shared if item.own is None else {**self.shared, **item.own}
         limit = None if left == math.inf else max(left, 0.001)
-        progress = self.progress
-        progress.requests += 1
+        self._count(item, 1)
         try:
-            response = await self.client.generate_content(self.model, item.contents, timeout=limit, retry=_ONCE, **own)
+            contents, options = item.asked(self.shared)
+            response = await self.client.generate_content(self.model, contents, timeout=limit, retry=_ONCE, **options)
         except CallError as error:
+            if not error.attempts:
+                self._count(item, -1)
             if isinstance(error, DeadlineExceeded) and anyio.current_time() >= permit.sent_at + left - _CLOSE:
                 permit.cancelled()  # our own deadline says nothing about the service
                 return None, _late(self.item_timeout, error), None
             return None, error, permit.failed(error, failures)
-        except InvalidInput as error:
+        except GemtuneError as error:
             permit.unsent()
-            return None, error, None
+            self._count(item, -1)
+            if not isinstance(error, InvalidInput):
+                raise
+            return None, item.refused(error), None
         except BaseException:
             permit.cancelled()
             raise
@@ -330,7 +336,11 @@ class Run:
             permit.success(tokens or None, anyio.current_time() - permit.sent_at)
             return response, None, None
         finally:
-            progress.in_flight -= 1
+            self.progress.in_flight -= 1
+
+    def _count(self, item: Item, requests: int) -> None:
+        item.attempts += requests
+        self.progress.requests += requests
 
     async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
