@@ -357,6 +357,23 @@ def test_a_model_that_comes_back_was_never_deleted():
     assert history.fault(gone, Source.MODEL, now(111)) == []
 
 
+def test_a_model_that_a_list_still_shows_is_not_gone():
+    history = following()
+    history.observe(see_model(0))
+    gone = errors.NotFound("404", status=404)
+    history.fault(gone, Source.MODEL, now(100))
+    history.observe(see_list(105))
+    assert history.fault(gone, Source.MODEL, now(111)) == []
+    history.observe(see_operation(112, snapshots(1), total=9))
+    assert kinds(history.fault(gone, Source.MODEL, now(121))) == ["deleted"]
+
+
+def test_the_operation_of_another_job_says_nothing():
+    history = History(JOB)
+    assert history.observe(see_operation(0, snapshots(1), total=9, name="tunedModels/other/operations/abc")) == []
+    assert (history.operation, len(history.snapshots)) == (None, 0)
+
+
 def test_a_model_younger_than_a_minute_may_be_missing():
     history = History(JOB, born=now(0))
     gone = errors.NotFound("404", status=404)

@@ -119,8 +119,10 @@ class Trouble:
         """Forget the failures; return the downtime in seconds if it had been told."""
         downtime = seen.at.clock - self._since if self.told else None
         self.failures, self.hint, self.told = 0, 0.0, False
+        if seen.source is not Source.OPERATION:
+            self._missing_since = None
         if seen.source is Source.MODEL:
-            self._missing_since = self._forbidden_since = None
+            self._forbidden_since = None
         return downtime
 
     def unseen(self, *, missing: bool, clock: float) -> float:

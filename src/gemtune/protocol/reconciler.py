@@ -25,6 +25,7 @@ from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.protocol.cursor import cursor_head, cursor_text, parse_cursor
 from gemtune.protocol.ending import FORBIDDEN_AFTER, GONE_AFTER, Trouble, Verdict
 from gemtune.protocol.history import Log, Snapshots
+from gemtune.protocol.names import parent_of
 from gemtune.protocol.observation import Moment, Observation, Source
 from gemtune.protocol.schedule import Pace, next_due
 
@@ -135,9 +136,7 @@ class History:
         """Return counts: looks, snapshots, ignored (stale, repeated), malformed, attempts, failures."""
         log = self.log
         counts = {"looks": self.looks, "snapshots": len(log), "ignored": log.ignored}
-        return counts | {
-            "malformed": log.malformed, "attempts": log.attempt, "failures": self._trouble.failures
-        }  # fmt: skip
+        return counts | {"malformed": log.malformed, "attempts": log.attempt, "failures": self._trouble.failures}
 
     def added(self, now: Moment, origin: Origin = Origin.EXPLICIT) -> Event:
         """Return the event that opens the job's stream."""
@@ -237,9 +236,9 @@ class History:
         )
 
     def _is_foreign(self, seen: Observation) -> bool:
-        """Return whether the look concerns a model that was replaced since."""
-        if seen.source is Source.OPERATION:
-            return seen.operation is not None and seen.operation == self._retired
+        """Return whether the look concerns another model, or one that was replaced since."""
+        if seen.operation is not None:
+            return seen.operation == self._retired or parent_of(seen.operation) != self.name
         return 0 < seen.created < self.log.created
 
     def _looked(self, now: Moment) -> None:
