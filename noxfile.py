@@ -84,6 +84,13 @@ def protos(session: nox.Session) -> None:
 
 
 @nox.session
+def histories(session: nox.Session) -> None:
+    """Play more than 100,000 random histories of one job; takes three minutes."""
+    install(session, "-e", ".[emulator]", groups=("test",))
+    session.run("pytest", "-q", "tests/pure/test_reconciler_histories.py", *session.posargs, env={"GEMTUNE_DEEP": "20"})
+
+
+@nox.session
 def deep(session: nox.Session) -> None:
     """Play a hundred times as many random histories of jobs, and cancel at every moment; takes about an hour."""
     install(session, "-e", ".[emulator]", groups=("test",))
