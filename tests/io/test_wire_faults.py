@@ -126,7 +126,7 @@ async def test_a_refused_connection_sent_nothing(wire_to):
     assert caught.value.reason == "refused"
 
 
-@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.1, 5.0), (5.0, 0.1)])
+@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.1, 300.0), (300.0, 0.1)])
 async def test_a_handshake_that_never_ends_sent_nothing(serve, wire_to, connect_timeout, timeout):
     async def handle(connection):
         await connection.reader.read()  # accepts TCP, never speaks TLS
@@ -136,7 +136,7 @@ async def test_a_handshake_that_never_ends_sent_nothing(serve, wire_to, connect_
     before = time.monotonic()
     with pytest.raises((ConnectFailed, DeadlineExceeded)) as caught:
         await wire.send("POST", "/x", {}, b"{}", timeout=timeout)
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 100  # a slow machine is given a thousand times the shorter limit
     if timeout > connect_timeout:
         assert caught.value.failure is Failure.NOT_SENT
         assert caught.value.reason == "timeout"
@@ -169,7 +169,7 @@ async def test_the_time_limit_is_a_wall_that_dripping_bytes_do_not_move(serve, w
     before = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         await wire.send("POST", "/x", {}, b"{}", timeout=0.2)
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 100  # a slow machine is given five hundred times the limit
     assert caught.value.failure is Failure.AMBIGUOUS
     assert wire.statistics().connections == 0
 
