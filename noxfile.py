@@ -87,7 +87,8 @@ def protos(session: nox.Session) -> None:
 def histories(session: nox.Session) -> None:
     """Play more than 100,000 random histories of one job; takes three minutes."""
     install(session, "-e", ".[emulator]", groups=("test",))
-    session.run("pytest", "tests/pure/test_reconciler_histories.py", *session.posargs, env={"GEMTUNE_DEEP": "20"})
+    command = ("pytest", "-o", "faulthandler_timeout=0", "tests/pure/test_reconciler_histories.py")
+    session.run(*command, *session.posargs, env={"GEMTUNE_DEEP": "20"})
 
 
 @nox.session
