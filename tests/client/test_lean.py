@@ -1,0 +1,92 @@
+"""What a call keeps alive while it waits: the garbage collector walks all of it, again and again, at a thousand calls."""
+
+import asyncio
+import contextlib
+import gc
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from gemtune import Client
+
+CALLS = 50
+MORE_THAN_AIOHTTP = 10
+"""Tracked objects that a typed call may keep beyond those of the request it makes."""
+
+BODY = json.dumps({"candidates": [{"content": {"parts": [{"text": "LXIV"}], "role": "model"}}]}).encode()
+REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
+
+
+class Holding(asyncio.Protocol):
+    """A server in this loop that lets requests wait until they are released."""
+
+    waiting: list[asyncio.Transport]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if data.endswith(b"}"):
+            self.waiting.append(self.transport)
+
+
+@contextlib.asynccontextmanager
+async def holding() -> AsyncIterator[tuple[str, list[asyncio.Transport]]]:
+    waiting: list[asyncio.Transport] = []
+    cls = type("Server", (Holding,), {"waiting": waiting})
+    server = await asyncio.get_running_loop().create_server(cls, "127.0.0.1", 0)
+    async with server:
+        yield "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), waiting
+
+
+def tracked() -> int:
+    gc.collect()
+    return len(gc.get_objects())
+
+
+async def settled(waiting: list[asyncio.Transport]) -> None:
+    while len(waiting) < CALLS:
+        await asyncio.sleep(0)
+    for _ in range(10):  # what only sends the request ends
+        await asyncio.sleep(0)
+
+
+def release(waiting: list[asyncio.Transport]) -> None:
+    for transport in waiting:
+        transport.write(REPLY)
+    waiting.clear()
+
+
+async def kept_per_call(call: Callable[[], Awaitable[object]], waiting: list[asyncio.Transport]) -> float:
+    """The objects that each of many calls under way keeps alive, its task included."""
+    during = 0
+    for _ in range(2):  # the first time opens the connections
+        tasks = [asyncio.ensure_future(call()) for _ in range(CALLS)]
+        await settled(waiting)
+        during = tracked()
+        release(waiting)
+        await asyncio.gather(*tasks)
+        del tasks
+    return (during - tracked()) / CALLS
+
+
+@pytest.mark.socket
+async def test_a_call_in_flight_keeps_hardly_more_alive_than_the_bare_request():
+    async with holding() as (url, waiting), aiohttp.ClientSession() as session:
+
+        async def bare() -> None:
+            reply = await session.post(f"{url}/v1beta/models/m:generateContent", data=b'{"contents":[]}')
+            await reply.read()
+
+        least = await kept_per_call(bare, waiting)
+        async with Client(api_key="k", base_url=url) as client:
+
+            async def typed() -> None:
+                reply = await client.generate_content("models/m", "LXIII")
+                assert reply.text == "LXIV"
+
+            kept = await kept_per_call(typed, waiting)
+    assert kept <= least + MORE_THAN_AIOHTTP
