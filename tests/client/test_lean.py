@@ -1,4 +1,4 @@
-"""What a call keeps alive while it waits: the garbage collector walks all of it, again and again, at a thousand calls."""
+"""What a call keeps alive while it waits: at a thousand calls, the garbage collector walks it again and again."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %
 
 
 class Holding(asyncio.Protocol):
-    """A server in this loop that lets requests wait until they are released."""
+    """A server in this loop that hands over whoever waits for a reply."""
 
-    waiting: list[asyncio.Transport]
+    waiting: asyncio.Queue[asyncio.Transport]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -30,16 +30,16 @@ class Holding(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if data.endswith(b"}"):
-            self.waiting.append(self.transport)
+            self.waiting.put_nowait(self.transport)
 
 
 @contextlib.asynccontextmanager
-async def holding() -> AsyncIterator[tuple[str, list[asyncio.Transport]]]:
-    waiting: list[asyncio.Transport] = []
+async def holding() -> AsyncIterator[tuple[str, asyncio.Queue[asyncio.Transport]]]:
+    waiting: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
     cls = type("Server", (Holding,), {"waiting": waiting})
     server = await asyncio.get_running_loop().create_server(cls, "127.0.0.1", 0)
     async with server:
-        yield "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), waiting
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", waiting
 
 
 def tracked() -> int:
@@ -47,27 +47,17 @@ def tracked() -> int:
     return len(gc.get_objects())
 
 
-async def settled(waiting: list[asyncio.Transport]) -> None:
-    while len(waiting) < CALLS:
-        await asyncio.sleep(0)
-    for _ in range(10):  # what only sends the request ends
-        await asyncio.sleep(0)
-
-
-def release(waiting: list[asyncio.Transport]) -> None:
-    for transport in waiting:
-        transport.write(REPLY)
-    waiting.clear()
-
-
-async def kept_per_call(call: Callable[[], Awaitable[object]], waiting: list[asyncio.Transport]) -> float:
+async def kept_per_call(call: Callable[[], Awaitable[object]], waiting: asyncio.Queue[asyncio.Transport]) -> float:
     """The objects that each of many calls under way keeps alive, its task included."""
     during = 0
     for _ in range(2):  # the first time opens the connections
         tasks = [asyncio.ensure_future(call()) for _ in range(CALLS)]
-        await settled(waiting)
+        held = [await waiting.get() for _ in range(CALLS)]
+        for _ in range(10):  # until everything that sends a request has ended
+            await asyncio.sleep(0)
         during = tracked()
-        release(waiting)
+        for transport in held:
+            transport.write(REPLY)
         await asyncio.gather(*tasks)
         del tasks
     return (during - tracked()) / CALLS
