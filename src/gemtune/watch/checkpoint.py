@@ -1,7 +1,8 @@
 """The checkpoint of a whole watcher: which events of which jobs have been dealt with, as versioned text.
 
-Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds}``.  It holds names
-and steps, and no address and no secret.  Versions are told apart by the prefix; an unknown one is refused.
+Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds, "discarded":
+[cursor ...]}``.  It holds names and steps, and no address and no secret.  Versions are told apart by the prefix; an
+unknown one is refused.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import Final
 import attrs
 
 from gemtune.errors import InvalidInput
+from gemtune.events import Event
 from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.watch.record import Record
+from gemtune.watch.subscription import Subscription
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "cursor_of"]
 
 _LARGEST: Final = 64 << 20
 """Most bytes that a checkpoint may inflate to: 10,000 jobs take 2 MB."""
@@ -31,12 +35,19 @@ class Checkpoint:
     """What its owner has dealt with.
 
     Args:
-        jobs: The cursor of each job, by name.
+        jobs: The cursor of each job, by name, of discarded ones too.
         since: When the watch began, in seconds since 1970; 0 where that is not known.
     """
 
     jobs: Mapping[str, Cursor]
     since: float = 0.0
+    discarded: frozenset[str] = frozenset()
+    """The names of the jobs that were discarded: nobody wants to see them until they are named again."""
+
+    @property
+    def going_on(self) -> list[str]:
+        """The names of the jobs that are to be watched again."""
+        return [name for name, cursor in self.jobs.items() if not cursor.ended and name not in self.discarded]
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
@@ -59,21 +70,40 @@ class Checkpoint:
             if inflate.unconsumed_tail or not inflate.eof:
                 raise ValueError("too large, or cut off")
             value = json.loads(plain)
-            if not isinstance(value["jobs"], list):
-                raise TypeError(type(value["jobs"]))
-            cursors = [parse_cursor(each) for each in value["jobs"]]
+            jobs, left = _cursors(value["jobs"]), _cursors(value.get("discarded", []))
             since = float(value.get("since", 0))
             if not 0 <= since <= _LATEST:
                 raise ValueError(since)
-            return cls({cursor.job: cursor for cursor in cursors}, since)
+            return cls(left | jobs, since, frozenset(left.keys() - jobs.keys()))
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error):
             raise _refused("it is damaged") from None
 
     @staticmethod
-    def text(cursors: Iterable[str], since: float) -> str:
+    def text(cursors: Iterable[str], since: float, discarded: Iterable[str] = ()) -> str:
         """Return the text form."""
-        plain = json.dumps({"jobs": list(cursors), "since": since}, separators=(",", ":"))
+        value = {"jobs": list(cursors), "since": since, "discarded": list(discarded)}
+        plain = json.dumps(value, separators=(",", ":"))
         return "c1." + base64.urlsafe_b64encode(zlib.compress(plain.encode())).rstrip(b"=").decode()
+
+
+def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
+    """Return the cursor of a job up to which every reader has come; those that have left count as far as they came."""
+    history = record.history
+    assert history is not None  # noqa: S101 - nobody resumes the service's own record
+    if record.past and history.outcome is not None:
+        return history.outcome.cursor
+    concerned = [each for each in readers if each.concerns(record)]
+    places = [each.read_to(record) for each in concerned if each.wants_snapshots]
+    over = history.finished and all(each.read_to(record)[1] == len(record.marks) for each in concerned)
+    if not places and (record.begun or not concerned):
+        over = over and record.end_read  # who waits for ends only passes over snapshots that others have yet to read
+    return history.cursor if over else record.cursor(*min(places, default=record.read_to))
+
+
+def _cursors(texts: object) -> dict[str, Cursor]:
+    if not isinstance(texts, list):
+        raise TypeError(type(texts))
+    return {cursor.job: cursor for cursor in map(parse_cursor, texts)}
 
 
 def _refused(why: str) -> InvalidInput:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Self
 
 import attrs
 
 from gemtune import events
-from gemtune.events import Event, is_terminal
-from gemtune.protocol.observation import Source
+from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
+from gemtune.protocol.cursor import Cursor
+from gemtune.protocol.history import Log
+from gemtune.protocol.observation import Moment, Source
 from gemtune.protocol.reconciler import History
 from gemtune.types import TuningSnapshot
 from gemtune.types.timestamp import Timestamp
@@ -46,7 +51,10 @@ class Record(Item):
     history: History | None
     marks: list[Mark] = attrs.field(factory=list, init=False)
     progress: events.Progress | None = attrs.field(default=None, init=False)
-    trouble: events.Degraded | events.Recovered | None = attrs.field(default=None, init=False)
+    trouble: events.Degraded | None = attrs.field(default=None, init=False)
+    """The latest outage."""
+    recovery: events.Recovered | None = attrs.field(default=None, init=False)
+    """Its end, if it is over."""
     read: int = attrs.field(default=0, init=False)
     """How many snapshots somebody has been given."""
     begun: bool = attrs.field(default=False, init=False)
@@ -57,7 +65,10 @@ class Record(Item):
     """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
     resumed: int = attrs.field(default=0, init=False)
     """How many snapshots the owner of a checkpoint may have been given."""
+    discovered: bool = attrs.field(default=False, init=False)
     discarded: bool = attrs.field(default=False, init=False)
+    past: bool = attrs.field(default=False, init=False)
+    """Whether it only holds the place of a job that has ended and of which nobody has anything left to read."""
     source: Source = attrs.field(default=Source.MODEL, init=False)
     created: Timestamp | None = attrs.field(default=None, init=False)
     """The createTime that a list has told."""
@@ -71,6 +82,18 @@ class Record(Item):
     covered: float | None = attrs.field(default=None, init=False)
     """When a sweep showed it last."""
 
+    @classmethod
+    def of_the_past(cls, cursor: Cursor, state: JobState = JobState.ACTIVE) -> Self:
+        """Return what is kept of a job that has ended, so that a list can show that it was made anew, and only that."""
+        history = History(cursor.job)
+        history.log.created, history.state = cursor.created, state
+        history.outcome = events.Lost(
+            job=cursor.job, cursor=str(cursor), observed_at=datetime.now(UTC), reason=LostReason.DETACHED
+        )
+        record = cls(history)
+        record.past = record.discovered = True
+        return record
+
     @property
     def name(self) -> str:
         """The job's name; empty for the service."""
@@ -79,6 +102,11 @@ class Record(Item):
     @property
     def finished(self) -> bool:
         """Whether the last event has been told; the service never ends."""
+        return self.history is not None and (self.discarded or self.history.finished)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job itself has come to its end, of which nobody has to be told again."""
         return self.history is not None and self.history.finished
 
     @property
@@ -98,10 +126,14 @@ class Record(Item):
                     self.resumed = at if replayed else self.resumed
                 case events.Progress():
                     self.progress = event
-                case events.Degraded() | events.Recovered():
-                    self.trouble = event
-                case events.Added():
-                    self.progress = self.trouble = None
+                case events.Degraded():
+                    self.trouble, self.recovery = event, None
+                case events.Recovered():
+                    self.recovery = event
+                case events.Added(origin=origin):
+                    self.past = False
+                    self.discovered = self.discovered or origin == Origin.DISCOVERED
+                    self.progress = self.trouble = self.recovery = None
                     self.marks.append(Mark(at, event))
                 case events.Succeeded():
                     self.marks.append(_lean(at, event))
@@ -110,6 +142,27 @@ class Record(Item):
                 case _:
                     self.marks.append(Mark(at, event))
         return fresh
+
+    def detach(self, now: Moment) -> list[Event]:
+        """End the watching, though not the story, and return what is told of it.
+
+        A look that is under way holds the history; it gets one that has ended, so that it can change nothing here.
+        """
+        ended, self.history = self.history, copy.copy(self.history)
+        self.discarded = True
+        if ended is None or ended.finished:
+            return []
+        told = ended.lose(LostReason.DETACHED, now)
+        ended.log = Log()
+        return told
+
+    def renewed(self) -> Record:
+        """Return a record that goes on with the story of this one, which was discarded."""
+        record = copy.copy(self)
+        record.due, record._entry = None, 0
+        record.discarded = record.looking = False
+        record.failures, record.denied_since, record.covered = 0, None, None
+        return record
 
     @property
     def end_read(self) -> bool:
@@ -130,6 +183,32 @@ class Record(Item):
             return event
         snapshots = sorted(self.history.log.run(mark.at), key=lambda snapshot: snapshot.step)
         return _with_snapshots(event, tuple(snapshots))
+
+    def cursor(self, index: int, mark: int) -> str:
+        """Return the cursor of somebody who was told everything before a snapshot and a mark."""
+        history = self.history
+        assert history is not None  # noqa: S101 - nobody resumes the service's own record
+        if index >= self.snapshots and not any(is_terminal(each.event) for each in self.marks[mark:]):
+            return history.cursor
+        before = mark - 1 if mark and self.marks[mark - 1].at == index else None
+        if before is None:
+            return history.log.cursor(history.name, index)
+        if is_terminal(self.marks[before].event) and mark < len(self.marks):
+            before = mark  # the job was made anew, and that story is not over
+        return self.marks[before].event.cursor
+
+    @property
+    def read_to(self) -> tuple[int, int]:
+        """The snapshot and the mark before which everything was told to those who have left."""
+        if self.begun or not self.marks_read:
+            return self.read, self.marks_read
+        return self.marks[self.marks_read - 1].at, self.marks_read
+
+    def is_taken_back(self, place: int) -> bool:
+        """Return whether a mark tells that the job was discarded, after which it was added again."""
+        event = self.marks[place].event
+        detached = isinstance(event, events.Lost) and event.reason == LostReason.DETACHED
+        return detached and place < len(self.marks) - 1
 
     def is_last(self, place: int) -> bool:
         """Return whether a mark is the end of the story, as far as is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar, cast, get_args
@@ -34,8 +34,13 @@ class _Place:
 
     index: int = 0
     mark: int = 0
+    open: bool = False
+    """Whether the job's end has yet to come."""
     progress: events.Progress | None = None
-    trouble: events.Degraded | events.Recovered | None = None
+    trouble: events.Degraded | None = None
+    """The last outage that was told, or that was over before."""
+    degraded: bool = False
+    """Whether it was told and its end was not."""
     replayed: int | None = 0
     """How many snapshots may have been delivered before; None: those that are there when the first is."""
 
@@ -51,7 +56,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     _board: Board
     _names: frozenset[str] | None = None
     _kinds: frozenset[type[Event]] | None = None
-    _since: dict[str, Cursor] = attrs.field(factory=dict)
+    _since: MutableMapping[str, Cursor] = attrs.field(factory=dict)
+    """What its owner has had, of jobs that it has yet to meet."""
     _bookmarks: float | None = None
     counts: bool = attrs.field(default=True, kw_only=True)
     """Whether a checkpoint waits for this subscription."""
@@ -118,14 +124,16 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Return the next event if there is one now."""
         while self._dirty and not self.closed:
             record = next(iter(self._dirty))
-            event = self._next_of(record, self._places.setdefault(record, _Place()))
+            event = self._next_of(record, self._places[record])
             if event is not None:
                 self.delivered += 1
                 self._board.delivered += 1
                 return cast(E_co, event)
             del self._dirty[record]
             if record.discarded:
-                self._places.pop(record, None)
+                self.part(record)
+            elif record.ended:
+                self._board.settle(record)
         return None
 
     async def next_batch(self, max_items: int = 256, *, max_wait: float | None = None) -> list[E_co]:
@@ -152,10 +160,10 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """End it now, also under whoever waits for it; a second time changes nothing."""
         if not self.closed:
             self.closed = True
-            self._board.leave(self)
             self._dirty.clear()
             self._places.clear()
             self._replay = None
+            self._board.leave(self)
             self.wake()
 
     def __enter__(self) -> Self:
@@ -170,23 +178,51 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
 
     def meet(self, record: Record) -> None:
         """Begin with a record that is new to this subscription."""
-        if not self.concerns(record):
+        if not self.concerns(record) or record.past:
             return
         since = self._since.get(record.name)
-        if record.history is not None:
-            self._met = True
-            self._open += not record.finished and not (since is not None and since.ended)
-        if record.read or since is not None:
-            self._places[record] = _Place(replayed=record.read if since is None else None)
+        self._met = self._met or record.history is not None
+        place = self._places[record] = _Place()
+        if since is not None or (record.begun and not record.read):
+            place.replayed = None
+        else:
+            place.replayed = record.read
+        if record.recovery is not None:
+            place.trouble = record.trouble
         self.notice(record)
 
-    def notice(self, record: Record, change: int = 0) -> None:
-        """Take notice of news; ``change`` is the number of jobs that have begun less those that have ended."""
-        if self.concerns(record):
-            since = self._since.get(record.name)
-            self._open += change if since is None or not since.ended else 0
+    def notice(self, record: Record) -> None:
+        """Take notice of news."""
+        place = self._places.get(record)
+        if place is None:
+            self.meet(record)
+            return
+        goes_on = record.history is not None and not record.finished and not self._has_end(record)
+        self._open += goes_on - place.open
+        place.open = goes_on
+        self._dirty[record] = None
+        self.wake()
+
+    def part(self, record: Record) -> None:
+        """Forget a job that has ended and is watched no longer, once it was read."""
+        if record.ended and record in self._places and record not in self._dirty:
+            del self._places[record]
+            history = record.history
+            assert history is not None  # noqa: S101 - the service does not end
+            self._since[record.name] = Cursor(job=record.name, created=history.log.created, ended=True)
+
+    def follow(self, former: Record, record: Record) -> None:
+        """Go on with a job that was discarded and is watched again."""
+        if former in self._places:
+            self._places[record] = self._places.pop(former)
+            self._replay = None
+        if former in self._dirty:
+            del self._dirty[former]
             self._dirty[record] = None
-            self.wake()
+
+    def is_behind(self, record: Record) -> bool:
+        """Return whether it has yet to read something of a job."""
+        return record in self._dirty
 
     def wake(self) -> None:
         """Wake whoever waits."""
@@ -203,24 +239,22 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Whether it is given every snapshot."""
         return self._wanted(events.Snapshot)
 
-    def read_to(self, record: Record) -> tuple[int, bool]:
-        """Return how many snapshots of a job were delivered or passed over, and whether its end was."""
+    def read_to(self, record: Record) -> tuple[int, int]:
+        """Return the snapshot and the mark of a job before which everything was delivered or passed over."""
         place = self._places.get(record, _Place())
-        return place.index, place.mark == len(record.marks) and record.finished
+        return place.index, place.mark
 
     def concerns(self, record: Record) -> bool:
         """Return whether it is about a job; the service concerns all."""
         return self._names is None or record.history is None or record.name in self._names
 
     def _over(self) -> bool:
-        if self.closed:
+        endless = self._names is None and (self._board.endless or not self._met)
+        if self.closed or (self._open == 0 and not endless):
             return True
         if self._board.error is not None:
             raise self._board.error
-        if self._board.closed:
-            return True
-        endless = self._names is None and (self._board.endless or not self._met)
-        return self._open == 0 and not endless
+        return self._board.closed
 
     def _wanted(self, kind: type[Event]) -> bool:
         return self._kinds is None or kind in self._kinds
@@ -230,6 +264,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         while True:
             mark = record.marks[place.mark] if place.mark < len(record.marks) else None
             if mark is not None and mark.at <= place.index:
+                if record.is_taken_back(place.mark):
+                    place.mark += 2
+                    continue
                 if record.is_last(place.mark) and (event := self._latest(record, place)) is not None:
                     return event
                 place.mark += 1
@@ -253,6 +290,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if place.replayed is None:
             place.replayed = record.snapshots
         since = self._since.get(record.name)
+        if self._has_end(record):
+            place.index = end
         while place.index < end:
             index = place.index
             place.index += 1
@@ -281,21 +320,35 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         return event
 
     def _latest(self, record: Record, place: _Place) -> Event | None:
-        """Return the latest progress or trouble, if it is news."""
-        trouble = record.trouble
-        if trouble is not place.trouble:
-            told, place.trouble = place.trouble, trouble
-            # Whoever did not hear of an outage need not hear that it is over.
-            news = isinstance(trouble, events.Degraded) or isinstance(told, events.Degraded)
-            if trouble is not None and news and self._wanted(type(trouble)):
-                return trouble
+        """Return the latest outage, its end or the latest progress, if it is news."""
+        trouble = self._trouble(record, place)
+        if trouble is not None:
+            return trouble
         if record.progress is not place.progress:
             place.progress = record.progress
-            since = self._since.get(record.name)
-            over = since is not None and since.ended and record.finished
+            over = record.finished and self._has_end(record)
             if record.progress is not None and not over and self._wanted(events.Progress):
                 return record.progress
         return None
+
+    def _trouble(self, record: Record, place: _Place) -> events.Degraded | events.Recovered | None:
+        """Return an outage and then its end; those that a reader has slept through between the two are one with it."""
+        if record.trouble is not place.trouble and not place.degraded:
+            place.trouble, place.degraded = record.trouble, record.trouble is not None
+            if record.trouble is not None and self._wanted(events.Degraded):
+                return record.trouble
+        if place.degraded and (record.recovery is not None or record.trouble is None):
+            place.trouble, place.degraded = record.trouble, False
+            if self._wanted(events.Recovered):
+                return record.recovery
+        return None
+
+    def _has_end(self, record: Record) -> bool:
+        """Return whether its owner has had the end of a job, and no other was made under the name since."""
+        since, history = self._since.get(record.name), record.history
+        if since is None or not since.ended or history is None:
+            return False
+        return not 0 < since.created < history.log.created
 
     def _had(self, record: Record, mark: Mark) -> bool:
         """Return whether the owner of the cursor this began with has dealt with a mark."""
@@ -305,9 +358,12 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         then = parse_cursor(mark.event.cursor)
         if since.created and then.created and then.created != since.created:
             return then.created < since.created
-        if is_terminal(mark.event):
+        if since.ended or is_terminal(mark.event):
             return since.ended
-        return then.newest < since.newest or since.ended
+        if isinstance(mark.event, events.Restarted):  # whoever had a snapshot of the new run was told of it before
+            history = record.history
+            return history is not None and mark.at < record.snapshots and history.log.had(mark.at, since)
+        return then.newest < since.newest
 
 
 KINDS: Final[dict[str, type[Event]]] = {kind.kind: kind for kind in get_args(Event)}

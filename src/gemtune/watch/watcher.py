@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, cast
@@ -15,23 +16,24 @@ import anyio.abc
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput, MisuseError
-from gemtune.events import Event, JobState, LostReason, TerminalEvent
+from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.http.loops import call_soon, on_asyncio
 from gemtune.jobs import TuningJob
 from gemtune.protocol import names
-from gemtune.protocol.cursor import Cursor
+from gemtune.protocol.cursor import Cursor, parse_cursor
 from gemtune.protocol.observation import Moment, Source
 from gemtune.protocol.reconciler import History
 from gemtune.resources.operations import checked_wait
+from gemtune.watch.arguments import checked_bookmarks, classes, given_jobs, several
 from gemtune.watch.board import Board
-from gemtune.watch.checkpoint import Checkpoint
+from gemtune.watch.checkpoint import Checkpoint, cursor_of
 from gemtune.watch.engine import Engine
 from gemtune.watch.looks import Looks
 from gemtune.watch.planner import Planner
 from gemtune.watch.record import Record
 from gemtune.watch.results import WaitResult, WatcherStatistics
 from gemtune.watch.service import Service
-from gemtune.watch.subscription import KINDS, Subscription
+from gemtune.watch.subscription import Subscription
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -64,7 +66,8 @@ class Watcher:
         self._board = Board()
         self._board.endless = filter is not None
         resumed = Checkpoint({}) if resume is None else Checkpoint.parse(resume)
-        self._since: Mapping[str, Cursor] = resumed.jobs
+        self._since = dict(resumed.jobs)
+        self._board.dismissed = {name: resumed.jobs[name] for name in resumed.discarded}
         self._began = resumed.since or datetime.now(UTC).timestamp()
         planner = Planner(policy, discovering=filter is not None)
         service = Service(policy, self._board)
@@ -76,13 +79,15 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
         self._entered = False
         self._default: Subscription[Event] | None = None
-        again = [cursor.job for cursor in resumed.jobs.values() if not cursor.ended]
-        self.add(*again, *(job for job in _several(jobs) if not self._has_ended(job)))
+        if filter is not None:
+            ended = [cursor for name, cursor in self._since.items() if cursor.ended and name not in resumed.discarded]
+            self._board.records |= {cursor.job: Record.of_the_past(cursor) for cursor in ended}
+        self.add(*resumed.going_on, *(job for job in several(jobs) if not self._has_ended(job)))
 
     def __repr__(self) -> str:
         """Return how many jobs there are, and whether it runs."""
         state = "running" if self._board.running else "closed" if self._board.closed else "not started"
-        return f"<Watcher {state}: {len(self._board.records)} jobs, {self._board.live} going on>"
+        return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} going on>"
 
     async def __aenter__(self) -> Self:
         """Begin to watch, until the block is left."""
@@ -130,7 +135,7 @@ class Watcher:
             await asyncio.wait([self._task])
 
     def _enter(self) -> None:
-        if self._entered:
+        if self._entered or self._board.closed:
             raise MisuseError("a watcher watches once: make another with client.watch(..., resume=w.checkpoint())")
         self._entered = self._board.running = True
 
@@ -142,14 +147,22 @@ class Watcher:
 
         Returns:
             The jobs' names.
+
+        Raises:
+            InvalidInput: One is no job.
+            MisuseError: The watcher is closed, and one is not among those that it watched.
         """
         named = [(job, *names.job_names(job)) for job in jobs]
         fresh = []
         for job, name, operation in named:
-            if name not in self._board.records:
-                record = self._record(job, name, operation)
-                self._board.add(record, [_history(record).added(_now())])
-                fresh.append(record)
+            record = self._board.records.get(name)
+            if record is not None and not record.past:
+                continue
+            if self._board.closed:
+                raise MisuseError(f"the watcher is closed and cannot watch {name}: make another with client.watch(...)")
+            record = self._board.renew(name) or self._record(job, name, operation)
+            self._board.add(record, [_history(record).added(_now())])
+            fresh.append(record)
         if fresh:
             self._engine.admit(fresh)
         return [name for _, name, _ in named]
@@ -157,30 +170,34 @@ class Watcher:
     def discard(self, job: object) -> bool:
         """Watch a job no longer; its subscribers are told Lost with the reason ``detached``, and it goes on.
 
+        Added again, it goes on for each subscriber where it was.
+
         Returns:
             Whether it was watched.
         """
-        record = self._board.records.get(names.job_names(job)[0])
-        if record is None:
+        name = names.job_names(job)[0]
+        record = self._board.records.get(name)
+        if record is None or record.past:
             return False
-        told = _history(record).lose(LostReason.DETACHED, _now())
+        cursor = parse_cursor(cursor_of(record, self._readers()))
         self._engine.agenda.drop(record)
-        record.discarded = True
-        self._board.tell(record, told)
-        self._board.remove(record)
+        self._board.remove(record, record.detach(_now()), cursor)
         return True
 
     @property
     def jobs(self) -> dict[str, JobState]:
-        """The watched jobs and their states as of the last look."""
-        return {name: _history(record).state for name, record in self._board.records.items()}
+        """The watched jobs and their states as of the last look.
+
+        A job that the filter found is watched until it has ended and every subscriber has read that.
+        """
+        return {name: _history(record).state for name, record in self._board.watched.items()}
 
     def _record(self, job: object, name: str, operation: str | None) -> Record:
         born: Moment | None = None
         if isinstance(job, TuningJob):
             operation, born = operation or job.operation, job.begun
-        since = self._since.get(name)
-        if since is None or since.ended:
+        since = self._dealt_with(name)
+        if since is None or since.ended or not (since.begun or name in self._since):
             history = History(name, operation, born=born)
         else:
             history = History.from_cursor(str(since), operation)
@@ -189,6 +206,13 @@ class Watcher:
         record.ended_before = since is not None and since.ended
         record.source = Source.OPERATION if operation is not None else Source.MODEL
         return record
+
+    def _dealt_with(self, name: str) -> Cursor | None:
+        """Return the cursor of a job that was watched before, by this watcher or the one that it resumes."""
+        past = self._board.records.get(name)
+        if past is not None and (outcome := _history(past).outcome) is not None:
+            return parse_cursor(outcome.cursor)
+        return self._board.dismissed.get(name) or self._since.get(name)
 
     def _has_ended(self, job: object) -> bool:
         since = self._since.get(names.job_names(job)[0])
@@ -220,7 +244,7 @@ class Watcher:
         Raises:
             InvalidInput: A name, a kind or the cursor is none.
         """
-        return self._subscribe(jobs, _classes(kinds), since, bookmarks)
+        return self._subscribe(jobs, classes(kinds), since, checked_bookmarks(bookmarks))
 
     def as_completed(self, *jobs: object) -> Subscription[TerminalEvent]:
         """Return the last events of the jobs as they come; without jobs, of all.
@@ -228,7 +252,7 @@ class Watcher:
         Args:
             jobs: Which, one by one or as one list; those not yet watched are added.  Of an empty list there are none.
         """
-        return cast(Subscription[TerminalEvent], self._subscribe(_given(jobs) if jobs else None, _ENDS))
+        return cast(Subscription[TerminalEvent], self._subscribe(given_jobs(jobs) if jobs else None, _ENDS))
 
     async def wait(
         self,
@@ -245,19 +269,28 @@ class Watcher:
 
         Returns:
             What has ended and what has not.
+
+        Raises:
+            MisuseError: The watcher was closed while they go on.
         """
         if until not in {"all", "any", "first_failure"}:
             raise InvalidInput(f"until must be 'all', 'any' or 'first_failure', not {until!r}", field="until")
-        wanted = self.add(*_given(jobs)) if jobs else list(self._board.records)
+        wanted = self.add(*given_jobs(jobs)) if jobs else list(self._board.watched)
         done: dict[str, TerminalEvent] = {}
         with self._subscribe(wanted, _ENDS, counts=False, resumed=False) as ends:
-            with anyio.move_on_after(checked_wait(timeout)):
+            with anyio.move_on_after(checked_wait(timeout)) as limit:
                 async for event in ends:
                     done[event.job] = cast(TerminalEvent, event)
                     failed = not isinstance(event, events.Succeeded)
                     if until == "any" or (until == "first_failure" and failed):
-                        break
-        return WaitResult(done, frozenset(wanted) - done.keys())
+                        return WaitResult(done, frozenset(wanted) - done.keys())
+        pending = frozenset(wanted) - done.keys()
+        if pending and not limit.cancelled_caught:
+            raise MisuseError(
+                f"the watcher was closed while {len(pending)} of {len(set(wanted))} jobs go on; wait for them with "
+                "another: client.watch(..., resume=w.checkpoint())"
+            )
+        return WaitResult(done, pending)
 
     def checkpoint(self) -> str:
         """Return where the subscribers are, as text from which ``client.watch(resume=...)`` goes on.
@@ -265,12 +298,14 @@ class Watcher:
         Of several, the one furthest behind counts.  Take it after dealing with the last event; what came after that is
         told again, marked as replayed.
         """
-        readers = [each for each in self._board.subscriptions() if each.counts]
-        gone = self._board.records.keys() | self._board.dismissed
-        ended = [str(cursor) for cursor in self._since.values() if cursor.job not in gone]
-        return Checkpoint.text(
-            ended + [_cursor(record, readers) for record in self._board.records.values()], self._began
-        )
+        readers, board = self._readers(), self._board
+        met = board.records.keys() | board.dismissed.keys()
+        ended = [str(cursor) for name, cursor in self._since.items() if name not in met]
+        jobs = ended + [cursor_of(record, readers) for record in board.records.values()]
+        return Checkpoint.text(jobs, self._began, map(str, board.dismissed.values()))
+
+    def _readers(self) -> list[Subscription[Event]]:
+        return [each for each in self._board.subscriptions() if each.counts]
 
     def statistics(self) -> WatcherStatistics:
         """Return what it does and has done."""
@@ -304,19 +339,16 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
-        if not (bookmarks is None or (_is_number(bookmarks) and 0 < bookmarks < float("inf"))):
-            raise InvalidInput(f"bookmarks must be a number of seconds above 0, not {bookmarks!r}", field="bookmarks")
-        cursors = dict(self._since) if resumed else {}
-        given = Checkpoint.parse(since).jobs if since is not None else {}
-        cursors.update(given)
+        given = Checkpoint.parse(since) if since is not None else Checkpoint({})
+        cursors = ChainMap(dict(given.jobs), self._since if resumed else {})
         selected = None
         if jobs is not None:
-            wanted = [*_several(jobs)]
+            wanted = [*several(jobs)]
             named = [names.job_names(job)[0] for job in wanted]
             self.add(*(job for job, name in zip(wanted, named, strict=True) if not _over(cursors.get(name))))
             selected = frozenset(named)
         else:
-            self.add(*(cursor.job for cursor in given.values() if not cursor.ended))
+            self.add(*given.going_on)
         subscription = Subscription[Event](
             self._board, selected, kinds, cursors, bookmarks, counts=counts, watcher=self
         )
@@ -328,27 +360,6 @@ def _over(cursor: Cursor | None) -> bool:
     return cursor is not None and cursor.ended
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_one(jobs: object) -> bool:
-    return isinstance(jobs, str) or isinstance(getattr(jobs, "name", None), str)
-
-
-def _several(jobs: object) -> list[object]:
-    if _is_one(jobs):
-        return [jobs]
-    if not isinstance(jobs, Iterable):
-        raise InvalidInput(f"jobs must be names, models or handles, not {type(jobs).__name__}", field="jobs")
-    return list(jobs)
-
-
-def _given(jobs: tuple[object, ...]) -> list[object]:
-    """Return the jobs of a call that takes them one by one or as one list."""
-    return _several(jobs[0]) if len(jobs) == 1 else list(jobs)
-
-
 async def _run(engine: Engine, finished: anyio.Event) -> None:
     try:
         await engine.run()
@@ -356,33 +367,9 @@ async def _run(engine: Engine, finished: anyio.Event) -> None:
         finished.set()
 
 
-def _classes(kinds: Iterable[str] | None) -> frozenset[type[Event]] | None:
-    if kinds is None:
-        return None
-    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
-    unknown = wanted - KINDS.keys()
-    if unknown:
-        raise InvalidInput(f"there is no event {min(unknown)!r}; there are {', '.join(KINDS)}", field="kinds")
-    return frozenset(KINDS[kind] for kind in wanted)
-
-
 def _history(record: Record) -> History:
     assert record.history is not None  # noqa: S101 - only the service's record has none
     return record.history
-
-
-def _cursor(record: Record, readers: Iterable[Subscription[Event]]) -> str:
-    """Return the cursor of a job up to which every reader has come; those that have left count as far as they came."""
-    history = _history(record)
-    concerned = [each for each in readers if each.concerns(record)]
-    steps = [each.read_to(record)[0] for each in concerned if each.wants_snapshots]
-    index = min(steps, default=record.read)
-    over = all(each.read_to(record)[1] for each in concerned)
-    if not steps and (record.begun or not concerned):
-        over = over and record.end_read  # who waits for ends only passes over snapshots that others have yet to read
-    if over or (index >= record.snapshots and not history.finished):
-        return history.cursor
-    return history.log.cursor(history.name, index)
 
 
 def _now() -> Moment:
