@@ -5,8 +5,6 @@ import asyncio
 import gc
 import json
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,14 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import measuring
 from batchers import RUNNERS, prompts
-from call import serving, surroundings
+from measuring import Cell
 from server import ANSWER, REPLY
 
 BASELINE = "bare aiohttp workers"
-MIB = 1 << 20
-
-Cell = dict[str, Any]
 
 
 def peak_rss() -> float:
@@ -30,20 +26,12 @@ def peak_rss() -> float:
 
 
 async def measure(runner: str, url: str, in_flight: int, items: int) -> Cell:
-    """CPU and wall time per item in this process, after a warm-up that opens every connection."""
+    """CPU, speed and memory per item in this process, after a warm-up that opens every connection."""
     async with RUNNERS[runner](url, in_flight) as run:
         await run(max(200, 2 * in_flight))
-        gc.collect()
         before = peak_rss()
-        cpu, wall = time.process_time(), time.perf_counter()
-        await run(items)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return {
-        "cpu_us": cpu / items * 1e6,
-        "items_per_s": items / wall,
-        "peak_mib": peak_rss(),
-        "growth_mib": peak_rss() - before,
-    }
+        found = await measuring.spend(run, items)
+    return found | {"peak_mib": peak_rss(), "growth_mib": peak_rss() - before}
 
 
 class Instant:
@@ -131,43 +119,13 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def cell(runner: str, url: str, in_flight: int, items: int) -> Cell:
-    """One measurement in a fresh process of its own."""
-    arguments = ["--cell", runner, "--url", url, "--in-flight", str(in_flight), "--items", str(items)]
-    run = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False)
-    if run.returncode:
-        return {"error": (run.stderr.strip().splitlines() or ["no message"])[-1]}
-    result: Cell = json.loads(run.stdout)
-    return result
-
-
-def rounds(options: argparse.Namespace) -> list[Cell]:
-    """Every cell once per round, so that a slow minute of the machine falls on all alike."""
-    cells = []
-    with serving() as url:
-        for number in range(options.rounds):
-            for in_flight in options.in_flight:
-                for runner in options.runners:
-                    print(f"round {number + 1}: {runner}, {in_flight} in flight", file=sys.stderr)
-                    found = cell(runner, url, in_flight, options.items)
-                    cells.append({"runner": runner, "in_flight": in_flight, "round": number, **found})
-    return cells
-
-
-def medians(cells: Sequence[Cell], what: str) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, list[float]]] = {}
-    for one in cells:
-        if what in one:
-            found.setdefault(one["runner"], {}).setdefault(one["in_flight"], []).append(one[what])
-    return {runner: {n: statistics.median(runs) for n, runs in row.items()} for runner, row in found.items()}
-
-
 def table(cells: Sequence[Cell], in_flight: Sequence[int]) -> Iterator[str]:
-    """The lines of the report: µs, in brackets times the baseline; items a second; peak memory."""
-    cpu, speed, peak = (medians(cells, what) for what in ("cpu_us", "items_per_s", "peak_mib"))
+    """The lines of the report: µs, in brackets times the baseline; items a second; peak memory; the cost's growth."""
+    cpu, speed, peak = (measuring.medians(cells, what) for what in ("cpu_us", "items_per_s", "peak_mib"))
     base = cpu.get(BASELINE, {})
-    yield f"{'per item: CPU, items/s, MiB':28}" + "".join(f"{f'{n} in flight':>36}" for n in in_flight)
-    for runner in dict.fromkeys(one["runner"] for one in cells):
+    heads = "".join(f"{f'{n} in flight':>36}" for n in in_flight)
+    yield f"{'per item: CPU, items/s, MiB':28}{heads}{'1000/64':>10}"
+    for runner in dict.fromkeys(one["subject"] for one in cells):
         line = f"{runner:28}"
         for n in in_flight:
             if n not in cpu.get(runner, {}):
@@ -176,57 +134,37 @@ def table(cells: Sequence[Cell], in_flight: Sequence[int]) -> Iterator[str]:
             ratio = f"({cpu[runner][n] / base[n]:.2f}x)" if n in base else ""
             text = f"{cpu[runner][n]:.0f} µs {ratio:>8} {speed[runner][n]:6.0f}/s {peak[runner][n]:5.0f} MiB"
             line += f"{text:>36}"
-        yield line
-    for error in dict.fromkeys(f"{one['runner']}: {one['error']}" for one in cells if "error" in one):
-        yield f"  not measured: {error}"
+        yield line + f"{measuring.growth(cpu.get(runner, {})):>10}"
+    yield from measuring.errors(cells)
 
 
 def report(options: argparse.Namespace) -> int:
-    cells = rounds(options)
+    cells = measuring.rounds(options)
     alone = {
         f"{'with' if journal else 'without'} journal, {n} in flight": asyncio.run(orchestration(n, 20_000, journal))
         for journal in (False, True)
         for n in (64, 1000)
     }
-    context = surroundings() | {"items": options.items, "rounds": options.rounds}
+    context = measuring.surroundings() | {"items": options.items, "rounds": options.rounds}
     print(*table(cells, options.in_flight), sep="\n")
     print("\nthe batch alone, no requests:")
     for name, one in alone.items():
         print(f"  {name:32} {one['cpu_us']:6.1f} µs")
-    versions = ", ".join(f"{name} {version}" for name, version in context["versions"].items())
-    print(f"\nmedian of {options.rounds} round(s) of {options.items} items; Python {context['python']}\n{versions}")
-    save(options, {"context": context, "cells": cells, "alone": alone})
+    print("\n" + measuring.origin(options, context))
+    measuring.save(options.json, {"context": context, "cells": cells, "alone": alone})
     return 1 if any("error" in one for one in cells) else 0
 
 
-def save(options: argparse.Namespace, whole: Cell) -> None:
-    if options.json:
-        options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round of 2000 items: a look, not a result")
-    parser.add_argument("--items", type=int, help="items per measurement (default 6000)")
-    parser.add_argument("--rounds", type=int, help="measurements per cell (default 3)")
-    parser.add_argument("--in-flight", type=int, nargs="+", default=[64, 256, 1000], metavar="N")
-    parser.add_argument("--runners", nargs="+", choices=RUNNERS, default=list(RUNNERS), metavar="RUNNER")
+    parser = measuring.parser(__doc__, RUNNERS, [64, 256, 1000])
     parser.add_argument("--memory", type=int, metavar="ITEMS", help="instead: peak memory of so many items")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
-    parser.add_argument("--cell", help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         found = asyncio.run(memory(options.memory, options.in_flight[0]))
         print(json.dumps(found, indent=1))
-        save(options, {"context": surroundings(), "memory": found})
+        measuring.save(options.json, {"context": measuring.surroundings(), "memory": found})
         return 0
-    options.items = options.items or (2000 if options.quick else 6000)
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    if options.cell:
-        print(json.dumps(asyncio.run(measure(options.cell, options.url, *options.in_flight, options.items))))
-        return 0
-    return report(options)
+    return measuring.main(options, 6000, measure, report)
 
 
 if __name__ == "__main__":
