@@ -103,10 +103,7 @@ class Failure(enum.Enum):
 
 
 class GemtuneError(Exception):
-    """The root of everything that gemtune raises.
-
-    Where ``generate_many`` raises it, ``results`` holds what was answered or had failed until then, as ``BatchResult``.
-    """
+    """The root of everything that gemtune raises; ``results`` is what ``generate_many`` had before it raised it."""
 
     results: tuple[object, ...] = ()
 
@@ -212,20 +209,12 @@ class TuningLost(TuningError):
 class BatchStopped(GemtuneError):
     """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
 
-    The item that met it has neither a result nor a line in the journal, as it is not at fault: run again with the same
-    journal, the batch asks it again.  What was answered until then is in the journal, where there is one.
-
-    Args:
-        message: What happened, how far it came, and how to go on.
-        key: The key, or else the index, of the item that met it; None where it was none of them.
-        reset_after: Seconds until the quota that it met is there again, where that is known.
+    ``key`` is the key or index of the item that met it; as that is not at fault, it has neither a result nor a line in
+    the journal, and is asked again with the next run.  ``reset_after`` is the seconds until a quota is there again.
     """
 
-    def __init__(self, message: str, *, key: str | int | None = None, reset_after: float | None = None) -> None:
-        """Keep the item's key and the time to the reset beside the message."""
-        super().__init__(message)
-        self.key = key
-        self.reset_after = reset_after
+    key: str | int | None = None
+    reset_after: float | None = None
 
 
 class JournalError(GemtuneError):

@@ -427,6 +427,26 @@ async def test_a_full_disk_is_told_also_to_who_does_not_read_to_the_end(tmp_path
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+async def test_an_index_that_cannot_be_kept_is_told_as_the_journals_error(tmp_path):
+    await anyio.to_thread.run_sync(write, tmp_path / "j", *(result(n) for n in range(5000)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def rows():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # the journal is open by now
+        yield "p0"
+
+    async with Service(0.0).client() as client, client.batch(MODEL, rows(), journal=tmp_path / "j") as results:
+        try:
+            with pytest.raises(
+                errors.JournalError, match=r"j cannot be compared .*: File too large; make room"
+            ) as caught:
+                await anext(results)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.path == str(tmp_path / "j")
+    assert len(indices(tmp_path / "j")) == 5000
+
+
 async def wait_for_all_replies(batch):
     async with batch as results:
         while results.statistics().done < 8:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 import attrs
 
-__all__ = ["Index", "Places", "Seen"]
+__all__ = ["Index", "Places", "RecentKeys", "Seen"]
 
 _PAGE: Final = 4096
 _ENTRY: Final = 8
@@ -229,6 +229,38 @@ class Places:
         if key is not None:
             return self._keys.get(_digest(key))
         return n if _has_bit(self._ordinals, n) else None
+
+
+@attrs.define(eq=False)
+class RecentKeys:
+    """The keys of the last items of a run without a journal, whose input may be endless: 16 to 48 bytes each.
+
+    Args:
+        least: How many are remembered; up to twice as many are, and none before.
+    """
+
+    least: int = 65_536
+    _last: Keys = attrs.field(factory=Keys, init=False, repr=False)
+    _before: Keys = attrs.field(factory=Keys, init=False, repr=False)
+
+    def add(self, n: int, key: str | None) -> int | None:
+        """Note the key of the n-th item, if it has one; return the place where it was met before, if that is known."""
+        if key is None:
+            return None
+        name = _digest(key)
+        first = self._last.get(name)
+        if first is None:
+            first = self._before.get(name)
+        if first is None:
+            if self._last.count >= self.least:
+                self._before, self._last = self._last, Keys()
+            self._last.set(name, n)
+        return first
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        return self._last.size + self._before.size
 
 
 def _digest(key: str) -> int:

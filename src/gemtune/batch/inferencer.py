@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -14,6 +15,7 @@ import attrs
 
 from gemtune.batch.asking import Asking
 from gemtune.batch.commit import Commit, Durability
+from gemtune.batch.export import export_journal
 from gemtune.batch.items import config_digests
 from gemtune.batch.journal import Journal
 from gemtune.batch.limiter import Limiter
@@ -204,6 +206,29 @@ class Batch:
         """Begin nothing more: what is in flight finishes and is yielded, then the iteration ends."""
         self._begun().stop(None)
 
+    async def export(self, output: str | os.PathLike[str], *, order: Literal["completed", "input"] = "input") -> int:
+        """Write what the journal holds of this run's input to a JSONL file, which appears whole or not at all.
+
+        After the run these are all its items, with those that earlier runs have answered; under way, those that were
+        read and have an outcome.  Each line is ``{"key", "response"}`` or ``{"key", "error"}``, as ``export_journal``
+        writes them.
+
+        Args:
+            output: The file to write or to replace.
+            order: In the order of the input, or as they were completed.
+
+        Returns:
+            The number of lines.
+
+        Raises:
+            MisuseError: The batch has no journal, or has not begun.
+        """
+        if self.journal is None:
+            raise MisuseError("there is nothing to export without a journal: client.batch(..., journal=PATH)")
+        self._begun()
+        write = partial(export_journal, self.journal, output, order=order, places=self.source.places)
+        return await anyio.to_thread.run_sync(write)
+
     def statistics(self) -> BatchStatistics:
         """Return how far the batch is, how fast it goes, and what holds it back."""
         run, total = self._run, self._total
@@ -256,7 +281,7 @@ class Batch:
         except BaseException:
             journal.close()
             raise
-        run.index = journal.index
+        run.journal, run.met = journal, self.source.places
         run.commit = Commit(journal, self._outbox, self.durability, run.abort)
 
     def _explained(self, run: Run, reason: BaseException) -> BaseException:
@@ -277,10 +302,9 @@ class Batch:
         item = run.met_by
         met = "" if item is None else f"; met at row {item.index + 1}, key {item.name!r}"
         stopped = BatchStopped(
-            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}; {reached}; {saved}",
-            key=None if item is None else item.name,
-            reset_after=reset_after,
+            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}; {reached}; {saved}"
         )
+        stopped.key, stopped.reset_after = None if item is None else item.name, reset_after
         stopped.__cause__ = reason
         return stopped
 

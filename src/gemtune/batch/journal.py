@@ -32,6 +32,7 @@ _FLAGS: Final = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_GO_ON: Final = "make room or mend the disk, and the same call goes on from what is in it"
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -39,8 +40,9 @@ _sync_data = getattr(os, "fdatasync", os.fsync)
 class Journal:
     """A journal to be written by this process alone: ``open`` it, ``close`` it.
 
-    ``open``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do not.  Whoever
-    waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go of the file.
+    ``open``, ``recall``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do
+    not.  Whoever waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go
+    of the file.
 
     Args:
         path: The file; it is made with mode 0600 if it is not there.
@@ -114,6 +116,21 @@ class Journal:
             if self._closed:
                 self.close()
 
+    def recall(self, n: int) -> None:
+        """Bring into memory what the index knows of an ordinal; blocks.
+
+        Raises:
+            JournalError: The index, an unnamed file beside the journal, cannot be written or read.
+        """
+        with self._working():
+            try:
+                self.index.load(n)
+            except OSError as error:
+                raise self._error(
+                    f"cannot be compared with the input, as its index, an unnamed file in {self.path.parent}, failed: "
+                    f"{error.strerror}; make room there and run again"
+                ) from None
+
     def append(self, line: bytes) -> int:
         """Put a line into the buffer, without waiting; return its number, to be compared with ``written``."""
         self._lines.append(line)
@@ -140,7 +157,7 @@ class Journal:
             except OSError as error:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._fd, self._size)
-                raise self._error(f"could not be written: {error.strerror}") from None
+                raise self._error(f"could not be written: {error.strerror}; {_GO_ON}") from None
             self._size += sum(map(len, lines))
             self.written += len(lines)
             del self._lines[: len(lines)]
@@ -157,9 +174,9 @@ class Journal:
                 _sync_data(self._fd)
                 there = self.path.stat()
             except OSError as error:
-                raise self._error(f"is not safe on the disk: {error.strerror}") from None
+                raise self._error(f"is not safe on the disk: {error.strerror}; {_GO_ON}") from None
             if (there.st_dev, there.st_ino) != _identity(self._fd):
-                raise self._error("was replaced by another file while it was written")
+                raise self._error("was replaced by another file while it was written; run again with a new journal")
             self._synced = size
 
     def _write(self, data: bytes) -> None:

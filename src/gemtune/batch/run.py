@@ -18,8 +18,9 @@ import attrs
 from anyio.abc import TaskGroup
 
 from gemtune.batch.commit import Commit
-from gemtune.batch.index import Index, Seen
+from gemtune.batch.index import Places, RecentKeys, Seen
 from gemtune.batch.items import Item, make_item, repeated
+from gemtune.batch.journal import Journal
 from gemtune.batch.limiter import Limiter, Permit, Verdict
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import Progress
@@ -95,7 +96,8 @@ class Run:
         outbox: Where results go.
         progress: Where everything is counted.
         item_timeout: Seconds for one item, or infinite.
-        index: What the journal held when the run began.
+        met: The keys that were met before.
+        journal: What holds the outcomes of earlier runs.
         commit: The way into the journal.
         reason: Why the run ended before the input did.
         verdict: What the limiter said to that.
@@ -113,7 +115,8 @@ class Run:
     outbox: Outbox
     progress: Progress
     item_timeout: float = math.inf
-    index: Index | None = None
+    met: Places | RecentKeys = attrs.field(factory=RecentKeys)
+    journal: Journal | None = None
     commit: Commit | None = None
     reason: BaseException | None = None
     verdict: Verdict | None = None
@@ -236,21 +239,22 @@ class Run:
                 break
             item = make_item(row, self._pulled, self.model)
             self._pulled += 1
-            first = self.source.places.add(item.index, item.key)
+            first = self.met.add(item.index, item.key)
             if first is not None:
                 item = repeated(item, first)
-                self.source.places.add(item.index, None)
-            if self.index is None or not await self._held(self.index, item):
+                self.met.add(item.index, None)
+            if self.journal is None or not await self._held(self.journal, item):
                 return item
             self.progress.skipped += 1
             if self.progress.skipped % _SKIPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
         return None
 
-    async def _held(self, index: Index, item: Item) -> bool:
+    async def _held(self, journal: Journal, item: Item) -> bool:
         """Return whether the journal holds the item; refuse one that it holds with another content."""
+        index = journal.index
         if index.must_load(item.index, item.key):
-            await anyio.to_thread.run_sync(index.load, item.index)
+            await anyio.to_thread.run_sync(journal.recall, item.index)
         if item.error is None:
             try:
                 item.digest = item.content_digest()

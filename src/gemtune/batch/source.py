@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from operator import length_hint
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -20,12 +21,38 @@ END: Final = object()
 
 
 def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
-    if isinstance(inputs, AsyncIterable) or (isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes)):
-        return inputs.items() if isinstance(inputs, Mapping) else inputs
-    raise InvalidInput(
-        f"inputs are an iterable or async iterable of prompts, not {type(inputs).__name__}: put one prompt in [ ]",
-        field="inputs",
-    )
+    what = type(inputs).__name__
+    if isinstance(inputs, AsyncIterable):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return _rows_of(inputs)
+    if isinstance(inputs, os.PathLike):
+        raise _wrong(f"inputs are rows, not a path: read the file with gemtune.batch.files.FileRows({str(inputs)!r})")
+    if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | bytearray | memoryview):
+        raise _wrong(f"inputs are an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
+    # Of pandas, polars, pyarrow ...: iterating over one gives the names of its columns, or the columns.
+    if hasattr(type(inputs), "columns") and len(getattr(inputs, "shape", ())) == 2:
+        raise _wrong(
+            f'inputs is a data frame ({what}), not rows: give a column, frame["prompt"], or rows, '
+            'zip(frame["id"], frame["prompt"])'
+        )
+    return inputs
+
+
+def _rows_of(inputs: Mapping[Any, object]) -> Iterable[Row]:
+    if "contents" in inputs:
+        raise _wrong("inputs is one request: put it in [ ]")
+    if inputs and all(isinstance(value, list | tuple) or hasattr(value, "shape") for value in inputs.values()):
+        name = "prompt" if "prompt" in inputs else next(reversed([*inputs]))
+        raise _wrong(
+            f"inputs is a dict of columns ({', '.join(map(repr, inputs))}): give one, inputs[{name!r}], or rows, "
+            f'zip(inputs["id"], inputs[{name!r}]); for a dict of prompts with several parts give inputs.items()'
+        )
+    return inputs.items()
+
+
+def _wrong(what: str) -> InvalidInput:
+    return InvalidInput(what, field="inputs")
 
 
 @attrs.define(eq=False)
@@ -34,7 +61,7 @@ class Source:
 
     Args:
         inputs: An iterable or async iterable of rows; a dict gives its items, as (key, row).
-        places: Where the items stand whose rows were pulled; this is what the journal's export is of.
+        places: Where the items stand whose rows were pulled, in a run with a journal; what its export is of.
     """
 
     inputs: Iterable[Row] | AsyncIterable[Row] = attrs.field(converter=_iterable)
