@@ -5,63 +5,20 @@ import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
+from batch.service import MODEL
 from gemtune.batch.files import FileRows, Layout
-from gemtune.cli import main
-from gemtune.emulator import Fault, create_app, running_emulator
+from gemtune.emulator import Fault
 from gemtune.errors import InvalidInput
 
 pytestmark = pytest.mark.socket
-
-MODEL = "models/gemini-3.7-flash"
-
-
-@attrs.frozen
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(params=[0.0])
-def app(request, monkeypatch):
-    """An emulator that takes so many seconds for an answer."""
-    with running_emulator(create_app(clock="real", answer_seconds=request.param)) as server:
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
-        yield server.app
-
-
-@pytest.fixture
-def gemtune(capsys, app) -> Callable[..., Ran]:
-    def run(*argv: object) -> Ran:
-        code = main([str(argument) for argument in argv])
-        return Ran(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def batch(gemtune, tmp_path) -> Callable[..., Ran]:
-    """Run the command on ``in.*`` in the test's folder."""
-
-    def run(name: str, *argv: object, output: str = "out.jsonl") -> Ran:
-        target = output if output == "-" else tmp_path / output
-        return gemtune("batch", tmp_path / name, target, "--model", MODEL, *argv)
-
-    return run
 
 
 def lines(path: Path) -> list[Any]:
@@ -191,17 +148,12 @@ def test_a_doomed_run_writes_no_output_and_says_how_to_go_on(batch, app, tmp_pat
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["in.txt", "out", "--concurrency", "many"], "auto, or a number"),
         (["in.txt", "out", "--template", "x", "--prompt-column", "y"], "not both"),
-        (["none.txt", "out"], "there is no file none.txt"),
-        (["in.csv", "out"], "there is no column 'prompt', only 'a', 'b'"),
         (["in.csv", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'a', 'b': name one of these"),
         (["in.csv", "out", "--template", "{a} {d}"], "there is no column 'd', only 'a', 'b'"),
         (["in.csv", "out", "--prompt-column", "a", "--key-column", "idd"], "there is no column 'idd', only 'a', 'b'"),
         (["in.jsonl", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'prompt'"),
         (["in.jsonl", "out", "--key-column", "idd"], "there is no column 'idd', only 'prompt'"),
-        (["in.txt", "-", "--resume"], "cannot be resumed"),
-        (["in.txt", "no/folder/out"], "cannot be used: No such file"),
     ],
 )
 def test_wrong_arguments_are_told(gemtune, tmp_path, monkeypatch, argv, message):
@@ -216,20 +168,6 @@ def test_wrong_arguments_are_told(gemtune, tmp_path, monkeypatch, argv, message)
 
 
 SLOWLY = pytest.mark.parametrize("app", [0.05], indirect=True)
-
-
-@SLOWLY
-def test_ctrl_c_keeps_what_was_answered(app, tmp_path):
-    (tmp_path / "in.txt").write_text("".join(f"p{n}\n" for n in range(500)))
-    command = [sys.executable, "-m", "gemtune", "batch", "in.txt", "out", "--model", MODEL, "--concurrency", "4"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while len(app.journal.of("models.generateContent")) < 20:
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-    assert process.returncode == 130
-    assert err == "what was answered is in out.journal; go on with the same command and --resume\ninterrupted\n"
-    assert len((tmp_path / "out.journal").read_text().splitlines()) >= 16
 
 
 @SLOWLY

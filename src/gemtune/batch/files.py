@@ -297,7 +297,7 @@ def _json_lines(lines: Iterator[str]) -> Iterator[object]:
         try:
             value = json.loads(line)
         except json.JSONDecodeError as error:
-            value = InvalidInput(f"this line is not JSON: {error.msg}, column {error.colno}")
+            value = InvalidInput(f"this line is not JSON: {error.msg.removesuffix(' at')} (column {error.colno})")
         except ValueError as error:
             value = InvalidInput(f"this line is not JSON: {error}")
         except RecursionError:

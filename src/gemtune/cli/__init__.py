@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -23,7 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Loading the commands takes long enough for somebody to press Ctrl-C meanwhile.
         from gemtune.cli.program import run
 
-        return run(sys.argv[1:] if argv is None else list(argv))
+        code = run(sys.argv[1:] if argv is None else list(argv))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
+        code = _INTERRUPTED
+    if argv is None:  # the process ends, and nobody is to interrupt that
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code

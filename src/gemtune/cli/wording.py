@@ -23,6 +23,23 @@ _ADVICE: Final = tuple(
         (r"pass base_url='([^']*)'", r"pass --base-url \1"),
         (r",? or pass (api_key|ssl_context)=", ""),
         (r", or pass transport= with one that knows them", ""),
+        (r"(?<=name one of these )as the (key|prompt) column$", r"with --\1-column"),
+        (r"(?<=name one of these )in the template$", "in --template"),
+        (r"(?<=holds JSON: )give its format, jsonl, or text to", "add --format jsonl, or --format text to"),
+        (
+            r"(?<=was written with another )generationConfig",
+            "--temperature, --max-output-tokens or --generation-config",
+        ),
+        (r"(was written with another (?:.* and )?)systemInstruction", r"\1--system"),
+        (r"\bor another journal$", "or name another OUTPUT"),
+        (
+            r"the limiter's own (\d+) requests per day \(rpd\) are used up; the next may go in \d+ s",
+            r"the \1 of --rpd are used up",
+        ),
+        # A command says itself what is left of it, and how to go on.
+        (r"[:;] 0 answered, 0 failed; (?:they are in|with journal=).* from there$", ""),
+        (r"(\d+ answered, \d+ failed); (?:they are in|with journal=).* from there$", r"\1"),
+        (r"(No space left on device|File too large|Disk quota exceeded)$", r"\1: make room"),
     )
 )
 
@@ -30,17 +47,23 @@ _OPTIONS: Final = {
     "base_model": "--base",
     "base_url": "--base-url",
     "batch_size": "--batch-size",
+    "concurrency": "--concurrency",
     "description": "--description",
     "display_name": "--display-name",
     "epoch_count": "--epochs",
     "filter": "--filter",
+    "item_timeout": "--item-timeout",
     "learning_rate": "--learning-rate",
     "learning_rate_multiplier": "--learning-rate-multiplier",
     "max_output_tokens": "--max-output-tokens",
     "model": "--model",
     "name": "NAME",
     "project": "--project",
+    "rpd": "--rpd",
+    "rpm": "--rpm",
     "temperature": "--temperature",
+    "template": "--template",
+    "tpm": "--tpm",
     "training_data": "DATA",
     "tuned_model_id": "--id",
 }

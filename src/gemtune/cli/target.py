@@ -1,0 +1,80 @@
+"""The OUTPUT of ``gemtune batch``: a file with its journal beside it, or standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from gemtune.cli.console import Console
+from gemtune.errors import InvalidInput, JournalError
+
+__all__ = ["Target"]
+
+
+@attrs.frozen
+class Target:
+    """Where answers go.
+
+    Args:
+        output: A file's path, or ``-``.
+        resume: Whether to go on from the file's journal.
+    """
+
+    output: str
+    resume: bool
+
+    @property
+    def journal(self) -> str | None:
+        """Where answers stand until the output is whole."""
+        return None if self.output == "-" else f"{self.output}.journal"
+
+    def check(self, source: str) -> None:
+        """Refuse what cannot be written, what would be lost, and to begin again by mistake.
+
+        Args:
+            source: The INPUT.
+
+        Raises:
+            InvalidInput: The output cannot be used.
+        """
+        if self.journal is None:
+            if self.resume:
+                raise InvalidInput("standard output cannot be resumed: name an OUTPUT file", field="--resume")
+            return
+        path, journal = Path(self.output), Path(self.journal)
+        if not path.parent.is_dir():
+            raise InvalidInput(f"there is no folder {path.parent}: make it, or name another OUTPUT")
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a directory: name a file in it as OUTPUT")
+        if self.output.startswith("/dev/") or (path.exists() and not path.is_file()):
+            raise InvalidInput(f"{path} is no file of its own: give - as OUTPUT, and redirect standard output there")
+        if source != "-" and path.exists() and path.samefile(source):
+            raise InvalidInput(f"{path} is the INPUT: name another OUTPUT")
+        if journal.exists() and not self.resume:
+            both = f"{journal} and {path}" if path.exists() else f"{journal}"
+            raise InvalidInput(
+                f"{journal} holds the answers of an earlier run: --resume goes on from there; "
+                f"to begin again, remove {both}"
+            )
+        if path.exists() and not journal.exists():
+            raise InvalidInput(f"{path} exists, without a journal to go on from: remove it, or name another OUTPUT")
+
+    def leave(self, console: Console) -> None:
+        """After a run that did not reach its end: say how to go on, and keep no journal that holds nothing."""
+        if self.journal is None or not Path(self.journal).is_file():
+            return
+        if self._empty(Path(self.journal)):
+            Path(self.journal).unlink(missing_ok=True)
+        else:
+            how = "the same command" if self.resume else "the same command and --resume"
+            console.note(f"what was answered is in {self.journal}; go on with {how}")
+
+    @staticmethod
+    def _empty(journal: Path) -> bool:
+        from gemtune.batch.journal import read_records
+
+        try:
+            return journal.stat().st_size == 0 or next(read_records(journal), None) is None
+        except (OSError, JournalError):
+            return False
