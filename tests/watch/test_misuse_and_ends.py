@@ -8,6 +8,7 @@ import zlib
 import anyio
 import pytest
 
+import gemtune
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
@@ -197,3 +198,57 @@ async def test_of_an_empty_list_nothing_completes():
         assert await collect(watcher.as_completed([])) == []
         assert (await watcher.wait([])).done == {}
         assert [event.job for event in await collect(watcher.as_completed([NAME]))] == [NAME]
+
+
+async def test_waiting_that_a_closed_watcher_cuts_short_is_an_error_and_no_time_out():
+    service = make_service(2)
+    service.jobs[NAME].total = 2
+    watcher, raised = await watch(service).start(), []
+
+    async def wait():
+        with pytest.raises(errors.MisuseError, match="closed while 1 of 2 jobs go on") as caught:
+            await watcher.wait()
+        raised.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.sleep(60)
+        await watcher.aclose()
+    assert len(raised) == 1
+    for arguments in ({}, {"timeout": 5}, {"until": "first_failure"}):
+        with pytest.raises(errors.MisuseError, match="closed"):
+            await watcher.wait(**arguments)
+    with pytest.raises(errors.MisuseError, match="closed"):
+        await watcher.wait("tunedModels/new")
+    assert set((await watcher.wait(NAME)).done) == {NAME}, "of what it knows it can still tell"
+    assert set((await watcher.wait(until="any")).done) == {NAME}
+
+
+async def test_an_end_that_is_known_is_told_also_after_the_client_was_closed():
+    client = make_client(make_app())
+    settings = gemtune.Hyperparameters(epoch_count=1, batch_size=4)
+    ended = await client.tune(BASE, EXAMPLES, hyperparameters=settings)
+    watcher = await client.watch([ended]).start()
+    await watcher.wait()
+    other = await client.tune(BASE, EXAMPLES)
+    watcher.add(other)
+    await client.aclose()
+    await anyio.sleep(60)
+    assert [event.kind for event in (await watcher.wait(ended)).done.values()] == ["succeeded"]
+    assert [event.kind for event in await collect(watcher.as_completed(ended))] == ["succeeded"]
+    for jobs in ([other], []):
+        with pytest.raises(errors.MisuseError, match="closed"):
+            await watcher.wait(*jobs)
+    await watcher.aclose()
+
+
+async def test_a_watcher_that_was_closed_before_it_began_does_not_begin():
+    watcher = watch(make_service())
+    await watcher.aclose()
+    with pytest.raises(errors.MisuseError, match="watches once"):
+        await watcher.start()
+    with pytest.raises(errors.MisuseError, match="watches once"):
+        async with watcher:
+            pass
+    with pytest.raises(errors.MisuseError, match="closed and cannot watch tunedModels/new"):
+        watcher.subscribe(["tunedModels/new"])

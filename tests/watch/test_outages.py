@@ -204,3 +204,68 @@ async def test_after_a_sleep_of_the_machine_looks_are_spread(virtual_time):
         await anyio.sleep(20)
         assert watcher.statistics().stalls == 1
         assert sum(woke - 0.5 <= at < woke + 0.5 for at, _, _ in service.calls) <= 11, "no burst"
+
+
+class Weather:
+    """A service that can be out."""
+
+    def __init__(self, count=1):
+        self.service = make_service(count)
+        for job in self.service.jobs.values():
+            job.total = 1000
+
+    async def storm(self, seconds=60.0):
+        """Be out for a time, and then well for half a minute."""
+        heal = failing(self.service, errors.Unavailable("out", status=503))
+        await anyio.sleep(seconds)
+        heal()
+        await anyio.sleep(40)
+
+
+async def troubles(reader):
+    return [event.kind for event in await reader.next_batch(1000, max_wait=0) if event.kind in TROUBLE]
+
+
+@pytest.mark.both_backends
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_outage_is_two_events_for_everybody_who_was_there_while_it_lasted(count):
+    weather = Weather(count)
+    async with Watcher(weather.service, list(weather.service.jobs), policy=WatchPolicy(coalesce="never")) as watcher:
+        before = watcher.subscribe()
+        await anyio.sleep(30)
+        heal = failing(weather.service, errors.Unavailable("out", status=503))
+        await anyio.sleep(100)
+        during, attentive = watcher.subscribe(), watcher.subscribe(["tunedModels/job0"])
+        assert await troubles(attentive) == ["degraded"]
+        await anyio.sleep(100)
+        heal()
+        await anyio.sleep(60)
+        after = watcher.subscribe()
+        assert await troubles(attentive) == ["recovered"]
+        assert await troubles(before) == ["degraded", "recovered"], "also if it slept"
+        assert await troubles(during) == ["degraded", "recovered"], "also if it did not read meanwhile"
+        assert await troubles(after) == [], "what was over before is no news"
+        await weather.storm()
+        for each in (before, during, attentive, after):
+            assert await troubles(each) == ["degraded", "recovered"]
+
+
+async def test_outages_that_a_reader_slept_through_are_told_as_one():
+    weather = Weather()
+    async with Watcher(weather.service, list(weather.service.jobs), policy=WatchPolicy()) as watcher:
+        asleep, surprised = watcher.subscribe(), watcher.subscribe()
+        only_ends = watcher.subscribe(kinds=["recovered"])
+        await anyio.sleep(30)
+        heal = failing(weather.service, errors.Unavailable("out", status=503))
+        await anyio.sleep(60)
+        assert await troubles(surprised) == ["degraded"]
+        heal()
+        await anyio.sleep(40)
+        await weather.storm()
+        assert await troubles(surprised) == ["recovered"]
+        assert await troubles(asleep) == ["degraded", "recovered"]
+        assert await troubles(only_ends) == ["recovered"]
+        await weather.storm()
+        for each in (asleep, surprised):
+            assert await troubles(each) == ["degraded", "recovered"]
+        assert await troubles(only_ends) == ["recovered"]
