@@ -19,7 +19,7 @@ from gemtune import errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.credentials import Credentials
-from gemtune.http.loops import now
+from gemtune.http.loops import current_time
 from gemtune.http.permits import Permits, permitted, permitted_stream
 from gemtune.http.retry import Retrier, RetryBudget
 from gemtune.http.wire import Reply, StreamReply, Wire
@@ -186,7 +186,7 @@ class Caller:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
         elif not (isinstance(timeout, int | float) and 0 < timeout < _LONGEST):
             raise errors.InvalidInput(f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout")
-        return min(limit, timeout), now() + timeout
+        return min(limit, timeout), current_time() + timeout
 
     def attempt(self, call: Call[T], attempt_timeout: float, deadline: float) -> Awaitable[T]:
         """Make one attempt, with a permit where there is a limiter."""
@@ -236,7 +236,7 @@ class Caller:
         ready = self.credentials.ready()
         if ready is None:
             try:
-                with anyio.fail_after(deadline - now()):
+                with anyio.fail_after(deadline - current_time()):
                     ready = await self.credentials.obtain()
             except TimeoutError:
                 raise _late(call, "no access token was obtained in time", Failure.NOT_SENT) from None
@@ -325,7 +325,7 @@ class _Attempts(Generic[T]):
 
     async def last_look(self) -> T | None:
         """Before a creation is given up: look once whether it happened after all."""
-        if not self.arrived or now() >= self.deadline:
+        if not self.arrived or current_time() >= self.deadline:
             return None
         try:
             return await self._look()
@@ -339,7 +339,7 @@ class _Attempts(Generic[T]):
 
 
 def _left(call: Call[T], attempt_timeout: float, deadline: float) -> float:
-    left = deadline - now()
+    left = deadline - current_time()
     if left <= 0:
         raise _late(call, "no time was left", Failure.NOT_SENT)
     return min(attempt_timeout, left)
@@ -369,7 +369,7 @@ def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool)
     """Add what the call knows to the last failure, and say so where nobody can know what happened."""
     if error.resource is None:
         error.resource = call.resource
-    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and now() >= deadline:
+    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and current_time() >= deadline:
         # It was the caller's own time that ended, not the ten seconds that a connection may take.
         late = _late(call, f"the time allowed was over before a connection was made ({error.message})", error.failure)
         late.attempts = error.attempts

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-__all__ = ["call_soon", "current_loop", "now", "on_asyncio"]
+__all__ = ["call_soon", "current_loop", "current_time", "on_asyncio"]
 
 
 def on_asyncio() -> bool:
@@ -29,7 +29,7 @@ def current_loop() -> Any:
         return anyio.lowlevel.current_token().native_token
 
 
-def now() -> float:
+def current_time() -> float:
     """Return what ``anyio.current_time`` does, in seconds, at a fraction of its price on asyncio."""
     try:
         return asyncio.get_running_loop().time()

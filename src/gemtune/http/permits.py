@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError
-from gemtune.http.loops import now
+from gemtune.http.loops import current_time
 from gemtune.http.wire import StreamReply
 
 __all__ = ["Permit", "Permits", "holding", "permitted", "permitted_stream"]
@@ -72,11 +72,11 @@ async def permitted(limiter: Permits, size: int, deadline: float, attempt: Calla
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = now()
+    began = current_time()
     with _ending(permit):
         result = await attempt()
         usage = getattr(result, "usage_metadata", None)
-        permit.success(usage.prompt_token_count or None if usage else None, now() - began)
+        permit.success(usage.prompt_token_count or None if usage else None, current_time() - began)
         return result
 
 
@@ -87,11 +87,11 @@ async def permitted_stream(
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = now()
+    began = current_time()
 
     def closed(*, complete: bool) -> None:
         if complete:
-            permit.success(None, now() - began)
+            permit.success(None, current_time() - began)
         else:
             permit.cancelled()
 
@@ -119,7 +119,7 @@ def _ending(permit: Permit) -> Iterator[None]:
 
 async def _acquired(limiter: Permits, size: int, deadline: float) -> Permit:
     try:
-        with anyio.fail_after(deadline - now()):
+        with anyio.fail_after(deadline - current_time()):
             return await limiter.acquire(limiter.estimate(size))
     except TimeoutError:
         raise DeadlineExceeded(

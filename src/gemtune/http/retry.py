@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError
-from gemtune.http.loops import now
+from gemtune.http.loops import current_time
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
 
@@ -122,7 +122,7 @@ class Retrier:
         return (
             state.attempt_number > backoff.extra_attempts(error, self.effect, self.policy)
             or backoff.too_long(error, self.policy)
-            or now() + state.upcoming_sleep >= self.deadline
+            or current_time() + state.upcoming_sleep >= self.deadline
             or not self.budget.take(backoff.cost(error))
         )
 
