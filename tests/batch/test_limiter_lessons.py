@@ -36,6 +36,11 @@ TOKENS = "GenerateContentInputTokensPerModelPerMinute-FreeTier"
         (refused(MINUTE, hint=901), Signal.DOOMED, "stop"),
         (refused(message="Quota exceeded, limit: 0, model: x"), Signal.DOOMED, "stop"),
         (refused(message="Your project has reached its spending cap"), Signal.DOOMED, "stop"),
+        (refused(message="Your billing account has exceeded its monthly spending cap."), Signal.DOOMED, "stop"),
+        (refused(message="Your prepayment credits are depleted."), Signal.DOOMED, "stop"),
+        (refused(message="You reached the spend-based rate limit of your tier"), Signal.SPENT, "retry"),
+        (refused(message="You reached the spend-based rate limit of your tier", hint=901), Signal.DOOMED, "stop"),
+        (errors.QuotaExhausted("no", status=402), Signal.DOOMED, "stop"),
         (errors.Unauthenticated("no"), Signal.DOOMED, "stop"),
         (errors.PermissionDenied("no"), Signal.REFUSED, "fail"),
         (errors.NotFound("no"), Signal.REFUSED, "fail"),
@@ -49,7 +54,7 @@ TOKENS = "GenerateContentInputTokensPerModelPerMinute-FreeTier"
         (errors.DeadlineExceeded("no"), Signal.TROUBLE, "retry"),
         (errors.MalformedResponse("no"), Signal.TROUBLE, "retry"),
     ],
-    ids=map(str, range(22)),
+    ids=map(str, range(27)),
 )
 @pytest.mark.usefixtures("virtual_time")
 async def test_every_error_has_one_meaning(error, signal, action):

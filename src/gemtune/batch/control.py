@@ -15,6 +15,7 @@ import attrs
 from gemtune.batch.aimd import Aimd
 from gemtune.batch.outage import Outage
 from gemtune.batch.rate import LearnedRate, Meter, Window
+from gemtune.batch.spending import Spending
 from gemtune.batch.tokens import TokenEstimate
 from gemtune.batch.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of, words_of
 from gemtune.config import BatchPolicy
@@ -68,6 +69,7 @@ class Control:
     troubled: int = attrs.field(default=0, init=False)
     gate: float = attrs.field(default=-math.inf, init=False)
     outage: Outage = attrs.field(init=False)
+    spending: Spending = attrs.field(factory=Spending, init=False)
     estimate: TokenEstimate = attrs.field(factory=TokenEstimate, init=False)
     _limit_before: float = attrs.field(default=0.0, init=False)
     _taught_at: float = attrs.field(default=-math.inf, init=False)
@@ -130,6 +132,7 @@ class Control:
         self.accepted += 1
         self._refusals = 0
         self._success_at = now
+        self.spending.answered(grant.sent_at)
         self._last_minute.take(now, 1)
         if usage_tokens is not None and grant.tokens:
             self.estimate.learn(grant.tokens, grant.ratio, usage_tokens)
@@ -164,6 +167,8 @@ class Control:
             self.refund(grant)
         if signal is Signal.RATE:
             verdict = self._throttled(grant, now, error)
+        elif signal is Signal.SPENT:
+            verdict = self._overspent(grant, now, error)
         elif signal is Signal.CROWDED:
             verdict = self._crowded(grant, now, error, in_flight)
         elif signal is Signal.TROUBLE:
@@ -209,6 +214,16 @@ class Control:
         if getattr(error, "scope", "") == "day":
             self._daily_at = min(self._daily_at, now)
         return Verdict(action="retry", reason="a quota per minute is used up")
+
+    def _overspent(self, grant: Grant, now: float, error: CallError) -> Verdict:
+        """Too much was spent in the last minutes: one gate for all, as long as that can be the reason."""
+        self.rejected += 1
+        self._alive(grant)
+        opens_at = self.spending.refused(grant.sent_at, now, error.retry_after)
+        if opens_at is None:
+            return Verdict(action="stop", reset_after=error.retry_after, reason=error.message)
+        self.gate = max(self.gate, opens_at)
+        return Verdict(action="retry", reason="too much was spent in the last minutes")
 
     def _learn_rate(self, now: float, error: CallError) -> None:
         quota = quota_of(error)

@@ -5,11 +5,13 @@
     error                                              signal      the item
     429 with a hint, or a quota per minute             RATE        again, not counted
     429 without either, 503 in JSON                    CROWDED     again, not counted
+    429 for what was spent in the last minutes         SPENT       again, not counted; stops the run if it stays so
     no connection, connection lost, time-out,
     500, 502, 504, unreadable reply                    TROUBLE     again, counted unless nothing else succeeds either
-    429 per day, limit 0, billing; 401, and 403, 404
+    429 per day, limit 0, a spending cap, no credit
+    (402, too); untrusted certificate; 401, 403, 404
     or a failed precondition about the model, the
-    credential or the service; untrusted certificate   DOOMED      stop the run
+    credential or the service                          DOOMED      stop the run
     403, 404, a failed precondition otherwise          REFUSED     fails; stops the run if all meet the same
     every other error                                  ITEM        fails
 """
@@ -38,6 +40,8 @@ class Signal(enum.Enum):
 
     RATE = "rate"
     """Too many in a minute: close the gate until the time told."""
+    SPENT = "spent"
+    """Too much was spent in the last minutes: pause until that is over."""
     CROWDED = "crowded"
     """Too many at once: fewer at the same time."""
     TROUBLE = "trouble"
@@ -114,6 +118,10 @@ _OF_ALL_ITEMS = re.compile(
 )
 
 
+# The words for what waiting does not lift: "exceeded its monthly spending cap", "prepayment credits are depleted".
+_UNTIL_PAID = re.compile(r"\bcaps?\b|month|deplet|prepay|billing account|balance|credit", re.IGNORECASE)
+
+
 def words_of(error: CallError) -> str:
     """Return what the service said, without what was put before it: the method, the model, the status."""
     before, _, said = error.message.partition(": ")
@@ -131,8 +139,10 @@ def _refusal_signal(error: CallError) -> Signal:
 
 def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
     hint = error.retry_after
-    if error.scope in {"none", "billing"} or (hint is not None and hint > longest_hint):
+    if error.scope == "none" or error.status == 402 or (hint is not None and hint > longest_hint):
         return Signal.DOOMED
+    if error.scope == "billing":
+        return Signal.DOOMED if _UNTIL_PAID.search(words_of(error)) else Signal.SPENT
     if error.scope == "day":
         # One reply can name both quotas with a short delay (googleapis/python-genai#2044): that is worth one wait.
         both = hint is not None and any(_MINUTELY.search(text) for text, _ in _violations(error))
