@@ -38,7 +38,7 @@ def failing(service, error, *, names=None):
     return heal
 
 
-@pytest.mark.parametrize("count", [1, 3, 1000])
+@pytest.mark.parametrize("count", [1, 3, 1000, 10_000])
 @pytest.mark.parametrize("hang", [False, True], ids=["503", "hangs"])
 async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_each_subscriber(count, hang):
     service = make_service(count, outage=(60.0, 660.0))
@@ -113,6 +113,55 @@ async def test_a_forbidden_job_is_lost_after_a_second_look_half_a_minute_later(v
         result = await watcher.wait(until="any")
         assert [(event.kind, str(event.reason)) for event in result.done.values()] == [("lost", "permission")]
         assert 30 <= virtual_time() < 70
+
+
+@pytest.mark.parametrize("count", [3, 30])
+async def test_one_forbidden_job_beside_a_forbidden_list_is_that_jobs_own_affair(count):
+    service = make_service(count)
+    forbidden = errors.PermissionDenied("not yours", status=403)
+    failing(service, forbidden, names={"tunedModels/job1"})
+    service._list_models = refusing(service, forbidden)
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=[*TROUBLE, "lost"])
+        with anyio.fail_after(120):
+            lost = await anext(reader)
+        assert (lost.kind, lost.job, str(lost.reason)) == ("lost", "tunedModels/job1", "permission")
+        assert sum(name == "tunedModels/job1" for _, _, name in service.calls) <= 4
+        assert {event.kind for event in (await watcher.wait()).done.values()} == {"succeeded", "lost"}
+        assert await collect(reader) == []
+
+
+async def test_where_there_is_no_list_and_everything_is_forbidden_no_job_is_given_up():
+    service = make_service(30)
+    service._list_models = refusing(service, errors.BadRequest("no such method", status=400))
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
+        reader = watcher.subscribe(kinds=[*TROUBLE, "lost"])
+        await anyio.sleep(30)
+        heal = failing(service, errors.PermissionDenied("not let in", status=403))
+        with anyio.fail_after(120):
+            event = await anext(reader)
+        assert (event.kind, event.job, event.error) == ("degraded", "", "PermissionDenied")
+        before = len(service.calls)
+        await anyio.sleep(600)
+        assert len(service.calls) - before <= 15, "one question a minute, and what was under way"
+        heal()
+        assert (await anext(reader)).kind == "recovered"
+        assert {event.kind for event in (await watcher.wait()).done.values()} == {"succeeded"}
+
+
+async def test_a_discoverer_who_may_not_list_is_told():
+    service = make_service()
+    service.jobs["tunedModels/job2"].total = 100
+    service._list_models = refusing(service, errors.PermissionDenied("not let in", status=403))
+    async with Watcher(service, policy=WatchPolicy(), filter="owner:me") as watcher:
+        with anyio.fail_after(60):
+            event = await anext(watcher.subscribe(kinds=TROUBLE))
+        assert (event.kind, event.job, event.error) == ("degraded", "", "PermissionDenied")
+        await anyio.sleep(600)
+        assert len(service.calls) <= 15
+        del service._list_models
+        await anyio.sleep(70)
+        assert list(watcher.jobs) == ["tunedModels/job2"], "the others had ended before anybody looked"
 
 
 async def test_when_everything_is_forbidden_no_job_is_given_up():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,12 +26,13 @@ from gemtune.protocol.observation import Moment, nanoseconds, observe_light
 from gemtune.protocol.reconciler import History
 from gemtune.protocol.schedule import backoff
 from gemtune.types import TunedModel
-from gemtune.watch.agenda import Agenda, Item
+from gemtune.watch.agenda import Agenda
 from gemtune.watch.board import Board
 from gemtune.watch.looks import Looks, moment
 from gemtune.watch.planner import Planner
 from gemtune.watch.record import Record
 from gemtune.watch.service import Service
+from gemtune.watch.sweep import Sweep
 
 __all__ = ["Engine"]
 
@@ -41,7 +42,7 @@ _STALL: Final = 5.0
 """Seconds by which the scheduler may wake late before the machine counts as having slept."""
 _QUARANTINE: Final = 60.0
 _DENIED: Final = 30.0
-_SLICE: Final = 200
+_SLICE: Final = 100
 """Jobs that are dealt with before others may run."""
 _MINUTE: Final = 60 * 10**9
 
@@ -58,12 +59,10 @@ class Engine:
     filter: str | None = None
     began: int = attrs.field(factory=lambda: int(datetime.now(UTC).timestamp()) * 10**9)
     """Since when (ns) a job must have been created to be discovered although it has ended."""
-    agenda: Agenda[Item] = attrs.field(factory=Agenda, init=False)
+    agenda: Agenda[Record | Sweep] = attrs.field(factory=Agenda, init=False)
     in_flight: int = attrs.field(default=0, init=False)
-    sweeps: int = attrs.field(default=0, init=False)
     stalls: int = attrs.field(default=0, init=False)
-    _sweep: Item = attrs.field(factory=Item, init=False)
-    _sweeping: bool = attrs.field(default=False, init=False)
+    sweep: Sweep = attrs.field(factory=Sweep, init=False)
     _dice: random.Random = attrs.field(factory=random.Random, init=False)
     _expected: float = attrs.field(default=math.inf, init=False)
     _woken: anyio.Event | None = attrs.field(default=None, init=False)
@@ -88,6 +87,11 @@ class Engine:
             self.board.running, self._workers = False, None
             self.board.close()
 
+    @property
+    def sweeps(self) -> int:
+        """How many times the list was gone through."""
+        return self.sweep.passages
+
     def wake(self) -> None:
         """Have the scheduler look again at what is due."""
         if self._woken is not None:
@@ -99,21 +103,18 @@ class Engine:
             return  # run() begins with all that are there
         now = anyio.current_time()
         self._plan_sweep(now)
-        spread = 0.0
-        if len(records) > self.policy.burst:
-            spread = min(self.policy.freshness, len(records) / self.service.bucket.rate)
-        for number, record in enumerate(records):
-            if not record.finished:
-                light = self._is_light(record, now)
-                after = self.planner.longest_absence() if light else spread * number / len(records)
-                self.agenda.put(record, now + after)
+        for record, due in zip(records, self._spread(len(records), now), strict=True):
+            if self._is_light(record, now):
+                self._rest(record, now)
+            elif not (record.finished or record.looking):
+                self.agenda.put(record, due)
         self.wake()
 
     def attend(self, records: Iterable[Record]) -> None:
         """Look soon at the jobs whose steps somebody has begun to want."""
         if self._workers is not None:
             soon = anyio.current_time() + self.policy.freshness
-            self.admit([record for record in records if record.due is not None and record.due > soon])
+            self.admit([record for record in records if _rests(record) or (record.due or soon) > soon])
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the watch; the readers are told of an error once they have read what there is."""
@@ -123,9 +124,7 @@ class Engine:
 
     def watched_steps(self) -> int:
         """Return how many jobs are looked at one by one."""
-        light = self._workers is not None and self.planner.sweeps(self.board.live, anyio.current_time())
-        live = (record for record in self.board.records.values() if not record.finished)
-        return sum(not light or self.board.wants_steps(record) for record in live)
+        return len(self.agenda) + self.in_flight - (self.sweep.due is not None or self.sweep.looking)
 
     def overdue(self) -> int:
         """Return how many jobs wait for a request to be allowed."""
@@ -136,6 +135,26 @@ class Engine:
         history = record.history
         pressing = record.failures > 0 or (history is not None and history.pressing)
         return not pressing and self.planner.sweeps(self.board.live, now) and not self.board.wants_steps(record)
+
+    def _rest(self, record: Record, now: float) -> None:
+        """Leave a job to the sweeps: it has no time of its own, and costs nothing."""
+        self.agenda.drop(record)
+        record.covered = now
+
+    async def _rouse(self, now: float) -> None:
+        """Give the jobs that rest a time again, if there are no more sweeps or the last ones have not shown them."""
+        latest = now - self.planner.longest_absence() if self.planner.sweeps(self.board.live, now) else math.inf
+        absent = [record for record in self.board.records.values() if _rests(record) and _shown(record) <= latest]
+        for number, (record, due) in enumerate(zip(absent, self._spread(len(absent), now), strict=True), 1):
+            if _rests(record):
+                self.agenda.put(record, due)
+            if number % _SLICE == 0:
+                await anyio.lowlevel.checkpoint()
+
+    def _spread(self, count: int, now: float) -> Iterator[float]:
+        """Yield times for so many jobs, so that they make no burst."""
+        span = min(self.policy.freshness, count / self.service.bucket.rate) if count > self.policy.burst else 0.0
+        return (now + span * number / count for number in range(count))
 
     def _dispatch(self, now: float) -> float:
         """Start what may start now; return the seconds until something may."""
@@ -158,38 +177,36 @@ class Engine:
                 if put_off == _SLICE:
                     return 0.0
                 continue
+            item.looking = True
             bucket.take(now)
             self.in_flight += 1
             workers.start_soon(self._work, item)
         return math.inf
 
     def _is_covered(self, record: Record, now: float) -> bool:
-        """Put off a job of which a sweep has told lately."""
-        until = (record.covered if record.covered is not None else -math.inf) + self.planner.longest_absence()
-        if until <= now or not self._is_light(record, now):
-            return False
-        self.agenda.put(record, until)
-        return True
+        """Return whether a job may rest instead, because a sweep has shown it lately."""
+        return _shown(record) + self.planner.longest_absence() > now and self._is_light(record, now)
 
     def _recover(self, now: float) -> None:
         """After a sleep of the machine, or a stall, spread what has become due meanwhile."""
         if now > self._expected + _STALL:
             self.stalls += 1
             self.service.bucket.drain(now)
+            self.sweep.end(whole=False)
             self._respread(now)
 
-    def _respread(self, now: float, before: float | None = None) -> None:
-        overdue = self.agenda.overdue(now if before is None else before)
+    def _respread(self, now: float) -> None:
+        overdue = self.agenda.overdue(now)
         span = min(self.policy.freshness, len(overdue) / self.service.bucket.rate)
         for item in overdue:
             self.agenda.put(item, now + span * self._dice.random())
 
-    async def _work(self, item: Item) -> None:
+    async def _work(self, item: Record | Sweep) -> None:
         try:
             if isinstance(item, Record):
                 await self._look(item)
             else:
-                await self._make_sweep()
+                await self._take_next_page(item)
         except MisuseError as error:
             self.stop(error)
         except Exception as error:  # noqa: BLE001 - an error in gemtune must not end the watch of other jobs
@@ -198,21 +215,24 @@ class Engine:
             self.agenda.put(item, now.clock + _QUARANTINE)
             if isinstance(item, Record):
                 self._tell(item, [_stumbled(item, error, now)])
+            else:
+                item.end(whole=False)
         finally:
+            item.looking = False
             self.in_flight -= 1
             self.wake()
 
     async def _look(self, record: Record) -> None:
         history = record.history
         assert history is not None  # noqa: S101 - the service's record is never due
-        source, record.looking = record.source, True
+        source = record.source
         try:
             seen = await self.looks.at(record, history)
         except (CallError, CredentialsError) as error:
             now = moment()
             told: list[Event] = []
             blamed = self.service.failed(error, now, self._dice.random(), record)
-            if blamed or (isinstance(error, PermissionDenied) and self.planner.refused):
+            if blamed:
                 told = history.fault(error, source, now)
                 record.failures = 0
             elif isinstance(error, PermissionDenied):
@@ -222,9 +242,11 @@ class Engine:
             record.failures, record.denied_since = 0, None
             if self.service.answered(now):
                 self._respread(now.clock)
-            told = history.observe(seen) if seen is not None else []
-        finally:
-            record.looking = False
+            if seen is None:
+                if not record.discarded:
+                    self.agenda.put(record, now.clock)  # there is no operation: now for the model
+                return
+            told = history.observe(seen)
         self._follow(record, history, told, now)
 
     def _follow(self, record: Record, history: History, told: list[Event], now: Moment) -> None:
@@ -242,7 +264,8 @@ class Engine:
         elif record.denied_since is not None and not history.pressing:
             after = _DENIED
         elif self._is_light(record, now.clock):
-            after = self.planner.longest_absence()
+            self._rest(record, now.clock)
+            return
         self.agenda.put(record, now.clock + after, pressing=history.pressing)
 
     def _tell(self, record: Record, told: list[Event]) -> None:
@@ -256,33 +279,40 @@ class Engine:
     def _plan_sweep(self, now: float, *, check: bool = False) -> None:
         """Plan a sweep now if there is none planned; to check whether the service is well, one is made in any case."""
         wanted = self.planner.sweeps(self.board.live, now) or (check and not self.planner.refused)
-        if wanted and not self._sweeping and (self._sweep.due is None or self._sweep.due > now + 1):
-            self.agenda.put(self._sweep, now, pressing=True)
+        going_on = self.sweep.looking or self.sweep.pages is not None
+        if wanted and not going_on and (self.sweep.due is None or self.sweep.due > now + 1):
+            self.agenda.put(self.sweep, now, pressing=True)
 
-    async def _make_sweep(self) -> None:
-        pages, began, pause = 0, anyio.current_time(), self.policy.terminal_freshness
-        self._sweeping = True
+    async def _take_next_page(self, sweep: Sweep) -> None:
+        pages, pause = sweep.pages, self.policy.terminal_freshness
+        if pages is None:
+            pages = self.looks.pages(self.filter, self.planner.fields)
+            sweep.begin(pages, anyio.current_time())
+        sweep.taken += 1
+        whole = False
         try:
-            iterator = self.looks.pages(self.filter, self.planner.fields)
-            seen = 0
-            async for page in iterator:
-                pages += 1
-                if self.service.answered(moment()):
-                    self._respread(anyio.current_time())
-                seen += await self._take_page(page.items)
-                if page.next_page_token is None or (seen >= self.board.live and not self.planner.discovering):
-                    break
-                await self._token()
-            self.sweeps += 1
+            page = await self.looks.page(pages)
         except (CallError, CredentialsError) as error:
             pause = self._sweep_failed(error, pause)
-        finally:
-            self._sweeping = False
+        else:
+            if self.service.answered(moment()):
+                self._respread(anyio.current_time())
+            sweep.seen += await self._take_page(page.items)
+            whole = page.next_page_token is None or (sweep.seen >= self.board.live and not self.planner.discovering)
+            pause = self.planner.pause(sweep.taken if whole else sweep.expected, self.service.bucket.rate)
+            if not whole:
+                self.agenda.put(sweep, sweep.next_page(anyio.current_time(), pause), pressing=True)
+                return
+        sweep.end(whole=whole)
+        await self._plan_next_sweep(sweep, pause)
+
+    async def _plan_next_sweep(self, sweep: Sweep, pause: float) -> None:
         now = anyio.current_time()
-        self.planner.swept(pages, self.board.live, now)
-        if self.planner.sweeps(self.board.live, now):
-            pause = max(pause, self.planner.pause(pages, self.service.bucket.rate))
-            self.agenda.put(self._sweep, max(began + pause, now), pressing=True)
+        self.planner.swept(sweep.taken, self.board.live, now)
+        await self._rouse(now)
+        wait = self.planner.wait(self.board.live, now)
+        if wait is not None:
+            self.agenda.put(sweep, max(sweep.began + pause, now + wait), pressing=True)
 
     def _sweep_failed(self, error: CallError | CredentialsError, pause: float) -> float:
         """Return the seconds to the next sweep."""
@@ -290,23 +320,13 @@ class Engine:
             if not self.planner.refused:
                 self.planner.refused = True
                 _log.info("no sweeps of the list (%s): jobs are looked at one by one", error.message)
-                self._respread(anyio.current_time(), before=math.inf)
                 return 0.0
             return max(pause, _QUARANTINE)
         now = moment()
         if isinstance(error, PermissionDenied):
             self.planner.forgo(now.clock)
-            if any(record.denied_since is not None for record in self.board.records.values()):
-                self.service.denied(error, now)
-        else:
-            self.service.failed(error, now, self._dice.random(), None)
+        self.service.failed(error, now, self._dice.random(), None)
         return pause
-
-    async def _token(self) -> None:
-        """Wait for the token of another request."""
-        while wait := self.service.bucket.wait(anyio.current_time()):  # noqa: ASYNC110 - no event tells
-            await anyio.sleep(wait)
-        self.service.bucket.take(anyio.current_time())
 
     async def _take_page(self, models: Sequence[TunedModel]) -> int:
         """Take in a page of the list; return how many of its models are watched and have not ended."""
@@ -341,6 +361,15 @@ class Engine:
         self.board.add(record, [record.history.added(now, Origin.DISCOVERED)])
         self.agenda.put(record, now.clock)
         return record
+
+
+def _rests(record: Record) -> bool:
+    """Return whether only a sweep tells of a job."""
+    return record.due is None and not record.looking and not record.finished
+
+
+def _shown(record: Record) -> float:
+    return -math.inf if record.covered is None else record.covered
 
 
 def _stumbled(record: Record, error: Exception, now: Moment) -> events.Degraded:

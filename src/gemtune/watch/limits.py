@@ -11,14 +11,15 @@ import attrs
 
 from gemtune.config import WatchPolicy
 
-__all__ = ["Breaker", "Bucket"]
+__all__ = ["DIFFERENT", "Breaker", "Bucket"]
 
 _LOWEST_RATE: Final = 0.2
 _CLEAN: Final = 10.0
 """Seconds without a 429 after which the rate goes up again, by a twentieth of the greatest."""
 _LONGEST_HINT: Final = 120.0
 _IN_A_ROW: Final = 3
-_DIFFERENT: Final = 5
+DIFFERENT: Final = 5
+"""Of so many jobs the service knows nothing good, or of all, before that is its own fault."""
 _FIRST_PROBE: Final = 0.8
 _LONGEST_PROBE: Final = 30.0
 _HEALTHY: Final = 120.0
@@ -102,7 +103,7 @@ class Breaker:
         """
         self._count(now)
         self._failing.add(about)
-        if (self.failures < _IN_A_ROW or len(self._failing) < min(max(live, 1), _DIFFERENT)) and not self.opened:
+        if (self.failures < _IN_A_ROW or len(self._failing) < min(max(live, 1), DIFFERENT)) and not self.opened:
             return False
         if not self.opened and now - self._recovered > _HEALTHY:
             self._pause = 0.0

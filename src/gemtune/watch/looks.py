@@ -13,6 +13,7 @@ from gemtune.config import RetryPolicy, WatchPolicy
 from gemtune.errors import ApiError, CredentialsError, QuotaExhausted, Unavailable
 from gemtune.events import JobState
 from gemtune.pager import Pages
+from gemtune.protocol.gemini import Page
 from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
 from gemtune.protocol.reconciler import History
 from gemtune.types import CreateTunedModelMetadata, TunedModel
@@ -85,8 +86,17 @@ class Looks:
         return None
 
     def pages(self, filter: str | None, fields: str | None) -> Pages[TunedModel]:
-        """Return the pages of the list, each of them one request."""
-        self.requests["tuned_models.list"] += 1
+        """Return the pages of the list; nothing is asked yet."""
         return self.client.tuned_models.list(
             page_size=PAGE_SIZE, filter=filter, fields=fields, timeout=self.policy.request_timeout, retry=_ONCE
         ).pages()
+
+    async def page(self, pages: Pages[TunedModel]) -> Page[TunedModel]:
+        """Return the next page of the list.
+
+        Raises:
+            CallError: It could not be had.
+            CredentialsError: There is no credential.
+        """
+        self.requests["tuned_models.list"] += 1
+        return await anext(pages)

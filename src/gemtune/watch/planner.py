@@ -35,11 +35,16 @@ class Planner:
 
     def sweeps(self, live: int, now: float) -> bool:
         """Return whether ``live`` jobs are to be swept."""
+        return self.wait(live, now) == 0.0
+
+    def wait(self, live: int, now: float) -> float | None:
+        """Return the seconds until ``live`` jobs are worth a sweep; None if they are not."""
         if self.discovering:
-            return True
-        if self.refused or self.policy.coalesce == "never" or now < self._poor_until:
-            return False
-        return live > _HANDFUL or (self.policy.coalesce == "always" and live > 0)
+            return 0.0
+        enough = live > (0 if self.policy.coalesce == "always" else _HANDFUL)
+        if self.refused or self.policy.coalesce == "never" or not enough:
+            return None
+        return max(self._poor_until - now, 0.0)
 
     @property
     def fields(self) -> str | None:

@@ -19,7 +19,7 @@ from gemtune.errors import (
 )
 from gemtune.protocol.observation import Moment
 from gemtune.watch.board import Board
-from gemtune.watch.limits import Breaker, Bucket
+from gemtune.watch.limits import DIFFERENT, Breaker, Bucket
 from gemtune.watch.record import Record
 
 __all__ = ["Service"]
@@ -78,7 +78,7 @@ class Service:
                 self.answered(now)
                 return True
             case PermissionDenied():
-                return record is not None and self._denied(record, now)
+                return self._forbidden(error, now, record)
             case _:
                 return self._out(error, now, dice, record)
         return False
@@ -88,11 +88,21 @@ class Service:
         self.breaker.refused(now.clock, _AUTH_PROBE)
         self._degrade(error, now)
 
-    def _denied(self, record: Record, now: Moment) -> bool:
-        """Return whether the service has answered anything else since it denies this job."""
-        if record.denied_since is None:
-            record.denied_since = now.clock
-        return self.breaker.last_success >= record.denied_since or self.board.live <= 1
+    def _forbidden(self, error: PermissionDenied, now: Moment, record: Record | None) -> bool:
+        """Return whether the service has answered anything else since it forbids this job.
+
+        That we are not let in at all is certain only if it has answered nothing since it forbids several, or all.
+        """
+        healthy = self.breaker.last_success
+        if record is not None:
+            record.denied_since = now.clock if record.denied_since is None else record.denied_since
+            if healthy >= record.denied_since or self.board.live <= 1:
+                return True
+        since = (each.denied_since for each in self.board.records.values() if not each.finished)
+        forbidden = sum(each is not None and each > healthy for each in since)
+        if self.breaker.opened or forbidden >= min(max(self.board.live, not self.board.endless), DIFFERENT):
+            self.denied(error, now)
+        return False
 
     def _out(self, error: CallError, now: Moment, dice: float, record: Record | None) -> bool:
         if record is not None:
