@@ -225,13 +225,16 @@ class _Session:
     def _write(self) -> int | None:
         """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
         from gemtune.batch import export_journal
+        from gemtune.cli.signals import sigterm_interrupts
 
-        if self.target.journal is None:
+        journal, output = self.target.journal, self.target.output
+        if journal is None:
             return None
         try:
-            return export_journal(self.target.journal, self.target.output, order=self.options.order, places=self.places)
+            with sigterm_interrupts():
+                return export_journal(journal, output, order=self.options.order, places=self.places)
         except OSError as error:
-            raise GemtuneError(f"{self.target.output} could not be written: {error.strerror}") from None
+            raise GemtuneError(f"{output} could not be written: {error.strerror}") from None
 
     def _tell(self, stats: BatchStatistics, count: int | None) -> None:
         told = {

@@ -1,0 +1,198 @@
+"""``gemtune batch`` stopped: by a signal, by a full disk, by whoever reads its output; and run again to its end."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from batch.service import MODEL
+from gemtune.batch import export
+from gemtune.cli.bar import Bar, Stall
+
+pytestmark = pytest.mark.socket
+
+SLOWLY = pytest.mark.parametrize("app", [0.02], indirect=True)
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+COMMAND = [sys.executable, "-m", "gemtune", "batch", "--model", MODEL, "--concurrency", "4"]
+HINT = "what was answered is in out.journal; go on with the same command"
+ROWS = 200
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with 200 prompts, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("".join(f"p{n}\n" for n in range(ROWS)))
+    return tmp_path
+
+
+def started(*arguments, **options):
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def asked(app, count, process):
+    """Wait until the emulator was asked so often."""
+    while len(app.journal) < count:
+        assert process.poll() is None
+
+
+def finish(gemtune, app, folder):
+    """Go on to the end; every line is there once, and only what was in flight was asked again."""
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--concurrency", "64", "--resume")
+    assert ran.code == 0
+    assert [json.loads(line)["key"] for line in (folder / "out").read_text().splitlines()] == list(range(ROWS))
+    assert len(app.journal) <= ROWS + 8
+    assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out", "out.journal"]
+
+
+@SLOWLY
+@SIGNALS
+@pytest.mark.parametrize("again", [0, 3])
+def test_a_signal_ends_a_run_with_a_hint_and_the_run_can_go_on(app, gemtune, folder, number, again):
+    with started("in.txt", "out") as process:
+        asked(app, 40, process)
+        for _ in range(1 + again):
+            process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err == f"{HINT} and --resume\ninterrupted\n"
+    assert len(app.journal) < ROWS
+    finish(gemtune, app, folder)
+
+
+@SIGNALS
+@pytest.mark.parametrize("again", [0, 3])
+@pytest.mark.parametrize("given", ["", "a\nb\n"])
+def test_a_signal_ends_a_run_whose_input_is_still_open(app, folder, number, again, given):
+    with started("-", "out") as process:
+        process.stdin.write(given)
+        process.stdin.flush()
+        if given:
+            asked(app, 2, process)
+            while not (folder / "out.journal").exists() or len((folder / "out.journal").read_bytes().split(b"\n")) < 4:
+                assert process.poll() is None
+        else:
+            while not (folder / "out.journal").exists():
+                assert process.poll() is None
+        for _ in range(1 + again):
+            process.send_signal(number)
+        assert process.wait(20) == 130
+        err = process.stderr.read()
+    if given:
+        assert err == f"{HINT} and --resume\ninterrupted\n"
+    else:
+        assert err == "interrupted\n"
+    assert (folder / "out.journal").exists() == bool(given)
+
+
+@SIGNALS
+def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, monkeypatch, number):
+    plain = export.write_lines
+
+    def interrupted(path, offsets, to):
+        plain(path, offsets[:50], to)
+        signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "write_lines", interrupted)
+        ran = gemtune("batch", "in.txt", "out", "--model", MODEL)
+    assert (ran.code, ran.err) == (130, f"{HINT} and --resume\ninterrupted\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
+    finish(gemtune, app, folder)
+    assert len(app.journal) == ROWS
+
+
+def test_a_journal_that_cannot_grow_stops_the_run_and_loses_nothing(app, gemtune, folder):
+    limit = 50_000
+    with started(
+        "in.txt", "out", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    ) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    error, hint = err.splitlines()
+    assert error.startswith("error: the journal ")
+    assert "out.journal could not be written: File too large; make room" in error
+    assert "call" not in error
+    assert hint == f"{HINT} and --resume"
+    held = (folder / "out.journal").read_bytes()
+    assert len(held) <= limit
+    assert held.endswith(b"\n")
+    saved = held.count(b"\n") - 1
+    assert saved > 0
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--resume")
+    assert ran.code == 0
+    assert f"{saved} from before" in ran.err
+    assert [json.loads(line)["key"] for line in (folder / "out").read_text().splitlines()] == list(range(ROWS))
+
+
+def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, folder, monkeypatch):
+    def full(path, offsets, to):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "write_lines", full)
+        ran = gemtune("batch", "in.txt", "out", "--model", MODEL)
+    assert ran.code == 1
+    assert ran.err == (f"error: out could not be written: No space left on device: make room\n{HINT} and --resume\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
+    finish(gemtune, app, folder)
+    assert len(app.journal) == ROWS
+
+
+def test_a_full_standard_output_is_told(app, folder):
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([*COMMAND, "in.txt", "-"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == "error: standard output could not be written: No space left on device: make room\n"
+
+
+def test_a_reader_that_has_enough_ends_the_run_in_silence(app, folder):
+    with started("in.txt", "-") as process:
+        assert json.loads(process.stdout.readline())["key"] == 0
+        process.stdout.close()
+        assert process.wait(20) == 1
+        assert process.stderr.read() == ""
+
+
+def test_a_named_pipe_is_an_input_also_to_go_on_from(app, gemtune, folder):
+    arguments = [*COMMAND, "<(cat in.txt)", "out", "--resume"]
+    line = " ".join(arguments)
+    for told in (f"{ROWS} answered, 0 failed: ", f"0 answered, 0 failed, {ROWS} from before: "):
+        ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, f"{told}{ROWS} lines in out\n")
+
+
+def test_where_nothing_is_drawn_a_word_is_said_when_nothing_moves(gemtune, folder, monkeypatch):
+    monkeypatch.setattr("gemtune.cli.batch.Bar", partial(Bar, stall=Stall(0.25)))
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--timeout", "2s", "--base-url", "http://127.0.0.1:9")
+    *notes, _ = ran.err.splitlines()
+    assert 1 <= len(notes) <= 3
+    assert all(note.startswith("note: 0 done, and none for ") for note in notes)
+    assert all(": the service does not answer; " in note for note in notes)
+
+
+def test_a_stall_is_told_after_its_patience_and_then_ever_more_rarely():
+    stall = Stall(60.0)
+    told = [second for second in range(1000) if stall.seconds(0, float(second)) is not None]
+    assert told == [60, 120, 240, 480, 960]
+    assert stall.seconds(1, 1000.0) is None
+    assert stall.seconds(1, 1059.0) is None
+    assert stall.seconds(1, 1060.0) == 60.0
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_is_one_object_also_where_something_failed(app, gemtune, folder):
+    (folder / "mixed.jsonl").write_text('"a"\nno json\n')
+    ran = gemtune("batch", "mixed.jsonl", "out", "--model", MODEL, "--json")
+    assert (ran.code, ran.err) == (1, "")
+    (line,) = ran.out.splitlines()
+    summary = json.loads(line)
+    assert (summary["answered"], summary["failed"], summary["output"]) == (1, 1, "out")
