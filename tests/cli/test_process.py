@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from cli.conftest import BASE
+from cli.listening import until_it_listens
 
 pytestmark = [pytest.mark.socket, pytest.mark.slow]
 
@@ -32,7 +33,8 @@ def on_a_terminal(command: Sequence[str], answer: str = "", **environ: str) -> t
     return process.wait(), shown.decode()
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gemtune, rows, command):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gemtune, rows, command, number):
     process = subprocess.Popen(
         [*command, "tune", rows, "--base", BASE, "--id", "long", "--wait"],
         stdout=subprocess.PIPE,
@@ -41,7 +43,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "following tunedModels/long; Ctrl-C leaves it running\n"
-    process.send_signal(signal.SIGINT)
+    until_it_listens(process)
+    process.send_signal(number)
     out, err = process.communicate()
     assert process.returncode == 130
     assert out == ""

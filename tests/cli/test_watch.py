@@ -1,14 +1,17 @@
 """``gemtune jobs watch`` and ``gemtune jobs wait``."""
 
+import argparse
 import json
+import shlex
 import signal
 import subprocess
 
 import pytest
 
 from cli.conftest import BASE, HOUR
+from cli.listening import until_it_listens
 from gemtune import events
-from gemtune.cli.watch import exit_code_of
+from gemtune.cli.watch import again, exit_code_of
 from gemtune.emulator import Fault, JobFate
 from gemtune.events import JobState
 from gemtune.show.jobs import JobsView
@@ -77,22 +80,63 @@ def test_watching_wants_to_know_what(app, gemtune):
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_that_the_jobs_go_on_and_how_to_watch_them_again(app, gemtune, jobs, command):
-    with subprocess.Popen(
-        [*command, "jobs", "watch", "--all", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        added = 0
-        while added < 2:
-            added += json.loads(process.stdout.readline())["kind"] == "added"
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-    assert process.returncode == 130
-    assert "2 jobs go on; watch them again with: gemtune jobs watch --since c1." in err
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, gemtune, jobs, command, number):
+    given = ["--all", "--json", "--timeout", "1h", "--project", "my-project"]
+    code, err = stopped([*command, "jobs", "watch", *given], number, told=2)
+    assert code == 130
+    told, end = err.splitlines()
+    assert end == "interrupted"
+    options = "--all --json --timeout 3600 --project my-project --since c1."
+    assert told.startswith(f"2 jobs go on; watch them again with: gemtune jobs watch {options}")
     app.clock.advance(HOUR)
-    checkpoint = err.partition("--since ")[2].split()[0]
-    assert gemtune("jobs", "watch", "--since", checkpoint).code == 0
+    again = shlex.split(told.partition("gemtune ")[2])
     assert app.journal.of("tunedModels.operations.cancel") == []
+    again.remove("--all")  # which waits for more of them
+    records = gemtune(*again).records
+    assert {record["job"] for record in records if record["kind"] == "succeeded"} == set(jobs)
+    assert app.journal.of("tunedModels.operations.cancel") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_the_waiting_and_no_job(app, gemtune, jobs, command, number):
+    code, err = stopped([*command, "jobs", "wait", *jobs], number)
+    assert code == 130
+    assert err.splitlines() == ["the jobs go on; wait for them again with the same command", "interrupted"]
+
+
+def stopped(argv, number, told=0):
+    """Send a process a signal once it listens and has told of some jobs; return its exit code and what it said."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        until_it_listens(process)
+        while told:
+            told -= json.loads(process.stdout.readline())["kind"] == "added"
+        process.send_signal(number)
+        _, err = process.communicate()
+    return process.returncode, err
+
+
+def test_the_command_that_goes_on_is_the_same_but_for_what_the_checkpoint_holds():
+    given = {"names": ["a", "b c"], "all": False, "json": False, "since": None, "base_url": None, "project": None}
+    given |= {"timeout": None, "no_color": False}
+
+    def words(checkpoint, **options):
+        return again(argparse.Namespace(**(given | options)), checkpoint)
+
+    assert words("c1.x") == "gemtune jobs watch --since c1.x"
+    assert (
+        words("c1.x", all=True, json=True, no_color=True) == "gemtune jobs watch --all --json --no-color --since c1.x"
+    )
+    assert words("c1.x", timeout=90.0) == "gemtune jobs watch --timeout 90 --since c1.x"
+    assert words("c1.x", base_url="http://[::1]:8080/$x") == (
+        "gemtune jobs watch --base-url 'http://[::1]:8080/$x' --since c1.x"
+    )
+    long = "c1." + "x" * 5000
+    assert words(long) == "gemtune jobs watch a 'b c'", "nobody copies that from a terminal"
+    assert words(long, names=[], all=True) == "gemtune jobs watch --all"
+    assert words(long, since="c1.y") == "gemtune jobs watch a 'b c' --since c1.y"
 
 
 def stamp(job="tunedModels/one"):

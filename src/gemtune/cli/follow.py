@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio
 
 from gemtune import events
 from gemtune.cli.console import Console
+from gemtune.cli.signals import until_stopped
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.jobs import TuningJob
 from gemtune.show.progress import JobView
 from gemtune.show.terminal import Live
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 __all__ = ["follow", "look_again"]
 
@@ -40,19 +46,30 @@ async def follow(
 
     Raises:
         DeadlineExceeded: The job goes on after ``timeout`` seconds.
+        KeyboardInterrupt: Somebody has seen enough, or SIGTERM came.
     """
     left = left or look_again(job.name)
-    live = console.live(indent)
-    try:
+    live, done = console.live(indent), False
+
+    async def show(_: TaskGroup) -> None:
+        nonlocal done
         with anyio.move_on_after(timeout):
             await _show(job, console, view, live, left)
-            return
+            done = True
+
+    try:
+        stopped = await until_stopped(show)
     except anyio.get_cancelled_exc_class():
         console.note(left)
         raise
     finally:
         if live is not None:
             live.erase()
+    if done:
+        return
+    if stopped:
+        console.note(left)
+        raise KeyboardInterrupt
     raise DeadlineExceeded(
         f"{job.name} is not done after {timeout:g} s ({view.state}); {left}",
         resource=job.name,

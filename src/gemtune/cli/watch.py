@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+import math
+import shlex
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING
 
 from gemtune import events
 from gemtune.cli.console import Console
-from gemtune.cli.exits import DONE, FAILED, REFUSED, TIMED_OUT, USAGE, together
+from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
 from gemtune.cli.options import Commands, add_command, open_client, run_async
 from gemtune.show.jobs import JobsView
 from gemtune.show.terminal import Live, printable
 
 if TYPE_CHECKING:
-    from gemtune.watch import Subscription, Watcher
+    from anyio.abc import TaskGroup
 
-__all__ = ["EXAMPLES", "add", "exit_code_of"]
+    from gemtune.watch import Subscription, WaitResult, Watcher
+
+__all__ = ["EXAMPLES", "add", "again", "exit_code_of"]
 
 _WATCH = """\
   gemtune jobs watch my-model another-model
@@ -29,6 +33,7 @@ _WAIT = """\
 """
 EXAMPLES = _WATCH + _WAIT
 _NAME = "a tuned model's name, its id, or an operation's"
+_WAIT_AGAIN = "the jobs go on; wait for them again with the same command"
 _SHORT = 2000
 """Most characters of a checkpoint that anybody would copy from a terminal."""
 
@@ -48,28 +53,43 @@ def _watch(options: argparse.Namespace, console: Console) -> int:
     if not (options.names or options.all or options.since):
         console.error("say which jobs to watch: give their names, or --all")
         return USAGE
-    return run_async(_watched, options, console)
+    return _run(_watched, options, console)
+
+
+def _run(command: Callable[..., Awaitable[int]], options: argparse.Namespace, console: Console) -> int:
+    code = run_async(command, options, console)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 async def _watched(options: argparse.Namespace, console: Console) -> int:
     import anyio
 
+    from gemtune.cli.signals import until_stopped
+
     view, ends, live = JobsView(), dict[str, events.Event](), console.live()
+    limit = anyio.CancelScope()
     async with open_client(options) as client:
         mine = "owner:me" if options.all else None
         async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
-            try:
-                with anyio.move_on_after(options.timeout) as limit:
+
+            async def follow(_: TaskGroup) -> None:
+                limit.deadline = anyio.current_time() + (options.timeout or math.inf)
+                with limit:
                     await _follow(aiter(watcher), view, ends, console, live)
+
+            try:
+                stopped = await until_stopped(follow)
             except anyio.get_cancelled_exc_class():
-                console.note(_goes_on(watcher, ends))
+                console.note(_goes_on(watcher, ends, options))
                 raise
             finally:
                 if live is not None:
                     live.erase()
-            if limit.cancelled_caught:
-                console.note(_goes_on(watcher, ends))
-                return TIMED_OUT
+            if stopped or limit.cancelled_caught:
+                console.note(_goes_on(watcher, ends, options))
+                return INTERRUPTED if stopped else TIMED_OUT
     return exit_code_of(ends.values())
 
 
@@ -94,18 +114,29 @@ async def _follow(
 
 
 def _wait(options: argparse.Namespace, console: Console) -> int:
-    return run_async(_waited, options, console)
+    return _run(_waited, options, console)
 
 
 async def _waited(options: argparse.Namespace, console: Console) -> int:
     import anyio
 
+    from gemtune.cli.signals import until_stopped
+
+    result: WaitResult | None = None
     async with open_client(options) as client, client.watch(options.names) as watcher:
-        try:
+
+        async def wait(_: TaskGroup) -> None:
+            nonlocal result
             result = await watcher.wait(*options.names, until=options.until, timeout=options.timeout)
+
+        try:
+            stopped = await until_stopped(wait)
         except anyio.get_cancelled_exc_class():
-            console.note("the jobs go on; wait for them again with the same command")
+            console.note(_WAIT_AGAIN)
             raise
+    if stopped or result is None:
+        console.note(_WAIT_AGAIN)
+        return INTERRUPTED
     for event in result.done.values():
         console.record(event.to_dict())
         _print_end(event, console)
@@ -128,13 +159,33 @@ def _print_end(event: events.Event, console: Console) -> None:
     console.print(printable(f"{event.job} {event.kind}{said}".rstrip()))
 
 
-def _goes_on(watcher: Watcher, ends: Collection[str]) -> str:
+def _goes_on(watcher: Watcher, ends: Collection[str], options: argparse.Namespace) -> str:
     names = [name for name in watcher.jobs if name not in ends]
-    if not names:
+    if not (names or options.all):
         return "no job goes on"
-    checkpoint = watcher.checkpoint()
-    again = f"--since {checkpoint}" if len(checkpoint) <= _SHORT else "--all"
-    return f"{len(names)} jobs go on; watch them again with: gemtune jobs watch {again}"
+    return f"{len(names)} jobs go on; watch them again with: {again(options, watcher.checkpoint())}"
+
+
+def again(options: argparse.Namespace, checkpoint: str) -> str:
+    """Return the command that goes on where this one was left.
+
+    Args:
+        options: Those of this one.
+        checkpoint: Names the jobs, too.  One that is too long to be copied is left out.
+    """
+    short = len(checkpoint) <= _SHORT
+    words = ["gemtune", "jobs", "watch", *([] if short else options.names)]
+    words += [flag for flag, given in {"--all": options.all, "--json": options.json}.items() if given]
+    values = {
+        "--timeout": None if options.timeout is None else f"{options.timeout:g}",
+        "--base-url": options.base_url,
+        "--project": options.project,
+    }
+    words += [word for flag, value in values.items() if value is not None for word in (flag, value)]
+    if options.no_color:
+        words.append("--no-color")
+    since = checkpoint if short else options.since
+    return shlex.join([*words, *(["--since", since] if since else [])])
 
 
 def exit_code_of(ends: Collection[events.Event]) -> int:
