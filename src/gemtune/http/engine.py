@@ -14,8 +14,7 @@ import io
 import math
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Iterable, Mapping
 from http.cookies import BaseCookie
 from typing import Any, Final
 
@@ -86,20 +85,21 @@ class _Flight:
         return httpx.ReadError(_reason(exc))
 
 
-_flight: ContextVar[_Flight] = ContextVar("gemtune_flight")
-"""The request that a task has on its way, for the connector that aiohttp asks on its behalf."""
-
-
 class _Connector(aiohttp.TCPConnector):
-    """A pool that notes what a request is given, and bounds the making of a connection as a whole."""
+    """A pool that notes what a request is given, and bounds the making of a connection as a whole.
+
+    aiohttp asks it in the task that makes the request, which is how it knows which one that is: a context variable
+    would be kept alive by every timer, also those that have been cancelled.
+    """
 
     def __init__(self, *, connect_timeout: float, **options: Any) -> None:
         super().__init__(**options)
         self._connect_timeout = connect_timeout
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.flights: dict[asyncio.Task[Any] | None, _Flight] = {}
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        flight = _flight.get()
+        flight = self.flights[asyncio.current_task()]
         if flight.tried:
             # aiohttp repeats idempotent methods by itself; the one retry of this package is elsewhere.
             raise aiohttp.ServerDisconnectedError
@@ -119,7 +119,7 @@ class _Connector(aiohttp.TCPConnector):
         async with asyncio.timeout(self._connect_timeout):
             protocol = await super()._create_connection(req, traces, timeout)
         self._known.add(protocol)
-        _flight.get().fresh = True
+        self.flights[asyncio.current_task()].fresh = True
         return protocol
 
     def open_connections(self) -> int:
@@ -216,16 +216,16 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
     _session: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _connector: _Connector | None = attrs.field(default=None, init=False, repr=False)
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        self._connector = _Connector(
+    def _open_session(self) -> tuple[aiohttp.ClientSession, _Connector]:
+        connector = self._connector = _Connector(
             connect_timeout=self.connect_timeout,
             limit=self.max_connections,
             keepalive_timeout=self.keepalive,
             ssl=self.ssl_context or True,
             timeout_ceil_threshold=math.inf,
         )
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
+        session = self._session = aiohttp.ClientSession(
+            connector=connector,
             headers={"Accept-Encoding": "gzip"},
             cookie_jar=_NoCookies(),
             auto_decompress=False,
@@ -233,9 +233,9 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
             trust_env=False,
             proxy=self.proxy,
         )
-        return self._session
+        return session, connector
 
-    def _start(
+    async def _start(
         self,
         flight: _Flight,
         limits: aiohttp.ClientTimeout,
@@ -243,18 +243,26 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         url: str,
         headers: Headers,
         body: bytes | None,
-    ) -> Awaitable[aiohttp.ClientResponse]:
-        session = self._session or self._open_session()
-        _flight.set(flight)
+    ) -> aiohttp.ClientResponse:
+        session, connector = self._session, self._connector
+        if session is None or connector is None:
+            session, connector = self._open_session()
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE else body
-        return session.request(
-            method,
-            _parse(url),
-            headers=headers,
-            data=data,
-            allow_redirects=False,
-            timeout=limits,
-        )
+        task = asyncio.current_task()
+        connector.flights[task] = flight
+        try:
+            response = await session.request(
+                method,
+                _parse(url),
+                headers=headers,
+                data=data,
+                allow_redirects=False,
+                timeout=limits,
+            )
+        finally:
+            del connector.flights[task]
+        flight.begun = True
+        return response
 
     async def exchange(
         self,
@@ -275,7 +283,6 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         flight = _Flight()
         try:
             response = await self._start(flight, _limits(timeout), method, url, headers, body)
-            flight.begun = True
             try:
                 found = {name.lower(): value for name, value in response.headers.items()}
                 length = response.content_length
@@ -304,7 +311,6 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
                 headers,
                 body or None,
             )
-            flight.begun = True
         except _FAILURES as exc:
             raise flight.explain(exc) from exc
         arrival = _Arrival(flight, response)
@@ -325,7 +331,6 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(timeout):
                 response = await self._start(flight, _limits(None, idle), method, url, headers, body)
-                flight.begun = True
         except _FAILURES as exc:
             raise flight.explain(exc) from exc
         return _Arrival(flight, response)
