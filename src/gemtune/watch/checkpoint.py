@@ -92,7 +92,10 @@ def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
     assert history is not None  # noqa: S101 - nobody resumes the service's own record
     if record.past and history.outcome is not None:
         return history.outcome.cursor
-    concerned = [each for each in readers if each.concerns(record)]
+    before = record.ended_before
+    if before is not None and not 0 < before.created < history.log.created:
+        return str(before)
+    concerned = [each for each in readers if each.concerns(record) and not each.has_end(record)]
     places = [each.read_to(record) for each in concerned if each.wants_snapshots]
     over = history.finished and all(each.read_to(record)[1] == len(record.marks) for each in concerned)
     if not places and (record.begun or not concerned):

@@ -59,8 +59,8 @@ class Record(Item):
     """How many snapshots somebody has been given."""
     begun: bool = attrs.field(default=False, init=False)
     """Whether somebody reads its snapshots, now or before a checkpoint: its end then counts only after them."""
-    ended_before: bool = attrs.field(default=False, init=False)
-    """Whether the owner of a checkpoint had dealt with its end, and nobody has read it from the beginning again."""
+    ended_before: Cursor | None = attrs.field(default=None, init=False)
+    """With which cursor its end was dealt with before, unless somebody has read it from the beginning again."""
     marks_read: int = attrs.field(default=0, init=False)
     """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
     resumed: int = attrs.field(default=0, init=False)
@@ -132,6 +132,7 @@ class Record(Item):
                     self.recovery = event
                 case events.Added(origin=origin):
                     self.past = False
+                    self.ended_before = None if origin == Origin.RECREATED else self.ended_before
                     self.discovered = self.discovered or origin == Origin.DISCOVERED
                     self.progress = self.trouble = self.recovery = None
                     self.marks.append(Mark(at, event))
@@ -160,20 +161,20 @@ class Record(Item):
         """Return a record that goes on with the story of this one, which was discarded."""
         record = copy.copy(self)
         record.due, record._entry = None, 0
-        record.discarded = record.looking = False
+        record.discarded = record.looking = record.sought = False
         record.failures, record.denied_since, record.covered = 0, None, None
         return record
 
     @property
     def end_read(self) -> bool:
         """Whether the end was read, by a reader of snapshots if there was any."""
-        return self.finished and (self.ended_before or self.marks_read == len(self.marks))
+        return self.finished and (self.ended_before is not None or self.marks_read == len(self.marks))
 
     def give(self, index: int) -> None:
         """Note that somebody was given a snapshot."""
         if not self.begun:
             self.begun, self.marks_read = True, 0
-        self.ended_before = False
+        self.ended_before = None
         self.read = max(self.read, index + 1)
 
     def whole(self, mark: Mark) -> Event:

@@ -197,7 +197,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if place is None:
             self.meet(record)
             return
-        goes_on = record.history is not None and not record.finished and not self._has_end(record)
+        goes_on = record.history is not None and not record.finished and not self.has_end(record)
         self._open += goes_on - place.open
         place.open = goes_on
         self._dirty[record] = None
@@ -243,6 +243,13 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Return the snapshot and the mark of a job before which everything was delivered or passed over."""
         place = self._places.get(record, _Place())
         return place.index, place.mark
+
+    def has_end(self, record: Record) -> bool:
+        """Return whether its owner has had the end of a job, and no other was made under the name since."""
+        since, history = self._since.get(record.name), record.history
+        if since is None or not since.ended or history is None:
+            return False
+        return not 0 < since.created < history.log.created
 
     def concerns(self, record: Record) -> bool:
         """Return whether it is about a job; the service concerns all."""
@@ -290,7 +297,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if place.replayed is None:
             place.replayed = record.snapshots
         since = self._since.get(record.name)
-        if self._has_end(record):
+        if self.has_end(record):
             place.index = end
         while place.index < end:
             index = place.index
@@ -321,13 +328,14 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
 
     def _latest(self, record: Record, place: _Place) -> Event | None:
         """Return the latest outage, its end or the latest progress, if it is news."""
+        if self.has_end(record):
+            return None
         trouble = self._trouble(record, place)
         if trouble is not None:
             return trouble
         if record.progress is not place.progress:
             place.progress = record.progress
-            over = record.finished and self._has_end(record)
-            if record.progress is not None and not over and self._wanted(events.Progress):
+            if record.progress is not None and self._wanted(events.Progress):
                 return record.progress
         return None
 
@@ -342,13 +350,6 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             if self._wanted(events.Recovered):
                 return record.recovery
         return None
-
-    def _has_end(self, record: Record) -> bool:
-        """Return whether its owner has had the end of a job, and no other was made under the name since."""
-        since, history = self._since.get(record.name), record.history
-        if since is None or not since.ended or history is None:
-            return False
-        return not 0 < since.created < history.log.created
 
     def _had(self, record: Record, mark: Mark) -> bool:
         """Return whether the owner of the cursor this began with has dealt with a mark."""

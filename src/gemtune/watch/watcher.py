@@ -203,7 +203,7 @@ class Watcher:
             history = History.from_cursor(str(since), operation)
         record = Record(history)
         record.begun = since is not None and since.begun
-        record.ended_before = since is not None and since.ended
+        record.ended_before = since if since is not None and since.ended else None
         record.source = Source.OPERATION if operation is not None else Source.MODEL
         return record
 
