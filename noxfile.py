@@ -165,3 +165,10 @@ def bench_batch(session: nox.Session) -> None:
     """Compare ways to ask a model many things; see benchmarks/README.md."""
     install(session, ".", groups=("bench",))
     session.run("python", "benchmarks/batch.py", *session.posargs)
+
+
+@nox.session
+def bench_watch(session: nox.Session) -> None:
+    """Compare ways to follow many tuning jobs; see benchmarks/README.md."""
+    install(session, ".", "google-generativeai==0.8.6")
+    session.run("python", "benchmarks/watch.py", *session.posargs)

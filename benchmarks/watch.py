@@ -1,218 +1,210 @@
-"""What it costs to watch many jobs: the watcher, and a polling task per job, written by hand as the tutorial does it.
-
-    python benchmarks/watch.py            # about twenty minutes
-    python benchmarks/watch.py --quick    # about six: a look, not a result
-
-Every measurement is a process of its own against a server of its own (watch_server.py).  CPU is that of the client's
-process (of the second half of the time, too, when the beginning is over), RSS its growth over the idle client, stall
-the longest CPU time that any single callback kept the loop once everything had begun, and latencies are measured by
-the wall clock from the time at which the server began to show a step or an end.
-"""
+"""What it costs to follow many tuning jobs, the watcher beside the peers; how to read it is in README.md here."""
 
 import argparse
 import asyncio
+import contextlib
 import gc
+import importlib
 import json
+import math
 import os
 import resource
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
-HERE = Path(__file__).parent
+import measuring
+from measuring import HERE, Cell
+from watchers import RUNNERS, Run
+
+BASELINE = "a task per job"
+STEPS = 375
+GAP = 1.0
+"""Seconds from step to step of a job."""
+TAIL = 12.0
+"""Seconds at the end in which no job ends, so that every end can still be seen."""
+FIGURES: dict[str, tuple[str, Callable[[Cell], float | None]]] = {
+    "requests/s": ("{:.2f}", lambda cell: cell["requests_per_s"]),
+    "of them lists": ("{:.2f}", lambda cell: cell["lists_per_s"]),
+    "CPU %": ("{:.2f}", lambda cell: cell["cpu_percent"]),
+    "RSS MB": ("{:.1f}", lambda cell: cell["rss_mb"]),
+    "step p50 s": ("{:.1f}", lambda cell: cell["step_p50_s"]),
+    "step p95 s": ("{:.1f}", lambda cell: cell["step_p95_s"]),
+    "end p50 s": ("{:.1f}", lambda cell: cell["end_p50_s"]),
+    "end p95 s": ("{:.1f}", lambda cell: cell["end_p95_s"]),
+    "stall ms": ("{:.1f}", lambda cell: cell["stall_ms"]),
+    "GC ms": ("{:.0f}", lambda cell: cell["gc_ms"]),
+    "begin CPU s": ("{:.2f}", lambda cell: cell["begin_cpu_s"]),
+}
+COMPARED = ("requests/s", "CPU %", "RSS MB")
 
 
-def rss():
+def warm_up(jobs: int) -> float:
+    """Seconds in which a client that keeps up has looked at every job, and has dealt with all that it then learned."""
+    return 10 + 30 * jobs / 10_000
+
+
+def rss() -> float:
+    """The memory that this process holds now, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-def percentile(values, part):
-    ordered = sorted(values)
-    return round(ordered[min(int(len(ordered) * part), len(ordered) - 1)], 2) if ordered else None
+def percentile(values: Sequence[float], part: float) -> float | None:
+    """The least value that this part of them does not exceed."""
+    return sorted(values)[math.ceil(len(values) * part) - 1] if values else None
 
 
 class Stalls:
     """The longest CPU time of a callback of the event loop; Python's own garbage collection is counted by itself."""
 
-    def __init__(self):
-        self.longest = self.longest_collection = self.collecting = 0.0
-        gc.callbacks.append(self.collect)
+    def __init__(self) -> None:
+        self.longest = self.longest_collection = self._collecting = self._began = 0.0
+        gc.callbacks.append(self._collect)
         whole = asyncio.events.Handle._run
 
-        def run(handle):
-            began, self.collecting = time.thread_time(), 0.0
+        def run(handle: asyncio.Handle) -> None:
+            began, self._collecting = time.thread_time(), 0.0
             whole(handle)
-            self.longest = max(self.longest, time.thread_time() - began - self.collecting)
+            self.longest = max(self.longest, time.thread_time() - began - self._collecting)
 
-        asyncio.events.Handle._run = run
+        asyncio.events.Handle._run = run  # type: ignore[method-assign]
 
-    def collect(self, phase, _):
+    def begin(self) -> None:
+        self.longest = self.longest_collection = 0.0
+
+    def _collect(self, phase: str, _: dict[str, int]) -> None:
         if phase == "start":
-            self.began = time.thread_time()
+            self._began = time.thread_time()
         else:
-            took = time.thread_time() - self.began
-            self.collecting += took
+            took = time.thread_time() - self._began
+            self._collecting += took
             self.longest_collection = max(self.longest_collection, took)
 
 
 class Seen:
-    """What a client learned, and how late."""
+    """What a client has learned of what the server began to show after the warm-up, and how late."""
 
-    def __init__(self):
-        self.steps, self.ends = [], []
-        self.stalls = Stalls()
-        self.steady = 0.0
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.steps: list[float] = []
+        self.ends: list[float] = []
 
-    async def through(self, seconds):
-        """Let the time pass; what it costs to begin is no part of the stalls and of the second half's CPU."""
-        await asyncio.sleep(3)
-        self.stalls.longest = self.stalls.longest_collection = 0.0
-        await asyncio.sleep(seconds / 2 - 3)
-        used = time.process_time()
-        await asyncio.sleep(seconds / 2)
-        self.steady = (time.process_time() - used) / (seconds / 2)
+    def step(self, computed: float) -> None:
+        if computed > self.since:
+            self.steps.append(time.time() - computed)
 
-    def step(self, computed):
-        self.steps.append(time.time() - computed)
-
-    def end(self, computed):
-        self.ends.append(time.time() - computed)
+    def end(self, computed: float) -> None:
+        if computed > self.since:
+            self.ends.append(time.time() - computed)
 
 
-async def by_watcher(url, jobs, seconds, seen, *, kinds, rate):
-    import gemtune
-    from gemtune import events
-
-    names = [f"tunedModels/job-{number}" for number in range(jobs)]
-    policy = gemtune.WatchPolicy(max_rps=rate)
-    begun = time.time()
-
-    async def read(subscription):
-        async for event in subscription:
-            match event:
-                case events.Snapshot(compute_time=computed) if computed.timestamp() > begun:
-                    seen.step(computed.timestamp())
-                case events.Succeeded(model=model):
-                    ended = model.tuning_task.snapshots[-1].compute_time.timestamp()
-                    if ended > begun:
-                        seen.end(ended)
-
-    client = gemtune.Client(base_url=url, token="benchmark")
-    async with client, client.watch(names, policy=policy) as watcher:
-        reading = asyncio.create_task(read(watcher.subscribe(kinds=kinds)))
-        await seen.through(seconds)
-        reading.cancel()
-        return watcher.statistics().effective_freshness
+async def asked(url: str) -> Cell:
+    """The requests that the server has counted."""
+    with await asyncio.to_thread(urlopen, f"{url}/stats") as reply:
+        found: Cell = json.load(reply)
+    return found
 
 
-async def by_hand(url, jobs, seconds, seen, *, interval=10.0):
-    """One task per job, each with its own loop and its own notion of what is new."""
-    import aiohttp
-
-    begun = time.time()
-
-    async def poll(session, number):
-        await asyncio.sleep(interval * number / jobs)  # kinder than the tutorial: not all at once
-        told = 0
-        while True:
-            async with session.get(f"{url}/v1beta/tunedModels/job-{number}") as reply:
-                model = await reply.json()
-            snapshots = model.get("tuningTask", {}).get("snapshots", [])
-            for snapshot in snapshots[told:]:
-                computed = parse(snapshot["computeTime"])
-                if computed > begun:
-                    seen.step(computed)
-            told = len(snapshots)
-            if model["state"] != "CREATING":
-                ended = parse(snapshots[-1]["computeTime"])
-                if ended > begun:
-                    seen.end(ended)
-                return
-            await asyncio.sleep(interval)
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100)) as session:
-        tasks = [asyncio.create_task(poll(session, number)) for number in range(jobs)]
-        await seen.through(seconds)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return interval
-
-
-def parse(text):
-    from datetime import datetime
-
-    return datetime.fromisoformat(text).timestamp()
-
-
-ENDS = ["succeeded", "failed", "cancelled", "deleted", "lost"]
-CLIENTS = {
-    "gemtune, states": lambda *args: by_watcher(*args, kinds=ENDS, rate=4),
-    "gemtune, steps": lambda *args: by_watcher(*args, kinds=None, rate=4),
-    "gemtune, steps, 100/s": lambda *args: by_watcher(*args, kinds=None, rate=100),
-    "a task per job, 10 s": by_hand,
-}
-
-
-async def measure(client, url, jobs, seconds):
-    import aiohttp  # noqa: F401
-
-    import gemtune
-    import gemtune.watch
-
-    async with gemtune.Client(base_url=url, token="benchmark") as client_to_warm_up:
-        await client_to_warm_up.tuned_models.get("tunedModels/job-0")
-    seen = Seen()
+async def measure(loads: str, run: Run, url: str, jobs: int, seconds: float) -> Cell:
+    """Follow the jobs for so many seconds after a warm-up, in this process."""
+    with warnings.catch_warnings(action="ignore"):  # one of them announces its own end
+        importlib.import_module(loads)  # what is loaded once is no growth
+    seen, stalls = Seen(time.time() + warm_up(jobs)), Stalls()
     gc.collect()
-    memory, cpu, began = rss(), time.process_time(), time.monotonic()
-    freshness = await CLIENTS[client](url, jobs, seconds, seen)
-    passed, used = time.monotonic() - began, time.process_time() - cpu
+    memory, cpu = rss(), time.process_time()
+    following = asyncio.ensure_future(run(url, jobs, seen))
+    try:
+        await asyncio.wait([following], timeout=warm_up(jobs))
+        begin, before, cpu, wall = time.process_time() - cpu, await asked(url), time.process_time(), time.monotonic()
+        stalls.begin()
+        await asyncio.wait([following], timeout=seconds)
+        stall, collection = stalls.longest, stalls.longest_collection
+        cpu, wall, after, grown = time.process_time() - cpu, time.monotonic() - wall, await asked(url), rss() - memory
+        if following.done():
+            following.result()  # it ends with an error only
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await following
     return {
-        "client": client,
-        "jobs": jobs,
-        "cpu_percent": round(100 * used / passed, 2),
-        "later_cpu_percent": round(100 * seen.steady, 2),
-        "rss_mb": round(rss() - memory, 1),
-        "stall_ms": round(1000 * seen.stalls.longest, 1),
-        "gc_ms": round(1000 * seen.stalls.longest_collection, 1),
-        "freshness_s": round(freshness, 1),
+        "requests_per_s": (sum(after.values()) - sum(before.values())) / wall,
+        "lists_per_s": (after["list"] - before["list"]) / wall,
+        "cpu_percent": 100 * cpu / wall,
+        "begin_cpu_s": begin,
+        "rss_mb": grown,
+        "stall_ms": 1000 * stall,
+        "gc_ms": 1000 * collection,
+        **{f"step_p{part}_s": percentile(seen.steps, part / 100) for part in (50, 95)},
+        **{f"end_p{part}_s": percentile(seen.ends, part / 100) for part in (50, 95)},
         "steps": len(seen.steps),
-        "step_p50_s": percentile(seen.steps, 0.5),
-        "step_p95_s": percentile(seen.steps, 0.95),
         "ends": len(seen.ends),
-        "end_p50_s": percentile(seen.ends, 0.5),
-        "end_p95_s": percentile(seen.ends, 0.95),
     }
 
 
-def serve(jobs, steps, gap, span):
-    arguments = [str(value) for value in (jobs, steps, gap, span)]
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "watch_server.py"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return server, server.stdout.readline().strip()
+@contextlib.contextmanager
+def serving(jobs: int, gap: float, first: float, span: float) -> Iterator[str]:
+    """The canned server in a process of its own."""
+    command = [sys.executable, str(HERE / "watch_server.py"), *map(str, (jobs, STEPS, gap, first, span))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
 
 
-def one(client, jobs, seconds, *, steps, gap, span):
-    server, url = serve(jobs, steps, gap, span)
+def apart(*arguments: str, timeout: float | None = None) -> Cell:
+    """What this program finds in a fresh process."""
     try:
-        arguments = [sys.executable, __file__, "--one", json.dumps([client, url, jobs, seconds])]
-        result = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
-        with urlopen(f"{url}/stats") as reply:
-            requests = json.load(reply)
-        result["requests_per_s"] = round(sum(requests.values()) / seconds, 2)
-        return result
-    finally:
-        server.stdin.close()
-        server.wait()
+        run = subprocess.run(
+            [sys.executable, __file__, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": "it did not come to its measurement in time"}
+    if run.returncode:
+        return {"error": (run.stderr.strip().splitlines() or [f"it ended with {run.returncode}"])[-1]}
+    result: Cell = json.loads(run.stdout)
+    return result
 
 
-async def histories(url, jobs):
+def rounds(options: argparse.Namespace) -> list[Cell]:
+    """Every subject once in every row, each against a server of its own."""
+    cells = []
+    for jobs in options.jobs:
+        for subject in options.subjects:
+            print(f"{jobs} jobs: {subject}", file=sys.stderr, flush=True)
+            with serving(jobs, GAP, warm_up(jobs) + 2, max(options.seconds - TAIL, 1.0)) as url:
+                arguments = ("--cell", subject, "--url", url, "--jobs", str(jobs), "--seconds", str(options.seconds))
+                found = apart(*arguments, timeout=60 + warm_up(jobs) + options.seconds)
+            cells.append({"subject": subject, "jobs": jobs, **found})
+    return cells
+
+
+def table(cells: Sequence[Cell]) -> Iterator[str]:
+    """The lines of a markdown table; in brackets, what it is times the baseline."""
+    yield "| jobs | client | " + " | ".join(FIGURES) + " |"
+    yield "|---:|---|" + "---:|" * len(FIGURES)
+    for cell in cells:
+        row = f"| {cell['jobs']:,} | {cell['subject']} | "
+        base = next((one for one in cells if one["jobs"] == cell["jobs"] and one["subject"] == BASELINE), cell)
+        if "error" in cell:
+            yield row + f"cannot: {cell['error']} |" + " |" * (len(FIGURES) - 1)
+        else:
+            yield row + " | ".join(_figure(name, cell, base) for name in FIGURES) + " |"
+
+
+def _figure(name: str, cell: Cell, base: Cell) -> str:
+    form, of = FIGURES[name]
+    value = of(cell)
+    if value is None:
+        return "-"
+    other = of(base) if name in COMPARED and base is not cell and "error" not in base else None
+    return form.format(value) + (f" ({value / other:.2f}x)" if other else "")
+
+
+async def histories(url: str, jobs: int) -> Cell:
     """RSS of a watcher that holds 375 steps of every job."""
     import gemtune
     from gemtune import events  # noqa: F401
@@ -226,7 +218,7 @@ async def histories(url, jobs):
         async with client.watch(names, policy=policy) as watcher:
             reader = watcher.subscribe()
             snapshots = 0
-            while snapshots < 375 * jobs - 5 * jobs:
+            while snapshots < STEPS * jobs:
                 batch = await reader.next_batch(1024, max_wait=30)
                 if not batch:
                     break
@@ -236,7 +228,7 @@ async def histories(url, jobs):
             return {"jobs": jobs, "snapshots": snapshots, "rss_mb": round(rss() - before, 1), "cpu_s": round(used, 1)}
 
 
-async def deliveries():
+async def deliveries() -> dict[str, Cell]:
     """Events a second through subscriptions, with nothing else to do."""
     from datetime import UTC, datetime
 
@@ -250,7 +242,8 @@ async def deliveries():
     from gemtune.watch.subscription import Subscription
 
     now = Moment(0.0, datetime.now(UTC))
-    shown = tuple(TuningSnapshot(step, 0, 0.5, Timestamp(2026, 1, 1, step // 60, step % 60)) for step in range(1, 376))
+    times = (Timestamp(2026, 1, 1, step // 60, step % 60) for step in range(STEPS))
+    shown = tuple(TuningSnapshot(step, 0, 0.5, time) for step, time in enumerate(times, 1))
     found = {}
     for label, live in (("live", True), ("catching up", False)):
         board = Board()
@@ -260,7 +253,7 @@ async def deliveries():
         for record in records:
             board.add(record, [record.history.added(now)])
         spent = count = 0
-        for last in range(15, 376, 15) if live else (375,):
+        for last in range(15, STEPS + 1, 15) if live else (STEPS,):
             for record in records:
                 look = Observation(source=Source.MODEL, at=now, state=JobState.CREATING, snapshots=shown[:last])
                 board.tell(record, record.history.observe(look))
@@ -276,50 +269,57 @@ async def deliveries():
     return found
 
 
-def show(results):
-    columns = list(results[0])
-    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
-    for result in results:
-        print("| " + " | ".join(str(result[column]) for column in columns) + " |")
+def report(options: argparse.Namespace) -> int:
+    cells, found = rounds(options), {}
+    print(*table(cells), sep="\n")
+    if not options.only_rows:
+        many = 2000 if options.quick else 10_000
+        print(f"the histories of {many} jobs", file=sys.stderr, flush=True)
+        with serving(many, 0.001, 0.0, 0.0) as url:
+            found["histories"] = apart("--histories", "--url", url, "--jobs", str(many))
+        found["deliveries"] = apart("--deliveries")
+        print(f"\n{STEPS}-step histories: {found['histories']}\n\ndeliveries: {found['deliveries']}")
+    context = measuring.surroundings() | {"seconds": options.seconds}
+    versions = ", ".join(f"{name} {version}" for name, version in context["versions"].items())
+    print(f"\n{options.seconds:.0f} s each; {context['cores']} cores, Python {context['python']}\n{versions}")
+    measuring.save(options.json, {"context": context, "cells": cells, **found})
+    return 0
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--histories", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--json", help="write all figures to this file, too")
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="10 and 1000 jobs, 24 s each: a look, not a result")
+    parser.add_argument("--jobs", type=int, nargs="+", metavar="N", help="rows (default 10 100 1000 10000)")
+    parser.add_argument("--seconds", type=float, help="for each measurement after its warm-up (default 26)")
+    parser.add_argument("--subjects", nargs="+", choices=RUNNERS, default=list(RUNNERS), metavar="NAME")
+    parser.add_argument("--only-rows", action="store_true", help="neither memory of histories nor deliveries")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    parser.add_argument("--histories", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--deliveries", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(asyncio.run(measure(*json.loads(options.one)))))
-        return
+    options.jobs = options.jobs or ([10, 1000] if options.quick else [10, 100, 1000, 10_000])
+    options.seconds = options.seconds or (24.0 if options.quick else 26.0)
+    return options
+
+
+async def alone(options: argparse.Namespace) -> Any:
+    """What a process made by ``apart`` is there for."""
     if options.histories:
-        print(json.dumps(asyncio.run(histories(options.histories[0], int(options.histories[1])))))
-        return
-    seconds = 25 if options.quick else 60
-    counts = (10, 1000, 10_000) if options.quick else (10, 100, 1000, 10_000)
-    results = []
-    for jobs in counts:
-        for client in CLIENTS:
-            results.append(one(client, jobs, seconds, steps=375, gap=seconds / 120, span=seconds))
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-    show(results)
-    many = 2000 if options.quick else 10_000
-    server, url = serve(many, 375, 0.001, 0.1)
-    time.sleep(2)
-    held = subprocess.run(
-        [sys.executable, __file__, "--histories", url, str(many)], check=True, capture_output=True, text=True
-    )
-    server.stdin.close()
-    server.wait()
-    memory, speed = json.loads(held.stdout), asyncio.run(deliveries())
-    print(
-        f"\n375-step histories: {memory}\n\ndeliveries: {speed}\n\n"
-        f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}"
-    )
-    if options.json:
-        Path(options.json).write_text(json.dumps({"runs": results, "histories": memory, "deliveries": speed}, indent=1))
+        return await histories(options.url, *options.jobs)
+    if options.deliveries:
+        return await deliveries()
+    return await measure(*RUNNERS[options.cell], options.url, *options.jobs, options.seconds)
+
+
+def main() -> int:
+    options = parse()
+    if not (options.cell or options.histories or options.deliveries):
+        return report(options)
+    print(json.dumps(asyncio.run(alone(options))), flush=True)
+    os._exit(0)  # threads that cannot be told to stop do not keep the process
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,9 @@
 """A server of tuning jobs that costs next to nothing: a bare asyncio.Protocol that cuts its replies out of ready bytes.
 
-Every job shows a step each ``gap`` seconds.  A few, at most 40, end within the ``seconds`` to come, one by one; the
-others begin now and go on.  Times are those of the wall clock, so that a client on the same machine can say how
-late it learned of a step.  Prints its URL and serves until its standard input is closed.
+Every job shows a step each ``gap`` seconds.  A few, at most 20, end one by one within ``span`` seconds from ``first``
+on; the others are somewhere in the first two thirds of their life and go on.  Times are those of the wall clock, so
+that a client on the same machine can say how late it learned of a step.  Prints its URL and serves until its standard
+input is closed.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import time
 from datetime import UTC, datetime
 
 GROUPS = 50
-ENDING = 40
+ENDING = 20
 
 
 def stamp(seconds):
@@ -22,12 +23,13 @@ def stamp(seconds):
 class Jobs:
     """The truth, and the bytes that tell it: all jobs of a group share their snapshots."""
 
-    def __init__(self, jobs, steps, gap, seconds):
+    def __init__(self, jobs, steps, gap, first, span):
         self.jobs, self.steps, self.gap = jobs, steps, gap
         self.begin = time.time() + 1.0
-        self.ending = min(ENDING, jobs // 4)
-        ends = [seconds * (0.25 + 0.6 * number / max(self.ending, 1)) for number in range(self.ending)]
-        self.offsets = [end - steps * gap for end in ends] + [group * gap / GROUPS for group in range(GROUPS)]
+        self.ending = min(ENDING, jobs // 2) if span else 0
+        ends = [first + span * (number + 0.5) / self.ending for number in range(self.ending)]
+        self.offsets = [end - steps * gap for end in ends]
+        self.offsets += [-(group + 0.5) / GROUPS * steps * gap * 2 / 3 for group in range(GROUPS)]
         self.shown, self.ends = [], []
         for offset in self.offsets:
             pieces = [
@@ -130,8 +132,8 @@ class Canned(asyncio.Protocol):
             self.transport.write(head.encode() + body)
 
 
-async def main(jobs, steps, gap, seconds):
-    served = Jobs(int(jobs), int(steps), float(gap), float(seconds))
+async def main(jobs, steps, gap, first, span):
+    served = Jobs(int(jobs), int(steps), float(gap), float(first), float(span))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Canned(served), "127.0.0.1", 0, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
