@@ -121,6 +121,7 @@ def _object(given: str) -> dict[str, object]:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     from gemtune.batch.files import FileRows, Layout
+    from gemtune.cli.signals import sigterm_interrupts
 
     if options.template is not None and options.prompt_column is not None:
         raise InvalidInput("give --template or --prompt-column, not both")
@@ -134,7 +135,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rows.count()
     session = _Session(options, console, rows, target, bar)
     try:
-        return session.run()
+        with sigterm_interrupts():
+            return session.run()
     except (JournalBusy, JournalCorrupt, JournalMismatch):
         raise  # going on with the same command would meet the same
     except GemtuneError as error:
@@ -225,14 +227,12 @@ class _Session:
     def _write(self) -> int | None:
         """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
         from gemtune.batch import export_journal
-        from gemtune.cli.signals import sigterm_interrupts
 
         journal, output = self.target.journal, self.target.output
         if journal is None:
             return None
         try:
-            with sigterm_interrupts():
-                return export_journal(journal, output, order=self.options.order, places=self.places)
+            return export_journal(journal, output, order=self.options.order, places=self.places)
         except OSError as error:
             raise GemtuneError(f"{output} could not be written: {error.strerror}") from None
 

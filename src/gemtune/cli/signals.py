@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,7 +16,7 @@ __all__ = ["sigterm_interrupts", "until_stopped"]
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, while no event loop runs."""
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,8 +61,15 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
     return bool(stopped)
 
 
-def _signals() -> AbstractContextManager[AsyncIterator[int] | None]:
+@contextmanager
+def _signals() -> Iterator[AsyncIterator[int] | None]:
     # Elsewhere the event loop has its own way with Ctrl-C.
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        return nullcontext()
-    return anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
+        yield None
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            yield signals
+    finally:
+        signal.signal(signal.SIGTERM, before)
