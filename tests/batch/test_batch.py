@@ -325,6 +325,15 @@ async def test_drain_begins_nothing_more_and_yields_what_is_in_flight(virtual_ti
     assert virtual_time() - since <= 5.0
 
 
+@pytest.mark.both_backends
+async def test_drain_may_come_before_anything_has_begun():
+    service = Service()
+    async with service.client() as client, client.batch(MODEL, ["a"] * 9) as results:
+        results.drain()
+        assert await collect(results) == []
+    assert service.asked.total() == 0
+
+
 async def test_drain_gives_up_what_is_parked():
     service = Service(0.1)
     service.always = lambda: httpx.ConnectError("refused")

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import gc
+import sys
 
 import anyio
 import pytest
@@ -92,8 +93,10 @@ def read(journal):
 
 async def released(journal):
     """Wait for a thread that was still at work when nobody waited for it any more."""
-    for _ in range(200):
+    for _ in range(2000):
         await asyncio.sleep(0.001)
+        if any(map(at_the_journal, sys._current_frames().values())):
+            continue
         if not journal.exists():
             return
         with journal.open("rb") as file:
@@ -103,6 +106,14 @@ async def released(journal):
                 continue
             return
     raise AssertionError("the journal was not released")
+
+
+def at_the_journal(frame):
+    while frame is not None:
+        if frame.f_code.co_filename.endswith("batch/journal.py"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 async def by_scope(work, ticks):

@@ -125,6 +125,7 @@ class Run:
     holds: str = "input"
     tasks: TaskGroup = attrs.field(factory=anyio.create_task_group)
     _workers: TaskGroup = attrs.field(factory=anyio.create_task_group)
+    _work_scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     _pulled: int = 0
     _idle: list[_Seat] = attrs.field(factory=list)
     _exhausted: bool = False
@@ -153,18 +154,19 @@ class Run:
         """Give up everything at once."""
         self.reason = reason
         self.stopping = True
-        self._workers.cancel_scope.cancel()
+        self._work_scope.cancel()
 
     def _settle(self) -> None:
         if self.stopping and not self.progress.in_flight:
-            self._workers.cancel_scope.cancel()
+            self._work_scope.cancel()
 
     async def _work_all(self) -> None:
         async with anyio.create_task_group() as outer:
             if self.commit is not None:
                 outer.start_soon(self.commit.run)
-            async with self._workers as workers:
-                workers.start_soon(self._pull_all)
+            with self._work_scope:  # its own, as a task group on trio has none before it is entered
+                async with self._workers as workers:
+                    workers.start_soon(self._pull_all)
             outer.cancel_scope.cancel()
 
     async def _work(self, item: Item, permit: Permit) -> None:
