@@ -1,7 +1,7 @@
 """A server of tuning jobs that costs next to nothing: a bare asyncio.Protocol that cuts its replies out of ready bytes.
 
 Every job shows a step each ``gap`` seconds.  A few, at most 20, end one by one within ``span`` seconds from ``first``
-on; the others are somewhere in the first two thirds of their life and go on.  Times are those of the wall clock, so
+on; the others are somewhere in the first third of their life and go on.  Times are those of the wall clock, so
 that a client on the same machine can say how late it learned of a step.  Prints its URL and serves until its standard
 input is closed.
 """
@@ -29,7 +29,7 @@ class Jobs:
         self.ending = min(ENDING, jobs // 2) if span else 0
         ends = [first + span * (number + 0.5) / self.ending for number in range(self.ending)]
         self.offsets = [end - steps * gap for end in ends]
-        self.offsets += [-(group + 0.5) / GROUPS * steps * gap * 2 / 3 for group in range(GROUPS)]
+        self.offsets += [-(group + 0.5) / GROUPS * steps * gap / 3 for group in range(GROUPS)]
         self.shown, self.ends = [], []
         for offset in self.offsets:
             pieces = [
