@@ -27,6 +27,8 @@ FILES = {
     "done": b"answers\n",
     "done.journal": b"{}\n",
     "folder/in": b"a\n",
+    "new.part": b"a\n",
+    "new.journal": b"a\n",
 }
 NUMBER = "neither auto nor a whole number from 1"
 REFUSED = {
@@ -65,6 +67,8 @@ REFUSED = {
     "in.txt no/folder/out": "there is no folder no/folder: make it, or name another OUTPUT",
     "in.txt folder": "folder is a directory: name a file in it as OUTPUT",
     "in.txt ./in.txt": "in.txt is the INPUT: name another OUTPUT",
+    "new.part new": "OUTPUT is written by way of new.part, and that is the INPUT: name another OUTPUT",
+    "new.journal new": "OUTPUT is written by way of new.journal, and that is the INPUT: name another OUTPUT",
     "in.txt /dev/null": "/dev/null is no file of its own: give - as OUTPUT, and redirect standard output there",
     "in.txt - --resume": "standard output cannot be resumed: name an OUTPUT file",
     "in.txt out --concurrency 0": (

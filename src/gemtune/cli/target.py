@@ -49,8 +49,7 @@ class Target:
             raise InvalidInput(f"{path} is a directory: name a file in it as OUTPUT")
         if self.output.startswith("/dev/") or (path.exists() and not path.is_file()):
             raise InvalidInput(f"{path} is no file of its own: give - as OUTPUT, and redirect standard output there")
-        if source != "-" and path.exists() and path.samefile(source):
-            raise InvalidInput(f"{path} is the INPUT: name another OUTPUT")
+        self._keep(source)
         if journal.exists() and not self.resume:
             both = f"{journal} and {path}" if path.exists() else f"{journal}"
             raise InvalidInput(
@@ -59,6 +58,13 @@ class Target:
             )
         if path.exists() and not journal.exists():
             raise InvalidInput(f"{path} exists, without a journal to go on from: remove it, or name another OUTPUT")
+
+    def _keep(self, source: str) -> None:
+        for suffix in ("", ".journal", ".part"):
+            path = Path(f"{self.output}{suffix}")
+            if source != "-" and path.exists() and path.samefile(source):
+                what = f"OUTPUT is written by way of {path}, and that" if suffix else f"{path}"
+                raise InvalidInput(f"{what} is the INPUT: name another OUTPUT")
 
     def leave(self, console: Console) -> None:
         """After a run that did not reach its end: say how to go on, and keep no journal that holds nothing."""
