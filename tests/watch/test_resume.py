@@ -190,3 +190,21 @@ async def test_replicas_that_lag_lack_and_forget_lose_no_snapshot_of_a_real_clie
             assert sorted(steps(seen, job.name)) == list(range(1, 39))
     assert app.replicas.disturbed > 20
     assert sent(app, "tunedModels.list")
+
+
+async def test_a_cursor_never_says_more_than_its_owner_was_told_also_where_the_watcher_itself_was_resumed():
+    service = make_service(1)
+    async with watch(service) as watcher:
+        client = (await read_some(watcher.subscribe(), 3))[-1].cursor
+        main = watcher.subscribe()
+        await read_some(main, 12)
+        checkpoint = watcher.checkpoint()
+    async with watch(service, checkpoint) as watcher:
+        await anyio.sleep(20)
+        for position in range(12):
+            with watcher.subscribe([NAME], since=client) as reader:
+                seen = [await anext(reader) for _ in range(position + 1)]
+            had = steps(seen)
+            left = await watcher.subscribe([NAME], since=seen[-1].cursor).next_batch(100)
+            assert (had + steps(left))[:10] == list(range(4, 14)), seen[-1]
+        assert {"added", "snapshot", "state_changed"} <= {event.kind for event in seen}

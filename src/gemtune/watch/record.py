@@ -63,6 +63,8 @@ class Record(Item):
     """With which cursor its end was dealt with before, unless somebody has read it from the beginning again."""
     marks_read: int = attrs.field(default=0, init=False)
     """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
+    based: Cursor | None = attrs.field(default=None, init=False)
+    """The cursor from which its history went on; the cursors of its events say that its steps were had, too."""
     resumed: int = attrs.field(default=0, init=False)
     """How many snapshots the owner of a checkpoint may have been given."""
     discovered: bool = attrs.field(default=False, init=False)

@@ -41,6 +41,8 @@ class _Place:
     """The last outage that was told, or that was over before."""
     degraded: bool = False
     """Whether it was told and its end was not."""
+    stranger: bool = False
+    """Whether the job's history went on from a cursor, and the subscription did not."""
     replayed: int | None = 0
     """How many snapshots may have been delivered before; None: those that are there when the first is."""
 
@@ -124,8 +126,11 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Return the next event if there is one now."""
         while self._dirty and not self.closed:
             record = next(iter(self._dirty))
-            event = self._next_of(record, self._places[record])
+            place = self._places[record]
+            event = self._next_of(record, place)
             if event is not None:
+                if place.stranger:
+                    event = self._restamped(record, place, event)
                 self.delivered += 1
                 self._board.delivered += 1
                 return cast(E_co, event)
@@ -189,6 +194,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             place.replayed = record.read
         if record.recovery is not None:
             place.trouble = record.trouble
+        place.stranger = record.based is not None and record.based is not since
         self.notice(record)
 
     def notice(self, record: Record) -> None:
@@ -304,12 +310,12 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             place.index += 1
             if since is None or record.history is None or not record.history.log.had(index, since):
                 record.give(index)
-                return self._event(record, index, max(place.replayed, record.resumed))
+                return self._event(record, place, index, max(place.replayed, record.resumed))
         return None
 
-    def _event(self, record: Record, index: int, replayed: int) -> events.Snapshot:
+    def _event(self, record: Record, place: _Place, index: int, replayed: int) -> events.Snapshot:
         event = self._board.snapshot(record, index)
-        if event is None:
+        if event is None or place.stranger:
             return self._again(record, index, replayed)
         return event if event.replayed or index >= replayed else attrs.evolve(event, replayed=True)
 
@@ -325,6 +331,15 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         event = next(iterator)
         self._replay = (record, index + 1, iterator) if index + 1 < record.snapshots else None
         return event
+
+    def _restamped(self, record: Record, place: _Place, event: Event) -> Event:
+        """Return an event with the cursor of this subscription, which has not had what the history went on from."""
+        history = record.history
+        if history is None or isinstance(event, events.Snapshot) or is_terminal(event):
+            return event
+        if place.index:
+            return attrs.evolve(event, cursor=history.log.cursor(record.name, place.index))
+        return attrs.evolve(event, cursor=str(self._since.get(record.name) or Cursor(job=record.name)))
 
     def _latest(self, record: Record, place: _Place) -> Event | None:
         """Return the latest outage, its end or the latest progress, if it is news."""

@@ -198,10 +198,10 @@ class Watcher:
             operation, born = operation or job.operation, job.begun
         since = self._dealt_with(name)
         if since is None or since.ended or not (since.begun or name in self._since):
-            history = History(name, operation, born=born)
+            record = Record(History(name, operation, born=born))
         else:
-            history = History.from_cursor(str(since), operation)
-        record = Record(history)
+            record = Record(History.from_cursor(str(since), operation))
+            record.based = since
         record.begun = since is not None and since.begun
         record.ended_before = since if since is not None and since.ended else None
         record.source = Source.OPERATION if operation is not None else Source.MODEL
