@@ -251,7 +251,8 @@ class Client(Inference):
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
                 these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request); a dict gives
-                rows, too.  Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
+                rows, too.  A key stands once; without a journal that is checked against the last 65,536.  Of a data
+                frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
             policy: How patiently a busy service is treated.
