@@ -100,7 +100,7 @@ class Service:
                 return True
         since = (each.denied_since for each in self.board.records.values() if not each.finished)
         forbidden = sum(each is not None and each > healthy for each in since)
-        if self.breaker.opened or forbidden >= min(max(self.board.live, not self.board.endless), DIFFERENT):
+        if forbidden >= min(max(self.board.live, not self.board.endless), DIFFERENT):
             self.denied(error, now)
         return False
 
