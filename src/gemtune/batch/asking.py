@@ -8,6 +8,7 @@ import anyio
 import attrs
 
 from gemtune.batch.run import Asks
+from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, CredentialsError, Failure
 from gemtune.types import GenerateContentResponse
 
@@ -34,7 +35,9 @@ class Asking:
     _failures: int = attrs.field(default=0, init=False)
     _since: float = attrs.field(default=0.0, init=False)
 
-    async def generate_content(self, *args: Any, **options: Any) -> GenerateContentResponse:
+    async def generate_content(
+        self, model: str, contents: Any, *, timeout: float | None, retry: RetryPolicy, **options: Any
+    ) -> GenerateContentResponse:
         """Ask once.
 
         Raises:
@@ -42,7 +45,7 @@ class Asking:
             CallError: The call failed, or there was no credential for now.
         """
         try:
-            response = await self.client.generate_content(*args, **options)
+            response = await self.client.generate_content(model, contents, timeout=timeout, retry=retry, **options)
         except CredentialsError as error:
             if isinstance(error, CallError) or not self._may_come_back(error):
                 raise

@@ -24,6 +24,7 @@ from gemtune.batch.rate import DAY, Ceiling, LearnedRate, Window
 from gemtune.batch.verdict import Verdict
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
+from gemtune.http.loops import current_time
 
 __all__ = ["CONNECTIONS", "Limiter", "LimiterStatistics", "Permit", "Verdict"]
 
@@ -226,7 +227,7 @@ class Limiter:
 
     def statistics(self) -> LimiterStatistics:
         """Return how it is doing, and why it is not faster."""
-        control, now = self._control, _now()
+        control, now = self._control, current_time()
         head = next(iter(self._waiters), None)
         binding = control.binding(now, head.tokens) if head is not None else ""
         waiting = len(self._waiters)
@@ -259,7 +260,7 @@ class Limiter:
         Raises:
             QuotaExhausted: The ``rpd`` requests of this day are used up (``scope`` is ``day``); nothing was sent.
         """
-        now = _now()
+        now = current_time()
         if self._day is not None:
             self._take_day(self._day, now)
         if not self._waiters and self._control.ready_at(now, tokens) <= now:
@@ -298,7 +299,7 @@ class Limiter:
         """Let go from the head of the line who may; leave the next one with the time at which to look again."""
         if not self._waiters:
             return
-        now = _now()
+        now = current_time()
         while self._waiters:
             waiter = next(iter(self._waiters))
             at = self._control.ready_at(now, waiter.tokens)
@@ -325,11 +326,11 @@ class Limiter:
         day.take(now, 1)
 
     def _succeeded(self, grant: Grant, usage_tokens: int | None, latency: float) -> None:
-        self._control.succeeded(grant, _now(), usage_tokens, latency)
+        self._control.succeeded(grant, current_time(), usage_tokens, latency)
         self._admit()
 
     def _failed(self, grant: Grant, error: CallError, failures: int) -> Verdict:
-        verdict = self._control.failed(grant, _now(), time.time(), error, failures)
+        verdict = self._control.failed(grant, current_time(), time.time(), error, failures)
         self._admit()
         return verdict
 
@@ -362,7 +363,6 @@ class Limiter:
         return float(min(_START, most) if concurrency == "auto" else most), most
 
 
-_now = anyio.current_time
 _REASONS = {
     "": "nothing waits",
     "concurrency": "{limit} requests are in flight, as many as the service is known to take",

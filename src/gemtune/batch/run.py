@@ -35,6 +35,7 @@ from gemtune.errors import (
     InvalidInput,
     JournalMismatch,
 )
+from gemtune.http.loops import current_time
 from gemtune.http.permits import holding
 from gemtune.types import GenerateContentResponse
 
@@ -175,16 +176,20 @@ class Run:
             with holding(self.limiter):
                 while True:
                     await self._answer(item, permit)
-                    if self._exhausted:
-                        return
-                    seat = _Seat()
-                    self._idle.append(seat)
-                    work = await seat.wait()
+                    work = await self._next()
                     if work is None:
                         return
                     item, permit = work
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop(error, item)
+
+    async def _next(self) -> tuple[Item, Permit] | None:
+        """Stand by for the next item; None if there are no more."""
+        if self._exhausted:
+            return None
+        seat = _Seat()
+        self._idle.append(seat)
+        return await seat.wait()
 
     # The input
 
@@ -198,7 +203,7 @@ class Run:
                     else:
                         item.position = self.outbox.begin()
                         result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
-                        self._finish(item, result, anyio.current_time())
+                        self._finish(item, result, current_time())
             finally:
                 self._exhausted = True
                 await self.source.aclose()
@@ -297,7 +302,7 @@ class Run:
                 error = _late(self.item_timeout, error)
             if isinstance(error, CallError):
                 error.attempts = item.attempts
-            now = anyio.current_time()
+            now = current_time()
             result = BatchResult(
                 key=item.name,
                 index=item.index,
@@ -323,7 +328,7 @@ class Run:
         except CallError as error:
             if not error.attempts:
                 self._count(item, -1)
-            if isinstance(error, DeadlineExceeded) and anyio.current_time() >= permit.sent_at + left - _CLOSE:
+            if isinstance(error, DeadlineExceeded) and current_time() >= permit.sent_at + left - _CLOSE:
                 permit.cancelled()  # our own deadline says nothing about the service
                 return None, _late(self.item_timeout, error), None
             return None, error, permit.failed(error, failures)
@@ -339,7 +344,7 @@ class Run:
         else:
             usage = response.usage_metadata
             tokens = usage.prompt_token_count if usage is not None else 0
-            permit.success(tokens or None, anyio.current_time() - permit.sent_at)
+            permit.success(tokens or None, current_time() - permit.sent_at)
             return response, None, None
         finally:
             self.progress.in_flight -= 1
@@ -350,7 +355,7 @@ class Run:
 
     async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
-        if anyio.current_time() >= deadline:
+        if current_time() >= deadline:
             return None
         self.progress.parked += 1
         try:
