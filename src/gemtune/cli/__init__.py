@@ -26,9 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         code = run(sys.argv[1:] if argv is None else list(argv))
     except KeyboardInterrupt:
+        _end(argv)
         sys.stderr.write("interrupted\n")
-        code = _INTERRUPTED
-    if argv is None:  # the process ends, and nobody is to interrupt that
+        return _INTERRUPTED
+    _end(argv)
+    return code
+
+
+def _end(argv: Sequence[str] | None) -> None:
+    """Let nobody interrupt the end of the process, where the command line is that of the process."""
+    if argv is None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    return code
