@@ -252,3 +252,18 @@ async def test_a_watcher_that_was_closed_before_it_began_does_not_begin():
             pass
     with pytest.raises(errors.MisuseError, match="closed and cannot watch tunedModels/new"):
         watcher.subscribe(["tunedModels/new"])
+
+
+@pytest.mark.parametrize("kept", [0, 3, 4096])
+async def test_a_reader_who_is_overtaken_while_it_reads_what_is_made_again_from_the_log_misses_nothing(
+    kept, monkeypatch
+):
+    monkeypatch.setattr("gemtune.watch.board._KEPT", kept)
+    service, seen = make_service(), []
+    async with watch(service) as watcher:
+        reader = watcher.subscribe(kinds=["snapshot"])
+        await anyio.sleep(60)
+        async for event in reader:
+            seen.append(event)
+            await anyio.sleep(7)
+    assert steps(seen) == list(range(1, 21))

@@ -20,7 +20,7 @@ from gemtune.watch import Watcher
 from gemtune.watch.checkpoint import Checkpoint
 from watch.test_watcher_histories import BACKENDS, DEEP, EXPECTED, make_service
 
-users = settings(max_examples=25 * DEEP, deadline=None, suppress_health_check=list(HealthCheck))
+users = settings(max_examples=60 * DEEP, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def is_end(event):

@@ -30,8 +30,9 @@ _STEPS: Final = frozenset({events.Snapshot, events.Progress, events.Restarted})
 
 @attrs.define(eq=False)
 class _Place:
-    """Where a subscription is in one job's story."""
+    """Where a subscription is in one job's story, of which its owner has had what ``since`` says."""
 
+    since: Cursor | None = None
     index: int = 0
     mark: int = 0
     open: bool = False
@@ -71,6 +72,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     _met: bool = attrs.field(default=False, init=False)
     _places: dict[Record, _Place] = attrs.field(factory=dict, init=False)
     _dirty: OrderedDict[Record, None] = attrs.field(factory=OrderedDict, init=False)
+    _reading: Record | None = attrs.field(default=None, init=False)
     _replay: tuple[Record, int, Iterator[events.Snapshot]] | None = attrs.field(default=None, init=False)
     _news: anyio.Event | None = attrs.field(default=None, init=False)
 
@@ -127,6 +129,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         while self._dirty and not self.closed:
             record = next(iter(self._dirty))
             place = self._places[record]
+            if record is not self._reading:  # a story of the same name may have been read to its end meanwhile
+                self._reading, place.since = record, self._since.get(record.name)
             event = self._next_of(record, place)
             if event is not None:
                 if place.stranger:
@@ -167,7 +171,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             self.closed = True
             self._dirty.clear()
             self._places.clear()
-            self._replay = None
+            self._replay = self._reading = None
             self._board.leave(self)
             self.wake()
 
@@ -187,7 +191,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             return
         since = self._since.get(record.name)
         self._met = self._met or record.history is not None
-        place = self._places[record] = _Place()
+        place = self._places[record] = _Place(since)
         if since is not None or (record.begun and not record.read):
             place.replayed = None
         else:
@@ -213,6 +217,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Forget a job that has ended and is watched no longer, once it was read."""
         if record.ended and record in self._places and record not in self._dirty:
             del self._places[record]
+            self._reading = None
             history = record.history
             assert history is not None  # noqa: S101 - the service does not end
             self._since[record.name] = Cursor(job=record.name, created=history.log.created, ended=True)
@@ -221,7 +226,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Go on with a job that was discarded and is watched again."""
         if former in self._places:
             self._places[record] = self._places.pop(former)
-            self._replay = None
+            self._replay = self._reading = None
         if former in self._dirty:
             del self._dirty[former]
             self._dirty[record] = None
@@ -251,11 +256,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         return place.index, place.mark
 
     def has_end(self, record: Record) -> bool:
-        """Return whether its owner has had the end of a job, and no other was made under the name since."""
-        since, history = self._since.get(record.name), record.history
-        if since is None or not since.ended or history is None:
-            return False
-        return not 0 < since.created < history.log.created
+        """Return whether its owner has had the end of a job before."""
+        return _has_end(record, self._since.get(record.name))
 
     def concerns(self, record: Record) -> bool:
         """Return whether it is about a job; the service concerns all."""
@@ -285,7 +287,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 place.mark += 1
                 if self.wants_snapshots or (self.counts and not record.begun):
                     record.marks_read = max(record.marks_read, place.mark)
-                if self._wanted(type(mark.event)) and not self._had(record, mark):
+                if self._wanted(type(mark.event)) and not _had(record, mark, place.since):
                     return record.whole(mark)
             elif place.index < record.snapshots:
                 end = record.snapshots if mark is None else mark.at
@@ -302,8 +304,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             return None
         if place.replayed is None:
             place.replayed = record.snapshots
-        since = self._since.get(record.name)
-        if self.has_end(record):
+        since = place.since
+        if _has_end(record, since):
             place.index = end
         while place.index < end:
             index = place.index
@@ -314,21 +316,25 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         return None
 
     def _event(self, record: Record, place: _Place, index: int, replayed: int) -> events.Snapshot:
-        event = self._board.snapshot(record, index)
-        if event is None or place.stranger:
+        if place.stranger:
+            event = self._again(record, index, replayed)
+            based, history = record.based, record.history
+            again = based is not None and history is not None and history.log.had(index, based)
+            return attrs.evolve(event, replayed=event.replayed or again)
+        made = self._board.snapshot(record, index)
+        if made is None:
             return self._again(record, index, replayed)
-        return event if event.replayed or index >= replayed else attrs.evolve(event, replayed=True)
+        return made if made.replayed or index >= replayed else attrs.evolve(made, replayed=True)
 
     def _again(self, record: Record, index: int, replayed: int) -> events.Snapshot:
         """Make a snapshot's event again from the log, those after it at hand."""
-        replay = self._replay
-        if replay is None or replay[0] is not record or replay[1] != index:
+        former, place, iterator = self._replay or (None, 0, None)
+        event = next(iterator, None) if iterator is not None and former is record and place == index else None
+        if event is None or iterator is None:  # it ends where the log did when it was made
             history = record.history
             assert history is not None  # noqa: S101 - the service has no snapshots
             iterator = history.log.replay(history.name, datetime.now(UTC), index, replayed=replayed)
-        else:
-            iterator = replay[2]
-        event = next(iterator)
+            event = next(iterator)
         self._replay = (record, index + 1, iterator) if index + 1 < record.snapshots else None
         return event
 
@@ -339,11 +345,11 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             return event
         if place.index:
             return attrs.evolve(event, cursor=history.log.cursor(record.name, place.index))
-        return attrs.evolve(event, cursor=str(self._since.get(record.name) or Cursor(job=record.name)))
+        return attrs.evolve(event, cursor=str(place.since or Cursor(job=record.name)))
 
     def _latest(self, record: Record, place: _Place) -> Event | None:
         """Return the latest outage, its end or the latest progress, if it is news."""
-        if self.has_end(record):
+        if _has_end(record, place.since):
             return None
         trouble = self._trouble(record, place)
         if trouble is not None:
@@ -366,20 +372,27 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 return record.recovery
         return None
 
-    def _had(self, record: Record, mark: Mark) -> bool:
-        """Return whether the owner of the cursor this began with has dealt with a mark."""
-        since = self._since.get(record.name)
-        if since is None:
-            return False
-        then = parse_cursor(mark.event.cursor)
-        if since.created and then.created and then.created != since.created:
-            return then.created < since.created
-        if since.ended or is_terminal(mark.event):
-            return since.ended
-        if isinstance(mark.event, events.Restarted):  # whoever had a snapshot of the new run was told of it before
-            history = record.history
-            return history is not None and mark.at < record.snapshots and history.log.had(mark.at, since)
-        return then.newest < since.newest
+
+def _has_end(record: Record, since: Cursor | None) -> bool:
+    """Return whether a cursor's owner has had the end of a job, and no other was made under the name since."""
+    if since is None or not since.ended or record.history is None:
+        return False
+    return not 0 < since.created < record.history.log.created
+
+
+def _had(record: Record, mark: Mark, since: Cursor | None) -> bool:
+    """Return whether a cursor's owner has dealt with a mark."""
+    if since is None:
+        return False
+    then = parse_cursor(mark.event.cursor)
+    if since.created and then.created and then.created != since.created:
+        return then.created < since.created
+    if since.ended or is_terminal(mark.event):
+        return since.ended
+    if isinstance(mark.event, events.Restarted):  # whoever had a snapshot of the new run was told of it before
+        history = record.history
+        return history is not None and mark.at < record.snapshots and history.log.had(mark.at, since)
+    return then.newest < since.newest
 
 
 KINDS: Final[dict[str, type[Event]]] = {kind.kind: kind for kind in get_args(Event)}
