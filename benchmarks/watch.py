@@ -177,7 +177,7 @@ def rounds(options: argparse.Namespace) -> list[Cell]:
             print(f"{jobs} jobs: {subject}", file=sys.stderr, flush=True)
             with serving(jobs, GAP, warm_up(jobs) + 2, max(options.seconds - TAIL, 1.0)) as url:
                 arguments = ("--cell", subject, "--url", url, "--jobs", str(jobs), "--seconds", str(options.seconds))
-                found = apart(*arguments, timeout=20 + warm_up(jobs) + options.seconds)
+                found = apart(*arguments, timeout=40 + warm_up(jobs) + options.seconds)
             cells.append({"subject": subject, "jobs": jobs, **found})
     return cells
 
