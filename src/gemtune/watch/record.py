@@ -12,6 +12,7 @@ import attrs
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
 from gemtune.protocol.cursor import Cursor
+from gemtune.protocol.ending import Verdict
 from gemtune.protocol.history import Log
 from gemtune.protocol.observation import Moment, Source
 from gemtune.protocol.reconciler import History
@@ -165,6 +166,8 @@ class Record(Item):
         record.due, record._entry = None, 0
         record.discarded = record.looking = record.sought = False
         record.failures, record.denied_since, record.covered = 0, None, None
+        if record.history is not None:
+            record.history.verdict = Verdict()  # patience with it has not run out while nobody looked
         return record
 
     @property

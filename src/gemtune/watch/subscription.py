@@ -43,7 +43,8 @@ class _Place:
     degraded: bool = False
     """Whether it was told and its end was not."""
     stranger: bool = False
-    """Whether the job's history went on from a cursor, and the subscription did not."""
+    """Whether the job's history and the subscription went on from different cursors, if from any."""
+    given: bool = False
     replayed: int | None = 0
     """How many snapshots may have been delivered before; None: those that are there when the first is."""
 
@@ -192,13 +193,11 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         since = self._since.get(record.name)
         self._met = self._met or record.history is not None
         place = self._places[record] = _Place(since)
-        if since is not None or (record.begun and not record.read):
-            place.replayed = None
-        else:
-            place.replayed = record.read
+        known = since is not None or (record.begun and not record.read)
+        place.replayed = None if known else record.read
         if record.recovery is not None:
             place.trouble = record.trouble
-        place.stranger = record.based is not None and record.based is not since
+        place.stranger = record.based is not since
         self.notice(record)
 
     def notice(self, record: Record) -> None:
@@ -312,6 +311,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             place.index += 1
             if since is None or record.history is None or not record.history.log.had(index, since):
                 record.give(index)
+                place.given = True
                 return self._event(record, place, index, max(place.replayed, record.resumed))
         return None
 
@@ -343,7 +343,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         history = record.history
         if history is None or isinstance(event, events.Snapshot) or is_terminal(event):
             return event
-        if place.index:
+        if place.given:
             return attrs.evolve(event, cursor=history.log.cursor(record.name, place.index))
         return attrs.evolve(event, cursor=str(place.since or Cursor(job=record.name)))
 
