@@ -195,8 +195,9 @@ class Play:
             return
         seen = defaultdict(int)
         for event in snapshots:
-            seen[event.compute_time] += 1
-            assert seen[event.compute_time] == 1 or event.replayed, "a snapshot was told again without saying so"
+            key = event.attempt, event.step, event.compute_time
+            seen[key] += 1
+            assert seen[key] == 1 or event.replayed, "a snapshot was told again without saying so"
 
 
 @pytest.mark.slow
