@@ -100,15 +100,20 @@ class Timestamp(datetime):
 
     @classmethod
     def _from_parts(cls, moment: datetime, nanosecond: int) -> Self:
-        return cls(
+        # Not by way of __new__, whose checks are not needed here: a long history has hundreds of them in every look.
+        self = datetime.__new__(
+            cls,
             moment.year,
             moment.month,
             moment.day,
             moment.hour,
             moment.minute,
             moment.second,
-            nanosecond=nanosecond,
+            nanosecond // 1000,
+            UTC,
         )
+        self._nanosecond = nanosecond
+        return self
 
     @property
     def nanosecond(self) -> int:
