@@ -5,10 +5,12 @@ import json
 import os
 import resource
 import stat
+import threading
 import zlib
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
@@ -215,6 +217,38 @@ def test_a_journal_closed_while_a_thread_opens_it_is_released_by_the_thread(tmp_
     with pytest.raises(errors.JournalError, match="closed"):
         journal.open()
     opened(tmp_path / "j").close()
+
+
+@pytest.mark.both_backends
+async def test_a_batch_given_up_while_its_journal_is_read_ends_at_the_next_line_and_leaves_the_file(
+    tmp_path, monkeypatch
+):
+    await anyio.to_thread.run_sync(write, tmp_path / "j", *(result(n) for n in range(1000)))
+    parse, close = Record.parse, Journal.close
+    closed, parsed = threading.Event(), []
+
+    def parsed_slowly(line):
+        if not parsed:
+            anyio.from_thread.run_sync(scope.cancel)
+            closed.wait(5)
+        parsed.append(line)
+        return parse(line)
+
+    def told(journal, **options):
+        closed.set()
+        close(journal, **options)
+
+    monkeypatch.setattr(Record, "parse", parsed_slowly)
+    monkeypatch.setattr(Journal, "close", told)
+    handles = len(os.listdir("/proc/self/fd"))
+    async with Service(0.0).client() as client:
+        with anyio.CancelScope() as scope:
+            await run(client, ["p0"], journal=tmp_path / "j")
+    assert scope.cancelled_caught
+    assert len(parsed) == 1
+    assert len(os.listdir("/proc/self/fd")) == handles
+    assert len(indices(tmp_path / "j")) == 1000
+    (await anyio.to_thread.run_sync(opened, tmp_path / "j")).close()
 
 
 # The index

@@ -277,9 +277,11 @@ class Batch:
     async def _open_journal(self, run: Run, path: str | os.PathLike[str]) -> None:
         journal = Journal(path, self.model, self._config, keep_failed=not self.retry_failed)
         try:
-            await anyio.to_thread.run_sync(journal.open)
+            await anyio.to_thread.run_sync(journal.open, abandon_on_cancel=True)
         except BaseException:
-            journal.close()
+            journal.close()  # a thread that still reads it learns of that at its next line
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(partial(journal.close, wait=True))
             raise
         run.journal, run.met = journal, self.source.places
         run.commit = Commit(journal, self._outbox, self.durability, run.abort)

@@ -93,10 +93,14 @@ class Journal:
             self.close()
             raise
 
-    def close(self) -> None:
-        """Let go of the file; the buffer is not written."""
+    def close(self, *, wait: bool = False) -> None:
+        """Let go of the file; the buffer is not written.
+
+        Args:
+            wait: Whether to wait for a thread that is at work, which then lets go of it at its next line; blocks.
+        """
         self._closed = True
-        if self._lock.acquire(blocking=False):  # else the thread that holds it looks after its work
+        if self._lock.acquire(blocking=wait):  # else the thread that holds it looks after its work
             try:
                 self.index.close()
                 if self._fd >= 0:
@@ -206,6 +210,8 @@ class Journal:
             self._size = self._synced = len(first)
             failed: set[int | str] = set()
             for offset, line in self._lines_of(file, len(first)):
+                if self._closed:
+                    raise self._error("is closed")
                 record = self._record(line, offset)
                 key = None if record.key is None else loads(record.key)
                 if (record.ok or self.keep_failed) and not self.index.has(record.index, key):
