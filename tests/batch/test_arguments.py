@@ -135,6 +135,54 @@ async def test_the_order_of_the_input_says_which_item_it_waits_for():
     assert limits == ["waiting for item 2, to restore the order of the input"]
 
 
+async def test_once_all_rows_are_read_it_waits_for_replies_or_for_the_service_and_then_for_nothing(virtual_time):
+    service, limits = Service(), {}
+    service.always = lambda: envelope(503, "UNAVAILABLE", "no") if 10 <= virtual_time() < 100 else None
+    service.steps["slow"].append(None)
+    service.seconds["slow"] = 9.5
+
+    async def look(results):
+        for second in (9, 60):
+            await anyio.sleep(second - virtual_time())
+            limits[second] = results.statistics().limit
+
+    async with service.client() as client:
+        batch = client.batch(MODEL, ["slow", *(f"p{n}" for n in range(8))], concurrency=20)
+        service.seconds |= {f"p{n}": 10.0 for n in range(8)}
+        async with anyio.create_task_group() as tasks, batch as results:
+            tasks.start_soon(look, results)
+            found = await collect(results)
+            limits["end"] = results.statistics().limit
+    assert all(result.ok for result in found)
+    assert limits == {
+        9: "waiting for the last replies",
+        60: "the service does not answer; one request at a time asks whether it is back",
+        "end": "the batch is at its end",
+    }
+
+
+@pytest.mark.parametrize("hungry", [True, False])
+async def test_a_consumer_that_waits_in_an_outage_is_not_what_holds_it_back(virtual_time, hungry):
+    service, limits = Service(), []
+    service.always = lambda: envelope(503, "UNAVAILABLE", "no") if 5 <= virtual_time() < 100 else None
+
+    async def look(results):
+        await anyio.sleep(60)
+        limits.append(results.statistics().limit)
+
+    async with (
+        service.client() as client,
+        anyio.create_task_group() as tasks,
+        client.batch(MODEL, [f"p{n}" for n in range(200)], concurrency=4, order="input") as results,
+    ):
+        tasks.start_soon(look, results)
+        if not hungry:
+            await anyio.sleep(70)
+        assert len(await collect(results)) == 200
+    away = "the service does not answer; one request at a time asks whether it is back"
+    assert limits == [away if hungry else "waiting for the consumer"]
+
+
 async def test_progress_is_the_statistics_of_the_moment():
     service = Service()
     service.steps["a"].append(envelope(400, "INVALID_ARGUMENT"))

@@ -261,11 +261,15 @@ class Batch:
             return "the batch has not begun"
         if self._asking.away:
             return f"no credential for now: {self._asking.away}"
-        if run.holds == "limiter":
-            return self.limiter.statistics().reason
+        p, limiter = run.progress, self.limiter.statistics()
+        stands_in_line = p.parked and limiter.binding and (self._hungry or run.holds != "consumer")
+        if run.holds == "limiter" or stands_in_line:
+            return limiter.reason
+        if run.holds == "last replies" and not p.in_flight + p.parked:
+            return "waiting for the consumer" if self._outbox.waiting else "the batch is at its end"
         # In the order of the input, what waits while the consumer waits too is held back by the item that is next.
         if run.holds == "consumer" and self.order == "input" and self._hungry:
-            item = "an earlier item" if run.progress.skipped else f"item {self._outbox.taken}"
+            item = "an earlier item" if p.skipped else f"item {self._outbox.taken}"
             return f"waiting for {item}, to restore the order of the input"
         return f"waiting for the {run.holds}"
 

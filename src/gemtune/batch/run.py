@@ -104,7 +104,7 @@ class Run:
         verdict: What the limiter said to that.
         met_by: The item that met the reason, where it was one; it has no outcome, as it is not at fault.
         stopping: Whether nothing new begins.
-        holds: What the next item waits for.
+        holds: What the next item waits for, and once there is none, the end of the run.
         tasks: All tasks of the run; the consumer's block enters and leaves it.
     """
 
@@ -205,7 +205,7 @@ class Run:
                         result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
                         self._finish(item, result, current_time())
             finally:
-                self._exhausted = True
+                self._exhausted, self.holds = True, "last replies"
                 await self.source.aclose()
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop(error)

@@ -72,9 +72,8 @@ class Bar:
 
         try:
             while True:
-                # Whatever else waits: where the service is away or asked for a pause, that is why.
-                limiter, stats = results.limiter.statistics(), results.statistics()
-                self.held_back = limiter.reason if limiter.parked else stats.limit
+                stats = results.statistics()
+                self.held_back = stats.limit
                 self._show(stats, anyio.current_time())
                 await anyio.sleep(_REDRAW)
         finally:
