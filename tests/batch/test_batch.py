@@ -406,7 +406,7 @@ async def test_a_run_has_a_deadline_too_and_says_how_far_it_came(virtual_time):
     service = Service()
     async with service.client() as client, client.batch(MODEL, map(str, range(1000)), concurrency=10, timeout=5.5) as r:
         found = []
-        with pytest.raises(errors.DeadlineExceeded, match=r"not done within 5.5 s: 50 answered, 0 failed"):
+        with pytest.raises(errors.DeadlineExceeded, match=r"not done within 5.5 s; 50 answered, 0 failed"):
             await into(found, r)
     assert len(found) == 50
     assert virtual_time() == pytest.approx(5.5)

@@ -426,6 +426,24 @@ async def test_a_doomed_run_tells_what_the_journal_holds_and_can_go_on(tmp_path)
         assert len(await run(client, [f"p{n}" for n in range(20)], journal=tmp_path / "j")) == 15
 
 
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_run_that_reached_nothing_says_only_why_and_one_that_found_answers_where_they_are(tmp_path, kept):
+    service, path = Service(0.0), tmp_path / "j"
+    async with service.client() as client:
+        if kept:
+            await run(client, ["a", "b"], journal=path)
+        service.always = lambda: envelope(401, "UNAUTHENTICATED", "no such key")
+        for options in ({"journal": path}, {}):
+            with pytest.raises(errors.BatchStopped) as caught:
+                await run(client, ["a", "b", "c"], concurrency=1, **options)
+            message = str(caught.value)
+            if kept and options:
+                assert message.endswith(f"; 0 answered, 0 failed, 2 from before; they are in {path}, and the same call goes on from there")
+            else:
+                assert "no such key" in message
+                assert not [word for word in ("0 answered", "from there") if word in message]
+
+
 async def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_published(tmp_path):
     service, found = Service(0.0), []
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -266,7 +266,7 @@ class Batch:
         if run.holds == "limiter" or stands_in_line:
             return limiter.reason
         if run.holds == "last replies" and not p.in_flight + p.parked:
-            return "waiting for the consumer" if self._outbox.waiting else "the batch is at its end"
+            return "waiting for the consumer" if self._outbox.waiting else ""
         # In the order of the input, what waits while the consumer waits too is held back by the item that is next.
         if run.holds == "consumer" and self.order == "input" and self._hungry:
             item = "an earlier item" if p.skipped else f"item {self._outbox.taken}"
@@ -294,25 +294,31 @@ class Batch:
         """Return what ended the run, with what was reached and how to go on."""
         if not isinstance(reason, CallError | CredentialsError):
             return reason
-        p = run.progress
-        reached = f"{p.done} answered, {p.failed} failed"
-        saved = (
-            f"they are in {os.fspath(self.journal)}, and the same call goes on from there"
-            if self.journal is not None
-            else "with journal=PATH the same call could go on from there"
-        )
+        reached = self._reached(run.progress)
         if isinstance(reason, DeadlineExceeded) and run.verdict is None:
-            reason.message = f"{reason.message}: {reached}; {saved}"
+            reason.message = f"{reason.message}{reached}"
             return reason
         reset_after = getattr(reason, "retry_after", None) if run.verdict is None else run.verdict.reset_after
         item = run.met_by
         met = "" if item is None else f"; met at row {item.index + 1}, key {item.name!r}"
         stopped = BatchStopped(
-            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}; {reached}; {saved}"
+            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}{reached}"
         )
         stopped.key, stopped.reset_after = None if item is None else item.name, reset_after
         stopped.__cause__ = reason
         return stopped
+
+    def _reached(self, p: Progress) -> str:
+        """Return what there is to go on from, where there is anything."""
+        if not p.finished + p.skipped:
+            return ""
+        before = f", {p.skipped} from before" if p.skipped else ""
+        saved = (
+            f"they are in {os.fspath(self.journal)}, and the same call goes on from there"
+            if self.journal is not None
+            else "with journal=PATH the same call could go on from there"
+        )
+        return f"; {p.done} answered, {p.failed} failed{before}; {saved}"
 
 
 def _message(error: BaseException) -> str:

@@ -81,7 +81,7 @@ class BatchStatistics:
         elapsed: Seconds since the run began.
         rate: Items a second, over the last half minute.
         eta: Seconds until the end at that rate, where the total is known.
-        limit: What holds the run back at present.
+        limit: What holds the run back at present; "" once nothing does, at its end.
     """
 
     done: int

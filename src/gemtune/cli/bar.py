@@ -73,7 +73,7 @@ class Bar:
         try:
             while True:
                 stats = results.statistics()
-                self.held_back = stats.limit
+                self.held_back = stats.limit or self.held_back  # also of a run whose time is up by now
                 self._show(stats, anyio.current_time())
                 await anyio.sleep(_REDRAW)
         finally:

@@ -37,8 +37,7 @@ _ADVICE: Final = tuple(
             r"the \1 of --rpd are used up",
         ),
         # A command says itself what is left of it, and how to go on.
-        (r"[:;] 0 answered, 0 failed; (?:they are in|with journal=).* from there$", ""),
-        (r"(\d+ answered, \d+ failed); (?:they are in|with journal=).* from there$", r"\1"),
+        (r"(\d+ answered, \d+ failed(?:, \d+ from before)?); (?:they are in|with journal=).* from there$", r"\1"),
         (r", and the same call goes on from what is in it$", ""),
         (r"(No space left on device|File too large|Disk quota exceeded)$", r"\1: make room"),
     )
