@@ -110,6 +110,30 @@ def test_the_index_that_pandas_writes_is_no_prompt(tmp_path):
     assert list(FileRows(path, Layout(key=""))) == [("0", "hello")]
 
 
+def test_text_and_numbers_beside_contents_are_the_users_own_and_not_sent(tmp_path):
+    path = tmp_path / "in.jsonl"
+    asked = {"contents": "a", "generation_config": {"topK": 3}, "cachedContent": "cachedContents/x"}
+    path.write_text(json.dumps(asked | {"key": "k", "id": 7, "label": "good", "weight": 0.5, "seen": True, "by": None}))
+    assert list(FileRows(path)) == [("k", asked)]
+    path = tmp_path / "in.csv"
+    path.write_text(",id,contents,label\n0,7,hello,good\n")
+    assert list(FileRows(path)) == [{"contents": "hello"}]
+    assert list(FileRows(path, Layout(key="id"))) == [("7", {"contents": "hello"})]
+
+
+@pytest.mark.parametrize("name", ["config", "generationConfg", "labels"])
+@pytest.mark.parametrize("value", [{"temperature": 1}, ["x"]])
+def test_what_may_be_meant_for_the_request_and_is_no_field_of_it_is_refused_with_its_row(tmp_path, name, value):
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ({"contents": "a", name: value}, {"contents": "b"})))
+    first, second = FileRows(path)
+    assert isinstance(first, InvalidInput)
+    assert first.field == name
+    assert f"{name!r} is no field of a request" in str(first)
+    assert '{"key": ..., "request": {...}}' in str(first)
+    assert second == {"contents": "b"}
+
+
 @pytest.mark.parametrize("layout", [{"prompt": "promt"}, {"template": "{promt}"}, {"key": "promt"}])
 @pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
 def test_a_name_that_no_column_has_fails_the_file_and_not_each_row(tmp_path, name, layout):

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TextIO
 import attrs
 
 from gemtune.batch.ahead import Ahead
-from gemtune.batch.items import Row
+from gemtune.batch.items import Row, request_fields
 from gemtune.errors import InvalidInput
 
 __all__ = ["FileRows", "Format", "Layout"]
@@ -49,6 +49,9 @@ _OTHER_FILES: Final = (
 @attrs.frozen(kw_only=True)
 class Layout:
     """What the columns of a row are.
+
+    A row with ``contents`` is a request, and text and numbers beside its fields are the user's own, as are all other
+    columns beside a prompt.  A row with ``request`` holds a whole request, sent as it stands.
 
     Args:
         prompt: The column with the prompt; None takes ``prompt``, or the only column beside the key.
@@ -119,7 +122,7 @@ class Layout:
         # A column without a name is the index that pandas writes.
         columns = {name: item for name, item in value.items() if name not in ("", self.key_column)}
         if self.prompt is None and "contents" in columns:
-            return columns
+            return request_fields(columns)
         prompt = self.prompt or ("prompt" if "prompt" in columns or len(columns) != 1 else next(iter(columns)))
         return _column(columns, prompt, "as the prompt column")
 

@@ -14,7 +14,7 @@ from gemtune.protocol import names
 from gemtune.protocol.codec import decode, encode
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
-__all__ = ["Item", "Row", "config_digests", "make_item", "repeated", "request_from_json"]
+__all__ = ["Item", "Row", "config_digests", "make_item", "repeated", "request_fields", "request_from_json"]
 
 Row = object
 """A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
@@ -144,6 +144,25 @@ def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:
     if not request.contents:
         raise InvalidInput("the request has no contents", field="contents")
     return request
+
+
+def request_fields(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a request among the columns of a row, without labels beside them: text and numbers.
+
+    Raises:
+        InvalidInput: There is an object or array besides, which may be a field of another name that was meant.
+    """
+    found = {}
+    for name, item in row.items():
+        if name in _FIELDS or name in _FIELDS.values():
+            found[name] = item
+        elif isinstance(item, dict | list):
+            raise InvalidInput(
+                f"{name!r} is no field of a request ({', '.join(_FIELDS.values())}): correct its name, or keep it "
+                'apart from the request: {"key": ..., "request": {...}}',
+                field=name,
+            )
+    return found
 
 
 def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:

@@ -43,8 +43,8 @@ _EXAMPLES = """\
   gemtune batch <(zcat rows.jsonl.gz) out.jsonl --model models/gemini-3.7-flash --format jsonl
 
 INPUT holds one prompt a line, or rows of CSV or JSONL, or {"key", "request"} lines in the form of the service's
-own batches. OUTPUT gets {"key", "response"} or {"key", "error"} lines; until it is whole, what is answered stands
-in OUTPUT.journal, from which --resume goes on.
+own batches; labels beside a prompt or beside contents are not sent. OUTPUT gets {"key", "response"} or
+{"key", "error"} lines; until it is whole, what is answered stands in OUTPUT.journal, from which --resume goes on.
 """
 _PASSED: Final = ("concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout")
 
