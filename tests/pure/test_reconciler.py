@@ -507,6 +507,17 @@ def test_a_job_that_was_replaced_while_nobody_watched_is_told_as_deleted_and_add
     assert kinds(second.observe(see_model(60, shown=snapshots((1, 55)), created=50)))[:2] == ["deleted", "added"]
 
 
+def test_whether_the_model_is_still_the_same_one_is_asked_of_the_model_first():
+    first = following()
+    told = first.observe(see_model(5, shown=snapshots(1, 2, 3)))
+    second = History.from_cursor(told[-1].cursor, f"{JOB}/operations/another")
+    assert next_look(second, 50) == (Source.MODEL, 0.0)
+    second.fault(errors.Unavailable("503", status=503), Source.MODEL, now(50))
+    assert next_look(second, 50)[0] is Source.MODEL
+    second.observe(see_model(60, shown=snapshots(1, 2, 3)))
+    assert next_look(second, 60)[0] is Source.OPERATION
+
+
 def test_the_cursor_of_the_end_says_so():
     told = History(JOB).observe(see_model(5, "ACTIVE", snapshots(1)))
     assert [parse_cursor(event.cursor).ended for event in told] == [False, False, False, True]

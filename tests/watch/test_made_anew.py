@@ -61,6 +61,39 @@ def stories(seen):
     return [story for story in told if story]
 
 
+async def test_the_operation_of_the_second_model_is_looked_for_too(virtual_time):
+    service = make_service()
+    async with watch(service) as watcher:
+        await watcher.wait(NAME)
+        make_anew(service, total=6)
+        with watcher.subscribe(kinds=["added", "progress"]) as seen:
+            while str(getattr(await anext(seen), "origin", "")) != "recreated":
+                pass
+            while (event := await anext(seen)).job != NAME or event.total_steps != 6:
+                assert virtual_time() < 100, "only the operation knows how many steps there are"
+
+
+@pytest.mark.parametrize("operation", [True, False])
+async def test_a_model_made_anew_while_nobody_watched_is_no_restart(operation):
+    service = make_service()
+    async with watch(service) as watcher:
+        with watcher.subscribe([NAME]) as seen:
+            while (event := await anext(seen)).kind != "snapshot" or event.step < 3:
+                pass
+        checkpoint = watcher.checkpoint()
+    assert Checkpoint.parse(checkpoint).jobs[NAME].created, "only a look at the model tells when it was made"
+    await anyio.sleep(60)
+    make_anew(service)
+    await anyio.sleep(12)
+    again = [service.jobs[NAME].operation] if operation else []
+    async with watch(service, checkpoint, jobs=again) as watcher:
+        with anyio.fail_after(1000):
+            told = await collect(watcher.subscribe([NAME]))
+    kinds = [event.kind for event in told]
+    assert "restarted" not in kinds
+    assert kinds.index("deleted") < kinds.index("snapshot")
+
+
 @pytest.mark.parametrize("how", READERS)
 @pytest.mark.parametrize("when", ["at-once", "running", "ended"])
 async def test_the_second_story_is_whole_after_a_resume_whoever_followed_the_first(how, when):

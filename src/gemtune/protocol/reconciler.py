@@ -27,21 +27,13 @@ from gemtune.protocol.ending import FORBIDDEN_AFTER, GONE_AFTER, Trouble, Verdic
 from gemtune.protocol.history import Log, Snapshots
 from gemtune.protocol.names import parent_of
 from gemtune.protocol.observation import Moment, Observation, Source
-from gemtune.protocol.schedule import Pace, next_due
+from gemtune.protocol.schedule import Look, Pace, next_due
 
-__all__ = ["History", "Look"]
+__all__ = ["History"]
 
 GRACE: Final = 60.0
 """Seconds after its creation during which a model may be missing: reads lag behind creation."""
 LONGEST_LAG: Final = 60.0
-
-
-@attrs.frozen
-class Look:
-    """What to do next: ask the source in ``after`` seconds."""
-
-    source: Source
-    after: float
 
 
 @attrs.define(eq=False, repr=False)
@@ -121,6 +113,11 @@ class History:
     def finished(self) -> bool:
         """Whether the terminal event has been told."""
         return self.outcome is not None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the model may have been made anew since the cursor; its operation does not tell."""
+        return self._resumed and self.state is JobState.UNKNOWN
 
     @property
     def pressing(self) -> bool:
@@ -295,6 +292,7 @@ class History:
                 )
             )
         if merged.fresh:
+            self.log.trim()
             lag = LONGEST_LAG if self._lag is None else self._lag
             self._lag = min(max(_age(self.log.newest, seen.at), 0.0), lag)
         self._live_from = min(self._live_from, seen.at.utc.timestamp() * 1e9)
@@ -355,7 +353,8 @@ class History:
         if self.verdict.state is not None:
             wanting = self.verdict.wanting(now.clock, has_operation=self._has_operation())
             return wanting or Source.MODEL
-        return Source.OPERATION if self._has_operation() and not self._trouble.hidden else Source.MODEL
+        unsure = self.unsure or self._trouble.hidden
+        return Source.OPERATION if self._has_operation() and not unsure else Source.MODEL
 
     def _conclude(self, now: Moment) -> list[Event]:
         """Tell the end if everything is known that must be told before and with it."""

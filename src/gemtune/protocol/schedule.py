@@ -12,12 +12,21 @@ from typing import Final
 import attrs
 
 from gemtune.config import WatchPolicy
+from gemtune.protocol.observation import Source
 
-__all__ = ["Pace", "backoff", "next_due"]
+__all__ = ["Look", "Pace", "backoff", "next_due"]
 
 _GROWTH: Final = 1.6
 _SKIP_LIMIT: Final = 4
 _LONGEST_BACKOFF: Final = 60.0
+
+
+@attrs.frozen
+class Look:
+    """What to do next: ask the source in ``after`` seconds."""
+
+    source: Source
+    after: float
 
 
 @attrs.frozen(kw_only=True)

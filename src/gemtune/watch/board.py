@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Board"]
 
-_KEPT: Final = 4096
+_KEPT: Final = 1024
 """Snapshot events that are kept as they were made; older ones are made again from the log."""
 
 

@@ -61,7 +61,8 @@ class Looks:
             self.requests["operations.get"] += 1
             operation = await self.client.operations.get(history.operation, timeout=timeout, retry=_ONCE)
             return observe_operation(operation, moment())
-        if history.operation is None and not record.sought and history.verdict.state is not JobState.ACTIVE:
+        unknown = history.operation is None and not record.sought and not history.unsure
+        if unknown and history.verdict.state is not JobState.ACTIVE:
             # Only the operation knows how many steps there are, and why a job failed.
             return await self._seek(record)
         self.requests["tuned_models.get"] += 1

@@ -135,6 +135,7 @@ class Record(Item):
                     self.recovery = event
                 case events.Added(origin=origin):
                     self.past = False
+                    self.sought = self.sought and origin != Origin.RECREATED
                     self.ended_before = None if origin == Origin.RECREATED else self.ended_before
                     self.discovered = self.discovered or origin == Origin.DISCOVERED
                     self.progress = self.trouble = self.recovery = None

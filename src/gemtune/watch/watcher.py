@@ -204,7 +204,8 @@ class Watcher:
             record.based = since
         record.begun = since is not None and since.begun
         record.ended_before = since if since is not None and since.ended else None
-        record.source = Source.OPERATION if operation is not None else Source.MODEL
+        sure = operation is not None and not _history(record).unsure
+        record.source = Source.OPERATION if sure else Source.MODEL
         return record
 
     def _dealt_with(self, name: str) -> Cursor | None:
