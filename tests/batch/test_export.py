@@ -1,12 +1,17 @@
 """What a program does to have its answers in a file, in the order of its input."""
 
+import errno
 import json
+import os
+import resource
 
 import anyio.to_thread
 import pytest
 
-from batch.service import MODEL, Service, collect, envelope
+from batch.service import MODEL, Service, collect, envelope, run
 from gemtune import errors
+from gemtune.batch import export_journal, read_journal
+from gemtune.batch.index import Ordinals
 
 
 async def lines(path):
@@ -64,3 +69,81 @@ async def test_there_is_nothing_to_export_without_a_journal_or_before_the_run(tm
             with pytest.raises(errors.MisuseError, match="journal=PATH" if not options else "async with"):
                 await batch.export(tmp_path / "out.jsonl")
     assert list(tmp_path.iterdir()) == []
+
+
+async def refused(tmp_path, output):
+    """The error of an export; the journal is as it was, and nothing half-written is left."""
+    async with Service(0.0).client() as client:
+        results = client.batch(MODEL, [f"p{n}" for n in range(5)], journal=tmp_path / "j")
+        await results.collect()
+        before = (tmp_path / "j").read_bytes()
+        with pytest.raises(errors.GemtuneError) as caught:
+            await results.export(output)
+    assert (tmp_path / "j").read_bytes() == before
+    assert not [*tmp_path.rglob("*.part")]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("none/out", "there is no folder {0}/none: make it, or name another output"),
+        ("j/out", "there is no folder {0}/j: make it, or name another output"),
+        ("folder", "{0}/folder is a directory: name a file in it as the output"),
+        ("pipe", "{0}/pipe is no regular file: name another output"),
+        ("j", "{0}/j is the journal: name another output"),
+        ("link", "{0}/link is the journal: name another output"),
+    ],
+)
+async def test_an_output_that_cannot_be_one_is_refused_with_its_path(tmp_path, output, message):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "j")
+    error = await refused(tmp_path, tmp_path / output)
+    assert isinstance(error, errors.InvalidInput)
+    assert (str(error), error.field) == (message.format(tmp_path), "output")
+
+
+async def test_an_output_written_by_way_of_the_journal_is_refused(tmp_path):
+    async with Service(0.0).client() as client:
+        await run(client, ["a"], journal=tmp_path / "out.part")
+    with pytest.raises(errors.InvalidInput, match=r"out is written by way of .*out.part, and that is the journal"):
+        await anyio.to_thread.run_sync(export_journal, tmp_path / "out.part", tmp_path / "out")
+    assert len([*read_journal(tmp_path / "out.part")]) == 1
+
+
+async def test_an_output_that_does_not_fit_is_told_as_ours_and_leaves_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with Service(0.0).client() as client:
+        results = client.batch(MODEL, {"k": "a"}, journal=tmp_path / "j")
+        await results.collect()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        try:
+            with pytest.raises(errors.GemtuneError, match=r"out could not be written: File too large; nothing is lost"):
+                await results.export(tmp_path / "out")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in tmp_path.iterdir()] == ["j"]
+        assert await results.export(tmp_path / "out") == 1
+
+
+async def test_an_index_without_room_is_told_as_the_journals_error(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with Service(0.0).client() as client:
+        await run(client, ["a"], journal=tmp_path / "j")
+    monkeypatch.setattr(Ordinals, "load", full)
+    with pytest.raises(errors.JournalError, match=r"its index, an unnamed file in .*: No space left") as caught:
+        await anyio.to_thread.run_sync(export_journal, tmp_path / "j", tmp_path / "out")
+    assert caught.value.path == str(tmp_path / "j")
+    assert [path.name for path in tmp_path.iterdir()] == ["j"]
+
+
+@pytest.mark.parametrize("what", ["", "none"])
+@pytest.mark.parametrize("export", [False, True])
+def test_a_journal_that_cannot_be_read_is_told_as_the_journals_error(tmp_path, what, export):
+    path = tmp_path / what
+    with pytest.raises(errors.JournalError, match=r"cannot be read: (No such file|Is a directory)") as caught:
+        export_journal(path, tmp_path / "out") if export else next(read_journal(path))
+    assert caught.value.path == str(path)

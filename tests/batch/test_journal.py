@@ -219,6 +219,10 @@ def test_a_journal_closed_while_a_thread_opens_it_is_released_by_the_thread(tmp_
     opened(tmp_path / "j").close()
 
 
+def handles():
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
 @pytest.mark.both_backends
 async def test_a_batch_given_up_while_its_journal_is_read_ends_at_the_next_line_and_leaves_the_file(
     tmp_path, monkeypatch
@@ -240,13 +244,13 @@ async def test_a_batch_given_up_while_its_journal_is_read_ends_at_the_next_line_
 
     monkeypatch.setattr(Record, "parse", parsed_slowly)
     monkeypatch.setattr(Journal, "close", told)
-    handles = len(os.listdir("/proc/self/fd"))
+    before = handles()
     async with Service(0.0).client() as client:
         with anyio.CancelScope() as scope:
             await run(client, ["p0"], journal=tmp_path / "j")
     assert scope.cancelled_caught
     assert len(parsed) == 1
-    assert len(os.listdir("/proc/self/fd")) == handles
+    assert handles() == before
     assert len(indices(tmp_path / "j")) == 1000
     (await anyio.to_thread.run_sync(opened, tmp_path / "j")).close()
 

@@ -6,13 +6,15 @@ import os
 import shutil
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
 from gemtune.batch.index import Index, Places
-from gemtune.batch.journal import read_records, sync_folder
+from gemtune.batch.journal import read_records, reading, sync_folder
 from gemtune.batch.records import Record
 from gemtune.batch.result import BatchResult
+from gemtune.errors import GemtuneError, InvalidInput, JournalError
 from gemtune.protocol.codec import loads
 
 __all__ = ["export_journal", "read_journal", "write_lines"]
@@ -30,11 +32,10 @@ def read_journal(
     Raises:
         JournalMismatch: The file is no journal.
         JournalCorrupt: Its middle was changed.
+        JournalError: It cannot be read.
     """
-    offsets = _outcomes(path, by_input=order == "input")
-    with Path(path).open("rb") as file:
-        for offset in offsets:
-            yield _record_at(file, offset).to_result()
+    for record in _records(path, _outcomes(path, by_input=order == "input")):
+        yield record.to_result()
 
 
 def export_journal(
@@ -57,23 +58,54 @@ def export_journal(
 
     Returns:
         The number of lines.
+
+    Raises:
+        InvalidInput: The output cannot be a file, or is the journal.
+        JournalError: The journal cannot be read, as in ``read_journal``.
+        GemtuneError: The output could not be written.
     """
     target = Path(output)
-    offsets = _outcomes(path, by_input=order == "input", places=places)
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with open(part, "wb", opener=_private) as file:
-            write_lines(path, offsets, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, part)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
+    with _writing(target):
+        part = _checked(target, Path(path))
+        offsets = _outcomes(path, by_input=order == "input", places=places)
+        try:
+            with open(part, "wb", opener=_private) as file:
+                write_lines(path, offsets, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, part)
+            part.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        sync_folder(target.parent)
     return len(offsets)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        again = "nothing is lost: mend that and export again"
+        raise GemtuneError(f"{target} could not be written: {error.strerror}; {again}") from None
+
+
+def _checked(target: Path, journal: Path) -> Path:
+    """Return where the output is written until it is whole."""
+    if target.is_dir():
+        raise InvalidInput(f"{target} is a directory: name a file in it as the output", field="output")
+    if not target.parent.is_dir():
+        raise InvalidInput(f"there is no folder {target.parent}: make it, or name another output", field="output")
+    if target.exists() and not target.is_file():
+        raise InvalidInput(f"{target} is no regular file: name another output", field="output")
+    part = target.with_name(f"{target.name}.part")
+    for path, what in ((target, f"{target} is"), (part, f"{target} is written by way of {part}, and that is")):
+        if path.exists() and journal.exists() and path.samefile(journal):
+            raise InvalidInput(f"{what} the journal: name another output", field="output")
+    return part
 
 
 def _private(path: str, flags: int) -> int:
@@ -82,16 +114,17 @@ def _private(path: str, flags: int) -> int:
 
 def write_lines(path: str | os.PathLike[str], offsets: array[int], to: IO[bytes]) -> None:
     """Write the records at some offsets of a journal as lines of the output."""
-    with Path(path).open("rb") as file:
-        to.writelines(_record_at(file, offset).to_line() for offset in offsets)
+    to.writelines(record.to_line() for record in _records(path, offsets))
 
 
-def _record_at(file: IO[bytes], offset: int) -> Record:
-    file.seek(offset)
-    record = Record.parse(file.readline())
-    if record is None:
-        raise ValueError(f"no record at byte {offset}")
-    return record
+def _records(path: str | os.PathLike[str], offsets: array[int]) -> Iterator[Record]:
+    with reading(path) as file:
+        for offset in offsets:
+            file.seek(offset)
+            record = Record.parse(file.readline())
+            if record is None:
+                raise JournalError(f"the journal {path} was replaced while it was read: read it again", path=str(path))
+            yield record
 
 
 def _outcomes(path: str | os.PathLike[str], *, by_input: bool, places: Places | None = None) -> array[int]:
@@ -113,6 +146,12 @@ def _outcomes(path: str | os.PathLike[str], *, by_input: bool, places: Places | 
                 offsets.append(offset)
             else:
                 failed[name] = (place, offset)
+    except OSError as error:
+        raise JournalError(
+            f"the journal {path} cannot be put in order, as its index, an unnamed file in {held.folder}, failed: "
+            f"{error.strerror}; make room there and try again",
+            path=str(path),
+        ) from None
     finally:
         held.close()
     for place, offset in failed.values():

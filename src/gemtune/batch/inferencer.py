@@ -222,6 +222,8 @@ class Batch:
 
         Raises:
             MisuseError: The batch has no journal, or has not begun.
+            InvalidInput: The output cannot be a file, or is the journal.
+            GemtuneError: The output could not be written, or the journal not be read.
         """
         if self.journal is None:
             raise MisuseError("there is nothing to export without a journal: client.batch(..., journal=PATH)")

@@ -22,7 +22,7 @@ from gemtune.batch.records import HEADER, Record, header_line, read_header, soun
 from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
 from gemtune.protocol.codec import loads
 
-__all__ = ["Journal", "read_records", "sync_folder"]
+__all__ = ["Journal", "read_records", "reading", "sync_folder"]
 
 _FLAGS: Final = (
     os.O_RDWR
@@ -269,8 +269,9 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
     Raises:
         JournalMismatch: The file is no journal.
         JournalCorrupt: Its middle was changed.
+        JournalError: It cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with reading(path) as file:
         first = file.readline()
         if read_header(first) is None:
             raise JournalMismatch(f"{path} is not the journal of a batch", path=str(path))
@@ -281,6 +282,20 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
                     yield offset, record
         except JournalCorrupt as damage:
             raise _named(damage, path) from None
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a journal to read it.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}", path=str(path)) from None
 
 
 def _named(damage: JournalCorrupt, path: str | os.PathLike[str]) -> JournalCorrupt:

@@ -231,10 +231,7 @@ class _Session:
         journal, output = self.target.journal, self.target.output
         if journal is None:
             return None
-        try:
-            return export_journal(journal, output, order=self.options.order, places=self.places)
-        except OSError as error:
-            raise GemtuneError(f"{output} could not be written: {error.strerror}") from None
+        return export_journal(journal, output, order=self.options.order, places=self.places)
 
     def _tell(self, stats: BatchStatistics, count: int | None) -> None:
         told = {

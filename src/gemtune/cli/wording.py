@@ -39,6 +39,7 @@ _ADVICE: Final = tuple(
         # A command says itself what is left of it, and how to go on.
         (r"(\d+ answered, \d+ failed(?:, \d+ from before)?); (?:they are in|with journal=).* from there$", r"\1"),
         (r", and the same call goes on from what is in it$", ""),
+        (r"; nothing is lost: mend that and export again$", ""),
         (r"(No space left on device|File too large|Disk quota exceeded)$", r"\1: make room"),
     )
 )
