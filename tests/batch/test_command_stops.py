@@ -10,11 +10,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import anyio.lowlevel
 import pytest
 
 from batch.service import MODEL
+from gemtune import Client
 from gemtune.batch import export
 from gemtune.cli.bar import Bar, Stall
+from gemtune.cli.target import Target
 
 pytestmark = pytest.mark.socket
 
@@ -108,6 +111,43 @@ def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, 
     assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
     finish(gemtune, app, folder)
     assert len(app.journal) == ROWS
+
+
+@SIGNALS
+@pytest.mark.parametrize("phase", ["the run ends", "it says how to go on"])
+def test_more_signals_change_nothing_whenever_they_come(app, gemtune, folder, monkeypatch, number, phase):
+    plain = {"aclose": Client.aclose, "leave": Target.leave}
+
+    async def aclose(client):
+        await plain["aclose"](client)
+        signal.raise_signal(number)
+
+    def leave(target, console):
+        signal.raise_signal(number)
+        plain["leave"](target, console)
+
+    if phase == "the run ends":
+        monkeypatch.setattr(Client, "aclose", aclose)
+    else:
+        monkeypatch.setattr(Target, "leave", leave)
+    monkeypatch.setattr(Bar, "watch", lambda bar, results: interrupted_when_asked(app, number))
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--concurrency", "1")
+    assert (ran.code, ran.err) == (130, f"{HINT} and --resume\ninterrupted\n")
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def interrupted_when_asked(app, number):
+    while len(app.journal) < 20:
+        await anyio.lowlevel.checkpoint()
+    signal.raise_signal(number)
+
+
+@SIGNALS
+def test_a_signal_while_the_input_is_looked_at_is_an_interrupt_too(app, gemtune, folder, monkeypatch, number):
+    monkeypatch.setattr(Target, "check", lambda *_: signal.raise_signal(number))
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL)
+    assert (ran.code, ran.err) == (130, "interrupted\n")
 
 
 def test_a_journal_that_cannot_grow_stops_the_run_and_loses_nothing(app, gemtune, folder):

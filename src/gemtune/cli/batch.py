@@ -120,8 +120,14 @@ def _object(given: str) -> dict[str, object]:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    from gemtune.cli.signals import interruptible
+
+    with interruptible():
+        return _batch(options, console)
+
+
+def _batch(options: argparse.Namespace, console: Console) -> int:
     from gemtune.batch.files import FileRows, Layout
-    from gemtune.cli.signals import sigterm_interrupts
 
     if options.template is not None and options.prompt_column is not None:
         raise InvalidInput("give --template or --prompt-column, not both")
@@ -135,8 +141,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         rows.count()
     session = _Session(options, console, rows, target, bar)
     try:
-        with sigterm_interrupts():
-            return session.run()
+        return session.run()
     except (JournalBusy, JournalCorrupt, JournalMismatch):
         raise  # going on with the same command would meet the same
     except GemtuneError as error:

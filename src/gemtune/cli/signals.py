@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import anyio
+import attrs
 from anyio.abc import TaskGroup
 
-__all__ = ["sigterm_interrupts", "until_stopped"]
+__all__ = ["interruptible", "until_stopped"]
+
+
+@attrs.define
+class _First:
+    """A handler that answers one signal; more of them change nothing."""
+
+    answer: Callable[[], object]
+    came: bool = False
+
+    def __call__(self, *_: object) -> None:
+        if not self.came:
+            self.came = True
+            self.answer()
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
+def interruptible() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, so that no other disturbs what follows from it."""
+    with _answered(_interrupt):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
@@ -40,36 +50,37 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
         Exception: Whatever the work raised, and not in a group.
     """
     failure: Exception | None = None
-    stopped: list[int] = []
-
-    async def listen(signals: AsyncIterator[int], scope: anyio.CancelScope) -> None:
-        async for number in signals:
-            stopped.append(number)
-            scope.cancel()
-
-    with _signals() as signals:
-        async with anyio.create_task_group() as tasks:
-            if signals is not None:
-                tasks.start_soon(listen, signals, tasks.cancel_scope)
+    loop = asyncio.get_running_loop()
+    async with anyio.create_task_group() as tasks:
+        with _answered(lambda: loop.call_soon_threadsafe(tasks.cancel_scope.cancel)) as signals:
             try:
                 await work(tasks)
             except Exception as error:  # noqa: BLE001 - it is raised below, and not in a group
                 failure = error
-            tasks.cancel_scope.cancel()
+            finally:
+                tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return bool(stopped)
+    return signals.came
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
 
 
 @contextmanager
-def _signals() -> Iterator[AsyncIterator[int] | None]:
+def _answered(answer: Callable[[], object]) -> Iterator[_First]:
+    """Answer SIGINT and SIGTERM; not by way of the loop, which lets SIGTERM kill before one can put back what was."""
+    first = _First(answer)
     # Elsewhere the event loop has its own way with Ctrl-C.
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield None
+        yield first
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            yield signals
+        yield first
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            if isinstance(handler, _First):
+                handler.came |= first.came
+            signal.signal(number, handler)
