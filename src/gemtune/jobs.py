@@ -100,7 +100,6 @@ class TuningJob:
     _looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _due: float | None = attrs.field(default=None, init=False)
     _source: Source | None = attrs.field(default=None, init=False)
-    _sought: bool = attrs.field(default=False, init=False)
     _trouble: CallError | CredentialsError | None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -114,7 +113,11 @@ class TuningJob:
         cursor: str | None = None,
     ) -> TuningJob:
         """Return a handle without asking the service."""
-        history = History(name, operation) if cursor is None else History.from_cursor(cursor, operation)
+        history = (
+            History(name, operation, seeks=True)
+            if cursor is None
+            else History.from_cursor(cursor, operation, seeks=True)
+        )
         if history.name != name:
             raise InvalidInput(f"the cursor belongs to {history.name}, not to {name}", field="since")
         return cls(caller, policy, name, history)
@@ -281,8 +284,9 @@ class TuningJob:
     async def _look(self, source: Source) -> CallError | CredentialsError | None:
         self._trouble = None
         try:
-            with contextlib.suppress(CallError):  # the model alone is enough to follow the job
-                await self._find_operation(_ONCE)
+            if not self._history.unsure:
+                with contextlib.suppress(CallError):  # the model alone is enough to follow the job
+                    await self._find_operation(_ONCE)
             if source is Source.OPERATION and self.operation is not None:
                 operation = await self._caller.call(gemini.get_operation(self.operation), retry=_ONCE)
                 self._take(observe_operation(operation, _now()))
@@ -298,10 +302,10 @@ class TuningJob:
 
     async def _find_operation(self, retry: RetryPolicy) -> None:
         """Find the name of the operation, once, where only the model is known."""
-        if self.operation is not None or self._sought:
+        if not self._history.seekable:
             return
         page = await self._caller.call(gemini.list_operations(self.name), retry=retry)
-        self._sought = True
+        self._history.sought = True
         for operation in page:
             found = names.operation_of(self.name, operation.name)
             if found is not None and isinstance(operation.metadata, CreateTunedModelMetadata):

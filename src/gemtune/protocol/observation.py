@@ -46,6 +46,10 @@ class Moment:
     clock: float
     utc: datetime
 
+    def since(self, time: int) -> float:
+        """Return how many seconds ago a time of the server's in ns was, by the local wall clock."""
+        return self.utc.timestamp() - time / 1e9
+
 
 class Source(enum.StrEnum):
     """Where to look, or where was looked."""

@@ -44,11 +44,14 @@ class History:
         name: The job's name, ``tunedModels/abc``.
         operation: The name of the operation that creates it; without one, only the model is looked at.
         born: When we created it, if we did: a new model may be missing for a moment.
+        seeks: Whether whoever looks can find the name of the operation; once tried, ``sought`` is to be set.
     """
 
     name: str
     operation: str | None = None
     born: Moment | None = attrs.field(default=None, kw_only=True)
+    seeks: bool = attrs.field(default=False, kw_only=True)
+    sought: bool = attrs.field(default=False, init=False)
     state: JobState = attrs.field(default=JobState.UNKNOWN, init=False)
     outcome: TerminalEvent | None = attrs.field(default=None, init=False)
     completed_steps: int = attrs.field(default=0, init=False)
@@ -74,18 +77,18 @@ class History:
         self._rehead()
 
     @classmethod
-    def from_cursor(cls, cursor: str, operation: str | None = None) -> History:
+    def from_cursor(cls, cursor: str, operation: str | None = None, *, seeks: bool = False) -> History:
         """Return a history whose owner has dealt with everything up to a cursor.
 
         Args:
             cursor: The cursor of an event of the job.
-            operation: As for the constructor.
+            operation, seeks: As for the constructor.
 
         Raises:
             InvalidInput: It is no job cursor of this version.
         """
         parsed = parse_cursor(cursor)
-        self = cls(parsed.job, operation)
+        self = cls(parsed.job, operation, seeks=seeks)
         self.log = Log(parsed)
         self._resumed = True
         self._rehead()
@@ -117,7 +120,12 @@ class History:
     @property
     def unsure(self) -> bool:
         """Whether the model may have been made anew since the cursor; its operation does not tell."""
-        return self._resumed and self.state is JobState.UNKNOWN
+        return self._resumed and self.state is JobState.UNKNOWN and self.verdict.state is None
+
+    @property
+    def seekable(self) -> bool:
+        """Whether the name of its operation is unknown and can still be looked for."""
+        return self.operation is None and self.seeks and not self.sought
 
     @property
     def pressing(self) -> bool:
@@ -226,7 +234,7 @@ class History:
             remaining=None if self.total_steps is None else max(self.total_steps - self.completed_steps, 0),
             per_step=pulse.per_step if pulse else None,
             shortest_gap=pulse.shortest if pulse else None,
-            age=_age(newest, now) if newest else 0.0,
+            age=now.since(newest) if newest else 0.0,
             lag=self._lag or 0.0,
             failures=self._trouble.failures,
             hint=self._trouble.hint,
@@ -256,7 +264,7 @@ class History:
         told: list[Event] = [] if self.outcome is not None else [self._end(events.Deleted, seen.at)]
         self.log.begin(1, created=seen.created)
         self._retired, self.operation, self._operation_gone = self.operation or self._retired, None, False
-        self.state, self.outcome, self._ended = JobState.UNKNOWN, None, False
+        self.state, self.outcome, self._ended, self.sought = JobState.UNKNOWN, None, False, False
         self.completed_steps, self.total_steps, self.percent = 0, None, None
         self._idle, self.verdict, self._trouble, self._resumed = 0, Verdict(), Trouble(), False
         self._rehead()
@@ -294,7 +302,7 @@ class History:
         if merged.fresh:
             self.log.trim()
             lag = LONGEST_LAG if self._lag is None else self._lag
-            self._lag = min(max(_age(self.log.newest, seen.at), 0.0), lag)
+            self._lag = min(max(seen.at.since(self.log.newest), 0.0), lag)
         self._live_from = min(self._live_from, seen.at.utc.timestamp() * 1e9)
         progress = [] if merged.stale else self._progress(seen)
         return told + progress
@@ -344,10 +352,10 @@ class History:
         if not self.log.created:
             return float("inf")
         watched = now.clock - self._first_look if self._first_look is not None else 0.0
-        return max(_age(self.log.created, now), watched)
+        return max(now.since(self.log.created), watched)
 
     def _has_operation(self) -> bool:
-        return self.operation is not None and not self._operation_gone
+        return self.seekable or (self.operation is not None and not self._operation_gone)
 
     def _source(self, now: Moment) -> Source:
         if self.verdict.state is not None:
@@ -371,9 +379,7 @@ class History:
             return [*self._become(state, now), self._end(events.Succeeded, now, model=model)]
         if state is JobState.CANCELLED:
             return [*self._become(state, now), self._end(events.Cancelled, now)]
-        return [
-            *self._become(JobState.FAILED, now), self._end(events.Failed, now, error=self.verdict.error)
-        ]  # fmt: skip
+        return [*self._become(JobState.FAILED, now), self._end(events.Failed, now, error=self.verdict.error)]
 
     def _end(self, kind: Callable[..., TerminalEvent], now: Moment, **facts: object) -> TerminalEvent:
         self._ended, self.verdict = True, Verdict()  # which held a whole model
@@ -391,8 +397,3 @@ class _Stamp(TypedDict):
     job: str
     cursor: str
     observed_at: datetime
-
-
-def _age(since: int, now: Moment) -> float:
-    """Return how many seconds ago a time of the server's was, by the local wall clock."""
-    return now.utc.timestamp() - since / 1e9

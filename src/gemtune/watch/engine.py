@@ -22,7 +22,7 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, MisuseError, NotFound, PermissionDenied
 from gemtune.events import Event, Origin, is_terminal
-from gemtune.protocol.observation import Moment, nanoseconds, observe_light
+from gemtune.protocol.observation import Moment, Source, nanoseconds, observe_light
 from gemtune.protocol.reconciler import History
 from gemtune.protocol.schedule import backoff
 from gemtune.types import TunedModel
@@ -356,7 +356,8 @@ class Engine:
         unwanted = not self.planner.discovering or model.name in self.board.dismissed
         if unwanted or (ended and nanoseconds(model.create_time) < self.began - _MINUTE):
             return None
-        record = Record(History(model.name))
+        record = Record(History(model.name, seeks=True))
+        record.source = Source.OPERATION
         assert record.history is not None  # noqa: S101 - just made
         self.board.add(record, [record.history.added(now, Origin.DISCOVERED)])
         self.agenda.put(record, now.clock)

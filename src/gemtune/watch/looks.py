@@ -11,7 +11,6 @@ import attrs
 
 from gemtune.config import RetryPolicy, WatchPolicy
 from gemtune.errors import ApiError, CredentialsError, QuotaExhausted, Unavailable
-from gemtune.events import JobState
 from gemtune.pager import Pages
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
@@ -61,15 +60,14 @@ class Looks:
             self.requests["operations.get"] += 1
             operation = await self.client.operations.get(history.operation, timeout=timeout, retry=_ONCE)
             return observe_operation(operation, moment())
-        unknown = history.operation is None and not record.sought and not history.unsure
-        if unknown and history.verdict.state is not JobState.ACTIVE:
+        if record.source is Source.OPERATION and history.seekable:
             # Only the operation knows how many steps there are, and why a job failed.
-            return await self._seek(record)
+            return await self._seek(record, history)
         self.requests["tuned_models.get"] += 1
         model = await self.client.tuned_models.get(record.name, timeout=timeout, retry=_ONCE)
         return observe_model(model, moment())
 
-    async def _seek(self, record: Record) -> Observation | None:
+    async def _seek(self, record: Record, history: History) -> Observation | None:
         """Find the operation of a job of which only the model is known; its list is a look in itself."""
         self.requests["operations.list"] += 1
         pages = self.client.operations.list(record.name, timeout=self.policy.request_timeout, retry=_ONCE).pages()
@@ -78,12 +76,12 @@ class Looks:
         except ApiError as error:
             if isinstance(error, QuotaExhausted | Unavailable | CredentialsError):
                 raise
-            record.sought = True  # the model is enough to follow a job, and it is asked next
-            return None
-        record.sought = True
+            page = Page(())  # the model is enough to follow a job
+        history.sought = True
         for operation in page:
             if isinstance(operation.metadata, CreateTunedModelMetadata):
                 return observe_operation(operation, moment())
+        record.source = Source.MODEL
         return None
 
     def pages(self, filter: str | None, fields: str | None) -> Pages[TunedModel]:

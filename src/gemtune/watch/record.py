@@ -76,8 +76,6 @@ class Record(Item):
     created: Timestamp | None = attrs.field(default=None, init=False)
     """The createTime that a list has told."""
     looking: bool = attrs.field(default=False, init=False)
-    sought: bool = attrs.field(default=False, init=False)
-    """Whether the name of its operation has been looked for."""
     failures: int = attrs.field(default=0, init=False)
     """Failed looks in a row that count against the service and not against the job."""
     failing_since: float = attrs.field(default=0.0, init=False)
@@ -135,7 +133,6 @@ class Record(Item):
                     self.recovery = event
                 case events.Added(origin=origin):
                     self.past = False
-                    self.sought = self.sought and origin != Origin.RECREATED
                     self.ended_before = None if origin == Origin.RECREATED else self.ended_before
                     self.discovered = self.discovered or origin == Origin.DISCOVERED
                     self.progress = self.trouble = self.recovery = None
@@ -165,10 +162,11 @@ class Record(Item):
         """Return a record that goes on with the story of this one, which was discarded."""
         record = copy.copy(self)
         record.due, record._entry = None, 0
-        record.discarded = record.looking = record.sought = False
+        record.discarded = record.looking = False
         record.failures, record.denied_since, record.covered = 0, None, None
         if record.history is not None:
             record.history.verdict = Verdict()  # patience with it has not run out while nobody looked
+            record.history.sought = False
         return record
 
     @property

@@ -198,14 +198,13 @@ class Watcher:
             operation, born = operation or job.operation, job.begun
         since = self._dealt_with(name)
         if since is None or since.ended or not (since.begun or name in self._since):
-            record = Record(History(name, operation, born=born))
+            record = Record(History(name, operation, born=born, seeks=True))
         else:
-            record = Record(History.from_cursor(str(since), operation))
+            record = Record(History.from_cursor(str(since), operation, seeks=True))
             record.based = since
         record.begun = since is not None and since.begun
         record.ended_before = since if since is not None and since.ended else None
-        sure = operation is not None and not _history(record).unsure
-        record.source = Source.OPERATION if sure else Source.MODEL
+        record.source = Source.MODEL if _history(record).unsure else Source.OPERATION
         return record
 
     def _dealt_with(self, name: str) -> Cursor | None:
