@@ -106,10 +106,29 @@ async def test_a_stream_can_be_dropped_in_the_middle(api):
 
 
 def test_an_instruction_survives_json_and_an_unknown_field_is_named():
-    fault = Fault(method="m", status=503, headers={"a": "b"}, job={"fail_at_step": 3})
+    fault = Fault(method="models.get", status=503, headers={"a": "b"}, job={"fail_at_step": 3})
     assert Fault.from_dict(json.loads(json.dumps(fault.to_dict()))) == fault
     with pytest.raises(ValueError, match="no field 'statsu'"):
         Fault.from_dict({"statsu": 503})
+
+
+@pytest.mark.parametrize("method", ["generateContent", "tunedModels.*", "models.generatecontent", "", 7, ["*"]])
+async def test_a_method_that_no_request_can_have_is_refused_with_the_names_there_are(api, method):
+    known = r"'\*' or one of .*, models.generateContent, .*, tunedModels.transferOwnership"
+    with pytest.raises(ValueError, match=f"there is no method .*[:?] a fault's method is {known}"):
+        Fault(method=method, status=503)
+    with pytest.raises(ValueError, match="there is no method"):
+        api.app.faults.add({"method": method, "status": 503})
+    reply = await api.call("POST", "/_emulator/faults", {"method": method, "status": 503})
+    assert reply.status_code == 400
+    assert "there is no method" in reply.json()["error"]["message"]
+    assert api.app.faults.programs == {}
+
+
+@pytest.mark.parametrize("method", ["generateContent", "GENERATECONTENT"])
+def test_the_methods_that_may_be_meant_are_named(method):
+    with pytest.raises(ValueError, match=r"did you mean 'tunedModels.generateContent' or 'models.generateContent'\?"):
+        Fault(method=method)
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))

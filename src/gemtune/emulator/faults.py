@@ -14,6 +14,7 @@ from attrs import asdict, define, evolve, field, fields_dict, frozen, validators
 
 from .errors import HTTP_STATUS, ApiError
 from .known_errors import KNOWN_ERRORS
+from .routes import ROUTES
 from .tuning import JobFate
 
 __all__ = ["Cut", "Fault", "Faults", "Program", "Step", "read_program"]
@@ -21,6 +22,7 @@ __all__ = ["Cut", "Fault", "Faults", "Program", "Step", "read_program"]
 Cut = Literal["reply", "headers", "body", "length", "end", "json"]
 
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
+_METHODS = tuple(route.method for route in ROUTES)
 _USUAL = {429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"}
 
 
@@ -37,6 +39,16 @@ def _pace(value: Iterable[float] | None) -> tuple[int, float] | None:
     return int(size), float(seconds)
 
 
+def _known_method(_: object, _field: object, value: object) -> None:
+    if value == "*" or value in _METHODS:
+        return
+    ending = f".{value}".lower()
+    meant = " or ".join(repr(method) for method in _METHODS if f".{method}".lower().endswith(ending))
+    advice = f": did you mean {meant}?" if meant else ""
+    known = ", ".join(sorted(_METHODS))
+    raise ValueError(f"there is no method {value!r}{advice or ':'} a fault's method is '*' or one of {known}")
+
+
 @frozen(kw_only=True)
 class Fault:
     """One instruction for the next request of a method.
@@ -44,7 +56,7 @@ class Fault:
     Bytes on a connection (``cut``, ``then``, ``exact``) need a real socket; in process a cut reply is an error at once.
 
     Args:
-        method: such as ``"tunedModels.create"``; ``"*"`` for any.
+        method: whole, such as ``"tunedModels.create"``; ``"*"`` for any.
         times: how many requests use it up.
         error: an observed error of the service by its name, such as ``"rate_limit_free_tier"``.
         status: HTTP status to answer with.
@@ -68,7 +80,7 @@ class Fault:
         job: fate of the tuning job that the request creates; the reply itself is not touched.
     """
 
-    method: str = "*"
+    method: str = field(default="*", validator=_known_method)
     times: int = field(default=1, validator=validators.ge(1))
     error: str | None = field(default=None, validator=validators.optional(validators.in_(KNOWN_ERRORS)))
     status: int | None = None
