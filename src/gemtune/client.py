@@ -277,11 +277,14 @@ class Client(Inference):
         return make_batch(self, model, inputs, self._caller.limiter, **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
-        """Return the results of a short list of prompts in their order; all arguments are those of ``batch``.
+        """Return one result for every prompt of a short list, in their order; all arguments are those of ``batch``.
+
+        With a journal that holds results of earlier runs these are read from it, and cost no request now: their
+        ``attempts`` and ``seconds`` are those of the run that made them.
 
         Raises:
-            BatchStopped: Nothing more could succeed; ``results`` holds what was answered until then, as does every
-                other error of gemtune's that ends the run.
+            BatchStopped: Nothing more could succeed; ``results`` holds what was answered until then, earlier runs
+                included, as does every other error of gemtune's that ends the run.
         """
         options["order"] = "input"
         return await self.batch(model, prompts, **options).collect()

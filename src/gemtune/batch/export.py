@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
+import attrs
+
 from gemtune.batch.index import Index, Places
 from gemtune.batch.journal import read_records, reading, sync_folder
 from gemtune.batch.records import Record
@@ -21,21 +23,28 @@ __all__ = ["export_journal", "read_journal", "write_lines"]
 
 
 def read_journal(
-    path: str | os.PathLike[str], *, order: Literal["completed", "input"] = "completed"
+    path: str | os.PathLike[str],
+    *,
+    order: Literal["completed", "input"] = "completed",
+    places: Places | None = None,
 ) -> Iterator[BatchResult]:
     """Yield the outcome of every item in a journal, once; it reads a file, so call it outside of an event loop.
 
     Args:
         path: The journal.
         order: As they were completed, or in the order of the input.
+        places: The input whose items are read, at its own places; without it, all that the journal holds.
 
     Raises:
+        InvalidInput: The order is none.
         JournalMismatch: The file is no journal.
         JournalCorrupt: Its middle was changed.
         JournalError: It cannot be read.
     """
-    for record in _records(path, _outcomes(path, by_input=order == "input")):
-        yield record.to_result()
+    for record in _records(path, _outcomes(path, by_input=_by_input(order), places=places)):
+        result = record.to_result()
+        place = result.index if places is None else places.of(record.index, _key(record))
+        yield result if place is None or place == result.index else attrs.evolve(result, index=place)
 
 
 def export_journal(
@@ -60,14 +69,14 @@ def export_journal(
         The number of lines.
 
     Raises:
-        InvalidInput: The output cannot be a file, or is the journal.
+        InvalidInput: The output cannot be a file, or is the journal, or the order is none.
         JournalError: The journal cannot be read, as in ``read_journal``.
         GemtuneError: The output could not be written.
     """
-    target = Path(output)
+    target, by_input = Path(output), _by_input(order)
     with _writing(target):
         part = _checked(target, Path(path))
-        offsets = _outcomes(path, by_input=order == "input", places=places)
+        offsets = _outcomes(path, by_input=by_input, places=places)
         try:
             with open(part, "wb", opener=_private) as file:
                 write_lines(path, offsets, file)
@@ -82,6 +91,16 @@ def export_journal(
             raise
         sync_folder(target.parent)
     return len(offsets)
+
+
+def _by_input(order: object) -> bool:
+    if order not in ("completed", "input"):
+        raise InvalidInput(f"order is 'completed' or 'input', not {order!r}", field="order")
+    return order == "input"
+
+
+def _key(record: Record) -> str | None:
+    return None if record.key is None else loads(record.key)
 
 
 @contextmanager
@@ -134,7 +153,7 @@ def _outcomes(path: str | os.PathLike[str], *, by_input: bool, places: Places | 
     stands, offsets = array("Q"), array("Q")
     try:
         for offset, record in read_records(path):
-            key = None if record.key is None else loads(record.key)
+            key = _key(record)
             place = record.index if places is None else places.of(record.index, key)
             if place is None or held.has(record.index, key):
                 continue

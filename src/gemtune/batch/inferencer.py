@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import anyio
 import anyio.to_thread
@@ -15,7 +16,7 @@ import attrs
 
 from gemtune.batch.asking import Asking
 from gemtune.batch.commit import Commit, Durability
-from gemtune.batch.export import export_journal
+from gemtune.batch.export import export_journal, read_journal
 from gemtune.batch.items import config_digests
 from gemtune.batch.journal import Journal
 from gemtune.batch.limiter import Limiter
@@ -37,6 +38,8 @@ from gemtune.errors import (
 from gemtune.protocol import names
 
 __all__ = ["Batch"]
+
+_ONCE: Final = "a batch runs once: call client.batch again, with the same journal to go on"
 
 
 def _one_of(*values: str) -> Any:
@@ -107,6 +110,7 @@ class Batch:
     _run: Run | None = attrs.field(default=None, init=False)
     _hungry: bool = attrs.field(default=False, init=False)
     _entered: bool = attrs.field(default=False, init=False)
+    _left: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse settings that cannot be sent, before anything is."""
@@ -126,7 +130,7 @@ class Batch:
     async def __aenter__(self) -> Self:
         """Open the journal and begin."""
         if self._entered:
-            raise MisuseError("a batch runs once: call client.batch again, with the same journal to go on")
+            raise MisuseError(_ONCE)
         self._entered = True
         run = self._run = Run(
             client=self._asking,
@@ -153,6 +157,7 @@ class Batch:
             JournalError: A result could not be written, and the iteration has not told so.
         """
         run = self._begun()
+        self._left = True
         run.tasks.cancel_scope.cancel()
         await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
         if isinstance(run.reason, JournalError) and error is None:
@@ -163,20 +168,46 @@ class Batch:
         return self
 
     async def collect(self) -> list[BatchResult]:
-        """Run to the end, and return all results.
+        """Run to the end, and return the result of every row, also of those that the journal already held.
+
+        It enters the batch by itself; inside of its block it works as long as nothing was taken.
+
+        Returns:
+            In the order of the input, or what the journal held and then the others as they were completed.
 
         Raises:
+            MisuseError: Results were taken already, or the batch is over.
             GemtuneError: As in iterating; its ``results`` are those that there were until then.
         """
+        if self._left:
+            raise MisuseError(_ONCE)
+        if self._outbox.taken:
+            raise MisuseError(
+                f"{self._outbox.taken} results were taken already, and collect() is to return all: iterate on, or call "
+                "collect() before anything else takes results"
+            )
         found: list[BatchResult] = []
         try:
-            async with self:
+            async with nullcontext() if self._entered else self:
                 async for result in self:
                     found.append(result)  # noqa: PERF401 - a comprehension would lose them where it breaks
         except GemtuneError as error:
-            error.results = (*found, *self._outbox.rest())
+            found += self._outbox.rest()
+            with suppress(GemtuneError):  # what ended the run is to be told, and not that the journal is unreadable
+                found = await self._with_held(found)
+            error.results = tuple(found)
             raise
-        return found
+        return await self._with_held(found)
+
+    async def _with_held(self, found: list[BatchResult]) -> list[BatchResult]:
+        """Return results together with those of the rows that the journal held before this run."""
+        run = self._run
+        if run is None or run.journal is None or not run.progress.skipped:
+            return found
+        read = partial(read_journal, run.journal.path, order=self.order, places=self.source.places)
+        outcomes = await anyio.to_thread.run_sync(lambda: [*read()])
+        held = [one for one in outcomes if run.held.of(one.index, None) is not None]
+        return sorted([*held, *found], key=lambda one: one.index) if self.order == "input" else [*held, *found]
 
     async def __anext__(self) -> BatchResult:
         """Return the next result.
@@ -222,7 +253,7 @@ class Batch:
 
         Raises:
             MisuseError: The batch has no journal, or has not begun.
-            InvalidInput: The output cannot be a file, or is the journal.
+            InvalidInput: The output cannot be a file, or is the journal, or the order is none.
             GemtuneError: The output could not be written, or the journal not be read.
         """
         if self.journal is None:

@@ -98,6 +98,7 @@ class Run:
         progress: Where everything is counted.
         item_timeout: Seconds for one item, or infinite.
         met: The keys that were met before.
+        held: Which items of the input the journal held.
         journal: What holds the outcomes of earlier runs.
         commit: The way into the journal.
         reason: Why the run ended before the input did.
@@ -117,6 +118,7 @@ class Run:
     progress: Progress
     item_timeout: float = math.inf
     met: Places | RecentKeys = attrs.field(factory=RecentKeys)
+    held: Places = attrs.field(factory=Places)
     journal: Journal | None = None
     commit: Commit | None = None
     reason: BaseException | None = None
@@ -252,6 +254,7 @@ class Run:
                 self.met.add(item.index, None)
             if self.journal is None or not await self._held(self.journal, item):
                 return item
+            self.held.add(item.index, None)
             self.progress.skipped += 1
             if self.progress.skipped % _SKIPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
