@@ -1,6 +1,7 @@
 """The README does what it says: its program runs as it stands, against the emulator, in a process of its own."""
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gemtune.emulator import create_app, running_emulator
+from gemtune.emulator import Answer, create_app, running_emulator
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -49,12 +50,21 @@ async def test_the_readmes_watcher_tells_every_job(gemini_emulator, capsys):
     assert capsys.readouterr().out.count("'kind': 'succeeded'") == 3
 
 
-async def test_the_readmes_batch_answers_every_prompt(gemini_emulator, capsys, tmp_path, monkeypatch):
+async def test_the_readmes_batch_answers_every_prompt_survives_a_blocked_one_and_loses_nothing_to_a_break(
+    gemini_emulator, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
+    gemini_emulator.answers = {"bad": Answer(block_reason="SAFETY")}
+    prompts = ["a", "bad", "", "d", "e", "f"]
     async with gemini_emulator.client() as client:
-        await defined(2)(client, "gemini-3.7-flash", ["a", "b", "c"])
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    assert (tmp_path / "run.journal").exists()
+        async with client.batch("gemini-3.7-flash", prompts, journal="run.journal") as results:
+            await anext(results)
+            results.drain()
+        await defined(2)(client, "gemini-3.7-flash", prompts)
+    told = capsys.readouterr().out.splitlines()
+    assert 1 <= len(told) <= 6
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [(line["key"], "response" in line) for line in lines] == [(n, n != 2) for n in range(6)]
 
 
 async def test_the_readmes_test_passes(gemini_emulator):

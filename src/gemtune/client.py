@@ -247,6 +247,10 @@ class Client(Inference):
         count: during an outage all items wait.  While it runs, ``results.progress`` (the same as
         ``results.statistics()``) tells how far it is, how fast it goes, and what holds it back.
 
+        The loop gets each result at most once.  A run skips what its journal holds, also what an earlier run had
+        written there but not yet handed to its loop when that was left or killed.  Take what has to be complete from
+        the journal, after the run: ``await results.export(PATH)``, or ``gemtune.batch.read_journal(PATH)``.
+
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
@@ -260,8 +264,9 @@ class Client(Inference):
             order: ``completed``, or ``input`` to have results in the order of the input: what is done early is held
                 back, and once four times as many items are begun as may be in flight, or 64 MiB of replies wait,
                 nothing more begins until the item that is next has its outcome.
-            journal: A file to which every result is written before you get it; the same call goes on from there, and
-                ``await results.export(PATH)`` writes all of it to a JSONL file in the order of the input.
+            journal: A file to which every result is written before you get it; the same call goes on from there with
+                what it does not hold, and ``await results.export(PATH)`` writes the results of all runs to a JSONL
+                file in the order of the input.
             durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: whenever.
             on_error: ``keep`` yields failures, ``raise`` raises the first.
             retry_failed: Whether what failed in an earlier run is asked again.

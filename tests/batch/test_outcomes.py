@@ -1,6 +1,7 @@
 """What is counted and told of an item that was never sent, and of the one that stopped the run."""
 
 import anyio
+import httpx
 import pytest
 
 from batch.service import MODEL, Service, collect, envelope, into, quota, run
@@ -103,6 +104,21 @@ async def test_a_quota_per_day_tells_when_it_is_there_again():
         with pytest.raises(errors.BatchStopped, match=r"it can go on in (about [\d.]+ h|\d+ s)") as caught:
             await run(client, ["a"])
     assert 0 < caught.value.reset_after <= 25 * 3600
+
+
+# A reply without text
+
+
+async def test_a_reply_may_have_no_text_and_a_failure_has_none():
+    service = Service()
+    service.steps["blocked"].append(httpx.Response(200, json={"promptFeedback": {"blockReason": "SAFETY"}}))
+    service.steps["failed"].append(envelope(400, "INVALID_ARGUMENT"))
+    async with service.client() as client:
+        found = await client.generate_many(MODEL, ["answered", "blocked", "failed"])
+    assert [one.ok for one in found] == [True, True, False]
+    assert [one.text_or_none for one in found] == ["re: answered", None, None]
+    with pytest.raises(errors.NoText, match="SAFETY"):
+        found[1].text  # noqa: B018
 
 
 # generate_many

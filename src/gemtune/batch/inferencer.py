@@ -74,7 +74,8 @@ class Batch:
     """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
 
     Nothing starts before the block is entered.  Leaving it early gives up what is in flight, ``drain()`` lets it
-    finish.  Either way the journal is complete, and the same call goes on from there.
+    finish.  Either way the journal is complete, and the same call goes on from there: it does not yield again what the
+    journal holds, so what has to be complete is taken from there, by ``export`` or ``read_journal``.
 
     Args:
         client: Whom to ask through.

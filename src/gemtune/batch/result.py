@@ -34,7 +34,7 @@ class BatchResult:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a reply."""
+        """Whether there is a reply; one that was blocked is a reply, too, and has no text."""
         return self.error is None
 
     @property
@@ -46,6 +46,11 @@ class BatchResult:
             NoText: The reply holds no text.
         """
         return self.unwrap().text
+
+    @property
+    def text_or_none(self) -> str | None:
+        """The reply's text, or None where there is no text or no reply."""
+        return None if self.response is None else self.response.text_or_none
 
     @property
     def usage(self) -> UsageMetadata | None:
