@@ -73,8 +73,8 @@ def test_columns_make_prompts(batch, tmp_path):
 @pytest.mark.parametrize(
     ("content", "layout", "message"),
     [
-        ("a,b\n1,2,3\n", {}, "has 3 columns, and the first has 2"),
-        ("a,b\n1\n", {}, "has 1 column, and the first has 2"),
+        ("prompt,b\n1,2,3\n", {}, "has 3 columns, and the first has 2"),
+        ("prompt,b\n1\n", {}, "has 1 column, and the first has 2"),
     ],
 )
 def test_a_row_of_a_table_that_makes_no_prompt_says_why(tmp_path, content, layout, message):
@@ -84,8 +84,8 @@ def test_a_row_of_a_table_that_makes_no_prompt_says_why(tmp_path, content, layou
     assert message in str(row)
 
 
-def test_a_column_of_its_own_needs_no_name_and_a_byte_order_mark_is_none(tmp_path):
-    (tmp_path / "in.csv").write_bytes(b"\xef\xbb\xbfkey,question\nk,what?\n")
+def test_a_prompt_column_needs_no_option_and_a_byte_order_mark_is_none(tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"\xef\xbb\xbfkey,prompt\nk,what?\n")
     assert list(FileRows(tmp_path / "in.csv")) == [("k", "what?")]
     (tmp_path / "in.tsv").write_text('prompt\tother\n"a ""b"""\tc\n')
     assert list(FileRows(tmp_path / "in.tsv")) == ['a "b"']

@@ -14,6 +14,10 @@ pytestmark = pytest.mark.socket
 FILES = {
     "in.txt": b"a\nb\nc\n",
     "in.csv": b"a,b\n1,2\n",
+    "one.csv": b"question\nwho?\n",
+    "semi.csv": b"key;prompt\na;hello\n",
+    "tabs.csv": b"key\tprompt\na\thello\n",
+    "table.dat": b"id,text\n1,hello\n",
     "ok.csv": b"prompt,n\nx,1\n",
     "quotes.csv": b'prompt\n"a "b" c"\n',
     "latin1.txt": b"th\xe9\n",
@@ -36,6 +40,19 @@ REFUSED = {
     "folder out": "folder is a directory: name a file in it",
     "empty.txt out": "empty.txt holds no rows: there is nothing to ask",
     "in.csv out": "there is no column 'prompt', only 'a', 'b': name one of these with --prompt-column",
+    "one.csv out": "there is no column 'prompt', only 'question': name one of these with --prompt-column",
+    "semi.csv out": "semi.csv is separated by ';', not by ',': add --delimiter ';'",
+    "tabs.csv out": "tabs.csv is separated by tabs, not by ',': add --format tsv",
+    "table.dat out --prompt-column text": (
+        "table.dat begins like a table: add --format csv, or --format text to ask each line as it stands"
+    ),
+    "table.dat out --template {txt}": (
+        "there is no column 'txt', only 'prompt': name one of these in --template; a table needs --format csv"
+    ),
+    "table.dat out --prompt-column txt": (
+        "there is no column 'txt', only 'prompt': name one of these with --prompt-column; a table needs --format csv"
+    ),
+    "semi.csv out --delimiter ab": "--delimiter is one character, and no quote or line end, not 'ab'",
     "in.csv out --prompt-column A": "there is no column 'A', only 'a', 'b': name one of these with --prompt-column",
     "in.csv out --prompt-column a --key-column id": (
         "there is no column 'id', only 'a', 'b': name one of these with --key-column"

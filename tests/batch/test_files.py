@@ -103,8 +103,6 @@ def test_a_line_nested_too_deeply_fails_alone(tmp_path):
 
 def test_the_index_that_pandas_writes_is_no_prompt(tmp_path):
     path = tmp_path / "in.csv"
-    path.write_text(",question\n0,hello\n1,world\n")
-    assert list(FileRows(path)) == ["hello", "world"]
     path.write_text(",prompt,lang\n0,hello,fr\n")
     assert list(FileRows(path)) == ["hello"]
     assert list(FileRows(path, Layout(key=""))) == [("0", "hello")]
@@ -160,7 +158,7 @@ def test_a_name_that_no_column_has_fails_the_file_and_not_each_row(tmp_path, nam
 @pytest.mark.parametrize("name", ["in.txt", "in.csv", "in.jsonl"])
 def test_bytes_that_are_no_text_are_told_with_their_place_or_what_they_are(tmp_path, name, content, message):
     path = tmp_path / name
-    path.write_bytes(content)
+    path.write_bytes(content.replace(b"one\n", b"prompt\n") if name == "in.csv" else content)
     with pytest.raises(InvalidInput) as caught:
         list(FileRows(path))
     assert str(caught.value) == f"{path}{message}"
@@ -215,8 +213,95 @@ def test_a_line_of_text_is_its_prompt_column(tmp_path, content):
 def test_lines_of_text_have_no_other_columns(tmp_path, layout):
     path = tmp_path / "in.txt"
     path.write_text("hello\n")
-    with pytest.raises(InvalidInput, match="there is no column 'x', only 'prompt': name one of these"):
+    with pytest.raises(InvalidInput, match="there is no column 'x', only 'prompt': .*; a table needs its format, csv"):
         list(FileRows(path, Layout(**layout)))
+    with pytest.raises(
+        InvalidInput, match="there is no column 'x', only 'prompt': name one of these .*(column|plate)$"
+    ):
+        list(FileRows(path, Layout(**layout), "text"))
+
+
+@pytest.mark.parametrize("content", ["key,question\na,hello\n", "hello\nworld\n", ",question\n0,hello\n"])
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+def test_the_only_column_of_a_table_is_not_taken_for_the_prompt_by_itself(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content if name == "in.csv" else content.replace(",", "\t"))
+    column = "hello" if content.startswith("hello") else "question"
+    with pytest.raises(InvalidInput, match=f"no column 'prompt', only .*'{column}': name one of these as the prompt"):
+        list(FileRows(path))
+    assert len(list(FileRows(path, Layout(prompt=column)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("in.csv", "key;prompt\na;hello\n", "is separated by ';', not by ',': give delimiter=';'"),
+        ("in.csv", "key;prompt\na;hello, you\n", "is separated by ';', not by ',': give delimiter=';'"),
+        ("in.csv", "key\tprompt\na\thello\n", "is separated by tabs, not by ',': give its format, tsv"),
+        ("in.tsv", "key,prompt\na,hello\n", "is separated by ',', not by tabs: give its format, csv"),
+        ("in.tsv", "key;prompt\na;hello\n", "is separated by ';', not by tabs: give delimiter=';'"),
+        ("in.csv", "key|prompt\na|hello\n", "is separated by '|', not by ',': give delimiter='|'"),
+    ],
+)
+@pytest.mark.parametrize("layout", [{}, {"template": "Say {prompt}"}, {"prompt": "prompt"}])
+def test_a_table_with_another_separator_is_refused_with_its_name(tmp_path, name, content, message, layout):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InvalidInput) as caught:
+        list(FileRows(path, Layout(**layout)))
+    assert str(caught.value) == f"{path} {message}"
+
+
+def test_a_separator_may_be_told_and_a_name_may_hold_another(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text('key;prompt\na;"hello; you"\n')
+    assert list(FileRows(path, delimiter=";")) == [("a", "hello; you")]
+    path.rename(tmp_path / "in.dat")
+    assert list(FileRows(tmp_path / "in.dat", delimiter=";")) == [("a", "hello; you")]
+    path.write_text("what; or who?\nme\n")
+    assert list(FileRows(path, Layout(prompt="what; or who?"))) == ["me"]
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r"])
+def test_what_cannot_separate_is_refused(delimiter):
+    with pytest.raises(InvalidInput, match="delimiter is one character, and no quote or line end, not "):
+        FileRows("in.csv", delimiter=delimiter)
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json"])
+def test_only_a_table_has_a_separator(tmp_path, name):
+    (tmp_path / name).write_text('"a"\n')
+    with pytest.raises(InvalidInput, match="only a table has a delimiter, and the input is read as jsonl"):
+        list(FileRows(tmp_path / name, delimiter=";"))
+
+
+@pytest.mark.parametrize("name", ["in.dat", "in.txt"])
+@pytest.mark.parametrize(
+    ("content", "layout", "fix"),
+    [
+        ("key,prompt\na,hello\n", {}, "its format, csv"),
+        ("prompt\nhello\n", {}, "its format, csv"),
+        ("key,prompt\na,hello\n", {"template": "Say {prompt}"}, "its format, csv"),
+        ('"id","text"\n1,"hello"\n', {"prompt": "text"}, "its format, csv"),
+        ("id\ttext\n1\thello\n", {"template": "Say {text}"}, "its format, tsv"),
+        ("id;text\n1;hello\n", {"prompt": "text"}, "delimiter=';'"),
+    ],
+)
+def test_a_table_is_not_asked_as_text_by_mistake(tmp_path, name, content, layout, fix):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InvalidInput) as caught:
+        list(FileRows(path, Layout(**layout)))
+    told = f"begins like a table: give {fix}, or the format text to ask each line as it stands"
+    assert str(caught.value) == f"{path} {told}"
+
+
+def test_lines_that_only_talk_of_a_prompt_are_text(tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_text("write me a prompt, please\nthe prompt; again\n")
+    assert list(FileRows(path)) == ["write me a prompt, please", "the prompt; again"]
+    path.write_text("key,prompt\na\n")
+    assert list(FileRows(path, format="text")) == ["key,prompt", "a"]
 
 
 def test_a_template_has_a_column():
@@ -224,13 +309,15 @@ def test_a_template_has_a_column():
         Layout(template="hello {{x}}")
 
 
-def test_a_column_is_looked_for_in_the_first_row_that_is_one(tmp_path):
+def test_a_column_of_a_table_is_looked_for_in_its_first_line(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("a,b\n1,2,3\n1,2\n")
-    rows = iter(FileRows(path))
-    assert "this row has 3 columns, and the first has 2: check its quotes" in str(next(rows))
     with pytest.raises(InvalidInput, match="no column 'prompt', only 'a', 'b': name one of these as the prompt column"):
-        next(rows)
+        next(iter(FileRows(path)))
+    path.write_text("prompt,b\n1,2,3\n1,2\n")
+    first, second = FileRows(path)
+    assert "this row has 3 columns, and the first has 2: check its quotes" in str(first)
+    assert second == "1"
 
 
 def test_what_cannot_be_a_file_of_rows_is_told_before_anything_is_asked(tmp_path):

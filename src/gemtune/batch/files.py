@@ -6,16 +6,16 @@ import csv
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 import attrs
 
 from gemtune.batch.ahead import Ahead
-from gemtune.batch.items import Row, request_fields
+from gemtune.batch.items import Row
+from gemtune.batch.layout import Layout
 from gemtune.errors import InvalidInput
 
 __all__ = ["FileRows", "Format", "Layout"]
@@ -29,9 +29,11 @@ _BY_SUFFIX: Final[Mapping[str, Format]] = {
     ".csv": "csv",
     ".tsv": "tsv",
 }
+_DELIMITERS: Final[Mapping[Format, str]] = {"csv": ",", "tsv": "\t"}
+_SEPARATORS: Final = ",;\t|"
+"""What tables are separated by, of which their header tells one."""
 _ANY_LENGTH: Final = 2**31 - 1
 """The longest field of a table: what csv takes on every platform."""
-_FIELD: Final = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 """What ``surrogateescape`` (PEP 383) makes of bytes that are no text."""
 _GZIP: Final = "is compressed with gzip: unpack it, or let zcat write it to a pipe"
@@ -46,104 +48,10 @@ _OTHER_FILES: Final = (
 """How files begin that are taken for text by mistake."""
 
 
-@attrs.frozen(kw_only=True)
-class Layout:
-    """What the columns of a row are.
-
-    A row with ``contents`` is a request, and text and numbers beside its fields are the user's own, as are all other
-    columns beside a prompt.  A row with ``request`` holds a whole request, sent as it stands.
-
-    Args:
-        prompt: The column with the prompt; None takes ``prompt``, or the only column beside the key.
-        key: The column with the key; None takes ``key``, where there is one.
-        template: Instead of a column, text with ``{column}`` in it; ``{{`` and ``}}`` stand for braces.
-    """
-
-    prompt: str | None = None
-    key: str | None = None
-    template: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse a template that makes the same prompt of all rows."""
-        if self.template is not None and not any(found[1] for found in _FIELD.finditer(self.template)):
-            raise InvalidInput(
-                f"template {self.template!r:.60} names no column: write {{column}} where its text belongs",
-                field="template",
-            )
-
-    @property
-    def key_column(self) -> str:
-        """The column with the key."""
-        return "key" if self.key is None else self.key
-
-    def check(self, first: Mapping[str, object], *, table: bool) -> None:
-        """Look for the named columns in the first row, as a name that was mistyped fails them all.
-
-        Raises:
-            InvalidInput: One is not there; in a table, also if it is not clear which has the prompt.
-        """
-        if self.key is not None:
-            _column(first, self.key, "as the key column")
-        if table or self.prompt is not None or self.template is not None:
-            self._request(first)
-
-    def row(self, value: object) -> Row:
-        """Return the row that a line stands for; an InvalidInput where it stands for none."""
-        if isinstance(value, str) and self.template is None:
-            return value
-        columns = {"prompt": value} if isinstance(value, str) else value
-        if not isinstance(columns, Mapping):
-            return InvalidInput(f"a line is a JSON object or string, not {value!r:.60}")
-        try:
-            key = self._key(columns)
-        except InvalidInput as error:
-            return error
-        try:
-            request = self._request(columns)
-        except InvalidInput as error:
-            request = error
-        return request if key is None else (key, request)
-
-    def _key(self, value: Mapping[str, object]) -> str | None:
-        key = value.get(self.key_column)
-        if isinstance(key, str | None):
-            return key or None
-        if isinstance(key, int) and not isinstance(key, bool):
-            return str(key)
-        raise InvalidInput(
-            f"the key in column {self.key_column!r} is {key!r:.60}: it has to be a str or an integer", field="key"
-        )
-
-    def _request(self, value: Mapping[str, object]) -> Row:
-        if self.template is not None:
-            return _FIELD.sub(partial(_filled, value), self.template)
-        if self.prompt is None and "request" in value:
-            return value["request"]
-        # A column without a name is the index that pandas writes.
-        columns = {name: item for name, item in value.items() if name not in ("", self.key_column)}
-        if self.prompt is None and "contents" in columns:
-            return request_fields(columns)
-        prompt = self.prompt or ("prompt" if "prompt" in columns or len(columns) != 1 else next(iter(columns)))
-        return _column(columns, prompt, "as the prompt column")
-
-
-def _column(columns: Mapping[str, object], name: str, where: str) -> object:
-    if name not in columns:
-        what = f"there is no column {name!r}, only {_names(columns)}: name one of these {where}"
-        raise InvalidInput(what, field=name)
-    return columns[name]
-
-
-def _filled(value: Mapping[str, object], found: re.Match[str]) -> str:
-    name = found[1]
-    if name is None:
-        return found[0][0]
-    item = _column(value, name, "in the template")
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(map(repr, columns)) or "none"
+def _one_character(_: object, _field: object, value: str | None) -> None:
+    if value is not None and (len(value) != 1 or value in '"\r\n'):
+        what = f"delimiter is one character, and no quote or line end, not {value!r}"
+        raise InvalidInput(what, field="delimiter")
 
 
 @attrs.define(eq=False)
@@ -154,11 +62,13 @@ class FileRows:
         path: The file, or a named pipe; ``-`` is standard input.
         layout: What its columns are.
         format: What it is; None goes by the suffix, and by default it is text with one prompt a line.
+        delimiter: What separates the columns of a table; None takes a comma, and in TSV a tab.
     """
 
     path: Path = attrs.field(converter=Path)
     layout: Layout = attrs.field(factory=Layout)
     format: Format | None = None
+    delimiter: str | None = attrs.field(default=None, validator=_one_character)
     _count: int | None = attrs.field(default=None, init=False)
 
     def __str__(self) -> str:
@@ -213,14 +123,12 @@ class FileRows:
                 yield row
 
     def _rows(self, lines: _Lines) -> Iterator[Row]:
-        suffix = self.path.suffix.lower()
-        kind = self.format or _BY_SUFFIX.get(suffix)
         number, checked = 0, False
         try:
             with self._open() as file:
-                for value in _READERS[kind or "text"](lines.of(file)):
+                for value in self._values(lines.of(file)):
                     number += 1
-                    checked = checked or self._check(value, kind)
+                    checked = checked or self._check(value)
                     yield value if isinstance(value, InvalidInput) else self.layout.row(value)
         except _Unreadable as error:
             raise InvalidInput(f"{self}{error}") from None
@@ -229,15 +137,55 @@ class FileRows:
         except OSError as error:
             raise InvalidInput(f"{self} cannot be read: {error.strerror}", field="INPUT") from None
 
-    def _check(self, first: object, kind: Format | None) -> bool:
+    @property
+    def _kind(self) -> Format | None:
+        by_suffix = _BY_SUFFIX.get(self.path.suffix.lower())
+        return self.format or by_suffix or (None if self.delimiter is None else "csv")
+
+    def _values(self, lines: Iterator[str]) -> Iterator[object]:
+        kind = self._kind or "text"
+        if kind in _DELIMITERS:
+            return _table(lines, self.delimiter or _DELIMITERS[kind], self._check_header)
+        if self.delimiter is not None:
+            raise InvalidInput(f"only a table has a delimiter, and the input is read as {kind}", field="delimiter")
+        return _json_lines(lines) if kind == "jsonl" else _text_lines(lines)
+
+    def _check_header(self, names: list[str], delimiter: str) -> None:
+        try:
+            self.layout.check(dict.fromkeys(names, ""), table=True)
+        except InvalidInput:
+            other = _separator(names[0].replace(delimiter, ""))
+            if len(names) == 1 and other is not None:
+                whose = f"is separated by {_called(other)}, not by {_called(delimiter)}"
+                raise _Unreadable(f" {whose}: give {_given(other)}") from None
+            raise
+
+    def _check(self, first: object) -> bool:
         """Refuse a row from which it is plain that no row can be asked as it was meant; return whether it told."""
+        kind = self._kind
         if isinstance(first, str) and kind != "jsonl":
-            if kind is None and _is_object(first):
-                raise _Unreadable(" holds JSON: give its format, jsonl, or text to ask each line as it stands")
-            first = {"prompt": first}
-        if isinstance(first, Mapping):
-            self.layout.check(first, table=kind in {"csv", "tsv"})
+            if kind is None:
+                self._check_guess(first)
+            self._check_text(guessed=kind is None)
+        elif isinstance(first, Mapping) and kind == "jsonl":
+            self.layout.check(first, table=False)
         return not isinstance(first, InvalidInput)
+
+    def _check_guess(self, first: str) -> None:
+        """Refuse a first line from which it is plain that it is no text, where nobody has said that it is."""
+        if _is_object(first):
+            raise _Unreadable(" holds JSON: give its format, jsonl, or text to ask each line as it stands")
+        separator = _separator(first) or ","
+        if not self.layout.named.isdisjoint(name.strip('"') for name in first.split(separator)):
+            what = f" begins like a table: give {_given(separator)}"
+            raise _Unreadable(f"{what}, or the format text to ask each line as it stands")
+
+    def _check_text(self, *, guessed: bool) -> None:
+        try:
+            self.layout.check({"prompt": ""}, table=False)
+        except InvalidInput as error:
+            table = "; a table needs its format, csv" if guessed else ""
+            raise InvalidInput(f"{error.message}{table}", field=error.field) from None
 
     def _open(self) -> AbstractContextManager[TextIO]:
         if str(self.path) == "-":
@@ -288,6 +236,20 @@ def _standard_input() -> AbstractContextManager[TextIO]:
         return nullcontext(sys.stdin)
 
 
+def _separator(line: str) -> str | None:
+    """Return what separates the columns of a header: the first that is in it."""
+    return min(filter(line.count, _SEPARATORS), key=line.index, default=None)
+
+
+def _called(delimiter: str) -> str:
+    return "tabs" if delimiter == "\t" else repr(delimiter)
+
+
+def _given(delimiter: str) -> str:
+    kind = next((kind for kind, its in _DELIMITERS.items() if its == delimiter), None)
+    return f"delimiter={delimiter!r}" if kind is None else f"its format, {kind}"
+
+
 def _is_object(line: str) -> bool:
     try:
         return line.lstrip().startswith("{") and isinstance(json.loads(line), dict)
@@ -314,7 +276,7 @@ def _text_lines(lines: Iterator[str]) -> Iterator[object]:
     return (line.rstrip("\r\n") for line in lines if line.strip())
 
 
-def _table(lines: Iterator[str], delimiter: str) -> Iterator[object]:
+def _table(lines: Iterator[str], delimiter: str, check: Callable[[list[str], str], None]) -> Iterator[object]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names: list[str] = []
     while (row := _next(reader)) is not None:
@@ -322,6 +284,7 @@ def _table(lines: Iterator[str], delimiter: str) -> Iterator[object]:
             continue
         if not names:
             names = row
+            check(names, delimiter)
         elif len(row) != len(names):
             columns = "column" if len(row) == 1 else "columns"
             yield InvalidInput(f"this row has {len(row)} {columns}, and the first has {len(names)}: check its quotes")
@@ -339,11 +302,3 @@ def _next(reader: Any) -> list[str] | None:
     finally:
         csv.field_size_limit(before)
     return row
-
-
-_READERS: Final[Mapping[Format, Callable[[Iterator[str]], Iterator[object]]]] = {
-    "jsonl": _json_lines,
-    "text": _text_lines,
-    "csv": partial(_table, delimiter=","),
-    "tsv": partial(_table, delimiter="\t"),
-}

@@ -59,6 +59,9 @@ def add(commands: Commands) -> None:
     _add_pace(parser)
     rows = parser.add_argument_group("rows")
     rows.add_argument("--format", choices=("jsonl", "csv", "tsv", "text"), help="of INPUT; else by its suffix")
+    rows.add_argument(
+        "--delimiter", metavar="C", help="between the columns of a table: ';' (default: a comma, or a tab)"
+    )
     rows.add_argument("--prompt-column", metavar="C", help="the column or field with the prompt (default: prompt)")
     rows.add_argument("--key-column", metavar="C", help="the one with the row's key (default: key)")
     rows.add_argument("--template", type=text, metavar="T", help='a prompt made of columns: "Translate {text}"')
@@ -132,7 +135,7 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     if options.template is not None and options.prompt_column is not None:
         raise InvalidInput("give --template or --prompt-column, not both")
     layout = Layout(prompt=options.prompt_column, key=options.key_column, template=options.template)
-    rows = FileRows(options.input, layout, options.format)
+    rows = FileRows(options.input, layout, options.format, options.delimiter)
     target = Target(options.output, resume=options.resume)
     rows.check()
     target.check(options.input)
