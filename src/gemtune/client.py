@@ -254,9 +254,10 @@ class Client(Inference):
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
-                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request); a dict gives
-                rows, too.  A key stands once; without a journal that is checked against the last 65,536.  Of a data
-                frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
+                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request), also written
+                ``{"key": ..., "request": ...}``; a dict gives rows, too.  A key is a text, or a whole number, which
+                is taken as its text; it stands once, which is checked against the last 65,536 where there is no
+                journal.  Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
             policy: How patiently a busy service is treated.

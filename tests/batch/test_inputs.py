@@ -39,6 +39,21 @@ class Lazy(Frame):
     shape = None
 
 
+def endless():
+    yield "x"
+
+
+async def forever():
+    yield "x"
+
+
+class Number:
+    """A whole number as numpy has it: no int, but as good as one."""
+
+    def __index__(self):
+        return 7
+
+
 COLUMNS = {"id": ["1", "2"], "prompt": ["x", "y"]}
 REFUSED = {
     "a frame": (Frame(), r'inputs is a data frame .*: give a column, frame\["prompt"\], or rows, zip\(frame\["id"\]'),
@@ -53,6 +68,8 @@ REFUSED = {
     "a bytearray": (bytearray(b"x"), r"put one prompt in \[ \]"),
     "a path": (pathlib.Path("in.jsonl"), r"FileRows\("),
     "a number": (7, "not int"),
+    "a generator function": (endless, r"inputs is the function endless: call it, endless\(\)"),
+    "an async generator function": (forever, r"inputs is the function forever: call it, forever\(\)"),
 }
 
 
@@ -69,6 +86,25 @@ async def test_columns_that_were_put_together_to_rows_are_rows():
     async with Service().client() as client:
         found = await run(client, zip(COLUMNS["id"], COLUMNS["prompt"], strict=True))
     assert [(one.key, one.text) for one in found] == [("1", "re: x"), ("2", "re: y")]
+
+
+async def test_whole_numbers_are_keys_by_their_text(tmp_path):
+    rows = [(10, "x"), (Number(), "y"), (-1, "z"), ("10", "w")]
+    async with Service().client() as client:
+        found = await run(client, rows, order="input", journal=tmp_path / "j")
+        assert [(one.key, one.ok) for one in found] == [("10", True), ("7", True), ("-1", True), (3, False)]
+        assert await run(client, [("10", "x")], journal=tmp_path / "j") == []
+        assert [one.key for one in await run(client, {1: "x"})] == ["1"]
+
+
+async def test_the_rows_of_the_services_own_batches_are_rows():
+    rows = [
+        {"key": "a", "request": {"contents": [{"parts": [{"text": "x"}]}]}},
+        {"request": {"contents": "y"}, "key": 5},
+    ]
+    async with Service().client() as client:
+        found = await run(client, rows, order="input")
+    assert [(one.key, one.text) for one in found] == [("a", "re: x"), ("5", "re: y")]
 
 
 async def test_a_dict_may_hold_prompts_of_several_parts_as_long_as_one_is_none():

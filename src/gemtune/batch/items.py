@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -18,6 +20,8 @@ __all__ = ["Item", "Row", "config_digests", "make_item", "repeated", "request_fi
 
 Row = object
 """A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
+
+A row with a key may also stand as the service's own batches have it: ``{"key": ..., "request": ...}``.
 
 An InvalidInput in the place of a row says why there is none."""
 
@@ -105,6 +109,8 @@ def make_item(row: Row, index: int, model: str) -> Item:
     try:
         if isinstance(row, tuple):
             item.key, row = _keyed(row)
+        elif isinstance(row, Mapping) and row.keys() == {"key", "request"}:
+            item.key, row = _key(row["key"]), row["request"]
         if isinstance(row, InvalidInput):
             raise row
         if isinstance(row, str):
@@ -112,6 +118,8 @@ def make_item(row: Row, index: int, model: str) -> Item:
             return item
         if isinstance(row, Mapping):
             row = request_from_json(row)
+        if isinstance(row, set | frozenset):
+            raise InvalidInput("the parts of a prompt are a list, as a set has no order", field="contents")
         if isinstance(row, GenerateContentRequest):
             item.contents, item.own = row.contents, _own(row, model)
         else:
@@ -142,7 +150,11 @@ def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:
     except MalformedResponse as error:
         raise InvalidInput(error.message.replace("the reply does not hold a", "this is no"), field="request") from None
     if not request.contents:
-        raise InvalidInput("the request has no contents", field="contents")
+        only = ", ".join(map(repr, request.extra))
+        rows = (
+            f", only {only}: a row is a prompt, a request, (key, prompt or request) or {{'key': ..., 'request': ...}}"
+        )
+        raise InvalidInput(f"the request has no contents{rows if only else ''}", field="contents")
     return request
 
 
@@ -176,9 +188,16 @@ def _keyed(row: tuple[object, ...]) -> tuple[str, object]:
     if len(row) != 2:
         raise InvalidInput(f"a tuple is a row (key, request), and this one has {len(row)} items: use a list for parts")
     key, request = row
-    if not isinstance(key, str):
-        raise InvalidInput(f"a key is a str, not {type(key).__name__}: write str(key)", field="key")
-    return key, request
+    return _key(key), request
+
+
+def _key(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    if not isinstance(key, bool):
+        with suppress(TypeError):
+            return str(operator.index(key))  # type: ignore[arg-type]
+    raise InvalidInput(f"a key is a str or an integer, not {type(key).__name__}: write str(key)", field="key")
 
 
 def _own(request: GenerateContentRequest, model: str) -> GenerateContentRequest:

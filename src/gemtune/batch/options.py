@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict, Unpack
+
+import attrs
 
 from gemtune.batch.commit import Durability
 from gemtune.batch.inferencer import Batch
@@ -67,6 +69,7 @@ def make_batch(
         InvalidInput: An argument is wrong, or a limiter is given beside the numbers to make one of.
     """
     given = dict(options)
+    _check(given)
     numbers = {name: given.pop(name) for name in _LIMITER_S if name in given}
     shared = {name: given.pop(name) for name in _MODEL_S if name in given}
     # What only says "as usual" asks for no limiter of its own.
@@ -79,3 +82,24 @@ def make_batch(
     if limiter is None:
         limiter = default if isinstance(default, Limiter) and not numbers else Limiter(**numbers)  # type: ignore[arg-type]
     return Batch(client=client, model=model, inputs=inputs, limiter=limiter, shared=shared, **given)  # type: ignore[arg-type]
+
+
+def _check(given: Mapping[str, object]) -> None:
+    unknown = [name for name in given if name not in BatchOptions.__annotations__]
+    config = given.get("generation_config")
+    if unknown:
+        meant = [f"{name}=..." for name in unknown if name in attrs.fields_dict(GenerationConfig)]
+        raise InvalidInput(
+            f"a batch has no argument{'s' if len(unknown) > 1 else ''} {' and '.join(unknown)}"
+            + (
+                f"; what the model is to do stands in generation_config=GenerationConfig({', '.join(meant)})"
+                if meant
+                else f": it takes {', '.join(BatchOptions.__annotations__)}"
+            ),
+            field=unknown[0],
+        )
+    if config is not None and not isinstance(config, GenerationConfig):
+        raise InvalidInput(
+            f"generation_config is a gemtune.GenerationConfig(temperature=..., ...), not {type(config).__name__}",
+            field="generation_config",
+        )

@@ -28,6 +28,9 @@ def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
         return _rows_of(inputs)
     if isinstance(inputs, os.PathLike):
         raise _wrong(f"inputs are rows, not a path: read the file with gemtune.batch.files.FileRows({str(inputs)!r})")
+    if callable(inputs) and not isinstance(inputs, Iterable):
+        kind, name = "class" if isinstance(inputs, type) else "function", getattr(inputs, "__name__", what)
+        raise _wrong(f"inputs is the {kind} {name}: call it, {name}()")
     if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | bytearray | memoryview):
         raise _wrong(f"inputs are an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
     # Of pandas, polars, pyarrow ...: iterating over one gives the names of its columns, or the columns.
