@@ -21,6 +21,7 @@ from gemtune import errors
 from gemtune.batch.aimd import Aimd
 from gemtune.batch.control import Control, Grant
 from gemtune.batch.rate import DAY, Ceiling, LearnedRate, Window
+from gemtune.batch.reasons import reason_of
 from gemtune.batch.verdict import Verdict
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
@@ -238,7 +239,15 @@ class Limiter:
             waiting=waiting,
             parked=waiting if binding in {"outage", "gate"} else 0,
             binding=binding,
-            reason=_REASONS[binding].format(limit=control.allowed, rpm=self._rpm, tpm=self._tpm, gate=gate),
+            reason=reason_of(
+                binding,
+                limit=control.allowed,
+                ceiling=control.aimd.ceiling,
+                auto=self._concurrency == "auto",
+                rpm=self._rpm,
+                tpm=self._tpm,
+                gate=gate,
+            ),
             accepted=control.accepted,
             rejected=control.rejected,
             troubled=control.troubled,
@@ -361,18 +370,6 @@ class Limiter:
                 field=name,
             )
         return float(min(_START, most) if concurrency == "auto" else most), most
-
-
-_REASONS = {
-    "": "nothing waits",
-    "concurrency": "{limit} requests are in flight, as many as the service is known to take",
-    "rpm": "your ceiling of {rpm} requests per minute",
-    "tpm": "your ceiling of {tpm} input tokens per minute",
-    "learned rpm": "the requests per minute that the service allows",
-    "learned tpm": "the input tokens per minute that the service allows",
-    "gate": "the service asked for a pause, {gate:.0f} s more",
-    "outage": "the service does not answer; one request at a time asks whether it is back",
-}
 
 
 def _learned(control: Control, name: str) -> float | None:
