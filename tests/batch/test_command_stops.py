@@ -198,7 +198,7 @@ def test_a_reader_that_has_enough_ends_the_run_in_silence(app, folder):
     with started("in.txt", "-") as process:
         assert json.loads(process.stdout.readline())["key"] == 0
         process.stdout.close()
-        assert process.wait(20) == 1
+        assert process.wait(20) == 141
         assert process.stderr.read() == ""
 
 

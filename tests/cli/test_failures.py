@@ -205,6 +205,7 @@ def test_a_job_on_a_service_that_does_not_answer_is_not_advised_to_be_deleted(ge
         (errors.QuotaExhausted("x"), 5),
         (errors.DeadlineExceeded("x"), 124),
         (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 141),
     ],
 )
 def test_the_exit_code_tells_the_kind_of_failure(error, code):

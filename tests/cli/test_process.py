@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pytest
 
 from cli.conftest import BASE
-from cli.listening import until_it_listens
 
 pytestmark = [pytest.mark.socket, pytest.mark.slow]
 
@@ -43,7 +42,6 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "following tunedModels/long; Ctrl-C leaves it running\n"
-    until_it_listens(process)
     process.send_signal(number)
     out, err = process.communicate()
     assert process.returncode == 130
@@ -56,24 +54,52 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
 
 
 INTERRUPTED_IMPORT = """
-import os, signal, sys
+import os, sys
+
+_, module, number = sys.argv
+sys.argv[1:] = ["jobs", "list"]
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == module:
             sys.meta_path.remove(self)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), int(number))
 
 sys.meta_path.insert(0, Finder())
 from gemtune.cli import main
-sys.exit(main(["jobs", "list"]))
+sys.exit(main())
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["gemtune.cli.program", "argparse", "gemtune.types", "httpx"])
-def test_ctrl_c_while_modules_are_loaded_is_one_line(app, command, module):
-    ran = subprocess.run([command[0], "-c", INTERRUPTED_IMPORT, module], capture_output=True, text=True, check=False)
+def test_an_interrupt_while_modules_are_loaded_is_one_line(app, command, module, number):
+    code = [command[0], "-c", INTERRUPTED_IMPORT, module, str(int(number))]
+    ran = subprocess.run(code, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
+
+
+TERMINATED_AT_THE_END = """
+import os, signal, sys
+from gemtune.cli import main, program
+
+plain = program._run
+
+def ended(options):
+    code = plain(options)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return code
+
+program._run = ended
+sys.exit(main())
+"""
+
+
+def test_sigterm_after_the_command_is_done_is_an_interrupt_too(app, command):
+    arguments = [command[0], "-c", TERMINATED_AT_THE_END, "jobs", "list"]
+    ran = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (130, "no tuned models\ninterrupted\n")
 
 
 def test_a_reader_that_has_gone_ends_the_command_quietly(app, command):
@@ -82,7 +108,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(app, command):
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == 1
+    assert process.returncode == 141
 
 
 def test_on_a_terminal_the_demo_draws_in_place_and_no_color_means_none(command):

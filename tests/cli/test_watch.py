@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from cli.conftest import BASE, HOUR
-from cli.listening import until_it_listens
+from cli.listening import until_it_asks
 from gemtune import events
 from gemtune.cli.watch import again, exit_code_of
 from gemtune.emulator import Fault, JobFate
@@ -83,7 +83,7 @@ def test_watching_wants_to_know_what(app, gemtune):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, gemtune, jobs, command, number):
     given = ["--all", "--json", "--timeout", "1h", "--project", "my-project"]
-    code, err = stopped([*command, "jobs", "watch", *given], number, told=2)
+    code, err = stopped(app, [*command, "jobs", "watch", *given], number, told=2)
     assert code == 130
     told, end = err.splitlines()
     assert end == "interrupted"
@@ -101,16 +101,17 @@ def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_the_waiting_and_no_job(app, gemtune, jobs, command, number):
-    code, err = stopped([*command, "jobs", "wait", *jobs], number)
+    code, err = stopped(app, [*command, "jobs", "wait", *jobs], number)
     assert code == 130
     assert err.splitlines() == ["the jobs go on; wait for them again with the same command", "interrupted"]
 
 
-def stopped(argv, number, told=0):
-    """Send a process a signal once it listens and has told of some jobs; return its exit code and what it said."""
+def stopped(app, argv, number, told=0):
+    """Send a process a signal once it has asked and told of some jobs; return its exit code and what it said."""
+    app.journal.clear()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        until_it_listens(process)
+        until_it_asks(process, app)
         while told:
             told -= json.loads(process.stdout.readline())["kind"] == "added"
         process.send_signal(number)

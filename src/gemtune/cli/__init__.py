@@ -21,6 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
+        if argv is None:
+            from gemtune.cli.signals import take_sigterm_for_ctrl_c
+
+            take_sigterm_for_ctrl_c()
         # Loading the commands takes long enough for somebody to press Ctrl-C meanwhile.
         from gemtune.cli.program import run
 

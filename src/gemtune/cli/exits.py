@@ -8,7 +8,9 @@ from typing import Final
 from gemtune import errors
 
 __all__ = [
+    "CODES",
     "CREDENTIALS",
+    "CUT_OFF",
     "DONE",
     "FAILED",
     "INTERRUPTED",
@@ -28,6 +30,8 @@ REFUSED: Final = 4
 QUOTA: Final = 5
 TIMED_OUT: Final = 124
 INTERRUPTED: Final = 130
+CUT_OFF: Final = 141
+"""Nobody reads the output any more: what a shell tells of a program that SIGPIPE has ended."""
 
 _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.CredentialsError, CREDENTIALS),
@@ -38,7 +42,15 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.ApiError, REFUSED),
     (TimeoutError, TIMED_OUT),
     (KeyboardInterrupt, INTERRUPTED),
+    (BrokenPipeError, CUT_OFF),
 )
+
+
+CODES: Final = """\
+exit codes: 0 done, 1 something failed, 2 usage, 3 credentials, 4 not found or refused, 5 quota, 124 time-out,
+130 interrupted (Ctrl-C or SIGTERM), 141 nobody reads the output any more.
+"""
+"""What help says of them."""
 
 
 def exit_code(error: BaseException) -> int:

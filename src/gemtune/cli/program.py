@@ -14,7 +14,7 @@ from typing import Final
 from gemtune._version import __version__
 from gemtune.cli import batch, demo, emulator, generate, jobs, settings, tune
 from gemtune.cli.console import Console, NoteHandler
-from gemtune.cli.exits import FAILED, USAGE, exit_code
+from gemtune.cli.exits import CODES, CUT_OFF, USAGE, exit_code
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.wording import worded
 from gemtune.errors import GemtuneError
@@ -31,14 +31,13 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     emulator.add,
 )
 
-_EPILOG = """\
+_EPILOG = f"""\
 start here:
   gemtune demo                    the tuning tutorial against the bundled emulator, no account needed
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune generate "LXIII" --model tunedModels/my-model
 
-exit codes: 0 done, 1 something failed, 2 usage, 3 credentials, 4 not found or refused, 5 quota, 124 time-out,
-130 interrupted.  Set GEMTUNE_DEBUG=1 to see tracebacks.
+{CODES}Set GEMTUNE_DEBUG=1 to see tracebacks.
 """
 
 
@@ -83,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         console.out.flush()
     except BrokenPipeError:
         _silence_stdout()
-        return FAILED
+        return CUT_OFF
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: one line, never a traceback
         with suppress(BrokenPipeError):
             _report(console, error)

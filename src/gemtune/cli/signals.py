@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import anyio
 import attrs
-from anyio.abc import TaskGroup
 
-__all__ = ["interruptible", "until_stopped"]
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+__all__ = ["interruptible", "take_sigterm_for_ctrl_c", "until_stopped"]
 
 
 @attrs.define
@@ -28,6 +28,11 @@ class _First:
         if not self.came:
             self.came = True
             self.answer()
+
+
+def take_sigterm_for_ctrl_c() -> None:
+    """Let the first SIGTERM be Ctrl-C, whatever answers that at the time, and more of them nothing, from now on."""
+    signal.signal(signal.SIGTERM, _First(lambda: signal.raise_signal(signal.SIGINT)))
 
 
 @contextmanager
@@ -49,6 +54,10 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
     Raises:
         Exception: Whatever the work raised, and not in a group.
     """
+    import asyncio
+
+    import anyio
+
     failure: Exception | None = None
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
