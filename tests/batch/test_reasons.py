@@ -24,10 +24,10 @@ async def held_back(limiter, taken):
 
 async def test_a_number_that_was_given_is_yours_and_no_knowledge_of_the_service():
     said = await held_back(Limiter(concurrency=3), 3)
-    assert (said.binding, said.reason) == ("concurrency", "your limit of 3 requests in flight")
+    assert (said.binding, said.reason) == ("concurrency", "3 requests are in flight, as many as you allow")
     limiter = Limiter()
     limiter.limit = 2
-    assert (await held_back(limiter, 2)).reason == "your limit of 2 requests in flight"
+    assert (await held_back(limiter, 2)).reason == "2 requests are in flight, as many as you allow"
 
 
 @pytest.mark.parametrize("ceiling", [2, 256, 1000])

@@ -37,7 +37,7 @@ def reason_of(
     if limit < ceiling:
         return f"{limit} requests are in flight, as many as the service is known to take"
     if not auto:
-        return f"your limit of {limit} requests in flight"
+        return f"{limit} requests are in flight, as many as you allow"
     return (
         f"{limit} requests are in flight, the most that 'auto' goes to; Limiter(ceiling=...) sets another, up to 1,000"
     )
