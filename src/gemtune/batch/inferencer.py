@@ -334,7 +334,7 @@ class Batch:
             return reason
         reset_after = getattr(reason, "retry_after", None) if run.verdict is None else run.verdict.reset_after
         item = run.met_by
-        met = "" if item is None else f"; met at row {item.index + 1}, key {item.name!r}"
+        met = "" if item is None else f"; met at {item.row}"
         stopped = BatchStopped(
             f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}{reached}"
         )

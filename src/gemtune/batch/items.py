@@ -66,6 +66,11 @@ class Item:
         return self.index if self.key is None else self.key
 
     @property
+    def row(self) -> str:
+        """What it is called in messages: the row's number, and its own key if it has one."""
+        return f"row {self.index + 1}" if self.key is None else f"row {self.index + 1}, key {self.key!r}"
+
+    @property
     def size(self) -> int:
         """About how many bytes its request has, media converted, for the estimate of its tokens."""
         if isinstance(self.contents, str):
@@ -98,9 +103,7 @@ class Item:
 
     def refused(self, error: InvalidInput) -> InvalidInput:
         """Return an error about its content as one that names the row and its key."""
-        named = "" if self.key is None else f", key {self.key!r}"
-        row = self.index + 1
-        return InvalidInput(f"row {row}{named}: {error.message}", field=error.field, row=row)
+        return InvalidInput(f"{self.row}: {error.message}", field=error.field, row=self.index + 1)
 
 
 def make_item(row: Row, index: int, model: str) -> Item:

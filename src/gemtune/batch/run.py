@@ -273,7 +273,7 @@ class Run:
         seen = index.meet(item.index, item.key, item.digest)
         if seen is Seen.CHANGED:
             raise JournalMismatch(
-                f"row {item.index + 1}, key {item.name!r}, was answered before with another content: "
+                f"{item.row}{',' if item.key is not None else ''} was answered before with another content: "
                 "use the input that the journal was begun with, or another journal"
             )
         return seen is Seen.DONE
