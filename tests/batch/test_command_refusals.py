@@ -155,7 +155,7 @@ def test_a_journal_of_another_input_is_refused_and_kept(batch, folder):
     ran = batch("ok.csv", "--resume")
     assert ran.code == 2
     assert ran.err == (
-        "error: row 1, key 0, was answered before with another content: "
+        "error: row 1 was answered before with another content: "
         "use the input that the journal was begun with, or name another OUTPUT\n"
     )
     assert folder() == before

@@ -236,3 +236,121 @@ def test_json_is_one_object_also_where_something_failed(app, gemtune, folder):
     (line,) = ran.out.splitlines()
     summary = json.loads(line)
     assert (summary["answered"], summary["failed"], summary["output"]) == (1, 1, "out")
+
+
+def summary(text):
+    """The one object of --json, without how long it took."""
+    (line,) = text.splitlines()
+    told = json.loads(line)
+    assert told.pop("seconds") >= 0
+    return told
+
+
+FIELDS = {
+    "answered",
+    "failed",
+    "skipped",
+    "requests",
+    "prompt_tokens",
+    "output_tokens",
+    "output",
+    "journal",
+    "stopped",
+    "reset_after",
+}
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_tells_also_of_a_day_that_is_used_up_and_of_the_run_that_went_on(app, gemtune, folder):
+    arguments = ["batch", "in.txt", "out", "--model", MODEL, "--json", "--concurrency", "1"]
+    ran = gemtune(*arguments, "--rpd", "5")
+    told = summary(ran.out)
+    assert set(told) == FIELDS
+    assert (ran.code, told["answered"], told["failed"], told["requests"]) == (5, 5, 0, 5)
+    assert (told["output"], told["journal"]) == (None, "out.journal")
+    assert "the 5 of --rpd are used up" in told["stopped"]
+    assert 86_000 < told["reset_after"] < 90_000
+    assert ran.err == f"error: {told['stopped']}\n{HINT} and --resume\n"
+    ran = gemtune(*arguments, "--resume")
+    told = summary(ran.out)
+    assert (ran.code, told["answered"], told["skipped"], told["output"]) == (0, ROWS - 5, 5, "out")
+    assert (told["stopped"], told["reset_after"], ran.err) == (None, None, "")
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+@pytest.mark.parametrize("output", ["out", "-"])
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--model", "models/none"], 4, "models/none is not found"),
+        (["--timeout", "300ms", "--base-url", "http://127.0.0.1:9"], 124, "the batch was not done within 0.3 s"),
+    ],
+)
+def test_json_tells_also_of_a_run_without_any_answer(app, gemtune, folder, output, more, code, message):
+    ran = gemtune("batch", "in.txt", output, "--model", MODEL, "--json", *more)
+    told = summary(ran.out if output == "out" else ran.err.splitlines()[-1])
+    assert (ran.code, told["answered"], told["failed"]) == (code, 0, 0)
+    assert (told["output"], told["journal"]) == (None if output == "out" else "-", None)
+    assert message in told["stopped"]
+    assert ran.err.startswith(f"error: {told['stopped']}\n")
+
+
+@SLOWLY
+@SIGNALS
+def test_json_tells_also_of_an_interrupt(app, folder, number):
+    with started("in.txt", "out", "--json") as process:
+        asked(app, 40, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    told = summary(out)
+    assert (process.returncode, err) == (130, f"{HINT} and --resume\ninterrupted\n")
+    assert 20 < told["answered"] < ROWS
+    assert told["answered"] == (folder / "out.journal").read_bytes().count(b"\n") - 1
+    assert (told["stopped"], told["output"]) == ("interrupted", None)
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_tells_also_of_an_output_that_could_not_be_written(app, gemtune, folder, monkeypatch):
+    def full(path, offsets, to):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export, "write_lines", full)
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--json")
+    told = summary(ran.out)
+    assert (ran.code, told["answered"], told["output"], told["journal"]) == (1, ROWS, None, "out.journal")
+    assert told["stopped"] == "out could not be written: No space left on device: make room"
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_tells_also_of_an_input_that_is_not_that_of_the_journal(app, gemtune, folder):
+    assert gemtune("batch", "in.txt", "out", "--model", MODEL).code == 0
+    (folder / "in.txt").write_text("another\n")
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--json", "--resume")
+    told = summary(ran.out)
+    assert ran.code == 2
+    assert told["stopped"].startswith("row 1 was answered before with another content: ")
+    assert ran.err == f"error: {told['stopped']}\n"
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_tells_nothing_of_a_run_that_never_began(app, gemtune, folder):
+    (folder / "out.journal").write_text("not one of ours\n")
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--json", "--resume")
+    assert (ran.code, ran.out) == (2, "")
+
+
+@pytest.mark.parametrize("app", [0.0], indirect=True)
+def test_json_tells_also_of_a_reader_that_had_enough(app, folder):
+    with started("in.txt", "-", "--json") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) == 141
+        told = summary(process.stderr.read())
+    assert (told["stopped"], told["output"]) == ("nobody reads standard output any more", "-")
+
+
+def test_the_help_tells_what_a_cron_job_has_to_know(gemtune):
+    ran = gemtune("batch", "--help")
+    text = " ".join(ran.out.split())
+    assert "of this run alone: another run, also with --resume, sends as many again" in text
+    assert "5 quota, 124 time-out, 130 interrupted (Ctrl-C or SIGTERM), 141 nobody reads the output" in text

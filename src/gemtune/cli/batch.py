@@ -11,41 +11,35 @@ import attrs
 
 from gemtune.cli.bar import Bar
 from gemtune.cli.console import Console
-from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
-from gemtune.cli.options import Commands, Parser, add_command, open_client, run_async, seconds, text
+from gemtune.cli.exits import CODES
+from gemtune.cli.options import Commands, Parser, add_command, seconds, text
+from gemtune.cli.session import Session
 from gemtune.cli.target import Target
-from gemtune.cli.wording import worded
-from gemtune.errors import (
-    BatchStopped,
-    DeadlineExceeded,
-    GemtuneError,
-    InvalidInput,
-    JournalBusy,
-    JournalCorrupt,
-    JournalMismatch,
-)
+from gemtune.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
-
-    from gemtune.batch import BatchResult, BatchStatistics
-    from gemtune.batch.files import FileRows
-    from gemtune.batch.index import Places
     from gemtune.types import GenerationConfig
 
 __all__ = ["add"]
 
-_EXAMPLES = """\
+_EXAMPLES = f"""\
   gemtune batch questions.txt answers.jsonl --model tunedModels/my-model
-  gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --template "Translate {text} to {language}"
+  gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --template "Translate {{text}} to {{language}}"
   gemtune batch requests.jsonl out.jsonl --model models/gemini-3.7-flash --resume
   gemtune batch requests.jsonl - --model models/gemini-3.7-flash --rpm 600 > out.jsonl
   gemtune batch <(zcat rows.jsonl.gz) out.jsonl --model models/gemini-3.7-flash --format jsonl
 
-INPUT holds one prompt a line, or rows of CSV or JSONL, or {"key", "request"} lines in the form of the service's
-own batches; labels beside a prompt or beside contents are not sent. OUTPUT gets {"key", "response"} or
-{"key", "error"} lines; until it is whole, what is answered stands in OUTPUT.journal, from which --resume goes on.
-"""
+INPUT holds one prompt a line, or rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's
+own batches; labels beside a prompt or beside contents are not sent. OUTPUT gets {{"key", "response"}} or
+{{"key", "error"}} lines; until it is whole, what is answered stands in OUTPUT.journal, from which --resume goes on.
+--json writes one object with the counts, "stopped" and, where it is known, "reset_after" (seconds), also of a run that
+ends early.
+
+{CODES}"""
+_RPD = (
+    "requests a day, at most; the run ends there; of this run alone: another run, also with --resume, sends as many "
+    "again"
+)
 _PASSED: Final = ("concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout")
 
 
@@ -84,7 +78,7 @@ def _add_pace(parser: Parser) -> None:
     )
     pace.add_argument("--rpm", type=_number, metavar="N", help="requests a minute, at most")
     pace.add_argument("--tpm", type=_number, metavar="N", help="input tokens a minute, at most")
-    pace.add_argument("--rpd", type=_whole, metavar="N", help="requests a day, at most; the run ends there")
+    pace.add_argument("--rpd", type=_whole, metavar="N", help=_RPD)
     pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up a single prompt after this long")
 
 
@@ -142,24 +136,13 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     bar = Bar(console, quiet_output=target.journal is not None)
     if bar.drawn and rows.again:
         rows.count()
-    session = _Session(options, console, rows, target, bar)
-    try:
-        return session.run()
-    except (JournalBusy, JournalCorrupt, JournalMismatch):
-        raise  # going on with the same command would meet the same
-    except GemtuneError as error:
-        late = isinstance(error, DeadlineExceeded) and bar.held_back
-        console.error(f"{worded(error)} ({bar.held_back})" if late else worded(error))
-        target.leave(console)
-        cause = error.__cause__ if isinstance(error, BatchStopped) else None
-        return exit_code(cause or error)
-    except KeyboardInterrupt:
-        target.leave(console)
-        console.note("interrupted")
-        return INTERRUPTED
-    except Exception:
-        target.leave(console)
-        raise
+    return Session(options, console, rows, target, bar, {**_passed(options), "journal": target.journal}).run()
+
+
+def _passed(options: argparse.Namespace) -> dict[str, object]:
+    """Return the arguments of ``client.batch``."""
+    batch = {name: getattr(options, name) for name in _PASSED}
+    return batch | {"system_instruction": options.system, "generation_config": _generation_config(options)}
 
 
 def _generation_config(options: argparse.Namespace) -> GenerationConfig | None:
@@ -177,95 +160,3 @@ def _generation_config(options: argparse.Namespace) -> GenerationConfig | None:
         if value is not None:
             config = attrs.evolve(config, **{name: value})
     return None if config == GenerationConfig() else config
-
-
-@attrs.define(eq=False)
-class _Session:
-    """One run of the command: ask, then write OUTPUT, then tell."""
-
-    options: argparse.Namespace
-    console: Console
-    rows: FileRows
-    target: Target
-    bar: Bar
-    stats: BatchStatistics | None = None
-    places: Places | None = None
-    failure: BatchResult | None = None
-
-    def run(self) -> int:
-        """Return the exit code."""
-        if run_async(self._ask) == INTERRUPTED or self.stats is None:
-            raise KeyboardInterrupt
-        if not self.stats.done + self.stats.failed + self.stats.skipped:
-            raise self.rows.nothing()
-        self._tell(self.stats, self._write())
-        return FAILED if self.stats.failed else DONE
-
-    async def _ask(self) -> int:
-        from gemtune.cli.signals import until_stopped
-
-        return INTERRUPTED if await until_stopped(self._take) else DONE
-
-    async def _take(self, tasks: TaskGroup) -> None:
-        from gemtune.batch.records import output_line
-
-        batch = {name: getattr(self.options, name) for name in _PASSED}
-        batch |= {"journal": self.target.journal, "system_instruction": self.options.system}
-        batch["generation_config"] = _generation_config(self.options)
-        async with (
-            open_client(self.options) as client,
-            client.batch(self.options.model, self.rows, **batch) as results,
-        ):
-            tasks.start_soon(self.bar.watch, results)
-            async for result in results:
-                if result.error is not None and self.failure is None:
-                    self.failure = result
-                if self.target.journal is None:
-                    self._print(output_line(result).decode())
-        self.stats, self.places = results.statistics(), results.source.places
-
-    def _print(self, line: str) -> None:
-        try:
-            self.console.write(line)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise GemtuneError(f"standard output could not be written: {error.strerror}") from None
-
-    def _write(self) -> int | None:
-        """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
-        from gemtune.batch import export_journal
-
-        journal, output = self.target.journal, self.target.output
-        if journal is None:
-            return None
-        return export_journal(journal, output, order=self.options.order, places=self.places)
-
-    def _tell(self, stats: BatchStatistics, count: int | None) -> None:
-        told = {
-            "answered": stats.done,
-            "failed": stats.failed,
-            "skipped": stats.skipped,
-            "requests": stats.requests,
-            "prompt_tokens": stats.prompt_tokens,
-            "output_tokens": stats.output_tokens,
-            "seconds": round(stats.elapsed, 3),
-            "output": self.target.output,
-        }
-        if self.console.json:
-            to = self.console.err if count is None else self.console.out
-            to.write(f"{json.dumps(told)}\n")
-            return
-        before = f", {stats.skipped} from before" if stats.skipped else ""
-        lines = "line" if count == 1 else "lines"
-        where = "" if count is None else f": {count} {lines} in {self.target.output}"
-        self.console.note(f"{stats.done} answered, {stats.failed} failed{before}{where}")
-        if self.failure is not None:
-            self.console.note(f"the first that failed: {_named(self.failure)}")
-
-
-def _named(result: BatchResult) -> str:
-    if isinstance(result.error, InvalidInput) and result.error.row is not None:
-        return str(result.error)  # begins with the row
-    key = f", key {result.key!r}" if isinstance(result.key, str) else ""
-    return f"row {result.index + 1}{key}: {result.error}"

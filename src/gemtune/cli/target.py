@@ -29,6 +29,11 @@ class Target:
         """Where answers stand until the output is whole."""
         return None if self.output == "-" else f"{self.output}.journal"
 
+    @property
+    def kept(self) -> str | None:
+        """The journal, if there is one by now."""
+        return self.journal if self.journal is not None and Path(self.journal).is_file() else None
+
     def check(self, source: str) -> None:
         """Refuse what cannot be written, what would be lost, and to begin again by mistake.
 
@@ -68,7 +73,7 @@ class Target:
 
     def leave(self, console: Console) -> None:
         """After a run that did not reach its end: say how to go on, and keep no journal that holds nothing."""
-        if self.journal is None or not Path(self.journal).is_file():
+        if self.journal is None or self.kept is None:
             return
         if self._empty(Path(self.journal)):
             Path(self.journal).unlink(missing_ok=True)
