@@ -40,6 +40,8 @@ class Board:
     """Whether jobs may come by themselves, so that a subscription to all never ends."""
     dismissed: dict[str, Cursor] = attrs.field(factory=dict, init=False)
     """What was read of the jobs that were discarded and not added again: a sweep must not bring them back."""
+    began: float = attrs.field(default=0.0, init=False)
+    """When the watch began, or the one that it resumes, in seconds since 1970."""
     running: bool = attrs.field(default=False, init=False)
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)

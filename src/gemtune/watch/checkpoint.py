@@ -1,4 +1,4 @@
-"""The checkpoint of a whole watcher: which events of which jobs have been dealt with, as versioned text.
+"""The checkpoint of a watcher or a subscription: which events of which jobs have been dealt with, as versioned text.
 
 Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds, "discarded":
 [cursor ...]}``.  It holds names and steps, and no address and no secret.  Versions are told apart by the prefix; an
@@ -12,7 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -20,7 +20,9 @@ from gemtune.errors import InvalidInput
 from gemtune.events import Event
 from gemtune.protocol.cursor import Cursor, parse_cursor
 from gemtune.watch.record import Record
-from gemtune.watch.subscription import Subscription
+
+if TYPE_CHECKING:
+    from gemtune.watch.subscription import Subscription
 
 __all__ = ["Checkpoint", "cursor_of"]
 

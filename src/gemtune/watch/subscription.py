@@ -15,10 +15,12 @@ import attrs
 
 from gemtune import events
 from gemtune.errors import MisuseError
-from gemtune.events import Event, is_terminal
-from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.events import Event
+from gemtune.protocol.cursor import Cursor
 from gemtune.watch.board import Board
-from gemtune.watch.record import Mark, Record
+from gemtune.watch.checkpoint import Checkpoint
+from gemtune.watch.place import Place, had, has_end
+from gemtune.watch.record import Record
 
 __all__ = ["KINDS", "Subscription"]
 
@@ -26,27 +28,6 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 _CHECKPOINT_EVERY: Final = 64
 _STEPS: Final = frozenset({events.Snapshot, events.Progress, events.Restarted})
-
-
-@attrs.define(eq=False)
-class _Place:
-    """Where a subscription is in one job's story, of which its owner has had what ``since`` says."""
-
-    since: Cursor | None = None
-    index: int = 0
-    mark: int = 0
-    open: bool = False
-    """Whether the job's end has yet to come."""
-    progress: events.Progress | None = None
-    trouble: events.Degraded | None = None
-    """The last outage that was told, or that was over before."""
-    degraded: bool = False
-    """Whether it was told and its end was not."""
-    stranger: bool = False
-    """Whether the job's history and the subscription went on from different cursors, if from any."""
-    given: bool = False
-    replayed: int | None = 0
-    """How many snapshots may have been delivered before; None: those that are there when the first is."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -71,16 +52,18 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     delivered: int = attrs.field(default=0, init=False)
     _open: int = attrs.field(default=0, init=False)
     _met: bool = attrs.field(default=False, init=False)
-    _places: dict[Record, _Place] = attrs.field(factory=dict, init=False)
+    _places: dict[Record, Place] = attrs.field(factory=dict, init=False)
     _dirty: OrderedDict[Record, None] = attrs.field(factory=OrderedDict, init=False)
     _reading: Record | None = attrs.field(default=None, init=False)
     _replay: tuple[Record, int, Iterator[events.Snapshot]] | None = attrs.field(default=None, init=False)
     _news: anyio.Event | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Meet the jobs that are there."""
+        """Meet the jobs that are there, those first whose turn it was next."""
         self._board.attend(self)
-        for record in [self._board.service, *self._board.records.values()]:
+        turns = {name: turn for turn, name in enumerate(self._since)}
+        records = sorted(self._board.records.values(), key=lambda record: turns.get(record.name, -1))
+        for record in [self._board.service, *records]:
             self.meet(record)
 
     def __repr__(self) -> str:
@@ -135,7 +118,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             event = self._next_of(record, place)
             if event is not None:
                 if place.stranger:
-                    event = self._restamped(record, place, event)
+                    event = place.restamped(record, event)
                 self.delivered += 1
                 self._board.delivered += 1
                 return cast(E_co, event)
@@ -166,6 +149,24 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             batch.append(event)
         return batch
 
+    def checkpoint(self) -> str:
+        """Return what was given here, of all its jobs, as text from which ``subscribe(since=...)`` goes on.
+
+        Give it the same jobs and kinds there.  It takes some 100 characters for each job, so that for up to 30 of them
+        it fits a header, and with it the id of an event of a stream over HTTP.
+
+        Raises:
+            MisuseError: It was closed, and has forgotten its jobs.
+        """
+        if self.closed:
+            raise MisuseError("the subscription is closed: take its checkpoint() before, such as after every event")
+        turns = [record for record in [*self._dirty, *self._places] if record.history is not None]
+        left = {record.name: self._places[record].cursor(record) for record in turns if record.discarded}
+        jobs = {record.name: self._places[record].cursor(record) for record in turns if not record.discarded}
+        met = left.keys() | jobs.keys()
+        before = [str(self._since[name]) for name in self._since if name not in met and self._is_about(name)]
+        return Checkpoint.text([*jobs.values(), *before], self._board.began, left.values())
+
     def close(self) -> None:
         """End it now, also under whoever waits for it; a second time changes nothing."""
         if not self.closed:
@@ -192,7 +193,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             return
         since = self._since.get(record.name)
         self._met = self._met or record.history is not None
-        place = self._places[record] = _Place(since)
+        place = self._places[record] = Place(since)
         known = since is not None or (record.begun and not record.read)
         place.replayed = None if known else record.read
         if record.recovery is not None:
@@ -251,16 +252,19 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
 
     def read_to(self, record: Record) -> tuple[int, int]:
         """Return the snapshot and the mark of a job before which everything was delivered or passed over."""
-        place = self._places.get(record, _Place())
+        place = self._places.get(record, Place())
         return place.index, place.mark
 
     def has_end(self, record: Record) -> bool:
         """Return whether its owner has had the end of a job before."""
-        return _has_end(record, self._since.get(record.name))
+        return has_end(record, self._since.get(record.name))
 
     def concerns(self, record: Record) -> bool:
         """Return whether it is about a job; the service concerns all."""
-        return self._names is None or record.history is None or record.name in self._names
+        return record.history is None or self._is_about(record.name)
+
+    def _is_about(self, name: str) -> bool:
+        return self._names is None or name in self._names
 
     def _over(self) -> bool:
         endless = self._names is None and (self._board.endless or not self._met)
@@ -273,7 +277,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     def _wanted(self, kind: type[Event]) -> bool:
         return self._kinds is None or kind in self._kinds
 
-    def _next_of(self, record: Record, place: _Place) -> Event | None:
+    def _next_of(self, record: Record, place: Place) -> Event | None:
         """Return the next event of one job that is wanted, and step over it."""
         while True:
             mark = record.marks[place.mark] if place.mark < len(record.marks) else None
@@ -286,7 +290,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 place.mark += 1
                 if self.wants_snapshots or (self.counts and not record.begun):
                     record.marks_read = max(record.marks_read, place.mark)
-                if self._wanted(type(mark.event)) and not _had(record, mark, place.since):
+                if self._wanted(type(mark.event)) and not had(record, mark, place.since):
                     return record.whole(mark)
             elif place.index < record.snapshots:
                 end = record.snapshots if mark is None else mark.at
@@ -296,7 +300,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             else:
                 return self._latest(record, place)
 
-    def _snapshot(self, record: Record, place: _Place, end: int) -> events.Snapshot | None:
+    def _snapshot(self, record: Record, place: Place, end: int) -> events.Snapshot | None:
         """Return the next wanted snapshot before ``end``."""
         if not self._wanted(events.Snapshot):
             place.index = end
@@ -304,7 +308,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if place.replayed is None:
             place.replayed = record.snapshots
         since = place.since
-        if _has_end(record, since):
+        if has_end(record, since):
             place.index = end
         while place.index < end:
             index = place.index
@@ -315,7 +319,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 return self._event(record, place, index, max(place.replayed, record.resumed))
         return None
 
-    def _event(self, record: Record, place: _Place, index: int, replayed: int) -> events.Snapshot:
+    def _event(self, record: Record, place: Place, index: int, replayed: int) -> events.Snapshot:
         if place.stranger:
             event = self._again(record, index, replayed)
             based, history = record.based, record.history
@@ -338,18 +342,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         self._replay = (record, index + 1, iterator) if index + 1 < record.snapshots else None
         return event
 
-    def _restamped(self, record: Record, place: _Place, event: Event) -> Event:
-        """Return an event with the cursor of this subscription, which has not had what the history went on from."""
-        history = record.history
-        if history is None or isinstance(event, events.Snapshot) or is_terminal(event):
-            return event
-        if place.given:
-            return attrs.evolve(event, cursor=history.log.cursor(record.name, place.index))
-        return attrs.evolve(event, cursor=str(place.since or Cursor(job=record.name)))
-
-    def _latest(self, record: Record, place: _Place) -> Event | None:
+    def _latest(self, record: Record, place: Place) -> Event | None:
         """Return the latest outage, its end or the latest progress, if it is news."""
-        if _has_end(record, place.since):
+        if has_end(record, place.since):
             return None
         trouble = self._trouble(record, place)
         if trouble is not None:
@@ -360,7 +355,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 return record.progress
         return None
 
-    def _trouble(self, record: Record, place: _Place) -> events.Degraded | events.Recovered | None:
+    def _trouble(self, record: Record, place: Place) -> events.Degraded | events.Recovered | None:
         """Return an outage and then its end; those that a reader has slept through between the two are one with it."""
         if record.trouble is not place.trouble and not place.degraded:
             place.trouble, place.degraded = record.trouble, record.trouble is not None
@@ -371,28 +366,6 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             if self._wanted(events.Recovered):
                 return record.recovery
         return None
-
-
-def _has_end(record: Record, since: Cursor | None) -> bool:
-    """Return whether a cursor's owner has had the end of a job, and no other was made under the name since."""
-    if since is None or not since.ended or record.history is None:
-        return False
-    return not 0 < since.created < record.history.log.created
-
-
-def _had(record: Record, mark: Mark, since: Cursor | None) -> bool:
-    """Return whether a cursor's owner has dealt with a mark."""
-    if since is None:
-        return False
-    then = parse_cursor(mark.event.cursor)
-    if since.created and then.created and then.created != since.created:
-        return then.created < since.created
-    if since.ended or is_terminal(mark.event):
-        return since.ended
-    if isinstance(mark.event, events.Restarted):  # whoever had a snapshot of the new run was told of it before
-        history = record.history
-        return history is not None and mark.at < record.snapshots and history.log.had(mark.at, since)
-    return then.newest < since.newest
 
 
 KINDS: Final[dict[str, type[Event]]] = {kind.kind: kind for kind in get_args(Event)}

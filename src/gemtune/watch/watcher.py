@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import ChainMap
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -68,11 +67,11 @@ class Watcher:
         resumed = Checkpoint({}) if resume is None else Checkpoint.parse(resume)
         self._since = dict(resumed.jobs)
         self._board.dismissed = {name: resumed.jobs[name] for name in resumed.discarded}
-        self._began = resumed.since or datetime.now(UTC).timestamp()
+        self._board.began = resumed.since or datetime.now(UTC).timestamp()
         planner = Planner(policy, discovering=filter is not None)
         service = Service(policy, self._board)
         self._engine = Engine(
-            policy, self._board, Looks(client, policy), planner, service, filter, int(self._began * 1e9)
+            policy, self._board, Looks(client, policy), planner, service, filter, int(self._board.began * 1e9)
         )
         self._group: anyio.abc.TaskGroup | None = None
         self._finished: anyio.Event | None = None
@@ -302,7 +301,7 @@ class Watcher:
         met = board.records.keys() | board.dismissed.keys()
         ended = [str(cursor) for name, cursor in self._since.items() if name not in met]
         jobs = ended + [cursor_of(record, readers) for record in board.records.values()]
-        return Checkpoint.text(jobs, self._began, map(str, board.dismissed.values()))
+        return Checkpoint.text(jobs, self._board.began, map(str, board.dismissed.values()))
 
     def _readers(self) -> list[Subscription[Event]]:
         return [each for each in self._board.subscriptions() if each.counts]
@@ -340,7 +339,8 @@ class Watcher:
         resumed: bool = True,
     ) -> Subscription[Event]:
         given = Checkpoint.parse(since) if since is not None else Checkpoint({})
-        cursors = ChainMap(dict(given.jobs), self._since if resumed else {})
+        before = self._since.items() if resumed else ()
+        cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
         selected = None
         if jobs is not None:
             wanted = [*several(jobs)]

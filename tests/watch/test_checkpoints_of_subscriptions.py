@@ -1,0 +1,105 @@
+"""A subscription's own checkpoint covers all its jobs, so that a stream over many of them goes on after every break."""
+
+import anyio
+import pytest
+
+from gemtune import errors, events
+from gemtune.config import WatchPolicy
+from gemtune.watch import Watcher
+from watch.service import Job, Service
+from world import collect
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+POLICY = WatchPolicy(max_rps=50)
+LONGEST = 4096
+"""Most characters of a header that nobody on the way refuses (nginx and others: 4 to 8 KiB for one)."""
+
+
+def make_service(count=2, total=20):
+    service = Service()
+    service.add(*(Job(f"tunedModels/job{number}", gap=10.0, total=total) for number in range(count)))
+    return service
+
+
+def watch(service, jobs=None, resume=None):
+    return Watcher(service, list(service.jobs) if jobs is None else jobs, policy=POLICY, resume=resume)
+
+
+async def breaking(watcher, every, jobs=None):
+    """What a client gets that loses its connection after so many events and goes on from the last event's id."""
+    seen, last = [], ""
+    while True:
+        count = len(seen)
+        with watcher.subscribe(jobs, since=last or None) as stream:
+            async for event in stream:
+                last = stream.checkpoint()
+                assert len(last) < LONGEST
+                seen.append(event)
+                if len(seen) - count == every:
+                    break
+            else:
+                return seen, last
+        await anyio.sleep(1)
+
+
+def steps(seen):
+    return [(event.job, event.step) for event in seen if isinstance(event, events.Snapshot)]
+
+
+@pytest.mark.both_backends
+@pytest.mark.parametrize(("count", "every"), [(2, 7), (10, 7), (3, 4)])
+async def test_a_stream_of_many_jobs_that_breaks_again_and_again_gives_each_snapshot_once_and_ends(count, every):
+    service = make_service(count)
+    async with watch(service) as watcher:
+        seen, last = await breaking(watcher, every)
+        assert sorted(steps(seen)) == sorted((job, step) for job in service.jobs for step in range(1, 21))
+        assert [event async for event in watcher.subscribe(since=last)] == []
+    ends = [event.job for event in seen if events.is_terminal(event)]
+    assert sorted(ends) == sorted(service.jobs)
+
+
+async def test_it_tells_what_was_given_here_and_not_what_others_have_read():
+    service = make_service()
+    async with watch(service) as watcher:
+        with watcher.subscribe() as slow:
+            first = [await anext(slow) for _ in range(9)]
+            await collect(watcher)
+            checkpoint = slow.checkpoint()
+    async with watch(service, jobs=[]) as other:
+        second = await collect(other.subscribe(since=checkpoint))
+    assert sorted(steps(first) + steps(second)) == sorted((job, s) for job in service.jobs for s in range(1, 21))
+    async with watch(service, jobs=[], resume=checkpoint) as resumed:
+        assert sorted(steps(first) + steps(await collect(resumed))) == sorted(steps(first) + steps(second))
+
+
+async def test_a_job_that_was_discarded_is_not_watched_again_for_a_checkpoint():
+    service = make_service()
+    async with watch(service) as watcher:
+        stream = watcher.subscribe()
+        await anext(stream)
+        watcher.discard("job1")
+        checkpoint = stream.checkpoint()
+        await collect(watcher.subscribe(since=checkpoint))
+        assert list(watcher.jobs) == ["tunedModels/job0"]
+
+
+async def test_it_is_of_its_own_jobs_only_and_is_taken_before_the_end():
+    service = make_service(3)
+    async with watch(service) as watcher:
+        stream = watcher.subscribe(["job1"])
+        await collect(stream)
+        checkpoint = stream.checkpoint()
+        assert {event.job for event in await collect(watcher.subscribe(since=checkpoint))} == {
+            "tunedModels/job0",
+            "tunedModels/job2",
+        }
+        stream.close()
+        with pytest.raises(errors.MisuseError, match="before"):
+            stream.checkpoint()
+
+
+@pytest.mark.parametrize("text", ["c2.x", "c1.x", "c", "x", 3])
+async def test_what_is_no_checkpoint_is_refused(text):
+    async with watch(make_service()) as watcher:
+        with pytest.raises(errors.InvalidInput):
+            watcher.subscribe(since=text)
