@@ -237,6 +237,7 @@ def test_the_only_column_of_a_table_is_not_taken_for_the_prompt_by_itself(tmp_pa
     [
         ("in.csv", "key;prompt\na;hello\n", "is separated by ';', not by ',': give delimiter=';'"),
         ("in.csv", "key;prompt\na;hello, you\n", "is separated by ';', not by ',': give delimiter=';'"),
+        ("in.csv", '"key";"prompt"\n"a";"hello"\n', "is separated by ';', not by ',': give delimiter=';'"),
         ("in.csv", "key\tprompt\na\thello\n", "is separated by tabs, not by ',': give its format, tsv"),
         ("in.tsv", "key,prompt\na,hello\n", "is separated by ',', not by tabs: give its format, csv"),
         ("in.tsv", "key;prompt\na;hello\n", "is separated by ';', not by tabs: give delimiter=';'"),

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
@@ -34,6 +35,7 @@ _SEPARATORS: Final = ",;\t|"
 """What tables are separated by, of which their header tells one."""
 _ANY_LENGTH: Final = 2**31 - 1
 """The longest field of a table: what csv takes on every platform."""
+_QUOTED: Final = re.compile('"[^"]*"')
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 """What ``surrogateescape`` (PEP 383) makes of bytes that are no text."""
 _GZIP: Final = "is compressed with gzip: unpack it, or let zcat write it to a pipe"
@@ -154,10 +156,8 @@ class FileRows:
         try:
             self.layout.check(dict.fromkeys(names, ""), table=True)
         except InvalidInput:
-            other = _separator(names[0].replace(delimiter, ""))
-            if len(names) == 1 and other is not None:
-                whose = f"is separated by {_called(other)}, not by {_called(delimiter)}"
-                raise _Unreadable(f" {whose}: give {_given(other)}") from None
+            if len(names) == 1:
+                _check_separator(names[0], delimiter)
             raise
 
     def _check(self, first: object) -> bool:
@@ -241,6 +241,13 @@ def _separator(line: str) -> str | None:
     return min(filter(line.count, _SEPARATORS), key=line.index, default=None)
 
 
+def _check_separator(header: str, delimiter: str) -> None:
+    """Refuse a header that something else than the delimiter separates."""
+    other = _separator(header)
+    if other is not None and other != delimiter:
+        raise _Unreadable(f" is separated by {_called(other)}, not by {_called(delimiter)}: give {_given(other)}")
+
+
 def _called(delimiter: str) -> str:
     return "tabs" if delimiter == "\t" else repr(delimiter)
 
@@ -277,9 +284,10 @@ def _text_lines(lines: Iterator[str]) -> Iterator[object]:
 
 
 def _table(lines: Iterator[str], delimiter: str, check: Callable[[list[str], str], None]) -> Iterator[object]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header = next(lines, "")
+    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
     names: list[str] = []
-    while (row := _next(reader)) is not None:
+    while (row := _next(reader, header, delimiter)) is not None:
         if not row:
             continue
         if not names:
@@ -292,12 +300,14 @@ def _table(lines: Iterator[str], delimiter: str, check: Callable[[list[str], str
             yield dict(zip(names, row, strict=True))
 
 
-def _next(reader: Any) -> list[str] | None:
+def _next(reader: Any, header: str, delimiter: str) -> list[str] | None:
     before = csv.field_size_limit(_ANY_LENGTH)  # one setting for the whole process: it is left as it was
     line = reader.line_num + 1
     try:
         row: list[str] | None = next(reader, None)
     except csv.Error as error:
+        if line == 1:
+            _check_separator(_QUOTED.sub("", header), delimiter)
         raise _Unreadable(f", line {line}: {error}: check the quotes; inside of quotes, write them twice") from None
     finally:
         csv.field_size_limit(before)
