@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from gemtune.types import TunedModel as TunedModel
     from gemtune.types import TuningExample as TuningExample
     from gemtune.types import TuningSnapshot as TuningSnapshot
+    from gemtune.watch import Subscription as Subscription
+    from gemtune.watch import WaitResult as WaitResult
     from gemtune.watch import Watcher as Watcher
+    from gemtune.watch import WatcherStatistics as WatcherStatistics
 
 __all__ = [
     "BatchPolicy",
@@ -48,14 +51,17 @@ __all__ = [
     "Part",
     "RetryPolicy",
     "SafetySetting",
+    "Subscription",
     "Timeouts",
     "TunedModel",
     "TuningExample",
     "TuningJob",
     "TuningProgress",
     "TuningSnapshot",
+    "WaitResult",
     "WatchPolicy",
     "Watcher",
+    "WatcherStatistics",
     "__version__",
     "errors",
     "events",
@@ -70,11 +76,14 @@ _HOMES = {
     "GemtuneError": "errors",
     "Limiter": "batch",
     "RetryPolicy": "config",
+    "Subscription": "watch",
     "Timeouts": "config",
     "TuningJob": "jobs",
     "TuningProgress": "jobs",
+    "WaitResult": "watch",
     "WatchPolicy": "config",
     "Watcher": "watch",
+    "WatcherStatistics": "watch",
 }
 
 

@@ -181,16 +181,19 @@ class Client(Inference):
 
         Args:
             jobs: Handles, models or names; more can be added at any time.
-            policy: How often to look, and how many requests that may cost; else the client's.
+            policy: How often to look, and how many requests that may cost; else the client's.  Its
+                ``terminal_freshness`` is also the interval of the sweeps through the list.
             filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
-            resume: The ``checkpoint()`` of an earlier watcher, or an event's cursor: only what came after is told.
+            resume: The ``checkpoint()`` of an earlier watcher or subscription, or an event's cursor, which is about its
+                own job only.  No snapshot and no end is told again that came before it; what is no finer told apart may
+                be: Added, StateChanged, Restarted, Progress and trouble.
 
         Raises:
-            InvalidInput: A name or ``resume`` is none.
+            InvalidInput: A name, or another argument, is none.
         """
         from gemtune.watch import Watcher
 
-        return Watcher(self, jobs, policy=policy or self._watch, filter=filter, resume=resume)
+        return Watcher(self, jobs, policy=self._watch if policy is None else policy, filter=filter, resume=resume)
 
     async def tune(
         self,

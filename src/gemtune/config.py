@@ -130,8 +130,8 @@ class BatchPolicy:
 class WatchPolicy:
     """How often to look at tuning jobs, and how many requests that may cost; durations in seconds.
 
-    The last five concern a watcher, which looks at many jobs at once; the quota of the remote methods is not
-    documented, so that the defaults are careful.
+    All concern a watcher; the last five concern nothing else, as it looks at many jobs at once.  The quota of the
+    remote methods is not documented, so that the defaults are careful.
 
     Args:
         freshness: The greatest age of a snapshot at its delivery.

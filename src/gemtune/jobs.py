@@ -184,8 +184,9 @@ class TuningJob:
         """Return an iterator over the job's events from its beginning, which ends with the job.
 
         Args:
-            since: The ``cursor`` of an event dealt with earlier, perhaps by another process: only what came after it
-                is told; what may have been told already is marked ``replayed``.
+            since: The ``cursor`` of an event dealt with earlier, perhaps by another process: no snapshot and no end
+                is told again that came before it.  It is no finer than that: Added, StateChanged, Restarted, Progress
+                and trouble may be told again.  A snapshot that may have been told already is marked ``replayed``.
         """
         if since is None:
             return JobEvents(self)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.events import Event
 from gemtune.watch.subscription import KINDS
 
-__all__ = ["checked_bookmarks", "classes", "given_jobs", "several"]
+__all__ = ["check_filter", "checked_bookmarks", "checked_policy", "classes", "given_jobs", "several"]
 
 
 def several(jobs: object) -> list[object]:
@@ -25,15 +26,31 @@ def given_jobs(jobs: tuple[object, ...]) -> list[object]:
     return several(jobs[0]) if len(jobs) == 1 else list(jobs)
 
 
-def classes(kinds: Iterable[str] | None) -> frozenset[type[Event]] | None:
-    """Return the classes of the events that are wanted; None for all."""
+def classes(kinds: object) -> frozenset[type[Event]] | None:
+    """Return the classes of the events that are wanted, given as such or by their kinds; None for all."""
     if kinds is None:
         return None
-    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
-    unknown = wanted - KINDS.keys()
-    if unknown:
-        raise InvalidInput(f"there is no event {min(unknown)!r}; there are {', '.join(KINDS)}", field="kinds")
-    return frozenset(KINDS[kind] for kind in wanted)
+    given = list(kinds) if isinstance(kinds, Iterable) and not isinstance(kinds, str | type) else [kinds]
+    unknown = [kind for kind in given if kind not in [*KINDS, *KINDS.values()]]
+    if unknown or not given:
+        what = f"there is no event {unknown[0]!r}" if unknown else "kinds names no event, for all of them leave it out"
+        raise InvalidInput(f"{what}; there are {', '.join(KINDS)}", field="kinds")
+    return frozenset(kind for name, kind in KINDS.items() if name in given or kind in given)
+
+
+def checked_policy(policy: object) -> WatchPolicy:
+    """Return a policy, or refuse what is none."""
+    if isinstance(policy, WatchPolicy):
+        return policy
+    raise InvalidInput(f"policy must be a gemtune.WatchPolicy, not {type(policy).__name__}", field="policy")
+
+
+def check_filter(filter: object) -> None:
+    """Refuse what is no filter."""
+    if filter is not None and not (isinstance(filter, str) and filter.strip()):
+        raise InvalidInput(
+            f"filter must be words such as 'owner:me', not {filter!r}; to find no jobs leave it out", field="filter"
+        )
 
 
 def checked_bookmarks(seconds: object) -> float | None:

@@ -23,7 +23,7 @@ from gemtune.protocol.cursor import Cursor, parse_cursor
 from gemtune.protocol.observation import Moment, Source
 from gemtune.protocol.reconciler import History
 from gemtune.resources.operations import checked_wait
-from gemtune.watch.arguments import checked_bookmarks, classes, given_jobs, several
+from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
 from gemtune.watch.board import Board
 from gemtune.watch.checkpoint import Checkpoint, cursor_of
 from gemtune.watch.engine import Engine
@@ -49,6 +49,10 @@ class Watcher:
     ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio.  Leaving it never touches a job.
 
     Iterating over it is one subscription to everything; ``subscribe`` makes more.  Subscribers cost no requests.
+    Without jobs, that waits for ``add``; it ends once all jobs have.
+
+    A job that the service does not know is told as Lost (``not_found``) after 10 s, or after 60 s while it is less than
+    a minute old, as a new model may take a while to be seen; one that it forbids as Lost (``permission``) after 30 s.
     """
 
     def __init__(
@@ -61,7 +65,8 @@ class Watcher:
         resume: str | None = None,
     ) -> None:
         """Take in what is to be watched; ``client.watch`` is the usual way here."""
-        self._policy = policy
+        self._policy = checked_policy(policy)
+        check_filter(filter)
         self._board = Board()
         self._board.endless = filter is not None
         resumed = Checkpoint({}) if resume is None else Checkpoint.parse(resume)
@@ -142,7 +147,7 @@ class Watcher:
         """Watch more jobs, at any time; those that are watched already stay as they are.
 
         Args:
-            jobs: Handles, models, or names of models or operations.
+            jobs: Handles, models, or names of models or operations, one by one or as one list.
 
         Returns:
             The jobs' names.
@@ -151,7 +156,7 @@ class Watcher:
             InvalidInput: One is no job.
             MisuseError: The watcher is closed, and one is not among those that it watched.
         """
-        named = [(job, *names.job_names(job)) for job in jobs]
+        named = [(job, *names.job_names(job)) for job in given_jobs(jobs)]
         fresh = []
         for job, name, operation in named:
             record = self._board.records.get(name)
@@ -169,6 +174,7 @@ class Watcher:
     def discard(self, job: object) -> bool:
         """Watch a job no longer; its subscribers are told Lost with the reason ``detached``, and it goes on.
 
+        That is its last event for whoever waits for it, too: ``wait`` and ``as_completed`` count it as done.
         Added again, it goes on for each subscriber where it was.
 
         Returns:
@@ -227,7 +233,7 @@ class Watcher:
         self,
         jobs: Iterable[object] | None = None,
         *,
-        kinds: Iterable[str] | None = None,
+        kinds: Iterable[str | type[Event]] | None = None,
         since: str | None = None,
         bookmarks: float | None = None,
     ) -> Subscription[Event]:
@@ -235,9 +241,12 @@ class Watcher:
 
         Args:
             jobs: Which; those not yet watched are added.  None means all, also those that come later.
-            kinds: Which events, by their ``kind``; None means all.  Without ``snapshot``, ``progress`` and
+            kinds: Which events, by their ``kind`` or class; None means all.  Without ``snapshot``, ``progress`` and
                 ``restarted``, many jobs cost no more than a list now and then.
-            since: The cursor of an event, or a checkpoint: only what came after it is told.
+            since: What was dealt with before: the cursor of an event, which is about its own job only, or the
+                checkpoint of a subscription or a watcher.  No snapshot and no end is told again that came before it.
+                It is no finer than that: Added, StateChanged, Restarted, Progress and trouble may be told again.
+                Where it comes from outside, name the ``jobs``, too; else those that it names are added.
             bookmarks: Seconds of silence after which a Bookmark is told, as a stream over HTTP needs it.
 
         Raises:
@@ -246,12 +255,16 @@ class Watcher:
         return self._subscribe(jobs, classes(kinds), since, checked_bookmarks(bookmarks))
 
     def as_completed(self, *jobs: object) -> Subscription[TerminalEvent]:
-        """Return the last events of the jobs as they come; without jobs, of all.
+        """Return the last events of the jobs as they come, one for each; without jobs, of all, if there are any.
+
+        A job that somebody discards meanwhile has Lost with the reason ``detached`` as its last.
 
         Args:
             jobs: Which, one by one or as one list; those not yet watched are added.  Of an empty list there are none.
         """
-        return cast(Subscription[TerminalEvent], self._subscribe(given_jobs(jobs) if jobs else None, _ENDS))
+        everything = not jobs and (self._board.endless or len(self._board.watched) > 0)
+        wanted = None if everything else given_jobs(jobs)
+        return cast(Subscription[TerminalEvent], self._subscribe(wanted, _ENDS))
 
     async def wait(
         self,
@@ -260,6 +273,8 @@ class Watcher:
         timeout: float | None = None,
     ) -> WaitResult:
         """Wait for the end of jobs; a job that fails is a result, not an error.
+
+        So is one that somebody discards meanwhile: it is done with Lost for the reason ``detached``.
 
         Args:
             jobs: Which, one by one or as one list; those not yet watched are added.  Without, all that are watched now.
