@@ -48,12 +48,14 @@ class Scenario:
         quota: Makes it.
         steps: (part of the run, limit), the first at 0.
         per_second: What a limit allows per second.
+        mean: Seconds of an answer.
     """
 
     name: str
     quota: Callable[[], Any]
     steps: tuple[tuple[float, float], ...]
     per_second: Callable[[float], float] = lambda limit: limit / 60
+    mean: float = MEAN
 
     def ideal(self, seconds: float) -> float:
         """The requests that nobody could surpass."""
@@ -77,18 +79,25 @@ def scenarios(rpm: float = RPM) -> list[Scenario]:
     ]
 
 
+def capped(cap: int, mean: float, steps: tuple[tuple[float, float], ...] = ()) -> Scenario:
+    """A cap on concurrency that gives no hints, with answers of so many seconds."""
+    steps = steps or ((0.0, cap),)
+    return Scenario("cap", lambda: ConcurrencyCap(limit=cap), steps, lambda limit: limit / mean, mean)
+
+
 @attrs.define
 class Service:
     """Answers or refuses one request after another."""
 
     load: Load
+    refusal: float = REFUSAL
     _known: dict[str, CallError] = attrs.field(factory=dict)
 
     async def generate(self) -> None:
         try:
             seconds = self.load.enter(anyio.current_time())
         except ApiError as refused:
-            await anyio.sleep(REFUSAL)
+            await anyio.sleep(self.refusal)
             raise self._error(refused) from None
         try:
             await anyio.sleep(seconds)
@@ -122,7 +131,8 @@ Worker = Callable[[Service, Tally, Callable[[], bool]], Awaitable[None]]
 async def simulate(scenario: Scenario, worker: Worker, seconds: float, workers: int, seed: int = 1) -> Tally:
     """Let workers work for so many seconds of virtual time."""
     quota = scenario.quota()
-    load = Load([quota], Latency(median=MEAN / _SPREAD, sigma=SIGMA), seed)
+    load = Load([quota], Latency(median=scenario.mean / _SPREAD, sigma=SIGMA), seed)
+    refusal = min(REFUSAL, scenario.mean / 4)
     tally, end = Tally(), anyio.current_time() + seconds
     started = anyio.current_time()
 
@@ -134,7 +144,7 @@ async def simulate(scenario: Scenario, worker: Worker, seconds: float, workers: 
     async with anyio.create_task_group() as group:
         group.start_soon(change)
         for _ in range(workers):
-            group.start_soon(worker, Service(load), tally, lambda: anyio.current_time() < end)
+            group.start_soon(worker, Service(load, refusal), tally, lambda: anyio.current_time() < end)
         await anyio.sleep(seconds)
         tally.goodput = load.admitted / scenario.ideal(seconds)
         tally.rejects = load.refused / max(1, load.admitted)

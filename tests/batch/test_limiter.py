@@ -184,23 +184,78 @@ def test_a_limit_that_cannot_work_is_refused_by_name(wrong):
 # How many at once
 
 
-def rounds(aimd, count):
+def rounds(aimd, count, sent_at=math.inf):
     limits = []
     for _ in range(count):
-        while not aimd.success(int(aimd.limit), 1.0) and aimd._successes:
+        while not aimd.success(sent_at, int(aimd.limit)) and aimd._successes:
             pass
         limits.append(int(aimd.limit))
     return limits
 
 
-def test_concurrency_doubles_until_the_first_push_back_and_grows_by_a_twentieth_from_then_on():
+def test_concurrency_doubles_until_the_first_push_back_and_is_then_probed_by_one_and_ever_more():
     aimd = Aimd(50.0, 1000)
     assert rounds(aimd, 3) == [100, 200, 400]
     assert aimd.push_back(1.0, 1.1, 400)
     assert aimd.limit == 360
-    assert rounds(aimd, 2) == [378, 396]
+    assert rounds(aimd, 4) == [361, 363, 367, 375]
     assert Aimd(50.0, 256).limit == 50
     assert rounds(Aimd(50.0, 256), 4)[-1] == 256
+
+
+def test_a_limit_found_is_probed_once_in_a_hundred_replies():
+    aimd = Aimd(5.0, 100)
+    aimd.push_back(1.0, 1.1, 5)
+    limits = []
+    for now in range(2, 20):
+        replies = 1
+        while not aimd.success(now, int(aimd.limit)):
+            replies += 1
+        limits.append((int(aimd.limit), replies))
+        aimd.push_back(now + 0.1, now + 0.2, int(aimd.limit))
+    assert set(limits) == {(5, 40)}  # and back to 4: ten rounds, where a hundred replies would be more
+
+    aimd = Aimd(50.0, 100)
+    aimd.push_back(1.0, 1.1, 50)
+    assert sum(1 for _ in iter(lambda: aimd.success(2.0, 45), True)) == 99
+
+
+def test_of_a_burst_as_much_is_left_as_the_service_took():
+    aimd = Aimd(50.0, 256)
+    for in_flight in range(50, 5, -1):
+        aimd.push_back(0.0, 0.01, in_flight)
+    assert (aimd.limit, aimd.cuts) == (5, 1)
+
+
+def test_a_burst_refused_whole_says_nothing_about_how_many_are_too_many():
+    aimd = Aimd(50.0, 256)
+    for in_flight in range(50, 0, -1):
+        aimd.push_back(0.0, 0.01, in_flight)
+    assert (aimd.limit, aimd.cuts) == (45, 1)
+
+
+def test_a_probe_that_is_refused_costs_no_more_than_itself():
+    aimd = Aimd(100.0, 256)
+    aimd.push_back(0.0, 0.5, 100)
+    assert rounds(aimd, 3, sent_at=1.0) == [91, 93, 97]
+    aimd.push_back(2.0, 2.5, 97)
+    assert aimd.limit == 93
+
+
+def test_after_a_dip_the_limit_that_had_held_is_soon_back():
+    aimd = Aimd(100.0, 256)
+    aimd.push_back(0.0, 0.5, 100)
+    assert rounds(aimd, 4, sent_at=1.0) == [91, 93, 97, 105]
+    for now in range(2, 60):
+        aimd.push_back(now, now + 0.5, int(aimd.limit))
+    assert aimd.limit == 1
+    assert rounds(aimd, 7, sent_at=100.0) == [2, 4, 8, 16, 32, 64, 97]
+
+
+def test_replies_to_what_was_sent_before_a_cut_do_not_prove_the_limit_after_it():
+    aimd = Aimd(10.0, 256)
+    aimd.push_back(0.0, 1.0, 10)
+    assert not any(aimd.success(0.5, 9) for _ in range(1000))
 
 
 def test_one_episode_cuts_once():
@@ -214,7 +269,7 @@ def test_one_episode_cuts_once():
 def test_a_limit_that_was_not_reached_does_not_grow():
     aimd = Aimd(50.0, 1000)
     for _ in range(500):
-        aimd.success(10, 1.0)
+        aimd.success(1.0, 10)
     assert aimd.limit == 50
 
 
@@ -225,7 +280,7 @@ def test_the_limit_stays_between_one_and_the_ceiling(events, ceiling):
         if pushed_back:
             aimd.push_back(float(now), now + 0.5, in_flight)
         else:
-            aimd.success(in_flight, 1.0)
+            aimd.success(float(now), in_flight)
         assert 1 <= aimd.limit <= ceiling
 
 

@@ -161,15 +161,17 @@ async def test_tokens_per_minute_are_learned_apart_from_requests():
 
 
 @pytest.mark.usefixtures("virtual_time")
-async def test_push_back_without_a_hint_cuts_once_and_pauses_shortly():
+async def test_push_back_without_a_hint_leaves_what_was_taken_and_pauses_until_the_next_reply():
     limiter = Limiter(concurrency=100)
     permits = [await limiter.acquire() for _ in range(100)]
     await anyio.sleep(0.05)
     for permit in permits[80:]:
         permit.failed(refused())
     statistics = limiter.statistics()
-    assert (statistics.limit, statistics.cuts, statistics.rejected) == (90, 1, 20)
+    assert (statistics.limit, statistics.cuts, statistics.rejected) == (80, 1, 20)
     assert 0.2 <= statistics.gate <= 0.5
+    permits[0].success(None, 0.05)
+    assert limiter.statistics().gate == 0
 
 
 # Outages

@@ -68,6 +68,7 @@ class Control:
     rejected: int = attrs.field(default=0, init=False)
     troubled: int = attrs.field(default=0, init=False)
     gate: float = attrs.field(default=-math.inf, init=False)
+    pause: float = attrs.field(default=-math.inf, init=False)
     outage: Outage = attrs.field(init=False)
     spending: Spending = attrs.field(factory=Spending, init=False)
     estimate: TokenEstimate = attrs.field(factory=TokenEstimate, init=False)
@@ -88,7 +89,9 @@ class Control:
         """Return when one more request may leave: ``now`` or earlier, later, or infinity for "when one returns"."""
         if self.in_flight >= self.allowed:
             return math.inf
-        at = self.gate if self.outage.since is None else max(self.gate, self.outage.probe_at)
+        at = max(self.gate, self.pause)
+        if self.outage.since is not None:
+            at = max(at, self.outage.probe_at)
         for name, meter in self.meters.items():
             at = max(at, meter.ready_at(now, tokens if name in _TOKENS else 1))
         return at
@@ -99,7 +102,7 @@ class Control:
             return "outage"
         if self.in_flight >= self.allowed:
             return "concurrency"
-        if self.gate > now:
+        if max(self.gate, self.pause) > now:
             return "gate"
         times = {name: meter.ready_at(now, tokens if name in _TOKENS else 1) for name, meter in self.meters.items()}
         return max(times, key=lambda name: times[name]) if max(times.values(), default=now) > now else ""
@@ -125,13 +128,15 @@ class Control:
         for name, meter in self.meters.items():
             meter.correct(grant.sent_at, -(grant.tokens if name in _TOKENS else 1))
 
-    def succeeded(self, grant: Grant, now: float, usage_tokens: int | None, latency: float) -> None:
+    def succeeded(self, grant: Grant, now: float, usage_tokens: int | None) -> None:
         """Learn from a reply."""
         in_flight = self.in_flight
         self.release(grant)
         self.accepted += 1
         self._refusals = 0
         self._success_at = now
+        # The service takes requests again: the pause after a push-back is over.
+        self.pause = -math.inf
         self.spending.answered(grant.sent_at)
         self._last_minute.take(now, 1)
         if usage_tokens is not None and grant.tokens:
@@ -139,7 +144,7 @@ class Control:
             for name, meter in self.meters.items():
                 if name in _TOKENS:
                     meter.correct(grant.sent_at, usage_tokens - grant.tokens)
-        changed = self.aimd.success(in_flight, latency)
+        changed = self.aimd.success(grant.sent_at, in_flight)
         if self._alive(grant) or changed:
             self.settle()
 
@@ -249,7 +254,7 @@ class Control:
         cut = not self.outage.open and self.aimd.push_back(grant.sent_at, now, in_flight)
         if cut or self._success_at <= self.aimd.cut_at:
             # Nothing has succeeded since the cut: all that comes back is refused, so the pause goes on.
-            self.gate = max(self.gate, now + 0.25 + 0.25 * self.dice())
+            self.pause = max(self.pause, now + 0.25 + 0.25 * self.dice())
         if error.retry_after is not None:
             self.gate = max(self.gate, now + error.retry_after * (1 + 0.05 * self.dice()))
         if error.status == 429:

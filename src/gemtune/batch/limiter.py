@@ -107,7 +107,7 @@ class Permit:
         """Whether this request is sent to see whether an outage is over."""
         return self._grant.probe
 
-    def success(self, usage_tokens: int | None, latency: float) -> None:
+    def success(self, usage_tokens: int | None, latency: float) -> None:  # noqa: ARG002 - rounds count, not seconds
         """Return it after a reply.
 
         Args:
@@ -115,7 +115,7 @@ class Permit:
             latency: Seconds from sending to the reply.
         """
         self._end()
-        self._limiter._succeeded(self._grant, usage_tokens, latency)
+        self._limiter._succeeded(self._grant, usage_tokens)
 
     def failed(self, error: CallError, failures: int = 0) -> Verdict:
         """Return it after a failed attempt, and learn what becomes of the item.
@@ -232,7 +232,7 @@ class Limiter:
         head = next(iter(self._waiters), None)
         binding = control.binding(now, head.tokens) if head is not None else ""
         waiting = len(self._waiters)
-        gate = max(0.0, control.gate - now)
+        gate = max(0.0, max(control.gate, control.pause) - now)
         return LimiterStatistics(
             limit=control.allowed,
             in_flight=control.in_flight,
@@ -334,8 +334,8 @@ class Limiter:
             raise error
         day.take(now, 1)
 
-    def _succeeded(self, grant: Grant, usage_tokens: int | None, latency: float) -> None:
-        self._control.succeeded(grant, current_time(), usage_tokens, latency)
+    def _succeeded(self, grant: Grant, usage_tokens: int | None) -> None:
+        self._control.succeeded(grant, current_time(), usage_tokens)
         self._admit()
 
     def _failed(self, grant: Grant, error: CallError, failures: int) -> Verdict:
