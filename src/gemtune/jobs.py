@@ -37,7 +37,7 @@ from gemtune.protocol import gemini, names
 from gemtune.protocol.history import Snapshots
 from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
 from gemtune.protocol.reconciler import History
-from gemtune.protocol.status import clean
+from gemtune.protocol.status import clean, unended
 from gemtune.resources.operations import Operations, checked_wait
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
@@ -214,7 +214,7 @@ class TuningJob:
         with anyio.move_on_after(checked_wait(timeout)):
             return await self._result()
         trouble = self._trouble
-        seen = f"; the last look failed: {trouble}" if trouble is not None else ""
+        seen = f"; the last look failed: {unended(str(trouble))}" if trouble is not None else ""
         raise DeadlineExceeded(
             f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended, go on with "
             f"client.job({self.name!r})",
@@ -367,7 +367,7 @@ def failure(name: str, outcome: events.TerminalEvent) -> TuningError:
         case events.Deleted():
             return TuningLost(f"{name} was deleted before it was done", job=name, reason="deleted")
         case events.Lost(reason=why, message=message):
-            said = f": {clean(message)}" if message else ""
+            said = f": {unended(clean(message))}" if message else ""
             return TuningLost(
                 f"{name} cannot be seen any more ({why}){said}; the job itself may go on", job=name, reason=str(why)
             )

@@ -77,6 +77,36 @@ def test_watching_tells_every_event_as_json_and_goes_on_after_a_cursor(app, gemt
 def test_watching_wants_to_know_what(app, gemtune):
     ran = gemtune("jobs", "watch")
     assert (ran.code, ran.errors) == (2, ["say which jobs to watch: give their names, or --all"])
+    for given in (["one", "--all"], ["--all", "one", "two"]):
+        ran = gemtune("jobs", "watch", *given)
+        assert (ran.code, ran.errors) == (2, ["--all watches all jobs: leave out the names, or leave out --all"])
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ([], "no job goes on now; watch for more with: gemtune jobs watch --all"),
+        (["one"], "1 job goes on; watch it again with: gemtune jobs watch --all"),
+        (["one", "two"], "2 jobs go on; watch them again with: gemtune jobs watch --all"),
+    ],
+)
+def test_leaving_says_how_many_jobs_go_on(app, gemtune, rows, jobs, said):
+    for name in jobs:
+        assert gemtune("tune", rows, "--base", BASE, "--id", name).code == 0
+    ran = gemtune("jobs", "watch", "--all", "--timeout", "1s")
+    assert (ran.code, said in ran.err) == (124, True), ran.err
+
+
+def test_a_reader_that_has_seen_enough_ends_the_watch_quietly(app, gemtune, jobs, command):
+    app.clock.advance(HOUR)
+    arguments = [*command, "jobs", "watch", "one", "two", "--json"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["kind"] == "added"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 @pytest.mark.slow

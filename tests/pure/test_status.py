@@ -3,14 +3,16 @@
 import json
 import math
 import pickle
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemtune import errors
+from gemtune import errors, events
 from gemtune.errors import Failure
+from gemtune.jobs import failure
 from gemtune.protocol import status
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "errors.json").read_text(encoding="utf-8"))
@@ -55,7 +57,7 @@ def test_every_observed_error_body_has_its_class_reason_and_failure(name):
     assert error.status == item["http"]
     assert error.resource == "tunedModels/x"
     said = item["body"]["error"]["message"]
-    assert said.splitlines()[0].strip()[:60] in str(error)
+    assert said.splitlines()[0].strip()[:60].rstrip(".") in str(error)
 
 
 def test_an_error_wrapped_in_a_list_is_the_same_error():
@@ -211,3 +213,19 @@ def test_the_tree_drawn_in_the_docstring_is_the_tree():
     for cls in _all_errors():
         assert cls.__name__ in drawn
         assert cls.__name__ in errors.__all__
+
+
+def test_what_follows_the_services_sentence_does_not_double_its_full_stop():
+    body = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "You do not have access to it."}}
+    error = status.error_from_reply(403, {}, body)
+    assert "access to it; check that" in str(error)
+    missing = {"error": {"code": 404, "status": "NOT_FOUND", "message": "It does not exist."}}
+    assert str(status.error_from_reply(404, {}, missing)).endswith("It does not exist.")
+    assert [status.unended(said) for said in ("", ".", "a.", "a...", "a")] == ["", "", "a", "a...", "a"]
+
+
+def test_a_job_that_is_lost_says_why_in_one_sentence():
+    lost = events.Lost(
+        job="tunedModels/a", cursor="", observed_at=datetime.now(UTC), reason="not_found", message="It does not exist."
+    )
+    assert str(failure("tunedModels/a", lost)).endswith("(not_found): It does not exist; the job itself may go on")

@@ -1,5 +1,10 @@
 """A subscription's own checkpoint covers all its jobs, so that a stream over many of them goes on after every break."""
 
+import json
+import re
+from contextlib import aclosing
+from pathlib import Path
+
 import anyio
 import pytest
 
@@ -10,6 +15,7 @@ from watch.service import Job, Service
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 POLICY = WatchPolicy(max_rps=50)
 LONGEST = 4096
 """Most characters of a header that nobody on the way refuses (nginx and others: 4 to 8 KiB for one)."""
@@ -103,3 +109,23 @@ async def test_what_is_no_checkpoint_is_refused(text):
     async with watch(make_service()) as watcher:
         with pytest.raises(errors.InvalidInput):
             watcher.subscribe(since=text)
+
+
+async def test_the_readmes_stream_goes_on_where_a_client_was_cut_off():
+    block = next(block for block in re.findall(r"^```py\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
+    names = {"json": json}
+    exec(block, names)
+    service, told, last = make_service(), [], None
+    async with watch(service) as watcher:
+        while not told or told[-1] is not None:
+            async with aclosing(names["stream"](watcher, list(service.jobs), last)) as stream:
+                for _ in range(7):
+                    text = await anext(stream, None)
+                    told.append(text and json.loads(text.partition("data: ")[2]))
+                    if text is None:
+                        break
+                    last = text.splitlines()[0].removeprefix("id: ")
+            await anyio.sleep(1)
+        assert watcher.statistics().subscribers == 0
+    steps = [(event["job"], event["step"]) for event in told[:-1] if event["kind"] == "snapshot"]
+    assert sorted(steps) == sorted((job, step) for job in service.jobs for step in range(1, 21))

@@ -43,7 +43,11 @@ def add(actions: Commands) -> None:
     watch = add_command(actions, "watch", _watch, "show jobs as they go on, until they end", _WATCH)
     watch.add_argument("names", nargs="*", metavar="NAME", help=_NAME)
     watch.add_argument("--all", action="store_true", help="all jobs of yours, also those that come later")
-    watch.add_argument("--since", metavar="CURSOR", help="an event's cursor or a checkpoint: only what came after it")
+    since = (
+        "an event's cursor (of its job only) or a checkpoint: no snapshot and no end that came before it is told "
+        "again; added, state_changed, restarted and progress may be"
+    )
+    watch.add_argument("--since", metavar="CURSOR", help=since)
     wait = add_command(actions, "wait", _wait, "wait until jobs have ended", _WAIT)
     wait.add_argument("names", nargs="+", metavar="NAME", help=_NAME)
     wait.add_argument("--until", choices=("all", "any", "first_failure"), default="all", help="when to stop waiting")
@@ -52,6 +56,9 @@ def add(actions: Commands) -> None:
 def _watch(options: argparse.Namespace, console: Console) -> int:
     if not (options.names or options.all or options.since):
         console.error("say which jobs to watch: give their names, or --all")
+        return USAGE
+    if options.names and options.all:
+        console.error("--all watches all jobs: leave out the names, or leave out --all")
         return USAGE
     return _run(_watched, options, console)
 
@@ -163,7 +170,9 @@ def _goes_on(watcher: Watcher, ends: Collection[str], options: argparse.Namespac
     names = [name for name in watcher.jobs if name not in ends]
     if not (names or options.all):
         return "no job goes on"
-    return f"{len(names)} jobs go on; watch them again with: {again(options, watcher.checkpoint())}"
+    said = {0: "no job goes on now; watch for more", 1: "1 job goes on; watch it again"}
+    many = f"{len(names)} jobs go on; watch them again"
+    return f"{said.get(len(names), many)} with: {again(options, watcher.checkpoint())}"
 
 
 def again(options: argparse.Namespace, checkpoint: str) -> str:

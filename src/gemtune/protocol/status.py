@@ -17,7 +17,7 @@ from typing import Final
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
 
-__all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class"]
+__all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class", "unended"]
 
 _LIMIT: Final = 2048
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
@@ -65,6 +65,11 @@ def clean(text: object, secrets: Iterable[str] = (), limit: int = _LIMIT) -> str
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
+def unended(said: str) -> str:
+    """Return a sentence without its full stop, so that more can follow."""
+    return said[:-1] if said.endswith(".") and not said.endswith("..") else said
+
+
 def rpc_error_class(status: int, rpc: str) -> type[ApiError]:
     """Return the error class for an HTTP status and the google.rpc status name, ``""`` where there is none."""
     by_rpc = _BY_RPC.get(rpc)
@@ -108,8 +113,9 @@ def error_from_reply(
     said = clean(body["message"], secrets) if body.get("message") else _html_message(text, secrets)
     cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
+    following = _next_step(cls, reason)
     error = cls(
-        f"{message}{_next_step(cls, reason)}",
+        f"{unended(message)}{following}" if following else message,
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
