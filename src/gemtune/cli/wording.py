@@ -40,8 +40,6 @@ _ADVICE: Final = tuple(
             r"the limiter's own (\d+) requests per day \(rpd\) are used up; the next may go in \d+ s",
             r"the \1 of --rpd are used up",
         ),
-        # Without a key of its own a row has its index for one, from 0, beside its number, from 1.
-        (r"(\brow \d+), key \d+,?(?=[; ]|$)", r"\1"),
         # A command says itself what is left of it, and how to go on.
         (r"(\d+ answered, \d+ failed(?:, \d+ from before)?); (?:they are in|with journal=).* from there$", r"\1"),
         (r", and the same call goes on from what is in it$", ""),
