@@ -93,7 +93,7 @@ def histories(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Play a hundred times as many random histories of jobs, and cancel at every moment; takes about an hour."""
+    """Play a hundred times as many random histories of jobs, and cancel at every moment; takes some hours."""
     install(session, "-e", ".[emulator]", groups=("test",))
     histories = ("tests/pure/test_reconciler_histories.py", "tests/watch/test_watcher_histories.py")
     moments = ("tests/proofs/test_cancellation.py",)
