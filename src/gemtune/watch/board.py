@@ -78,14 +78,14 @@ class Board:
             return None
         record = former.renewed()
         for subscription in self.subscriptions():
-            subscription.follow(former, record)
+            subscription._follow(former, record)
         return record
 
     def settle(self, record: Record) -> None:
         """Let go of a discovered job once its end was read, and by everybody who is there."""
         if record not in self._leaving or not record.end_read:
             return
-        if not any(subscription.is_behind(record) for subscription in self.subscriptions()):
+        if not any(subscription._is_behind(record) for subscription in self.subscriptions()):
             del self._leaving[record]
             history = record.history
             assert history is not None  # noqa: S101 - only jobs leave
@@ -96,7 +96,7 @@ class Board:
         for index in range(record.snapshots):
             self._fresh.pop((record, index), None)
         for subscription in self.subscriptions():
-            subscription.part(record)
+            subscription._part(record)
 
     @property
     def watched(self) -> dict[str, Record]:
@@ -123,7 +123,7 @@ class Board:
             else:
                 self._leaving.pop(record, None)
         for subscription in self.subscriptions():
-            subscription.notice(record)
+            subscription._notice(record)
         if self._unsettled:
             self._settle_all()
 
@@ -159,11 +159,11 @@ class Board:
 
     def wants_steps(self, record: Record) -> bool:
         """Return whether anybody wants to know of each step, for which a list is not enough."""
-        return any(subscription.wants_steps(record) for subscription in self.subscriptions())
+        return any(subscription._wants_steps(record) for subscription in self.subscriptions())
 
     def close(self, error: BaseException | None = None) -> None:
         """Let every reader finish with what there is, or fail with what ended the watch."""
         if not self.closed:
             self.closed, self.error = True, error
             for subscription in self.subscriptions():
-                subscription.wake()
+                subscription._wake()

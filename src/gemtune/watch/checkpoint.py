@@ -97,9 +97,9 @@ def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
     before = record.ended_before
     if before is not None and not 0 < before.created < history.log.created:
         return str(before)
-    concerned = [each for each in readers if each.concerns(record) and not each.has_end(record)]
-    places = [each.read_to(record) for each in concerned if each.wants_snapshots]
-    over = history.finished and all(each.read_to(record)[1] == len(record.marks) for each in concerned)
+    concerned = [each for each in readers if each._concerns(record) and not each._has_end(record)]
+    places = [each._read_to(record) for each in concerned if each._wants_snapshots]
+    over = history.finished and all(each._read_to(record)[1] == len(record.marks) for each in concerned)
     if not places and (record.begun or not concerned):
         over = over and record.end_read  # who waits for ends only passes over snapshots that others have yet to read
     return history.cursor if over else record.cursor(*min(places, default=record.read_to))

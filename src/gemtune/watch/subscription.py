@@ -36,6 +36,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
 
     It holds no task and no scope: it may be read by another task, a time-out around one ``anext`` loses nothing, and
     when it is dropped it is gone.  It ends by itself once all its jobs have ended, and when the watcher is closed.
+    Names with an underscore are for the board, which tells it what is new.
     """
 
     _board: Board
@@ -44,7 +45,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     _since: MutableMapping[str, Cursor] = attrs.field(factory=dict)
     """What its owner has had, of jobs that it has yet to meet."""
     _bookmarks: float | None = None
-    counts: bool = attrs.field(default=True, kw_only=True)
+    _counts: bool = attrs.field(default=True, kw_only=True)
     """Whether a checkpoint waits for this subscription."""
     _watcher: object = attrs.field(default=None, kw_only=True)
     """Held, so that a watcher lives as long as anybody reads."""
@@ -64,7 +65,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         turns = {name: turn for turn, name in enumerate(self._since)}
         records = sorted(self._board.records.values(), key=lambda record: turns.get(record.name, -1))
         for record in [self._board.service, *records]:
-            self.meet(record)
+            self._meet(record)
 
     def __repr__(self) -> str:
         """Return what it is about and how far it is."""
@@ -124,7 +125,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 return cast(E_co, event)
             del self._dirty[record]
             if record.discarded:
-                self.part(record)
+                self._part(record)
             elif record.ended:
                 self._board.settle(record)
         return None
@@ -175,7 +176,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             self._places.clear()
             self._replay = self._reading = None
             self._board.leave(self)
-            self.wake()
+            self._wake()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -187,9 +188,9 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         """Close it."""
         self.close()
 
-    def meet(self, record: Record) -> None:
+    def _meet(self, record: Record) -> None:
         """Begin with a record that is new to this subscription."""
-        if not self.concerns(record) or record.past:
+        if not self._concerns(record) or record.past:
             return
         since = self._since.get(record.name)
         self._met = self._met or record.history is not None
@@ -199,21 +200,21 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if record.recovery is not None:
             place.trouble = record.trouble
         place.stranger = record.based is not since
-        self.notice(record)
+        self._notice(record)
 
-    def notice(self, record: Record) -> None:
+    def _notice(self, record: Record) -> None:
         """Take notice of news."""
         place = self._places.get(record)
         if place is None:
-            self.meet(record)
+            self._meet(record)
             return
-        goes_on = record.history is not None and not record.finished and not self.has_end(record)
+        goes_on = record.history is not None and not record.finished and not self._has_end(record)
         self._open += goes_on - place.open
         place.open = goes_on
         self._dirty[record] = None
-        self.wake()
+        self._wake()
 
-    def part(self, record: Record) -> None:
+    def _part(self, record: Record) -> None:
         """Forget a job that has ended and is watched no longer, once it was read."""
         if record.ended and record in self._places and record not in self._dirty:
             del self._places[record]
@@ -222,7 +223,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             assert history is not None  # noqa: S101 - the service does not end
             self._since[record.name] = Cursor(job=record.name, created=history.log.created, ended=True)
 
-    def follow(self, former: Record, record: Record) -> None:
+    def _follow(self, former: Record, record: Record) -> None:
         """Go on with a job that was discarded and is watched again."""
         if former in self._places:
             self._places[record] = self._places.pop(former)
@@ -231,35 +232,35 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             del self._dirty[former]
             self._dirty[record] = None
 
-    def is_behind(self, record: Record) -> bool:
+    def _is_behind(self, record: Record) -> bool:
         """Return whether it has yet to read something of a job."""
         return record in self._dirty
 
-    def wake(self) -> None:
+    def _wake(self) -> None:
         """Wake whoever waits."""
         if self._news is not None:
             self._news.set()
             self._news = None
 
-    def wants_steps(self, record: Record) -> bool:
+    def _wants_steps(self, record: Record) -> bool:
         """Return whether it wants to know of each step of a job."""
-        return self.concerns(record) and (self._kinds is None or not self._kinds.isdisjoint(_STEPS))
+        return self._concerns(record) and (self._kinds is None or not self._kinds.isdisjoint(_STEPS))
 
     @property
-    def wants_snapshots(self) -> bool:
+    def _wants_snapshots(self) -> bool:
         """Whether it is given every snapshot."""
         return self._wanted(events.Snapshot)
 
-    def read_to(self, record: Record) -> tuple[int, int]:
+    def _read_to(self, record: Record) -> tuple[int, int]:
         """Return the snapshot and the mark of a job before which everything was delivered or passed over."""
         place = self._places.get(record, Place())
         return place.index, place.mark
 
-    def has_end(self, record: Record) -> bool:
+    def _has_end(self, record: Record) -> bool:
         """Return whether its owner has had the end of a job before."""
         return has_end(record, self._since.get(record.name))
 
-    def concerns(self, record: Record) -> bool:
+    def _concerns(self, record: Record) -> bool:
         """Return whether it is about a job; the service concerns all."""
         return record.history is None or self._is_about(record.name)
 
@@ -288,7 +289,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 if record.is_last(place.mark) and (event := self._latest(record, place)) is not None:
                     return event
                 place.mark += 1
-                if self.wants_snapshots or (self.counts and not record.begun):
+                if self._wants_snapshots or (self._counts and not record.begun):
                     record.marks_read = max(record.marks_read, place.mark)
                 if self._wanted(type(mark.event)) and not had(record, mark, place.since):
                     return record.whole(mark)

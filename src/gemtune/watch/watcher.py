@@ -319,7 +319,7 @@ class Watcher:
         return Checkpoint.text(jobs, self._board.began, map(str, board.dismissed.values()))
 
     def _readers(self) -> list[Subscription[Event]]:
-        return [each for each in self._board.subscriptions() if each.counts]
+        return [each for each in self._board.subscriptions() if each._counts]
 
     def statistics(self) -> WatcherStatistics:
         """Return what it does and has done."""
@@ -367,7 +367,7 @@ class Watcher:
         subscription = Subscription[Event](
             self._board, selected, kinds, cursors, bookmarks, counts=counts, watcher=self
         )
-        self._engine.attend(record for record in self._board.records.values() if subscription.wants_steps(record))
+        self._engine.attend(record for record in self._board.records.values() if subscription._wants_steps(record))
         return subscription
 
 
