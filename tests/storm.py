@@ -173,7 +173,7 @@ def limited(limiter: Limiter) -> Worker:
                         break
                     await anyio.sleep(verdict.delay)
                 else:
-                    permit.success(None, anyio.current_time() - permit.sent_at)
+                    permit.success(None)
                     tally.done += 1
                     break
             tally.statistics = limiter.statistics()

@@ -44,7 +44,7 @@ class Visitors:
 
 
 ENDINGS = {
-    "success": lambda permit: permit.success(7, 0.1),
+    "success": lambda permit: permit.success(7),
     "unsent": lambda permit: permit.unsent(),
     "crowded": lambda permit: permit.failed(refused()),
     "broken": lambda permit: permit.failed(errors.ConnectFailed("refused")),
@@ -108,7 +108,7 @@ async def test_a_permit_that_is_granted_to_someone_who_is_just_cancelled_goes_to
         await anyio.sleep(1)
         group.start_soon(wait, "next", anyio.CancelScope())
         await anyio.sleep(1)
-        first.success(None, 1.0)  # the permit is the first waiter's now,
+        first.success(None)  # the permit is the first waiter's now,
         doomed.cancel()  # who may never hear of it
     assert got == ["next"]
     assert limiter.statistics().in_flight == 0
@@ -120,10 +120,10 @@ async def test_a_large_request_at_the_head_is_not_overtaken_by_small_ones(virtua
     order = []
 
     async def ask(name, tokens):
-        (await limiter.acquire(tokens)).success(tokens, 0.1)
+        (await limiter.acquire(tokens)).success(tokens)
         order.append((name, round(virtual_time(), 1)))
 
-    (await limiter.acquire(400)).success(400, 0.1)
+    (await limiter.acquire(400)).success(400)
     async with anyio.create_task_group() as group:
         for name, tokens in (("large", 2000), ("small", 10), ("smaller", 1)):
             group.start_soon(ask, name, tokens)
@@ -136,7 +136,7 @@ async def test_a_large_request_at_the_head_is_not_overtaken_by_small_ones(virtua
 async def test_a_permit_ends_once():
     limiter = Limiter()
     permit = await limiter.acquire()
-    permit.success(None, 0.1)
+    permit.success(None)
     permit.unsent()
     permit.cancelled()
     assert limiter.statistics().in_flight == 0
@@ -155,7 +155,7 @@ async def test_what_was_not_sent_is_given_back():
 async def test_the_requests_of_a_day_end_with_the_time_of_the_next(virtual_time):
     limiter = Limiter(rpd=2)
     for _ in range(2):
-        (await limiter.acquire()).success(None, 0.1)
+        (await limiter.acquire()).success(None)
     with pytest.raises(errors.QuotaExhausted, match="2 requests per day") as caught:
         await limiter.acquire()
     assert (caught.value.scope, caught.value.failure) == ("day", Failure.FATAL)

@@ -99,7 +99,7 @@ async def test_an_item_is_blamed_only_where_others_succeed_and_at_most_twice_tri
         permit = await limiter.acquire()
         await anyio.sleep(1)
         if others:
-            (await limiter.acquire()).success(None, 0.1)
+            (await limiter.acquire()).success(None)
         return permit.failed(errors.Unavailable("no", status=500), failures)
 
     assert not (await fail(0, others=False)).counted
@@ -122,7 +122,7 @@ async def test_a_hint_closes_one_gate_for_all_until_then_and_a_little_longer(vir
     begun, times = virtual_time(), []
 
     async def ask():
-        (await limiter.acquire()).success(None, 0.1)
+        (await limiter.acquire()).success(None)
         times.append(virtual_time() - begun)
 
     async with anyio.create_task_group() as group:
@@ -156,7 +156,7 @@ async def test_tokens_per_minute_are_learned_apart_from_requests():
     (await limiter.acquire(100)).failed(refused(TOKENS, hint=1, value="6000"))
     assert (limiter.statistics().learned_tpm, limiter.statistics().learned_rpm) == (6000, None)
     for _ in range(20):
-        (await limiter.acquire(500)).success(500, 0.1)
+        (await limiter.acquire(500)).success(500)
     assert 60 < anyio.current_time() < 20 * 500 / 100
 
 
@@ -170,7 +170,7 @@ async def test_push_back_without_a_hint_leaves_what_was_taken_and_pauses_until_t
     statistics = limiter.statistics()
     assert (statistics.limit, statistics.cuts, statistics.rejected) == (80, 1, 20)
     assert 0.2 <= statistics.gate <= 0.5
-    permits[0].success(None, 0.05)
+    permits[0].success(None)
     assert limiter.statistics().gate == 0
 
 
@@ -202,7 +202,7 @@ async def test_an_outage_of_a_minute_costs_few_requests_and_no_item(virtual_time
                 lost += permit.failed(KINDS[kind]()).action != "retry"
             else:
                 done.append(virtual_time())
-                permit.success(None, 0.2)
+                permit.success(None)
 
     async with anyio.create_task_group() as group:
         for _ in range(200):
@@ -231,7 +231,7 @@ async def test_a_cancelled_probe_leaves_the_way_free_for_the_next(virtual_time):
                 finally:
                     permit.cancelled()
     permit = await limiter.acquire()
-    permit.success(None, 0.1)
+    permit.success(None)
     assert limiter.statistics().outages == 1
     assert not (await limiter.acquire()).probe
 
@@ -258,7 +258,7 @@ async def test_a_request_that_is_wrong_shows_that_the_service_is_back():
     assert (await limiter.acquire()).failed(errors.BadRequest("no")).action == "fail"
     assert limiter.limit < 10  # a slow start
     for _ in range(100):
-        (await limiter.acquire()).success(None, 0.1)
+        (await limiter.acquire()).success(None)
     assert limiter.limit == 100
 
 

@@ -134,7 +134,7 @@ async def test_a_limiter_keeps_to_both_ceilings_and_uses_them_up(virtual_time):
             permit = await limiter.acquire(150)
             taken.append((virtual_time(), 100))
             await anyio.sleep(0.5)
-            permit.success(100, 0.5)
+            permit.success(100)
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
@@ -147,7 +147,7 @@ async def test_a_limiter_keeps_to_both_ceilings_and_uses_them_up(virtual_time):
 async def test_a_ceiling_raised_while_all_wait_takes_effect_at_once(virtual_time):
     limiter = Limiter(concurrency=50, rpm=1)
     permit = await limiter.acquire()
-    permit.success(None, 0.1)
+    permit.success(None)
     async with anyio.create_task_group() as group:
         group.start_soon(limiter.acquire)
         await anyio.sleep(1)

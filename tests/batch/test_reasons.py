@@ -35,7 +35,7 @@ async def test_the_most_that_auto_goes_to_is_named_as_that(ceiling):
     limiter = Limiter(ceiling=ceiling)
     while limiter.limit < ceiling:
         for permit in [await limiter.acquire() for _ in range(limiter.limit)]:
-            permit.success(None, 0.1)
+            permit.success(None)
     said = await held_back(limiter, ceiling)
     assert said.reason.startswith(f"{ceiling} requests are in flight, the most that 'auto' goes to; ")
 

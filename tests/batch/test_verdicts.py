@@ -116,4 +116,4 @@ async def test_an_answer_in_between_ends_the_row_of_refusals():
     error = errors.PermissionDenied("no")
     for _ in range(60):
         assert (await limiter.acquire()).failed(error).action == "fail"
-        (await limiter.acquire()).success(None, 0.1)
+        (await limiter.acquire()).success(None)

@@ -107,12 +107,11 @@ class Permit:
         """Whether this request is sent to see whether an outage is over."""
         return self._grant.probe
 
-    def success(self, usage_tokens: int | None, latency: float) -> None:  # noqa: ARG002 - rounds count, not seconds
+    def success(self, usage_tokens: int | None) -> None:
         """Return it after a reply.
 
         Args:
             usage_tokens: The input tokens that the service counted (``promptTokenCount``), if it said so.
-            latency: Seconds from sending to the reply.
         """
         self._end()
         self._limiter._succeeded(self._grant, usage_tokens)

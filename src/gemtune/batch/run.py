@@ -347,7 +347,7 @@ class Run:
         else:
             usage = response.usage_metadata
             tokens = usage.prompt_token_count if usage is not None else 0
-            permit.success(tokens or None, current_time() - permit.sent_at)
+            permit.success(tokens or None)
             return response, None, None
         finally:
             self.progress.in_flight -= 1

@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Permit(Protocol):
     """The right to have one request in flight; it ends in one of these ways."""
 
-    def success(self, usage_tokens: int | None, latency: float) -> None:
+    def success(self, usage_tokens: int | None) -> None:
         """End it after a reply."""
 
     def failed(self, error: CallError) -> object:
@@ -72,11 +72,10 @@ async def permitted(limiter: Permits, size: int, deadline: float, attempt: Calla
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = current_time()
     with _ending(permit):
         result = await attempt()
         usage = getattr(result, "usage_metadata", None)
-        permit.success(usage.prompt_token_count or None if usage else None, current_time() - began)
+        permit.success(usage.prompt_token_count or None if usage else None)
         return result
 
 
@@ -87,11 +86,10 @@ async def permitted_stream(
     if _held.get() is limiter:
         return await attempt()
     permit = await _acquired(limiter, size, deadline)
-    began = current_time()
 
     def closed(*, complete: bool) -> None:
         if complete:
-            permit.success(None, current_time() - began)
+            permit.success(None)
         else:
             permit.cancelled()
 
