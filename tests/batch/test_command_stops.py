@@ -187,7 +187,9 @@ def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, fol
     assert len(app.journal) == ROWS
 
 
-def test_a_full_standard_output_is_told(app, folder):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_told(app, folder, monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run([*COMMAND, "in.txt", "-"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1

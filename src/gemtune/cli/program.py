@@ -14,7 +14,7 @@ from typing import Final
 from gemtune._version import __version__
 from gemtune.cli import batch, demo, emulator, generate, jobs, settings, tune
 from gemtune.cli.console import Console, NoteHandler
-from gemtune.cli.exits import CODES, CUT_OFF, USAGE, exit_code
+from gemtune.cli.exits import CODES, CUT_OFF, DONE, USAGE, exit_code
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.wording import worded
 from gemtune.errors import GemtuneError
@@ -79,7 +79,8 @@ def _run(options: argparse.Namespace) -> int:
     logger.addHandler(handler)
     try:
         code: int = options.run(options, console)
-        console.out.flush()
+        if code == DONE:  # otherwise it has been told what is wrong
+            console.out.flush()
     except BrokenPipeError:
         _silence_stdout()
         return CUT_OFF
@@ -89,6 +90,10 @@ def _run(options: argparse.Namespace) -> int:
         return exit_code(error)
     finally:
         logger.removeHandler(handler)
+        try:
+            console.out.flush()
+        except OSError:  # the output is full, which has been told, or its reader is gone
+            _silence_stdout()
     return code
 
 
@@ -108,6 +113,6 @@ def _report(console: Console, error: BaseException) -> None:
 
 
 def _silence_stdout() -> None:
-    """Whoever read our output has gone: keep the interpreter from complaining when it flushes at the end."""
+    """Keep the interpreter from complaining of what it cannot flush at the end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
