@@ -1,5 +1,6 @@
 """All results in one list: one for every row, whichever run has answered it."""
 
+import anyio
 import pytest
 
 from batch.service import MODEL, Service, envelope, run
@@ -119,3 +120,13 @@ async def test_an_order_that_is_none_is_refused_wherever_it_is_given(tmp_path):
     for call in (export_journal, lambda *args, **options: list(read_journal(args[0], **options))):
         with pytest.raises(errors.InvalidInput, match="order is 'completed' or 'input', not 5"):
             call(tmp_path / "j", tmp_path / "out.jsonl", order=5)
+
+
+async def test_a_batch_whose_journal_could_not_be_opened_is_over(tmp_path):
+    (tmp_path / "j").write_text("no journal\n")
+    async with Service(0.0).client() as client:
+        results = client.batch(MODEL, PROMPTS, journal=tmp_path / "j")
+        with pytest.raises(errors.JournalError):
+            await results.collect()
+        with pytest.raises(errors.MisuseError, match="a batch runs once"), anyio.fail_after(5):
+            await results.collect()

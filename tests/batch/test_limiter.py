@@ -296,3 +296,12 @@ async def test_a_new_limit_lets_those_who_wait_go_at_once(virtual_time):
     assert (virtual_time(), limiter.limit) == (1, 5)
     limiter.limit = "auto"
     assert limiter.limit == 50
+
+
+def test_a_limit_that_is_set_is_not_undone_by_a_refusal_of_an_earlier_burst():
+    aimd = Aimd(50.0, 1000)
+    for _ in range(41):
+        aimd.push_back(1.0, 1.1, 50)
+    aimd.retune(100.0, 1000)
+    aimd.push_back(1.0, 1.2, 9)
+    assert aimd.limit == 100

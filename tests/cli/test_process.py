@@ -133,3 +133,17 @@ def test_an_encoding_without_the_characters_stops_nothing(command):
     ran = subprocess.run([*command, "demo", "--speed", "2000"], env=environ, capture_output=True, check=True)
     assert ran.stdout.isascii()
     assert b"Generate with" in ran.stdout
+
+
+IGNORED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from gemtune.cli import main, program
+program._run = lambda options: signal.raise_signal(signal.SIGTERM)
+sys.exit(main())
+"""
+
+
+def test_sigterm_ends_a_command_for_which_ctrl_c_is_ignored(command):
+    ran = subprocess.run([command[0], "-c", IGNORED, "jobs", "list"], capture_output=True, text=True, check=False)
+    assert ran.returncode == -signal.SIGTERM

@@ -108,7 +108,7 @@ class Aimd:
     def retune(self, limit: float, ceiling: int) -> None:
         """Set another limit and ceiling."""
         self.limit, self.ceiling = limit, ceiling
-        self._grown_from, self._cut_to = 0.0, limit
+        self._grown_from, self._cut_to, self._taken = 0.0, limit, 0
         self._new_round()
 
     @property

@@ -143,8 +143,13 @@ class Batch:
             progress=Progress(anyio.current_time()),
             item_timeout=self.item_timeout,
         )
-        if self.journal is not None:
-            await self._open_journal(run, self.journal)
+        try:
+            if self.journal is not None:
+                await self._open_journal(run, self.journal)
+        except BaseException:
+            self._left = True  # nobody will put anything into the outbox
+            self._outbox.end()
+            raise
         await run.tasks.__aenter__()
         run.tasks.start_soon(run.run, self.timeout)
         return self

@@ -32,7 +32,9 @@ class _First:
 
 def take_sigterm_for_ctrl_c() -> None:
     """Let the first SIGTERM be Ctrl-C, whatever answers that at the time, and more of them nothing, from now on."""
-    signal.signal(signal.SIGTERM, _First(lambda: signal.raise_signal(signal.SIGINT)))
+    # Where Ctrl-C is ignored, as in the background of a script, SIGTERM ends the process by itself.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _First(lambda: signal.raise_signal(signal.SIGINT)))
 
 
 @contextmanager
