@@ -190,15 +190,19 @@ def test_of_a_job_that_restarts_the_last_attempt_is_told_completely(facts_, runs
     assert history.attempt <= len(world.shown_runs | {runs - 1})
 
 
+def told_until(world, looks, cut):
+    """What was told of a job up to some event; nothing where there was none."""
+    told = [event for _, new in followed(world, History(JOB, OPERATION), looks) for event in new]
+    return told[: cut % len(told) + 1] if told else []
+
+
 @many
 @given(worlds, st.integers(1, 25), st.integers(0, 10**6))
 def test_resuming_from_any_event_tells_the_rest_and_nothing_twice(facts_, looks, cut):
     world = World(runs=1, **facts_)
-    history = History(JOB, OPERATION)
-    told = [event for _, new in followed(world, history, looks) for event in new]
+    told = told_until(world, looks, cut)
     if not told:
         return
-    told = told[: cut % len(told) + 1]
     resumed = History.from_cursor(told[-1].cursor, OPERATION)
     rest = [event for _, new in followed(world, resumed, 3) for event in new]
     rest += the_end(world, resumed)
@@ -232,11 +236,9 @@ def test_resuming_after_a_restart_that_nobody_watched_tells_the_new_attempt_comp
 @given(worlds, st.integers(2, 3), st.integers(1, 25), st.integers(0, 10**6))
 def test_resuming_from_any_event_of_a_job_that_restarts_loses_nothing_of_its_last_attempt(facts_, runs, looks, cut):
     world = World(runs=runs, **facts_)
-    history = History(JOB, OPERATION)
-    told = [event for _, new in followed(world, history, looks) for event in new]
+    told = told_until(world, looks, cut)
     if not told:
         return
-    told = told[: cut % len(told) + 1]
     resumed = History.from_cursor(told[-1].cursor, OPERATION)
     rest = [event for _, new in followed(world, resumed, 3) for event in new] + the_end(world, resumed)
     assert facts(world.final()) <= set(pairs(told)) | set(pairs(rest))
