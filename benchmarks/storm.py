@@ -22,8 +22,8 @@ import attrs
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import storm
-from gemtune.batch.limiter import Limiter
 from gemtune.errors import CallError
+from gemtune.limiter.limiter import Limiter
 from storm import Service, Tally, Worker
 
 WORKERS = 1000

@@ -233,8 +233,8 @@ async def deliveries() -> dict[str, Cell]:
     from datetime import UTC, datetime
 
     from gemtune.events import JobState
-    from gemtune.protocol.observation import Moment, Observation, Source
-    from gemtune.protocol.reconciler import History
+    from gemtune.story.history import History
+    from gemtune.story.observation import Moment, Observation, Source
     from gemtune.types import TuningSnapshot
     from gemtune.types.timestamp import Timestamp
     from gemtune.watch.board import Board

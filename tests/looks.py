@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gemtune.protocol.observation import Moment, observe_light, observe_model, observe_operation
+from gemtune.story.observation import Moment, observe_light, observe_model, observe_operation
 from gemtune.types.operations import Operation, Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TuningSnapshot, TuningTask

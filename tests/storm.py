@@ -12,11 +12,11 @@ import anyio
 import attrs
 
 import virtualtime
-from gemtune.batch.limiter import Limiter, LimiterStatistics
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, TokenBucket
-from gemtune.emulator.errors import ApiError
-from gemtune.emulator.wire import encode
+from gemtune.emulator.messages.codec import encode
+from gemtune.emulator.messages.errors import ApiError
 from gemtune.errors import CallError
+from gemtune.limiter.limiter import Limiter, LimiterStatistics
 from gemtune.protocol import status
 
 MEAN = 4.0  # seconds of an answer

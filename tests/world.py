@@ -9,7 +9,7 @@ import attrs
 import httpx
 
 import gemtune
-from gemtune.cli.tutorial import EXAMPLES
+from gemtune.cli.demo.tutorial import EXAMPLES
 from gemtune.emulator import Emulator, create_app
 
 __all__ = ["BASE", "EXAMPLES", "TOKEN", "LoopClock", "collect", "make_app", "make_client", "sent"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
 from gemtune.errors import SettingsError
+from gemtune.http.auth.credentials import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
-from gemtune.http.credentials import make_credentials
 from gemtune.http.wire import Wire
 from gemtune.jobs import TuningJob
 from gemtune.protocol import names

@@ -34,11 +34,11 @@ from gemtune.errors import (
 from gemtune.events import Event, JobState
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
-from gemtune.protocol.history import Snapshots
-from gemtune.protocol.observation import Moment, Observation, Source, observe_model, observe_operation
-from gemtune.protocol.reconciler import History
 from gemtune.protocol.status import clean, unended
 from gemtune.resources.operations import Operations, checked_wait
+from gemtune.story.history import History
+from gemtune.story.observation import Moment, Observation, Source, observe_model, observe_operation
+from gemtune.story.snapshots import Snapshots
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
 __all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress", "failure"]

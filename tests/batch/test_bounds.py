@@ -10,7 +10,7 @@ import pytest
 
 from batch.service import MODEL, Service, collect
 from gemtune.batch import BatchResult, Limiter, read_journal
-from gemtune.batch.items import Item
+from gemtune.batch.inputs import Item
 
 LIMIT = 32
 

@@ -15,9 +15,9 @@ import pytest
 
 from batch.service import MODEL
 from gemtune import Client
-from gemtune.batch import export
-from gemtune.cli.bar import Bar, Stall
-from gemtune.cli.target import Target
+from gemtune.batch.journal import export
+from gemtune.cli.batch.bar import Bar, Stall
+from gemtune.cli.batch.output import Target
 
 pytestmark = pytest.mark.socket
 
@@ -213,7 +213,7 @@ def test_a_named_pipe_is_an_input_also_to_go_on_from(app, gemtune, folder):
 
 
 def test_where_nothing_is_drawn_a_word_is_said_when_nothing_moves(gemtune, folder, monkeypatch):
-    monkeypatch.setattr("gemtune.cli.batch.Bar", partial(Bar, stall=Stall(0.25)))
+    monkeypatch.setattr("gemtune.cli.batch.command.Bar", partial(Bar, stall=Stall(0.25)))
     ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--timeout", "2s", "--base-url", "http://127.0.0.1:9")
     *notes, _ = ran.err.splitlines()
     assert 1 <= len(notes) <= 3

@@ -11,7 +11,7 @@ import pytest
 from batch.service import MODEL, Service, run
 from gemtune import errors
 from gemtune.batch import BatchResult
-from gemtune.batch.commit import Commit
+from gemtune.batch.journal.writer import Commit
 from gemtune.batch.outbox import Outbox
 
 

@@ -11,7 +11,7 @@ import pytest
 from batch.service import MODEL, Service, collect, envelope, run
 from gemtune import errors
 from gemtune.batch import export_journal, read_journal
-from gemtune.batch.index import Ordinals
+from gemtune.batch.journal.index import Ordinals
 
 
 async def lines(path):

@@ -6,7 +6,7 @@ import pytest
 
 from batch.service import MODEL, Service, run
 from gemtune import errors
-from gemtune.batch.index import Keys, RecentKeys
+from gemtune.batch.journal.index import Keys, RecentKeys
 from gemtune.types import Content, GenerateContentRequest
 
 pytestmark = pytest.mark.usefixtures("virtual_time")

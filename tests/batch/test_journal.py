@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from batch.service import MODEL, Service, collect, envelope, into, run
 from gemtune import errors
 from gemtune.batch import BatchResult, export_journal, read_journal
-from gemtune.batch.index import Index, Keys, Ordinals, Places, Seen
-from gemtune.batch.items import config_digests, make_item
-from gemtune.batch.journal import Journal, read_records
-from gemtune.batch.records import Record, checked, header_line, record_line
+from gemtune.batch.inputs import config_digests, make_item
+from gemtune.batch.journal.file import Journal, read_records
+from gemtune.batch.journal.index import Index, Keys, Ordinals, Places, Seen
+from gemtune.batch.journal.lines import Record, checked, header_line, record_line
 from gemtune.protocol.codec import decode
 from gemtune.types import Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig
 

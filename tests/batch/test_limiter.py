@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import virtualtime
 from gemtune import errors
-from gemtune.batch.aimd import Aimd
-from gemtune.batch.limiter import Limiter
 from gemtune.errors import Failure
+from gemtune.limiter.concurrency import Aimd
+from gemtune.limiter.limiter import Limiter
 from storm import refused
 
 # The line

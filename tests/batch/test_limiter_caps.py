@@ -5,7 +5,7 @@ import random
 import pytest
 
 import storm
-from gemtune.batch.limiter import Limiter
+from gemtune.limiter.limiter import Limiter
 
 START = 50  # the first burst of ``auto``
 WORKERS = 300

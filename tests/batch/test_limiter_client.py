@@ -8,8 +8,8 @@ import pytest
 
 import gemtune
 from gemtune import errors
-from gemtune.batch.limiter import Limiter
 from gemtune.http.permits import holding
+from gemtune.limiter.limiter import Limiter
 from world import TOKEN
 
 pytestmark = pytest.mark.usefixtures("virtual_time")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune import errors
-from gemtune.batch.limiter import Limiter
-from gemtune.batch.verdict import Signal, quota_of, seconds_to_reset, signal_of
 from gemtune.config import BatchPolicy
+from gemtune.limiter.limiter import Limiter
+from gemtune.limiter.verdict import Signal, quota_of, seconds_to_reset, signal_of
 from storm import RPC, refused
 
 MINUTE = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gemtune.batch.limiter import Limiter
-from gemtune.batch.rate import BURST, Ceiling, LearnedRate, Window
-from gemtune.batch.tokens import TokenEstimate
+from gemtune.limiter.limiter import Limiter
+from gemtune.limiter.rate import BURST, Ceiling, LearnedRate, Window
+from gemtune.limiter.tokens import TokenEstimate
 
 
 def greedy(meter, seconds, amounts):

@@ -6,7 +6,7 @@ import pytest
 
 from batch.service import MODEL, Service, run
 from gemtune import errors
-from gemtune.batch.items import make_item
+from gemtune.batch.inputs import make_item
 from gemtune.types import Content, GenerateContentRequest, GenerationConfig, Part
 from world import make_app, make_client, sent
 

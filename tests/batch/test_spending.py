@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from batch.service import MODEL, Service, envelope, into, run
 from gemtune import errors
 from gemtune.batch import read_journal
-from gemtune.batch.spending import WINDOW, Spending
+from gemtune.limiter.spending import WINDOW, Spending
 
 SPENT = "You have reached the spend-based rate limit of your usage tier."
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 import storm
-from gemtune.batch.limiter import Limiter
+from gemtune.limiter.limiter import Limiter
 
 SECONDS = 900.0
 # Goodput at least, refusals per accepted request at most.  It is half of the benchmark's run, at a fifth of its rate:

@@ -4,7 +4,7 @@ import pytest
 
 from batch.service import MODEL, Service, envelope, into, run
 from gemtune import errors
-from gemtune.batch.limiter import Limiter
+from gemtune.limiter.limiter import Limiter
 
 OWN = {
     "a file of somebody else": (

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 import gemtune as sdk
-from gemtune.cli.requests import Request, shortened, tell_requests
+from gemtune.cli.demo.requests import Request, shortened, tell_requests
 from gemtune.emulator import running_emulator
 
 pytestmark = pytest.mark.socket

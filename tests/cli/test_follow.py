@@ -8,7 +8,7 @@ import attrs
 
 from gemtune import events
 from gemtune.cli.console import Console
-from gemtune.cli.follow import follow
+from gemtune.cli.jobs.follow import follow
 from gemtune.show.progress import JobView
 
 STAMP = {"job": "tunedModels/a", "cursor": "", "observed_at": datetime(2024, 3, 14, tzinfo=UTC)}

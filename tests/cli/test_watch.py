@@ -11,7 +11,7 @@ import pytest
 from cli.conftest import BASE, HOUR
 from cli.listening import until_it_asks
 from gemtune import events
-from gemtune.cli.watch import again, exit_code_of
+from gemtune.cli.jobs.watch import again, exit_code_of
 from gemtune.emulator import Fault, JobFate
 from gemtune.events import JobState
 from gemtune.show.jobs import JobsView

@@ -8,7 +8,7 @@ import pytest
 
 from emulator.emulated import bearer, model_body
 from gemtune.emulator import RealClock, ScaledClock, SteppedClock, create_app
-from gemtune.emulator.clock import make_clock
+from gemtune.emulator.world.clock import make_clock
 
 LIST = "/v1beta/tunedModels"
 

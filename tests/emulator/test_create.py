@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.emulated import BASE, GOLDEN, PAIRS, SAMPLES, model_body, tutorial_body
-from gemtune.emulator.creation import slug
+from gemtune.emulator.gemini.creation import slug
 
 PATH = "/v1beta/tunedModels"
 

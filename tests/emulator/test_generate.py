@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.emulated import BASE, ERRORS, PAIRS, SAMPLES, model_body, prompt
 from gemtune.emulator import Answer
-from gemtune.emulator.answers import ExampleIndex, count_tokens, split_text, truncate
+from gemtune.emulator.world.answers import ExampleIndex, count_tokens, split_text, truncate
 
 LABEL = " (emulator: nearest training example)"
 ASK = "/v1beta/tunedModels/tuned:generateContent"

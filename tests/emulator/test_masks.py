@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import model_body, prompt
-from gemtune.emulator.errors import ApiError
-from gemtune.emulator.masks import apply_mask, read_mask
+from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.masks import apply_mask, read_mask
 
 LIST = "/v1beta/tunedModels"
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
-from gemtune.emulator.errors import ApiError
+from gemtune.emulator.messages.errors import ApiError
 from world import BASE, make_app
 
 URL = f"http://127.0.0.1/v1beta/{BASE}:generateContent"

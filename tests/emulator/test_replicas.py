@@ -5,8 +5,8 @@ import pytest
 
 from emulator.emulated import model_body
 from gemtune.emulator import create_app
-from gemtune.emulator.clock import SteppedClock
-from gemtune.emulator.replicas import SkewedClock
+from gemtune.emulator.trouble.replicas import SkewedClock
+from gemtune.emulator.world.clock import SteppedClock
 
 NAME = "tunedModels/mine"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.emulated import METHODS, model_body, prompt
-from gemtune.emulator.routes import ROUTES, find_route
+from gemtune.emulator.gemini.routes import ROUTES, find_route
 
 MATRIX = [(method["method"], version) for method in METHODS for version in ("v1beta", "v1")]
 

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import BASE, bearer, model_body, prompt
-from gemtune.emulator import Fault, create_app, state
+from gemtune.emulator import Fault, create_app
 from gemtune.emulator.serve import main
-from gemtune.emulator.state import dump, restore
+from gemtune.emulator.world import state
+from gemtune.emulator.world.state import dump, restore
 
 LIST = "/v1beta/tunedModels"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.emulated import SAMPLES
 from gemtune.emulator import JobFate
-from gemtune.emulator.tuning import Job, epoch_of, total_steps
+from gemtune.emulator.world.tuning import Job, epoch_of, total_steps
 
 SECOND = 10**9
 

@@ -9,11 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import BATCHES, ERRORS, GOLDEN, SAMPLES, model_body
-from gemtune.emulator import wire
-from gemtune.emulator.enums import ENUMS
-from gemtune.emulator.errors import ApiError
-from gemtune.emulator.schema import MESSAGES, camel_case, snake_case
-from gemtune.emulator.wire import decode, dumps, encode, float32, format_timestamp, parse_json, parse_timestamp
+from gemtune.emulator.messages import codec
+from gemtune.emulator.messages.codec import (
+    decode,
+    dumps,
+    encode,
+    float32,
+    format_timestamp,
+    parse_json,
+    parse_timestamp,
+)
+from gemtune.emulator.messages.enums import ENUMS
+from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.schema import MESSAGES, camel_case, snake_case
 
 OBSERVED = {
     "list_tuned_models_2023": "ListTunedModelsResponse",
@@ -269,7 +277,7 @@ async def test_the_snapshots_of_a_long_job_are_written_once(api, monkeypatch):
     name = await api.tuned(model_body([(str(n), str(n)) for n in range(500)]))
     first = await api.call("GET", f"/v1beta/{name}")
     made = []
-    monkeypatch.setattr(wire, "float32", lambda value: made.append(value) or value)
+    monkeypatch.setattr(codec, "float32", lambda value: made.append(value) or value)
     second = await api.call("GET", f"/v1beta/{name}")
     assert second.content == first.content
     assert len(second.json()["tuningTask"]["snapshots"]) == 625

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from gemtune.errors import CredentialsError, SettingsError
-from gemtune.http import credentials as module
-from gemtune.http.credentials import Grant, Refreshing, Static, make_credentials
+from gemtune.http.auth import credentials as module
+from gemtune.http.auth.credentials import Grant, Refreshing, Static, make_credentials
 from gemtune.settings import resolve
 
 both = pytest.mark.both_backends

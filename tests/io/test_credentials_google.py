@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gemtune.errors import CredentialsError, SettingsError
-from gemtune.http import google_auth
-from gemtune.http.credentials import make_credentials
+from gemtune.http.auth import google as google_auth
+from gemtune.http.auth.credentials import make_credentials
 from gemtune.settings import resolve
 
 pytestmark = [pytest.mark.socket, pytest.mark.both_backends]

@@ -24,7 +24,7 @@ from gemtune.errors import (
     ResponseTooLarge,
     SettingsError,
 )
-from gemtune.http.engine import AiohttpEngine
+from gemtune.http.engines.aiohttp_engine import AiohttpEngine
 from gemtune.http.wire import Wire
 
 pytestmark = [

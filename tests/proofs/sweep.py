@@ -29,7 +29,7 @@ import trustme
 import gemtune
 from gemtune import errors
 from gemtune.emulator import RunningEmulator, running_emulator
-from gemtune.http.transport import ForeignEngine
+from gemtune.http.engines.httpx_engine import ForeignEngine
 from world import BASE, EXAMPLES, TOKEN
 
 __all__ = ["OPERATIONS", "STYLES", "Arena", "Moment", "Tally", "arena", "contended", "moments", "sweep"]

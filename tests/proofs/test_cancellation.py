@@ -13,7 +13,7 @@ import pytest
 
 import gemtune
 from gemtune.emulator import Fault
-from gemtune.http.transport import RecyclingTransport
+from gemtune.http.engines.httpx_engine import RecyclingTransport
 from proofs.sweep import OPERATIONS, Arena, Scene, Tally, arena, contended, open_files, sweep
 from world import BASE, EXAMPLES, TOKEN, make_app, make_client
 

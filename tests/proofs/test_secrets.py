@@ -20,8 +20,8 @@ from google.oauth2 import service_account
 
 import gemtune
 from gemtune import errors
-from gemtune.http.credentials import Ready
-from gemtune.http.google_auth import GoogleSource
+from gemtune.http.auth.credentials import Ready
+from gemtune.http.auth.google import GoogleSource
 from gemtune.http.wire import Wire
 from proofs.faulty import FAULTS, HANG
 from proofs.leaks import found_in
@@ -188,7 +188,7 @@ def user_credentials():
 
 
 async def test_no_secret_of_a_user_s_credentials_is_in_the_failure_of_their_refresh(monkeypatch, caplog):
-    monkeypatch.setattr("gemtune.http.google_auth.PAUSES", (0.0,))
+    monkeypatch.setattr("gemtune.http.auth.google.PAUSES", (0.0,))
     caplog.set_level(1)
     async with gemtune.Client(base_url="http://127.0.0.1", credentials=user_credentials()) as client:
         with pytest.raises(errors.CredentialsError) as caught:
@@ -200,7 +200,7 @@ async def test_no_secret_of_a_user_s_credentials_is_in_the_failure_of_their_refr
 
 
 async def test_no_part_of_a_service_account_s_key_is_in_the_failure_of_its_refresh(monkeypatch, caplog, private_key):
-    monkeypatch.setattr("gemtune.http.google_auth.PAUSES", (0.0,))
+    monkeypatch.setattr("gemtune.http.auth.google.PAUSES", (0.0,))
     caplog.set_level(1)
     facts = {"type": "service_account", "client_email": "a@b.iam.gserviceaccount.com", "private_key": private_key.value,
              "token_uri": "https://127.0.0.1:9/token", "project_id": "p"}  # fmt: skip

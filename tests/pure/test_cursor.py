@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
-from gemtune.protocol.cursor import Cursor, Part, Runs, parse_cursor
+from gemtune.story.cursor import Cursor, Part, Runs, parse_cursor
 from looks import JOB
 
 NAMES = st.one_of(

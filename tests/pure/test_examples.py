@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemtune.datasets import examples
 from gemtune.errors import InvalidInput
-from gemtune.protocol import examples
 from gemtune.types import TuningExample
 
 PAIRS = [("1", "2"), ("twenty two", "twenty three")]

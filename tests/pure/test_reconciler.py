@@ -9,9 +9,9 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.events import JobState
-from gemtune.protocol.cursor import parse_cursor
-from gemtune.protocol.observation import Source, observe_operation
-from gemtune.protocol.reconciler import History
+from gemtune.story.cursor import parse_cursor
+from gemtune.story.history import History
+from gemtune.story.observation import Source, observe_operation
 from gemtune.types.operations import Operation
 from gemtune.types.tuning import TuningSnapshot
 from looks import JOB, OPERATION, now, see_list, see_model, see_operation, snapshots, tuned_model

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gemtune import errors, events
-from gemtune.protocol.cursor import parse_cursor
-from gemtune.protocol.observation import Source
-from gemtune.protocol.reconciler import History
+from gemtune.story.cursor import parse_cursor
+from gemtune.story.history import History
+from gemtune.story.observation import Source
 from looks import JOB, OPERATION, now, see_list, see_model, see_operation, snapshots, tuned_model
 
 DEEP = int(os.environ.get("GEMTUNE_DEEP", "1"))

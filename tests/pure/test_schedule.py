@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune.config import WatchPolicy
-from gemtune.protocol.reconciler import History
-from gemtune.protocol.schedule import Pace, backoff, next_due
+from gemtune.story.history import History
+from gemtune.story.schedule import Pace, backoff, next_due
 from looks import JOB, OPERATION, now, see_operation, snapshots
 
 SECONDS = st.floats(0, 1e6, allow_nan=False)

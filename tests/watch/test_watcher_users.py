@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.events import LostReason
-from gemtune.protocol.cursor import Cursor
+from gemtune.story.cursor import Cursor
 from gemtune.watch import Watcher
 from gemtune.watch.checkpoint import Checkpoint
 from watch.test_watcher_histories import BACKENDS, DEEP, EXPECTED, make_service

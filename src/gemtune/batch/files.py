@@ -14,10 +14,10 @@ from typing import Any, Final, Literal, TextIO
 
 import attrs
 
-from gemtune.batch.ahead import Ahead
-from gemtune.batch.items import Row
+from gemtune.batch.inputs import Row
 from gemtune.batch.layout import Layout
 from gemtune.errors import InvalidInput
+from gemtune.rows.ahead import Ahead
 
 __all__ = ["FileRows", "Format", "Layout"]
 

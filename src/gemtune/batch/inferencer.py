@@ -14,16 +14,15 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune.batch.asking import Asking
-from gemtune.batch.commit import Commit, Durability
-from gemtune.batch.export import export_journal, read_journal
-from gemtune.batch.items import config_digests
-from gemtune.batch.journal import Journal
-from gemtune.batch.limiter import Limiter
+from gemtune.batch.engines.local import Asks, Run
+from gemtune.batch.inputs import config_digests
+from gemtune.batch.journal.export import export_journal, read_journal
+from gemtune.batch.journal.file import Journal
+from gemtune.batch.journal.writer import Commit, Durability
 from gemtune.batch.outbox import Outbox
+from gemtune.batch.patience import Asking
 from gemtune.batch.progress import Progress
 from gemtune.batch.result import BatchResult, BatchStatistics
-from gemtune.batch.run import Asks, Run
 from gemtune.batch.source import Source
 from gemtune.errors import (
     BatchStopped,
@@ -35,6 +34,7 @@ from gemtune.errors import (
     JournalError,
     MisuseError,
 )
+from gemtune.limiter.limiter import Limiter
 from gemtune.protocol import names
 
 __all__ = ["Batch"]

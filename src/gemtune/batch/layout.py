@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from gemtune.batch.items import Row, request_fields
+from gemtune.batch.inputs import Row, request_fields
 from gemtune.errors import InvalidInput
 
 __all__ = ["Layout"]

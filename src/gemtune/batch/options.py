@@ -8,12 +8,12 @@ from typing import Literal, TypedDict, Unpack
 
 import attrs
 
-from gemtune.batch.commit import Durability
+from gemtune.batch.engines.local import Asks
 from gemtune.batch.inferencer import Batch
-from gemtune.batch.limiter import Limiter
-from gemtune.batch.run import Asks
+from gemtune.batch.journal.writer import Durability
 from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
+from gemtune.limiter.limiter import Limiter
 from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, ToolConfig
 
 __all__ = ["BatchOptions", "make_batch"]

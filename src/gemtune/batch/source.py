@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import attrs
 
-from gemtune.batch.index import Places
-from gemtune.batch.items import Row
+from gemtune.batch.inputs import Row
+from gemtune.batch.journal.index import Places
 from gemtune.errors import InvalidInput
 
 __all__ = ["END", "Source"]

@@ -12,9 +12,12 @@ from contextlib import suppress
 from typing import Final
 
 from gemtune._version import __version__
-from gemtune.cli import batch, demo, emulator, generate, jobs, settings, tune
+from gemtune.cli import emulator, generate, settings, tune
+from gemtune.cli.batch import command as batch
 from gemtune.cli.console import Console, NoteHandler
+from gemtune.cli.demo import command as demo
 from gemtune.cli.exits import CODES, CUT_OFF, DONE, USAGE, exit_code
+from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.wording import worded
 from gemtune.errors import GemtuneError

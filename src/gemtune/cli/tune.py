@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 async def _tune(options: argparse.Namespace, console: Console) -> int:
     import anyio
 
-    from gemtune.cli.follow import follow, look_again
+    from gemtune.cli.jobs.follow import follow, look_again
     from gemtune.types import Hyperparameters
 
     chosen = {

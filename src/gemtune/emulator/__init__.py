@@ -4,16 +4,16 @@ In process ``create_app()`` is an ASGI application; on a socket ``python -m gemt
 ``running_emulator()`` serves it. It shares no code with the SDK.
 """
 
-from .answers import Answer, Prompt
-from .app import Emulator, create_app
-from .auth import ApiKey, Auth, Token
-from .base_models import BASE_MODELS, BaseModel
-from .clock import Clock, RealClock, ScaledClock, SteppedClock
-from .faults import Fault
-from .quotas import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
-from .serve import RunningEmulator, running_emulator
-from .settings import Settings
-from .tuning import JobFate
+from gemtune.emulator.app import Emulator, create_app
+from gemtune.emulator.front.admission import ApiKey, Auth, Token
+from gemtune.emulator.serve import RunningEmulator, running_emulator
+from gemtune.emulator.trouble.faults import Fault
+from gemtune.emulator.trouble.quotas import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
+from gemtune.emulator.world.answers import Answer, Prompt
+from gemtune.emulator.world.base_models import BASE_MODELS, BaseModel
+from gemtune.emulator.world.clock import Clock, RealClock, ScaledClock, SteppedClock
+from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.tuning import JobFate
 
 __all__ = [
     "BASE_MODELS",

@@ -11,21 +11,10 @@ from urllib.parse import parse_qsl, quote
 
 from attrs import define, field, frozen
 
-from .answers import Answers
-from .auth import Auth, Credential
-from .base_models import BaseModel, catalogue
-from .clock import Clock, SteppedClock, make_clock
-from .control import PREFIX, control
-from .delivery import Receive, Scope, Send, connection_of, deliver, refuse
-from .errors import ApiError, violations
-from .faults import Fault, Faults
-from .generation import input_tokens
-from .journal import Journal
-from .known_errors import payload_too_large
-from .masks import read_mask
-from .quotas import Load, Quota, load_of
-from .replicas import Replicas
-from .replies import (
+from gemtune.emulator.front.admission import Auth, Credential
+from gemtune.emulator.front.control import PREFIX, control
+from gemtune.emulator.front.delivery import Receive, Scope, Send, connection_of, deliver, refuse
+from gemtune.emulator.front.replies import (
     Layout,
     Reply,
     compress,
@@ -36,12 +25,23 @@ from .replies import (
     spoil,
     value_reply,
 )
-from .routes import Route, find_route
-from .settings import Settings
-from .state import StateFile
-from .store import Call, Store
-from .tuning import JobFate
-from .wire import decode, parse_json
+from gemtune.emulator.front.request_log import Journal
+from gemtune.emulator.gemini.generation import input_tokens
+from gemtune.emulator.gemini.routes import Route, find_route
+from gemtune.emulator.messages.codec import decode, parse_json
+from gemtune.emulator.messages.errors import ApiError, violations
+from gemtune.emulator.messages.known_errors import payload_too_large
+from gemtune.emulator.messages.masks import read_mask
+from gemtune.emulator.trouble.faults import Fault, Faults
+from gemtune.emulator.trouble.quotas import Load, Quota, load_of
+from gemtune.emulator.trouble.replicas import Replicas
+from gemtune.emulator.world.answers import Answers
+from gemtune.emulator.world.base_models import BaseModel, catalogue
+from gemtune.emulator.world.clock import Clock, SteppedClock, make_clock
+from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.state import StateFile
+from gemtune.emulator.world.store import Call, Store
+from gemtune.emulator.world.tuning import JobFate
 
 __all__ = ["Emulator", "create_app"]
 

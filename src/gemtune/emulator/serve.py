@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.to_thread
 from attrs import define, field
 
-from .app import Emulator, create_app
-from .delivery import CONNECTION, Connection
+from gemtune.emulator.app import Emulator, create_app
+from gemtune.emulator.front.delivery import CONNECTION, Connection
 
 if TYPE_CHECKING:
     import uvicorn

@@ -18,11 +18,11 @@ import attrs
 from gemtune import errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
-from gemtune.http.credentials import Credentials
-from gemtune.http.loops import current_time
+from gemtune.http.auth.credentials import Credentials
 from gemtune.http.permits import Permits, permitted, permitted_stream
 from gemtune.http.retry import Retrier, RetryBudget
 from gemtune.http.wire import Reply, StreamReply, Wire
+from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 import anyio
 
 from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError
-from gemtune.http.loops import current_time
 from gemtune.http.wire import StreamReply
+from gemtune.loops import current_time
 
 __all__ = ["Permit", "Permits", "holding", "permitted", "permitted_stream"]
 

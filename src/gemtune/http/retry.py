@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError
-from gemtune.http.loops import current_time
+from gemtune.loops import current_time
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
 

@@ -21,12 +21,12 @@ import attrs
 
 from gemtune.errors import CallError, InvalidInput, MisuseError, ResponseTooLarge
 from gemtune.http._httpx import httpx
-from gemtune.http.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
-from gemtune.http.engine import AiohttpEngine
+from gemtune.http.engines.aiohttp_engine import AiohttpEngine
+from gemtune.http.engines.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
+from gemtune.http.engines.failures import TRANSLATED, translate
+from gemtune.http.engines.httpx_engine import ForeignEngine, RecyclingTransport, httpx_pool
 from gemtune.http.environment import checked_origin, find_proxy, make_ssl_context
-from gemtune.http.failures import TRANSLATED, translate
-from gemtune.http.loops import call_soon, current_loop, on_asyncio
-from gemtune.http.transport import ForeignEngine, RecyclingTransport, httpx_pool
+from gemtune.loops import call_soon, current_loop, on_asyncio
 from gemtune.settings import is_loopback
 
 __all__ = ["Headers", "Reply", "StreamReply", "Wire"]

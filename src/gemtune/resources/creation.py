@@ -18,6 +18,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune.config import RetryPolicy
+from gemtune.datasets import examples
 from gemtune.errors import (
     AlreadyExists,
     BadRequest,
@@ -28,7 +29,7 @@ from gemtune.errors import (
     TuningUnavailable,
 )
 from gemtune.http.caller import Caller
-from gemtune.protocol import examples, gemini, names
+from gemtune.protocol import gemini, names
 from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
 from gemtune.types import (
     CreateTunedModelMetadata,

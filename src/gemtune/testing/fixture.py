@@ -16,10 +16,10 @@ from gemtune.http._httpx import httpx
 if TYPE_CHECKING:
     import pytest
 
-    from gemtune.emulator.answers import Answers
-    from gemtune.emulator.clock import Clock
-    from gemtune.emulator.faults import Faults
-    from gemtune.emulator.journal import Journal
+    from gemtune.emulator.front.request_log import Journal
+    from gemtune.emulator.trouble.faults import Faults
+    from gemtune.emulator.world.answers import Answers
+    from gemtune.emulator.world.clock import Clock
 
 __all__ = ["GeminiEmulator", "shorten_waits"]
 

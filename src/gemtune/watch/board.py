@@ -16,7 +16,7 @@ import attrs
 
 from gemtune import events
 from gemtune.events import Event
-from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.record import Record
 
 if TYPE_CHECKING:

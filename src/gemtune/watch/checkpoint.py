@@ -18,7 +18,7 @@ import attrs
 
 from gemtune.errors import InvalidInput
 from gemtune.events import Event
-from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.record import Record
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, MisuseError, NotFound, PermissionDenied
 from gemtune.events import Event, Origin, is_terminal
-from gemtune.protocol.observation import Moment, Source, nanoseconds, observe_light
-from gemtune.protocol.reconciler import History
-from gemtune.protocol.schedule import backoff
+from gemtune.looks.gemini import Looks, moment
+from gemtune.story.history import History
+from gemtune.story.observation import Moment, Source, nanoseconds, observe_light
+from gemtune.story.schedule import backoff
 from gemtune.types import TunedModel
 from gemtune.watch.agenda import Agenda
 from gemtune.watch.board import Board
-from gemtune.watch.looks import Looks, moment
 from gemtune.watch.planner import Planner
 from gemtune.watch.record import Record
 from gemtune.watch.service import Service

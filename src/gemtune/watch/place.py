@@ -6,7 +6,7 @@ import attrs
 
 from gemtune import events
 from gemtune.events import Event, is_terminal
-from gemtune.protocol.cursor import Cursor, parse_cursor
+from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.record import Mark, Record
 
 __all__ = ["Place", "had", "has_end"]

@@ -11,11 +11,11 @@ import attrs
 
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
-from gemtune.protocol.cursor import Cursor
-from gemtune.protocol.ending import Verdict
-from gemtune.protocol.history import Log
-from gemtune.protocol.observation import Moment, Source
-from gemtune.protocol.reconciler import History
+from gemtune.story.cursor import Cursor
+from gemtune.story.ending import Verdict
+from gemtune.story.history import History
+from gemtune.story.observation import Moment, Source
+from gemtune.story.snapshots import Log
 from gemtune.types import TuningSnapshot
 from gemtune.types.timestamp import Timestamp
 from gemtune.watch.agenda import Item

@@ -17,7 +17,7 @@ from gemtune.errors import (
     PermissionDenied,
     QuotaExhausted,
 )
-from gemtune.protocol.observation import Moment
+from gemtune.story.observation import Moment
 from gemtune.watch.board import Board
 from gemtune.watch.limits import DIFFERENT, Breaker, Bucket
 from gemtune.watch.record import Record

@@ -16,7 +16,7 @@ import attrs
 from gemtune import events
 from gemtune.errors import MisuseError
 from gemtune.events import Event
-from gemtune.protocol.cursor import Cursor
+from gemtune.story.cursor import Cursor
 from gemtune.watch.board import Board
 from gemtune.watch.checkpoint import Checkpoint
 from gemtune.watch.place import Place, had, has_end

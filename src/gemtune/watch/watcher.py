@@ -16,18 +16,18 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput, MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
-from gemtune.http.loops import call_soon, on_asyncio
 from gemtune.jobs import TuningJob
+from gemtune.looks.gemini import Looks
+from gemtune.loops import call_soon, on_asyncio
 from gemtune.protocol import names
-from gemtune.protocol.cursor import Cursor, parse_cursor
-from gemtune.protocol.observation import Moment, Source
-from gemtune.protocol.reconciler import History
 from gemtune.resources.operations import checked_wait
+from gemtune.story.cursor import Cursor, parse_cursor
+from gemtune.story.history import History
+from gemtune.story.observation import Moment, Source
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
 from gemtune.watch.board import Board
 from gemtune.watch.checkpoint import Checkpoint, cursor_of
 from gemtune.watch.engine import Engine
-from gemtune.watch.looks import Looks
 from gemtune.watch.planner import Planner
 from gemtune.watch.record import Record
 from gemtune.watch.results import WaitResult, WatcherStatistics

@@ -1,0 +1,1 @@
+"""``gemtune batch``."""

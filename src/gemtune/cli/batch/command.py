@@ -1,0 +1,162 @@
+"""``gemtune batch``: ask a model everything in a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gemtune.cli.batch.bar import Bar
+from gemtune.cli.batch.output import Target
+from gemtune.cli.batch.session import Session
+from gemtune.cli.console import Console
+from gemtune.cli.exits import CODES
+from gemtune.cli.options import Commands, Parser, add_command, seconds, text
+from gemtune.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from gemtune.types import GenerationConfig
+
+__all__ = ["add"]
+
+_EXAMPLES = f"""\
+  gemtune batch questions.txt answers.jsonl --model tunedModels/my-model
+  gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --template "Translate {{text}} to {{language}}"
+  gemtune batch requests.jsonl out.jsonl --model models/gemini-3.7-flash --resume
+  gemtune batch requests.jsonl - --model models/gemini-3.7-flash --rpm 600 > out.jsonl
+  gemtune batch <(zcat rows.jsonl.gz) out.jsonl --model models/gemini-3.7-flash --format jsonl
+
+INPUT holds one prompt a line, or rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's
+own batches; labels beside a prompt or beside contents are not sent. OUTPUT gets {{"key", "response"}} or
+{{"key", "error"}} lines; until it is whole, what is answered stands in OUTPUT.journal, from which --resume goes on.
+--json writes one object with the counts, "stopped" and, where it is known, "reset_after" (seconds), also of a run that
+ends early.
+
+{CODES}"""
+_RPD = (
+    "requests a day, at most; the run ends there; of this run alone: another run, also with --resume, sends as many "
+    "again"
+)
+_PASSED: Final = ("concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout")
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "batch", _run, "ask a model everything in a file", _EXAMPLES)
+    parser.add_argument("input", metavar="INPUT", help="a JSONL, CSV, TSV or text file; - is standard input")
+    parser.add_argument("output", metavar="OUTPUT", help="the JSONL file to write; - is standard output")
+    parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
+    parser.add_argument("--resume", action="store_true", help="go on from OUTPUT.journal, if there is one")
+    _add_pace(parser)
+    rows = parser.add_argument_group("rows")
+    rows.add_argument("--format", choices=("jsonl", "csv", "tsv", "text"), help="of INPUT; else by its suffix")
+    rows.add_argument(
+        "--delimiter", metavar="C", help="between the columns of a table: ';' (default: a comma, or a tab)"
+    )
+    rows.add_argument("--prompt-column", metavar="C", help="the column or field with the prompt (default: prompt)")
+    rows.add_argument("--key-column", metavar="C", help="the one with the row's key (default: key)")
+    rows.add_argument("--template", type=text, metavar="T", help='a prompt made of columns: "Translate {text}"')
+    rows.add_argument(
+        "--order", choices=("input", "completed"), default="input", help="of OUTPUT (default: that of INPUT)"
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--system", type=text, metavar="TEXT", help="an instruction that frames every answer")
+    model.add_argument("--temperature", type=_number, metavar="X", help="randomness, 0 to 2")
+    model.add_argument("--max-output-tokens", type=_whole, metavar="N", help="the longest answer, in tokens")
+    model.add_argument(
+        "--generation-config", type=_object, metavar="JSON", help='more of the kind: \'{"topP": 0.9, "seed": 7}\''
+    )
+
+
+def _add_pace(parser: Parser) -> None:
+    pace = parser.add_argument_group("pace")
+    pace.add_argument(
+        "--concurrency", type=_concurrency, default="auto", metavar="N", help="requests in flight: auto, or a number"
+    )
+    pace.add_argument("--rpm", type=_number, metavar="N", help="requests a minute, at most")
+    pace.add_argument("--tpm", type=_number, metavar="N", help="input tokens a minute, at most")
+    pace.add_argument("--rpd", type=_whole, metavar="N", help=_RPD)
+    pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up a single prompt after this long")
+
+
+def _concurrency(given: str) -> int | str:
+    if given == "auto":
+        return given
+    if given.isdecimal():
+        return int(given)
+    raise argparse.ArgumentTypeError(f"{given!r} is neither auto nor a whole number from 1")
+
+
+def _number(given: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    raise argparse.ArgumentTypeError(f"{given!r} is not a number")
+
+
+def _whole(given: str) -> int:
+    if given.isdecimal() and int(given):
+        return int(given)
+    raise argparse.ArgumentTypeError(f"{given!r} is not a whole number from 1")
+
+
+def _object(given: str) -> dict[str, object]:
+    try:
+        value = json.loads(given)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    raise argparse.ArgumentTypeError(f"{given!r:.60} is not a JSON object")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from gemtune.cli.signals import interruptible
+
+    with interruptible():
+        return _batch(options, console)
+
+
+def _batch(options: argparse.Namespace, console: Console) -> int:
+    from gemtune.batch.files import FileRows, Layout
+
+    if options.template is not None and options.prompt_column is not None:
+        raise InvalidInput("give --template or --prompt-column, not both")
+    layout = Layout(prompt=options.prompt_column, key=options.key_column, template=options.template)
+    rows = FileRows(options.input, layout, options.format, options.delimiter)
+    target = Target(options.output, resume=options.resume)
+    rows.check()
+    target.check(options.input)
+    bar = Bar(console, quiet_output=target.journal is not None)
+    if bar.drawn and rows.again:
+        rows.count()
+    return Session(options, console, rows, target, bar, {**_passed(options), "journal": target.journal}).run()
+
+
+def _passed(options: argparse.Namespace) -> dict[str, object]:
+    """Return the arguments of ``client.batch``."""
+    batch = {name: getattr(options, name) for name in _PASSED}
+    return batch | {"system_instruction": options.system, "generation_config": _generation_config(options)}
+
+
+def _generation_config(options: argparse.Namespace) -> GenerationConfig | None:
+    from gemtune.batch.inputs import request_from_json
+    from gemtune.types import GenerationConfig
+
+    given = {"contents": "-", "generation_config": options.generation_config or {}}
+    try:
+        config = request_from_json(given).generation_config or GenerationConfig()
+    except InvalidInput as error:
+        what = error.message.partition("$.generationConfig.")[2] or error.message
+        raise InvalidInput(f"--generation-config: {what}") from None
+    for name in ("temperature", "max_output_tokens"):
+        value = getattr(options, name)
+        if value is not None:
+            config = attrs.evolve(config, **{name: value})
+    return None if config == GenerationConfig() else config

@@ -1,0 +1,91 @@
+"""The OUTPUT of ``gemtune batch``: a file with its journal beside it, or standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from gemtune.cli.console import Console
+from gemtune.errors import InvalidInput, JournalError
+
+__all__ = ["Target"]
+
+
+@attrs.frozen
+class Target:
+    """Where answers go.
+
+    Args:
+        output: A file's path, or ``-``.
+        resume: Whether to go on from the file's journal.
+    """
+
+    output: str
+    resume: bool
+
+    @property
+    def journal(self) -> str | None:
+        """Where answers stand until the output is whole."""
+        return None if self.output == "-" else f"{self.output}.journal"
+
+    @property
+    def kept(self) -> str | None:
+        """The journal, if there is one by now."""
+        return self.journal if self.journal is not None and Path(self.journal).is_file() else None
+
+    def check(self, source: str) -> None:
+        """Refuse what cannot be written, what would be lost, and to begin again by mistake.
+
+        Args:
+            source: The INPUT.
+
+        Raises:
+            InvalidInput: The output cannot be used.
+        """
+        if self.journal is None:
+            if self.resume:
+                raise InvalidInput("standard output cannot be resumed: name an OUTPUT file", field="--resume")
+            return
+        path, journal = Path(self.output), Path(self.journal)
+        if not path.parent.is_dir():
+            raise InvalidInput(f"there is no folder {path.parent}: make it, or name another OUTPUT")
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a directory: name a file in it as OUTPUT")
+        if self.output.startswith("/dev/") or (path.exists() and not path.is_file()):
+            raise InvalidInput(f"{path} is no file of its own: give - as OUTPUT, and redirect standard output there")
+        self._keep(source)
+        if journal.exists() and not self.resume:
+            both = f"{journal} and {path}" if path.exists() else f"{journal}"
+            raise InvalidInput(
+                f"{journal} holds the answers of an earlier run: --resume goes on from there; "
+                f"to begin again, remove {both}"
+            )
+        if path.exists() and not journal.exists():
+            raise InvalidInput(f"{path} exists, without a journal to go on from: remove it, or name another OUTPUT")
+
+    def _keep(self, source: str) -> None:
+        for suffix in ("", ".journal", ".part"):
+            path = Path(f"{self.output}{suffix}")
+            if source != "-" and path.exists() and path.samefile(source):
+                what = f"OUTPUT is written by way of {path}, and that" if suffix else f"{path}"
+                raise InvalidInput(f"{what} is the INPUT: name another OUTPUT")
+
+    def leave(self, console: Console) -> None:
+        """After a run that did not reach its end: say how to go on, and keep no journal that holds nothing."""
+        if self.journal is None or self.kept is None:
+            return
+        if self._empty(Path(self.journal)):
+            Path(self.journal).unlink(missing_ok=True)
+        else:
+            how = "the same command" if self.resume else "the same command and --resume"
+            console.note(f"what was answered is in {self.journal}; go on with {how}")
+
+    @staticmethod
+    def _empty(journal: Path) -> bool:
+        from gemtune.batch.journal.file import read_records
+
+        try:
+            return journal.stat().st_size == 0 or next(read_records(journal), None) is None
+        except (OSError, JournalError):
+            return False

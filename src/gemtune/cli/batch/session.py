@@ -1,0 +1,179 @@
+"""One run of ``gemtune batch``, from its first row to what is told of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from gemtune.cli.batch.bar import Bar
+from gemtune.cli.batch.output import Target
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
+from gemtune.cli.options import open_client, run_async
+from gemtune.cli.wording import worded
+from gemtune.errors import (
+    BatchStopped,
+    DeadlineExceeded,
+    GemtuneError,
+    InvalidInput,
+    JournalBusy,
+    JournalCorrupt,
+    JournalMismatch,
+)
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from gemtune.batch import BatchResult, BatchStatistics
+    from gemtune.batch.files import FileRows
+    from gemtune.batch.journal.index import Places
+
+__all__ = ["Session"]
+
+
+@attrs.define(eq=False)
+class Session:
+    """Asks, then writes OUTPUT, then tells.
+
+    Args:
+        options: Of the command line.
+        console: Where to tell.
+        rows: The INPUT.
+        target: The OUTPUT.
+        bar: Shows how far it is.
+        batch: Arguments of ``client.batch``.
+    """
+
+    options: argparse.Namespace
+    console: Console
+    rows: FileRows
+    target: Target
+    bar: Bar
+    batch: Mapping[str, Any]
+    _stats: BatchStatistics | None = attrs.field(default=None, init=False)
+    _places: Places | None = attrs.field(default=None, init=False)
+    _failure: BatchResult | None = attrs.field(default=None, init=False)
+
+    def run(self) -> int:
+        """Return the exit code."""
+        try:
+            if run_async(self._ask) == INTERRUPTED or self._stats is None:
+                raise KeyboardInterrupt
+            if not self._stats.done + self._stats.failed + self._stats.skipped:
+                raise self.rows.nothing()
+            count = self._write()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told, and raised if it is not ours
+            return self._stopped(error)
+        self._tell(self._stats, count)
+        return FAILED if self._stats.failed else DONE
+
+    async def _ask(self) -> int:
+        from gemtune.cli.signals import until_stopped
+
+        return INTERRUPTED if await until_stopped(self._take) else DONE
+
+    async def _take(self, tasks: TaskGroup) -> None:
+        from gemtune.batch.journal.lines import output_line
+
+        async with open_client(self.options) as client:
+            results, began = client.batch(self.options.model, self.rows, **self.batch), False
+            try:
+                async with results:
+                    began = True
+                    tasks.start_soon(self.bar.watch, results)
+                    async for result in results:
+                        if result.error is not None and self._failure is None:
+                            self._failure = result
+                        if self.target.journal is None:
+                            self._print(output_line(result).decode())
+            finally:
+                if began:
+                    self._stats, self._places = results.statistics(), results.source.places
+
+    def _print(self, line: str) -> None:
+        try:
+            self.console.write(line)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise GemtuneError(f"standard output could not be written: {error.strerror}") from None
+
+    def _write(self) -> int | None:
+        """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
+        from gemtune.batch import export_journal
+
+        journal, output = self.target.journal, self.target.output
+        if journal is None:
+            return None
+        return export_journal(journal, output, order=self.options.order, places=self._places)
+
+    def _stopped(self, error: BaseException) -> int:
+        """Tell what ended the run early and how to go on; return the exit code, or raise what others tell."""
+        match error:
+            case BrokenPipeError():
+                self._summarize("nobody reads standard output any more")
+                raise error
+            case JournalBusy() | JournalCorrupt() | JournalMismatch():
+                self._summarize(worded(error))  # going on with the same command would meet the same
+                raise error
+            case GemtuneError():
+                late = isinstance(error, DeadlineExceeded) and self.bar.held_back
+                message = f"{worded(error)} ({self.bar.held_back})" if late else worded(error)
+                self.console.error(message)
+                self.target.leave(self.console)
+                self._summarize(message, error.reset_after if isinstance(error, BatchStopped) else None)
+                cause = error.__cause__ if isinstance(error, BatchStopped) else None
+                return exit_code(cause or error)
+            case KeyboardInterrupt():
+                self.target.leave(self.console)
+                self.console.note("interrupted")
+                self._summarize("interrupted")
+                return INTERRUPTED
+        self.target.leave(self.console)
+        self._summarize(f"{type(error).__name__}: {error}")
+        raise error
+
+    def _summarize(self, stopped: str | None = None, reset_after: float | None = None) -> None:
+        """Write the one object of ``--json``, if there was a run."""
+        stats, target = self._stats, self.target
+        if stats is None or not self.console.json:
+            return
+        told = {
+            "answered": stats.done,
+            "failed": stats.failed,
+            "skipped": stats.skipped,
+            "requests": stats.requests,
+            "prompt_tokens": stats.prompt_tokens,
+            "output_tokens": stats.output_tokens,
+            "seconds": round(stats.elapsed, 3),
+            "output": None if stopped and target.journal is not None else target.output,
+            "journal": target.kept,
+            "stopped": stopped,
+            "reset_after": None if reset_after is None else round(reset_after, 3),
+        }
+        to = self.console.err if target.journal is None else self.console.out
+        to.write(f"{json.dumps(told)}\n")
+        to.flush()
+
+    def _tell(self, stats: BatchStatistics, count: int | None) -> None:
+        if self.console.json:
+            self._summarize()
+            return
+        before = f", {stats.skipped} from before" if stats.skipped else ""
+        lines = "line" if count == 1 else "lines"
+        where = "" if count is None else f": {count} {lines} in {self.target.output}"
+        self.console.note(f"{stats.done} answered, {stats.failed} failed{before}{where}")
+        if self._failure is not None:
+            self.console.note(f"the first that failed: {_named(self._failure, self._failure.error)}")
+
+
+def _named(result: BatchResult, error: GemtuneError | None) -> str:
+    told = worded(error) if error is not None else ""
+    if isinstance(error, InvalidInput) and error.row is not None:
+        return told  # begins with the row
+    key = f", key {result.key!r}" if isinstance(result.key, str) else ""
+    return f"row {result.index + 1}{key}: {told}"

@@ -1,0 +1,1 @@
+"""``gemtune demo``: Google's tuning tutorial against the bundled emulator."""

@@ -1,0 +1,1 @@
+"""``gemtune jobs``: list, get, watch, wait, cancel, delete."""

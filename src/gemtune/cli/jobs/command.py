@@ -1,0 +1,204 @@
+"""``gemtune jobs``: the tuning jobs, and the tuned models that come of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE, FAILED, exit_code, together
+from gemtune.cli.jobs import watch
+from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async, text
+from gemtune.cli.wording import worded
+from gemtune.errors import CallError, GemtuneError
+from gemtune.show.curve import loss_curve
+from gemtune.show.progress import progress_line
+from gemtune.show.table import aligned
+from gemtune.show.terminal import printable
+
+if TYPE_CHECKING:
+    from gemtune.client import Client
+    from gemtune.jobs import TuningJob
+    from gemtune.types import TunedModel
+
+__all__ = ["add"]
+
+Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
+"""What is done to one job."""
+
+_LIST = """\
+  gemtune jobs list
+  gemtune jobs list --filter owner:me --json | jq -r .state
+  gemtune jobs list -q | xargs gemtune jobs get
+"""
+_GET = """\
+  gemtune jobs get tunedModels/my-model
+  gemtune jobs get my-model --json | jq '.tuningTask.snapshots[-1].meanLoss'
+"""
+_CANCEL = """\
+  gemtune jobs cancel my-model
+  gemtune jobs cancel tunedModels/my-model/operations/abc123
+"""
+_DELETE = """\
+  gemtune jobs delete my-model
+  gemtune jobs delete my-model another-model --yes
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the group."""
+    what = "list, show, watch, cancel and delete tuning jobs and their models"
+    group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + _CANCEL + _DELETE)
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    found = _add(actions, "list", _list, "list the tuned models, those still being tuned included", _LIST, "ls")
+    found.add_argument(
+        "--filter", type=text, metavar="TEXT", help="words, owner:me, writers:me, readers:me, readers:everyone"
+    )
+    for name, each, what, examples, alias in (
+        ("get", _get, "show jobs: state, progress, loss curve", _GET, "retrieve"),
+        ("cancel", _cancel, "ask the service to cancel jobs; nothing is deleted", _CANCEL, ""),
+        ("delete", _delete, "delete tuned models for good", _DELETE, "rm"),
+    ):
+        parser = _add(actions, name, _for_each(each), what, examples, alias)
+        parser.add_argument("names", nargs="+", metavar="NAME", help="a tuned model's name, its id, or an operation's")
+        if each is _delete:
+            parser.add_argument("--yes", "-y", action="store_true", help="do not ask, not even on a terminal")
+    watch.add(actions)
+
+
+def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias: str) -> argparse.ArgumentParser:
+    parser = add_command(actions, name, run, help, examples, aliases=[alias] if alias else [])
+    parser.add_argument("-q", "--quiet", action="store_true", help="write names only")
+    return parser
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    return run_async(_listed, options, console, limit=options.timeout)
+
+
+async def _listed(options: argparse.Namespace, console: Console) -> int:
+    from gemtune.protocol.codec import encode
+
+    rows: list[tuple[str, ...]] = []
+    async with open_client(options) as client:
+        pager = client.tuned_models.list(filter=options.filter, page_size=100)
+        try:
+            async for model in pager:
+                if options.quiet:
+                    console.print(model.name)
+                else:
+                    rows.append(_row(model))
+                console.record({"name": model.name} if options.quiet else encode(model))
+        finally:  # what was listed before a failure is shown, too
+            if rows:
+                for line in aligned([("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"), *rows]):
+                    console.print(line)
+    if not rows and not options.quiet and not console.json:
+        console.note("no tuned models")
+    return DONE
+
+
+def _row(model: TunedModel) -> tuple[str, ...]:
+    created = str(model.create_time or "")[:19].replace("T", " ")
+    return tuple(map(printable, (model.name, model.state, created, _base(model), model.display_name)))
+
+
+def _base(model: TunedModel) -> str:
+    source = model.tuned_model_source
+    return source.tuned_model if source is not None and source.tuned_model else model.base_model
+
+
+def _for_each(each: Each) -> Run:
+    """Return the run of a command that does something to every name, whatever becomes of the others."""
+
+    def run(options: argparse.Namespace, console: Console) -> int:
+
+        if each is _delete and not _agreed(options, console):
+            console.note("nothing was deleted")
+            return FAILED
+        return run_async(_each, each, options, console, limit=options.timeout)
+
+    return run
+
+
+async def _each(each: Each, options: argparse.Namespace, console: Console) -> int:
+    codes = []
+    async with open_client(options) as client:
+        for name in options.names:
+            try:
+                await each(client, name, options, console)
+            except GemtuneError as error:
+                console.error(worded(error))
+                codes.append(exit_code(error))
+            else:
+                codes.append(DONE)
+    return together(codes)
+
+
+def _agreed(options: argparse.Namespace, console: Console) -> bool:
+    if options.yes or not sys.stdin.isatty():
+        return True
+    console.err.write(f"delete {', '.join(options.names)} for good? [y/N] ")
+    console.err.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+async def _get(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
+    from gemtune.protocol.codec import encode
+
+    job = client.job(name)
+    if job.operation is not None:
+        await client.operations.get(job.operation)
+    model = await client.tuned_models.get(job.name)
+    if options.quiet:
+        console.print(model.name)
+        console.record({"name": model.name})
+        return
+    console.record(encode(model))
+    if console.json:
+        return
+    if model.state != "ACTIVE":  # its operation knows how many steps there are, and whether it was cancelled
+        with suppress(CallError):
+            await job.refresh()
+    for line in _card(model, job, unicode=console.unicode):
+        console.print(printable(line))
+
+
+def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:
+    """Return what there is to tell about a model, and about its job if that was looked at."""
+    task = model.tuning_task
+    used = task.hyperparameters if task is not None else None
+    snapshots = task.snapshots if task is not None else ()
+    rate = used and (used.learning_rate if used.learning_rate is not None else used.learning_rate_multiplier)
+    facts = {
+        "display name": model.display_name,
+        "description": model.description,
+        "base": _base(model),
+        "created": model.create_time,
+        "completed": task.complete_time if task is not None else None,
+        "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, learning rate {rate}",
+    }
+    done = snapshots[-1].step if snapshots else 0
+    loss = snapshots[-1].mean_loss if snapshots else None
+    state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
+    lines = [model.name, f"  {progress_line(state, done, total, loss=loss, unicode=unicode)}"]
+    lines += [f"  {label:<14}{value}" for label, value in facts.items() if value]
+    curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], 72, 8, unicode=unicode)
+    return lines + [f"  {line}" for line in curve]
+
+
+async def _cancel(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
+    job = client.job(name)
+    await job.cancel()
+    console.record({"name": job.name, "cancelling": True})
+    console.print(job.name if options.quiet else f"asked to cancel {job.name}")
+
+
+async def _delete(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
+    job = client.job(name)
+    await client.tuned_models.delete(job.name)
+    console.record({"name": job.name, "deleted": True})
+    console.print(job.name if options.quiet else f"deleted {job.name}")

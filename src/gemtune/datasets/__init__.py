@@ -1,0 +1,1 @@
+"""Training data: from what users have to checked examples."""

@@ -1,0 +1,1 @@
+"""The HTTP side of the emulator: reading requests, admitting them, delivering replies, the request log, control."""

@@ -1,0 +1,161 @@
+"""Who calls, and whether they may: API keys, OAuth tokens, scopes and quota projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from gemtune.emulator.gemini.routes import Route
+from gemtune.emulator.messages.known_errors import (
+    api_key_blocked,
+    api_key_refused,
+    insufficient_scope,
+    no_credential,
+    project_denied,
+    quota_project_missing,
+    unauthenticated,
+)
+from gemtune.emulator.world.clock import SECOND
+from gemtune.emulator.world.store import Caller
+
+__all__ = ["ApiKey", "Auth", "Credential", "Token"]
+
+
+def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
+@frozen(kw_only=True)
+class Token:
+    """An OAuth access token the emulator knows.
+
+    Args:
+        email: whose it is; None for the default user.
+        scopes: what it may be used for; None for everything.
+        expires_at: seconds since 1970 on the emulator's clock; None for never.
+    """
+
+    email: str | None = None
+    scopes: frozenset[str] | None = field(default=None, converter=_scopes)
+    expires_at: float | None = None
+
+
+@frozen(kw_only=True)
+class ApiKey:
+    """An API key the emulator knows.
+
+    Args:
+        email: who uses it; None for the default user.
+        expired: it is refused as expired.
+        blocked: it is restricted to other services.
+    """
+
+    email: str | None = None
+    expired: bool = False
+    blocked: bool = False
+
+
+@frozen
+class Credential:
+    """What a request carries."""
+
+    token: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    project: str | None = None
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str], query: Mapping[str, str]) -> Credential:
+        """The credential of a request; header names are in lower case."""
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        token = bearer.strip() if scheme.lower() == "bearer" else None
+        token = token or query.get("access_token") or query.get("oauth_token")
+        key = headers.get("x-goog-api-key") or query.get("key")
+        return cls(token or None, key or None, headers.get("x-goog-user-project"))
+
+
+def _as_token(value: str | Token) -> Token:
+    return Token(email=value) if isinstance(value, str) else value
+
+
+def _as_key(value: str | ApiKey) -> ApiKey:
+    return ApiKey(email=value) if isinstance(value, str) else value
+
+
+@define
+class Auth:
+    """The rules of admission; everything may be changed while the emulator runs.
+
+    Args:
+        mode: ``"any"`` lets everybody in; ``"required"`` wants some credential; ``"strict"`` knows only the tokens
+            and keys below.
+        tokens: OAuth access tokens; a plain string is the email of its owner.
+        api_keys: API keys; a plain string is the email of its user.
+        require_quota_project: OAuth calls must name a project in ``x-goog-user-project``.
+        projects: the projects a caller may name; None for any.
+    """
+
+    mode: Literal["any", "required", "strict"] = "any"
+    tokens: dict[str, str | Token] = field(factory=dict, repr=False)
+    api_keys: dict[str, str | ApiKey] = field(factory=dict, repr=False)
+    require_quota_project: bool = False
+    projects: set[str] | None = None
+
+    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Caller:
+        """Who the caller is.
+
+        Raises:
+            ApiError: 400, 401 or 403, as the service refuses such a credential.
+        """
+        if credential.token is not None:
+            email = self._admit_token(credential.token, route, version, now)
+            self._check_project(credential.project)
+        elif credential.api_key is not None:
+            email = self._admit_key(credential.api_key, route, version)
+        elif self.mode == "any":
+            email = None
+        else:
+            raise no_credential()
+        return Caller(email or default_email, credential.project)
+
+    def _admit_token(self, text: str, route: Route, version: str, now: int) -> str | None:
+        known = self.tokens.get(text)
+        if known is None:
+            if self.mode == "strict":
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
+            return None
+        token = _as_token(known)
+        if token.expires_at is not None and now >= token.expires_at * SECOND:
+            raise unauthenticated("ACCESS_TOKEN_EXPIRED", _full_name(route, version))
+        if token.scopes is not None and route.scopes and token.scopes.isdisjoint(route.scopes):
+            raise insufficient_scope(route.scopes, _full_name(route, version))
+        return token.email
+
+    def _admit_key(self, text: str, route: Route, version: str) -> str | None:
+        known = self.api_keys.get(text)
+        if known is None:
+            if self.mode != "strict":
+                return None
+            if text.startswith("AQ."):
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
+            raise api_key_refused()
+        key = _as_key(known)
+        if key.expired:
+            raise api_key_refused(expired=True)
+        if key.blocked:
+            raise api_key_blocked(_full_name(route, version))
+        return key.email
+
+    def _check_project(self, project: str | None) -> None:
+        if project is None:
+            if self.require_quota_project:
+                raise quota_project_missing()
+        elif self.projects is not None and project not in self.projects:
+            raise project_denied(project)
+
+
+def _full_name(route: Route, version: str) -> str:
+    if route.rpc.startswith("Operations."):
+        return "google.longrunning." + route.rpc
+    return f"google.ai.generativelanguage.{version}.{route.rpc}"

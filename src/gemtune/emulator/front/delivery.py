@@ -1,0 +1,140 @@
+"""How the bytes of a reply get to the caller: whole, slowly, in part, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+from attrs import define
+
+from gemtune.emulator.front.replies import Reply, header_lines
+from gemtune.emulator.world.clock import Clock
+
+__all__ = ["CONNECTION", "Connection", "connection_of", "deliver", "drop", "refuse"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CONNECTION = "gemtune.connection"  # where serve.py puts the connection into the scope's extensions
+
+
+@define(eq=False)
+class Connection:
+    """A caller's connection, for what HTTP has no words for.
+
+    Args:
+        transport: it.
+        doomed: reset it when the next request comes.
+    """
+
+    transport: asyncio.Transport
+    doomed: bool = False
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def close(self) -> None:
+        """Close it in good order, after what was written."""
+        self.transport.close()
+
+    def reset(self) -> None:
+        """Break it off: the peer sees a reset, after what was written."""
+        peer = self.transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+
+def connection_of(scope: Scope) -> Connection | None:
+    """The connection a request came on; None in process."""
+    found: Connection | None = (scope.get("extensions") or {}).get(CONNECTION)
+    return found
+
+
+async def deliver(reply: Reply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
+    """Send a reply, or what a fault leaves of it.
+
+    Args:
+        reply: what to send.
+        scope: of the request.
+        receive: of the request.
+        send: of the request.
+        clock: for pauses and for the reply's date.
+        pause: seconds between two pieces of a stream.
+    """
+    headers = header_lines(reply.headers, clock.now())
+    if reply.breaks:
+        await _break(reply, headers, scope, receive)
+        return
+    if reply.status:
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        for number, chunk in enumerate(_pieces(reply)):
+            wait = reply.pace[1] if reply.pace else pause
+            if number and wait:
+                await clock.sleep(wait)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if reply.drop:
+        await drop(scope, receive)
+        return
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    connection = connection_of(scope)
+    if connection and reply.then == "close":
+        connection.close()
+    elif connection and reply.then == "reset":
+        connection.doomed = True
+
+
+def _pieces(reply: Reply) -> Iterator[bytes]:
+    if reply.pace is None:
+        yield from reply.chunks
+        return
+    size = reply.pace[0]
+    body = b"".join(reply.chunks)
+    yield from (body[start : start + size] for start in range(0, len(body), size))
+
+
+async def _break(reply: Reply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
+    connection = connection_of(scope)
+    if connection is None:
+        raise ConnectionResetError("the emulator broke the reply off, as a fault told it to")
+    body = b"".join(reply.chunks)
+    framing = (b"connection", b"close") if reply.cut == "end" else (b"content-length", b"%d" % len(body))
+    phrase = http.client.responses.get(reply.status, "")
+    lines = [f"HTTP/1.1 {reply.status} {phrase}".encode(), *map(b": ".join, [*headers, framing])]
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    if reply.exact is not None:
+        connection.write(reply.exact)
+    elif reply.cut == "headers":
+        connection.write(head[: len(head) // 2])
+    elif reply.cut != "reply":
+        connection.write(head + body[: len(body) // 2])
+    if reply.cut in ("reply", "headers", "body"):
+        connection.reset()
+    else:
+        connection.close()
+    await _gone(receive)
+
+
+async def drop(scope: Scope, receive: Receive) -> None:
+    """Close the connection under the caller. In process there is none, and the caller gets the error at once."""
+    connection = connection_of(scope)
+    if connection is None:
+        raise ConnectionResetError("the emulator dropped the connection, as a fault told it to")
+    connection.transport.abort()
+    await _gone(receive)
+
+
+async def refuse(connection: Connection, receive: Receive) -> None:
+    """Reset a connection on which a request has come, without a look at it."""
+    connection.reset()
+    await _gone(receive)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,1 @@
+"""The Gemini API's methods: one handler for each, and the table of routes."""

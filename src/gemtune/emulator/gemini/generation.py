@@ -1,0 +1,212 @@
+"""``generateContent``, ``streamGenerateContent``, ``countTokens`` and the listing of base models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from gemtune.emulator.gemini.pages import take_page
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import (
+    ApiError,
+    bad_request,
+    internal,
+    invalid_fields,
+    not_found,
+    not_served,
+    quota_exceeded,
+)
+from gemtune.emulator.world.answers import Answer, Prompt, count_tokens, scripted, split_text, truncate
+from gemtune.emulator.world.store import Call, Store, TunedModel
+
+__all__ = ["count", "generate", "get_model", "input_tokens", "list_models", "stream"]
+
+_CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
+_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
+
+
+def get_model(store: Store, call: Call) -> Value:
+    model = store.base_models.get(call.params["name"])
+    if model is None:
+        raise not_found(f"Model {call.params['name']} is not found for API version {call.version}.")
+    return model.to_message()
+
+
+def list_models(store: Store, call: Call) -> Value:
+    models, token = take_page(call, enumerate(store.base_models.values(), start=1), default=50, maximum=1000)
+    return {"models": [model.to_message() for model in models], "next_page_token": token}
+
+
+def count(store: Store, call: Call) -> Value:
+    name = call.params["model"]
+    base = store.base_models.get(name)
+    if base is None or "countTokens" not in base.supported_generation_methods:
+        raise not_served(name, call.version, "countTokens")
+    nested = cast(Value, call.body.get("generate_content_request") or {})
+    if nested and call.body.get("contents"):
+        raise bad_request("Only one of contents and generate_content_request may be set.")
+    tokens = sum(count_tokens(text) for text in _texts(nested or call.body))
+    return {"total_tokens": tokens, "prompt_tokens_details": [{"modality": "TEXT", "token_count": tokens}]}
+
+
+def input_tokens(body: Value) -> int:
+    """The tokens of everything a request says."""
+    return sum(count_tokens(text) for text in _texts(body))
+
+
+def generate(store: Store, call: Call) -> Value:
+    return next(_respond(store, call, whole=True))
+
+
+def stream(store: Store, call: Call) -> list[Value]:
+    return list(_respond(store, call, whole=False))
+
+
+def _respond(store: Store, call: Call, *, whole: bool) -> Iterator[Value]:
+    model = _ready_model(store, call)
+    found = list(_violations(call.body))
+    if found:
+        raise invalid_fields("GenerateContentRequest", found)
+    name = call.params["model"]
+    if model is not None:
+        _check_tuned(call.body, name, store.settings.max_input_characters)
+    wait = store.spend_request(name, call.now)
+    if wait is not None:
+        raise quota_exceeded(name.removeprefix("models/"), store.settings.requests_per_minute or 0, wait)
+    answer = _answer(store, call, model)
+    config = cast(Value, call.body.get("generation_config") or {})
+    text, reason = _cut(answer, config)
+    pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
+    envelope = _envelope(store, call, model)
+    sent = ""
+    for number, piece in enumerate(pieces, start=1):
+        sent += piece
+        last = number == len(pieces)
+        candidate: Value = {"content": {"parts": [{"text": piece}], "role": "model"}, "index": 0}
+        if last:
+            candidate["finish_reason"] = reason
+        if store.settings.safety_ratings:
+            candidate["safety_ratings"] = _ratings()
+        reply: Value = {"candidates": [candidate], **envelope}
+        feedback: Value = {"safety_ratings": _ratings()} if store.settings.safety_ratings else {}
+        if answer.block_reason:
+            del reply["candidates"]
+            feedback["block_reason"] = answer.block_reason
+        if feedback:
+            reply["prompt_feedback"] = feedback
+        if store.settings.usage_metadata:
+            reply["usage_metadata"] = _usage(call.body, "" if answer.block_reason else sent)
+        yield reply
+
+
+def _ready_model(store: Store, call: Call) -> TunedModel | None:
+    """The tuned model asked for, or None for a base model; both able to answer."""
+    name, settings = call.params["model"], store.settings
+    model = store.tuned_model(name, call.caller, "READER") if name.startswith("tunedModels/") else None
+    base_name = model.base_model if model else name
+    if model and model.state(call.now, settings) != "ACTIVE":
+        status, message = settings.creating_error
+        raise ApiError(status, message.format(name=name))
+    base = store.base_models.get(base_name)
+    if base is None or "generateContent" not in base.supported_generation_methods:
+        raise not_served(base_name, call.version, "generateContent")
+    if model and model.job.fate.hollow:
+        raise internal()
+    return model
+
+
+def _violations(body: Value) -> Iterator[tuple[str, str]]:
+    contents = cast("list[Value]", body.get("contents") or [])
+    if not contents:
+        yield "contents", "contents is not specified"
+    for number, content in enumerate(contents):
+        if not content.get("parts"):
+            yield f"contents[{number}].parts", "contents.parts must not be empty."
+        if content.get("role", "") not in ("", "user", "model", "function"):
+            yield f"contents[{number}].role", "Please use a valid role: user, model."
+    config = cast(Value, body.get("generation_config") or {})
+    for key, (low, high) in _RANGES.items():
+        value = cast("float | None", config.get(key))
+        if value is not None and not low <= value <= high:
+            yield f"generation_config.{key}", f"must be in the range [{low}, {high}], not {value:g}"
+    if cast(int, config.get("candidate_count", 1)) != 1:
+        yield "generation_config.candidate_count", "Only one candidate can be specified in the current model"
+    if len(cast("list[str]", config.get("stop_sequences", []))) > 5:
+        yield "generation_config.stop_sequences", "must hold at most 5 sequences"
+
+
+def _check_tuned(body: Value, name: str, limit: int) -> None:
+    """What tuned models did not support (documentation of 2025-04-16)."""
+    config = cast(Value, body.get("generation_config") or {})
+    if body.get("system_instruction"):
+        raise bad_request(f"Developer instruction is not enabled for {name}")
+    json_mode = config.get("response_mime_type", "text/plain") not in ("", "text/plain")
+    if json_mode or config.get("response_schema") or config.get("response_json_schema"):
+        raise bad_request(f"Json mode is not enabled for {name}")
+    parts = [
+        part for content in cast("list[Value]", body["contents"]) for part in cast("list[Value]", content["parts"])
+    ]
+    if any("text" not in part for part in parts):
+        raise bad_request(f"Only text input is supported by {name}")
+    size = sum(len(cast(str, part["text"])) for part in parts)
+    if size > limit:
+        raise bad_request(f"The prompt is {size} characters long; {name} takes at most {limit}.")
+
+
+def _texts(body: Value) -> Iterator[str]:
+    contents = cast("list[Value]", body.get("contents") or [])
+    system = cast("Value | None", body.get("system_instruction"))
+    for content in [*contents, *([system] if system else [])]:
+        yield from _part_texts(content)
+
+
+def _part_texts(content: Value) -> Iterable[str]:
+    return (cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part)
+
+
+def _answer(store: Store, call: Call, model: TunedModel | None) -> Answer:
+    contents = cast("list[Value]", call.body["contents"])
+    asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
+    text = "".join(_part_texts(asked))
+    prompt = Prompt(text=text, model=call.params["model"], request=call.body, email=call.caller.email)
+    answer = scripted(store.answers, prompt)
+    if answer is not None:
+        return answer
+    label = store.settings.answer_label
+    found = model.examples.nearest(text) if model else None
+    if found is None:
+        found, label = text, label and "(emulator: a base model repeats its prompt)"
+    return Answer(f"{found} {label}".rstrip())
+
+
+def _cut(answer: Answer, config: Value) -> tuple[str, str]:
+    """The answer up to a stop sequence and the token limit, and why it ends."""
+    text, reason = answer.text, answer.finish_reason
+    for stop in cast("list[str]", config.get("stop_sequences") or []):
+        text = text.partition(stop)[0] if stop else text
+    limit = cast("int | None", config.get("max_output_tokens"))
+    if limit is not None and count_tokens(text) > limit:
+        return truncate(text, limit), "MAX_TOKENS"
+    return text, reason
+
+
+def _envelope(store: Store, call: Call, model: TunedModel | None) -> Value:
+    if not store.settings.usage_metadata:
+        return {}
+    version = model.name if model else call.params["model"].removeprefix("models/")
+    return {"model_version": version, "response_id": store.random_id(22)}
+
+
+def _usage(body: Value, text: str) -> Value:
+    asked, answered = input_tokens(body), count_tokens(text)
+    return {
+        "prompt_token_count": asked,
+        "candidates_token_count": answered,
+        "total_token_count": asked + answered,
+        "prompt_tokens_details": [{"modality": "TEXT", "token_count": asked}],
+        "candidates_tokens_details": [{"modality": "TEXT", "token_count": answered}] if answered else [],
+    }
+
+
+def _ratings() -> list[Value]:
+    return [{"category": f"HARM_CATEGORY_{name}", "probability": "NEGLIGIBLE"} for name in _CATEGORIES]

@@ -1,0 +1,87 @@
+"""The long-running operations of tuning jobs."""
+
+from __future__ import annotations
+
+from gemtune.emulator.gemini.creation import create
+from gemtune.emulator.gemini.pages import take_page
+from gemtune.emulator.gemini.tuned_models import show
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import not_found, unimplemented
+from gemtune.emulator.world.store import Call, Store, TunedModel
+
+__all__ = ["cancel", "create_tuned_model", "get", "list_", "list_none", "missing"]
+
+_TYPE = "type.googleapis.com/google.ai.generativelanguage.v1beta."
+
+
+def create_tuned_model(store: Store, call: Call) -> Value:
+    return _show(create(store, call), store, call, fresh=True)
+
+
+def get(store: Store, call: Call) -> Value:
+    return _show(_find(store, call, "READER"), store, call)
+
+
+def list_(store: Store, call: Call) -> Value:
+    model = store.tuned_model(call.params["name"], call.caller, "READER")
+    known = [] if _is_expired(model, call.now) else [(model.number, model)]
+    models, token = take_page(call, known, default=10, maximum=1000)
+    return {"operations": [_show(model, store, call) for model in models], "next_page_token": token}
+
+
+def list_none(store: Store, call: Call) -> Value:
+    """Operations of a base model: there are none."""
+    if call.params["name"] not in store.base_models:
+        raise not_found(f"Model {call.params['name']} does not exist.")
+    return {}
+
+
+def cancel(store: Store, call: Call) -> Value:
+    """Best effort: the cancellation of an operation that is over changes nothing."""
+    if not store.settings.cancel_supported:
+        raise unimplemented()
+    model = _find(store, call, "WRITER")
+    if not model.progress(call.now).done:
+        model.cancelled = call.now // 1000 * 1000
+    return {}
+
+
+def _find(store: Store, call: Call, role: str) -> TunedModel:
+    name = call.params["name"]
+    model = store.tuned_model(name.partition("/operations/")[0], call.caller, role)
+    if model.operation_name != name or _is_expired(model, call.now):
+        raise not_found(f"Operation {name} does not exist.")
+    return model
+
+
+def _is_expired(model: TunedModel, now: int) -> bool:
+    expires = model.job.expires
+    return expires is not None and expires <= now
+
+
+def missing(store: Store, call: Call) -> Value:  # noqa: ARG001 - a handler
+    raise not_found(f"Operation {call.params['name']} does not exist.")
+
+
+def _show(model: TunedModel, store: Store, call: Call, *, fresh: bool = False) -> Value:
+    total = model.job.total_steps
+    metadata: Value = {
+        "@type": _TYPE + "CreateTunedModelMetadata",
+        "total_steps": total,
+        "tuned_model": model.name,
+    }
+    operation: Value = {"name": model.operation_name, "metadata": metadata}
+    if fresh:
+        return operation
+    progress = model.progress(call.now)
+    completed = total if progress.state == "ACTIVE" else len(progress.snapshots)
+    metadata["completed_steps"] = completed
+    metadata["completed_percent"] = 100 * completed / total
+    metadata["snapshots"] = [snapshot.message for snapshot in progress.snapshots]
+    if progress.error is not None:
+        code, message = progress.error
+        operation |= {"done": True, "error": {"code": code, "message": message}}
+    elif progress.done:
+        response = {"@type": _TYPE + "TunedModel", **show(model, call.now, store.settings)}
+        operation |= {"done": True, "response": response}
+    return operation

@@ -1,0 +1,225 @@
+"""Which method answers which URL: the bindings of the v1beta and v1 service definitions, and nothing else.
+
+A binding is one line of a table; adding a method means adding a line and a handler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import unquote
+
+from attrs import field, frozen
+
+from gemtune.emulator.gemini import generation, operations, permissions, tuned_models
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import unimplemented
+from gemtune.emulator.messages.schema import snake_case
+from gemtune.emulator.world.store import Call, Store
+
+__all__ = ["ROUTES", "Handler", "Route", "find_route"]
+
+Handler = Callable[[Store, Call], "Value | list[Value]"]
+_V1BETA, _BOTH, _V1 = ("v1beta",), ("v1beta", "v1"), ("v1",)
+_PAGE = ("pageSize", "pageToken")
+_LIST_OPERATIONS = ("filter", *_PAGE, "returnPartialSuccess")
+
+SCOPE = "https://www.googleapis.com/auth/generative-language"
+READ_SCOPES = tuple(SCOPE + tail for tail in ("", ".tuning", ".tuning.readonly", ".retriever", ".retriever.readonly"))
+TUNING_SCOPES = (SCOPE + ".tuning",)
+
+
+def later(store: Store, call: Call) -> Value:  # noqa: ARG001 - a handler
+    """A method of the API that the emulator does not offer."""
+    raise unimplemented()
+
+
+@frozen
+class Route:
+    """One binding of one method.
+
+    Args:
+        method: such as ``"tunedModels.get"``.
+        verb: the HTTP method.
+        template: the path after the version, with variables as in ``google.api.http``.
+        versions: where it exists.
+        handler: what answers.
+        request: name of the body's message, None where there is no body.
+        response: name of the reply's message.
+        query: the method's own query parameters in camelCase.
+        scopes: any one of these OAuth scopes is enough; empty means any token is.
+        rpc: the service and method name that error details mention.
+    """
+
+    method: str
+    verb: str
+    template: str
+    versions: tuple[str, ...]
+    handler: Handler
+    request: str | None = None
+    response: str = "Empty"
+    query: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    rpc: str = ""
+    pattern: re.Pattern[str] = field(init=False, repr=False)
+    variable: str | None = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        found = re.search(r"\{([\w.]+)=([^}]+)\}", self.template)
+        pattern = re.escape(self.template)
+        if found:
+            inner = re.escape(found[2]).replace(r"\*\*", ".+").replace(r"\*", "[^/:]+")
+            pattern = pattern.replace(re.escape(found[0]), f"(?P<name>{inner})")
+        object.__setattr__(self, "pattern", re.compile(pattern))
+        object.__setattr__(self, "variable", found[1] if found else None)
+
+    @property
+    def streams(self) -> bool:
+        return self.response.endswith("*")
+
+    @property
+    def message(self) -> str:
+        """Name of the message that the reply is, or is a stream of."""
+        return self.response.rstrip("*")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes what the service remembers."""
+        return self.verb != "GET" and self.request not in ("GenerateContentRequest", "CountTokensRequest")
+
+    def query_name(self, name: str) -> str | None:
+        """The proto name of one of the method's query parameters, in either spelling; None for a stranger."""
+        wanted = snake_case(name)
+        return wanted if any(snake_case(known) == wanted for known in self.query) else None
+
+
+def _tuned_models() -> list[Route]:
+    owner = "{name=tunedModels/*}"
+    route = partial(Route, versions=_V1BETA)
+    return [
+        route("tunedModels.create", "POST", "tunedModels", handler=operations.create_tuned_model,
+              request="TunedModel", response="Operation", query=("tunedModelId",), scopes=TUNING_SCOPES,
+              rpc="ModelService.CreateTunedModel"),
+        route("tunedModels.list", "GET", "tunedModels", handler=tuned_models.list_,
+              response="ListTunedModelsResponse", query=(*_PAGE, "filter"), scopes=READ_SCOPES,
+              rpc="ModelService.ListTunedModels"),
+        route("tunedModels.get", "GET", owner, handler=tuned_models.get, response="TunedModel", scopes=READ_SCOPES,
+              rpc="ModelService.GetTunedModel"),
+        route("tunedModels.patch", "PATCH", "{tuned_model.name=tunedModels/*}", handler=tuned_models.patch,
+              request="TunedModel", response="TunedModel", query=("updateMask",), scopes=TUNING_SCOPES,
+              rpc="ModelService.UpdateTunedModel"),
+        route("tunedModels.delete", "DELETE", owner, handler=tuned_models.delete, scopes=TUNING_SCOPES,
+              rpc="ModelService.DeleteTunedModel"),
+        route("tunedModels.transferOwnership", "POST", owner + ":transferOwnership",
+              handler=tuned_models.transfer_ownership, request="TransferOwnershipRequest",
+              rpc="PermissionService.TransferOwnership"),
+        route("tunedModels.generateText", "POST", "{model=tunedModels/*}:generateText", handler=later,
+              rpc="TextService.GenerateText"),
+    ]  # fmt: skip
+
+
+def _operations() -> list[Route]:
+    route = partial(Route, response="Operation")
+    return [
+        route("tunedModels.operations.get", "GET", "{name=tunedModels/*/operations/*}", _BOTH, operations.get,
+              rpc="Operations.GetOperation"),
+        route("tunedModels.operations.list", "GET", "{name=tunedModels/*}/operations", _BOTH, operations.list_,
+              response="ListOperationsResponse", query=_LIST_OPERATIONS, rpc="Operations.ListOperations"),
+        route("tunedModels.operations.cancel", "POST", "{name=tunedModels/*/operations/*}:cancel", _V1,
+              operations.cancel, request="Empty", response="Empty", rpc="Operations.CancelOperation"),
+        route("models.operations.get", "GET", "{name=models/*/operations/*}", _BOTH, operations.missing,
+              rpc="Operations.GetOperation"),
+        route("models.operations.list", "GET", "{name=models/*}/operations", _BOTH, operations.list_none,
+              response="ListOperationsResponse", query=_LIST_OPERATIONS, rpc="Operations.ListOperations"),
+        route("operations.list", "GET", "operations", _V1, later, query=_LIST_OPERATIONS,
+              rpc="Operations.ListOperations"),
+        route("operations.delete", "DELETE", "{name=operations/**}", _V1, later, rpc="Operations.DeleteOperation"),
+    ]  # fmt: skip
+
+
+def _permissions() -> list[Route]:
+    one = "tunedModels/*/permissions/*"
+    route = partial(Route, versions=_V1BETA, response="Permission", scopes=READ_SCOPES)
+    return [
+        route("tunedModels.permissions.create", "POST", "{parent=tunedModels/*}/permissions",
+              handler=permissions.create, request="Permission", rpc="PermissionService.CreatePermission"),
+        route("tunedModels.permissions.list", "GET", "{parent=tunedModels/*}/permissions", handler=permissions.list_,
+              response="ListPermissionsResponse", query=_PAGE, rpc="PermissionService.ListPermissions"),
+        route("tunedModels.permissions.get", "GET", f"{{name={one}}}", handler=permissions.get,
+              rpc="PermissionService.GetPermission"),
+        route("tunedModels.permissions.patch", "PATCH", f"{{permission.name={one}}}", handler=permissions.patch,
+              request="Permission", query=("updateMask",), rpc="PermissionService.UpdatePermission"),
+        route("tunedModels.permissions.delete", "DELETE", f"{{name={one}}}", handler=permissions.delete,
+              response="Empty", rpc="PermissionService.DeletePermission"),
+    ]  # fmt: skip
+
+
+def _models() -> list[Route]:
+    routes = [
+        Route("models.list", "GET", "models", _BOTH, generation.list_models, response="ListModelsResponse",
+              query=_PAGE, rpc="ModelService.ListModels"),
+        Route("models.get", "GET", "{name=models/*}", _BOTH, generation.get_model, response="Model",
+              rpc="ModelService.GetModel"),
+        Route("models.countTokens", "POST", "{model=models/*}:countTokens", _BOTH, generation.count,
+              request="CountTokensRequest", response="CountTokensResponse", rpc="GenerativeService.CountTokens"),
+        Route("models.embedContent", "POST", "{model=models/*}:embedContent", _BOTH, later,
+              rpc="GenerativeService.EmbedContent"),
+        Route("models.batchEmbedContents", "POST", "{model=models/*}:batchEmbedContents", _BOTH, later,
+              rpc="GenerativeService.BatchEmbedContents"),
+    ]  # fmt: skip
+    return routes + [
+        Route(f"{kind}.{verb}", "POST", f"{{model={kind}/*}}:{verb}", _BOTH, handler, request=request,
+              response=response, rpc="GenerativeService." + verb[0].upper() + verb[1:])
+        for kind in ("tunedModels", "models")
+        for verb, handler, request, response in (
+            ("generateContent", generation.generate, "GenerateContentRequest", "GenerateContentResponse"),
+            ("streamGenerateContent", generation.stream, "GenerateContentRequest", "GenerateContentResponse*"),
+            ("batchGenerateContent", later, None, "Operation"),
+            ("asyncBatchEmbedContent", later, None, "Operation"),
+        )
+    ]  # fmt: skip
+
+
+def _batches_and_files() -> list[Route]:
+    """Methods that answer 501: they exist, but not here yet."""
+    bound = [
+        ("batches.get", "GET", "{name=batches/*}", _BOTH),
+        ("batches.list", "GET", "{name=batches}", _BOTH),
+        ("batches.cancel", "POST", "{name=batches/*}:cancel", _BOTH),
+        ("batches.delete", "DELETE", "{name=batches/*}", _BOTH),
+        ("batches.updateGenerateContentBatch", "PATCH",
+         "{generate_content_batch.name=batches/*}:updateGenerateContentBatch", _BOTH),
+        ("batches.updateEmbedContentBatch", "PATCH",
+         "{embed_content_batch.name=batches/*}:updateEmbedContentBatch", _BOTH),
+        ("media.upload", "POST", "files", _V1BETA),
+        ("files.get", "GET", "{name=files/*}", _V1BETA),
+        ("files.list", "GET", "files", _V1BETA),
+        ("files.delete", "DELETE", "{name=files/*}", _V1BETA),
+        ("files.download", "GET", "{name=files/*}:download", _V1BETA),
+        ("files.register", "POST", "files:register", _V1BETA),
+    ]  # fmt: skip
+    return [
+        Route(method, verb, template, versions, later, query=(*_LIST_OPERATIONS, "updateMask"))
+        for method, verb, template, versions in bound
+    ]
+
+
+ROUTES = (*_tuned_models(), *_operations(), *_permissions(), *_models(), *_batches_and_files())
+
+
+def find_route(verb: str, path: str) -> tuple[Route, str, dict[str, str]] | None:
+    """The route of a request.
+
+    Args:
+        verb: the HTTP method.
+        path: as it was sent, percent-encoding and all.
+
+    Returns:
+        The route, the version and the variables of the path; None when nothing is bound there.
+    """
+    version, _, rest = path.removeprefix("/").partition("/")
+    for route in ROUTES:
+        if route.verb == verb and version in route.versions and (match := route.pattern.fullmatch(rest)):
+            return route, version, {route.variable: unquote(match["name"])} if route.variable else {}
+    return None

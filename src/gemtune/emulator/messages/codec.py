@@ -1,0 +1,368 @@
+"""The JSON form of the messages, as Google's frontend reads and writes it.
+
+Inside the emulator a message is a dict under its proto names, a timestamp is an int of nanoseconds since 1970 and an
+enum is its name. Reading is tolerant where the service is (both spellings of a name, trailing commas, enums as
+numbers) and strict where it is (an unknown field is refused). Writing follows the field numbers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import struct
+from collections.abc import Mapping
+from json.encoder import encode_basestring
+from typing import cast
+
+from attrs import define, field
+
+from gemtune.emulator.messages.enums import ENUMS
+from gemtune.emulator.messages.errors import violations
+from gemtune.emulator.messages.schema import MESSAGES, Field, Message
+
+__all__ = [
+    "Fixed",
+    "Value",
+    "decode",
+    "dumps",
+    "encode",
+    "float32",
+    "format_timestamp",
+    "parse_json",
+    "parse_timestamp",
+]
+
+Value = dict[str, object]
+
+
+class Fixed(dict[str, object]):
+    """A message, or the JSON of one, that never changes: its JSON and its text are made once."""
+
+    __slots__ = ("encoded", "texts")
+
+    def __init__(self, value: Mapping[str, object]) -> None:
+        super().__init__(value)
+        self.encoded: dict[bool, Fixed] = {}
+        self.texts: dict[tuple[str, str], str] = {}
+
+    def encode(self, message: str, enum_numbers: bool) -> Fixed:
+        if enum_numbers not in self.encoded:
+            self.encoded[enum_numbers] = Fixed(encode(message, dict(self), enum_numbers=enum_numbers))
+        return self.encoded[enum_numbers]
+
+    def text(self, newline: str, colon: str) -> str:
+        if (newline, colon) not in self.texts:
+            out: list[str] = []
+            _write(dict(self), newline, colon, out)
+            self.texts[newline, colon] = "".join(out)
+        return self.texts[newline, colon]
+
+
+_STRING_OR_TRAILING_COMMA = re.compile(r'"(?:\\.|[^"\\])*"|,(?=\s*[\]}])', re.DOTALL)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+_ZERO = {"string": "", "bytes": "", "bool": False, "int32": 0, "int64": 0, "float": 0.0, "double": 0.0}
+_INTEGER_BITS = {"int32": 31, "int64": 63}
+
+
+# ── text ⇄ JSON values ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parse_json(data: bytes) -> object:
+    """JSON from a request body; commas before a closing bracket are passed over, as the service does."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise violations([("", f"Invalid JSON payload received. Invalid UTF-8 at byte {error.start}.")]) from None
+    try:
+        return _loads(text)
+    except ValueError:
+        pass  # look again without the commas
+    try:
+        return _loads(_STRING_OR_TRAILING_COMMA.sub(lambda m: "" if m.group() == "," else m.group(), text))
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at line {error.lineno} column {error.colno}."
+        raise violations([("", f"Invalid JSON payload received. {where}")]) from None
+    except ValueError as error:
+        raise violations([("", f"Invalid JSON payload received. {error}")]) from None
+
+
+def _loads(text: str) -> object:
+    def refuse(name: str) -> object:
+        raise ValueError(f"Unexpected token {name}.")
+
+    try:
+        return cast(object, json.loads(text, parse_constant=refuse))
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+
+
+def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
+    """JSON text: two spaces per level and a newline at the end, or one line when not ``pretty``."""
+    out: list[str] = []
+    if pretty:
+        _write(value, "\n", ": ", out)
+        out.append("\n")
+    else:
+        _write(value, "", colon, out)
+    # a lone surrogate becomes the escape it was read from
+    return "".join(out).encode("utf-8", "backslashreplace")
+
+
+def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
+    deeper = newline + "  " if newline else ""
+    if isinstance(value, Fixed):
+        out.append(value.text(newline, colon))
+    elif isinstance(value, str):
+        out.append(_quote(value))
+    elif isinstance(value, dict):
+        separator = "{" + deeper
+        for key, item in value.items():
+            out.append(separator + _quote(str(key)) + colon)
+            _write(item, deeper, colon, out)
+            separator = "," + deeper
+        out.append(newline + "}" if value else "{}")
+    elif isinstance(value, list | tuple):
+        separator = "[" + deeper
+        for item in value:
+            out.append(separator)
+            _write(item, deeper, colon, out)
+            separator = "," + deeper
+        out.append(newline + "]" if value else "[]")
+    elif isinstance(value, float):
+        out.append(_number(value))
+    else:
+        out.append(json.dumps(value))
+
+
+def _quote(text: str) -> str:
+    # protobuf's JSON writer escapes angle brackets so that a body can stand inside HTML
+    return encode_basestring(text).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _number(value: float) -> str:
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is the only value unlike itself
+        return {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}[str(value)]
+    return repr(value).removesuffix(".0")
+
+
+def float32(value: float) -> float:
+    """The float whose shortest decimal form is that of the nearest 32-bit float."""
+    try:
+        packed = struct.pack("<f", value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+    exact = cast(float, struct.unpack("<f", packed)[0])
+    for digits in (6, 7, 8):  # six digits of a shorter number are that number and zeros
+        short = float(f"{exact:.{digits}g}")
+        if struct.pack("<f", short) == packed:
+            return short
+    return float(f"{exact:.9g}")
+
+
+def format_timestamp(nanos: int) -> str:
+    """RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as the proto3 JSON mapping prints it."""
+    seconds, fraction = divmod(nanos, 1_000_000_000)
+    text = (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - UTC by construction
+    if not fraction:
+        return text + "Z"
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{text}.{digits}Z"
+
+
+def parse_timestamp(text: str) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 timestamp; raises ValueError."""
+    match = _TIMESTAMP.fullmatch(text)
+    if not match:
+        raise ValueError(text)
+    whole, fraction, zone = match.groups()
+    instant = dt.datetime.fromisoformat(whole.upper() + ("+00:00" if zone in "Zz" else zone))
+    since = instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+
+
+# ── JSON values → messages ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def decode(message: str, body: object) -> Value:
+    """A message from JSON.
+
+    Args:
+        message: the message's name in the schema.
+        body: parsed JSON.
+
+    Returns:
+        The fields that were given, under their proto names.
+
+    Raises:
+        ApiError: 400 with every unknown name and every value of the wrong type.
+    """
+    decoder = _Decoder()
+    value = decoder.message(MESSAGES[message], body, "")
+    if decoder.found:
+        raise violations(decoder.found)
+    return value
+
+
+@define
+class _Decoder:
+    found: list[tuple[str, str]] = field(factory=list)
+
+    def message(self, message: Message, body: object, path: str) -> Value:
+        if not isinstance(body, Mapping):
+            self.invalid(path, "type.googleapis.com/" + message.name, body)
+            return {}
+        value: Value = {}
+        oneofs: dict[str, str] = {}
+        for key, item in body.items():
+            spec = message.by_name.get(key)
+            if spec is None:
+                self.unknown(key, path)
+            elif item is None:
+                continue
+            elif spec.oneof in oneofs:
+                text = f"oneof field '{spec.oneof}' is already set. Cannot set '{key}'"
+                self.found.append((path, f"Invalid value at '{path}' (oneof), {text}"))
+            else:
+                if spec.oneof:
+                    oneofs[spec.oneof] = key
+                value[spec.name] = self.field(spec, item, f"{path}.{spec.name}" if path else spec.name)
+        return value
+
+    def field(self, spec: Field, item: object, path: str) -> object:
+        if not spec.repeated:
+            return self.one(spec, item, path)
+        if isinstance(item, list):
+            return [self.one(spec, element, f"{path}[{index}]") for index, element in enumerate(item)]
+        # the frontend takes a single value for a repeated field
+        return [self.one(spec, item, f"{path}[0]")]
+
+    def one(self, spec: Field, item: object, path: str) -> object:
+        kind = spec.type
+        if kind == "Json":
+            return item
+        if kind == "Any":
+            return self.any(item, path)
+        if spec.is_message:
+            return self.message(MESSAGES[kind], item, path)
+        if kind in ENUMS:
+            return self.enum(kind, item, path)
+        try:
+            return _scalar(kind, item)
+        except (ValueError, TypeError, OverflowError):
+            self.invalid(path, "TYPE_" + kind.upper(), item)
+            return _ZERO.get(kind, "")
+
+    def any(self, item: object, path: str) -> object:
+        if not isinstance(item, Mapping):
+            self.invalid(path, "type.googleapis.com/google.protobuf.Any", item)
+            return {}
+        message = MESSAGES.get(str(item.get("@type", "")).rpartition(".")[2])
+        if message is None:
+            return dict(item)
+        fields = {key: value for key, value in item.items() if key != "@type"}
+        return {"@type": item["@type"], **self.message(message, fields, path)}
+
+    def enum(self, kind: str, item: object, path: str) -> object:
+        if isinstance(item, str) and item in ENUMS[kind]:
+            return item
+        if isinstance(item, int) and not isinstance(item, bool):
+            names = {number: name for name, number in ENUMS[kind].items()}
+            return names.get(item, item)
+        self.invalid(path, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}", item)
+        return next(iter(ENUMS[kind]))
+
+    def unknown(self, name: object, path: str) -> None:
+        where = f" at '{path}'" if path else ""
+        text = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
+        self.found.append((path, text))
+
+    def invalid(self, path: str, kind: str, item: object) -> None:
+        shown = dumps(item, pretty=False).decode()
+        self.found.append((path, f"Invalid value at '{path}' ({kind}), {shown[:200]}"))
+
+
+def _scalar(kind: str, item: object) -> object:
+    if kind in _INTEGER_BITS:
+        return _integer(kind, item)
+    if kind in ("float", "double"):
+        if isinstance(item, bool) or not isinstance(item, int | float | str):
+            raise TypeError(item)
+        return float32(float(item)) if kind == "float" else float(item)
+    if kind == "bool":
+        if not isinstance(item, bool):
+            raise TypeError(item)
+        return item
+    if kind == "Labels":
+        return {str(key): str(value) for key, value in cast("Mapping[object, object]", item).items()}
+    if not isinstance(item, str):
+        raise TypeError(item)
+    return parse_timestamp(item) if kind == "Timestamp" else item
+
+
+def _integer(kind: str, item: object) -> int:
+    if isinstance(item, bool) or not isinstance(item, int | float | str):
+        raise TypeError(item)
+    number = int(item)
+    if isinstance(item, float) and number != item:
+        raise ValueError(item)
+    if not -(1 << _INTEGER_BITS[kind]) <= number < 1 << _INTEGER_BITS[kind]:
+        raise ValueError(item)
+    return number
+
+
+# ── messages → JSON values ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def encode(message: str, value: Mapping[str, object], *, enum_numbers: bool = False) -> dict[str, object]:
+    """JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
+
+    Args:
+        message: the message's name in the schema.
+        value: its fields under their proto names.
+        enum_numbers: write enums as numbers (``$alt=json;enum-encoding=int``).
+    """
+    body: dict[str, object] = {}
+    for spec in MESSAGES[message].fields:
+        item = value.get(spec.name)
+        if item is None:
+            continue
+        if spec.repeated:
+            elements = [_encode_one(spec, element, enum_numbers) for element in cast("list[object]", item)]
+            if elements:
+                body[spec.json_name] = elements
+        elif spec.optional or spec.oneof or not _is_zero(spec, item):
+            body[spec.json_name] = _encode_one(spec, item, enum_numbers)
+    return body
+
+
+def _is_zero(spec: Field, item: object) -> bool:
+    if spec.type in ENUMS:
+        return ENUMS[spec.type].get(str(item), item) == 0
+    return spec.type in _ZERO and item == _ZERO[spec.type]
+
+
+def _encode_one(spec: Field, item: object, enum_numbers: bool) -> object:
+    kind = spec.type
+    if kind == "Any":
+        any_value = cast("Mapping[str, object]", item)
+        message = str(any_value.get("@type", "")).rpartition(".")[2]
+        if message not in MESSAGES:
+            return any_value
+        return {"@type": any_value["@type"], **encode(message, any_value, enum_numbers=enum_numbers)}
+    if isinstance(item, Fixed):
+        return item.encode(kind, enum_numbers)
+    if spec.is_message:
+        return encode(kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
+    if kind in ENUMS:
+        return ENUMS[kind].get(str(item), item) if enum_numbers else item
+    match kind:
+        case "Timestamp":
+            return format_timestamp(cast(int, item))
+        case "int64":
+            return str(item)
+        case "float":
+            return float32(cast(float, item))
+    return item

@@ -1,0 +1,217 @@
+"""What the service remembers: tuned models, their jobs, examples and permissions. No I/O and no clock in here."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field, frozen
+
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.known_errors import forbidden, missing
+from gemtune.emulator.world.answers import Answers, ExampleIndex
+from gemtune.emulator.world.base_models import BaseModel
+from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.tuning import Job, JobFate, Progress
+
+__all__ = ["ROLES", "Call", "Caller", "Permission", "Store", "TunedModel"]
+
+ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
+_BASE36 = string.digits + string.ascii_lowercase
+
+
+@frozen
+class Caller:
+    """Who makes a call."""
+
+    email: str
+    project: str | None = None
+
+
+@frozen(kw_only=True)
+class Call:
+    """One request, as a handler sees it.
+
+    Args:
+        method: such as ``"tunedModels.get"``.
+        version: ``"v1"`` or ``"v1beta"``.
+        params: the variables of the path.
+        query: the method's own query parameters, under their proto names.
+        body: the decoded request message.
+        caller: who asks.
+        now: the time, in nanoseconds since 1970.
+        fate: of the tuning job, if the call creates one.
+    """
+
+    method: str
+    version: str
+    params: dict[str, str]
+    query: dict[str, str]
+    body: Value = field(repr=False)
+    caller: Caller
+    now: int
+    fate: JobFate = field(factory=JobFate)
+
+
+@define
+class Permission:
+    """Who may do what with one tuned model."""
+
+    id: str
+    grantee_type: str
+    email: str | None
+    role: str
+    number: int = 0
+
+    def covers(self, caller: Caller) -> bool:
+        if self.grantee_type == "EVERYONE":
+            return True
+        return self.email is not None and self.email.casefold() == caller.email.casefold()
+
+
+@define(kw_only=True)
+class TunedModel:
+    """One tuned model with everything that hangs on it."""
+
+    number: int
+    id: str
+    operation_id: str
+    base_model: str
+    source: str | None
+    display_name: str
+    description: str
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    reader_project_numbers: list[int]
+    hyperparameters: Value
+    examples: ExampleIndex
+    job: Job
+    permissions: dict[str, Permission]
+    patched: int | None = None
+    cancelled: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"tunedModels/{self.id}"
+
+    @property
+    def operation_name(self) -> str:
+        return f"{self.name}/operations/{self.operation_id}"
+
+    def progress(self, now: int) -> Progress:
+        return self.job.progress(now, self.cancelled)
+
+    def state(self, now: int, settings: Settings) -> str:
+        return settings.cancelled_state if self.cancelled is not None else self.progress(now).state
+
+    def role(self, caller: Caller, *, beside_everyone: bool = False) -> int:
+        """The caller's highest role as a number (0 for none); roles are nested."""
+        roles = [
+            ROLES.get(permission.role, 0)
+            for permission in self.permissions.values()
+            if permission.covers(caller) and not (beside_everyone and permission.grantee_type == "EVERYONE")
+        ]
+        if caller.project is not None and caller.project in map(str, self.reader_project_numbers):
+            roles.append(ROLES["READER"])
+        return max(roles, default=0)
+
+
+@define(repr=False)
+class Store:
+    """The memory of the service; handlers change it, one call at a time."""
+
+    settings: Settings
+    base_models: dict[str, BaseModel]
+    answers: Answers | None = None
+    tuned_models: dict[str, TunedModel] = field(factory=dict, init=False)
+    recent: dict[str, deque[int]] = field(factory=dict, init=False)
+    _doomed: dict[str, int] = field(factory=dict, init=False)
+    _random: random.Random = field(init=False)
+    _created: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reset()
+
+    def __repr__(self) -> str:
+        return f"Store(base_models={len(self.base_models)}, tuned_models={len(self.tuned_models)})"
+
+    def reset(self) -> None:
+        """Forget everything; ids begin again from the seed."""
+        self.tuned_models.clear()
+        self.recent.clear()
+        self._doomed.clear()
+        self._random = random.Random(self.settings.seed)  # noqa: S311 - ids of an emulator
+        self._created = 0
+
+    def add(self, model: TunedModel) -> None:
+        """Keep a new tuned model, until it is deleted or its fate overtakes it."""
+        self.tuned_models[model.name] = model
+        if model.job.deleted is not None:
+            self._doomed[model.name] = model.job.deleted
+
+    def remove(self, model: TunedModel) -> None:
+        """Let go of a tuned model."""
+        del self.tuned_models[model.name]
+        self._doomed.pop(model.name, None)
+
+    def overtake(self, now: int) -> None:
+        """Let go of the models that somebody else has deleted by now."""
+        for name in [name for name, deleted in self._doomed.items() if deleted <= now]:
+            self.remove(self.tuned_models[name])
+
+    def statistics(self, now: int) -> dict[str, object]:
+        states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
+        return {"tuned_models": len(self.tuned_models), "states": dict(states)}
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers were given away."""
+        return self._created
+
+    def restore(self, models: Iterable[TunedModel], numbers: int) -> None:
+        """Take over what another process left; its ids do not come again."""
+        self.reset()
+        for model in models:
+            self.add(model)
+        self._created = numbers
+        self._random = random.Random(f"{self.settings.seed}/{numbers}")  # noqa: S311 - ids of an emulator
+
+    def random_id(self, length: int) -> str:
+        return "".join(self._random.choices(_BASE36, k=length))
+
+    def next_number(self) -> int:
+        self._created += 1
+        return self._created
+
+    def tuned_model(self, name: str, caller: Caller, role: str) -> TunedModel:
+        """A tuned model the caller holds at least this role on; 404 or 403 otherwise."""
+        model = self.tuned_models.get(name)
+        if model is None:
+            raise missing(name)
+        if model.role(caller) < ROLES[role]:
+            raise forbidden(name)
+        return model
+
+    def visible_to(self, caller: Caller) -> Iterator[TunedModel]:
+        """Tuned models the caller may read, oldest first."""
+        return (model for model in self.tuned_models.values() if model.role(caller))
+
+    def running(self, now: int) -> int:
+        """Tuning jobs that are not over."""
+        return sum(not model.progress(now).done for model in self.tuned_models.values())
+
+    def spend_request(self, model: str, now: int) -> float | None:
+        """Count a request against the model's per-minute quota; seconds to wait when it is used up."""
+        limit, minute = self.settings.requests_per_minute, 60 * 10**9
+        if limit is None:
+            return None
+        recent = self.recent.setdefault(model, deque())
+        while recent and recent[0] <= now - minute:
+            recent.popleft()
+        if len(recent) >= limit:
+            return (recent[0] + minute - now) / 10**9 if recent else 60.0
+        recent.append(now)
+        return None

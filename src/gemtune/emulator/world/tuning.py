@@ -1,0 +1,220 @@
+"""A tuning job as a pure function of time.
+
+Nothing is learned and nothing runs: where a job stands follows from when it was created and what time it is.
+
+- A job of S steps starts ``queue_seconds`` after its creation and is over exactly S · ``step_seconds`` later.
+- S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N).
+- The loss of step s is ``0.02 + (L - 0.02) · exp(-0.55 · s · batch size / N) · (1 + 0.25 · noise)``, with L between
+  5 and 9 and noise between -1 and 1 drawn from a hash of the seed, the model's name and the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cached_property
+from typing import Literal
+
+from attrs import asdict, field, frozen
+
+from gemtune.emulator.messages.codec import Fixed
+from gemtune.emulator.world.clock import nanoseconds
+
+__all__ = ["Job", "JobFate", "Progress", "Snapshot", "epoch_of", "total_steps"]
+
+_MICROSECOND = 1_000
+_JITTER = 0.4  # of a step: how much earlier than its end a step may report
+
+
+def total_steps(examples: int, epochs: int, batch_size: int) -> int:
+    """Steps of a whole run: ceil(examples · epochs / batch size)."""
+    return -(-examples * epochs // batch_size)
+
+
+def epoch_of(step: int, examples: int, batch_size: int) -> int:
+    """Whole passes over the data after a step (steps count from 1)."""
+    return step * batch_size // examples
+
+
+@frozen(kw_only=True)
+class JobFate:
+    """What a test wants to happen to the next tuning job.
+
+    Args:
+        fail_at_step: the job fails instead of completing this step; 0 fails it before the first.
+        code: of the failed operation, a google.rpc number (13 is INTERNAL).
+        message: of the failed operation.
+        restart_at_step: after this step the job starts over, once; its steps come again with later times.
+        stall_at_step: the job never goes beyond this step.
+        losses: reported instead of the formula's, from step 1; the last one is repeated.
+        expire_at_step: after this step the operation is forgotten (404); the model and its job go on.
+        delete_at_step: after this step the model is gone, as if somebody else had deleted it.
+        hollow: the model becomes ACTIVE without snapshots or times, and inference on it is a 500 (seen in 2024).
+    """
+
+    fail_at_step: int | None = None
+    code: int = 13
+    message: str = "An internal error has occurred during tuning."
+    restart_at_step: int | None = None
+    stall_at_step: int | None = None
+    losses: tuple[float, ...] = field(default=(), converter=tuple)
+    expire_at_step: int | None = None
+    delete_at_step: int | None = None
+    hollow: bool = False
+
+
+@frozen
+class Snapshot:
+    """The metrics of one step."""
+
+    step: int
+    epoch: int
+    mean_loss: float
+    compute_time: int
+
+    @cached_property
+    def message(self) -> Fixed:
+        """The TuningSnapshot message."""
+        return Fixed(asdict(self))
+
+
+@frozen(kw_only=True)
+class Progress:
+    """Where a job stands: its state, visible snapshots and times (nanoseconds since 1970)."""
+
+    state: Literal["CREATING", "ACTIVE", "FAILED"]
+    snapshots: tuple[Snapshot, ...]
+    start_time: int | None
+    complete_time: int | None
+    error: tuple[int, str] | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.state != "CREATING"
+
+
+@frozen(kw_only=True)
+class Job:
+    """The plan of one tuning job; times in nanoseconds."""
+
+    name: str
+    examples: int
+    epochs: int
+    batch_size: int
+    created: int
+    queue: int
+    step: int
+    refresh: int
+    seed: int
+    fate: JobFate = field(factory=JobFate)
+    _runs: dict[int, list[Snapshot]] = field(factory=dict, init=False, repr=False, eq=False)
+
+    @classmethod
+    def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
+        times = {"queue": queue_seconds, "step": step_seconds, "refresh": refresh_seconds}
+        return cls(**{key: nanoseconds(seconds) for key, seconds in times.items()}, **facts)  # type: ignore[arg-type]
+
+    @property
+    def total_steps(self) -> int:
+        return total_steps(self.examples, self.epochs, self.batch_size)
+
+    @property
+    def started(self) -> int:
+        return self.created + self.queue
+
+    @property
+    def _run_start(self) -> int:
+        """When the run that counts began: the second one if the job restarts."""
+        return self.started + (self.fate.restart_at_step or 0) * self.step
+
+    @property
+    def finished(self) -> int | None:
+        """When the job ends, in whole microseconds; None if it never does."""
+        fate, last = self.fate, self.total_steps
+        if fate.stall_at_step is not None and fate.stall_at_step < last:
+            return None
+        if fate.fail_at_step is not None:
+            last = min(last, max(0, fate.fail_at_step - 1))
+        end = self._run_start + last * self.step
+        return -(-end // _MICROSECOND) * _MICROSECOND
+
+    @property
+    def expires(self) -> int | None:
+        """When the operation is forgotten; None if it never is."""
+        return self._after(self.fate.expire_at_step)
+
+    @property
+    def deleted(self) -> int | None:
+        """When somebody else deletes the model; None if nobody does."""
+        return self._after(self.fate.delete_at_step)
+
+    def _after(self, step: int | None) -> int | None:
+        return None if step is None else self._run_start + step * self.step
+
+    def progress(self, now: int, cancelled_at: int | None = None) -> Progress:
+        """Where the job stands at ``now``; nothing moves after ``cancelled_at``."""
+        if cancelled_at is not None:
+            seen = self._snapshots(min(now, cancelled_at))
+            start = self._start_time(cancelled_at)
+            error = (1, "The operation was cancelled.")
+            return Progress(state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error)
+        finished = self.finished
+        if finished is None or now < finished:
+            return Progress(
+                state="CREATING",
+                snapshots=self._snapshots(self._refreshed(now)),
+                start_time=self._start_time(now),
+                complete_time=None,
+            )
+        if self.fate.hollow:
+            return Progress(state="ACTIVE", snapshots=(), start_time=None, complete_time=None)
+        failed = self.fate.fail_at_step is not None
+        return Progress(
+            state="FAILED" if failed else "ACTIVE",
+            snapshots=self._snapshots(now),
+            start_time=self.started,
+            complete_time=finished,
+            error=(self.fate.code, self.fate.message) if failed else None,
+        )
+
+    def snapshot(self, step: int, run_start: int) -> Snapshot:
+        """The report of one step of the run that began at ``run_start``."""
+        earlier = int(self._draw("time", step, run_start) * _JITTER * self.step)
+        time = run_start + step * self.step - earlier
+        return Snapshot(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
+
+    def _snapshots(self, now: int) -> tuple[Snapshot, ...]:
+        start, limit = self._run_start, self.total_steps
+        if now < start:
+            start, limit = self.started, self.fate.restart_at_step or 0
+        elif self.fate.fail_at_step is not None:
+            limit = min(limit, max(0, self.fate.fail_at_step - 1))
+        if self.fate.stall_at_step is not None:
+            limit = min(limit, self.fate.stall_at_step)
+        if now < start:
+            return ()
+        steps = min(limit, (now - start) // self.step) if self.step else limit
+        run = self._runs.setdefault(start, [])
+        run.extend(self.snapshot(step, start) for step in range(len(run) + 1, steps + 1))
+        return tuple(run[:steps])
+
+    def _start_time(self, now: int) -> int | None:
+        return self.started if now >= self.started else None
+
+    def _refreshed(self, now: int) -> int:
+        if not self.refresh:
+            return now
+        return self.created + (now - self.created) // self.refresh * self.refresh
+
+    def _loss(self, step: int) -> float:
+        if self.fate.losses:
+            return self.fate.losses[min(step, len(self.fate.losses)) - 1]
+        start = 5 + 4 * self._draw("start", 0)
+        noise = 2 * self._draw("loss", step) - 1
+        passes = step * self.batch_size / self.examples
+        return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
+
+    def _draw(self, *what: object) -> float:
+        """A number in [0, 1) that is always the same for this job and purpose."""
+        key = repr((self.seed, self.name, *what)).encode()
+        return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)

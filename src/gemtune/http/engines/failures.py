@@ -1,0 +1,98 @@
+"""What a failed exchange means: httpx's exceptions → ours, with nothing of the request kept."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from gemtune.errors import (
+    CallError,
+    ConnectFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    Failure,
+    InvalidInput,
+    MalformedResponse,
+    TLSVerificationError,
+)
+from gemtune.http._httpx import httpx
+from gemtune.http.engines.aiohttp_engine import MalformedReply, StaleConnection
+
+__all__ = ["TRANSLATED", "translate"]
+
+TRANSLATED = (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError)
+"""What an engine or a transport of the user's may raise for a failed exchange; anything else is a bug."""
+
+_LOST = ("Server disconnected", "peer closed connection")
+
+
+def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidInput:
+    """Return our error for a transport's exception; it refers neither to the exception nor to its frames.
+
+    Args:
+        exc: What the transport raised.
+        host: Host and port called, for the message.
+        seconds: The time the attempt was given.
+    """
+    if isinstance(exc, CallError):
+        exc.__cause__ = exc.__context__ = exc.__traceback__ = None
+        return exc
+    if isinstance(exc, httpx.ConnectTimeout | httpx.ConnectError | httpx.ProxyError | httpx.PoolTimeout):
+        return _not_connected(exc, host)
+    if isinstance(exc, TimeoutError | httpx.TimeoutException):
+        return DeadlineExceeded(f"{host} did not answer completely within {seconds:g} s", reason="timeout")
+    if isinstance(exc, MalformedReply):
+        return MalformedResponse(f"{host} answered with something that is not HTTP, or with too large a head")
+    if isinstance(exc, StaleConnection):
+        return ConnectionLost(f"{host} closed a connection that had been kept alive", reason="stale")
+    if isinstance(exc, httpx.RemoteProtocolError) and not str(exc).startswith(_LOST):
+        return MalformedResponse(f"{host} answered with something that is not HTTP, or with too large a head")
+    if isinstance(exc, httpx.DecodingError):
+        return MalformedResponse(f"the reply of {host} cannot be decompressed")
+    if isinstance(exc, ValueError | httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
+        return InvalidInput("the request cannot be put into HTTP: look for line breaks in names and header values")
+    return ConnectionLost(f"the connection to {host} broke before the reply was complete", reason="lost")
+
+
+def _not_connected(exc: Exception, host: str) -> CallError:
+    causes = list(_causes(exc))
+    if isinstance(exc, httpx.ProxyError):
+        refused = str(exc).startswith("407")
+        what = "asks for other credentials (407)" if refused else "did not let the connection through"
+        return ConnectFailed(
+            f"the proxy on the way to {host} {what}: check HTTPS_PROXY and NO_PROXY",
+            reason="proxy",
+            failure=Failure.FATAL if refused else None,
+        )
+    for cause in causes:
+        # aiohttp's own subclass has no words of its own; the one from the ssl module follows.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return TLSVerificationError(
+                f"the certificate of {host} is not trusted ({cause.verify_message}); if your network has "
+                "its own certificate authority, name its file in SSL_CERT_FILE or pass ssl_context=",
+                reason="certificate",
+            )
+    if isinstance(exc, httpx.TimeoutException):
+        text = "no connection was free" if isinstance(exc, httpx.PoolTimeout) else "no connection came about"
+        return ConnectFailed(f"{text} to {host} in time; nothing was sent", reason="timeout")
+    reason, why = "connect", "no connection could be made"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        reason, why = "dns", "its name cannot be resolved"
+    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        reason, why = "refused", "it refuses the connection"
+    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
+        reason, why = "tls", "the TLS handshake failed"
+    return ConnectFailed(f"{host} cannot be reached: {why}; check network, proxy and address", reason=reason)
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [exc]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__]
+            waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()

@@ -1,0 +1,388 @@
+"""The limiter: who may send now.  ``control`` decides; this is the thin shell that waits.
+
+One line, first come first served.  Whoever stands at its head waits until the time at which it may go, where that is
+known; everybody else waits for a word.  Every change (a permit returned, a limit set, a time reached) admits from the
+head as many as may go, so that a wake-up costs the same however long the line is.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal
+
+import anyio
+import attrs
+
+from gemtune import errors
+from gemtune.config import BatchPolicy
+from gemtune.errors import CallError, Failure
+from gemtune.limiter.concurrency import Aimd
+from gemtune.limiter.control import Control, Grant
+from gemtune.limiter.rate import DAY, Ceiling, LearnedRate, Window
+from gemtune.limiter.reasons import reason_of
+from gemtune.limiter.verdict import Verdict
+from gemtune.loops import current_time
+
+__all__ = ["CONNECTIONS", "Limiter", "LimiterStatistics", "Permit", "Verdict"]
+
+CONNECTIONS = 1000
+"""The connections of one client: no more requests can be in flight."""
+_START = 50
+_SHORTEST_SLEEP = 0.001
+
+
+@attrs.frozen(kw_only=True)
+class LimiterStatistics:
+    """How a limiter is doing.
+
+    Args:
+        limit: Requests that may be in flight now.
+        in_flight: Requests that are.
+        waiting: Requests that wait for a permit.
+        parked: Those of them that wait for an outage or a gate to end.
+        binding: Which limit the next one waits for: ``concurrency``, ``rpm``, ``tpm``, ``learned rpm``,
+            ``learned tpm``, ``gate``, ``outage``, or ``""`` for none.
+        reason: The same in words.
+        accepted: Requests that were answered.
+        rejected: Requests refused as too many (429, 503).
+        troubled: Requests that got no readable answer.
+        cuts: How often the concurrency was cut.
+        outages: Outages so far.
+        probes: Requests sent to see whether one was over.
+        gate: Seconds until the gate opens, 0 while it is open.
+        learned_rpm: The requests per minute that the service allows, as far as it said so.
+        learned_tpm: The same for input tokens.
+        estimate_ratio: Input tokens per byte, as learned.
+    """
+
+    limit: int
+    in_flight: int
+    waiting: int
+    parked: int
+    binding: str
+    reason: str
+    accepted: int
+    rejected: int
+    troubled: int
+    cuts: int
+    outages: int
+    probes: int
+    gate: float
+    learned_rpm: float | None
+    learned_tpm: float | None
+    estimate_ratio: float
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    tokens: int
+    event: anyio.Event = attrs.field(factory=anyio.Event)
+    permit: Permit | None = None
+    until: float = math.inf
+
+
+@attrs.define(eq=False)
+class Permit:
+    """The right to have one request in flight.  End it once, in the way the request ended.
+
+    ``success`` and ``failed`` end it with a lesson; ``unsent`` and ``cancelled`` without, and are harmless on a permit
+    that has ended.
+    """
+
+    _limiter: Limiter = attrs.field(repr=False)
+    _grant: Grant
+    _ended: bool = attrs.field(default=False, init=False)
+
+    @property
+    def sent_at(self) -> float:
+        """When it was granted, on the clock of ``anyio.current_time``."""
+        return self._grant.sent_at
+
+    @property
+    def probe(self) -> bool:
+        """Whether this request is sent to see whether an outage is over."""
+        return self._grant.probe
+
+    def success(self, usage_tokens: int | None) -> None:
+        """Return it after a reply.
+
+        Args:
+            usage_tokens: The input tokens that the service counted (``promptTokenCount``), if it said so.
+        """
+        self._end()
+        self._limiter._succeeded(self._grant, usage_tokens)
+
+    def failed(self, error: CallError, failures: int = 0) -> Verdict:
+        """Return it after a failed attempt, and learn what becomes of the item.
+
+        Args:
+            error: The failure of this one attempt.
+            failures: How many failures of this item have counted before (``Verdict.counted``).
+        """
+        self._end()
+        return self._limiter._failed(self._grant, error, failures)
+
+    def unsent(self) -> None:
+        """Return it unused, with the tokens and the request it had reserved."""
+        if not self._ended:
+            self._ended = True
+            self._limiter._returned(self._grant, refund=True)
+
+    def cancelled(self) -> None:
+        """Return it after the request had left and nobody waits for the reply any more."""
+        if not self._ended:
+            self._ended = True
+            self._limiter._returned(self._grant, refund=False)
+
+    def _end(self) -> None:
+        if self._ended:
+            raise errors.MisuseError("this permit was already returned: a permit ends once")
+        self._ended = True
+
+
+@attrs.define(eq=False, kw_only=True)
+class Limiter:
+    """Decides how many requests are in flight, and how many may leave per minute.
+
+    One limiter can serve several batches and the single calls of a client at the same time, and be retuned while they
+    run: ``limit``, ``rpm``, ``tpm``.  It stands for one quota: share it where the quota is shared.
+
+    Args:
+        concurrency: The most requests in flight, or ``auto`` to find out how many the service takes.
+        ceiling: The most that ``auto`` may reach, up to 1,000 (the connections of one client).
+        rpm: The most requests in any 60 s.
+        tpm: The most input tokens in any 60 s, first estimated and then corrected by what the service counted.
+        rpd: The most requests in any 24 h of this limiter's life.
+        policy: How patiently a busy service is treated.
+        dice: Returns random numbers in [0, 1).
+
+    Raises:
+        SettingsError: A value is not positive, or more than a client can carry.
+    """
+
+    _concurrency: int | Literal["auto"] = "auto"
+    _ceiling: int = 256
+    _rpm: float | None = None
+    _tpm: float | None = None
+    _rpd: int | None = None
+    _policy: BatchPolicy = attrs.field(factory=BatchPolicy, repr=False)
+    _dice: Callable[[], float] = attrs.field(default=random.random, repr=False)
+    _control: Control = attrs.field(init=False, repr=False)
+    _day: Window | None = attrs.field(default=None, init=False, repr=False)
+    _waiters: OrderedDict[_Waiter, None] = attrs.field(factory=OrderedDict, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the values and begin with nothing in flight."""
+        if not isinstance(self._policy, BatchPolicy):
+            raise errors.SettingsError(f"policy must be a BatchPolicy, not {self._policy!r}", field="policy")
+        limit, ceiling = self._bounds(self._concurrency)
+        self._control = Control(Aimd(limit, ceiling), self._policy, self._dice)
+        self._set_ceiling("rpm", self._rpm)
+        self._set_ceiling("tpm", self._tpm)
+        if self._rpd is not None:
+            self._day = Window(_whole("rpd", self._rpd), DAY)
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight now.  Set it to another ``concurrency``."""
+        return self._control.allowed
+
+    @limit.setter
+    def limit(self, concurrency: int | Literal["auto"]) -> None:
+        limit, ceiling = self._bounds(concurrency)
+        self._concurrency = concurrency
+        self._control.aimd.retune(limit, ceiling)
+        self._control.settle()
+        self._admit()
+
+    @property
+    def rpm(self) -> float | None:
+        """The most requests in any 60 s, or None."""
+        return self._rpm
+
+    @rpm.setter
+    def rpm(self, value: float | None) -> None:
+        self._set_ceiling("rpm", value)
+        self._rpm = value
+        self._admit()
+
+    @property
+    def tpm(self) -> float | None:
+        """The most input tokens in any 60 s, or None."""
+        return self._tpm
+
+    @tpm.setter
+    def tpm(self, value: float | None) -> None:
+        self._set_ceiling("tpm", value)
+        self._tpm = value
+        self._admit()
+
+    def estimate(self, nbytes: int) -> int:
+        """Return the input tokens that a request of so many bytes will probably count."""
+        return self._control.estimate.tokens(nbytes)
+
+    def statistics(self) -> LimiterStatistics:
+        """Return how it is doing, and why it is not faster."""
+        control, now = self._control, current_time()
+        head = next(iter(self._waiters), None)
+        binding = control.binding(now, head.tokens) if head is not None else ""
+        waiting = len(self._waiters)
+        gate = max(0.0, max(control.gate, control.pause) - now)
+        return LimiterStatistics(
+            limit=control.allowed,
+            in_flight=control.in_flight,
+            waiting=waiting,
+            parked=waiting if binding in {"outage", "gate"} else 0,
+            binding=binding,
+            reason=reason_of(
+                binding,
+                limit=control.allowed,
+                ceiling=control.aimd.ceiling,
+                auto=self._concurrency == "auto",
+                rpm=self._rpm,
+                tpm=self._tpm,
+                gate=gate,
+            ),
+            accepted=control.accepted,
+            rejected=control.rejected,
+            troubled=control.troubled,
+            cuts=control.aimd.cuts,
+            outages=control.outage.count,
+            probes=control.outage.probes,
+            gate=gate,
+            learned_rpm=_learned(control, "learned rpm"),
+            learned_tpm=_learned(control, "learned tpm"),
+            estimate_ratio=control.estimate.ratio,
+        )
+
+    async def acquire(self, tokens: int = 0) -> Permit:
+        """Wait until one more request may leave: first come, first served, large ones included.
+
+        Args:
+            tokens: Its input tokens, as estimated.
+
+        Raises:
+            QuotaExhausted: The ``rpd`` requests of this day are used up (``scope`` is ``day``); nothing was sent.
+        """
+        now = current_time()
+        if self._day is not None:
+            self._take_day(self._day, now)
+        if not self._waiters and self._control.ready_at(now, tokens) <= now:
+            return Permit(self, self._control.grant(now, tokens))
+        waiter = _Waiter(tokens)
+        self._waiters[waiter] = None
+        try:
+            if len(self._waiters) == 1:
+                self._admit()
+            return await self._turn(waiter)
+        except BaseException:
+            if waiter.permit is not None:
+                waiter.permit.unsent()
+            else:
+                del self._waiters[waiter]
+                if self._day is not None:
+                    self._day.correct(now, -1)
+                self._admit()
+            raise
+
+    async def _turn(self, waiter: _Waiter) -> Permit:
+        while waiter.permit is None:
+            if waiter.event.is_set():
+                waiter.event = anyio.Event()
+            if waiter.until == math.inf:
+                await waiter.event.wait()
+                continue
+            with anyio.CancelScope(deadline=waiter.until):
+                await waiter.event.wait()
+            if not waiter.event.is_set():
+                waiter.until = math.inf
+                self._admit()
+        return waiter.permit
+
+    def _admit(self) -> None:
+        """Let go from the head of the line who may; leave the next one with the time at which to look again."""
+        if not self._waiters:
+            return
+        now = current_time()
+        while self._waiters:
+            waiter = next(iter(self._waiters))
+            at = self._control.ready_at(now, waiter.tokens)
+            if at > now:
+                if at < waiter.until:
+                    waiter.until = max(at, now + _SHORTEST_SLEEP)
+                    waiter.event.set()
+                return
+            waiter.permit = Permit(self, self._control.grant(now, waiter.tokens))
+            self._waiters.popitem(last=False)
+            waiter.event.set()
+
+    def _take_day(self, day: Window, now: float) -> None:
+        opens_at = day.ready_at(now, 1)
+        if opens_at > now:
+            error = errors.QuotaExhausted(
+                f"the limiter's own {day.quota:g} requests per day (rpd) are used up; the next may go in "
+                f"{opens_at - now:.0f} s",
+                retry_after=opens_at - now,
+                failure=Failure.FATAL,
+            )
+            error.scope = "day"
+            raise error
+        day.take(now, 1)
+
+    def _succeeded(self, grant: Grant, usage_tokens: int | None) -> None:
+        self._control.succeeded(grant, current_time(), usage_tokens)
+        self._admit()
+
+    def _failed(self, grant: Grant, error: CallError, failures: int) -> Verdict:
+        verdict = self._control.failed(grant, current_time(), time.time(), error, failures)
+        self._admit()
+        return verdict
+
+    def _returned(self, grant: Grant, *, refund: bool) -> None:
+        self._control.release(grant)
+        if refund:
+            self._control.refund(grant)
+            if self._day is not None:
+                self._day.correct(grant.sent_at, -1)
+        self._admit()
+
+    def _set_ceiling(self, name: str, per_minute: float | None) -> None:
+        meters = self._control.meters
+        known = meters.get(name)
+        if per_minute is None:
+            meters.pop(name, None)
+        elif isinstance(known, Ceiling):
+            known.retune(_positive(name, per_minute))
+        else:
+            meters[name] = Ceiling(_positive(name, per_minute))
+
+    def _bounds(self, concurrency: int | Literal["auto"]) -> tuple[float, int]:
+        name = "ceiling" if concurrency == "auto" else "concurrency"
+        most = self._ceiling if concurrency == "auto" else concurrency
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= CONNECTIONS:
+            raise errors.SettingsError(
+                f"{name} must be a whole number from 1 to {CONNECTIONS} (the connections of one client), not {most!r}",
+                field=name,
+            )
+        return float(min(_START, most) if concurrency == "auto" else most), most
+
+
+def _learned(control: Control, name: str) -> float | None:
+    meter = control.meters.get(name)
+    return meter.rate * 60 if isinstance(meter, LearnedRate) else None
+
+
+def _positive(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise errors.SettingsError(f"{name} must be a positive number, not {value!r}", field=name)
+    return float(value)
+
+
+def _whole(name: str, value: float) -> float:
+    if not isinstance(value, int):
+        raise errors.SettingsError(f"{name} must be a whole number, not {value!r}", field=name)
+    return _positive(name, value)
