@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from gemtune.batch import Batch, BatchOptions, BatchResult, Limiter
     from gemtune.watch import Watcher
 
-__all__ = ["Client"]
-
 
 class Client(Inference):
     """Talks to the Gemini API: tunes models and puts them to work.

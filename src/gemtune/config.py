@@ -9,8 +9,6 @@ import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["UNSET", "BatchPolicy", "RetryPolicy", "Timeouts", "Unset", "WatchPolicy"]
-
 
 class Unset:
     """The type of UNSET: an argument that was not given, where None has a meaning of its own."""

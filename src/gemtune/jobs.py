@@ -41,8 +41,6 @@ from gemtune.story.observation import Moment, Observation, Source, observe_model
 from gemtune.story.snapshots import Snapshots
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
-__all__ = ["JobEvents", "JobStatistics", "TuningJob", "TuningProgress", "failure"]
-
 # The schedule is the retry of looks; one look is one request.
 _ONCE = RetryPolicy(attempts=1)
 # A job's end may need a look at the operation and one at the model.

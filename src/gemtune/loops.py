@@ -9,8 +9,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-__all__ = ["call_soon", "current_loop", "current_time", "on_asyncio"]
-
 
 def on_asyncio() -> bool:
     """Return whether the running event loop is asyncio's."""

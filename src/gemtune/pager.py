@@ -10,8 +10,6 @@ import attrs
 from gemtune.errors import MalformedResponse
 from gemtune.protocol.gemini import Page
 
-__all__ = ["Pager", "Pages"]
-
 T = TypeVar("T")
 Fetch = Callable[[str | None], Awaitable[Page[T]]]
 

@@ -18,8 +18,6 @@ import attrs
 
 from gemtune.errors import SettingsError
 
-__all__ = ["DEFAULT_BASE_URL", "Secret", "Setting", "Settings", "given", "is_loopback", "resolve"]
-
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}")

@@ -19,8 +19,6 @@ from gemtune.batch.layout import Layout
 from gemtune.errors import InvalidInput
 from gemtune.rows.ahead import Ahead
 
-__all__ = ["FileRows", "Format", "Layout"]
-
 Format = Literal["jsonl", "csv", "tsv", "text"]
 
 _BY_SUFFIX: Final[Mapping[str, Format]] = {

@@ -37,8 +37,6 @@ from gemtune.errors import (
 from gemtune.limiter.limiter import Limiter
 from gemtune.protocol import names
 
-__all__ = ["Batch"]
-
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to go on"
 
 

@@ -16,8 +16,6 @@ from gemtune.protocol import names
 from gemtune.protocol.codec import decode, encode
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
-__all__ = ["Item", "Row", "config_digests", "make_item", "repeated", "request_fields", "request_from_json"]
-
 Row = object
 """A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
 

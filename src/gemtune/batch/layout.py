@@ -13,8 +13,6 @@ import attrs
 from gemtune.batch.inputs import Row, request_fields
 from gemtune.errors import InvalidInput
 
-__all__ = ["Layout"]
-
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 

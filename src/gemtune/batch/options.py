@@ -16,8 +16,6 @@ from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
 from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, ToolConfig
 
-__all__ = ["BatchOptions", "make_batch"]
-
 _LIMITER_S = ("concurrency", "rpm", "tpm", "rpd", "policy")
 _AS_USUAL = {"concurrency": "auto"}
 _MODEL_S = (

@@ -9,8 +9,6 @@ import attrs
 
 from gemtune.batch.result import BatchResult
 
-__all__ = ["Outbox"]
-
 
 @attrs.define(eq=False)
 class Outbox:

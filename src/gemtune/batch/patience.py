@@ -12,8 +12,6 @@ from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, CredentialsError, Failure
 from gemtune.types import GenerateContentResponse
 
-__all__ = ["Asking"]
-
 _TIMES: Final = 3
 _SECONDS: Final = 10.0
 

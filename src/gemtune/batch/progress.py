@@ -9,8 +9,6 @@ import attrs
 
 from gemtune.batch.result import BatchResult
 
-__all__ = ["Progress"]
-
 _SECOND: Final = 1.0
 _WINDOW: Final = 30
 

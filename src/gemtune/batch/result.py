@@ -7,8 +7,6 @@ import attrs
 from gemtune.errors import GemtuneError
 from gemtune.types import GenerateContentResponse, UsageMetadata
 
-__all__ = ["BatchResult", "BatchStatistics"]
-
 
 @attrs.frozen(kw_only=True)
 class BatchResult:

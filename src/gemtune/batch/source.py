@@ -14,8 +14,6 @@ from gemtune.batch.inputs import Row
 from gemtune.batch.journal.index import Places
 from gemtune.errors import InvalidInput
 
-__all__ = ["END", "Source"]
-
 END: Final = object()
 """What ``Source.next`` returns after the last row."""
 

@@ -12,8 +12,6 @@ import attrs
 
 from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, wants_color
 
-__all__ = ["Console", "NoteHandler"]
-
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
 
 

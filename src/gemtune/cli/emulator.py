@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from gemtune.cli.options import Commands, Parser
 
-__all__ = ["add", "serve"]
-
 
 def add(commands: Commands) -> None:
     """Add the command to the overview; its options are those of ``gemtune.emulator.serve``."""

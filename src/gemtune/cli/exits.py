@@ -7,21 +7,6 @@ from typing import Final
 
 from gemtune import errors
 
-__all__ = [
-    "CODES",
-    "CREDENTIALS",
-    "CUT_OFF",
-    "DONE",
-    "FAILED",
-    "INTERRUPTED",
-    "QUOTA",
-    "REFUSED",
-    "TIMED_OUT",
-    "USAGE",
-    "exit_code",
-    "together",
-]
-
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from gemtune.resources.streams import GenerateContentStream
     from gemtune.types import FinishReason, GenerateContentResponse
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
   gemtune generate "LXIII" --model tunedModels/my-model
   gemtune generate - --model models/gemini-3.7-flash --system "Answer in French." < question.txt

@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.config import WatchPolicy
 
-__all__ = [
-    "Commands",
-    "Parser",
-    "Run",
-    "add_command",
-    "add_parser",
-    "common_options",
-    "open_client",
-    "run_async",
-    "seconds",
-    "text",
-    "time_limit",
-]
-
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
 

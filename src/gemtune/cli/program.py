@@ -22,8 +22,6 @@ from gemtune.cli.options import Commands, Parser
 from gemtune.cli.wording import worded
 from gemtune.errors import GemtuneError
 
-__all__ = ["run"]
-
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     demo.add,
     tune.add,

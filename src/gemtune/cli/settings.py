@@ -8,8 +8,6 @@ from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
 from gemtune.cli.options import Commands, add_command, open_client
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
   gemtune settings
   GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8080 gemtune settings

@@ -14,8 +14,6 @@ import attrs
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["interruptible", "take_sigterm_for_ctrl_c", "until_stopped"]
-
 
 @attrs.define
 class _First:

@@ -10,8 +10,6 @@ from gemtune.cli.options import Commands, add_command, common_options, open_clie
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune tune rows.jsonl --base models/gemini-1.0-pro-001 --id my-model --if-exists adopt --wait --timeout 2h

@@ -7,8 +7,6 @@ from typing import Final
 
 from gemtune.errors import GemtuneError, InvalidInput
 
-__all__ = ["worded"]
-
 # What the SDK advises, as it is written in its messages; nothing that a user or the service says looks like it.
 _ADVICE: Final = tuple(
     (re.compile(pattern), words)

@@ -18,8 +18,6 @@ import attrs
 from gemtune.errors import InvalidInput
 from gemtune.types import TuningExample
 
-__all__ = ["MAX_BYTES", "MAX_INPUT", "MAX_OUTPUT", "Rows", "checked", "from_rows", "from_text"]
-
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000

@@ -43,8 +43,6 @@ from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Call, Store
 from gemtune.emulator.world.tuning import JobFate
 
-__all__ = ["Emulator", "create_app"]
-
 # parameters of every Google API; each may also be written with a "$" before it
 _SYSTEM_QUERY = frozenset({
     "key", "access_token", "oauth_token", "alt", "prettyPrint", "fields", "quotaUser", ".xgafv", "xgafv", "callback",

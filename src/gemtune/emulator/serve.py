@@ -24,8 +24,6 @@ from gemtune.emulator.front.delivery import CONNECTION, Connection
 if TYPE_CHECKING:
     import uvicorn
 
-__all__ = ["RunningEmulator", "main", "running_emulator"]
-
 _MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtune[emulator]'"
 
 

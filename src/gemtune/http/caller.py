@@ -19,16 +19,15 @@ from gemtune import errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
+from gemtune.http.engines.body import Reply
 from gemtune.http.permits import Permits, permitted, permitted_stream
 from gemtune.http.retry import Retrier, RetryBudget
-from gemtune.http.wire import Reply, StreamReply, Wire
+from gemtune.http.wire import StreamReply, Wire
 from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
 from gemtune.settings import Secret
-
-__all__ = ["Caller", "Recover", "Statistics", "user_agent"]
 
 T = TypeVar("T")
 

@@ -10,8 +10,6 @@ from gemtune.errors import SettingsError
 from gemtune.http._httpx import httpx
 from gemtune.settings import Secret, is_loopback
 
-__all__ = ["checked_origin", "find_proxy", "make_ssl_context"]
-
 
 def checked_origin(origin: str) -> str:
     """Return an address in normal form: scheme, host, port and, for a gateway, a path.

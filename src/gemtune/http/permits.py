@@ -16,8 +16,6 @@ from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError
 from gemtune.http.wire import StreamReply
 from gemtune.loops import current_time
 
-__all__ = ["Permit", "Permits", "holding", "permitted", "permitted_stream"]
-
 T = TypeVar("T")
 
 

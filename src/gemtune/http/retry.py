@@ -23,8 +23,6 @@ from gemtune.loops import current_time
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
 
-__all__ = ["Retrier", "RetryBudget"]
-
 T = TypeVar("T")
 
 _log = logging.getLogger("gemtune.http")

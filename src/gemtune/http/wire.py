@@ -29,8 +29,6 @@ from gemtune.http.environment import checked_origin, find_proxy, make_ssl_contex
 from gemtune.loops import call_soon, current_loop, on_asyncio
 from gemtune.settings import is_loopback
 
-__all__ = ["Headers", "Reply", "StreamReply", "Wire"]
-
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _TARGET = re.compile(r"/(?!.*/\.{1,2}(?:[/?]|\Z))(?!\.{1,2}(?:[/?]|\Z))[!-\"$-~]*")

@@ -10,8 +10,6 @@ import math
 
 import attrs
 
-__all__ = ["Aimd"]
-
 _CUT = 0.9
 # One request too many after so many replies, or rounds where the limit is small: of a service whose capacity stays as
 # it is, 1 % are rejected, and a limit of 1 is not stuck for a hundred replies.

@@ -21,8 +21,6 @@ from gemtune.limiter.spending import Spending
 from gemtune.limiter.tokens import TokenEstimate
 from gemtune.limiter.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of, words_of
 
-__all__ = ["Control", "Grant"]
-
 # A quota per minute without a hint: half a window is the least that makes sense.
 _MINUTE_WITHOUT_HINT = 30.0
 # So many items refused with the same words, one after the other, are not at fault themselves: before anything was

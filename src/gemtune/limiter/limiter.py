@@ -27,8 +27,6 @@ from gemtune.limiter.reasons import reason_of
 from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
 
-__all__ = ["CONNECTIONS", "Limiter", "LimiterStatistics", "Permit", "Verdict"]
-
 CONNECTIONS = 1000
 """The connections of one client: no more requests can be in flight."""
 _START = 50

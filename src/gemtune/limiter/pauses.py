@@ -10,8 +10,6 @@ import math
 
 import attrs
 
-__all__ = ["Outage"]
-
 
 @attrs.define(eq=False)
 class Outage:

@@ -11,8 +11,6 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["DAY", "Ceiling", "LearnedRate", "Meter", "Window"]
-
 # Seconds of quota that may go at once: a full minute's would send twice the quota in the first minute.
 BURST = 5.0
 MINUTE = 60.0

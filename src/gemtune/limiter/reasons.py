@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["reason_of"]
-
 _REASONS: Final = {
     "": "nothing waits",
     "rpm": "your ceiling of {rpm} requests per minute",

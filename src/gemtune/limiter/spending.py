@@ -11,8 +11,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["WINDOW", "Spending"]
-
 WINDOW: Final = 600.0
 """Seconds over which the service adds up."""
 _PAUSE: Final = 60.0

@@ -6,8 +6,6 @@ import math
 
 import attrs
 
-__all__ = ["TokenEstimate"]
-
 # Latin text: about four bytes a token.
 _FIRST_RATIO = 0.25
 _WEIGHT = 0.05

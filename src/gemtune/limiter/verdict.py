@@ -29,8 +29,6 @@ import attrs
 from gemtune import errors
 from gemtune.errors import CallError, Failure
 
-__all__ = ["Quota", "Signal", "Verdict", "quota_of", "seconds_to_reset", "signal_of", "words_of"]
-
 _MINUTELY = re.compile(r"PerMinute|per minute", re.IGNORECASE)
 _TOKENS = re.compile(r"token", re.IGNORECASE)
 

@@ -22,8 +22,6 @@ from gemtune.watch.record import Record
 if TYPE_CHECKING:
     from gemtune.client import Client
 
-__all__ = ["Looks", "moment"]
-
 # The schedule is the retry of looks; one look is one request.
 _ONCE: Final = RetryPolicy(attempts=1)
 

@@ -17,8 +17,6 @@ from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, Failure, MalformedResponse, QuotaExhausted
 from gemtune.protocol.call import Effect
 
-__all__ = ["cost", "delay", "extra_attempts", "is_ambiguous_write", "too_long"]
-
 # A quota per minute without a hint: half a window is the least that makes sense.
 _MINUTE_WITHOUT_HINT = 30.0
 

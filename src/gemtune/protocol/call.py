@@ -9,8 +9,6 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-__all__ = ["Call", "Effect"]
-
 T = TypeVar("T")
 
 

@@ -27,29 +27,6 @@ from gemtune.types import (
 )
 from gemtune.types.message import Message
 
-__all__ = [
-    "Page",
-    "cancel_operation",
-    "count_tokens",
-    "create_permission",
-    "create_tuned_model",
-    "delete_permission",
-    "delete_tuned_model",
-    "generate_content",
-    "get_model",
-    "get_operation",
-    "get_permission",
-    "get_tuned_model",
-    "list_models",
-    "list_operations",
-    "list_permissions",
-    "list_tuned_models",
-    "stream_generate_content",
-    "transfer_ownership",
-    "update_permission",
-    "update_tuned_model",
-]
-
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 

@@ -11,19 +11,6 @@ from typing import Final
 
 from gemtune.errors import InvalidInput
 
-__all__ = [
-    "checked_id",
-    "chosen_id",
-    "id_from_display_name",
-    "job_names",
-    "model_name",
-    "operation_name",
-    "operation_of",
-    "parent_of",
-    "permission_name",
-    "tuned_model_name",
-]
-
 _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._~-]{0,254}[A-Za-z0-9_~-])?"
 _TUNED: Final = re.compile(rf"tunedModels/{_ID}")
 _MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")

@@ -17,8 +17,6 @@ import attrs
 from gemtune.errors import MalformedResponse, ResponseTooLarge
 from gemtune.protocol.codec import loads
 
-__all__ = ["EventParser", "JsonArrayParser", "Payload"]
-
 Payload = dict[str, Any]
 """One JSON object of a stream: a piece of a reply, or ``{"error": ...}``."""
 

@@ -17,8 +17,6 @@ from typing import Final
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
 
-__all__ = ["clean", "error_from_reply", "retry_after", "rpc_error_class", "unended"]
-
 _LIMIT: Final = 2048
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
 _DEEPEST: Final = 64

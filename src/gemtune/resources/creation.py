@@ -42,8 +42,6 @@ from gemtune.types import (
     TuningTask,
 )
 
-__all__ = ["MANY", "Creation", "load_rows", "model_to_create", "off_loop"]
-
 T = TypeVar("T")
 
 _ONCE = RetryPolicy(attempts=1)

@@ -24,8 +24,6 @@ from gemtune.types import (
     to_contents,
 )
 
-__all__ = ["Inference"]
-
 
 class Inference:
     """The part of a client that puts models to work."""

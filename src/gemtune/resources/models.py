@@ -11,8 +11,6 @@ from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.types import Model
 
-__all__ = ["Models"]
-
 
 @attrs.frozen(eq=False)
 class Models:

@@ -15,8 +15,6 @@ from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.types import Operation
 
-__all__ = ["Operations", "checked_wait"]
-
 
 @attrs.frozen(eq=False)
 class Operations:

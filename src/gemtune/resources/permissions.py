@@ -12,8 +12,6 @@ from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.types import GranteeType, Permission, Role
 
-__all__ = ["Permissions"]
-
 
 @attrs.frozen(eq=False)
 class Permissions:

@@ -18,8 +18,6 @@ from gemtune.protocol.call import Call
 from gemtune.protocol.sse import EventParser
 from gemtune.types import GenerateContentResponse
 
-__all__ = ["GenerateContentStream"]
-
 
 @attrs.define(eq=False)
 class GenerateContentStream:

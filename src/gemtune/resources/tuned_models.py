@@ -16,8 +16,6 @@ from gemtune.protocol.gemini import Page
 from gemtune.resources.permissions import Permissions
 from gemtune.types import TunedModel
 
-__all__ = ["TunedModels", "check_description", "check_display_name", "check_fraction", "check_top_k"]
-
 _MOST_DISPLAY_NAME = 40
 
 

@@ -17,8 +17,6 @@ import anyio.from_thread
 import anyio.lowlevel
 import attrs
 
-__all__ = ["Ahead"]
-
 T = TypeVar("T")
 
 _ROWS: Final = 200

@@ -9,8 +9,6 @@ import attrs
 from gemtune import events
 from gemtune.show.progress import JobView
 
-__all__ = ["JobsView"]
-
 
 @attrs.define
 class JobsView:

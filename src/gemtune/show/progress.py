@@ -9,8 +9,6 @@ import attrs
 from gemtune import events
 from gemtune.show.curve import loss_curve, sparkline
 
-__all__ = ["JobView", "duration", "progress_line"]
-
 
 def duration(seconds: float) -> str:
     """Return seconds as people say them: ``8 s``, ``3 min 20 s``, ``2 h 05 min``."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["aligned"]
-
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a line for each row, with every column but the last as wide as its widest cell.

@@ -9,8 +9,6 @@ from typing import Protocol, TextIO
 
 import attrs
 
-__all__ = ["Live", "draws_in_place", "encodes_unicode", "printable", "wants_color"]
-
 _UP = "\x1b[{}A"
 _CLEAR_BELOW = "\r\x1b[J"
 

@@ -21,8 +21,6 @@ import attrs
 
 from gemtune.errors import InvalidInput
 
-__all__ = ["Cursor", "Part", "Runs", "parse_cursor"]
-
 LONGEST: Final = 255
 _ACCEPTED: Final = 4096
 _INT32: Final = 2**31 - 1

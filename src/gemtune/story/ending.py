@@ -12,8 +12,6 @@ from gemtune.story.observation import Observation, Source
 from gemtune.types.operations import Status
 from gemtune.types.tuning import TunedModel
 
-__all__ = ["Trouble", "Verdict"]
-
 DEGRADED_AFTER: Final = 3
 LONGEST_HINT: Final = 120.0
 PATIENCE: Final = 60.0

@@ -29,8 +29,6 @@ from gemtune.story.observation import Moment, Observation, Source
 from gemtune.story.schedule import Look, Pace, next_due
 from gemtune.story.snapshots import Log, Snapshots
 
-__all__ = ["History"]
-
 GRACE: Final = 60.0
 """Seconds after its creation during which a model may be missing: reads lag behind creation."""
 LONGEST_LAG: Final = 60.0

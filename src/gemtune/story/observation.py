@@ -19,17 +19,6 @@ from gemtune.types.operations import Operation, Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TunedModelState, TuningSnapshot
 
-__all__ = [
-    "Moment",
-    "Observation",
-    "Source",
-    "nanoseconds",
-    "observe_light",
-    "observe_model",
-    "observe_operation",
-    "timestamp",
-]
-
 _CANCELLED: Final = 1
 _SECOND: Final = 1_000_000_000
 

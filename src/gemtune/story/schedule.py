@@ -14,8 +14,6 @@ import attrs
 from gemtune.config import WatchPolicy
 from gemtune.story.observation import Source
 
-__all__ = ["Look", "Pace", "backoff", "next_due"]
-
 _GROWTH: Final = 1.6
 _SKIP_LIMIT: Final = 4
 _LONGEST_BACKOFF: Final = 60.0

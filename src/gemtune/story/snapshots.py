@@ -36,8 +36,6 @@ from gemtune.story.cursor import Cursor, Runs, cursor_head, cursor_text
 from gemtune.story.observation import nanoseconds, timestamp
 from gemtune.types.tuning import TuningSnapshot
 
-__all__ = ["Log", "Merged", "Pulse", "Snapshots"]
-
 _INT32 = 2**31 - 1
 _WINDOW = 17
 

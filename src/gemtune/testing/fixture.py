@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from gemtune.emulator.world.answers import Answers
     from gemtune.emulator.world.clock import Clock
 
-__all__ = ["GeminiEmulator", "shorten_waits"]
-
 _WATCH: dict[str, Any] = {"freshness": 0.05, "terminal_freshness": 0.05, "queued_interval": 0.05, "min_interval": 0.01}
 _RETRY: dict[str, Any] = {"initial": 0.01, "maximum": 0.05}
 

@@ -15,8 +15,6 @@ import pytest
 if TYPE_CHECKING:
     from gemtune.testing.fixture import GeminiEmulator
 
-__all__ = ["gemini_emulator", "gemini_emulator_url", "pytest_configure"]
-
 _MARKER = (
     "gemini_emulator(**options): options of gemtune.emulator.create_app for the test's emulator, such as "
     "step_seconds=60, auth='required' or answers={...}"

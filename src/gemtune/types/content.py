@@ -10,28 +10,6 @@ from gemtune.errors import InvalidInput
 from gemtune.types.message import EMPTY, Json, Message
 from gemtune.types.openenum import OpenEnum
 
-__all__ = [
-    "Blob",
-    "CodeExecutionResult",
-    "Content",
-    "ContentLike",
-    "ExecutableCode",
-    "FileData",
-    "FunctionCall",
-    "FunctionResponse",
-    "FunctionResponsePart",
-    "Language",
-    "Outcome",
-    "Part",
-    "Scheduling",
-    "ServerTool",
-    "ToolCall",
-    "ToolResponse",
-    "VideoMetadata",
-    "to_content",
-    "to_contents",
-]
-
 
 class Language(OpenEnum):
     """The language of generated code."""

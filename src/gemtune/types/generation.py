@@ -12,18 +12,6 @@ from gemtune.types.openenum import OpenEnum
 from gemtune.types.safety import SafetySetting
 from gemtune.types.tools import Tool, ToolConfig
 
-__all__ = [
-    "CountTokensRequest",
-    "GenerateContentRequest",
-    "GenerationConfig",
-    "ImageConfig",
-    "MediaResolution",
-    "ResponseModality",
-    "ServiceTier",
-    "ThinkingConfig",
-    "ThinkingLevel",
-]
-
 
 class MediaResolution(OpenEnum):
     """How closely the model looks at media."""

@@ -18,8 +18,6 @@ import attrs
 
 from gemtune.errors import InvalidInput
 
-__all__ = ["EMPTY", "AnyOf", "Int64", "Json", "Message", "as_tuple"]
-
 Json = Mapping[str, Any]
 """A JSON object that is handed through as it is."""
 

@@ -6,8 +6,6 @@ import attrs
 
 from gemtune.types.message import Message, as_tuple
 
-__all__ = ["ListModelsResponse", "Model"]
-
 
 @attrs.frozen(kw_only=True)
 class Model(Message):

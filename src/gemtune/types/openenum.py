@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import Self
 
-__all__ = ["OpenEnum"]
-
 
 class OpenEnum(enum.StrEnum):
     """A string enumeration in which an unknown string is kept instead of being an error.

@@ -9,8 +9,6 @@ import attrs
 from gemtune.types.message import AnyOf, Json, Message
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel
 
-__all__ = ["ListOperationsResponse", "Operation", "Status"]
-
 
 @attrs.frozen(kw_only=True)
 class Status(Message):

@@ -7,8 +7,6 @@ import attrs
 from gemtune.types.message import Message
 from gemtune.types.openenum import OpenEnum
 
-__all__ = ["GranteeType", "ListPermissionsResponse", "Permission", "Role"]
-
 
 class GranteeType(OpenEnum):
     """Whom a permission is for."""

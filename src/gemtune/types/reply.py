@@ -12,23 +12,6 @@ from gemtune.types.openenum import OpenEnum
 from gemtune.types.safety import PromptFeedback, SafetyRating
 from gemtune.types.timestamp import Timestamp
 
-__all__ = [
-    "Candidate",
-    "CitationMetadata",
-    "CitationSource",
-    "CountTokensResponse",
-    "FinishReason",
-    "GenerateContentResponse",
-    "LogprobsCandidate",
-    "LogprobsResult",
-    "Modality",
-    "ModalityTokenCount",
-    "ModelStage",
-    "ModelStatus",
-    "TopCandidates",
-    "UsageMetadata",
-]
-
 
 class FinishReason(OpenEnum):
     """Why the model stopped."""

@@ -7,16 +7,6 @@ import attrs
 from gemtune.types.message import Message
 from gemtune.types.openenum import OpenEnum
 
-__all__ = [
-    "BlockReason",
-    "HarmBlockThreshold",
-    "HarmCategory",
-    "HarmProbability",
-    "PromptFeedback",
-    "SafetyRating",
-    "SafetySetting",
-]
-
 
 class HarmCategory(OpenEnum):
     """A kind of harm; Gemini models know the last five, of which the last is deprecated."""

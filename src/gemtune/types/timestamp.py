@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self, SupportsIndex, overload
 
-__all__ = ["Timestamp"]
-
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )

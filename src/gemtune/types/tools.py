@@ -7,15 +7,6 @@ import attrs
 from gemtune.types.message import Json, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
 
-__all__ = [
-    "Behavior",
-    "FunctionCallingConfig",
-    "FunctionCallingMode",
-    "FunctionDeclaration",
-    "Tool",
-    "ToolConfig",
-]
-
 
 class Behavior(OpenEnum):
     """Whether the model waits for a function."""

@@ -12,21 +12,6 @@ from gemtune.types.message import Int64, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
 
-__all__ = [
-    "CreateTunedModelMetadata",
-    "Hyperparameters",
-    "ListTunedModelsResponse",
-    "TrainingData",
-    "TransferOwnershipRequest",
-    "TunedModel",
-    "TunedModelSource",
-    "TunedModelState",
-    "TuningExample",
-    "TuningExamples",
-    "TuningSnapshot",
-    "TuningTask",
-]
-
 
 class TunedModelState(OpenEnum):
     """Where a tuned model stands."""

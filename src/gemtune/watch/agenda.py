@@ -8,8 +8,6 @@ from typing import Generic, TypeVar
 
 import attrs
 
-__all__ = ["Agenda", "Item"]
-
 
 @attrs.define(eq=False)
 class Item:

@@ -9,8 +9,6 @@ from gemtune.errors import InvalidInput
 from gemtune.events import Event
 from gemtune.watch.subscription import KINDS
 
-__all__ = ["check_filter", "checked_bookmarks", "checked_policy", "classes", "given_jobs", "several"]
-
 
 def several(jobs: object) -> list[object]:
     """Return jobs that are given as one or as many."""

@@ -22,8 +22,6 @@ from gemtune.watch.record import Record
 if TYPE_CHECKING:
     from gemtune.watch.subscription import Subscription
 
-__all__ = ["Board"]
-
 _KEPT: Final = 1024
 """Snapshot events that are kept as they were made; older ones are made again from the log."""
 

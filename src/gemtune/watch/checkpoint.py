@@ -24,8 +24,6 @@ from gemtune.watch.record import Record
 if TYPE_CHECKING:
     from gemtune.watch.subscription import Subscription
 
-__all__ = ["Checkpoint", "cursor_of"]
-
 _LARGEST: Final = 64 << 20
 """Most bytes that a checkpoint may inflate to: 10,000 jobs take 2 MB."""
 _LATEST: Final = 253_402_300_799

@@ -34,8 +34,6 @@ from gemtune.watch.record import Record
 from gemtune.watch.service import Service
 from gemtune.watch.sweep import Sweep
 
-__all__ = ["Engine"]
-
 _log = logging.getLogger("gemtune.watch")
 
 _STALL: Final = 5.0

@@ -11,8 +11,6 @@ import attrs
 
 from gemtune.config import WatchPolicy
 
-__all__ = ["DIFFERENT", "Breaker", "Bucket"]
-
 _LOWEST_RATE: Final = 0.2
 _CLEAN: Final = 10.0
 """Seconds without a 429 after which the rate goes up again, by a twentieth of the greatest."""

@@ -9,8 +9,6 @@ from gemtune.events import Event, is_terminal
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.record import Mark, Record
 
-__all__ = ["Place", "had", "has_end"]
-
 
 @attrs.define(eq=False)
 class Place:

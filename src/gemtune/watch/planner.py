@@ -8,8 +8,6 @@ import attrs
 
 from gemtune.config import WatchPolicy
 
-__all__ = ["FIELDS", "PAGE_SIZE", "Planner"]
-
 FIELDS: Final = "tunedModels(name,state,createTime),nextPageToken"
 """The mask of a light list: some 130 bytes a model, and none of its snapshots."""
 PAGE_SIZE: Final = 1000

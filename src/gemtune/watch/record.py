@@ -20,8 +20,6 @@ from gemtune.types import TuningSnapshot
 from gemtune.types.timestamp import Timestamp
 from gemtune.watch.agenda import Item
 
-__all__ = ["Mark", "Record"]
-
 
 @attrs.frozen
 class Mark:

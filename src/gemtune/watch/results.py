@@ -11,8 +11,6 @@ from gemtune.errors import TuningError
 from gemtune.events import JobState, TerminalEvent
 from gemtune.jobs import failure
 
-__all__ = ["WaitResult", "WatcherStatistics"]
-
 
 @attrs.frozen
 class WaitResult:

@@ -22,8 +22,6 @@ from gemtune.watch.board import Board
 from gemtune.watch.limits import DIFFERENT, Breaker, Bucket
 from gemtune.watch.record import Record
 
-__all__ = ["Service"]
-
 _AUTH_PROBE: Final = 60.0
 _CALM: Final = 10.0
 """Seconds without a 429 that end an episode of them."""

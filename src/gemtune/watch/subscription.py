@@ -22,8 +22,6 @@ from gemtune.watch.checkpoint import Checkpoint
 from gemtune.watch.place import Place, had, has_end
 from gemtune.watch.record import Record
 
-__all__ = ["KINDS", "Subscription"]
-
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 _CHECKPOINT_EVERY: Final = 64

@@ -8,8 +8,6 @@ from gemtune.pager import Pages
 from gemtune.types import TunedModel
 from gemtune.watch.agenda import Item
 
-__all__ = ["Sweep"]
-
 
 @attrs.define(eq=False)
 class Sweep(Item):

@@ -37,8 +37,6 @@ from gemtune.watch.subscription import Subscription
 if TYPE_CHECKING:
     from gemtune.client import Client
 
-__all__ = ["Watcher"]
-
 _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
 

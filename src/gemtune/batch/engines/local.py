@@ -35,11 +35,10 @@ from gemtune.errors import (
     JournalMismatch,
 )
 from gemtune.http.permits import holding
-from gemtune.limiter.limiter import Limiter, Permit, Verdict
+from gemtune.limiter.limiter import Limiter, Permit
+from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
 from gemtune.types import GenerateContentResponse
-
-__all__ = ["Asks", "Run"]
 
 _ONCE: Final = RetryPolicy(attempts=1)
 _SKIPS_AT_ONCE: Final = 256

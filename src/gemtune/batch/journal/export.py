@@ -19,8 +19,6 @@ from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, InvalidInput, JournalError
 from gemtune.protocol.codec import loads
 
-__all__ = ["export_journal", "read_journal", "write_lines"]
-
 
 def read_journal(
     path: str | os.PathLike[str],

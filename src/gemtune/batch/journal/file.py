@@ -22,8 +22,6 @@ from gemtune.batch.journal.lines import HEADER, Record, header_line, read_header
 from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
 from gemtune.protocol.codec import loads
 
-__all__ = ["Journal", "read_records", "reading", "sync_folder"]
-
 _FLAGS: Final = (
     os.O_RDWR
     | os.O_CREAT

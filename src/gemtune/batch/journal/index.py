@@ -16,8 +16,6 @@ from typing import BinaryIO, Final
 
 import attrs
 
-__all__ = ["Index", "Places", "RecentKeys", "Seen"]
-
 _PAGE: Final = 4096
 _ENTRY: Final = 8
 _SEGMENTS: Final = 256

@@ -25,18 +25,6 @@ from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.status import rpc_error_class
 from gemtune.types import GenerateContentResponse
 
-__all__ = [
-    "HEADER",
-    "Record",
-    "checked",
-    "error_object",
-    "header_line",
-    "output_line",
-    "read_header",
-    "record_line",
-    "sound_lines",
-]
-
 HEADER: Final = b'{"gemtune_journal":'
 _TAIL: Final = len(b',"crc":"01234567"}\n')
 _RECORD: Final = re.compile(

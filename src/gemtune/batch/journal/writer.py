@@ -16,8 +16,6 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.result import BatchResult
 from gemtune.errors import JournalError
 
-__all__ = ["Commit", "Durability"]
-
 Durability = Literal["batch", "sync", "none"]
 
 _PILE_UP: Final = 0.02

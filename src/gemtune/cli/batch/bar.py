@@ -15,8 +15,6 @@ from gemtune.show.terminal import draws_in_place, printable
 if TYPE_CHECKING:
     from gemtune.batch import Batch, BatchStatistics
 
-__all__ = ["Bar", "Stall"]
-
 _REDRAW = 0.2
 
 

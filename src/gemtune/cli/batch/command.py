@@ -20,8 +20,6 @@ from gemtune.errors import InvalidInput
 if TYPE_CHECKING:
     from gemtune.types import GenerationConfig
 
-__all__ = ["add"]
-
 _EXAMPLES = f"""\
   gemtune batch questions.txt answers.jsonl --model tunedModels/my-model
   gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --template "Translate {{text}} to {{language}}"
@@ -124,7 +122,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _batch(options: argparse.Namespace, console: Console) -> int:
-    from gemtune.batch.files import FileRows, Layout
+    from gemtune.batch.files import FileRows
+    from gemtune.batch.layout import Layout
 
     if options.template is not None and options.prompt_column is not None:
         raise InvalidInput("give --template or --prompt-column, not both")

@@ -9,8 +9,6 @@ import attrs
 from gemtune.cli.console import Console
 from gemtune.errors import InvalidInput, JournalError
 
-__all__ = ["Target"]
-
 
 @attrs.frozen
 class Target:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from gemtune.batch.files import FileRows
     from gemtune.batch.journal.index import Places
 
-__all__ = ["Session"]
-
 
 @attrs.define(eq=False)
 class Session:

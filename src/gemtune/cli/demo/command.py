@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gemtune.jobs import TuningJob
     from gemtune.types import TunedModel
 
-__all__ = ["add"]
-
 _SPEED = 12.0
 _FRESHNESS = 0.5
 """How old a snapshot of the emulator's may be, in seconds of its own time; a step takes it 1.2."""

@@ -9,9 +9,8 @@ from typing import Any
 import attrs
 
 from gemtune.client import Client
-from gemtune.http.wire import Headers, Reply, StreamReply, Wire
-
-__all__ = ["Request", "shortened", "tell_requests"]
+from gemtune.http.engines.body import Reply
+from gemtune.http.wire import Headers, StreamReply, Wire
 
 
 @attrs.frozen

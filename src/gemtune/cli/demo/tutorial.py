@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BASE_MODEL", "BATCH_SIZE", "DISPLAY_NAME", "EPOCHS", "EXAMPLES", "LEARNING_RATE", "PROMPTS"]
-
 BASE_MODEL: Final = "models/gemini-1.0-pro-001"
 DISPLAY_NAME: Final = "number generator model"
 EPOCHS: Final = 5

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gemtune.jobs import TuningJob
     from gemtune.types import TunedModel
 
-__all__ = ["add"]
-
 Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
 """What is done to one job."""
 

@@ -17,8 +17,6 @@ from gemtune.show.terminal import Live
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["follow", "look_again"]
-
 
 def look_again(name: str) -> str:
     """Return how to look at a job again once nobody follows it."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from gemtune.watch import Subscription, WaitResult, Watcher
 
-__all__ = ["EXAMPLES", "add", "again", "exit_code_of"]
-
 _WATCH = """\
   gemtune jobs watch my-model another-model
   gemtune jobs watch --all

@@ -20,8 +20,6 @@ from gemtune.emulator.messages.known_errors import (
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.store import Caller
 
-__all__ = ["ApiKey", "Auth", "Credential", "Token"]
-
 
 def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)

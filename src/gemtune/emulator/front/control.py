@@ -16,8 +16,6 @@ from gemtune.emulator.trouble.faults import read_program
 if TYPE_CHECKING:
     from gemtune.emulator.app import Emulator
 
-__all__ = ["PREFIX", "control"]
-
 PREFIX = "/_emulator"
 Query = dict[str, str]
 

@@ -14,8 +14,6 @@ from attrs import define
 from gemtune.emulator.front.replies import Reply, header_lines
 from gemtune.emulator.world.clock import Clock
 
-__all__ = ["CONNECTION", "Connection", "connection_of", "deliver", "drop", "refuse"]
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -16,18 +16,6 @@ from gemtune.emulator.messages.masks import Mask, apply_mask
 from gemtune.emulator.trouble.faults import Cut, Fault
 from gemtune.emulator.world.clock import SECOND
 
-__all__ = [
-    "Layout",
-    "Reply",
-    "error_reply",
-    "fault_reply",
-    "header_lines",
-    "mark",
-    "not_found_reply",
-    "spoil",
-    "value_reply",
-]
-
 _JSON = "application/json; charset=UTF-8"
 _HTML = "text/html; charset=UTF-8"
 _FRONTEND = {

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
-__all__ = ["Entry", "Journal"]
-
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
 _SECRET_QUERY = frozenset({"key", "access_token", "oauth_token"})
 

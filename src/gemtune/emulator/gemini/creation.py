@@ -16,8 +16,6 @@ from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import Call, Permission, Store, TunedModel
 from gemtune.emulator.world.tuning import Job
 
-__all__ = ["create", "slug"]
-
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULTS = {"epoch_count": 5, "batch_size": 4, "learning_rate": 0.001}
 _MAX_VIOLATIONS = 20

@@ -19,8 +19,6 @@ from gemtune.emulator.messages.errors import (
 from gemtune.emulator.world.answers import Answer, Prompt, count_tokens, scripted, split_text, truncate
 from gemtune.emulator.world.store import Call, Store, TunedModel
 
-__all__ = ["count", "generate", "get_model", "input_tokens", "list_models", "stream"]
-
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
 _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
 

@@ -9,8 +9,6 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import not_found, unimplemented
 from gemtune.emulator.world.store import Call, Store, TunedModel
 
-__all__ = ["cancel", "create_tuned_model", "get", "list_", "list_none", "missing"]
-
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1beta."
 
 

@@ -11,8 +11,6 @@ from typing import TypeVar
 from gemtune.emulator.messages.errors import bad_request, violations
 from gemtune.emulator.world.store import Call
 
-__all__ = ["take_page"]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import already_exists, bad_request, invalid_fields, not_found
 from gemtune.emulator.world.store import ROLES, Call, Permission, Store, TunedModel
 
-__all__ = ["create", "delete", "get", "list_", "patch"]
-
 
 def _show(model: TunedModel, permission: Permission) -> Value:
     return {

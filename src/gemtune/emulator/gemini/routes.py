@@ -18,8 +18,6 @@ from gemtune.emulator.messages.errors import unimplemented
 from gemtune.emulator.messages.schema import snake_case
 from gemtune.emulator.world.store import Call, Store
 
-__all__ = ["ROUTES", "Handler", "Route", "find_route"]
-
 Handler = Callable[[Store, Call], "Value | list[Value]"]
 _V1BETA, _BOTH, _V1 = ("v1beta",), ("v1beta", "v1"), ("v1",)
 _PAGE = ("pageSize", "pageToken")

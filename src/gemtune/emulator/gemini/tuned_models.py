@@ -14,10 +14,6 @@ from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import ROLES, Call, Permission, Store, TunedModel
 from gemtune.emulator.world.tuning import Progress
 
-__all__ = [
-    "check_mutable", "delete", "get", "list_", "patch", "show", "split_mask", "transfer_ownership",
-]  # fmt: skip
-
 MUTABLE = frozenset({"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"})
 _OUTPUT_ONLY = frozenset({"name", "state", "create_time", "update_time"})
 _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER"}

@@ -21,18 +21,6 @@ from gemtune.emulator.messages.enums import ENUMS
 from gemtune.emulator.messages.errors import violations
 from gemtune.emulator.messages.schema import MESSAGES, Field, Message
 
-__all__ = [
-    "Fixed",
-    "Value",
-    "decode",
-    "dumps",
-    "encode",
-    "float32",
-    "format_timestamp",
-    "parse_json",
-    "parse_timestamp",
-]
-
 Value = dict[str, object]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["ENUMS"]
-
 
 def _enum(names: str, prefix: str = "") -> dict[str, int]:
     return {prefix + name: number for number, name in enumerate(names.split())}

@@ -4,25 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "HTTP_STATUS",
-    "NOT_FOUND_PAGE",
-    "SERVICE",
-    "ApiError",
-    "already_exists",
-    "bad_gateway_page",
-    "bad_request",
-    "error_info",
-    "internal",
-    "invalid_fields",
-    "not_found",
-    "not_served",
-    "permission_denied",
-    "quota_exceeded",
-    "unimplemented",
-    "violations",
-]
-
 SERVICE = "generativelanguage.googleapis.com"
 _RPC = "type.googleapis.com/google.rpc."
 

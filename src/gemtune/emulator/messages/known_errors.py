@@ -21,11 +21,6 @@ from gemtune.emulator.messages.errors import (
     violations,
 )
 
-__all__ = [
-    "KNOWN_ERRORS", "api_key_blocked", "api_key_refused", "forbidden", "insufficient_scope", "missing", "no_credential",
-    "payload_too_large", "project_denied", "quota_project_missing", "unauthenticated",
-]  # fmt: skip
-
 _RPC = "type.googleapis.com/google.rpc."
 _REALM = 'Bearer realm="https://accounts.google.com/"'
 

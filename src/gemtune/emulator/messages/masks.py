@@ -15,8 +15,6 @@ from attrs import define
 from gemtune.emulator.messages.errors import ApiError, violations
 from gemtune.emulator.messages.schema import MESSAGES
 
-__all__ = ["Mask", "apply_mask", "read_mask"]
-
 Mask = dict[str, "Mask"]  # by JSON name; an empty mask is everything there is
 _PART = re.compile(r"[A-Za-z0-9_@*]+|[(),/.]")
 _DEPTH = 50

@@ -16,8 +16,6 @@ from attrs import field, frozen
 
 from gemtune.emulator.messages.enums import ENUMS
 
-__all__ = ["MESSAGES", "Field", "Message", "camel_case", "snake_case"]
-
 _SCALARS = frozenset({
     "string", "bytes", "bool", "int32", "int64", "float", "double", "Timestamp", "Duration", "Any", "Json", "Labels",
 })  # fmt: skip

@@ -17,8 +17,6 @@ from gemtune.emulator.messages.errors import HTTP_STATUS, ApiError
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
 from gemtune.emulator.world.tuning import JobFate
 
-__all__ = ["Cut", "Fault", "Faults", "Program", "Step", "read_program"]
-
 Cut = Literal["reply", "headers", "body", "length", "end", "json"]
 
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}

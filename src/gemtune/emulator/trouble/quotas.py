@@ -15,8 +15,6 @@ from attrs import define, field, frozen, validators
 from gemtune.emulator.messages.errors import SERVICE, ApiError, quota_exceeded
 from gemtune.emulator.world.clock import SECOND, Clock
 
-__all__ = ["ConcurrencyCap", "Latency", "Load", "MinuteWindow", "PerDay", "Quota", "TokenBucket", "load_of"]
-
 MINUTE = 60.0
 DAY = 86_400.0
 # Quotas per day begin anew at midnight in California (winter time), as documented.

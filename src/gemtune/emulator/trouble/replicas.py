@@ -16,8 +16,6 @@ from gemtune.emulator.world.clock import Clock, nanoseconds
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import Call
 
-__all__ = ["Replicas", "SkewedClock"]
-
 _READS = frozenset({
     "tunedModels.get", "tunedModels.list", "tunedModels.operations.get", "tunedModels.operations.list",
 })  # fmt: skip

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, field, frozen
 
-__all__ = ["Answer", "Answers", "ExampleIndex", "Prompt", "count_tokens", "split_text", "truncate"]
-
 _TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from attrs import asdict, frozen
 
-__all__ = ["BASE_MODELS", "BaseModel", "catalogue"]
-
 
 @frozen(kw_only=True)
 class BaseModel:

@@ -11,8 +11,6 @@ import anyio.from_thread
 import anyio.lowlevel
 from attrs import Factory, define, field
 
-__all__ = ["SECOND", "Clock", "RealClock", "ScaledClock", "SteppedClock", "make_clock", "nanoseconds"]
-
 SECOND = 1_000_000_000
 _STEPPED_START = 1_710_429_062_714_285_000  # an instant with microseconds, as the service's own create times have
 

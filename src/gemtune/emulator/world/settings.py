@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
-__all__ = ["Settings"]
-
 MIB = 1 << 20
 _seconds = validators.ge(0.0)
 _part = validators.and_(validators.ge(0.0), validators.le(1.0))

@@ -27,8 +27,6 @@ from gemtune.emulator.world.tuning import Job, JobFate
 if TYPE_CHECKING:
     from gemtune.emulator.app import Emulator
 
-__all__ = ["StateFile", "dump", "restore"]
-
 VERSION = 1
 _PARTS = ("examples", "job", "permissions")
 

@@ -16,8 +16,6 @@ from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import Job, JobFate, Progress
 
-__all__ = ["ROLES", "Call", "Caller", "Permission", "Store", "TunedModel"]
-
 ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
 _BASE36 = string.digits + string.ascii_lowercase
 

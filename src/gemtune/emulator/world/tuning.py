@@ -20,8 +20,6 @@ from attrs import asdict, field, frozen
 from gemtune.emulator.messages.codec import Fixed
 from gemtune.emulator.world.clock import nanoseconds
 
-__all__ = ["Job", "JobFate", "Progress", "Snapshot", "epoch_of", "total_steps"]
-
 _MICROSECOND = 1_000
 _JITTER = 0.4  # of a step: how much earlier than its end a step may report
 

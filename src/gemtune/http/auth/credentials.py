@@ -22,8 +22,6 @@ from gemtune.errors import CredentialsError, SettingsError
 from gemtune.loops import call_soon, current_loop
 from gemtune.settings import Secret, Settings
 
-__all__ = ["Credentials", "Fetch", "Grant", "Ready", "Refreshing", "Static", "make_credentials"]
-
 AHEAD: Final = 225.0
 """Seconds before its expiry from which a token is refreshed (google-auth's threshold)."""
 MARGIN: Final = 5.0

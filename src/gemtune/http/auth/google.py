@@ -19,8 +19,6 @@ from gemtune.http._httpx import httpx
 from gemtune.http.auth.credentials import BOUND, Grant, bearer, lifetime_until, with_project
 from gemtune.http.environment import find_proxy, make_ssl_context
 
-__all__ = ["SCOPES", "GoogleSource"]
-
 SCOPES: Final = (
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/generative-language.tuning",

@@ -25,8 +25,6 @@ from yarl import URL
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.body import Incoming, Reply, collect
 
-__all__ = ["AiohttpEngine", "MalformedReply", "StaleConnection"]
-
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 WHOLE: Final = 262_144

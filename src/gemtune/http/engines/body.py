@@ -11,8 +11,6 @@ import attrs
 
 from gemtune.errors import MalformedResponse, ResponseTooLarge
 
-__all__ = ["Incoming", "Reply", "collect", "inflater"]
-
 CHUNK = 65_536
 """Most bytes that one step of decompression may yield: a bomb is noticed before it grows."""
 

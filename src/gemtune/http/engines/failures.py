@@ -19,8 +19,6 @@ from gemtune.errors import (
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.aiohttp_engine import MalformedReply, StaleConnection
 
-__all__ = ["TRANSLATED", "translate"]
-
 TRANSLATED = (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError)
 """What an engine or a transport of the user's may raise for a failed exchange; anything else is a bug."""
 

@@ -13,8 +13,6 @@ import attrs
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.body import Incoming, Reply, collect
 
-__all__ = ["ForeignEngine", "RecyclingTransport", "httpx_pool"]
-
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 GRACE = 0.025

@@ -9,8 +9,6 @@ from gemtune.protocol.codec.generate import Function, make_decoder, make_encoder
 from gemtune.protocol.codec.scalars import Wrong
 from gemtune.types.message import Message
 
-__all__ = ["decode", "encode"]
-
 M = TypeVar("M", bound=Message)
 
 _decoders: dict[type[Message], Function] = {}

@@ -14,8 +14,6 @@ from gemtune.protocol.codec import scalars
 from gemtune.protocol.codec.shape import Field, Kind, fields_of
 from gemtune.types.message import EMPTY, Message
 
-__all__ = ["make_decoder", "make_encoder"]
-
 Function = Callable[[Any], Any]
 
 _FROM_JSON: dict[Kind, Function] = {

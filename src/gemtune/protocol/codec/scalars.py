@@ -13,26 +13,6 @@ from typing import Any
 from gemtune.types.message import Json
 from gemtune.types.timestamp import Timestamp
 
-__all__ = [
-    "Wrong",
-    "bound_depth",
-    "bytes_to_json",
-    "each",
-    "float_to_json",
-    "int64_to_json",
-    "int_to_json",
-    "json_to_json",
-    "str_to_json",
-    "time_to_json",
-    "to_bool",
-    "to_bytes",
-    "to_float",
-    "to_int",
-    "to_json",
-    "to_str",
-    "to_time",
-]
-
 _DEPTH = 64
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

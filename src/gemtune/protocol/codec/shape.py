@@ -12,8 +12,6 @@ from gemtune.types.message import EMPTY, AnyOf, Message
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
 
-__all__ = ["Field", "Kind", "fields_of"]
-
 Kind = Literal["str", "bool", "int", "int64", "float", "bytes", "time", "json", "enum", "message", "any"]
 
 _SCALARS: dict[Any, Kind] = {

@@ -10,8 +10,6 @@ from typing import Any
 
 from gemtune.errors import InvalidInput, MalformedResponse
 
-__all__ = ["dumps", "loads"]
-
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
