@@ -1,7 +1,7 @@
 """Storms of 429: how much of a quota each policy uses, at what price, and how many prompts it loses.
 
-Thirty minutes of virtual time against a simulated service with four quota models, which change under way.  The quotas
-and error bodies are the emulator's; there are no sockets, so that only decisions are compared.  Other policies are our
+Thirty minutes of virtual time against a simulated service with four quota models, which change under way. The quotas
+and error bodies are the emulator's; there are no sockets, so that only decisions are compared. Other policies are our
 models of published code with its own numbers, not the code itself.
 
     python benchmarks/storm.py [--minutes 30] [--seed 1] [--policy NAME ...] [--json FILE]

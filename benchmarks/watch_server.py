@@ -1,8 +1,8 @@
 """A server of tuning jobs that costs next to nothing: a bare asyncio.Protocol that cuts its replies out of ready bytes.
 
-Every job shows a step each ``gap`` seconds.  A few, at most 20, end one by one within ``span`` seconds from ``first``
-on; the others are somewhere in the first third of their life and go on.  Times are those of the wall clock, so
-that a client on the same machine can say how late it learned of a step.  Prints its URL and serves until its standard
+Every job shows a step each ``gap`` seconds. A few, at most 20, end one by one within ``span`` seconds from ``first``
+on; the others are somewhere in the first third of their life and go on. Times are those of the wall clock, so
+that a client on the same machine can say how late it learned of a step. Prints its URL and serves until its standard
 input is closed.
 """
 

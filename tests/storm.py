@@ -116,7 +116,7 @@ class Service:
 
 @attrs.define
 class Tally:
-    """What a policy achieved.  ``lost`` are prompts it gave up."""
+    """What a policy achieved. ``lost`` are prompts it gave up."""
 
     goodput: float = 0.0
     rejects: float = 0.0

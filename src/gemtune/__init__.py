@@ -2,7 +2,7 @@
 
 Floors, imports going down only: errors, types, events, config (values); protocol (pure functions); http (the only
 sockets); client, jobs, resources (what users hold); the pillars above; cli, show and testing at the edges; the emulator
-next door.  Every name is loaded on its first use (PEP 562), so that importing the package is cheap.
+next door. Every name is loaded on its first use (PEP 562), so that importing the package is cheap.
 """
 
 from __future__ import annotations

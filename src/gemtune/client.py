@@ -1,4 +1,4 @@
-"""The Client: what users hold.  It owns connections and a credential, and no background task."""
+"""The Client: what users hold. It owns connections and a credential, and no background task."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Client(Inference):
     """Talks to the Gemini API: tunes models and puts them to work.
 
     Everything is optional; what is not given is taken from the environment, and ``client.settings`` tells from where.
-    A client may be made outside of an event loop; it belongs to the loop in which it is first used.  Use
-    ``async with Client() as client``, or call ``aclose()`` at the end.  It runs nothing in the background.
+    A client may be made outside of an event loop; it belongs to the loop in which it is first used. Use
+    ``async with Client() as client``, or call ``aclose()`` at the end. It runs nothing in the background.
 
     Args:
         api_key: An API key; else ``GOOGLE_API_KEY``, then ``GEMINI_API_KEY``.
@@ -125,7 +125,7 @@ class Client(Inference):
         return self._caller.statistics()
 
     async def aclose(self) -> None:
-        """Close all connections; jobs on the service go on.  Closing twice is harmless."""
+        """Close all connections; jobs on the service go on. Closing twice is harmless."""
         await self._caller.wire.aclose()
 
     async def __aenter__(self) -> Self:
@@ -179,11 +179,11 @@ class Client(Inference):
 
         Args:
             jobs: Handles, models or names; more can be added at any time.
-            policy: How often to look, and how many requests that may cost; else the client's.  Its
+            policy: How often to look, and how many requests that may cost; else the client's. Its
                 ``terminal_freshness`` is also the interval of the sweeps through the list.
             filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
             resume: The ``checkpoint()`` of an earlier watcher or subscription, or an event's cursor, which is about its
-                own job only.  No snapshot and no end is told again that came before it; what is no finer told apart may
+                own job only. No snapshot and no end is told again that came before it; what is no finer told apart may
                 be: Added, StateChanged, Restarted, Progress and trouble.
 
         Raises:
@@ -244,21 +244,21 @@ class Client(Inference):
         """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.
 
         Failures are results, too; the run ends early only where nothing more can succeed, and what met that has no
-        result, as it is not at fault: the same call with the same journal asks it again.  Transient failures do not
-        count: during an outage all items wait.  While it runs, ``results.progress`` (the same as
+        result, as it is not at fault: the same call with the same journal asks it again. Transient failures do not
+        count: during an outage all items wait. While it runs, ``results.progress`` (the same as
         ``results.statistics()``) tells how far it is, how fast it goes, and what holds it back.
 
-        The loop gets each result at most once.  A run skips what its journal holds, also what an earlier run had
-        written there but not yet handed to its loop when that was left or killed.  Take what has to be complete from
+        The loop gets each result at most once. A run skips what its journal holds, also what an earlier run had
+        written there but not yet handed to its loop when that was left or killed. Take what has to be complete from
         the journal, after the run: ``await results.export(PATH)``, or ``gemtune.batch.read_journal(PATH)``.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
                 these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request), also written
-                ``{"key": ..., "request": ...}``; a dict gives rows, too.  A key is a text, or a whole number, which
+                ``{"key": ..., "request": ...}``; a dict gives rows, too. A key is a text, or a whole number, which
                 is taken as its text; it stands once, which is checked against the last 65,536 where there is no
-                journal.  Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
+                journal. Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
             policy: How patiently a busy service is treated.

@@ -1,4 +1,4 @@
-"""Option values: how long to wait, how often to try, whom to call.  Seconds are floats everywhere."""
+"""Option values: how long to wait, how often to try, whom to call. Seconds are floats everywhere."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class BatchPolicy:
 class WatchPolicy:
     """How often to look at tuning jobs, and how many requests that may cost; durations in seconds.
 
-    All concern a watcher; the last five concern nothing else, as it looks at many jobs at once.  The quota of the
+    All concern a watcher; the last five concern nothing else, as it looks at many jobs at once. The quota of the
     remote methods is not documented, so that the defaults are careful.
 
     Args:

@@ -210,7 +210,7 @@ class BatchStopped(GemtuneError):
     """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
 
     ``key`` is the key or index of the item that met it; as that is not at fault, it has neither a result nor a line in
-    the journal, and is asked again with the next run.  ``reset_after`` is the seconds until a quota is there again.
+    the journal, and is asked again with the next run. ``reset_after`` is the seconds until a quota is there again.
     """
 
     key: str | int | None = None

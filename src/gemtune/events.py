@@ -113,7 +113,7 @@ class _Event:
 
     Args:
         job: The job's name, such as ``tunedModels/abc``; empty where an event concerns a watch as a whole.
-        cursor: Where to resume once this event has been dealt with, about this job only.  It is as fine as snapshots
+        cursor: Where to resume once this event has been dealt with, about this job only. It is as fine as snapshots
             and the end, which are not told again; Added, StateChanged, Restarted, Progress and trouble may be.
         observed_at: The local time of the observation, in UTC.
     """

@@ -1,7 +1,7 @@
 """TuningJob: a handle on a job that runs on the service.
 
-It owns no task and no connection.  Whoever waits for it, with ``await job`` or ``async for event in job.events()``,
-makes the looks at the service while waiting; several who wait at once share them.  Leaving a wait, in whatever way,
+It owns no task and no connection. Whoever waits for it, with ``await job`` or ``async for event in job.events()``,
+makes the looks at the service while waiting; several who wait at once share them. Leaving a wait, in whatever way,
 never touches the remote job.
 """
 
@@ -83,7 +83,7 @@ class JobStatistics:
 class TuningJob:
     """A handle on one tuning job: await it, iterate over its events, cancel it.
 
-    ``await job`` gives the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost.  A job of another process
+    ``await job`` gives the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. A job of another process
     is followed by ``client.job(name)``.
 
     Args:
@@ -183,8 +183,8 @@ class TuningJob:
 
         Args:
             since: The ``cursor`` of an event dealt with earlier, perhaps by another process: no snapshot and no end
-                is told again that came before it.  It is no finer than that: Added, StateChanged, Restarted, Progress
-                and trouble may be told again.  A snapshot that may have been told already is marked ``replayed``.
+                is told again that came before it. It is no finer than that: Added, StateChanged, Restarted, Progress
+                and trouble may be told again. A snapshot that may have been told already is marked ``replayed``.
         """
         if since is None:
             return JobEvents(self)

@@ -1,6 +1,6 @@
 """From arguments and the environment to settings, each with the place it was taken from.
 
-Names, order and warnings are those of Google's own SDK, so that an environment that works there works here.  A base URL
+Names, order and warnings are those of Google's own SDK, so that an environment that works there works here. A base URL
 from the environment is honoured only for loopback addresses and ``*.googleapis.com``: a variable alone must not be able
 to send a credential to a stranger.
 """

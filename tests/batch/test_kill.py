@@ -1,6 +1,6 @@
 """Killed without warning at any moment, and run again, a batch ends with every line once.
 
-``GEMTUNE_KILLS`` is how often; ``nox -s crash`` makes it 200.  ``GEMTUNE_SEED`` makes the moments the same.
+``GEMTUNE_KILLS`` is how often; ``nox -s crash`` makes it 200. ``GEMTUNE_SEED`` makes the moments the same.
 """
 
 import json

@@ -8,7 +8,7 @@ import storm
 from gemtune.limiter.limiter import Limiter
 
 SECONDS = 900.0
-# Goodput at least, refusals per accepted request at most.  It is half of the benchmark's run, at a fifth of its rate:
+# Goodput at least, refusals per accepted request at most. It is half of the benchmark's run, at a fifth of its rate:
 # the beginning and the steps weigh twice as much.
 GATES = {
     "minute window": (0.97, 0.01),

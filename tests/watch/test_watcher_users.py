@@ -1,7 +1,7 @@
 """What many users do to one watcher at once, in virtual time: whoever reads loses nothing and is told nothing twice.
 
 While the service shows its disorder, jobs are discarded and added again, subscribers come late, leave and come back
-with a cursor, others wait; and the process is ended and goes on from its checkpoint.  ``GEMTUNE_DEEP=100`` plays more.
+with a cursor, others wait; and the process is ended and goes on from its checkpoint. ``GEMTUNE_DEEP=100`` plays more.
 """
 
 import random

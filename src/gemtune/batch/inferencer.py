@@ -71,8 +71,8 @@ def _or_infinite(value: float | None) -> float:
 class Batch:
     """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
 
-    Nothing starts before the block is entered.  Leaving it early gives up what is in flight, ``drain()`` lets it
-    finish.  Either way the journal is complete, and the same call goes on from there: it does not yield again what the
+    Nothing starts before the block is entered. Leaving it early gives up what is in flight, ``drain()`` lets it
+    finish. Either way the journal is complete, and the same call goes on from there: it does not yield again what the
     journal holds, so what has to be complete is taken from there, by ``export`` or ``read_journal``.
 
     Args:
@@ -245,7 +245,7 @@ class Batch:
         """Write what the journal holds of this run's input to a JSONL file, which appears whole or not at all.
 
         After the run these are all its items, with those that earlier runs have answered; under way, those that were
-        read and have an outcome.  Each line is ``{"key", "response"}`` or ``{"key", "error"}``, as ``export_journal``
+        read and have an outcome. Each line is ``{"key", "response"}`` or ``{"key", "error"}``, as ``export_journal``
         writes them.
 
         Args:

@@ -21,7 +21,7 @@ class Layout:
     """What the columns of a row are.
 
     A row with ``contents`` is a request, and text and numbers beside its fields are the user's own, as are all other
-    columns beside a prompt.  A row with ``request`` holds a whole request, sent as it stands.
+    columns beside a prompt. A row with ``request`` holds a whole request, sent as it stands.
 
     Args:
         prompt: The column with the prompt; None takes ``prompt``.

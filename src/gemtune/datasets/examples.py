@@ -1,7 +1,7 @@
 """Training examples: from what users have (pairs, dicts, columns, CSV, JSONL) to checked TuningExample values.
 
 The limits are those documented for tuning on the Gemini API: 40,000 characters of input and 5,000 of output per
-example, 4 MB of training data inline.  Everything is checked before anything is sent, and an error names row, field
+example, 4 MB of training data inline. Everything is checked before anything is sent, and an error names row, field
 and fix.
 """
 

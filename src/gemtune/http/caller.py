@@ -1,6 +1,6 @@
 """One remote call: retry( permit -> token -> send -> decode ).
 
-Retry is outermost, so that no permit is held while backing off and every attempt gets a fresh token.  An id chosen by
+Retry is outermost, so that no permit is held while backing off and every attempt gets a fresh token. An id chosen by
 the client is made before, once, and so is the same on every attempt.
 """
 

@@ -1,4 +1,4 @@
-"""What the machine says about the network: trusted roots and proxies.  Everything here may block."""
+"""What the machine says about the network: trusted roots and proxies. Everything here may block."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The only retry of the package: tenacity, driven by RetryPolicy and the pure rules of protocol.backoff.
 
-The first attempt is plain and the caller's own, because nearly all succeed and tenacity's price is then not paid.  Only
-after a failure a fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93).  All
+The first attempt is plain and the caller's own, because nearly all succeed and tenacity's price is then not paid. Only
+after a failure a fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93). All
 its hooks are plain functions, and it only ever sees CallError, so that a cancellation is never retried
 (jd/tenacity#529).
 """

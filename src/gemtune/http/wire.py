@@ -1,7 +1,7 @@
 """The only seam to the network: bytes out, bytes in.
 
-A Wire knows one origin.  On asyncio it uses aiohttp, on trio httpx's own pool, or any httpx transport it is
-given.  It raises only gemtune's errors, and none of them refers to the request, which holds the credential.
+A Wire knows one origin. On asyncio it uses aiohttp, on trio httpx's own pool, or any httpx transport it is
+given. It raises only gemtune's errors, and none of them refers to the request, which holds the credential.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class Wire:
         )
 
     async def aclose(self) -> None:
-        """Close every connection; requests under way fail.  Closing twice is fine."""
+        """Close every connection; requests under way fail. Closing twice is fine."""
         if self._closed:
             return
         if self._home is not None:

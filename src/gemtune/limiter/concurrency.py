@@ -1,6 +1,6 @@
 """How many requests may be in flight: slow start, then careful probing and multiplicative decrease.
 
-Pure: time is an argument.  The figures come from a simulation of a capped service that gives no hints, with caps from
+Pure: time is an argument. The figures come from a simulation of a capped service that gives no hints, with caps from
 5 to 200 and replies from 20 ms to 4 s: at least 0.9 of its capacity is kept busy, with about 1 % of rejections.
 """
 
@@ -23,12 +23,12 @@ _TESTED = 0.8
 class Aimd:
     """The adaptive limit of concurrency.
 
-    A round is as many successes as the limit.  A clean round, in which the limit was reached, doubles the limit, up to
-    the highest that is known to hold.  From there on it is probed: after 100 successes, or 10 rounds, by one request,
+    A round is as many successes as the limit. A clean round, in which the limit was reached, doubles the limit, up to
+    the highest that is known to hold. From there on it is probed: after 100 successes, or 10 rounds, by one request,
     then, while rounds stay clean, by 2, 4, 8 … more.
 
-    A push-back cuts once per episode: requests that were sent before the last cut begin no other.  It takes the last
-    growth back, or, where a limit is refused that had held, leaves 0.9 of it.  Every further rejection of the same
+    A push-back cuts once per episode: requests that were sent before the last cut begin no other. It takes the last
+    growth back, or, where a limit is refused that had held, leaves 0.9 of it. Every further rejection of the same
     burst is one request that the service did not take: no more is left than it took, unless it took none.
 
     Args:
@@ -53,7 +53,7 @@ class Aimd:
     _clean: bool = attrs.field(default=True, init=False)
 
     def success(self, sent_at: float, in_flight: int) -> bool:
-        """Count a success; ``in_flight`` includes it.  Returns whether the limit changed.
+        """Count a success; ``in_flight`` includes it. Returns whether the limit changed.
 
         One that was sent before the last cut says nothing about the limit of now.
         """

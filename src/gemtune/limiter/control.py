@@ -1,6 +1,6 @@
 """Everything a limiter decides: may one more request leave, and what does its end teach?
 
-Pure: the time is an argument and the dice are given.  The parts are pure too: concurrency (aimd), rates (rate), outages
+Pure: the time is an argument and the dice are given. The parts are pure too: concurrency (aimd), rates (rate), outages
 (outage), the meaning of errors (verdict).
 """
 

@@ -1,7 +1,7 @@
-"""The limiter: who may send now.  ``control`` decides; this is the thin shell that waits.
+"""The limiter: who may send now. ``control`` decides; this is the thin shell that waits.
 
-One line, first come first served.  Whoever stands at its head waits until the time at which it may go, where that is
-known; everybody else waits for a word.  Every change (a permit returned, a limit set, a time reached) admits from the
+One line, first come first served. Whoever stands at its head waits until the time at which it may go, where that is
+known; everybody else waits for a word. Every change (a permit returned, a limit set, a time reached) admits from the
 head as many as may go, so that a wake-up costs the same however long the line is.
 """
 
@@ -85,7 +85,7 @@ class _Waiter:
 
 @attrs.define(eq=False)
 class Permit:
-    """The right to have one request in flight.  End it once, in the way the request ended.
+    """The right to have one request in flight. End it once, in the way the request ended.
 
     ``success`` and ``failed`` end it with a lesson; ``unsent`` and ``cancelled`` without, and are harmless on a permit
     that has ended.
@@ -147,7 +147,7 @@ class Limiter:
     """Decides how many requests are in flight, and how many may leave per minute.
 
     One limiter can serve several batches and the single calls of a client at the same time, and be retuned while they
-    run: ``limit``, ``rpm``, ``tpm``.  It stands for one quota: share it where the quota is shared.
+    run: ``limit``, ``rpm``, ``tpm``. It stands for one quota: share it where the quota is shared.
 
     Args:
         concurrency: The most requests in flight, or ``auto`` to find out how many the service takes.
@@ -186,7 +186,7 @@ class Limiter:
 
     @property
     def limit(self) -> int:
-        """How many requests may be in flight now.  Set it to another ``concurrency``."""
+        """How many requests may be in flight now. Set it to another ``concurrency``."""
         return self._control.allowed
 
     @limit.setter

@@ -1,6 +1,6 @@
 """What to do while nothing comes back: park everything, probe alone, start slowly afterwards.
 
-Pure: time and dice are arguments.  In a simulation of 200 workers and 60 s of failure this sends about 210 requests and
+Pure: time and dice are arguments. In a simulation of 200 workers and 60 s of failure this sends about 210 requests and
 fails no item, where five attempts each send 8,000 and fail 1,500.
 """
 

@@ -1,6 +1,6 @@
 """How fast requests and tokens may go: the user's ceilings, and the rates learned from the service's quota errors.
 
-Pure: time is an argument.  All meters speak the same three words: when is an amount ready, take it, correct it.
+Pure: time is an argument. All meters speak the same three words: when is an amount ready, take it, correct it.
 """
 
 from __future__ import annotations

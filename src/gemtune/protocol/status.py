@@ -1,7 +1,7 @@
 """From an HTTP error reply to one of our errors: who can do what about it, and when.
 
 The table is that of AIP-193 and google.rpc.Code; the triage of 429 follows the quota ids that the service really sends
-(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``).  Texts from the server are untrusted: they are shortened,
+(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``). Texts from the server are untrusted: they are shortened,
 cleaned of control characters, and known secrets in them are masked.
 """
 

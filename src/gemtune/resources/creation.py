@@ -1,7 +1,7 @@
 """How a tuned model is created exactly once.
 
-The client chooses the id, once per logical call, and sends the same one on every attempt.  After a failure that leaves
-open whether the service acted, the model is looked up, and only where it is not there the creation is sent again.  For
+The client chooses the id, once per logical call, and sends the same one on every attempt. After a failure that leaves
+open whether the service acted, the model is looked up, and only where it is not there the creation is sent again. For
 an id that the caller chose, a look before the first attempt tells an older model from one of this call, so that a model
 found later can only be ours.
 """

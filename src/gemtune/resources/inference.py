@@ -56,7 +56,7 @@ class Inference:
             tool_config: How it may call them.
             cached_content: The name of cached content to build on.
             timeout: Seconds for the whole call.
-            retry: Another retry policy for this call.  An attempt whose fate is unknown is repeated at most twice.
+            retry: Another retry policy for this call. An attempt whose fate is unknown is repeated at most twice.
 
         Raises:
             CallError: What went wrong; a reply that was blocked or cut short is a reply, not an error.

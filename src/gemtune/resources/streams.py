@@ -23,12 +23,12 @@ from gemtune.types import GenerateContentResponse
 class GenerateContentStream:
     """The pieces of a reply as they arrive: ``async for chunk in stream: print(chunk.text_or_none)``.
 
-    Nothing is sent before the first piece is wanted.  Use ``async with stream`` where the loop may be left early; a
+    Nothing is sent before the first piece is wanted. Use ``async with stream`` where the loop may be left early; a
     stream that was read to its end has already given its connection back.
 
     Raises:
         StreamInterrupted: From ``__anext__``, where the stream broke off or the service reported an error in the middle
-            of it; ``partial`` is the text so far.  A stream that has begun is never repeated.
+            of it; ``partial`` is the text so far. A stream that has begun is never repeated.
     """
 
     _caller: Caller

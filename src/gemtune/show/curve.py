@@ -1,6 +1,6 @@
 """Curves made of characters: pure functions from numbers to lines of text.
 
-Values that are not finite leave a gap.  Where there are more values than columns, a column of a curve shows the whole
+Values that are not finite leave a gap. Where there are more values than columns, a column of a curve shows the whole
 range of its values, so that a spike is never averaged away; a column of a sparkline shows their mean.
 """
 

@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures that hold a local Gemini API.
 
 It is loaded in every test run where gemtune is installed, so that it imports nothing but pytest until a fixture is
-used.  ``-p no:gemtune`` switches it off.
+used. ``-p no:gemtune`` switches it off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def gemini_emulator(request: pytest.FixtureRequest) -> GeminiEmulator:
     """Return a Gemini API in this process, with a client, its clock, faults, answers and requests in reach.
 
-    Tuning takes no time, and the clock stands still until ``gemini_emulator.advance(seconds)``.  To see a job at work,
+    Tuning takes no time, and the clock stands still until ``gemini_emulator.advance(seconds)``. To see a job at work,
     mark the test with ``@pytest.mark.gemini_emulator(step_seconds=60)`` and advance the clock.
     """
     from gemtune.testing.fixture import GeminiEmulator
@@ -46,7 +46,7 @@ def gemini_emulator(request: pytest.FixtureRequest) -> GeminiEmulator:
 def gemini_emulator_url(gemini_emulator: GeminiEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve the test's Gemini API on a socket and return its address.
 
-    Until the end of the test the environment leads there: gemtune and google-genai need no arguments.  What the
+    Until the end of the test the environment leads there: gemtune and google-genai need no arguments. What the
     application leaves open in a ``WatchPolicy`` or ``RetryPolicy`` is short, so that no test waits for the next look
     at a job or the next attempt.
     """

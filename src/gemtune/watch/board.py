@@ -1,7 +1,7 @@
 """The board: all records, and who has yet to read which.
 
 A change marks the record as dirty for every subscription it concerns; what has changed each subscription finds out
-by itself from its own place in the story.  So a subscription takes memory for each job and none for each event, and
+by itself from its own place in the story. So a subscription takes memory for each job and none for each event, and
 a slow one delays nobody.
 """
 

@@ -1,7 +1,7 @@
 """The checkpoint of a watcher or a subscription: which events of which jobs have been dealt with, as versioned text.
 
 Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds, "discarded":
-[cursor ...]}``.  It holds names and steps, and no address and no secret.  Versions are told apart by the prefix; an
+[cursor ...]}``. It holds names and steps, and no address and no secret. Versions are told apart by the prefix; an
 unknown one is refused.
 """
 

@@ -1,6 +1,6 @@
 """The engine: one scheduler, and at most ``max_in_flight`` requests at a time.
 
-No task and no timer belongs to a single job or a single subscriber.  A look that fails is a fact about its job or about
+No task and no timer belongs to a single job or a single subscriber. A look that fails is a fact about its job or about
 the service; it never ends the watch, and it concerns no other job.
 """
 

@@ -40,8 +40,8 @@ class Mark:
 class Record(Item):
     """A job and its story.
 
-    Snapshots stand in the history's compact log.  Between them stand the marks: the events that nobody may miss, of
-    which there are as many as a job has changes of state.  Of progress and of trouble only the latest is kept.
+    Snapshots stand in the history's compact log. Between them stand the marks: the events that nobody may miss, of
+    which there are as many as a job has changes of state. Of progress and of trouble only the latest is kept.
 
     Args:
         history: What is known of the job; None for the record of the service as a whole.

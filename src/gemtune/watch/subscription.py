@@ -33,7 +33,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     """The events of some jobs, or all: iterate over it, and leave it whenever you like.
 
     It holds no task and no scope: it may be read by another task, a time-out around one ``anext`` loses nothing, and
-    when it is dropped it is gone.  It ends by itself once all its jobs have ended, and when the watcher is closed.
+    when it is dropped it is gone. It ends by itself once all its jobs have ended, and when the watcher is closed.
     Names with an underscore are for the board, which tells it what is new.
     """
 
@@ -151,7 +151,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     def checkpoint(self) -> str:
         """Return what was given here, of all its jobs, as text from which ``subscribe(since=...)`` goes on.
 
-        Give it the same jobs and kinds there.  It takes some 100 characters for each job, so that for up to 30 of them
+        Give it the same jobs and kinds there. It takes some 100 characters for each job, so that for up to 30 of them
         it fits a header, and with it the id of an event of a stream over HTTP.
 
         Raises:

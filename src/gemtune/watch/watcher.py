@@ -1,4 +1,4 @@
-"""Watcher: what users hold.  Where it lives, which jobs it watches, and the ways to read what it learns."""
+"""Watcher: what users hold. Where it lives, which jobs it watches, and the ways to read what it learns."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Watcher:
     """Watches any number of tuning jobs with one schedule, and gives every subscriber the events it wants.
 
     Use ``async with``; or, where no scope can span (the cells of a notebook, the lifespan of a web application),
-    ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio.  Leaving it never touches a job.
+    ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio. Leaving it never touches a job.
 
-    Iterating over it is one subscription to everything; ``subscribe`` makes more.  Subscribers cost no requests.
+    Iterating over it is one subscription to everything; ``subscribe`` makes more. Subscribers cost no requests.
     Without jobs, that waits for ``add``; it ends once all jobs have.
 
     A job that the service does not know is told as Lost (``not_found``) after 10 s, or after 60 s while it is less than
@@ -129,7 +129,7 @@ class Watcher:
         return self
 
     async def aclose(self) -> None:
-        """End the watch; readers finish with what there is.  Jobs go on, and closing twice is harmless."""
+        """End the watch; readers finish with what there is. Jobs go on, and closing twice is harmless."""
         self._engine.stop()
         if self._finished is not None:
             await self._finished.wait()  # the scope is left by the block that entered it
@@ -238,11 +238,11 @@ class Watcher:
         """Return the events of some jobs from their beginning, for a consumer of its own.
 
         Args:
-            jobs: Which; those not yet watched are added.  None means all, also those that come later.
-            kinds: Which events, by their ``kind`` or class; None means all.  Without ``snapshot``, ``progress`` and
+            jobs: Which; those not yet watched are added. None means all, also those that come later.
+            kinds: Which events, by their ``kind`` or class; None means all. Without ``snapshot``, ``progress`` and
                 ``restarted``, many jobs cost no more than a list now and then.
             since: What was dealt with before: the cursor of an event, which is about its own job only, or the
-                checkpoint of a subscription or a watcher.  No snapshot and no end is told again that came before it.
+                checkpoint of a subscription or a watcher. No snapshot and no end is told again that came before it.
                 It is no finer than that: Added, StateChanged, Restarted, Progress and trouble may be told again.
                 Where it comes from outside, name the ``jobs``, too; else those that it names are added.
             bookmarks: Seconds of silence after which a Bookmark is told, as a stream over HTTP needs it.
@@ -258,7 +258,7 @@ class Watcher:
         A job that somebody discards meanwhile has Lost with the reason ``detached`` as its last.
 
         Args:
-            jobs: Which, one by one or as one list; those not yet watched are added.  Of an empty list there are none.
+            jobs: Which, one by one or as one list; those not yet watched are added. Of an empty list there are none.
         """
         everything = not jobs and (self._board.endless or len(self._board.watched) > 0)
         wanted = None if everything else given_jobs(jobs)
@@ -275,9 +275,9 @@ class Watcher:
         So is one that somebody discards meanwhile: it is done with Lost for the reason ``detached``.
 
         Args:
-            jobs: Which, one by one or as one list; those not yet watched are added.  Without, all that are watched now.
+            jobs: Which, one by one or as one list; those not yet watched are added. Without, all that are watched now.
             until: ``all`` have ended, ``any`` has, or one has ended without a model (or all have ended).
-            timeout: Seconds to wait; None waits as long as it takes.  The jobs go on after it.
+            timeout: Seconds to wait; None waits as long as it takes. The jobs go on after it.
 
         Returns:
             What has ended and what has not.
@@ -307,7 +307,7 @@ class Watcher:
     def checkpoint(self) -> str:
         """Return where the subscribers are, as text from which ``client.watch(resume=...)`` goes on.
 
-        Of several, the one furthest behind counts.  Take it after dealing with the last event; what came after that is
+        Of several, the one furthest behind counts. Take it after dealing with the last event; what came after that is
         told again, marked as replayed.
         """
         readers, board = self._readers(), self._board

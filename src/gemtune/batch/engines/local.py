@@ -1,7 +1,7 @@
 """The machine of a batch: workers over one input, a limiter that says when, a journal in front of every result.
 
 One task pulls a row, waits for a permit, and gives both to an idle worker, or to a new one: so rows are pulled only as
-permits free up, and there are never more workers than items were under way at a time.  An item that failed for now
+permits free up, and there are never more workers than items were under way at a time. An item that failed for now
 keeps its worker and stands in the limiter's line again.
 """
 

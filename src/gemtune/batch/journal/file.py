@@ -39,7 +39,7 @@ class Journal:
     """A journal to be written by this process alone: ``open`` it, ``close`` it.
 
     ``open``, ``recall``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do
-    not.  Whoever waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go
+    not. Whoever waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go
     of the file.
 
     Args:

@@ -5,7 +5,7 @@ The first line tells what the journal is of, every other one the outcome of one 
     {"gemtune_journal":1,"model":"tunedModels/x","config":{},"crc":"89abcdef"}
     {"n":0,"digest":"0123456789abcdef","key":null,"attempts":1,"seconds":0.412,"response":{...},"crc":"01234567"}
 
-The fields stand in this order, so that a line can be read without parsing the reply in it.  The checksum is the CRC-32
+The fields stand in this order, so that a line can be read without parsing the reply in it. The checksum is the CRC-32
 of all bytes before its comma.
 """
 

@@ -1,4 +1,4 @@
-"""Between outcome and publication: the journal.  One trip to a thread serves all results of a moment."""
+"""Between outcome and publication: the journal. One trip to a thread serves all results of a moment."""
 
 from __future__ import annotations
 

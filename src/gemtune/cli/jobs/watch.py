@@ -178,7 +178,7 @@ def again(options: argparse.Namespace, checkpoint: str) -> str:
 
     Args:
         options: Those of this one.
-        checkpoint: Names the jobs, too.  One that is too long to be copied is left out.
+        checkpoint: Names the jobs, too. One that is too long to be copied is left out.
     """
     short = len(checkpoint) <= _SHORT
     words = ["gemtune", "jobs", "watch", *([] if short else options.names)]

@@ -1,6 +1,6 @@
 """Where the authorization headers come from: an API key, a token, a callable, or google-auth.
 
-A fresh token costs a microsecond.  A refresh never blocks the event loop, happens once however many callers
+A fresh token costs a microsecond. A refresh never blocks the event loop, happens once however many callers
 wait, begins ahead of the expiry while the old token is still served, and outlives callers that are cancelled.
 """
 
@@ -120,7 +120,7 @@ class Static:
 
 
 Fetch = Callable[[bool], Grant] | Callable[[bool], Awaitable[Grant]]
-"""Gets a token; True asks for another one than before.  A plain function may block: it runs in a thread."""
+"""Gets a token; True asks for another one than before. A plain function may block: it runs in a thread."""
 
 
 @attrs.define(eq=False)

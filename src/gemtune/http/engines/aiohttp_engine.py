@@ -2,7 +2,7 @@
 
 httpx's own pool does not scale and does not survive every cancellation (httpcore #1093); aiohttp does both.
 The engine gets one thing right that ready-made bridges do not: whether the server may have seen the request.
-Nothing left this machine: ``ConnectError``, ``ConnectTimeout``, ``ProxyError``.  The server may have acted:
+Nothing left this machine: ``ConnectError``, ``ConnectTimeout``, ``ProxyError``. The server may have acted:
 ``ReadError``, ``ReadTimeout``, ``RemoteProtocolError``.
 """
 
