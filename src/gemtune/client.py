@@ -182,9 +182,9 @@ class Client(Inference):
             policy: How often to look, and how many requests that may cost; else the client's. Its
                 ``terminal_freshness`` is also the interval of the sweeps through the list.
             filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
-            resume: The ``checkpoint()`` of an earlier watcher or subscription, or an event's cursor, which is about its
-                own job only. No snapshot and no end is told again that came before it; what is no finer told apart may
-                be: Added, StateChanged, Restarted, Progress and trouble.
+            resume: The ``resume_token()`` of an earlier watcher or subscription, or an event's cursor, which covers
+                its own job only. Snapshots and terminal events before it are not repeated; Added, StateChanged,
+                Restarted, Progress and outages may be.
 
         Raises:
             InvalidInput: A name, or another argument, is none.

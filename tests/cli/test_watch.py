@@ -149,12 +149,12 @@ def stopped(app, argv, number, told=0):
     return process.returncode, err
 
 
-def test_the_command_that_goes_on_is_the_same_but_for_what_the_checkpoint_holds():
+def test_the_command_that_goes_on_is_the_same_but_for_what_the_resume_token_holds():
     given = {"names": ["a", "b c"], "all": False, "json": False, "since": None, "base_url": None, "project": None}
     given |= {"timeout": None, "no_color": False}
 
-    def words(checkpoint, **options):
-        return again(argparse.Namespace(**(given | options)), checkpoint)
+    def words(token, **options):
+        return again(argparse.Namespace(**(given | options)), token)
 
     assert words("c1.x") == "gemtune jobs watch --since c1.x"
     assert (

@@ -9,8 +9,8 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from gemtune.watch.checkpoint import Checkpoint
 from gemtune.watch.record import Record
+from gemtune.watch.resume_token import ResumeToken
 from watch.service import Job, Service
 from world import collect
 
@@ -134,40 +134,40 @@ async def test_a_job_that_nobody_holds_any_more_goes_on_from_what_its_readers_ha
         watcher.discard(NAME)
         await anyio.sleep(60)
         assert records_of(NAME) == []
-        checkpoint = watcher.checkpoint()
+        token = watcher.resume_token()
         watcher.add(NAME)
         again = await collect(watcher.subscribe())
     assert steps(again) == list(range(1, 21))
     assert all(event.replayed for event in again if isinstance(event, events.Snapshot) and event.step <= 7)
-    async with watch(service, checkpoint, jobs=[]) as watcher:
+    async with watch(service, token, jobs=[]) as watcher:
         assert watcher.jobs == {}
         watcher.add(NAME)
         rest = await collect(watcher)
     assert sorted(steps(first) + steps(rest)) == list(range(1, 21))
 
 
-async def test_a_discard_is_in_the_checkpoint_so_that_no_list_brings_the_job_back():
+async def test_a_discard_is_in_the_resume_token_so_that_no_list_brings_the_job_back():
     service = make_service(3)
     async with watch(service, jobs=[], filter="owner:me") as watcher:
         await anyio.sleep(30)
         assert watcher.discard(NAME)
-        checkpoint = watcher.checkpoint()
-    assert Checkpoint.parse(checkpoint).discarded == {NAME}
+        token = watcher.resume_token()
+    assert ResumeToken.parse(token).discarded == {NAME}
     for _ in range(2):
-        async with watch(service, checkpoint, jobs=[], filter="owner:me") as watcher:
+        async with watch(service, token, jobs=[], filter="owner:me") as watcher:
             await anyio.sleep(30)
             assert NAME not in watcher.jobs
             assert len(watcher.jobs) == 2
-            checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint, jobs=[NAME], filter="owner:me") as watcher:
+            token = watcher.resume_token()
+    async with watch(service, token, jobs=[NAME], filter="owner:me") as watcher:
         assert NAME in watcher.jobs, "whoever names it wants it"
-        assert Checkpoint.parse(watcher.checkpoint()).discarded == frozenset()
+        assert ResumeToken.parse(watcher.resume_token()).discarded == frozenset()
 
 
-def test_a_discard_in_a_damaged_checkpoint_is_refused():
+def test_a_discard_in_a_damaged_resume_token_is_refused():
     for wrong in ("x", {"a": 1}, [1], ["x"], None):
         with pytest.raises(errors.InvalidInput):
-            Checkpoint.parse(crafted(wrong))
+            ResumeToken.parse(crafted(wrong))
 
 
 def crafted(discarded):
@@ -221,14 +221,14 @@ async def test_a_job_that_left_and_is_made_anew_is_found_again(restarted):
         await anyio.sleep(90)
         seen = await reader.next_batch(1000)
         assert watcher.jobs == {}
-        checkpoint = watcher.checkpoint()
+        token = watcher.resume_token()
         if not restarted:
             service.add(Job(NAME, created=90.0, gap=5.0, total=4))
             await anyio.sleep(60)
             seen += await reader.next_batch(1000)
             assert watcher.jobs == {}
     if restarted:
-        async with watch(service, checkpoint, jobs=[], filter="owner:me") as watcher:
+        async with watch(service, token, jobs=[], filter="owner:me") as watcher:
             service.calls.clear()
             await anyio.sleep(60)
             assert {method for _, method, _ in service.calls} == {"tuned_models.list"}, "it is known to have ended"

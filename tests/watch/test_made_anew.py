@@ -1,4 +1,4 @@
-"""A model that is deleted and made anew under its name: two stories, and a checkpoint knows who read what of each."""
+"""A model that is deleted and made anew under its name: two stories, and a resume token knows who read what of each."""
 
 import anyio
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from gemtune.watch.checkpoint import Checkpoint
+from gemtune.watch.resume_token import ResumeToken
 from watch.service import Job, Service
 from world import collect
 
@@ -80,13 +80,13 @@ async def test_a_model_made_anew_while_nobody_watched_is_no_restart(operation):
         with watcher.subscribe([NAME]) as seen:
             while (event := await anext(seen)).kind != "snapshot" or event.step < 3:
                 pass
-        checkpoint = watcher.checkpoint()
-    assert Checkpoint.parse(checkpoint).jobs[NAME].created, "only a look at the model tells when it was made"
+        token = watcher.resume_token()
+    assert ResumeToken.parse(token).jobs[NAME].created, "only a look at the model tells when it was made"
     await anyio.sleep(60)
     make_anew(service)
     await anyio.sleep(12)
     again = [service.jobs[NAME].operation] if operation else []
-    async with watch(service, checkpoint, jobs=again) as watcher:
+    async with watch(service, token, jobs=again) as watcher:
         with anyio.fail_after(1000):
             told = await collect(watcher.subscribe([NAME]))
     kinds = [event.kind for event in told]
@@ -106,9 +106,9 @@ async def test_the_second_story_is_whole_after_a_resume_whoever_followed_the_fir
             while str((await anext(beginnings)).origin) != "recreated":
                 pass
         await anyio.sleep({"at-once": 0, "running": 16, "ended": 90}[when])
-        checkpoint = watcher.checkpoint()
-    assert not Checkpoint.parse(checkpoint).jobs[NAME].ended
-    async with watch(service, checkpoint, jobs=[]) as watcher:
+        token = watcher.resume_token()
+    assert not ResumeToken.parse(token).jobs[NAME].ended
+    async with watch(service, token, jobs=[]) as watcher:
         with anyio.fail_after(1000):
             second = await collect(watcher.subscribe([NAME]))
     assert stories(second)[-1] == [1, 2, 3, 4, 5, 6, "succeeded"]
@@ -128,8 +128,8 @@ async def test_what_is_read_of_the_second_story_is_not_told_again(how):
             seen = []
             while steps(seen)[-3:] != [1, 2, 3] or len(steps(seen)) < 7:
                 seen.append(await anext(reader))
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint, jobs=[]) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token, jobs=[]) as watcher:
         rest = await collect(watcher.subscribe([NAME]))
     assert stories(rest) == [[4, 5, 6, "succeeded"]]
 
@@ -140,16 +140,16 @@ async def test_a_reader_between_two_stories_is_told_of_neither_twice():
         reader, seen = watcher.subscribe([NAME]), []
         while not (seen and events.is_terminal(seen[-1])):
             seen.append(await anext(reader))
-        before = watcher.checkpoint()
+        before = watcher.resume_token()
         make_anew(service)
         await anyio.sleep(60)
-        between = watcher.checkpoint()
+        between = watcher.resume_token()
         seen.append(await anext(reader))
         assert (seen[-1].kind, str(seen[-1].origin)) == ("added", "recreated")
-        after = watcher.checkpoint()
-    assert Checkpoint.parse(before).jobs[NAME].ended, "nobody could know more"
-    for checkpoint in (between, after):
-        async with watch(service, checkpoint, jobs=[]) as watcher:
+        after = watcher.resume_token()
+    assert ResumeToken.parse(before).jobs[NAME].ended, "nobody could know more"
+    for token in (between, after):
+        async with watch(service, token, jobs=[]) as watcher:
             assert stories(await collect(watcher.subscribe([NAME]))) == [[1, 2, 3, 4, 5, 6, "succeeded"]]
 
 
@@ -162,8 +162,8 @@ async def test_whoever_has_yet_to_read_the_first_end_is_told_of_another_beginnin
         await anyio.sleep(30)
         make_anew(service)
         await anyio.sleep(60)
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint, jobs=[]) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token, jobs=[]) as watcher:
         rest = await collect(watcher.subscribe([NAME]))
     assert stories(seen) == [[1, 2, 3, 4]]
     assert stories(rest)[-1] == [1, 2, 3, 4, 5, 6, "succeeded"]
@@ -174,8 +174,8 @@ async def test_a_subscription_to_an_ended_job_hears_of_it_when_it_is_made_anew()
     service = make_service()
     async with watch(service) as watcher:
         await read(watcher, "snapshots")
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint, jobs=[]) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token, jobs=[]) as watcher:
         watcher.add(NAME)
         everything = watcher.subscribe()
         await anyio.sleep(30)

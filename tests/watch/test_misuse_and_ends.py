@@ -76,15 +76,15 @@ async def test_who_waits_for_the_end_only_does_not_take_snapshots_from_a_reader(
         reader = watcher.subscribe()
         first = await read_some(reader, 5)
         reader.close()
-        resume = watcher.checkpoint()
+        resume = watcher.resume_token()
         if not restart:
             left = await finish(watcher, how)
-            resume = watcher.checkpoint()
+            resume = watcher.resume_token()
             assert len(left) == 1
     if restart:
         async with watch(service, resume) as watcher:
             await finish(watcher, how)
-            resume = watcher.checkpoint()
+            resume = watcher.resume_token()
     async with watch(service, resume) as watcher:
         assert watcher.jobs.keys() == {NAME}
         with anyio.fail_after(600):
@@ -107,27 +107,27 @@ async def test_a_second_reader_who_leaves_early_does_not_undo_that_the_end_was_r
             await collect(first)
         with watcher.subscribe() as second:
             await anext(second)
-        checkpoint = watcher.checkpoint()
-    assert watch(service, checkpoint).jobs == {}
+        token = watcher.resume_token()
+    assert watch(service, token).jobs == {}
 
 
-async def test_asking_again_for_an_ended_job_leaves_it_ended_in_the_checkpoint():
+async def test_asking_again_for_an_ended_job_leaves_it_ended_in_the_resume_token():
     service = make_service()
     async with watch(service) as watcher:
         await collect(watcher)
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token) as watcher:
         await watcher.wait(NAME)
-        checkpoint = watcher.checkpoint()
-    assert watch(service, checkpoint).jobs == {}
+        token = watcher.resume_token()
+    assert watch(service, token).jobs == {}
 
 
-async def test_where_nobody_reads_snapshots_the_ends_alone_make_the_checkpoint():
+async def test_where_nobody_reads_snapshots_the_ends_alone_make_the_resume_token():
     service = make_service()
     async with watch(service) as watcher:
         await collect(watcher.as_completed())
-        checkpoint = watcher.checkpoint()
-    assert watch(service, checkpoint).jobs == {}
+        token = watcher.resume_token()
+    assert watch(service, token).jobs == {}
 
 
 async def test_bookmarks_come_in_time_although_there_is_news_that_nobody_wants():
@@ -147,14 +147,14 @@ def test_the_time_between_bookmarks_is_checked(wrong):
         watch(make_service()).subscribe(bookmarks=wrong)
 
 
-async def test_a_discarded_job_is_in_no_checkpoint_also_after_a_resume():
+async def test_a_discarded_job_is_in_no_resume_token_also_after_a_resume():
     service = make_service(2)
     async with watch(service) as watcher:
         await anyio.sleep(30)
-        resume = watcher.checkpoint()
+        resume = watcher.resume_token()
     async with Watcher(service, policy=POLICY, resume=resume) as watcher:
         watcher.discard(NAME)
-        resume = watcher.checkpoint()
+        resume = watcher.resume_token()
     assert set(Watcher(service, policy=POLICY, resume=resume).jobs) == {"tunedModels/job1"}
 
 
@@ -172,7 +172,7 @@ def crafted(value):
     ],
     ids=["inf", "nan", "huge", "negative", "long", "deep", "mapping"],
 )
-def test_a_crafted_checkpoint_is_refused(value):
+def test_a_crafted_resume_token_is_refused(value):
     with pytest.raises(errors.InvalidInput):
         watch(make_service(), crafted(value))
 

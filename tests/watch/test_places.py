@@ -190,7 +190,7 @@ async def main(url, resume, *names):
     async with gemtune.Client(base_url=url, token="t") as client:
         async with client.watch(names, policy=policy, resume=resume or None) as watcher:
             async for event in watcher:
-                print(json.dumps({"event": event.to_dict(), "checkpoint": watcher.checkpoint()}), flush=True)
+                print(json.dumps({"event": event.to_dict(), "token": watcher.resume_token()}), flush=True)
 
 anyio.run(main, *sys.argv[1:])
 """
@@ -207,14 +207,14 @@ def test_a_process_that_was_killed_goes_on_without_a_loss():
                 return [(await client.tune(BASE, EXAMPLES, hyperparameters=settings)).name for _ in range(3)]
 
         names = anyio.run(tune)
-        lines, checkpoint = [], ""
+        lines, token = [], ""
         for kill_after in (15, 40, 75, 10**9):
-            command = [sys.executable, "-c", VICTIM, server.url, checkpoint, *names]
+            command = [sys.executable, "-c", VICTIM, server.url, token, *names]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None
                 for line in process.stdout:
                     lines.append(json.loads(line))
-                    checkpoint = lines[-1]["checkpoint"]
+                    token = lines[-1]["token"]
                     if len(lines) >= kill_after:
                         process.send_signal(signal.SIGKILL)
                         break

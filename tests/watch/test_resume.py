@@ -1,4 +1,4 @@
-"""Ending and going on: cursors and checkpoints lose nothing, and say what may have been told before."""
+"""Ending and going on: cursors and resume tokens lose nothing, and say what may have been told before."""
 
 import json
 
@@ -9,7 +9,7 @@ import gemtune
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from gemtune.watch.checkpoint import Checkpoint
+from gemtune.watch.resume_token import ResumeToken
 from watch.service import Job, Service
 from world import BASE, EXAMPLES, collect, make_app, make_client, sent
 
@@ -40,15 +40,15 @@ async def read_some(reader, count, name=NAME):
 
 
 @pytest.mark.both_backends
-async def test_a_checkpoint_goes_on_where_every_reader_was():
+async def test_a_resume_token_goes_on_where_every_reader_was():
     service = make_service()
     async with watch(service) as watcher:
         fast, slow = watcher.subscribe(), watcher.subscribe([NAME])
         first = await read_some(fast, 15)
         await read_some(slow, 6)
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint, jobs=[]) as watcher:
-        assert set(watcher.jobs) == set(service.jobs), "the checkpoint names the jobs"
+        token = watcher.resume_token()
+    async with watch(service, token, jobs=[]) as watcher:
+        assert set(watcher.jobs) == set(service.jobs), "the resume token names the jobs"
         second = await collect(watcher)
     assert steps(second) == list(range(7, 21))
     assert steps(first, "tunedModels/job1") + steps(second, "tunedModels/job1") == list(range(1, 21))
@@ -63,11 +63,11 @@ async def test_jobs_that_had_ended_are_not_asked_for_again():
         reader = aiter(watcher)
         while not events.is_terminal(await anext(reader)):
             pass
-        checkpoint = watcher.checkpoint()
+        token = watcher.resume_token()
     service.calls.clear()
-    async with watch(service, checkpoint) as watcher:
+    async with watch(service, token) as watcher:
         seen = await collect(watcher)
-        again = watcher.checkpoint()
+        again = watcher.resume_token()
     assert {event.job for event in seen} == {NAME}
     assert not any("job1" in (name or "") for _, _, name in service.calls)
     async with watch(service, again) as watcher:
@@ -100,9 +100,9 @@ async def test_a_step_that_was_skipped_comes_after_a_resume():
     service.add(job)
     async with watch(service) as watcher:
         first = await read_some(watcher.subscribe(), 10)
-        checkpoint = watcher.checkpoint()
+        token = watcher.resume_token()
     job.hidden = frozenset()
-    async with watch(service, checkpoint) as watcher:
+    async with watch(service, token) as watcher:
         second = await collect(watcher)
     assert sorted(steps(first) + steps(second)) == list(range(1, 21))
     assert 4 in steps(second)
@@ -115,19 +115,19 @@ class Holed(Job):
         return [each for each in super().snapshots(at) if each.step not in self.hidden]
 
 
-async def test_a_checkpoint_is_versioned_small_and_without_secrets():
+async def test_a_resume_token_is_versioned_small_and_without_secrets():
     service = make_service(1000)
     async with watch(service) as watcher:
         await anyio.sleep(30)
-        text = watcher.checkpoint()
+        text = watcher.resume_token()
     assert text.startswith("c1.")
     assert len(text) < 60_000
-    assert set(Checkpoint.parse(text).jobs) == set(service.jobs)
+    assert set(ResumeToken.parse(text).jobs) == set(service.jobs)
     async with make_client(make_app()) as client:
         job = await client.tune(BASE, EXAMPLES)
         async with client.watch([job]) as watcher:
             await anyio.sleep(20)
-            assert "ya29" not in json.dumps(str(Checkpoint.parse(watcher.checkpoint())))
+            assert "ya29" not in json.dumps(str(ResumeToken.parse(watcher.resume_token())))
 
 
 async def test_a_subscription_that_was_left_counts_as_far_as_it_came():
@@ -135,10 +135,10 @@ async def test_a_subscription_that_was_left_counts_as_far_as_it_came():
     async with watch(service) as watcher:
         first = await read_some(watcher.subscribe(), 5)
         await anyio.sleep(40)
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token) as watcher:
         second = await collect(watcher)
-        done = watcher.checkpoint()
+        done = watcher.resume_token()
     assert steps(first) + steps(second) == list(range(1, 21))
     async with watch(service, done) as watcher:
         assert watcher.jobs == {}
@@ -156,17 +156,17 @@ async def test_a_subscription_that_was_left_counts_as_far_as_it_came():
         ("", "no cursor"),
     ],
 )
-async def test_what_is_no_checkpoint_is_refused_with_the_reason(text, why):
+async def test_what_is_no_resume_token_is_refused_with_the_reason(text, why):
     with pytest.raises(errors.InvalidInput, match=why):
         Watcher(Service(), [], policy=POLICY, resume=text)
 
 
-async def test_every_cut_of_a_checkpoint_is_refused():
+async def test_every_cut_of_a_resume_token_is_refused():
     service = make_service()
-    text = watch(service).checkpoint()
+    text = watch(service).resume_token()
     for end in range(len(text)):
         with pytest.raises(errors.InvalidInput):
-            Checkpoint.parse(text[:end])
+            ResumeToken.parse(text[:end])
 
 
 async def test_replicas_that_lag_lack_and_forget_lose_no_snapshot_of_a_real_client():
@@ -198,8 +198,8 @@ async def test_a_cursor_never_says_more_than_its_owner_was_told_also_where_the_w
         client = (await read_some(watcher.subscribe(), 3))[-1].cursor
         main = watcher.subscribe()
         await read_some(main, 12)
-        checkpoint = watcher.checkpoint()
-    async with watch(service, checkpoint) as watcher:
+        token = watcher.resume_token()
+    async with watch(service, token) as watcher:
         await anyio.sleep(20)
         for position in range(12):
             with watcher.subscribe([NAME], since=client) as reader:

@@ -1,7 +1,7 @@
 """Whole lives of many jobs through the whole watcher: nothing lost, nothing twice, nothing left, whatever disturbs it.
 
 A history is played in virtual time by a service with every disorder at once; readers are cancelled at random places,
-and the watcher itself is ended and resumed from its checkpoint. ``GEMTUNE_DEEP=100`` makes a hundred times as many.
+and the watcher itself is ended and resumed from its resume token. ``GEMTUNE_DEEP=100`` makes a hundred times as many.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ async def play(seed, *, interrupted):
                 for other in others:
                     group.start_soon(other.read, watcher.subscribe(kinds=["snapshot", *ENDS]))
                 await reader.read(mine)
-        resume = watcher.checkpoint()
+        resume = watcher.resume_token()
         assert service.in_flight == 0
         if not lifetime.cancelled_caught:
             break

@@ -1,7 +1,7 @@
 """What many users do to one watcher at once, in virtual time: whoever reads loses nothing and is told nothing twice.
 
 While the service shows its disorder, jobs are discarded and added again, subscribers come late, leave and come back
-with a cursor, others wait; and the process is ended and goes on from its checkpoint. ``GEMTUNE_DEEP=100`` plays more.
+with a cursor, others wait; and the process is ended and goes on from its resume token. ``GEMTUNE_DEEP=100`` plays more.
 """
 
 import random
@@ -17,7 +17,7 @@ from gemtune.config import WatchPolicy
 from gemtune.events import LostReason
 from gemtune.story.cursor import Cursor
 from gemtune.watch import Watcher
-from gemtune.watch.checkpoint import Checkpoint
+from gemtune.watch.resume_token import ResumeToken
 from watch.test_watcher_histories import BACKENDS, DEEP, EXPECTED, make_service
 
 users = settings(max_examples=60 * DEEP, deadline=None, suppress_health_check=list(HealthCheck))
@@ -64,7 +64,7 @@ class Play:
         self.unrest = self.dice.choice([20.0, 90.0, 300.0])
 
     async def run(self):
-        resume = Checkpoint.text([], 1.0)  # a watch that began before all jobs, so that a list shows them ended, too
+        resume = ResumeToken.text([], 1.0)  # a watch that began before all jobs, so that a list shows them ended, too
         for life in range(self.lives):
             last = life == self.lives - 1
             jobs = sorted(self.names) if self.filter is None and life == 0 else []
@@ -72,10 +72,10 @@ class Play:
             watcher._engine._dice = self.dice
             with anyio.move_on_after(1e5 if last else self.dice.uniform(0, 120)) as lifetime:
                 async with watcher:
-                    main = watcher.subscribe()  # held until the checkpoint, which waits for those who are there
+                    main = watcher.subscribe()  # held until the resume token, which waits for those who are there
                     await self.live(watcher, main)
-            resume = watcher.checkpoint()
-            assert self.away == Checkpoint.parse(resume).discarded
+            resume = watcher.resume_token()
+            assert self.away == ResumeToken.parse(resume).discarded
             assert self.service.in_flight == 0
             if not lifetime.cancelled_caught:
                 return
@@ -119,7 +119,7 @@ class Play:
                 self.add(watcher, name)
             elif watcher.discard(name):
                 self.away.add(name)
-            assert Checkpoint.parse(watcher.checkpoint()).discarded == self.away
+            assert ResumeToken.parse(watcher.resume_token()).discarded == self.away
         for name in sorted(self.away):
             self.add(watcher, name)
 

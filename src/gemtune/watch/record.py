@@ -57,7 +57,7 @@ class Record(Item):
     read: int = attrs.field(default=0, init=False)
     """How many snapshots somebody has been given."""
     begun: bool = attrs.field(default=False, init=False)
-    """Whether somebody reads its snapshots, now or before a checkpoint: its end then counts only after them."""
+    """Whether somebody reads its snapshots, now or before a resume token: its end then counts only after them."""
     ended_before: Cursor | None = attrs.field(default=None, init=False)
     """With which cursor its end was dealt with before, unless somebody has read it from the beginning again."""
     marks_read: int = attrs.field(default=0, init=False)
@@ -65,7 +65,7 @@ class Record(Item):
     based: Cursor | None = attrs.field(default=None, init=False)
     """The cursor from which its history went on; the cursors of its events say that its steps were had, too."""
     resumed: int = attrs.field(default=0, init=False)
-    """How many snapshots the owner of a checkpoint may have been given."""
+    """How many snapshots the owner of a resume token may have been given."""
     discovered: bool = attrs.field(default=False, init=False)
     discarded: bool = attrs.field(default=False, init=False)
     past: bool = attrs.field(default=False, init=False)

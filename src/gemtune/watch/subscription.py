@@ -18,13 +18,13 @@ from gemtune.errors import MisuseError
 from gemtune.events import Event
 from gemtune.story.cursor import Cursor
 from gemtune.watch.board import Board
-from gemtune.watch.checkpoint import Checkpoint
 from gemtune.watch.place import Place, had, has_end
 from gemtune.watch.record import Record
+from gemtune.watch.resume_token import ResumeToken
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
-_CHECKPOINT_EVERY: Final = 64
+_YIELD_EVERY: Final = 64
 _STEPS: Final = frozenset({events.Snapshot, events.Progress, events.Restarted})
 
 
@@ -44,7 +44,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     """What its owner has had, of jobs that it has yet to meet."""
     _bookmarks: float | None = None
     _counts: bool = attrs.field(default=True, kw_only=True)
-    """Whether a checkpoint waits for this subscription."""
+    """Whether a resume token waits for this subscription."""
     _watcher: object = attrs.field(default=None, kw_only=True)
     """Held, so that a watcher lives as long as anybody reads."""
     closed: bool = attrs.field(default=False, init=False)
@@ -86,7 +86,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         Raises:
             MisuseError: The watcher is not running.
         """
-        if self.delivered % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
+        if self.delivered % _YIELD_EVERY == _YIELD_EVERY - 1:
             # Whoever always finds something ready must still let others run; cancelled here, nothing is lost.
             await anyio.lowlevel.checkpoint()
         deadline: float | None = None
@@ -148,7 +148,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             batch.append(event)
         return batch
 
-    def checkpoint(self) -> str:
+    def resume_token(self) -> str:
         """Return what was given here, of all its jobs, as text from which ``subscribe(since=...)`` goes on.
 
         Give it the same jobs and kinds there. It takes some 100 characters for each job, so that for up to 30 of them
@@ -158,13 +158,13 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             MisuseError: It was closed, and has forgotten its jobs.
         """
         if self.closed:
-            raise MisuseError("the subscription is closed: take its checkpoint() before, such as after every event")
+            raise MisuseError("the subscription is closed: take its resume_token() before, such as after every event")
         turns = [record for record in [*self._dirty, *self._places] if record.history is not None]
         left = {record.name: self._places[record].cursor(record) for record in turns if record.discarded}
         jobs = {record.name: self._places[record].cursor(record) for record in turns if not record.discarded}
         met = left.keys() | jobs.keys()
         before = [str(self._since[name]) for name in self._since if name not in met and self._is_about(name)]
-        return Checkpoint.text([*jobs.values(), *before], self._board.began, left.values())
+        return ResumeToken.text([*jobs.values(), *before], self._board.began, left.values())
 
     def close(self) -> None:
         """End it now, also under whoever waits for it; a second time changes nothing."""

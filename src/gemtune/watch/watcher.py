@@ -26,11 +26,11 @@ from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
 from gemtune.watch.board import Board
-from gemtune.watch.checkpoint import Checkpoint, cursor_of
 from gemtune.watch.engine import Engine
 from gemtune.watch.planner import Planner
 from gemtune.watch.record import Record
 from gemtune.watch.results import WaitResult, WatcherStatistics
+from gemtune.watch.resume_token import ResumeToken, cursor_of
 from gemtune.watch.service import Service
 from gemtune.watch.subscription import Subscription
 
@@ -67,7 +67,7 @@ class Watcher:
         check_filter(filter)
         self._board = Board()
         self._board.endless = filter is not None
-        resumed = Checkpoint({}) if resume is None else Checkpoint.parse(resume)
+        resumed = ResumeToken({}) if resume is None else ResumeToken.parse(resume)
         self._since = dict(resumed.jobs)
         self._board.dismissed = {name: resumed.jobs[name] for name in resumed.discarded}
         self._board.began = resumed.since or datetime.now(UTC).timestamp()
@@ -138,7 +138,7 @@ class Watcher:
 
     def _enter(self) -> None:
         if self._entered or self._board.closed:
-            raise MisuseError("a watcher watches once: make another with client.watch(..., resume=w.checkpoint())")
+            raise MisuseError("a watcher watches once: make another with client.watch(..., resume=w.resume_token())")
         self._entered = self._board.running = True
 
     def add(self, *jobs: object) -> list[str]:
@@ -242,7 +242,7 @@ class Watcher:
             kinds: Which events, by their ``kind`` or class; None means all. Without ``snapshot``, ``progress`` and
                 ``restarted``, many jobs cost no more than a list now and then.
             since: What was dealt with before: the cursor of an event, which is about its own job only, or the
-                checkpoint of a subscription or a watcher. No snapshot and no end is told again that came before it.
+                resume token of a subscription or a watcher. No snapshot and no end is told again that came before it.
                 It is no finer than that: Added, StateChanged, Restarted, Progress and trouble may be told again.
                 Where it comes from outside, name the ``jobs``, too; else those that it names are added.
             bookmarks: Seconds of silence after which a Bookmark is told, as a stream over HTTP needs it.
@@ -300,11 +300,11 @@ class Watcher:
         if pending and not limit.cancelled_caught:
             raise MisuseError(
                 f"the watcher was closed while {len(pending)} of {len(set(wanted))} jobs go on; wait for them with "
-                "another: client.watch(..., resume=w.checkpoint())"
+                "another: client.watch(..., resume=w.resume_token())"
             )
         return WaitResult(done, pending)
 
-    def checkpoint(self) -> str:
+    def resume_token(self) -> str:
         """Return where the subscribers are, as text from which ``client.watch(resume=...)`` goes on.
 
         Of several, the one furthest behind counts. Take it after dealing with the last event; what came after that is
@@ -314,7 +314,7 @@ class Watcher:
         met = board.records.keys() | board.dismissed.keys()
         ended = [str(cursor) for name, cursor in self._since.items() if name not in met]
         jobs = ended + [cursor_of(record, readers) for record in board.records.values()]
-        return Checkpoint.text(jobs, self._board.began, map(str, board.dismissed.values()))
+        return ResumeToken.text(jobs, self._board.began, map(str, board.dismissed.values()))
 
     def _readers(self) -> list[Subscription[Event]]:
         return [each for each in self._board.subscriptions() if each._counts]
@@ -351,7 +351,7 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
-        given = Checkpoint.parse(since) if since is not None else Checkpoint({})
+        given = ResumeToken.parse(since) if since is not None else ResumeToken({})
         before = self._since.items() if resumed else ()
         cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
         selected = None

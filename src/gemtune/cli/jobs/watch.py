@@ -33,7 +33,7 @@ EXAMPLES = _WATCH + _WAIT
 _NAME = "a tuned model's name, its id, or an operation's"
 _WAIT_AGAIN = "the jobs go on; wait for them again with the same command"
 _SHORT = 2000
-"""Most characters of a checkpoint that anybody would copy from a terminal."""
+"""Most characters of a resume token that anybody would copy from a terminal."""
 
 
 def add(actions: Commands) -> None:
@@ -42,8 +42,8 @@ def add(actions: Commands) -> None:
     watch.add_argument("names", nargs="*", metavar="NAME", help=_NAME)
     watch.add_argument("--all", action="store_true", help="all jobs of yours, also those that come later")
     since = (
-        "an event's cursor (of its job only) or a checkpoint: no snapshot and no end that came before it is told "
-        "again; added, state_changed, restarted and progress may be"
+        "an event's cursor (for its job only) or a resume token: snapshots and ends before it are not repeated; added, "
+        "state_changed, restarted and progress may be"
     )
     watch.add_argument("--since", metavar="CURSOR", help=since)
     wait = add_command(actions, "wait", _wait, "wait until jobs have ended", _WAIT)
@@ -170,17 +170,17 @@ def _goes_on(watcher: Watcher, ends: Collection[str], options: argparse.Namespac
         return "no job goes on"
     said = {0: "no job goes on now; watch for more", 1: "1 job goes on; watch it again"}
     many = f"{len(names)} jobs go on; watch them again"
-    return f"{said.get(len(names), many)} with: {again(options, watcher.checkpoint())}"
+    return f"{said.get(len(names), many)} with: {again(options, watcher.resume_token())}"
 
 
-def again(options: argparse.Namespace, checkpoint: str) -> str:
+def again(options: argparse.Namespace, token: str) -> str:
     """Return the command that goes on where this one was left.
 
     Args:
         options: Those of this one.
-        checkpoint: Names the jobs, too. One that is too long to be copied is left out.
+        token: Names the jobs, too. One that is too long to be copied is left out.
     """
-    short = len(checkpoint) <= _SHORT
+    short = len(token) <= _SHORT
     words = ["gemtune", "jobs", "watch", *([] if short else options.names)]
     words += [flag for flag, given in {"--all": options.all, "--json": options.json}.items() if given]
     values = {
@@ -191,7 +191,7 @@ def again(options: argparse.Namespace, checkpoint: str) -> str:
     words += [word for flag, value in values.items() if value is not None for word in (flag, value)]
     if options.no_color:
         words.append("--no-color")
-    since = checkpoint if short else options.since
+    since = token if short else options.since
     return shlex.join([*words, *(["--since", since] if since else [])])
 
 

@@ -1,4 +1,4 @@
-"""A subscription's own checkpoint covers all its jobs, so that a stream over many of them goes on after every break."""
+"""A subscription's own resume token covers all its jobs, so that a stream over many continues after every break."""
 
 import json
 import re
@@ -38,7 +38,7 @@ async def breaking(watcher, every, jobs=None):
         count = len(seen)
         with watcher.subscribe(jobs, since=last or None) as stream:
             async for event in stream:
-                last = stream.checkpoint()
+                last = stream.resume_token()
                 assert len(last) < LONGEST
                 seen.append(event)
                 if len(seen) - count == every:
@@ -70,22 +70,22 @@ async def test_it_tells_what_was_given_here_and_not_what_others_have_read():
         with watcher.subscribe() as slow:
             first = [await anext(slow) for _ in range(9)]
             await collect(watcher)
-            checkpoint = slow.checkpoint()
+            token = slow.resume_token()
     async with watch(service, jobs=[]) as other:
-        second = await collect(other.subscribe(since=checkpoint))
+        second = await collect(other.subscribe(since=token))
     assert sorted(steps(first) + steps(second)) == sorted((job, s) for job in service.jobs for s in range(1, 21))
-    async with watch(service, jobs=[], resume=checkpoint) as resumed:
+    async with watch(service, jobs=[], resume=token) as resumed:
         assert sorted(steps(first) + steps(await collect(resumed))) == sorted(steps(first) + steps(second))
 
 
-async def test_a_job_that_was_discarded_is_not_watched_again_for_a_checkpoint():
+async def test_a_job_that_was_discarded_is_not_watched_again_for_a_resume_token():
     service = make_service()
     async with watch(service) as watcher:
         stream = watcher.subscribe()
         await anext(stream)
         watcher.discard("job1")
-        checkpoint = stream.checkpoint()
-        await collect(watcher.subscribe(since=checkpoint))
+        token = stream.resume_token()
+        await collect(watcher.subscribe(since=token))
         assert list(watcher.jobs) == ["tunedModels/job0"]
 
 
@@ -94,18 +94,18 @@ async def test_it_is_of_its_own_jobs_only_and_is_taken_before_the_end():
     async with watch(service) as watcher:
         stream = watcher.subscribe(["job1"])
         await collect(stream)
-        checkpoint = stream.checkpoint()
-        assert {event.job for event in await collect(watcher.subscribe(since=checkpoint))} == {
+        token = stream.resume_token()
+        assert {event.job for event in await collect(watcher.subscribe(since=token))} == {
             "tunedModels/job0",
             "tunedModels/job2",
         }
         stream.close()
         with pytest.raises(errors.MisuseError, match="before"):
-            stream.checkpoint()
+            stream.resume_token()
 
 
 @pytest.mark.parametrize("text", ["c2.x", "c1.x", "c", "x", 3])
-async def test_what_is_no_checkpoint_is_refused(text):
+async def test_what_is_no_resume_token_is_refused(text):
     async with watch(make_service()) as watcher:
         with pytest.raises(errors.InvalidInput):
             watcher.subscribe(since=text)

@@ -1,4 +1,4 @@
-"""The checkpoint of a watcher or a subscription: which events of which jobs have been dealt with, as versioned text.
+"""The resume token of a watcher or a subscription: which events of which jobs have been dealt with, as versioned text.
 
 Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds, "discarded":
 [cursor ...]}``. It holds names and steps, and no address and no secret. Versions are told apart by the prefix; an
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from gemtune.watch.subscription import Subscription
 
 _LARGEST: Final = 64 << 20
-"""Most bytes that a checkpoint may inflate to: 10,000 jobs take 2 MB."""
+"""Most bytes that a resume token may inflate to: 10,000 jobs take 2 MB."""
 _LATEST: Final = 253_402_300_799
 """The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp)."""
 
 
 @attrs.frozen
-class Checkpoint:
+class ResumeToken:
     """What its owner has dealt with.
 
     Args:
@@ -50,8 +50,8 @@ class Checkpoint:
         return [name for name, cursor in self.jobs.items() if not cursor.ended and name not in self.discarded]
 
     @classmethod
-    def parse(cls, text: str) -> Checkpoint:
-        """Read a checkpoint, or the cursor of a single job.
+    def parse(cls, text: str) -> ResumeToken:
+        """Read a resume token, or the cursor of a single job.
 
         Raises:
             InvalidInput: It is neither, of no version that is known here.
@@ -111,6 +111,6 @@ def _cursors(texts: object) -> dict[str, Cursor]:
 
 def _refused(why: str) -> InvalidInput:
     return InvalidInput(
-        f"this is no checkpoint to resume from: {why}; pass what checkpoint() returned as it is, or none to begin anew",
+        f"this is not a resume token: {why}; pass what resume_token() returned, unchanged, or nothing to start anew",
         field="resume",
     )
