@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import model_body, prompt
-from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.masks import apply_mask, read_mask
 
 LIST = "/v1beta/tunedModels"
@@ -137,5 +137,5 @@ def test_what_is_left_was_there_and_cutting_twice_changes_nothing(value, mask):
 
 @given(st.text(alphabet="ab*(),/. !", max_size=12))
 def test_any_text_is_a_mask_or_a_400(text):
-    with contextlib.suppress(ApiError):
+    with contextlib.suppress(RpcError):
         read_mask(text, None)

@@ -20,7 +20,7 @@ from gemtune.emulator.messages.codec import (
     parse_timestamp,
 )
 from gemtune.emulator.messages.enums import ENUMS
-from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.schema import MESSAGES, camel_case, snake_case
 
 OBSERVED = {
@@ -159,20 +159,20 @@ def test_the_pretty_layout_is_that_of_two_spaces_per_level(value):
 
 @pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a" 1}'])
 def test_a_body_that_is_not_json_is_a_400(body):
-    with pytest.raises(ApiError, match="Invalid JSON payload received") as caught:
+    with pytest.raises(RpcError, match="Invalid JSON payload received") as caught:
         parse_json(body)
     assert caught.value.code == 400
 
 
 def test_an_unknown_field_is_refused_in_the_services_own_words():
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(RpcError) as caught:
         decode("GenerateContentRequest", {"generationConfig": {"foo": 1}})
     assert encode("ErrorBody", caught.value.body) == ERRORS["unknown_field"]["body"]
 
 
 def test_every_unknown_field_and_wrong_value_is_named_with_its_path():
     body = {"bar": 1, "contents": [{"parts": [{"text": 5}], "nope": []}], "generationConfig": {"temperature": "hot"}}
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(RpcError) as caught:
         decode("GenerateContentRequest", body)
     assert caught.value.message.splitlines() == [
         'Invalid JSON payload received. Unknown name "bar": Cannot find field.',
@@ -183,14 +183,14 @@ def test_every_unknown_field_and_wrong_value_is_named_with_its_path():
 
 
 def test_two_members_of_a_oneof_are_refused():
-    with pytest.raises(ApiError, match="oneof field 'learning_rate_option' is already set") as caught:
+    with pytest.raises(RpcError, match="oneof field 'learning_rate_option' is already set") as caught:
         decode("Hyperparameters", {"learningRate": 0.001, "learningRateMultiplier": 1})
     assert caught.value.status == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 1.5, True, "x", [], {}])
 def test_a_value_that_is_no_int32_is_refused(value):
-    with pytest.raises(ApiError, match="TYPE_INT32"):
+    with pytest.raises(RpcError, match="TYPE_INT32"):
         decode("Hyperparameters", {"epochCount": value})
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
-from attrs import define, field, frozen
+import attrs
 
 from gemtune.emulator.front.admission import Auth, Credential
 from gemtune.emulator.front.control import PREFIX, control
 from gemtune.emulator.front.delivery import Receive, Scope, Send, connection_of, deliver, refuse
 from gemtune.emulator.front.replies import (
-    Layout,
-    Reply,
+    HttpReply,
+    JsonLayout,
     compress,
     error_reply,
     fault_reply,
@@ -25,22 +25,22 @@ from gemtune.emulator.front.replies import (
     spoil,
     value_reply,
 )
-from gemtune.emulator.front.request_log import Journal
+from gemtune.emulator.front.request_log import RequestLog
 from gemtune.emulator.gemini.generation import input_tokens
 from gemtune.emulator.gemini.routes import Route, find_route
 from gemtune.emulator.messages.codec import decode, parse_json
-from gemtune.emulator.messages.errors import ApiError, violations
+from gemtune.emulator.messages.errors import RpcError, violations
 from gemtune.emulator.messages.known_errors import payload_too_large
 from gemtune.emulator.messages.masks import read_mask
 from gemtune.emulator.trouble.faults import Fault, Faults
-from gemtune.emulator.trouble.quotas import Load, Quota, load_of
+from gemtune.emulator.trouble.quotas import Load, QuotaRule, load_of
 from gemtune.emulator.trouble.replicas import Replicas
 from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.base_models import BaseModel, catalogue
 from gemtune.emulator.world.clock import Clock, SteppedClock, make_clock
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
-from gemtune.emulator.world.store import Call, Store
+from gemtune.emulator.world.store import MethodCall, Store
 from gemtune.emulator.world.tuning import JobFate
 
 # parameters of every Google API; each may also be written with a "$" before it
@@ -50,17 +50,17 @@ _SYSTEM_QUERY = frozenset({
 })  # fmt: skip
 
 
-@frozen
-class _Request:
+@attrs.frozen
+class HttpRequest:
     verb: str
     path: str
     query: list[tuple[str, str]]
     headers: dict[str, str]
-    body: bytes = field(repr=False)
+    body: bytes = attrs.field(repr=False)
     size: int
 
 
-@define(repr=False, eq=False)
+@attrs.define(repr=False, eq=False)
 class Emulator:
     """A local Gemini API: an ASGI 3 application. Make one with ``create_app``.
 
@@ -79,16 +79,16 @@ class Emulator:
     clock: Clock
     auth: Auth
     store: Store
-    faults: Faults = field(factory=Faults)
-    load: Load = field(factory=Load)
+    faults: Faults = attrs.field(factory=Faults)
+    load: Load = attrs.field(factory=Load)
     state: StateFile | None = None
-    journal: Journal = field(init=False)
-    replicas: Replicas = field(init=False)
-    in_flight: int = field(default=0, init=False)
-    peak_in_flight: int = field(default=0, init=False)
+    journal: RequestLog = attrs.field(init=False)
+    replicas: Replicas = attrs.field(init=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    peak_in_flight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.journal = Journal(self.settings.journal_size)
+        self.journal = RequestLog(self.settings.journal_size)
         self.replicas = Replicas(self.settings)
 
     def __repr__(self) -> str:
@@ -157,7 +157,7 @@ class Emulator:
             query = dict(request.query)
             reply = control(self, request.verb, request.path, query, request.body)
             if request.verb == "POST":
-                with contextlib.suppress(ApiError):  # the next change says so
+                with contextlib.suppress(RpcError):  # the next change says so
                     await self._keep()
             await deliver(reply, scope, receive, send, self.clock, 0.0)
             return
@@ -171,7 +171,7 @@ class Emulator:
         finally:
             self.in_flight -= 1
 
-    async def _serve(self, request: _Request) -> Reply:
+    async def _serve(self, request: HttpRequest) -> HttpReply:
         found = find_route(request.verb, request.path)
         method = found[0].method if found else None
         query, body = request.query, request.body
@@ -194,11 +194,11 @@ class Emulator:
 
     async def _answer(
         self,
-        request: _Request,
+        request: HttpRequest,
         found: tuple[Route, str, dict[str, str]] | None,
         fate: JobFate | None,
-        layout: Layout,
-    ) -> Reply:
+        layout: JsonLayout,
+    ) -> HttpReply:
         if found is None:
             return not_found_reply(request.path)
         route, version, params = found
@@ -207,7 +207,7 @@ class Emulator:
             now = self.clock.now()
             caller = self.auth.admit(credential, route, version, now, self.settings.default_email)
             mask = read_mask(_system_value(request.query, "fields"), route.message)
-            call = Call(
+            call = MethodCall(
                 method=route.method, version=version, params=params, query=_bind_query(route, request.query),
                 body=_bind_body(route, request, self.settings), caller=caller, now=now, fate=fate or JobFate(),
             )  # fmt: skip
@@ -219,7 +219,7 @@ class Emulator:
             if route.request == "GenerateContentRequest":
                 model = params["model"].removeprefix("models/")
                 await self.load.serve(self.clock, input_tokens(call.body), model, self.settings.answer_seconds)
-        except ApiError as error:
+        except RpcError as error:
             return error_reply(error, layout)
         return value_reply(route, value, layout, mask)
 
@@ -229,7 +229,7 @@ class Emulator:
             if self.state:
                 await self.state.save(self)
         except OSError as error:
-            raise ApiError("INTERNAL", f"The emulator cannot write its state: {error}") from error
+            raise RpcError("INTERNAL", f"The emulator cannot write its state: {error}") from error
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -240,7 +240,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _read(scope: Scope, receive: Receive, limit: int) -> _Request | None:
+async def _read(scope: Scope, receive: Receive, limit: int) -> HttpRequest | None:
     """The whole request; a body beyond the limit is counted but not kept. None if the caller went away."""
     chunks: list[bytes] = []
     size = 0
@@ -258,14 +258,14 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> _Request | None:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     path = raw_path.partition(b"?")[0].decode("latin-1")
-    return _Request(scope["method"], path, query, headers, b"".join(chunks), size)
+    return HttpRequest(scope["method"], path, query, headers, b"".join(chunks), size)
 
 
-def _layout(route: Route | None, query: list[tuple[str, str]]) -> Layout:
+def _layout(route: Route | None, query: list[tuple[str, str]]) -> JsonLayout:
     given = {name.lstrip("$"): value for name, value in query}
     alt, *options = given.get("alt", "json").split(";")
     streams = route is not None and route.streams
-    return Layout(
+    return JsonLayout(
         pretty=given.get("prettyPrint", given.get("pretty_print", "true")).lower() not in ("false", "0"),
         enum_numbers="enum-encoding=int" in options,
         sse=streams and alt == "sse",
@@ -293,7 +293,7 @@ def _bind_query(route: Route, query: list[tuple[str, str]]) -> dict[str, str]:
     return bound
 
 
-def _bind_body(route: Route, request: _Request, settings: Settings) -> dict[str, object]:
+def _bind_body(route: Route, request: HttpRequest, settings: Settings) -> dict[str, object]:
     limit = settings.max_create_bytes if route.method == "tunedModels.create" else settings.max_request_bytes
     if request.size > limit:
         raise payload_too_large(limit)
@@ -310,7 +310,7 @@ def create_app(
     answers: Answers | None = None,
     models: Iterable[BaseModel | Mapping[str, object]] | None = None,
     faults: Iterable[Fault | Mapping[str, object]] = (),
-    load: Load | Iterable[Quota] = (),
+    load: Load | Iterable[QuotaRule] = (),
     state: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Emulator:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio.to_thread
-from attrs import define, field
+import attrs
 
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.front.delivery import CONNECTION, Connection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtune[emulator]'"
 
 
-@define(repr=False, eq=False)
+@attrs.define(repr=False, eq=False)
 class RunningEmulator:
     """An emulator listening in a thread of its own; a context manager, for ``with`` and for ``async with``.
 
@@ -44,8 +44,8 @@ class RunningEmulator:
     port: int = 0
     certfile: str | None = None
     keyfile: str | None = None
-    _server: uvicorn.Server | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
+    _server: uvicorn.Server | None = attrs.field(default=None, init=False)
+    _thread: threading.Thread | None = attrs.field(default=None, init=False)
 
     def __repr__(self) -> str:
         return f"<RunningEmulator {self.url if self._server else 'stopped'} {self.app!r}>"

@@ -16,7 +16,7 @@ from gemtune.http._httpx import httpx
 if TYPE_CHECKING:
     import pytest
 
-    from gemtune.emulator.front.request_log import Journal
+    from gemtune.emulator.front.request_log import RequestLog
     from gemtune.emulator.trouble.faults import Faults
     from gemtune.emulator.world.answers import Answers
     from gemtune.emulator.world.clock import Clock
@@ -56,7 +56,7 @@ class GeminiEmulator:
         return self.app.faults
 
     @property
-    def requests(self) -> Journal:
+    def requests(self) -> RequestLog:
         """The requests that came in, oldest first; ``requests.of("tunedModels.create")`` are those of one method."""
         return self.app.journal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from attrs import define, field, frozen
+import attrs
 
 from gemtune.emulator.gemini.routes import Route
 from gemtune.emulator.messages.known_errors import (
@@ -18,14 +18,14 @@ from gemtune.emulator.messages.known_errors import (
     unauthenticated,
 )
 from gemtune.emulator.world.clock import SECOND
-from gemtune.emulator.world.store import Caller
+from gemtune.emulator.world.store import Principal
 
 
 def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Token:
     """An OAuth access token the emulator knows.
 
@@ -36,11 +36,11 @@ class Token:
     """
 
     email: str | None = None
-    scopes: frozenset[str] | None = field(default=None, converter=_scopes)
+    scopes: frozenset[str] | None = attrs.field(default=None, converter=_scopes)
     expires_at: float | None = None
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class ApiKey:
     """An API key the emulator knows.
 
@@ -55,12 +55,12 @@ class ApiKey:
     blocked: bool = False
 
 
-@frozen
+@attrs.frozen
 class Credential:
     """What a request carries."""
 
-    token: str | None = field(default=None, repr=False)
-    api_key: str | None = field(default=None, repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    api_key: str | None = attrs.field(default=None, repr=False)
     project: str | None = None
 
     @classmethod
@@ -81,7 +81,7 @@ def _as_key(value: str | ApiKey) -> ApiKey:
     return ApiKey(email=value) if isinstance(value, str) else value
 
 
-@define
+@attrs.define
 class Auth:
     """The rules of admission; everything may be changed while the emulator runs.
 
@@ -95,16 +95,16 @@ class Auth:
     """
 
     mode: Literal["any", "required", "strict"] = "any"
-    tokens: dict[str, str | Token] = field(factory=dict, repr=False)
-    api_keys: dict[str, str | ApiKey] = field(factory=dict, repr=False)
+    tokens: dict[str, str | Token] = attrs.field(factory=dict, repr=False)
+    api_keys: dict[str, str | ApiKey] = attrs.field(factory=dict, repr=False)
     require_quota_project: bool = False
     projects: set[str] | None = None
 
-    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Caller:
+    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Principal:
         """Who the caller is.
 
         Raises:
-            ApiError: 400, 401 or 403, as the service refuses such a credential.
+            RpcError: 400, 401 or 403, as the service refuses such a credential.
         """
         if credential.token is not None:
             email = self._admit_token(credential.token, route, version, now)
@@ -115,7 +115,7 @@ class Auth:
             email = None
         else:
             raise no_credential()
-        return Caller(email or default_email, credential.project)
+        return Principal(email or default_email, credential.project)
 
     def _admit_token(self, text: str, route: Route, version: str, now: int) -> str | None:
         known = self.tokens.get(text)

@@ -1,6 +1,6 @@
 """The emulator's own endpoints, below ``/_emulator``. They are no part of Google's API.
 
-A fault program is a resource: POST ``faults`` makes one, GET ``faults/ID`` tells which request used up what.
+A scenario is a resource: POST ``faults`` makes one, GET ``faults/ID`` tells which request used up what.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from gemtune.emulator.front.replies import Reply
+from gemtune.emulator.front.replies import HttpReply
 from gemtune.emulator.messages.codec import format_timestamp
-from gemtune.emulator.trouble.faults import read_program
+from gemtune.emulator.trouble.faults import read_scenario
 
 if TYPE_CHECKING:
     from gemtune.emulator.app import Emulator
@@ -20,13 +20,13 @@ PREFIX = "/_emulator"
 Query = dict[str, str]
 
 
-def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes) -> Reply:
+def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes) -> HttpReply:
     """Answer one control request."""
-    name, _, program = path.removeprefix(PREFIX).strip("/").partition("/")
+    name, _, scenario = path.removeprefix(PREFIX).strip("/").partition("/")
     try:
-        if program and name == "faults" and verb in ("GET", "DELETE"):
-            return _reply(_program(emulator, verb, program))
-        endpoint = None if program else _ENDPOINTS.get((verb, name))
+        if scenario and name == "faults" and verb in ("GET", "DELETE"):
+            return _reply(_scenario(emulator, verb, scenario))
+        endpoint = None if scenario else _ENDPOINTS.get((verb, name))
         if endpoint:
             return _reply(endpoint(emulator, query, json.loads(body) if body.strip() else {}))
     except (ValueError, TypeError) as error:
@@ -53,7 +53,7 @@ def _advance(emulator: Emulator, given: object) -> dict[str, object]:
 def _faults(emulator: Emulator) -> dict[str, object]:
     faults = emulator.faults
     return {
-        "programs": [program.to_dict() for program in faults.programs.values()],
+        "scenarios": [scenario.to_dict() for scenario in faults.scenarios.values()],
         "pending": [fault.to_dict() for fault in faults.pending()],
         "followed": faults.followed,
     }
@@ -64,13 +64,13 @@ def _clear_faults(emulator: Emulator) -> dict[str, object]:
     return _faults(emulator)
 
 
-def _program(emulator: Emulator, verb: str, program_id: str) -> dict[str, object]:
-    program = emulator.faults.programs.get(program_id)
-    if program is None:
-        raise LookupError(f"There is no fault program {program_id!r}.")
+def _scenario(emulator: Emulator, verb: str, scenario_id: str) -> dict[str, object]:
+    scenario = emulator.faults.scenarios.get(scenario_id)
+    if scenario is None:
+        raise LookupError(f"There is no scenario {scenario_id!r}.")
     if verb == "DELETE":
-        emulator.faults.remove(program_id)
-    return program.to_dict()
+        emulator.faults.remove(scenario_id)
+    return scenario.to_dict()
 
 
 def _requests(emulator: Emulator, query: Query) -> dict[str, object]:
@@ -89,20 +89,20 @@ _ENDPOINTS: dict[tuple[str, str], Callable[[Emulator, Query, object], dict[str, 
     ("GET", "clock"): lambda emulator, _query, _body: _clock(emulator),
     ("POST", "clock"): lambda emulator, _query, body: _advance(emulator, body),
     ("GET", "faults"): lambda emulator, _query, _body: _faults(emulator),
-    ("POST", "faults"): lambda emulator, _query, body: emulator.faults.add(*read_program(body)).to_dict(),
+    ("POST", "faults"): lambda emulator, _query, body: emulator.faults.add(*read_scenario(body)).to_dict(),
     ("DELETE", "faults"): lambda emulator, _query, _body: _clear_faults(emulator),
     ("GET", "requests"): lambda emulator, query, _body: _requests(emulator, query),
     ("POST", "reset"): lambda emulator, _query, _body: _reset(emulator),
 }
 
 
-def _error(code: int, message: str) -> Reply:
+def _error(code: int, message: str) -> HttpReply:
     return _reply({"error": {"code": code, "message": message}}, code)
 
 
-def _reply(value: object, status: int = 200) -> Reply:
+def _reply(value: object, status: int = 200) -> HttpReply:
     content = json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n"
-    return Reply(status=status, chunks=(content.encode(),), headers={"content-type": "application/json"})
+    return HttpReply(status=status, chunks=(content.encode(),), headers={"content-type": "application/json"})
 
 
 def _plain(value: object) -> object:

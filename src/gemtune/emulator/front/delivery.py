@@ -9,9 +9,9 @@ import struct
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from attrs import define
+import attrs
 
-from gemtune.emulator.front.replies import Reply, header_lines
+from gemtune.emulator.front.replies import HttpReply, header_lines
 from gemtune.emulator.world.clock import Clock
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CONNECTION = "gemtune.connection"  # where serve.py puts the connection into the scope's extensions
 
 
-@define(eq=False)
+@attrs.define(eq=False)
 class Connection:
     """A caller's connection, for what HTTP has no words for.
 
@@ -54,7 +54,7 @@ def connection_of(scope: Scope) -> Connection | None:
     return found
 
 
-async def deliver(reply: Reply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
+async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
     """Send a reply, or what a fault leaves of it.
 
     Args:
@@ -87,7 +87,7 @@ async def deliver(reply: Reply, scope: Scope, receive: Receive, send: Send, cloc
         connection.doomed = True
 
 
-def _pieces(reply: Reply) -> Iterator[bytes]:
+def _pieces(reply: HttpReply) -> Iterator[bytes]:
     if reply.pace is None:
         yield from reply.chunks
         return
@@ -96,7 +96,7 @@ def _pieces(reply: Reply) -> Iterator[bytes]:
     yield from (body[start : start + size] for start in range(0, len(body), size))
 
 
-async def _break(reply: Reply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
+async def _break(reply: HttpReply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
     connection = connection_of(scope)
     if connection is None:
         raise ConnectionResetError("the emulator broke the reply off, as a fault told it to")

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from typing import Literal
 
-from attrs import evolve, field, frozen
+import attrs
 
 from gemtune.emulator.gemini.routes import Route
 from gemtune.emulator.messages.codec import Value, dumps, encode
-from gemtune.emulator.messages.errors import NOT_FOUND_PAGE, ApiError, bad_gateway_page
+from gemtune.emulator.messages.errors import NOT_FOUND_PAGE, RpcError, bad_gateway_page
 from gemtune.emulator.messages.masks import Mask, apply_mask
 from gemtune.emulator.trouble.faults import Cut, Fault
 from gemtune.emulator.world.clock import SECOND
@@ -29,8 +29,8 @@ _FRONTEND = {
 }
 
 
-@frozen(kw_only=True)
-class Layout:
+@attrs.frozen(kw_only=True)
+class JsonLayout:
     """How a caller wants JSON written.
 
     Args:
@@ -46,8 +46,8 @@ class Layout:
     array: bool = False
 
 
-@frozen(kw_only=True)
-class Reply:
+@attrs.frozen(kw_only=True)
+class HttpReply:
     """One HTTP reply.
 
     Args:
@@ -63,7 +63,7 @@ class Reply:
 
     status: int = 200
     chunks: tuple[bytes, ...] = ()
-    headers: dict[str, str] = field(factory=dict)
+    headers: dict[str, str] = attrs.field(factory=dict)
     drop: bool = False
     exact: bytes | None = None
     cut: Cut | None = None
@@ -80,36 +80,36 @@ class Reply:
         return self.exact is not None or self.cut is not None
 
 
-def value_reply(route: Route, value: Value | list[Value], layout: Layout, mask: Mask) -> Reply:
+def value_reply(route: Route, value: Value | list[Value], layout: JsonLayout, mask: Mask) -> HttpReply:
     """200 with a message, or with a stream of them; of each, what the mask leaves."""
     values = value if isinstance(value, list) else [value]
     bodies = [apply_mask(encode(route.message, item, enum_numbers=layout.enum_numbers), mask) for item in values]
     if layout.sse:
-        return Reply(chunks=tuple(map(_event, bodies)), headers={"content-type": "text/event-stream"})
+        return HttpReply(chunks=tuple(map(_event, bodies)), headers={"content-type": "text/event-stream"})
     if layout.array:
-        return Reply(chunks=tuple(_array(bodies, layout)), headers={"content-type": _JSON})
-    return Reply(chunks=(dumps(bodies[0], pretty=layout.pretty),), headers={"content-type": _JSON})
+        return HttpReply(chunks=tuple(_array(bodies, layout)), headers={"content-type": _JSON})
+    return HttpReply(chunks=(dumps(bodies[0], pretty=layout.pretty),), headers={"content-type": _JSON})
 
 
-def error_reply(error: ApiError, layout: Layout) -> Reply:
+def error_reply(error: RpcError, layout: JsonLayout) -> HttpReply:
     """An error before the first byte; an element of an array where a stream would have been one."""
     body = encode("ErrorBody", error.body)
     content = b"".join(_array([body], layout)) if layout.array else dumps(body, pretty=layout.pretty)
-    return Reply(status=error.code, chunks=(content,), headers={"content-type": _JSON, **error.headers})
+    return HttpReply(status=error.code, chunks=(content,), headers={"content-type": _JSON, **error.headers})
 
 
-def not_found_reply(path: str) -> Reply:
+def not_found_reply(path: str) -> HttpReply:
     """The frontend's page for a URL that is bound to nothing."""
     shown = path.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     page = NOT_FOUND_PAGE.replace("{path}", shown)
-    return Reply(status=404, chunks=(page.encode(),), headers={"content-type": _HTML})
+    return HttpReply(status=404, chunks=(page.encode(),), headers={"content-type": _HTML})
 
 
 def _event(body: object) -> bytes:
     return b"data: " + dumps(body, pretty=False, colon=": ") + b"\r\n\r\n"
 
 
-def _array(bodies: Iterable[object], layout: Layout) -> list[bytes]:
+def _array(bodies: Iterable[object], layout: JsonLayout) -> list[bytes]:
     chunks = [dumps(body, pretty=layout.pretty) for body in bodies]
     separators = [b"["] + [b",\r\n"] * (len(chunks) - 1)
     pieces = [separator + chunk for separator, chunk in zip(separators, chunks, strict=True)]
@@ -117,27 +117,29 @@ def _array(bodies: Iterable[object], layout: Layout) -> list[bytes]:
     return pieces
 
 
-def fault_reply(fault: Fault, layout: Layout) -> Reply:
+def fault_reply(fault: Fault, layout: JsonLayout) -> HttpReply:
     """The reply an instruction asks for instead of the request's own."""
     if fault.drop:
-        return Reply(status=0, drop=True)
+        return HttpReply(status=0, drop=True)
     if fault.exact is not None:
-        return Reply(status=0, exact=fault.exact.encode("latin-1"))
+        return HttpReply(status=0, exact=fault.exact.encode("latin-1"))
     if fault.html:
         status = fault.status or 502
-        return Reply(status=status, chunks=(bad_gateway_page(status).encode(),), headers={"content-type": _HTML})
+        return HttpReply(status=status, chunks=(bad_gateway_page(status).encode(),), headers={"content-type": _HTML})
     if fault.garbage:
-        return Reply(status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers={"content-type": _JSON})
+        return HttpReply(
+            status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers={"content-type": _JSON}
+        )
     if fault.body is None:
-        return error_reply(fault.api_error, layout)
+        return error_reply(fault.rpc_error, layout)
     if isinstance(fault.body, str | bytes):
         content = fault.body.encode() if isinstance(fault.body, str) else fault.body
     else:
         content = b"".join(_array([fault.body], layout)) if layout.array else dumps(fault.body, pretty=layout.pretty)
-    return Reply(status=fault.status or 200, chunks=(content,), headers={"content-type": _JSON})
+    return HttpReply(status=fault.status or 200, chunks=(content,), headers={"content-type": _JSON})
 
 
-def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
+def spoil(reply: HttpReply, fault: Fault, layout: JsonLayout) -> HttpReply:
     """What an instruction makes of the reply to a request that was carried out."""
     if not fault.replaces_reply:
         return reply
@@ -145,31 +147,31 @@ def spoil(reply: Reply, fault: Fault, layout: Layout) -> Reply:
         return fault_reply(fault, layout)
     kept = reply.chunks[: fault.after] if layout.sse else reply.chunks[: min(fault.after, len(reply.chunks) - 1)]
     if fault.drop:
-        return evolve(reply, chunks=kept, drop=True)
+        return attrs.evolve(reply, chunks=kept, drop=True)
     if isinstance(fault.body, str):
-        return evolve(reply, chunks=(*kept, fault.body.encode()))
-    body = encode("ErrorBody", fault.api_error.body) if fault.body is None else fault.body
+        return attrs.evolve(reply, chunks=(*kept, fault.body.encode()))
+    body = encode("ErrorBody", fault.rpc_error.body) if fault.body is None else fault.body
     if fault.raw or not layout.sse:
         separator = b"" if layout.sse else b",\r\n" if kept else b"["
-        return evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]")))
-    return evolve(reply, chunks=(*kept, _event(body)))
+        return attrs.evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]")))
+    return attrs.evolve(reply, chunks=(*kept, _event(body)))
 
 
-def mark(reply: Reply, fault: Fault) -> Reply:
+def mark(reply: HttpReply, fault: Fault) -> HttpReply:
     """Add an instruction's headers, and what it says about bytes and connections."""
     headers = reply.headers | {name.lower(): value for name, value in fault.headers.items()}
     if fault.cut == "json":
         body = b"".join(reply.chunks)
-        return evolve(reply, headers=headers, chunks=(body[: len(body) // 2],), pace=fault.pace, then=fault.then)
-    return evolve(reply, headers=headers, cut=fault.cut, pace=fault.pace, then=fault.then)
+        return attrs.evolve(reply, headers=headers, chunks=(body[: len(body) // 2],), pace=fault.pace, then=fault.then)
+    return attrs.evolve(reply, headers=headers, cut=fault.cut, pace=fault.pace, then=fault.then)
 
 
-def compress(reply: Reply, accept_encoding: str) -> Reply:
+def compress(reply: HttpReply, accept_encoding: str) -> HttpReply:
     """Compress a whole body for a caller that accepts it; streams are sent as they are."""
     if reply.streams or not reply.chunks or not _accepts_gzip(accept_encoding):
         return reply
     content = gzip.compress(reply.chunks[0], compresslevel=1, mtime=0)
-    return evolve(reply, chunks=(content,), headers=reply.headers | {"content-encoding": "gzip"})
+    return attrs.evolve(reply, chunks=(content,), headers=reply.headers | {"content-encoding": "gzip"})
 
 
 def _accepts_gzip(accept_encoding: str) -> bool:

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
-from attrs import field, frozen
+import attrs
 
 from gemtune.emulator.gemini import generation, operations, permissions, tuned_models
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import unimplemented
 from gemtune.emulator.messages.schema import snake_case
-from gemtune.emulator.world.store import Call, Store
+from gemtune.emulator.world.store import MethodCall, Store
 
-Handler = Callable[[Store, Call], "Value | list[Value]"]
+Handler = Callable[[Store, MethodCall], "Value | list[Value]"]
 _V1BETA, _BOTH, _V1 = ("v1beta",), ("v1beta", "v1"), ("v1",)
 _PAGE = ("pageSize", "pageToken")
 _LIST_OPERATIONS = ("filter", *_PAGE, "returnPartialSuccess")
@@ -28,12 +28,12 @@ READ_SCOPES = tuple(SCOPE + tail for tail in ("", ".tuning", ".tuning.readonly",
 TUNING_SCOPES = (SCOPE + ".tuning",)
 
 
-def later(store: Store, call: Call) -> Value:  # noqa: ARG001 - a handler
+def later(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
     """A method of the API that the emulator does not offer."""
     raise unimplemented()
 
 
-@frozen
+@attrs.frozen
 class Route:
     """One binding of one method.
 
@@ -60,8 +60,8 @@ class Route:
     query: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     rpc: str = ""
-    pattern: re.Pattern[str] = field(init=False, repr=False)
-    variable: str | None = field(init=False, repr=False)
+    pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
+    variable: str | None = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         found = re.search(r"\{([\w.]+)=([^}]+)\}", self.template)

@@ -11,15 +11,15 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request, invalid_fields
 from gemtune.emulator.messages.schema import MESSAGES, snake_case
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.store import ROLES, Call, Permission, Store, TunedModel
-from gemtune.emulator.world.tuning import Progress
+from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
+from gemtune.emulator.world.tuning import JobProgress
 
 MUTABLE = frozenset({"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"})
 _OUTPUT_ONLY = frozenset({"name", "state", "create_time", "update_time"})
 _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER"}
 
 
-def show(model: TunedModel, now: int, settings: Settings) -> Value:
+def show(model: StoredModel, now: int, settings: Settings) -> Value:
     """The TunedModel message; training data is never given back."""
     progress = model.progress(now)
     source: Value = {"base_model": model.base_model}
@@ -41,7 +41,7 @@ def show(model: TunedModel, now: int, settings: Settings) -> Value:
     }
 
 
-def _show_task(model: TunedModel, progress: Progress) -> Value:
+def _show_task(model: StoredModel, progress: JobProgress) -> Value:
     return {
         "start_time": progress.start_time,
         "complete_time": progress.complete_time,
@@ -50,12 +50,12 @@ def _show_task(model: TunedModel, progress: Progress) -> Value:
     }
 
 
-def get(store: Store, call: Call) -> Value:
+def get(store: Store, call: MethodCall) -> Value:
     model = store.tuned_model(call.params["name"], call.caller, "READER")
     return show(model, call.now, store.settings)
 
 
-def list_(store: Store, call: Call) -> Value:
+def list_(store: Store, call: MethodCall) -> Value:
     found = ((model.number, model) for model in _search(store, call))
     models, token = take_page(call, found, default=10, maximum=1000)
     return {
@@ -64,7 +64,7 @@ def list_(store: Store, call: Call) -> Value:
     }
 
 
-def _search(store: Store, call: Call) -> Iterator[TunedModel]:
+def _search(store: Store, call: MethodCall) -> Iterator[StoredModel]:
     words = call.query.get("filter", "").split()
     roles = [ROLES[_OPERATORS[word]] for word in words if word in _OPERATORS]
     everyone = "readers:everyone" in words
@@ -84,7 +84,7 @@ def split_mask(mask: str | None) -> list[str] | None:
     return [snake_case(path.strip()) for path in mask.split(",") if path.strip()]
 
 
-def patch(store: Store, call: Call) -> Value:
+def patch(store: Store, call: MethodCall) -> Value:
     model = store.tuned_model(call.params["tuned_model.name"], call.caller, "WRITER")
     mask = split_mask(call.query.get("update_mask"))
     body = dict(call.body)
@@ -118,7 +118,7 @@ def _masked(body: Value, mask: list[str]) -> Value:
     return changes
 
 
-def _present(model: TunedModel, body: Value, now: int, settings: Settings) -> Value:
+def _present(model: StoredModel, body: Value, now: int, settings: Settings) -> Value:
     """Without a mask: the fields given. An immutable one may be repeated but not changed."""
     current = show(model, now, settings)
     for path in ("base_model", "tuned_model_source"):
@@ -144,13 +144,13 @@ def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
         yield "top_k", f"must be at least 1, not {top_k}"
 
 
-def delete(store: Store, call: Call) -> Value:
+def delete(store: Store, call: MethodCall) -> Value:
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     store.remove(model)
     return {}
 
 
-def transfer_ownership(store: Store, call: Call) -> Value:
+def transfer_ownership(store: Store, call: MethodCall) -> Value:
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     email = cast(str, call.body.get("email_address", ""))
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
@@ -160,7 +160,7 @@ def transfer_ownership(store: Store, call: Call) -> Value:
         if permission.role == "OWNER":
             permission.role = "WRITER"
     if new is None:
-        new = Permission(store.random_id(12), "USER", email, "OWNER", store.next_number())
+        new = StoredPermission(store.random_id(12), "USER", email, "OWNER", store.next_number())
         model.permissions[new.id] = new
     new.role = "OWNER"
     return {}

@@ -15,28 +15,28 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring
 from typing import cast
 
-from attrs import define, field
+import attrs
 
 from gemtune.emulator.messages.enums import ENUMS
 from gemtune.emulator.messages.errors import violations
-from gemtune.emulator.messages.schema import MESSAGES, Field, Message
+from gemtune.emulator.messages.schema import MESSAGES, FieldSpec, MessageSpec
 
 Value = dict[str, object]
 
 
-class Fixed(dict[str, object]):
+class FrozenMessage(dict[str, object]):
     """A message, or the JSON of one, that never changes: its JSON and its text are made once."""
 
     __slots__ = ("encoded", "texts")
 
     def __init__(self, value: Mapping[str, object]) -> None:
         super().__init__(value)
-        self.encoded: dict[bool, Fixed] = {}
+        self.encoded: dict[bool, FrozenMessage] = {}
         self.texts: dict[tuple[str, str], str] = {}
 
-    def encode(self, message: str, enum_numbers: bool) -> Fixed:
+    def encode(self, message: str, enum_numbers: bool) -> FrozenMessage:
         if enum_numbers not in self.encoded:
-            self.encoded[enum_numbers] = Fixed(encode(message, dict(self), enum_numbers=enum_numbers))
+            self.encoded[enum_numbers] = FrozenMessage(encode(message, dict(self), enum_numbers=enum_numbers))
         return self.encoded[enum_numbers]
 
     def text(self, newline: str, colon: str) -> str:
@@ -99,7 +99,7 @@ def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
 
 def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
     deeper = newline + "  " if newline else ""
-    if isinstance(value, Fixed):
+    if isinstance(value, FrozenMessage):
         out.append(value.text(newline, colon))
     elif isinstance(value, str):
         out.append(_quote(value))
@@ -185,7 +185,7 @@ def decode(message: str, body: object) -> Value:
         The fields that were given, under their proto names.
 
     Raises:
-        ApiError: 400 with every unknown name and every value of the wrong type.
+        RpcError: 400 with every unknown name and every value of the wrong type.
     """
     decoder = _Decoder()
     value = decoder.message(MESSAGES[message], body, "")
@@ -194,11 +194,11 @@ def decode(message: str, body: object) -> Value:
     return value
 
 
-@define
+@attrs.define
 class _Decoder:
-    found: list[tuple[str, str]] = field(factory=list)
+    found: list[tuple[str, str]] = attrs.field(factory=list)
 
-    def message(self, message: Message, body: object, path: str) -> Value:
+    def message(self, message: MessageSpec, body: object, path: str) -> Value:
         if not isinstance(body, Mapping):
             self.invalid(path, "type.googleapis.com/" + message.name, body)
             return {}
@@ -219,7 +219,7 @@ class _Decoder:
                 value[spec.name] = self.field(spec, item, f"{path}.{spec.name}" if path else spec.name)
         return value
 
-    def field(self, spec: Field, item: object, path: str) -> object:
+    def field(self, spec: FieldSpec, item: object, path: str) -> object:
         if not spec.repeated:
             return self.one(spec, item, path)
         if isinstance(item, list):
@@ -227,7 +227,7 @@ class _Decoder:
         # the frontend takes a single value for a repeated field
         return [self.one(spec, item, f"{path}[0]")]
 
-    def one(self, spec: Field, item: object, path: str) -> object:
+    def one(self, spec: FieldSpec, item: object, path: str) -> object:
         kind = spec.type
         if kind == "Json":
             return item
@@ -326,13 +326,13 @@ def encode(message: str, value: Mapping[str, object], *, enum_numbers: bool = Fa
     return body
 
 
-def _is_zero(spec: Field, item: object) -> bool:
+def _is_zero(spec: FieldSpec, item: object) -> bool:
     if spec.type in ENUMS:
         return ENUMS[spec.type].get(str(item), item) == 0
     return spec.type in _ZERO and item == _ZERO[spec.type]
 
 
-def _encode_one(spec: Field, item: object, enum_numbers: bool) -> object:
+def _encode_one(spec: FieldSpec, item: object, enum_numbers: bool) -> object:
     kind = spec.type
     if kind == "Any":
         any_value = cast("Mapping[str, object]", item)
@@ -340,7 +340,7 @@ def _encode_one(spec: Field, item: object, enum_numbers: bool) -> object:
         if message not in MESSAGES:
             return any_value
         return {"@type": any_value["@type"], **encode(message, any_value, enum_numbers=enum_numbers)}
-    if isinstance(item, Fixed):
+    if isinstance(item, FrozenMessage):
         return item.encode(kind, enum_numbers)
     if spec.is_message:
         return encode(kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)

@@ -16,7 +16,7 @@ HTTP_STATUS = {
 }  # fmt: skip
 
 
-class ApiError(Exception):
+class RpcError(Exception):
     """An answer of the service that is an error: a ``google.rpc`` status, its message and its details."""
 
     def __init__(
@@ -51,17 +51,17 @@ def error_info(reason: str, domain: str = "googleapis.com", **metadata: str) -> 
     }
 
 
-def violations(found: Iterable[tuple[str, str]]) -> ApiError:
+def violations(found: Iterable[tuple[str, str]]) -> RpcError:
     """400 for all the (field path, description) pairs found wrong in a request."""
     pairs = list(found)
     detail: dict[str, object] = {
         "@type": _RPC + "BadRequest",
         "field_violations": [{"field": path, "description": text} for path, text in pairs],
     }
-    return ApiError("INVALID_ARGUMENT", "\n".join(text for _, text in pairs), [detail])
+    return RpcError("INVALID_ARGUMENT", "\n".join(text for _, text in pairs), [detail])
 
 
-def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> ApiError:
+def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> RpcError:
     """400 for fields of a request whose values the service does not take, each on a line of its own."""
     pairs = list(found)
     error = violations(pairs)
@@ -69,33 +69,33 @@ def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> ApiError:
     return error
 
 
-def bad_request(message: str) -> ApiError:
-    return ApiError("INVALID_ARGUMENT", message)
+def bad_request(message: str) -> RpcError:
+    return RpcError("INVALID_ARGUMENT", message)
 
 
-def not_found(message: str) -> ApiError:
-    return ApiError("NOT_FOUND", message)
+def not_found(message: str) -> RpcError:
+    return RpcError("NOT_FOUND", message)
 
 
-def already_exists(message: str) -> ApiError:
-    return ApiError("ALREADY_EXISTS", message)
+def already_exists(message: str) -> RpcError:
+    return RpcError("ALREADY_EXISTS", message)
 
 
-def permission_denied(message: str) -> ApiError:
-    return ApiError("PERMISSION_DENIED", message)
+def permission_denied(message: str) -> RpcError:
+    return RpcError("PERMISSION_DENIED", message)
 
 
-def internal() -> ApiError:
+def internal() -> RpcError:
     """The 500 seen when calling a tuned model that never got its weights."""
     text = "An internal error has occurred. Please retry or report in "
-    return ApiError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
+    return RpcError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
 
 
-def unimplemented() -> ApiError:
-    return ApiError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+def unimplemented() -> RpcError:
+    return RpcError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 
 
-def not_served(model: str, version: str, method: str) -> ApiError:
+def not_served(model: str, version: str, method: str) -> RpcError:
     """404 for a base model that is unknown, retired or cannot do what is asked."""
     return not_found(
         f"{model} is not found for API version {version}, or is not supported for {method}. Call ListModels to see "
@@ -110,7 +110,7 @@ def quota_exceeded(
     *,
     metric: str = f"{SERVICE}/generate_content_free_tier_requests",
     quota_id: str = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
-) -> ApiError:
+) -> RpcError:
     """429 of a quota, per minute unless named otherwise, with the delay to wait in seconds."""
     text = (
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
@@ -133,7 +133,7 @@ def quota_exceeded(
         {"@type": _RPC + "QuotaFailure", "violations": [violation]},
         {"@type": _RPC + "RetryInfo", "retry_delay": f"{int(wait)}s"},
     ]
-    return ApiError("RESOURCE_EXHAUSTED", text, details)
+    return RpcError("RESOURCE_EXHAUSTED", text, details)
 
 
 _PAGE = """<!DOCTYPE html>

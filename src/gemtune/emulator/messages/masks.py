@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from attrs import define
+import attrs
 
-from gemtune.emulator.messages.errors import ApiError, violations
+from gemtune.emulator.messages.errors import RpcError, violations
 from gemtune.emulator.messages.schema import MESSAGES
 
 Mask = dict[str, "Mask"]  # by JSON name; an empty mask is everything there is
@@ -29,12 +29,12 @@ def read_mask(text: str, message: str | None) -> Mask:
         message: name of the reply's message; None for one that may have any fields.
 
     Raises:
-        ApiError: 400 for a field that the message does not have, and for text that is no mask.
+        RpcError: 400 for a field that the message does not have, and for text that is no mask.
     """
     if not text:
         return {}
     parts = _PART.findall(text)
-    reader = _Reader(list(parts))
+    reader = _MaskReader(list(parts))
     if "".join(parts) != "".join(text.split()):
         raise _bad(text)
     mask = reader.fields(message, "")
@@ -43,15 +43,15 @@ def read_mask(text: str, message: str | None) -> Mask:
     return mask
 
 
-def _bad(path: str) -> ApiError:
+def _bad(path: str) -> RpcError:
     text = f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'."
     error = violations([(path, text)])
     error.message = "Request contains an invalid argument."
     return error
 
 
-@define
-class _Reader:
+@attrs.define
+class _MaskReader:
     """Reads what is left of a mask, one part after the other."""
 
     parts: list[str]

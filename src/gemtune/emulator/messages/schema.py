@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from attrs import field, frozen
+import attrs
 
 from gemtune.emulator.messages.enums import ENUMS
 
@@ -31,8 +31,8 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<!^)[A-Z]", lambda match: "_" + match.group().lower(), name)
 
 
-@frozen
-class Field:
+@attrs.frozen
+class FieldSpec:
     """One field of a message."""
 
     number: int
@@ -41,7 +41,7 @@ class Field:
     repeated: bool = False
     optional: bool = False
     oneof: str | None = None
-    json_name: str = field(init=False)
+    json_name: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.type not in _SCALARS and self.type not in ENUMS and not self.type[0].isupper():
@@ -53,28 +53,28 @@ class Field:
         return self.type not in _SCALARS and self.type not in ENUMS
 
 
-@frozen
-class Message:
+@attrs.frozen
+class MessageSpec:
     """One message: its fields by number, and by either spelling of their names."""
 
     name: str
-    fields: tuple[Field, ...]
-    by_name: Mapping[str, Field] = field(init=False, repr=False)
+    fields: tuple[FieldSpec, ...]
+    by_name: Mapping[str, FieldSpec] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         names = {f.json_name: f for f in self.fields} | {f.name: f for f in self.fields}
         object.__setattr__(self, "by_name", names)
 
 
-def _parse(text: str) -> dict[str, Message]:
-    messages: dict[str, Message] = {}
+def _parse(text: str) -> dict[str, MessageSpec]:
+    messages: dict[str, MessageSpec] = {}
     for block in text.strip().split("\n\n"):
         name, *lines = block.splitlines()
         fields = []
         for line in lines:
             number, kind, field_name, *oneof = line.split()
             fields.append(
-                Field(
+                FieldSpec(
                     int(number),
                     kind.rstrip("*?"),
                     field_name,
@@ -83,11 +83,11 @@ def _parse(text: str) -> dict[str, Message]:
                     oneof=oneof[0].lstrip("|") if oneof else None,
                 )
             )
-        messages[name] = Message(name, tuple(sorted(fields, key=lambda f: f.number)))
+        messages[name] = MessageSpec(name, tuple(sorted(fields, key=lambda f: f.number)))
     return messages
 
 
-MESSAGES: dict[str, Message] = _parse("""
+MESSAGES: dict[str, MessageSpec] = _parse("""
 Empty
 
 TunedModel

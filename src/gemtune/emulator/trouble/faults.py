@@ -1,7 +1,7 @@
-"""What is to go wrong, and when: programs of instructions that requests use up in the order they were given.
+"""What is to go wrong, and when: scenarios, lists of faults that requests use up in the order they were given.
 
-A program is a resource: it can be read back, and tells which request used up which instruction. A test that ends with
-``program.completed`` knows that the fault really happened.
+A scenario is a resource: it can be read back, and tells which request used up which instruction. A test that ends with
+``scenario.completed`` knows that the fault really happened.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
-from attrs import asdict, define, evolve, field, fields_dict, frozen, validators
+import attrs
 
 from gemtune.emulator.gemini.routes import ROUTES
-from gemtune.emulator.messages.errors import HTTP_STATUS, ApiError
+from gemtune.emulator.messages.errors import HTTP_STATUS, RpcError
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
 from gemtune.emulator.world.tuning import JobFate
 
@@ -47,7 +47,7 @@ def _known_method(_: object, _field: object, value: object) -> None:
     raise ValueError(f"there is no method {value!r}{advice or ':'} a fault's method is '*' or one of {known}")
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Fault:
     """One instruction for the next request of a method.
 
@@ -78,34 +78,38 @@ class Fault:
         job: fate of the tuning job that the request creates; the reply itself is not touched.
     """
 
-    method: str = field(default="*", validator=_known_method)
-    times: int = field(default=1, validator=validators.ge(1))
-    error: str | None = field(default=None, validator=validators.optional(validators.in_(KNOWN_ERRORS)))
+    method: str = attrs.field(default="*", validator=_known_method)
+    times: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    error: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.in_(KNOWN_ERRORS))
+    )
     status: int | None = None
     body: object = None
-    headers: dict[str, str] = field(factory=dict, converter=dict)
+    headers: dict[str, str] = attrs.field(factory=dict, converter=dict)
     message: str | None = None
-    delay: float = field(default=0.0, validator=validators.ge(0))
+    delay: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
     act: bool = False
     drop: bool = False
     html: bool = False
     garbage: bool = False
     exact: str | None = None
-    cut: Cut | None = field(default=None, validator=validators.optional(validators.in_(get_args(Cut))))
-    pace: tuple[int, float] | None = field(default=None, converter=_pace)
-    then: Literal["close", "reset"] | None = field(
-        default=None, validator=validators.optional(validators.in_(("close", "reset")))
+    cut: Cut | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.in_(get_args(Cut)))
+    )
+    pace: tuple[int, float] | None = attrs.field(default=None, converter=_pace)
+    then: Literal["close", "reset"] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.in_(("close", "reset")))
     )
     after: int | None = None
     raw: bool = False
-    job: JobFate | None = field(default=None, converter=_fate)
+    job: JobFate | None = attrs.field(default=None, converter=_fate)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Fault:
         """An instruction from JSON; raises ValueError for a name it does not know."""
-        unknown = set(values) - set(fields_dict(cls))
+        unknown = set(values) - set(attrs.fields_dict(cls))
         if unknown:
-            known = ", ".join(fields_dict(cls))
+            known = ", ".join(attrs.fields_dict(cls))
             raise ValueError(f"a fault has no field {min(unknown)!r}; it has {known}")
         try:
             return cls(**values)  # type: ignore[arg-type]
@@ -115,7 +119,11 @@ class Fault:
     def to_dict(self) -> dict[str, object]:
         """The instruction as JSON, without what is not set."""
         defaults = Fault()
-        return {key: value for key, value in asdict(self).items() if key == "method" or value != getattr(defaults, key)}
+        return {
+            key: value
+            for key, value in attrs.asdict(self).items()
+            if key == "method" or value != getattr(defaults, key)
+        }
 
     @property
     def replaces_reply(self) -> bool:
@@ -123,7 +131,7 @@ class Fault:
         return any(value is not None for value in told) or self.drop or self.html or self.garbage
 
     @property
-    def api_error(self) -> ApiError:
+    def rpc_error(self) -> RpcError:
         """The error to answer with: the named one, else the usual one for the status."""
         code = self.status or 503
         name = self.error or _USUAL.get(code)
@@ -131,23 +139,23 @@ class Fault:
             error = KNOWN_ERRORS[name]()
             code = self.status or error.code
         else:
-            error = ApiError(_STATUS_OF.get(code, "UNKNOWN"), f"The emulator was told to answer {code}.", code=code)
-        return ApiError(error.status, self.message or error.message, error.details, error.headers, code)
+            error = RpcError(_STATUS_OF.get(code, "UNKNOWN"), f"The emulator was told to answer {code}.", code=code)
+        return RpcError(error.status, self.message or error.message, error.details, error.headers, code)
 
 
-@define
-class Step:
-    """One instruction of a program.
+@attrs.define
+class PlantedFault:
+    """One instruction of a scenario.
 
     Args:
         fault: what it says.
         remaining: requests that are still to use it up.
-        requests: the numbers of those that did, as in the journal.
+        requests: the numbers of those that did, as in the request log.
     """
 
     fault: Fault
     remaining: int
-    requests: list[int] = field(factory=list)
+    requests: list[int] = attrs.field(factory=list)
 
     @property
     def completed(self) -> bool:
@@ -157,12 +165,12 @@ class Step:
         return {**self.fault.to_dict(), "completed": self.completed, "requests": self.requests}
 
 
-@define
-class Program:
+@attrs.define
+class Scenario:
     """Instructions that were given together, and what became of them."""
 
     id: str
-    steps: list[Step]
+    steps: list[PlantedFault]
 
     @property
     def completed(self) -> bool:
@@ -170,36 +178,36 @@ class Program:
         return all(step.completed for step in self.steps)
 
     def to_dict(self) -> dict[str, object]:
-        """The program as JSON."""
+        """The scenario as JSON."""
         instructions = [step.to_dict() for step in self.steps]
         return {"id": self.id, "completed": self.completed, "instructions": instructions}
 
 
-@define
+@attrs.define
 class Faults:
-    """The programs, and what is still to be followed: a queue per method."""
+    """The scenarios, and what is still to be followed: a queue per method."""
 
-    programs: dict[str, Program] = field(factory=dict, init=False)
-    _queues: defaultdict[str, deque[Step]] = field(factory=lambda: defaultdict(deque), init=False)
-    followed: int = field(default=0, init=False)
-    _given: int = field(default=0, init=False)
+    scenarios: dict[str, Scenario] = attrs.field(factory=dict, init=False)
+    _queues: defaultdict[str, deque[PlantedFault]] = attrs.field(factory=lambda: defaultdict(deque), init=False)
+    followed: int = attrs.field(default=0, init=False)
+    _given: int = attrs.field(default=0, init=False)
 
-    def add(self, *faults: Fault | Mapping[str, object]) -> Program:
+    def add(self, *faults: Fault | Mapping[str, object]) -> Scenario:
         """Append instructions; mappings are read like the control endpoint's JSON.
 
         Args:
             faults: in the order in which the requests of a method use them up.
 
         Returns:
-            The program they form.
+            The scenario they form.
         """
         made = [fault if isinstance(fault, Fault) else Fault.from_dict(fault) for fault in faults]
         self._given += 1
-        program = Program(str(self._given), [Step(fault, fault.times) for fault in made])
-        self.programs[program.id] = program
-        for step in program.steps:
+        scenario = Scenario(str(self._given), [PlantedFault(fault, fault.times) for fault in made])
+        self.scenarios[scenario.id] = scenario
+        for step in scenario.steps:
             self._queues[step.fault.method].append(step)
-        return program
+        return scenario
 
     def take(self, method: str, request: int = 0) -> Fault | None:
         """Use up the next instruction for a method; its own come before those for any method."""
@@ -217,17 +225,17 @@ class Faults:
 
     def pending(self) -> list[Fault]:
         steps = (step for queue in self._queues.values() for step in queue)
-        return [evolve(step.fault, times=step.remaining) for step in steps]
+        return [attrs.evolve(step.fault, times=step.remaining) for step in steps]
 
-    def remove(self, program_id: str) -> None:
-        """Forget one program; raises KeyError when there is none of this id."""
-        steps = self.programs.pop(program_id).steps
+    def remove(self, scenario_id: str) -> None:
+        """Forget one scenario; raises KeyError when there is none of this id."""
+        steps = self.scenarios.pop(scenario_id).steps
         for method, queue in self._queues.items():
             self._queues[method] = deque(step for step in queue if not any(step is gone for gone in steps))
 
     def clear(self) -> None:
         self._queues.clear()
-        self.programs.clear()
+        self.scenarios.clear()
 
     def replace(self, faults: Iterable[Fault | Mapping[str, object]]) -> None:
         """Forget what is pending and take these instead."""
@@ -235,7 +243,7 @@ class Faults:
         self.add(*faults)
 
 
-def read_program(given: object) -> list[Mapping[str, object]]:
+def read_scenario(given: object) -> list[Mapping[str, object]]:
     """The instructions in JSON: one, a list of them, or a list for each method."""
     if isinstance(given, list):
         return list(given)

@@ -10,9 +10,9 @@ import random
 from collections.abc import Iterable
 from typing import Protocol
 
-from attrs import define, field, frozen, validators
+import attrs
 
-from gemtune.emulator.messages.errors import SERVICE, ApiError, quota_exceeded
+from gemtune.emulator.messages.errors import SERVICE, RpcError, quota_exceeded
 from gemtune.emulator.world.clock import SECOND, Clock
 
 MINUTE = 60.0
@@ -21,10 +21,10 @@ DAY = 86_400.0
 _MIDNIGHT = 8 * 3600.0
 
 
-class Quota(Protocol):
+class QuotaRule(Protocol):
     """What a quota decides; ``take`` and ``leave`` come in pairs, and only for what all quotas admit."""
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
         """The error for one more request, or None where it may come in."""
 
     def take(self, tokens: int) -> None:
@@ -34,7 +34,7 @@ class Quota(Protocol):
         """See a request out."""
 
 
-def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) -> ApiError:
+def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) -> RpcError:
     metric, name = "requests", "GenerateRequestsPer{}PerProjectPerModel-FreeTier"
     if tokens:
         metric, name = "input_token_count", "GenerateContentInputTokensPerModelPer{}-FreeTier"
@@ -43,7 +43,7 @@ def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) 
     )
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class MinuteWindow:
     """So many requests, or input tokens, in each minute of the clock; refused with the time to its end.
 
@@ -52,15 +52,15 @@ class MinuteWindow:
         tokens: count input tokens instead of requests.
     """
 
-    limit: float = field(validator=validators.gt(0))
+    limit: float = attrs.field(validator=attrs.validators.gt(0))
     tokens: bool = False
-    _span: float = field(default=MINUTE, init=False)
-    _offset: float = field(default=0.0, init=False)
-    _per: str = field(default="Minute", init=False)
-    _window: float = field(default=-math.inf, init=False)
-    _used: float = field(default=0.0, init=False)
+    _span: float = attrs.field(default=MINUTE, init=False)
+    _offset: float = attrs.field(default=0.0, init=False)
+    _per: str = attrs.field(default="Minute", init=False)
+    _window: float = attrs.field(default=-math.inf, init=False)
+    _used: float = attrs.field(default=0.0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
         window = (now - self._offset) // self._span
         if window != self._window:
             self._window, self._used = window, 0.0
@@ -76,16 +76,16 @@ class MinuteWindow:
         """Nothing: what was used stays used."""
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class PerDay(MinuteWindow):
     """So many requests, or input tokens, from midnight to midnight in California."""
 
-    _span: float = field(default=DAY, init=False)
-    _offset: float = field(default=_MIDNIGHT, init=False)
-    _per: str = field(default="Day", init=False)
+    _span: float = attrs.field(default=DAY, init=False)
+    _offset: float = attrs.field(default=_MIDNIGHT, init=False)
+    _per: str = attrs.field(default="Day", init=False)
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class TokenBucket:
     """So many requests, or input tokens, in a minute, evenly; refused with the time until enough have come in.
 
@@ -96,14 +96,14 @@ class TokenBucket:
         least_hint: the shortest delay told, in seconds.
     """
 
-    limit: float = field(validator=validators.gt(0))
-    burst: float = field(default=1.0, validator=validators.gt(0))
+    limit: float = attrs.field(validator=attrs.validators.gt(0))
+    burst: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
     tokens: bool = False
     least_hint: float = 1.0
-    _level: float = field(default=math.inf, init=False)
-    _at: float = field(default=0.0, init=False)
+    _level: float = attrs.field(default=math.inf, init=False)
+    _at: float = attrs.field(default=0.0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
         rate = self.limit / MINUTE
         size = max(1.0, rate * self.burst)
         self._level = min(size, self._level + max(0.0, now - self._at) * rate)
@@ -120,7 +120,7 @@ class TokenBucket:
         """Nothing: what was used stays used."""
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class ConcurrencyCap:
     """So many requests at the same time.
 
@@ -130,18 +130,20 @@ class ConcurrencyCap:
         status: ``RESOURCE_EXHAUSTED`` (429) or ``UNAVAILABLE`` (503).
     """
 
-    limit: int = field(validator=validators.gt(0))
+    limit: int = attrs.field(validator=attrs.validators.gt(0))
     hint: float | None = None
-    status: str = field(default="RESOURCE_EXHAUSTED", validator=validators.in_(("RESOURCE_EXHAUSTED", "UNAVAILABLE")))
-    in_flight: int = field(default=0, init=False)
+    status: str = attrs.field(
+        default="RESOURCE_EXHAUSTED", validator=attrs.validators.in_(("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
+    )
+    in_flight: int = attrs.field(default=0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:  # noqa: ARG002 - a Quota's
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:  # noqa: ARG002 - a Quota's
         if self.in_flight < self.limit:
             return None
         details: list[dict[str, object]] = []
         if self.hint is not None:
             details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": f"{self.hint:.9g}s"}]
-        return ApiError(self.status, _CROWDED[self.status], details)
+        return RpcError(self.status, _CROWDED[self.status], details)
 
     def take(self, tokens: int) -> None:  # noqa: ARG002 - a Quota's
         self.in_flight += 1
@@ -156,7 +158,7 @@ _CROWDED = {
 }
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Latency:
     """How long an answer takes: a lognormal distribution, and more of it under overload.
 
@@ -166,8 +168,8 @@ class Latency:
         capacity: requests in flight up to which nothing slows down; None for any number.
     """
 
-    median: float = field(default=0.0, validator=validators.ge(0.0))
-    sigma: float = field(default=0.0, validator=validators.ge(0.0))
+    median: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
+    sigma: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
     capacity: int | None = None
 
     @property
@@ -181,7 +183,7 @@ class Latency:
         return seconds if self.capacity is None else seconds * max(1.0, in_flight / self.capacity)
 
 
-@define
+@attrs.define
 class Load:
     """All that limits generateContent: every quota must admit a request, and an answer takes its time.
 
@@ -191,19 +193,19 @@ class Load:
         seed: of the latencies.
     """
 
-    quotas: list[Quota] = field(factory=list)
-    latency: Latency = field(factory=Latency)
+    quotas: list[QuotaRule] = attrs.field(factory=list)
+    latency: Latency = attrs.field(factory=Latency)
     seed: int = 0
-    in_flight: int = field(default=0, init=False)
-    admitted: int = field(default=0, init=False)
-    refused: int = field(default=0, init=False)
-    _dice: random.Random = field(init=False, repr=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    admitted: int = attrs.field(default=0, init=False)
+    refused: int = attrs.field(default=0, init=False)
+    _dice: random.Random = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311 - not for secrets
 
     def enter(self, now: float, tokens: int = 1, model: str = "") -> float:
-        """Let one request in; the seconds its answer takes. Raises the ``ApiError`` of the quota that refuses it."""
+        """Let one request in; the seconds its answer takes. Raises the ``RpcError`` of the quota that refuses it."""
         for quota in self.quotas:
             error = quota.refuse(now, tokens, model)
             if error is not None:
@@ -231,6 +233,6 @@ class Load:
             quota.leave()
 
 
-def load_of(given: Load | Iterable[Quota]) -> Load:
+def load_of(given: Load | Iterable[QuotaRule]) -> Load:
     """A load, also from quotas alone."""
     return given if isinstance(given, Load) else Load(list(given))

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import random
 
-from attrs import define, evolve, field
+import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import not_found, permission_denied
 from gemtune.emulator.world.clock import Clock, nanoseconds
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.store import Call
+from gemtune.emulator.world.store import MethodCall
 
 _READS = frozenset({
     "tunedModels.get", "tunedModels.list", "tunedModels.operations.get", "tunedModels.operations.list",
 })  # fmt: skip
 
 
-@define
+@attrs.define
 class SkewedClock:
     """A clock that is wrong by a number of seconds, as a server's may be."""
 
@@ -35,15 +35,15 @@ class SkewedClock:
         await self.clock.sleep(seconds)
 
 
-@define
+@attrs.define
 class Replicas:
     """What becomes of reads."""
 
     settings: Settings
-    reads: int = field(default=0, init=False)
-    disturbed: int = field(default=0, init=False)
+    reads: int = attrs.field(default=0, init=False)
+    disturbed: int = attrs.field(default=0, init=False)
 
-    def ask(self, call: Call) -> tuple[Call, random.Random | None]:
+    def ask(self, call: MethodCall) -> tuple[MethodCall, random.Random | None]:
         """The call as the replica sees it that gets it, and its dice; 404 or 403 when that one does not know it."""
         settings = self.settings
         if call.method not in _READS or not settings.replicated:
@@ -60,7 +60,7 @@ class Replicas:
         if dice.random() < settings.stale_reads:
             self.disturbed += 1
             behind += dice.uniform(0, settings.stale_seconds)
-        return evolve(call, now=call.now - nanoseconds(behind)), dice
+        return attrs.evolve(call, now=call.now - nanoseconds(behind)), dice
 
     def show(self, value: Value | list[Value], dice: random.Random | None) -> Value | list[Value]:
         """The reply without what this replica happens to lack; a stream is nothing it could lack."""

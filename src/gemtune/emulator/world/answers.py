@@ -13,12 +13,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import define, field, frozen
+import attrs
 
 _TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Prompt:
     """What a scripted answer may look at.
 
@@ -31,11 +31,11 @@ class Prompt:
 
     text: str
     model: str
-    request: Mapping[str, object] = field(repr=False)
+    request: Mapping[str, object] = attrs.field(repr=False)
     email: str
 
 
-@frozen
+@attrs.frozen
 class Answer:
     """A scripted answer.
 
@@ -46,8 +46,8 @@ class Answer:
     """
 
     text: str = ""
-    finish_reason: str = field(default="STOP", kw_only=True)
-    block_reason: str | None = field(default=None, kw_only=True)
+    finish_reason: str = attrs.field(default="STOP", kw_only=True)
+    block_reason: str | None = attrs.field(default=None, kw_only=True)
 
 
 Answers = Mapping[str, "str | Answer"] | Callable[[Prompt], "str | Answer | None"]
@@ -70,7 +70,7 @@ def _pairs(text: str) -> Counter[str]:
     return Counter(first + second for first, second in itertools.pairwise(padded))
 
 
-@define(repr=False)
+@attrs.define(repr=False)
 class ExampleIndex:
     """The training examples of a tuned model, ready to be searched."""
 

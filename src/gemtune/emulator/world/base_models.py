@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import asdict, frozen
+import attrs
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class BaseModel:
     """A record of ``models.list``; fields as in the API's ``Model`` message."""
 
@@ -29,7 +29,7 @@ class BaseModel:
         return not {"createTunedModel", "createTunedTextModel"}.isdisjoint(self.supported_generation_methods)
 
     def to_message(self) -> dict[str, object]:
-        return asdict(self) | {"supported_generation_methods": list(self.supported_generation_methods)}
+        return attrs.asdict(self) | {"supported_generation_methods": list(self.supported_generation_methods)}
 
 
 BASE_MODELS = (

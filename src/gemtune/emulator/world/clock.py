@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-from attrs import Factory, define, field
+import attrs
 
 SECOND = 1_000_000_000
 _STEPPED_START = 1_710_429_062_714_285_000  # an instant with microseconds, as the service's own create times have
@@ -31,13 +31,13 @@ class Clock(Protocol):
         """Wait until this many seconds of the clock's own time have passed."""
 
 
-@define
+@attrs.define
 class ScaledClock:
     """Real time, ``factor`` times as fast, from the moment it was made."""
 
     factor: float = 1.0
-    _origin: int = field(factory=time.time_ns, repr=False)
-    _started: int = field(factory=time.monotonic_ns, repr=False)
+    _origin: int = attrs.field(factory=time.time_ns, repr=False)
+    _started: int = attrs.field(factory=time.monotonic_ns, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.factor > 0:
@@ -54,22 +54,22 @@ class ScaledClock:
         await anyio.sleep(seconds / self.factor)
 
 
-@define
+@attrs.define
 class RealClock(ScaledClock):
     """Real time."""
 
-    factor: float = field(default=1.0, init=False, repr=False)
+    factor: float = attrs.field(default=1.0, init=False, repr=False)
 
 
-@define(repr=False)
+@attrs.define(repr=False)
 class SteppedClock:
     """Time that stands still until ``advance`` is called, from any thread."""
 
     _now: int = _STEPPED_START
-    _sleepers: list[tuple[int, anyio.Event, anyio.lowlevel.EventLoopToken]] = field(
+    _sleepers: list[tuple[int, anyio.Event, anyio.lowlevel.EventLoopToken]] = attrs.field(
         factory=list, init=False, repr=False
     )
-    _lock: threading.Lock = field(default=Factory(threading.Lock), init=False, repr=False)
+    _lock: threading.Lock = attrs.field(default=attrs.Factory(threading.Lock), init=False, repr=False)
 
     def __repr__(self) -> str:
         return f"SteppedClock({self._now / SECOND:.6f})"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen, validators
+import attrs
 
 MIB = 1 << 20
-_seconds = validators.ge(0.0)
-_part = validators.and_(validators.ge(0.0), validators.le(1.0))
+_seconds = attrs.validators.ge(0.0)
+_part = attrs.validators.and_(attrs.validators.ge(0.0), attrs.validators.le(1.0))
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Settings:
     """How the emulated service behaves.
 
@@ -50,18 +50,18 @@ class Settings:
     """
 
     seed: int = 0
-    queue_seconds: float = field(default=0.3, validator=_seconds)
-    step_seconds: float = field(default=1.2, validator=_seconds)
-    refresh_seconds: float = field(default=0.0, validator=_seconds)
-    publish_lag_seconds: float = field(default=0.0, validator=_seconds)
-    stale_reads: float = field(default=0.0, validator=_part)
-    stale_seconds: float = field(default=30.0, validator=_seconds)
-    hole_reads: float = field(default=0.0, validator=_part)
-    list_gaps: float = field(default=0.0, validator=_part)
-    hidden_reads: float = field(default=0.0, validator=_part)
-    hidden_status: int = field(default=404, validator=validators.in_((403, 404)))
+    queue_seconds: float = attrs.field(default=0.3, validator=_seconds)
+    step_seconds: float = attrs.field(default=1.2, validator=_seconds)
+    refresh_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    publish_lag_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    stale_reads: float = attrs.field(default=0.0, validator=_part)
+    stale_seconds: float = attrs.field(default=30.0, validator=_seconds)
+    hole_reads: float = attrs.field(default=0.0, validator=_part)
+    list_gaps: float = attrs.field(default=0.0, validator=_part)
+    hidden_reads: float = attrs.field(default=0.0, validator=_part)
+    hidden_status: int = attrs.field(default=404, validator=attrs.validators.in_((403, 404)))
     default_email: str = "you@example.com"
-    suffix_length: int = field(default=12, validator=validators.ge(8))
+    suffix_length: int = attrs.field(default=12, validator=attrs.validators.ge(8))
     max_concurrent_jobs: int | None = None
     max_examples: int | None = None
     max_input_characters: int = 40_000
@@ -73,17 +73,17 @@ class Settings:
         "Tuned model {name} is not ready to serve requests: its tuning has not completed successfully.",
     )
     exists_message: str = "Tuned model {name} already exists."
-    cancelled_state: str = field(default="FAILED", validator=validators.in_(("FAILED", "ACTIVE")))
+    cancelled_state: str = attrs.field(default="FAILED", validator=attrs.validators.in_(("FAILED", "ACTIVE")))
     cancel_supported: bool = True
     requests_per_minute: int | None = None
     answer_label: str = "(emulator: nearest training example)"
     usage_metadata: bool = True
     safety_ratings: bool = True
-    chunk_characters: int = field(default=16, validator=validators.ge(1))
-    answer_seconds: float = field(default=0.0, validator=_seconds)
-    chunk_seconds: float = field(default=0.0, validator=_seconds)
+    chunk_characters: int = attrs.field(default=16, validator=attrs.validators.ge(1))
+    answer_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    chunk_seconds: float = attrs.field(default=0.0, validator=_seconds)
     gzip: bool = True
-    journal_size: int = field(default=10_000, validator=validators.ge(0))
+    journal_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
 
     @property
     def replicated(self) -> bool:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from attrs import Attribute, Factory, asdict, define, field, fields
+import attrs
 
 from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.clock import ScaledClock, SteppedClock
-from gemtune.emulator.world.store import Permission, TunedModel
+from gemtune.emulator.world.store import StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import Job, JobFate
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ def dump(emulator: Emulator) -> str:
     return json.dumps(state, ensure_ascii=True, separators=(",", ":"))
 
 
-def _dump_model(model: TunedModel) -> dict[str, object]:
-    plain = {f.name: getattr(model, f.name) for f in fields(TunedModel) if f.name not in _PARTS}
+def _dump_model(model: StoredModel) -> dict[str, object]:
+    plain = {f.name: getattr(model, f.name) for f in attrs.fields(StoredModel) if f.name not in _PARTS}
     return plain | {
         "examples": model.examples.pairs,
-        "job": asdict(model.job, filter=_is_argument),
-        "permissions": [asdict(permission) for permission in model.permissions.values()],
+        "job": attrs.asdict(model.job, filter=_is_argument),
+        "permissions": [attrs.asdict(permission) for permission in model.permissions.values()],
     }
 
 
-def _is_argument(attribute: Attribute[object], _value: object) -> bool:
+def _is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
     return attribute.init
 
 
@@ -73,15 +73,15 @@ def restore(emulator: Emulator, text: str) -> None:
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-def _restore_model(values: Mapping[str, Any]) -> TunedModel:
+def _restore_model(values: Mapping[str, Any]) -> StoredModel:
     job = dict(values["job"])
     job["fate"] = JobFate(**job["fate"])
     parts = {
         "examples": ExampleIndex.build([(text, output) for text, output in values["examples"]]),
         "job": Job(**job),
-        "permissions": {facts["id"]: Permission(**facts) for facts in values["permissions"]},
+        "permissions": {facts["id"]: StoredPermission(**facts) for facts in values["permissions"]},
     }
-    return TunedModel(**(dict(values) | parts))
+    return StoredModel(**(dict(values) | parts))
 
 
 def _resume(emulator: Emulator, kept: int, wall: int) -> None:
@@ -93,7 +93,7 @@ def _resume(emulator: Emulator, kept: int, wall: int) -> None:
         clock.not_before(kept)
 
 
-@define
+@attrs.define
 class StateFile:
     """Where an emulator keeps its tuned models.
 
@@ -101,10 +101,10 @@ class StateFile:
         path: the file; it need not exist yet.
     """
 
-    path: Path = field(converter=Path)
-    _wanted: int = field(default=0, init=False)
-    _written: int = field(default=0, init=False)
-    _lock: anyio.Lock = field(default=Factory(anyio.Lock), init=False, repr=False)
+    path: Path = attrs.field(converter=Path)
+    _wanted: int = attrs.field(default=0, init=False)
+    _written: int = attrs.field(default=0, init=False)
+    _lock: anyio.Lock = attrs.field(default=attrs.Factory(anyio.Lock), init=False, repr=False)
 
     def load(self, emulator: Emulator) -> None:
         """Read it, if it is there.

@@ -7,29 +7,29 @@ import string
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
-from attrs import define, field, frozen
+import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.known_errors import forbidden, missing
 from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.tuning import Job, JobFate, Progress
+from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
 
 ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
 _BASE36 = string.digits + string.ascii_lowercase
 
 
-@frozen
-class Caller:
+@attrs.frozen
+class Principal:
     """Who makes a call."""
 
     email: str
     project: str | None = None
 
 
-@frozen(kw_only=True)
-class Call:
+@attrs.frozen(kw_only=True)
+class MethodCall:
     """One request, as a handler sees it.
 
     Args:
@@ -47,14 +47,14 @@ class Call:
     version: str
     params: dict[str, str]
     query: dict[str, str]
-    body: Value = field(repr=False)
-    caller: Caller
+    body: Value = attrs.field(repr=False)
+    caller: Principal
     now: int
-    fate: JobFate = field(factory=JobFate)
+    fate: JobFate = attrs.field(factory=JobFate)
 
 
-@define
-class Permission:
+@attrs.define
+class StoredPermission:
     """Who may do what with one tuned model."""
 
     id: str
@@ -63,14 +63,14 @@ class Permission:
     role: str
     number: int = 0
 
-    def covers(self, caller: Caller) -> bool:
+    def covers(self, caller: Principal) -> bool:
         if self.grantee_type == "EVERYONE":
             return True
         return self.email is not None and self.email.casefold() == caller.email.casefold()
 
 
-@define(kw_only=True)
-class TunedModel:
+@attrs.define(kw_only=True)
+class StoredModel:
     """One tuned model with everything that hangs on it."""
 
     number: int
@@ -87,7 +87,7 @@ class TunedModel:
     hyperparameters: Value
     examples: ExampleIndex
     job: Job
-    permissions: dict[str, Permission]
+    permissions: dict[str, StoredPermission]
     patched: int | None = None
     cancelled: int | None = None
 
@@ -99,13 +99,13 @@ class TunedModel:
     def operation_name(self) -> str:
         return f"{self.name}/operations/{self.operation_id}"
 
-    def progress(self, now: int) -> Progress:
+    def progress(self, now: int) -> JobProgress:
         return self.job.progress(now, self.cancelled)
 
     def state(self, now: int, settings: Settings) -> str:
         return settings.cancelled_state if self.cancelled is not None else self.progress(now).state
 
-    def role(self, caller: Caller, *, beside_everyone: bool = False) -> int:
+    def role(self, caller: Principal, *, beside_everyone: bool = False) -> int:
         """The caller's highest role as a number (0 for none); roles are nested."""
         roles = [
             ROLES.get(permission.role, 0)
@@ -117,18 +117,18 @@ class TunedModel:
         return max(roles, default=0)
 
 
-@define(repr=False)
+@attrs.define(repr=False)
 class Store:
     """The memory of the service; handlers change it, one call at a time."""
 
     settings: Settings
     base_models: dict[str, BaseModel]
     answers: Answers | None = None
-    tuned_models: dict[str, TunedModel] = field(factory=dict, init=False)
-    recent: dict[str, deque[int]] = field(factory=dict, init=False)
-    _doomed: dict[str, int] = field(factory=dict, init=False)
-    _random: random.Random = field(init=False)
-    _created: int = field(default=0, init=False)
+    tuned_models: dict[str, StoredModel] = attrs.field(factory=dict, init=False)
+    recent: dict[str, deque[int]] = attrs.field(factory=dict, init=False)
+    _doomed: dict[str, int] = attrs.field(factory=dict, init=False)
+    _random: random.Random = attrs.field(init=False)
+    _created: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reset()
@@ -144,13 +144,13 @@ class Store:
         self._random = random.Random(self.settings.seed)  # noqa: S311 - ids of an emulator
         self._created = 0
 
-    def add(self, model: TunedModel) -> None:
+    def add(self, model: StoredModel) -> None:
         """Keep a new tuned model, until it is deleted or its fate overtakes it."""
         self.tuned_models[model.name] = model
         if model.job.deleted is not None:
             self._doomed[model.name] = model.job.deleted
 
-    def remove(self, model: TunedModel) -> None:
+    def remove(self, model: StoredModel) -> None:
         """Let go of a tuned model."""
         del self.tuned_models[model.name]
         self._doomed.pop(model.name, None)
@@ -169,7 +169,7 @@ class Store:
         """How many numbers were given away."""
         return self._created
 
-    def restore(self, models: Iterable[TunedModel], numbers: int) -> None:
+    def restore(self, models: Iterable[StoredModel], numbers: int) -> None:
         """Take over what another process left; its ids do not come again."""
         self.reset()
         for model in models:
@@ -184,7 +184,7 @@ class Store:
         self._created += 1
         return self._created
 
-    def tuned_model(self, name: str, caller: Caller, role: str) -> TunedModel:
+    def tuned_model(self, name: str, caller: Principal, role: str) -> StoredModel:
         """A tuned model the caller holds at least this role on; 404 or 403 otherwise."""
         model = self.tuned_models.get(name)
         if model is None:
@@ -193,7 +193,7 @@ class Store:
             raise forbidden(name)
         return model
 
-    def visible_to(self, caller: Caller) -> Iterator[TunedModel]:
+    def visible_to(self, caller: Principal) -> Iterator[StoredModel]:
         """Tuned models the caller may read, oldest first."""
         return (model for model in self.tuned_models.values() if model.role(caller))
 

@@ -15,9 +15,9 @@ import math
 from functools import cached_property
 from typing import Literal
 
-from attrs import asdict, field, frozen
+import attrs
 
-from gemtune.emulator.messages.codec import Fixed
+from gemtune.emulator.messages.codec import FrozenMessage
 from gemtune.emulator.world.clock import nanoseconds
 
 _MICROSECOND = 1_000
@@ -34,7 +34,7 @@ def epoch_of(step: int, examples: int, batch_size: int) -> int:
     return step * batch_size // examples
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class JobFate:
     """What a test wants to happen to the next tuning job.
 
@@ -55,14 +55,14 @@ class JobFate:
     message: str = "An internal error has occurred during tuning."
     restart_at_step: int | None = None
     stall_at_step: int | None = None
-    losses: tuple[float, ...] = field(default=(), converter=tuple)
+    losses: tuple[float, ...] = attrs.field(default=(), converter=tuple)
     expire_at_step: int | None = None
     delete_at_step: int | None = None
     hollow: bool = False
 
 
-@frozen
-class Snapshot:
+@attrs.frozen
+class StepMetrics:
     """The metrics of one step."""
 
     step: int
@@ -71,17 +71,17 @@ class Snapshot:
     compute_time: int
 
     @cached_property
-    def message(self) -> Fixed:
+    def message(self) -> FrozenMessage:
         """The TuningSnapshot message."""
-        return Fixed(asdict(self))
+        return FrozenMessage(attrs.asdict(self))
 
 
-@frozen(kw_only=True)
-class Progress:
+@attrs.frozen(kw_only=True)
+class JobProgress:
     """Where a job stands: its state, visible snapshots and times (nanoseconds since 1970)."""
 
     state: Literal["CREATING", "ACTIVE", "FAILED"]
-    snapshots: tuple[Snapshot, ...]
+    snapshots: tuple[StepMetrics, ...]
     start_time: int | None
     complete_time: int | None
     error: tuple[int, str] | None = None
@@ -91,7 +91,7 @@ class Progress:
         return self.state != "CREATING"
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Job:
     """The plan of one tuning job; times in nanoseconds."""
 
@@ -104,8 +104,8 @@ class Job:
     step: int
     refresh: int
     seed: int
-    fate: JobFate = field(factory=JobFate)
-    _runs: dict[int, list[Snapshot]] = field(factory=dict, init=False, repr=False, eq=False)
+    fate: JobFate = attrs.field(factory=JobFate)
+    _runs: dict[int, list[StepMetrics]] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
     def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
@@ -149,25 +149,27 @@ class Job:
     def _after(self, step: int | None) -> int | None:
         return None if step is None else self._run_start + step * self.step
 
-    def progress(self, now: int, cancelled_at: int | None = None) -> Progress:
+    def progress(self, now: int, cancelled_at: int | None = None) -> JobProgress:
         """Where the job stands at ``now``; nothing moves after ``cancelled_at``."""
         if cancelled_at is not None:
             seen = self._snapshots(min(now, cancelled_at))
             start = self._start_time(cancelled_at)
             error = (1, "The operation was cancelled.")
-            return Progress(state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error)
+            return JobProgress(
+                state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error
+            )
         finished = self.finished
         if finished is None or now < finished:
-            return Progress(
+            return JobProgress(
                 state="CREATING",
                 snapshots=self._snapshots(self._refreshed(now)),
                 start_time=self._start_time(now),
                 complete_time=None,
             )
         if self.fate.hollow:
-            return Progress(state="ACTIVE", snapshots=(), start_time=None, complete_time=None)
+            return JobProgress(state="ACTIVE", snapshots=(), start_time=None, complete_time=None)
         failed = self.fate.fail_at_step is not None
-        return Progress(
+        return JobProgress(
             state="FAILED" if failed else "ACTIVE",
             snapshots=self._snapshots(now),
             start_time=self.started,
@@ -175,13 +177,13 @@ class Job:
             error=(self.fate.code, self.fate.message) if failed else None,
         )
 
-    def snapshot(self, step: int, run_start: int) -> Snapshot:
+    def snapshot(self, step: int, run_start: int) -> StepMetrics:
         """The report of one step of the run that began at ``run_start``."""
         earlier = int(self._draw("time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
-        return Snapshot(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
+        return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
 
-    def _snapshots(self, now: int) -> tuple[Snapshot, ...]:
+    def _snapshots(self, now: int) -> tuple[StepMetrics, ...]:
         start, limit = self._run_start, self.total_steps
         if now < start:
             start, limit = self.started, self.fate.restart_at_step or 0
