@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from gemtune import checks
 from gemtune.errors import SettingsError
 
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
@@ -111,9 +112,7 @@ T = TypeVar("T")
 
 def given(name: str, value: T | None, kind: type[T]) -> T | None:
     """Return an argument of the client's, refusing one of another type."""
-    if not isinstance(value, kind | None):
-        raise SettingsError(f"{name} must be a {kind.__name__}, not {type(value).__name__}", field=name)
-    return value
+    return None if value is None else checks.instance(name, value, kind, f"a {kind.__name__}", error=SettingsError)
 
 
 def _credential(

@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune import checks
 from gemtune.batch.engines.local import Asks, Run
 from gemtune.batch.inputs import config_digests
 from gemtune.batch.journal.export import export_journal, read_journal
@@ -30,7 +31,6 @@ from gemtune.errors import (
     CredentialsError,
     DeadlineExceeded,
     GemtuneError,
-    InvalidInput,
     JournalError,
     MisuseError,
 )
@@ -40,27 +40,12 @@ from gemtune.protocol import names
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to go on"
 
 
-def _one_of(*values: str) -> Any:
-    def check(_: object, field: attrs.Attribute[str], value: object) -> None:
-        if value not in values:
-            raise InvalidInput(f"{field.alias} is {' or '.join(map(repr, values))}, not {value!r}", field=field.alias)
-
-    return check
+_SECONDS: Final = checks.validator(checks.seconds, endless=True)
+_PATH: Final = attrs.validators.optional(checks.validator(checks.file_path))
 
 
-def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise InvalidInput(f"{field.alias} is a positive number of seconds, not {value!r}", field=field.alias)
-
-
-def _yes_or_no(_: object, field: attrs.Attribute[bool], value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidInput(f"{field.alias} is True or False, not {value!r}", field=field.alias)
-
-
-def _path(_: object, field: attrs.Attribute[str], value: object) -> None:
-    if value is not None and (not isinstance(value, str | os.PathLike) or not os.fspath(value)):
-        raise InvalidInput(f"{field.alias} is the path of a file, not {value!r}", field=field.alias)
+def _one_of(*words: str) -> Any:
+    return checks.validator(checks.one_of, *words)
 
 
 def _or_infinite(value: float | None) -> float:
@@ -95,12 +80,12 @@ class Batch:
     source: Source = attrs.field(alias="inputs", converter=Source)
     limiter: Limiter
     order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
-    journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_path)
+    journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_PATH)
     durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
     on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
-    retry_failed: bool = attrs.field(default=True, validator=_yes_or_no)
-    item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
-    timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_seconds)
+    retry_failed: bool = attrs.field(default=True, validator=checks.validator(checks.flag))
+    item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
+    timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
     shared: Mapping[str, Any] = attrs.field(factory=dict)
     _config: dict[str, str] = attrs.field(init=False)
     _asking: Asking = attrs.field(init=False)

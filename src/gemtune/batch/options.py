@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, Unpack
 
 import attrs
 
+from gemtune import checks
 from gemtune.batch.engines.local import Asks
 from gemtune.batch.inferencer import Batch
 from gemtune.batch.journal.writer import Durability
@@ -73,8 +74,8 @@ def make_batch(
     # What only says "as usual" asks for no limiter of its own.
     numbers = {name: value for name, value in numbers.items() if value is not None and value != _AS_USUAL.get(name)}
     limiter = given.pop("limiter", None)
-    if limiter is not None and not isinstance(limiter, Limiter):
-        raise InvalidInput(f"limiter is a gemtune.batch.Limiter, not {type(limiter).__name__}", field="limiter")
+    if limiter is not None:
+        checks.instance("limiter", limiter, Limiter, "a gemtune.batch.Limiter")
     if limiter is not None and numbers:
         raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
     if limiter is None:
@@ -96,8 +97,6 @@ def _check(given: Mapping[str, object]) -> None:
             ),
             field=unknown[0],
         )
-    if config is not None and not isinstance(config, GenerationConfig):
-        raise InvalidInput(
-            f"generation_config is a gemtune.GenerationConfig(temperature=..., ...), not {type(config).__name__}",
-            field="generation_config",
-        )
+    if config is not None:
+        wanted = "a gemtune.GenerationConfig(temperature=..., ...)"
+        checks.instance("generation_config", config, GenerationConfig, wanted)

@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from gemtune.checks import is_number
 from gemtune.errors import InvalidInput
 from gemtune.types import TuningExample
 
@@ -244,7 +245,7 @@ def _cell(row: Mapping[object, object], keys: tuple[str, ...], where: str, numbe
 
 
 def _text(value: object, field: str, where: str, number: int, limit: int) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN
+    if is_number(value):
         value = str(value)
     if not isinstance(value, str):
         raise InvalidInput(f"{where}: {field} must be a text, not {type(value).__name__}", field=field, row=number)

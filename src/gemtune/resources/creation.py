@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune import checks
 from gemtune.config import RetryPolicy
 from gemtune.datasets import examples
 from gemtune.errors import (
@@ -208,11 +209,8 @@ def model_to_create(
     """
     check_display_name(display_name)
     check_description(description)
-    if not isinstance(hyperparameters, Hyperparameters | None):
-        raise InvalidInput(
-            f"hyperparameters must be gemtune.Hyperparameters(...), not {type(hyperparameters).__name__}",
-            field="hyperparameters",
-        )
+    if hyperparameters is not None:
+        checks.instance("hyperparameters", hyperparameters, Hyperparameters, "gemtune.Hyperparameters(...)")
     check_fraction("temperature", temperature)
     check_fraction("top_p", top_p)
     check_top_k(top_k)

@@ -7,8 +7,9 @@ import random
 import anyio
 import attrs
 
+from gemtune import checks
 from gemtune.config import RetryPolicy, WatchPolicy
-from gemtune.errors import BadRequest, DeadlineExceeded, Failure, InvalidInput, NotFound, NotSupported, Unavailable
+from gemtune.errors import BadRequest, DeadlineExceeded, Failure, NotFound, NotSupported, Unavailable
 from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
@@ -110,9 +111,7 @@ class Operations:
 
 def checked_wait(timeout: float | None) -> float | None:
     """Refuse a time to wait that is none: negative, infinite, not a number."""
-    if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < float("inf")):
-        raise InvalidInput(f"timeout must be a number of seconds, not {timeout!r}", field="timeout")
-    return timeout
+    return None if timeout is None else checks.seconds("timeout", timeout, zero=True)
 
 
 def _refused(name: str, why: str = "there is no such method") -> NotSupported:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self, cast
 import anyio
 import anyio.abc
 
-from gemtune import events
+from gemtune import checks, events
 from gemtune.config import WatchPolicy
-from gemtune.errors import InvalidInput, MisuseError
+from gemtune.errors import MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
 from gemtune.looks.gemini import Looks
@@ -285,8 +285,7 @@ class Watcher:
         Raises:
             MisuseError: The watcher was closed while they go on.
         """
-        if until not in {"all", "any", "first_failure"}:
-            raise InvalidInput(f"until must be 'all', 'any' or 'first_failure', not {until!r}", field="until")
+        checks.one_of("until", until, "all", "any", "first_failure")
         wanted = self.add(*given_jobs(jobs)) if jobs else list(self._board.watched)
         done: dict[str, TerminalEvent] = {}
         with self._subscribe(wanted, _ENDS, counts=False, resumed=False) as ends:

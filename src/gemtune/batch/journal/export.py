@@ -12,6 +12,7 @@ from typing import IO, Literal
 
 import attrs
 
+from gemtune import checks
 from gemtune.batch.journal.file import read_records, reading, sync_folder
 from gemtune.batch.journal.index import Index, Places
 from gemtune.batch.journal.lines import Record
@@ -92,9 +93,7 @@ def export_journal(
 
 
 def _by_input(order: object) -> bool:
-    if order not in ("completed", "input"):
-        raise InvalidInput(f"order is 'completed' or 'input', not {order!r}", field="order")
-    return order == "input"
+    return checks.one_of("order", order, "completed", "input") == "input"
 
 
 def _key(record: Record) -> str | None:
