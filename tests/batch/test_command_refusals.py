@@ -60,7 +60,7 @@ REFUSED = {
     "in.csv out --template {a}{c}": "there is no column 'c', only 'a', 'b': name one of these in --template",
     "in.csv out --template a": "--template 'a' names no column: write {column} where its text belongs",
     "quotes.csv out": (
-        "quotes.csv, line 2: ',' expected after '\"': check the quotes; inside of quotes, write them twice"
+        "quotes.csv, line 2: ',' expected after '\"': check the quotes; inside quotes, write a quote twice"
     ),
     "latin1.txt out": "latin1.txt, line 1, column 3: the byte 0xe9 is not UTF-8: save the file as UTF-8",
     "utf16.txt out": "utf16.txt is UTF-16: save it as UTF-8",

@@ -1,5 +1,6 @@
 """Files of rows: read as far ahead as some rows and bytes go, streamed from pipes, and told where they are wrong."""
 
+import csv
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from gemtune.batch.files import FileRows, Layout
 from gemtune.emulator import create_app, running_emulator
 from gemtune.errors import InvalidInput
+from gemtune.rows import tables
 
 MODEL = "models/gemini-3.7-flash"
 
@@ -90,6 +92,49 @@ def test_a_field_may_be_longer_than_pythons_limit(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text(f'prompt\n"{"x" * 200_000}"\nok\n')
     assert list(map(len, FileRows(path))) == [200_000, 2]
+
+
+def test_readers_side_by_side_leave_pythons_limit_as_they_found_it():
+    before, found = csv.field_size_limit(), []
+    started, finish = threading.Event(), threading.Event()
+
+    def read(lines):
+        found.extend(len(row["prompt"]) for _, row in tables.table(lines, ",", lambda names: names))
+
+    def later_lines():
+        yield "prompt\n"
+        yield '"'
+        started.set()  # in the middle of a row, and there it stays until the other reader has ended
+        finish.wait(5)
+        yield f'{"x" * 200_000}"\n'
+
+    def earlier_lines():
+        yield "prompt\n"
+        yield '"'
+        later.start()
+        started.wait(5)
+        yield f'{"x" * 300_000}"\n'
+
+    later = threading.Thread(target=read, args=(later_lines(),))
+    read(earlier_lines())
+    finish.set()
+    later.join()
+    assert found == [300_000, 200_000]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+def test_two_columns_of_one_name_are_refused_with_it(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("key,prompt,lang,prompt,lang\n1,a,b,c,d\n".replace(",", "," if name == "in.csv" else "\t"))
+    with pytest.raises(InvalidInput, match="has more than one column called 'prompt', 'lang': rename them"):
+        list(FileRows(path))
+
+
+def test_a_row_of_empty_cells_is_blank(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("key,prompt,,\n1,a,,\n,,,\n2,b,,\n")
+    assert list(FileRows(path)) == [("1", "a"), ("2", "b")]
 
 
 def test_a_line_nested_too_deeply_fails_alone(tmp_path):
@@ -170,7 +215,7 @@ def test_bytes_that_are_no_text_are_told_with_their_place_or_what_they_are(tmp_p
 def test_quotes_that_do_not_match_are_told_with_the_line_in_which_their_row_begins(tmp_path, content, line):
     path = tmp_path / "in.csv"
     path.write_text(content)
-    with pytest.raises(InvalidInput, match=rf"in.csv, line {line}: .*: check the quotes; inside of quotes, write them"):
+    with pytest.raises(InvalidInput, match=rf"in.csv, line {line}: .*: check the quotes; inside quotes, write a"):
         list(FileRows(path))
 
 

@@ -24,7 +24,6 @@ from gemtune.errors import (
     AlreadyExists,
     BadRequest,
     CallError,
-    InvalidInput,
     NotFound,
     PermissionDenied,
     TuningUnavailable,
@@ -233,22 +232,7 @@ async def load_rows(training_data: object) -> examples.Rows:
     """Return the rows of training data in memory or, read in a thread, of a file."""
     if not isinstance(training_data, str | Path):
         return examples.from_rows(training_data)
-    path = anyio.Path(training_data)
-    try:
-        text = (await path.read_bytes()).decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidInput(
-            f"training_data: {training_data} cannot be read ({error.strerror or type(error).__name__})",
-            field="training_data",
-        ) from None
-    except ValueError as error:
-        if not isinstance(error, UnicodeDecodeError):
-            raise InvalidInput(f"training_data: {str(training_data)!a} is no path", field="training_data") from None
-        raise InvalidInput(
-            f"training_data: {training_data} is not UTF-8 (byte {error.start}); save it as UTF-8",
-            field="training_data",
-        ) from None
-    return await off_loop(len(text) > MANY * 50, partial(examples.from_text, text, path.suffix))
+    return await anyio.to_thread.run_sync(examples.from_file, Path(training_data))
 
 
 async def off_loop(large: bool, work: Callable[[], T]) -> T:
