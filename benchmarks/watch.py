@@ -255,7 +255,7 @@ async def deliveries() -> dict[str, Cell]:
         spent = count = 0
         for last in range(15, STEPS + 1, 15) if live else (STEPS,):
             for record in records:
-                look = Observation(source=Source.MODEL, at=now, state=JobState.CREATING, snapshots=shown[:last])
+                look = Observation(source=Source.JOB, at=now, state=JobState.CREATING, snapshots=shown[:last])
                 board.tell(record, record.history.observe(look))
             readers = readers or [Subscription(board, bookmarks=0.001) for _ in range(10)]
             began = time.process_time()

@@ -88,7 +88,7 @@ def followed(world, history, looks):
         world.advance()
         shown = world.view()
         if world.dice.random() < 0.1:
-            source = world.dice.choice([Source.OPERATION, Source.MODEL])
+            source = world.dice.choice([Source.WORK, Source.JOB])
             yield [], history.fault(errors.Unavailable("503", status=503), source, now(world.seconds))
             continue
         seen = look(world, shown)

@@ -191,40 +191,59 @@ def _found(model: TunedModel) -> Operation:
     return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name))
 
 
-def model_to_create(
-    base_model: object,
-    rows: examples.Rows,
-    display_name: str | None,
-    description: str | None,
-    hyperparameters: Hyperparameters | None,
-    temperature: float | None,
-    top_p: float | None,
-    top_k: int | None,
-) -> TunedModel:
-    """Return the TunedModel to create from checked arguments.
+@attrs.frozen(kw_only=True, eq=False)
+class TunedModelDraft:
+    """What the caller of ``client.tune`` wants, as it was given; nothing is checked yet.
+
+    Args:
+        base_model: The model to tune, or a tuned model to continue from.
+        training_data: Rows, columns, or the path of a file.
+        display_name: What people call the model.
+        description: What it is for.
+        hyperparameters: How to tune.
+        temperature: The tuned model's default, like ``top_p`` and ``top_k``.
+    """
+
+    base_model: object
+    training_data: object
+    display_name: str | None = None
+    description: str | None = None
+    hyperparameters: Hyperparameters | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+async def model_to_create(draft: TunedModelDraft) -> TunedModel:
+    """Return the TunedModel that a draft describes.
 
     Raises:
         InvalidInput: An argument or a row is wrong.
     """
-    check_display_name(display_name)
-    check_description(description)
-    if hyperparameters is not None:
-        checks.instance("hyperparameters", hyperparameters, Hyperparameters, "gemtune.Hyperparameters(...)")
-    check_fraction("temperature", temperature)
-    check_fraction("top_p", top_p)
-    check_top_k(top_k)
-    source = names.model_name(base_model, field="base_model")
+    rows = await load_rows(draft.training_data)
+    return await off_loop(len(rows.numbered) > MANY, partial(_checked, draft, rows))
+
+
+def _checked(draft: TunedModelDraft, rows: examples.Rows) -> TunedModel:
+    check_display_name(draft.display_name)
+    check_description(draft.description)
+    if draft.hyperparameters is not None:
+        checks.instance("hyperparameters", draft.hyperparameters, Hyperparameters, "gemtune.Hyperparameters(...)")
+    check_fraction("temperature", draft.temperature)
+    check_fraction("top_p", draft.top_p)
+    check_top_k(draft.top_k)
+    source = names.model_name(draft.base_model, field="base_model")
     tuned = source.startswith("tunedModels/")
     data = TrainingData(examples=TuningExamples(examples=examples.checked(rows)))
     return TunedModel(
         tuned_model_source=TunedModelSource(tuned_model=source) if tuned else None,
         base_model="" if tuned else source,
-        display_name=display_name or "",
-        description=description or "",
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        tuning_task=TuningTask(training_data=data, hyperparameters=hyperparameters),
+        display_name=draft.display_name or "",
+        description=draft.description or "",
+        temperature=draft.temperature,
+        top_p=draft.top_p,
+        top_k=draft.top_k,
+        tuning_task=TuningTask(training_data=data, hyperparameters=draft.hyperparameters),
     )
 
 

@@ -75,16 +75,16 @@ class Operations:
         Raises:
             DeadlineExceeded: The operation goes on after ``timeout`` seconds; it is not touched.
         """
-        call = gemini.get_operation(names.operation_name(name))
+        checked = names.operation_name(name)
         with anyio.move_on_after(checked_wait(timeout)):
             while True:
-                operation = await self._caller.call(call, retry=retry)
+                operation = await self.get(checked, retry=retry)
                 if operation.done:
                     return operation
                 await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
         raise DeadlineExceeded(
-            f"{call.resource} is not done after {timeout:g} s; it goes on, wait for it again",
-            resource=call.resource,
+            f"{checked} is not done after {timeout:g} s; it goes on, wait for it again",
+            resource=checked,
             failure=Failure.FATAL,
         )
 

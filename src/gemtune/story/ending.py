@@ -26,57 +26,57 @@ FORBIDDEN_AFTER: Final = 30.0
 class Verdict:
     """What is known of a job's end, and which look is still wanting."""
 
-    by_operation: JobState | None = None
+    by_work: JobState | None = None
     """UNKNOWN: the operation is done and does not say how."""
-    by_model: JobState | None = None
+    by_job: JobState | None = None
     error: Status | None = None
     model: TunedModel | None = None
     full: bool = False
     """Whether all snapshots have been seen."""
     since: float | None = None
     looks: int = 0
-    model_looks: int = 0
+    job_looks: int = 0
 
     @property
     def state(self) -> JobState | None:
         """The state the job has ended in; a failure told by the operation outweighs the model's state."""
-        if self.by_operation in {JobState.FAILED, JobState.CANCELLED}:
-            return self.by_operation
-        return self.by_model or self.by_operation
+        if self.by_work in {JobState.FAILED, JobState.CANCELLED}:
+            return self.by_work
+        return self.by_job or self.by_work
 
     def note(self, seen: Observation) -> None:
         """Take in a look."""
         if self.since is not None:
             self.looks += 1
-            self.model_looks += seen.source is Source.MODEL
+            self.job_looks += seen.source is Source.JOB
         ended = seen.state is not None and seen.state.terminal
-        if seen.source is Source.OPERATION:
+        if seen.source is Source.WORK:
             if seen.done:
-                self.by_operation = seen.state or JobState.UNKNOWN
+                self.by_work = seen.state or JobState.UNKNOWN
                 self.error = seen.error
                 self.model = seen.model or self.model
                 self.full = self.full or (ended and _shows_every_step(seen))
         else:
             if ended:
-                self.by_model = seen.state
-            if seen.source is Source.MODEL:
+                self.by_job = seen.state
+            if seen.source is Source.JOB:
                 self.full = self.full or ended
                 if ended:  # a look before the end must neither outweigh the operation's answer nor take up memory
                     self.model = seen.model
         if self.state is not None and self.since is None:
             self.since = seen.at.clock
 
-    def wanting(self, clock: float, *, has_operation: bool) -> Source | None:
+    def wanting(self, clock: float, *, has_work: bool) -> Source | None:
         """Return where to look before the end can be told; None if it can.
 
         A list or an operation may say that a job has ended before its last snapshots could be seen, so that
         the whole model is asked once more. Why a job failed is known to its operation only.
         """
         over = self.since is not None and clock - self.since >= PATIENCE
-        if not self.full and not (over and self.by_operation is not None and self.model_looks):
-            return Source.MODEL
-        if self.state is JobState.FAILED and self.by_operation is None and has_operation and not over:
-            return Source.OPERATION
+        if not self.full and not (over and self.by_work is not None and self.job_looks):
+            return Source.JOB
+        if self.state is JobState.FAILED and self.by_work is None and has_work and not over:
+            return Source.WORK
         return None
 
     @property
@@ -117,9 +117,9 @@ class Trouble:
         """Forget the failures; return the downtime in seconds if it had been told."""
         downtime = seen.at.clock - self._since if self.told else None
         self.failures, self.hint, self.told = 0, 0.0, False
-        if seen.source is not Source.OPERATION:
+        if seen.source is not Source.WORK:
             self._missing_since = None
-        if seen.source is Source.MODEL:
+        if seen.source is Source.JOB:
             self._forbidden_since = None
         return downtime
 

@@ -4,9 +4,9 @@ Pure and synchronous: a look or a failed look goes in, events come out, and ``ne
 next and when. Looks may be repeated, stale and out of order; they only ever move a job forward.
 
 A job's end is told last and once, when two questions are answered. Are these all the snapshots? A full look
-at the model in its final state, or an operation that is done with every step delivered, says yes. Why did
-it fail? Only the operation knows. Where the answers stay away (a model whose state never follows its
-cancelled operation), patience ends after a minute.
+at the job in its final state, or at work that is done with every step delivered, says yes. Why did it
+fail? Only the work knows. If the answers stay away (a job whose state never follows its cancelled work),
+patience ends after a minute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
 from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
-from gemtune.protocol.names import parent_of
 from gemtune.story.cursor import cursor_head, cursor_text, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Trouble, Verdict
 from gemtune.story.observation import Moment, Observation, Source
@@ -39,17 +38,17 @@ class History:
     """What is known of one job.
 
     Args:
-        name: The job's name, ``tunedModels/abc``.
-        operation: The name of the operation that creates it; without one, only the model is looked at.
-        born: When we created it, if we did: a new model may be missing for a moment.
-        seeks: Whether whoever looks can find the name of the operation; once tried, ``sought`` is to be set.
+        name: The job's name.
+        work: The name of the work that carries it out; without one, only the job itself is looked at.
+        born: When we created it, if we did: a new job may be missing for a moment.
+        seeks: Whether a look at the work can find its name.
     """
 
     name: str
-    operation: str | None = None
+    work: str | None = None
     born: Moment | None = attrs.field(default=None, kw_only=True)
     seeks: bool = attrs.field(default=False, kw_only=True)
-    sought: bool = attrs.field(default=False, init=False)
+    _sought: bool = attrs.field(default=False, init=False)
     state: JobState = attrs.field(default=JobState.UNKNOWN, init=False)
     outcome: TerminalEvent | None = attrs.field(default=None, init=False)
     completed_steps: int = attrs.field(default=0, init=False)
@@ -61,39 +60,38 @@ class History:
     _live_from: float = attrs.field(default=math.inf, init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _first_look: float | None = attrs.field(default=None, init=False)
+    blank: bool = attrs.field(default=False, init=False)
+    """Whether the last look only found that there is no work."""
     _again: float | None = attrs.field(default=None, init=False)
     _idle: int = attrs.field(default=0, init=False)
     _lag: float | None = attrs.field(default=None, init=False)
     _retired: str | None = attrs.field(default=None, init=False)
-    _operation_gone: bool = attrs.field(default=False, init=False)
+    _work_gone: bool = attrs.field(default=False, init=False)
     verdict: Verdict = attrs.field(factory=Verdict, init=False)
     _trouble: Trouble = attrs.field(factory=Trouble, init=False)
     _head: str = attrs.field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Prepare the cursor."""
         self._rehead()
 
     @classmethod
-    def from_cursor(cls, cursor: str, operation: str | None = None, *, seeks: bool = False) -> History:
+    def from_cursor(cls, cursor: str, work: str | None = None, *, seeks: bool = False) -> History:
         """Return a history whose owner has dealt with everything up to a cursor.
 
         Args:
             cursor: The cursor of an event of the job.
-            operation, seeks: As for the constructor.
+            work, seeks: As for the constructor.
 
         Raises:
             InvalidInput: It is no job cursor of this version.
         """
         parsed = parse_cursor(cursor)
-        self = cls(parsed.job, operation, seeks=seeks)
-        self.log = Log(parsed)
-        self._resumed = True
+        self = cls(parsed.job, work, seeks=seeks)
+        self.log, self._resumed = Log(parsed), True
         self._rehead()
         return self
 
     def __repr__(self) -> str:
-        """Return name, state and progress."""
         total = "?" if self.total_steps is None else self.total_steps
         return (
             f"<History {self.name} {self.state} step {self.completed_steps}/{total}, attempt {self.attempt}, "
@@ -117,13 +115,13 @@ class History:
 
     @property
     def unsure(self) -> bool:
-        """Whether the model may have been made anew since the cursor; its operation does not tell."""
+        """Whether the job may have been made anew since the cursor; its work does not say."""
         return self._resumed and self.state is JobState.UNKNOWN and self.verdict.state is None
 
     @property
     def seekable(self) -> bool:
-        """Whether the name of its operation is unknown and can still be looked for."""
-        return self.operation is None and self.seeks and not self.sought
+        """Whether the name of its work is unknown and can still be looked for."""
+        return self.work is None and self.seeks and not self._sought
 
     @property
     def pressing(self) -> bool:
@@ -152,13 +150,14 @@ class History:
         """
         if self._is_foreign(seen):
             return []
-        told: list[Event] = []
-        if seen.source is not Source.OPERATION and seen.created > self.log.created > 0:
-            told += self._recreate(seen)
+        made_anew = seen.source is not Source.WORK and seen.created > self.log.created > 0
+        told = self._recreate(seen) if made_anew else []
         if self.outcome is not None:
             return told
         self._looked(seen.at)
         self._identify(seen)
+        if seen.sought:
+            self._sought, self.blank = True, self.work is None
         downtime = self._trouble.succeeded(seen)
         if downtime is not None:
             told.append(events.Recovered(**self._stamp(seen.at), downtime=downtime))
@@ -183,9 +182,9 @@ class History:
             return []
         self._looked(now)
         if isinstance(error, NotFound | PermissionDenied):
-            if source is Source.OPERATION:
-                # Operations expire; the model is the ground truth.
-                self._operation_gone, self._again = True, 0.0
+            if source is Source.WORK:
+                # Work expires; the job itself is the ground truth.
+                self._work_gone, self._again = True, 0.0
                 return self._conclude(now)
             return self._unseen(error, now)
         if isinstance(error, BadRequest) and not isinstance(error, CredentialsError):
@@ -206,6 +205,10 @@ class History:
         """End the watching for a reason that is not the job's own."""
         return [] if self.outcome is not None else [self._end(events.Lost, now, reason=reason, message=message)]
 
+    def continue_after_pause(self) -> None:
+        """Forget what depends on having looked all the time: patience has not run out while nobody did."""
+        self.verdict, self._sought = Verdict(), False
+
     def next_look(self, now: Moment, policy: WatchPolicy, dice: float) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.
 
@@ -216,7 +219,7 @@ class History:
         """
         if self.outcome is not None:
             return None
-        if self._first_look is None:
+        if self._first_look is None or self.blank:
             return Look(self._source(now), 0.0)
         if self._again is not None and not self._trouble.failures:
             return Look(self._source(now), self._again)
@@ -240,19 +243,19 @@ class History:
 
     def _is_foreign(self, seen: Observation) -> bool:
         """Return whether the look concerns another model, or one that was replaced since."""
-        if seen.operation is not None:
-            return seen.operation == self._retired or parent_of(seen.operation) != self.name
+        if seen.source is Source.WORK:
+            return seen.job not in {None, self.name} or (seen.work is not None and seen.work == self._retired)
         return 0 < seen.created < self.log.created
 
     def _looked(self, now: Moment) -> None:
         self.looks += 1
-        self._again = None
+        self._again, self.blank = None, False
         if self._first_look is None:
             self._first_look = now.clock
 
     def _identify(self, seen: Observation) -> None:
         """Learn the operation's name and the model's createTime when they are told first."""
-        self.operation = self.operation or seen.operation
+        self.work = self.work or seen.work
         if seen.created and not self.log.created:
             self.log.created = seen.created
             self._rehead()
@@ -261,8 +264,8 @@ class History:
         """End the story of a model that was replaced by another of its name, and begin the other's."""
         told: list[Event] = [] if self.outcome is not None else [self._end(events.Deleted, seen.at)]
         self.log.begin(1, created=seen.created)
-        self._retired, self.operation, self._operation_gone = self.operation or self._retired, None, False
-        self.state, self.outcome, self._ended, self.sought = JobState.UNKNOWN, None, False, False
+        self._retired, self.work, self._work_gone = self.work or self._retired, None, False
+        self.state, self.outcome, self._ended, self._sought = JobState.UNKNOWN, None, False, False
         self.completed_steps, self.total_steps, self.percent = 0, None, None
         self._idle, self.verdict, self._trouble, self._resumed = 0, Verdict(), Trouble(), False
         self._rehead()
@@ -352,21 +355,21 @@ class History:
         watched = now.clock - self._first_look if self._first_look is not None else 0.0
         return max(now.since(self.log.created), watched)
 
-    def _has_operation(self) -> bool:
-        return self.seekable or (self.operation is not None and not self._operation_gone)
+    def _has_work(self) -> bool:
+        return self.seekable or (self.work is not None and not self._work_gone)
 
     def _source(self, now: Moment) -> Source:
         if self.verdict.state is not None:
-            wanting = self.verdict.wanting(now.clock, has_operation=self._has_operation())
-            return wanting or Source.MODEL
+            wanting = self.verdict.wanting(now.clock, has_work=self._has_work())
+            return wanting or Source.JOB
         unsure = self.unsure or self._trouble.hidden
-        return Source.OPERATION if self._has_operation() and not unsure else Source.MODEL
+        return Source.WORK if self._has_work() and not unsure else Source.JOB
 
     def _conclude(self, now: Moment) -> list[Event]:
         """Tell the end if everything is known that must be told before and with it."""
         if self.verdict.state is None:
             return []
-        if self.verdict.wanting(now.clock, has_operation=self._has_operation()) is None:
+        if self.verdict.wanting(now.clock, has_work=self._has_work()) is None:
             return self._finish(now)
         self._again = self.verdict.pause
         return []

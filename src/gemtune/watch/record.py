@@ -12,12 +12,10 @@ import attrs
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
 from gemtune.story.cursor import Cursor
-from gemtune.story.ending import Verdict
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
 from gemtune.story.snapshots import Log
 from gemtune.types import TuningSnapshot
-from gemtune.types.timestamp import Timestamp
 from gemtune.watch.agenda import Item
 
 
@@ -70,9 +68,9 @@ class Record(Item):
     discarded: bool = attrs.field(default=False, init=False)
     past: bool = attrs.field(default=False, init=False)
     """Whether it only holds the place of a job that has ended and of which nobody has anything left to read."""
-    source: Source = attrs.field(default=Source.MODEL, init=False)
-    created: Timestamp | None = attrs.field(default=None, init=False)
-    """The createTime that a list has told."""
+    source: Source = attrs.field(default=Source.JOB, init=False)
+    created: int = attrs.field(default=0, init=False)
+    """When it was created (ns), as a list said."""
     looking: bool = attrs.field(default=False, init=False)
     failures: int = attrs.field(default=0, init=False)
     """Failed looks in a row that count against the service and not against the job."""
@@ -163,8 +161,7 @@ class Record(Item):
         record.discarded = record.looking = False
         record.failures, record.denied_since, record.covered = 0, None, None
         if record.history is not None:
-            record.history.verdict = Verdict()  # patience with it has not run out while nobody looked
-            record.history.sought = False
+            record.history.continue_after_pause()
         return record
 
     @property
