@@ -15,6 +15,7 @@ import virtualtime
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, TokenBucket
 from gemtune.emulator.messages.codec import encode
 from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.schema import COMMON
 from gemtune.errors import CallError
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
 from gemtune.protocol import status
@@ -108,7 +109,7 @@ class Service:
         """What the SDK makes of it; the same words are read once, because some policies are refused very often."""
         known = self._known.get(refused.message)
         if known is None:
-            payload = encode("ErrorBody", refused.body)
+            payload = encode(COMMON, "ErrorBody", refused.body)
             known = status.error_from_reply(refused.code, {}, payload, resource="models/m")
             self._known = {refused.message: known}
         return copy.copy(known)

@@ -106,7 +106,7 @@ async def test_requests_are_recorded_without_their_credentials(api):
 
 
 async def test_the_journal_forgets_the_oldest_requests_but_counts_them(start):
-    api = await start(journal_size=2)
+    api = await start(request_log_size=2)
     for _ in range(5):
         await api.get(LIST)
     assert [entry.number for entry in api.app.journal] == [4, 5]

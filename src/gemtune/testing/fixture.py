@@ -16,10 +16,10 @@ from gemtune.http._httpx import httpx
 if TYPE_CHECKING:
     import pytest
 
-    from gemtune.emulator.front.request_log import RequestLog
     from gemtune.emulator.trouble.faults import Faults
     from gemtune.emulator.world.answers import Answers
     from gemtune.emulator.world.clock import Clock
+    from gemtune.emulator.world.request_log import RequestLog
 
 _WATCH: dict[str, Any] = {"freshness": 0.05, "terminal_freshness": 0.05, "queued_interval": 0.05, "min_interval": 0.01}
 _RETRY: dict[str, Any] = {"initial": 0.01, "maximum": 0.05}
@@ -58,7 +58,7 @@ class GeminiEmulator:
     @property
     def requests(self) -> RequestLog:
         """The requests that came in, oldest first; ``requests.of("tunedModels.create")`` are those of one method."""
-        return self.app.journal
+        return self.app.requests
 
     @property
     def answers(self) -> Answers | None:

@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from gemtune.emulator.front.replies import HttpReply
 from gemtune.emulator.messages.codec import format_timestamp
+from gemtune.emulator.messages.http import HttpReply, HttpRequest
+from gemtune.emulator.service import EmulatedService
 from gemtune.emulator.trouble.faults import read_scenario
-
-if TYPE_CHECKING:
-    from gemtune.emulator.app import Emulator
 
 PREFIX = "/_emulator"
 Query = dict[str, str]
 
 
-def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes) -> HttpReply:
+def control(service: EmulatedService, request: HttpRequest) -> HttpReply:
     """Answer one control request."""
+    verb, path, query, body = request.verb, request.path, dict(request.query), request.body
     name, _, scenario = path.removeprefix(PREFIX).strip("/").partition("/")
     try:
         if scenario and name == "faults" and verb in ("GET", "DELETE"):
-            return _reply(_scenario(emulator, verb, scenario))
+            return _reply(_scenario(service, verb, scenario))
         endpoint = None if scenario else _ENDPOINTS.get((verb, name))
         if endpoint:
-            return _reply(endpoint(emulator, query, json.loads(body) if body.strip() else {}))
+            return _reply(endpoint(service, query, json.loads(body) if body.strip() else {}))
     except (ValueError, TypeError) as error:
         return _error(400, str(error))
     except LookupError as error:
@@ -37,21 +36,21 @@ def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes)
     return _error(404, f"The emulator has no {verb} {path}, but {known}, GET and DELETE faults/ID.")
 
 
-def _clock(emulator: Emulator) -> dict[str, object]:
-    now = emulator.clock.now()
-    return {"clock": repr(emulator.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
+def _clock(service: EmulatedService) -> dict[str, object]:
+    now = service.clock.now()
+    return {"clock": repr(service.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
 
 
-def _advance(emulator: Emulator, given: object) -> dict[str, object]:
+def _advance(service: EmulatedService, given: object) -> dict[str, object]:
     seconds = given.get("advance") if isinstance(given, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError('the body must be {"advance": SECONDS}')
-    emulator.advance(seconds)
-    return _clock(emulator)
+    service.advance(seconds)
+    return _clock(service)
 
 
-def _faults(emulator: Emulator) -> dict[str, object]:
-    faults = emulator.faults
+def _faults(service: EmulatedService) -> dict[str, object]:
+    faults = service.faults
     return {
         "scenarios": [scenario.to_dict() for scenario in faults.scenarios.values()],
         "pending": [fault.to_dict() for fault in faults.pending()],
@@ -59,40 +58,40 @@ def _faults(emulator: Emulator) -> dict[str, object]:
     }
 
 
-def _clear_faults(emulator: Emulator) -> dict[str, object]:
-    emulator.faults.clear()
-    return _faults(emulator)
+def _clear_faults(service: EmulatedService) -> dict[str, object]:
+    service.faults.clear()
+    return _faults(service)
 
 
-def _scenario(emulator: Emulator, verb: str, scenario_id: str) -> dict[str, object]:
-    scenario = emulator.faults.scenarios.get(scenario_id)
+def _scenario(service: EmulatedService, verb: str, scenario_id: str) -> dict[str, object]:
+    scenario = service.faults.scenarios.get(scenario_id)
     if scenario is None:
         raise LookupError(f"There is no scenario {scenario_id!r}.")
     if verb == "DELETE":
-        emulator.faults.remove(scenario_id)
+        service.faults.remove(scenario_id)
     return scenario.to_dict()
 
 
-def _requests(emulator: Emulator, query: Query) -> dict[str, object]:
+def _requests(service: EmulatedService, query: Query) -> dict[str, object]:
     wanted = query.get("method")
-    found = [entry.to_dict() for entry in emulator.journal if wanted in (None, entry.method)]
-    return {"requests": found, "statistics": emulator.journal.statistics()}
+    found = [entry.to_dict() for entry in service.requests if wanted in (None, entry.method)]
+    return {"requests": found, "statistics": service.requests.statistics()}
 
 
-def _reset(emulator: Emulator) -> dict[str, object]:
-    emulator.reset()
+def _reset(service: EmulatedService) -> dict[str, object]:
+    service.reset()
     return {}
 
 
-_ENDPOINTS: dict[tuple[str, str], Callable[[Emulator, Query, object], dict[str, object]]] = {
-    ("GET", ""): lambda emulator, _query, _body: emulator.statistics(),
-    ("GET", "clock"): lambda emulator, _query, _body: _clock(emulator),
-    ("POST", "clock"): lambda emulator, _query, body: _advance(emulator, body),
-    ("GET", "faults"): lambda emulator, _query, _body: _faults(emulator),
-    ("POST", "faults"): lambda emulator, _query, body: emulator.faults.add(*read_scenario(body)).to_dict(),
-    ("DELETE", "faults"): lambda emulator, _query, _body: _clear_faults(emulator),
-    ("GET", "requests"): lambda emulator, query, _body: _requests(emulator, query),
-    ("POST", "reset"): lambda emulator, _query, _body: _reset(emulator),
+_ENDPOINTS: dict[tuple[str, str], Callable[[EmulatedService, Query, object], dict[str, object]]] = {
+    ("GET", ""): lambda service, _query, _body: service.statistics(),
+    ("GET", "clock"): lambda service, _query, _body: _clock(service),
+    ("POST", "clock"): lambda service, _query, body: _advance(service, body),
+    ("GET", "faults"): lambda service, _query, _body: _faults(service),
+    ("POST", "faults"): lambda service, _query, body: service.faults.add(*read_scenario(body)).to_dict(),
+    ("DELETE", "faults"): lambda service, _query, _body: _clear_faults(service),
+    ("GET", "requests"): lambda service, query, _body: _requests(service, query),
+    ("POST", "reset"): lambda service, _query, _body: _reset(service),
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from gemtune.emulator.front.replies import HttpReply, header_lines
+from gemtune.emulator.front.replies import header_lines
+from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.world.clock import Clock
 
 Scope = MutableMapping[str, Any]

@@ -47,8 +47,12 @@ def count(store: Store, call: MethodCall) -> Value:
     return {"total_tokens": tokens, "prompt_tokens_details": [{"modality": "TEXT", "token_count": tokens}]}
 
 
-def input_tokens(body: Value) -> int:
-    """The tokens of everything a request says."""
+def cost(call: MethodCall) -> tuple[int, str]:
+    """Return what a request counts in quotas: its input tokens and its model."""
+    return _input_tokens(call.body), call.params["model"].removeprefix("models/")
+
+
+def _input_tokens(body: Value) -> int:
     return sum(count_tokens(text) for text in _texts(body))
 
 
@@ -196,7 +200,7 @@ def _envelope(store: Store, call: MethodCall, model: StoredModel | None) -> Valu
 
 
 def _usage(body: Value, text: str) -> Value:
-    asked, answered = input_tokens(body), count_tokens(text)
+    asked, answered = _input_tokens(body), count_tokens(text)
     return {
         "prompt_token_count": asked,
         "candidates_token_count": answered,

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
+from gemtune.emulator.gemini.messages import SCHEMA
 from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request, invalid_fields
-from gemtune.emulator.messages.schema import MESSAGES, snake_case
+from gemtune.emulator.messages.schema import snake_case
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import JobProgress
@@ -109,7 +110,7 @@ def _masked(body: Value, mask: list[str]) -> Value:
     changes: Value = {}
     for path in mask:
         root = path.partition(".")[0]
-        if root not in MESSAGES["TunedModel"].by_name:
+        if root not in SCHEMA.messages["TunedModel"].by_name:
             raise bad_request(f"Invalid update_mask: TunedModel has no field {path!r}.")
         if path in MUTABLE:
             changes[path] = body.get(path)

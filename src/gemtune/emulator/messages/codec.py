@@ -17,9 +17,8 @@ from typing import cast
 
 import attrs
 
-from gemtune.emulator.messages.enums import ENUMS
 from gemtune.emulator.messages.errors import violations
-from gemtune.emulator.messages.schema import MESSAGES, FieldSpec, MessageSpec
+from gemtune.emulator.messages.schema import FieldSpec, MessageSpec, Schema
 
 Value = dict[str, object]
 
@@ -31,13 +30,14 @@ class FrozenMessage(dict[str, object]):
 
     def __init__(self, value: Mapping[str, object]) -> None:
         super().__init__(value)
-        self.encoded: dict[bool, FrozenMessage] = {}
+        self.encoded: dict[tuple[Schema, str, bool], FrozenMessage] = {}
         self.texts: dict[tuple[str, str], str] = {}
 
-    def encode(self, message: str, enum_numbers: bool) -> FrozenMessage:
-        if enum_numbers not in self.encoded:
-            self.encoded[enum_numbers] = FrozenMessage(encode(message, dict(self), enum_numbers=enum_numbers))
-        return self.encoded[enum_numbers]
+    def encode(self, schema: Schema, message: str, enum_numbers: bool) -> FrozenMessage:
+        key = (schema, message, enum_numbers)
+        if key not in self.encoded:
+            self.encoded[key] = FrozenMessage(encode(schema, message, dict(self), enum_numbers=enum_numbers))
+        return self.encoded[key]
 
     def text(self, newline: str, colon: str) -> str:
         if (newline, colon) not in self.texts:
@@ -174,11 +174,12 @@ def parse_timestamp(text: str) -> int:
 # ── JSON values → messages ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def decode(message: str, body: object) -> Value:
+def decode(schema: Schema, message: str, body: object) -> Value:
     """A message from JSON.
 
     Args:
-        message: the message's name in the schema.
+        schema: of the service.
+        message: the message's name in it.
         body: parsed JSON.
 
     Returns:
@@ -187,8 +188,8 @@ def decode(message: str, body: object) -> Value:
     Raises:
         RpcError: 400 with every unknown name and every value of the wrong type.
     """
-    decoder = _Decoder()
-    value = decoder.message(MESSAGES[message], body, "")
+    decoder = _Decoder(schema)
+    value = decoder.message(schema.messages[message], body, "")
     if decoder.found:
         raise violations(decoder.found)
     return value
@@ -196,6 +197,7 @@ def decode(message: str, body: object) -> Value:
 
 @attrs.define
 class _Decoder:
+    schema: Schema
     found: list[tuple[str, str]] = attrs.field(factory=list)
 
     def message(self, message: MessageSpec, body: object, path: str) -> Value:
@@ -234,8 +236,8 @@ class _Decoder:
         if kind == "Any":
             return self.any(item, path)
         if spec.is_message:
-            return self.message(MESSAGES[kind], item, path)
-        if kind in ENUMS:
+            return self.message(self.schema.messages[kind], item, path)
+        if spec.is_enum:
             return self.enum(kind, item, path)
         try:
             return _scalar(kind, item)
@@ -247,20 +249,21 @@ class _Decoder:
         if not isinstance(item, Mapping):
             self.invalid(path, "type.googleapis.com/google.protobuf.Any", item)
             return {}
-        message = MESSAGES.get(str(item.get("@type", "")).rpartition(".")[2])
+        message = self.schema.messages.get(str(item.get("@type", "")).rpartition(".")[2])
         if message is None:
             return dict(item)
         fields = {key: value for key, value in item.items() if key != "@type"}
         return {"@type": item["@type"], **self.message(message, fields, path)}
 
     def enum(self, kind: str, item: object, path: str) -> object:
-        if isinstance(item, str) and item in ENUMS[kind]:
+        numbers = self.schema.enums[kind]
+        if isinstance(item, str) and item in numbers:
             return item
         if isinstance(item, int) and not isinstance(item, bool):
-            names = {number: name for name, number in ENUMS[kind].items()}
+            names = {number: name for name, number in numbers.items()}
             return names.get(item, item)
-        self.invalid(path, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}", item)
-        return next(iter(ENUMS[kind]))
+        self.invalid(path, f"type.googleapis.com/{self.schema.package}.{kind}", item)
+        return next(iter(numbers))
 
     def unknown(self, name: object, path: str) -> None:
         where = f" at '{path}'" if path else ""
@@ -304,48 +307,51 @@ def _integer(kind: str, item: object) -> int:
 # ── messages → JSON values ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def encode(message: str, value: Mapping[str, object], *, enum_numbers: bool = False) -> dict[str, object]:
+def encode(
+    schema: Schema, message: str, value: Mapping[str, object], *, enum_numbers: bool = False
+) -> dict[str, object]:
     """JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
 
     Args:
-        message: the message's name in the schema.
+        schema: of the service.
+        message: the message's name in it.
         value: its fields under their proto names.
         enum_numbers: write enums as numbers (``$alt=json;enum-encoding=int``).
     """
     body: dict[str, object] = {}
-    for spec in MESSAGES[message].fields:
+    for spec in schema.messages[message].fields:
         item = value.get(spec.name)
         if item is None:
             continue
         if spec.repeated:
-            elements = [_encode_one(spec, element, enum_numbers) for element in cast("list[object]", item)]
+            elements = [_encode_one(schema, spec, element, enum_numbers) for element in cast("list[object]", item)]
             if elements:
                 body[spec.json_name] = elements
-        elif spec.optional or spec.oneof or not _is_zero(spec, item):
-            body[spec.json_name] = _encode_one(spec, item, enum_numbers)
+        elif spec.optional or spec.oneof or not _is_zero(schema, spec, item):
+            body[spec.json_name] = _encode_one(schema, spec, item, enum_numbers)
     return body
 
 
-def _is_zero(spec: FieldSpec, item: object) -> bool:
-    if spec.type in ENUMS:
-        return ENUMS[spec.type].get(str(item), item) == 0
+def _is_zero(schema: Schema, spec: FieldSpec, item: object) -> bool:
+    if spec.is_enum:
+        return schema.enums[spec.type].get(str(item), item) == 0
     return spec.type in _ZERO and item == _ZERO[spec.type]
 
 
-def _encode_one(spec: FieldSpec, item: object, enum_numbers: bool) -> object:
+def _encode_one(schema: Schema, spec: FieldSpec, item: object, enum_numbers: bool) -> object:
     kind = spec.type
     if kind == "Any":
         any_value = cast("Mapping[str, object]", item)
         message = str(any_value.get("@type", "")).rpartition(".")[2]
-        if message not in MESSAGES:
+        if message not in schema.messages:
             return any_value
-        return {"@type": any_value["@type"], **encode(message, any_value, enum_numbers=enum_numbers)}
+        return {"@type": any_value["@type"], **encode(schema, message, any_value, enum_numbers=enum_numbers)}
     if isinstance(item, FrozenMessage):
-        return item.encode(kind, enum_numbers)
+        return item.encode(schema, kind, enum_numbers)
     if spec.is_message:
-        return encode(kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
-    if kind in ENUMS:
-        return ENUMS[kind].get(str(item), item) if enum_numbers else item
+        return encode(schema, kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
+    if spec.is_enum:
+        return schema.enums[kind].get(str(item), item) if enum_numbers else item
     match kind:
         case "Timestamp":
             return format_timestamp(cast(int, item))

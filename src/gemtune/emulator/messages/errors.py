@@ -41,13 +41,15 @@ class RpcError(Exception):
         return {"error": error}
 
 
-def error_info(reason: str, domain: str = "googleapis.com", **metadata: str) -> dict[str, object]:
-    """An ``ErrorInfo`` detail about this service."""
+def error_info(
+    reason: str, domain: str = "googleapis.com", service: str = SERVICE, **metadata: str
+) -> dict[str, object]:
+    """Return an ``ErrorInfo`` detail about a service."""
     return {
         "@type": _RPC + "ErrorInfo",
         "reason": reason,
         "domain": domain,
-        "metadata": {"service": SERVICE, **metadata},
+        "metadata": {"service": service, **metadata},
     }
 
 

@@ -36,18 +36,18 @@ def _localized(text: str) -> dict[str, object]:
 # ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def api_key_refused(*, expired: bool = False) -> RpcError:
+def api_key_refused(service: str = SERVICE, *, expired: bool = False) -> RpcError:
     """400: the API key is unknown or has expired."""
     text = (
         "API key expired. Please renew the API key." if expired else "API key not valid. Please pass a valid API key."
     )
-    return RpcError("INVALID_ARGUMENT", text, [error_info("API_KEY_INVALID"), _localized(text)])
+    return RpcError("INVALID_ARGUMENT", text, [error_info("API_KEY_INVALID", service=service), _localized(text)])
 
 
-def api_key_blocked(method: str) -> RpcError:
+def api_key_blocked(method: str, service: str = SERVICE) -> RpcError:
     """403: the API key is restricted to other methods; ``method`` is the full RPC name."""
-    text = f"Requests to this API {SERVICE} method {method} are blocked."
-    info = error_info("API_KEY_SERVICE_BLOCKED", consumer="projects/318182098261")
+    text = f"Requests to this API {service} method {method} are blocked."
+    info = error_info("API_KEY_SERVICE_BLOCKED", service=service, consumer="projects/318182098261")
     return RpcError("PERMISSION_DENIED", text, [info, _localized(text)])
 
 
@@ -59,35 +59,37 @@ def no_credential() -> RpcError:
     )
 
 
-def unauthenticated(reason: str, method: str) -> RpcError:
+def unauthenticated(reason: str, method: str, service: str = SERVICE) -> RpcError:
     """401: the token, or a key of the newer kind, is not good."""
     text = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
     )
-    info = error_info(reason, domain="", method=method)
+    info = error_info(reason, domain="", service=service, method=method)
     return RpcError("UNAUTHENTICATED", text, [info], {"www-authenticate": f'{_REALM}, error="invalid_token"'})
 
 
-def insufficient_scope(scopes: Iterable[str], method: str) -> RpcError:
+def insufficient_scope(scopes: Iterable[str], method: str, service: str = SERVICE) -> RpcError:
     """403: the token is good, but for something else."""
-    info = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", method=method)
+    info = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service=service, method=method)
     challenge = f'{_REALM}, error="insufficient_scope", scope="{" ".join(scopes)}"'
     text = "Request had insufficient authentication scopes."
     return RpcError("PERMISSION_DENIED", text, [info], {"www-authenticate": challenge})
 
 
-def quota_project_missing() -> RpcError:
+def quota_project_missing(service: str = SERVICE) -> RpcError:
     """403: a user's credentials without ``x-goog-user-project``."""
     text = (
-        f"Your application is authenticating by using local Application Default Credentials. The {SERVICE} API "
+        f"Your application is authenticating by using local Application Default Credentials. The {service} API "
         "requires a quota project, which is not set by default. To learn how to set your quota project, see "
         "https://cloud.google.com/docs/authentication/adc-troubleshooting/user-creds ."
     )
-    return RpcError("PERMISSION_DENIED", text, [error_info("SERVICE_DISABLED", consumer="projects/764086051850")])
+    return RpcError(
+        "PERMISSION_DENIED", text, [error_info("SERVICE_DISABLED", service=service, consumer="projects/764086051850")]
+    )
 
 
-def project_denied(project: str) -> RpcError:
+def project_denied(project: str, service: str = SERVICE) -> RpcError:
     """403: ``x-goog-user-project`` names a project of somebody else."""
     text = (
         f"Caller does not have required permission to use project {project}. Grant the caller the "
@@ -95,7 +97,9 @@ def project_denied(project: str) -> RpcError:
         f"by visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
         "Propagation of the new permission may take a few minutes."
     )
-    return RpcError("PERMISSION_DENIED", text, [error_info("USER_PROJECT_DENIED", consumer=f"projects/{project}")])
+    return RpcError(
+        "PERMISSION_DENIED", text, [error_info("USER_PROJECT_DENIED", service=service, consumer=f"projects/{project}")]
+    )
 
 
 def _service_disabled() -> RpcError:

@@ -13,7 +13,7 @@ from typing import cast
 import attrs
 
 from gemtune.emulator.messages.errors import RpcError, violations
-from gemtune.emulator.messages.schema import MESSAGES
+from gemtune.emulator.messages.schema import Schema
 
 Mask = dict[str, "Mask"]  # by JSON name; an empty mask is everything there is
 _PART = re.compile(r"[A-Za-z0-9_@*]+|[(),/.]")
@@ -21,11 +21,12 @@ _DEPTH = 50
 _OPEN = frozenset({"Any", "Json", "Labels"})  # what is in there is not in the schema
 
 
-def read_mask(text: str, message: str | None) -> Mask:
+def read_mask(text: str, schema: Schema, message: str | None) -> Mask:
     """The mask of a ``fields`` parameter.
 
     Args:
         text: as it was sent; empty for everything.
+        schema: of the service.
         message: name of the reply's message; None for one that may have any fields.
 
     Raises:
@@ -34,7 +35,7 @@ def read_mask(text: str, message: str | None) -> Mask:
     if not text:
         return {}
     parts = _PART.findall(text)
-    reader = _MaskReader(list(parts))
+    reader = _MaskReader(schema, list(parts))
     if "".join(parts) != "".join(text.split()):
         raise _bad(text)
     mask = reader.fields(message, "")
@@ -54,6 +55,7 @@ def _bad(path: str) -> RpcError:
 class _MaskReader:
     """Reads what is left of a mask, one part after the other."""
 
+    schema: Schema
     parts: list[str]
 
     def fields(self, message: str | None, path: str) -> Mask:
@@ -67,7 +69,7 @@ class _MaskReader:
     def path(self, mask: Mask, message: str | None, path: str) -> None:
         name = self.parts.pop(0) if self.parts else ""
         where = f"{path}.{name}" if path else name
-        key, inner = _find(message, name, where)
+        key, inner = _find(self.schema, message, name, where)
         whole = key in mask and not mask[key]
         below: Mask = {}
         if self.parts and self.parts[0] in "/.":
@@ -88,13 +90,13 @@ def _merge(mask: Mask, other: Mask) -> Mask:
     }
 
 
-def _find(message: str | None, name: str, path: str) -> tuple[str, str | None]:
+def _find(schema: Schema, message: str | None, name: str, path: str) -> tuple[str, str | None]:
     """The JSON name of a field and the message below it; None where the schema ends and anything may follow."""
     if not name or name in "(),/." or path.count(".") > _DEPTH:
         raise _bad(path or name)
     if name == "*" or message is None:
         return name, None
-    spec = MESSAGES[message].by_name.get(name) if message in MESSAGES else None
+    spec = schema.messages[message].by_name.get(name) if message in schema.messages else None
     if spec is None:
         raise _bad(path)
     if spec.type in _OPEN:

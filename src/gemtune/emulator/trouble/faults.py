@@ -12,15 +12,13 @@ from typing import Literal, get_args
 
 import attrs
 
-from gemtune.emulator.gemini.routes import ROUTES
 from gemtune.emulator.messages.errors import HTTP_STATUS, RpcError
+from gemtune.emulator.messages.http import Cut
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
+from gemtune.emulator.world.route import known_methods
 from gemtune.emulator.world.tuning import JobFate
 
-Cut = Literal["reply", "headers", "body", "length", "end", "json"]
-
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
-_METHODS = tuple(route.method for route in ROUTES)
 _USUAL = {429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"}
 
 
@@ -38,12 +36,13 @@ def _pace(value: Iterable[float] | None) -> tuple[int, float] | None:
 
 
 def _known_method(_: object, _field: object, value: object) -> None:
-    if value == "*" or value in _METHODS:
+    methods = known_methods()
+    if value == "*" or value in methods:
         return
     ending = f".{value}".lower()
-    meant = " or ".join(repr(method) for method in _METHODS if f".{method}".lower().endswith(ending))
+    meant = " or ".join(repr(method) for method in methods if f".{method}".lower().endswith(ending))
     advice = f": did you mean {meant}?" if meant else ""
-    known = ", ".join(sorted(_METHODS))
+    known = ", ".join(sorted(methods))
     raise ValueError(f"there is no method {value!r}{advice or ':'} a fault's method is '*' or one of {known}")
 
 

@@ -46,7 +46,7 @@ class Settings:
         answer_seconds: that generateContent and streamGenerateContent take, on the emulator's clock.
         chunk_seconds: between two pieces of a stream, on the emulator's clock.
         gzip: compress replies for callers that accept it.
-        journal_size: requests remembered.
+        request_log_size: requests remembered.
     """
 
     seed: int = 0
@@ -83,7 +83,7 @@ class Settings:
     answer_seconds: float = attrs.field(default=0.0, validator=_seconds)
     chunk_seconds: float = attrs.field(default=0.0, validator=_seconds)
     gzip: bool = True
-    journal_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
+    request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
 
     @property
     def replicated(self) -> bool:

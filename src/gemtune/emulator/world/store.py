@@ -6,6 +6,7 @@ import random
 import string
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import attrs
 
@@ -117,6 +118,19 @@ class StoredModel:
         return max(roles, default=0)
 
 
+class Shelf(Protocol):
+    """What one service keeps beside the tuned models; it is cleared, written and read with them."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def dump(self) -> object:
+        """Return all that outlives the process, as JSON."""
+
+    def restore(self, kept: Any) -> None:
+        """Take over what another process left; raises ValueError, TypeError or LookupError if it is damaged."""
+
+
 @attrs.define(repr=False)
 class Store:
     """The memory of the service; handlers change it, one call at a time."""
@@ -125,6 +139,7 @@ class Store:
     base_models: dict[str, BaseModel]
     answers: Answers | None = None
     tuned_models: dict[str, StoredModel] = attrs.field(factory=dict, init=False)
+    shelves: dict[str, Shelf] = attrs.field(factory=dict, init=False)
     recent: dict[str, deque[int]] = attrs.field(factory=dict, init=False)
     _doomed: dict[str, int] = attrs.field(factory=dict, init=False)
     _random: random.Random = attrs.field(init=False)
@@ -139,6 +154,8 @@ class Store:
     def reset(self) -> None:
         """Forget everything; ids begin again from the seed."""
         self.tuned_models.clear()
+        for shelf in self.shelves.values():
+            shelf.clear()
         self.recent.clear()
         self._doomed.clear()
         self._random = random.Random(self.settings.seed)  # noqa: S311 - ids of an emulator

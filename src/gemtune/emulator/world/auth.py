@@ -7,7 +7,6 @@ from typing import Literal
 
 import attrs
 
-from gemtune.emulator.gemini.routes import Route
 from gemtune.emulator.messages.known_errors import (
     api_key_blocked,
     api_key_refused,
@@ -18,6 +17,7 @@ from gemtune.emulator.messages.known_errors import (
     unauthenticated,
 )
 from gemtune.emulator.world.clock import SECOND
+from gemtune.emulator.world.face import RouteMatch
 from gemtune.emulator.world.store import Principal
 
 
@@ -100,60 +100,54 @@ class Auth:
     require_quota_project: bool = False
     projects: set[str] | None = None
 
-    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Principal:
+    def admit(self, credential: Credential, match: RouteMatch, now: int, default_email: str) -> Principal:
         """Who the caller is.
 
         Raises:
             RpcError: 400, 401 or 403, as the service refuses such a credential.
         """
         if credential.token is not None:
-            email = self._admit_token(credential.token, route, version, now)
-            self._check_project(credential.project)
+            email = self._admit_token(credential.token, match, now)
+            self._check_project(credential.project, match.face.host)
         elif credential.api_key is not None:
-            email = self._admit_key(credential.api_key, route, version)
+            email = self._admit_key(credential.api_key, match)
         elif self.mode == "any":
             email = None
         else:
             raise no_credential()
         return Principal(email or default_email, credential.project)
 
-    def _admit_token(self, text: str, route: Route, version: str, now: int) -> str | None:
+    def _admit_token(self, text: str, match: RouteMatch, now: int) -> str | None:
         known = self.tokens.get(text)
         if known is None:
             if self.mode == "strict":
-                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", match.face.rpc_name(match), match.face.host)
             return None
         token = _as_token(known)
         if token.expires_at is not None and now >= token.expires_at * SECOND:
-            raise unauthenticated("ACCESS_TOKEN_EXPIRED", _full_name(route, version))
-        if token.scopes is not None and route.scopes and token.scopes.isdisjoint(route.scopes):
-            raise insufficient_scope(route.scopes, _full_name(route, version))
+            raise unauthenticated("ACCESS_TOKEN_EXPIRED", match.face.rpc_name(match), match.face.host)
+        if token.scopes is not None and match.route.scopes and token.scopes.isdisjoint(match.route.scopes):
+            raise insufficient_scope(match.route.scopes, match.face.rpc_name(match), match.face.host)
         return token.email
 
-    def _admit_key(self, text: str, route: Route, version: str) -> str | None:
+    def _admit_key(self, text: str, match: RouteMatch) -> str | None:
         known = self.api_keys.get(text)
         if known is None:
             if self.mode != "strict":
                 return None
             if text.startswith("AQ."):
-                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
-            raise api_key_refused()
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", match.face.rpc_name(match), match.face.host)
+            raise api_key_refused(match.face.host)
         key = _as_key(known)
         if key.expired:
-            raise api_key_refused(expired=True)
+            raise api_key_refused(match.face.host, expired=True)
         if key.blocked:
-            raise api_key_blocked(_full_name(route, version))
+            raise api_key_blocked(match.face.rpc_name(match), match.face.host)
         return key.email
 
-    def _check_project(self, project: str | None) -> None:
+    def _check_project(self, project: str | None, host: str) -> None:
         if project is None:
             if self.require_quota_project:
-                raise quota_project_missing()
+                raise quota_project_missing(host)
         elif self.projects is not None and project not in self.projects:
-            raise project_denied(project)
-
-
-def _full_name(route: Route, version: str) -> str:
-    if route.rpc.startswith("Operations."):
-        return "google.longrunning." + route.rpc
-    return f"google.ai.generativelanguage.{version}.{route.rpc}"
+            raise project_denied(project, host)

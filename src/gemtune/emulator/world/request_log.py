@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import attrs
 
+from gemtune.emulator.messages.http import HttpRequest
+
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
 _SECRET_QUERY = frozenset({"key", "access_token", "oauth_token"})
 
@@ -77,10 +79,7 @@ class RequestLog:
     def __getitem__(self, index: int) -> LoggedRequest:
         return self._entries[index]
 
-    def open(
-        self, time: int, method: str | None, verb: str, path: str, query: list[tuple[str, str]],
-        headers: dict[str, str], body: bytes,
-    ) -> LoggedRequest:  # fmt: skip
+    def open(self, time: int, method: str | None, request: HttpRequest) -> LoggedRequest:
         """Write down a request before it is answered."""
         self._count += 1
         self._by_method[method or "(unbound)"] += 1
@@ -88,11 +87,11 @@ class RequestLog:
             number=self._count,
             time=time,
             method=method,
-            verb=verb,
-            path=path,
-            query=query,
-            headers=headers,
-            body=body,
+            verb=request.verb,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            body=request.body,
         )
         self._entries.append(entry)
         return entry
