@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import attrs
 
@@ -19,8 +18,6 @@ from gemtune.events import JobState
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import TunedModel, TuningSnapshot
-
-_SECOND: Final = 1_000_000_000
 
 
 @attrs.frozen
@@ -109,21 +106,10 @@ class Listed:
 
 def nanoseconds(moment: Timestamp | None) -> int:
     """Return nanoseconds since 1970, or 0 for no time and for one that 63 bits cannot hold."""
-    if moment is None:
-        return 0
-    since = int(moment.timestamp()) * _SECOND + moment.nanosecond
+    since = 0 if moment is None else moment.nanoseconds
     return since if 0 < since < 2**63 else 0
 
 
 def timestamp(since: int) -> Timestamp | None:
     """Return the inverse of ``nanoseconds``."""
-    if not since:
-        return None
-    seconds, rest = divmod(since, _SECOND)
-    day, second = divmod(seconds, 86400)
-    date = datetime.fromordinal(_EPOCH + day)
-    minutes, second = divmod(second, 60)
-    return Timestamp(date.year, date.month, date.day, minutes // 60, minutes % 60, second, nanosecond=rest)
-
-
-_EPOCH: Final = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - an ordinal has no time zone
+    return Timestamp(since) if since else None
