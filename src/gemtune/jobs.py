@@ -131,7 +131,7 @@ class TuningJob:
     @property
     def operation(self) -> str | None:
         """The operation's name, where it is known; a look at a job of another process finds it."""
-        return self._history.work
+        return self._history.work.name
 
     @property
     def begun(self) -> Moment | None:
@@ -146,8 +146,8 @@ class TuningJob:
     @property
     def progress(self) -> TuningProgress:
         """The progress as of the last look."""
-        history = self._history
-        return TuningProgress(history.completed_steps, history.total_steps, history.percent)
+        headway = self._history.headway
+        return TuningProgress(headway.completed_steps, headway.total_steps, headway.percent)
 
     @property
     def snapshots(self) -> Snapshots:
@@ -161,12 +161,9 @@ class TuningJob:
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""
-        counts = self._history.statistics()
+        log = self._history.log
         return JobStatistics(
-            looks=counts["looks"],
-            events=len(self._log),
-            snapshots=counts["snapshots"],
-            ignored=counts["ignored"],
+            looks=self._history.rhythm.looks, events=len(self._log), snapshots=len(log), ignored=log.ignored
         )
 
     def events(self, *, since: str | None = None) -> JobEvents:
@@ -180,7 +177,7 @@ class TuningJob:
         if since is None:
             return JobEvents(self)
         return JobEvents(
-            TuningJob.attach(self._service, self._policy, self.name, work=self._history.work, cursor=since)
+            TuningJob.attach(self._service, self._policy, self.name, work=self._history.work.name, cursor=since)
         )
 
     def __await__(self) -> Generator[Any, Any, TunedModel]:
@@ -239,7 +236,7 @@ class TuningJob:
             CallError: The service could not be asked.
         """
         async with self._looking:
-            await self._service.cancel(self.name, self._history.work)
+            await self._service.cancel(self.name, self._history.work.name)
 
     async def _result(self) -> TunedModel:
         while self._history.outcome is None:
@@ -269,7 +266,7 @@ class TuningJob:
     async def _look(self, source: Source) -> CallError | CredentialsError | None:
         self._trouble = None
         try:
-            self._take(await self._service.look(self.name, self._history.work, source, Ask()))
+            self._take(await self._service.look(self.name, self._history.work.name, source, Ask()))
         except (CallError, CredentialsError) as error:
             self._log += self._history.fault(error, source, moment())
             self._schedule()

@@ -71,7 +71,7 @@ def test_repeated_and_older_snapshots_are_ignored_and_counted():
     history.observe(see_model(5, shown=snapshots(1, 2, 3)))
     older = snapshots(1, (2, 1.5), 2, 3, 3)
     assert history.observe(see_model(9, shown=older)) == []
-    assert history.statistics()["ignored"] == 3
+    assert history.log.ignored == 3
 
 
 def test_a_revised_loss_of_a_delivered_step_changes_nothing():
@@ -87,7 +87,7 @@ def test_a_delivered_step_with_a_newer_time_means_a_restart():
     told = history.observe(see_operation(20, snapshots((1, 11), (2, 12)), total=9))
     assert kinds(told) == ["restarted", "snapshot", "snapshot", "progress"]
     assert {event.attempt for event in told[:3]} == {2}
-    assert (told[-1].completed_steps, history.attempt) == (2, 2)
+    assert (told[-1].completed_steps, history.log.now.attempt) == (2, 2)
     assert list(history.snapshots) == list(snapshots((1, 11), (2, 12)))
 
 
@@ -96,7 +96,7 @@ def test_after_a_restart_a_stale_look_at_the_former_attempt_is_ignored():
     history.observe(see_operation(5, snapshots(1, 2, 3), total=9))
     history.observe(see_operation(20, snapshots((1, 11)), total=9))
     assert history.observe(see_operation(21, snapshots(1, 2, 3, 4, 5), total=9)) == []
-    assert history.completed_steps == 1
+    assert history.headway.completed_steps == 1
 
 
 def test_a_hole_in_the_first_look_at_a_restart_loses_nothing():
@@ -144,7 +144,7 @@ def test_a_snapshot_with_impossible_numbers_is_left_out_and_counted():
     history = following()
     shown = (TuningSnapshot(2**31), TuningSnapshot(-1), TuningSnapshot(3, 2**40), *snapshots(4))
     assert steps(history.observe(see_model(5, shown=shown))) == [4]
-    assert history.statistics()["malformed"] == 3
+    assert history.log.malformed == 3
 
 
 def test_progress_only_goes_forward_within_an_attempt():
@@ -372,7 +372,7 @@ def test_a_model_that_a_list_still_shows_is_not_gone():
 def test_the_operation_of_another_job_says_nothing():
     history = History(JOB)
     assert history.observe(see_operation(0, snapshots(1), total=9, name="tunedModels/other/operations/abc")) == []
-    assert (history.work, len(history.snapshots)) == (None, 0)
+    assert (history.work.name, len(history.snapshots)) == (None, 0)
 
 
 def test_a_model_younger_than_a_minute_may_be_missing():
@@ -433,8 +433,8 @@ def test_a_request_that_the_service_calls_wrong_is_not_repeated():
 def test_losing_a_job_says_nothing_about_the_job_and_happens_once():
     history = following()
     history.observe(see_operation(0))
-    assert kinds(history.lose(events.LostReason.DEADLINE, now(9))) == ["lost"]
-    assert history.lose(events.LostReason.DEADLINE, now(9)) == []
+    assert kinds(history.end(events.Lost, now(9), reason=events.LostReason.DEADLINE)) == ["lost"]
+    assert history.end(events.Lost, now(9), reason=events.LostReason.DEADLINE) == []
     assert history.fault(unavailable(), Source.JOB, now(9)) == []
     assert history.state is JobState.CREATING
 
@@ -539,7 +539,7 @@ def test_a_later_subscriber_reads_the_snapshots_again_from_any_offset():
     told += history.observe(see_model(30, shown=snapshots((1, 21))))
     live = [event for event in told if isinstance(event, events.Snapshot)]
     for first in range(len(live) + 1):
-        again = list(history.log.replay(history.name, now(40).utc, first))
+        again = list(history.log.replay(now(40).utc, first))
         assert all(event.replayed for event in again)
         assert [(event.step, event.attempt, event.late, event.cursor) for event in again] == [
             (event.step, event.attempt, event.late, event.cursor) for event in live[first:]

@@ -133,7 +133,7 @@ class Engine:
     def _is_light(self, record: Record, now: float) -> bool:
         """Return whether a list is enough for a job."""
         history = record.history
-        pressing = record.failures > 0 or (history is not None and (history.pressing or history.blank))
+        pressing = record.failures > 0 or (history is not None and (history.rhythm.pressing or history.rhythm.blank))
         return not pressing and self.planner.sweeps(self.board.live, now) and not self.board.wants_steps(record)
 
     def _rest(self, record: Record, now: float) -> None:
@@ -235,7 +235,7 @@ class Engine:
         assert history is not None  # noqa: S101 - the service's record is never due
         source = record.source
         try:
-            seen = await self.service.look(history.name, history.work, source, self.ask)
+            seen = await self.service.look(history.name, history.work.name, source, self.ask)
         except (CallError, CredentialsError) as error:
             now = moment()
             told: list[Event] = []
@@ -265,12 +265,12 @@ class Engine:
         record.source, after = look.source, look.after
         if record.failures:
             after = backoff(record.failures, self._dice.random())
-        elif record.denied_since is not None and not history.pressing:
+        elif record.denied_since is not None and not history.rhythm.pressing:
             after = _DENIED
         elif self._is_light(record, now.clock):
             self._rest(record, now.clock)
             return
-        self.agenda.put(record, now.clock + after, pressing=history.pressing)
+        self.agenda.put(record, now.clock + after, pressing=history.rhythm.pressing)
 
     def _tell(self, record: Record, told: list[Event]) -> None:
         self.board.tell(record, told)
@@ -348,7 +348,7 @@ class Engine:
 
     def _take_light(self, record: Record, entry: Listed, now: Moment) -> None:
         history = record.history
-        if history is None or history.pressing or record.looking:
+        if history is None or history.rhythm.pressing or record.looking:
             return
         if entry.state == history.state and entry.created == record.created:
             return  # the usual case by far

@@ -14,7 +14,7 @@ from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
 from gemtune.story.cursor import Cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
-from gemtune.story.snapshots import Log
+from gemtune.story.snapshots import SnapshotLog
 from gemtune.types import TuningSnapshot
 from gemtune.watch.agenda import Item
 
@@ -83,7 +83,8 @@ class Record(Item):
     def of_the_past(cls, cursor: Cursor, state: JobState = JobState.ACTIVE) -> Self:
         """Return what is kept of a job that has ended, so that a list can show that it was made anew, and only that."""
         history = History(cursor.job)
-        history.log.created, history.state = cursor.created, state
+        history.log.identify(cursor.created)
+        history.state = state
         history.outcome = events.Lost(
             job=cursor.job, cursor=str(cursor), observed_at=datetime.now(UTC), reason=LostReason.DETACHED
         )
@@ -150,8 +151,8 @@ class Record(Item):
         self.discarded = True
         if ended is None or ended.finished:
             return []
-        told = ended.lose(LostReason.DETACHED, now)
-        ended.log = Log()
+        told: list[Event] = list(ended.end(events.Lost, now, reason=LostReason.DETACHED))
+        ended.log = SnapshotLog(ended.name)
         return told
 
     def renewed(self) -> Record:
@@ -160,8 +161,6 @@ class Record(Item):
         record.due, record._entry = None, 0
         record.discarded = record.looking = False
         record.failures, record.denied_since, record.covered = 0, None, None
-        if record.history is not None:
-            record.history.continue_after_pause()
         return record
 
     @property
@@ -192,7 +191,7 @@ class Record(Item):
             return history.cursor
         before = mark - 1 if mark and self.marks[mark - 1].at == index else None
         if before is None:
-            return history.log.cursor(history.name, index)
+            return history.log.cursor(index)
         if is_terminal(self.marks[before].event) and mark < len(self.marks):
             before = mark  # the job was made anew, and that story is not over
         return self.marks[before].event.cursor

@@ -93,7 +93,7 @@ def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
     if record.past and history.outcome is not None:
         return history.outcome.cursor
     before = record.ended_before
-    if before is not None and not 0 < before.created < history.log.created:
+    if before is not None and not 0 < before.created < history.log.now.created:
         return str(before)
     concerned = [each for each in readers if each._concerns(record) and not each._has_end(record)]
     places = [each._read_to(record) for each in concerned if each._wants_snapshots]

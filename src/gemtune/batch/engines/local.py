@@ -36,7 +36,7 @@ from gemtune.errors import (
 )
 from gemtune.http.permits import holding
 from gemtune.limiter.limiter import Limiter, Permit
-from gemtune.limiter.ruling import Ruling
+from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
 from gemtune.types import GenerateContentResponse
 
@@ -121,7 +121,7 @@ class Run:
     journal: Journal | None = None
     commit: Commit | None = None
     reason: BaseException | None = None
-    verdict: Ruling | None = None
+    verdict: Verdict | None = None
     met_by: Item | None = None
     stopping: bool = False
     holds: str = "input"
@@ -320,7 +320,7 @@ class Run:
 
     async def _attempt(
         self, item: Item, permit: Permit, failures: int, left: float
-    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Ruling | None]:
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
         """Ask once, and return the permit with what came of it."""
         limit = None if left == math.inf else max(left, 0.001)
         self._count(item, 1)
@@ -355,7 +355,7 @@ class Run:
         item.attempts += requests
         self.progress.requests += requests
 
-    async def _parked(self, item: Item, verdict: Ruling, deadline: float) -> Permit | None:
+    async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
         if current_time() >= deadline:
             return None
