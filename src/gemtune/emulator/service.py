@@ -26,7 +26,7 @@ from gemtune.emulator.world.store import Store
 
 @attrs.define(repr=False, eq=False)
 class EmulatedService:
-    """All there is of an emulator but its HTTP.
+    """An emulator without its HTTP.
 
     Args:
         settings: the knobs.
@@ -116,7 +116,7 @@ class EmulatedService:
         self.clock.advance(seconds)
 
     def retire(self, base_model: str) -> None:
-        """Serve a base model no longer; inference on the models tuned from it is a 404 from now on."""
+        """Stop serving a base model: from now on inference on the models tuned from it is a 404."""
         self.store.base_models.pop(base_model, None)
 
     async def keep(self) -> None:

@@ -35,10 +35,11 @@ class Connection:
     doomed: bool = False
 
     def write(self, data: bytes) -> None:
+        """Send bytes that are no part of an HTTP reply."""
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close it in good order, after what was written."""
+        """Close it properly, after what was written."""
         self.transport.close()
 
     def reset(self) -> None:
@@ -50,7 +51,7 @@ class Connection:
 
 
 def connection_of(scope: Scope) -> Connection | None:
-    """The connection a request came on; None in process."""
+    """Return the connection on which a request came; None in process."""
     found: Connection | None = (scope.get("extensions") or {}).get(CONNECTION)
     return found
 
@@ -129,7 +130,7 @@ async def drop(scope: Scope, receive: Receive) -> None:
 
 
 async def refuse(connection: Connection, receive: Receive) -> None:
-    """Reset a connection on which a request has come, without a look at it."""
+    """Reset a connection on which a request has come, without reading it."""
     connection.reset()
     await _gone(receive)
 

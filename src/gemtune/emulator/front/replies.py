@@ -28,7 +28,7 @@ _FRONTEND = {
 
 
 def fault_reply(fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
-    """The reply an instruction asks for instead of the request's own."""
+    """Return the reply that a fault asks for instead of the request's own."""
     if fault.drop:
         return HttpReply(status=0, drop=True)
     if fault.exact is not None:
@@ -50,7 +50,7 @@ def fault_reply(fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
 
 
 def spoil(reply: HttpReply, fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
-    """What an instruction makes of the reply to a request that was carried out."""
+    """Return what a fault makes of the reply to a request that was carried out."""
     if not fault.replaces_reply:
         return reply
     if fault.after is None or not (layout.sse or layout.array):
@@ -68,7 +68,7 @@ def spoil(reply: HttpReply, fault: Fault, layout: JsonLayout, face: Face) -> Htt
 
 
 def mark(reply: HttpReply, fault: Fault) -> HttpReply:
-    """Add an instruction's headers, and what it says about bytes and connections."""
+    """Add a fault's headers, and what it says about bytes and connections."""
     headers = reply.headers | {name.lower(): value for name, value in fault.headers.items()}
     if fault.cut == "json":
         body = b"".join(reply.chunks)
@@ -91,6 +91,6 @@ def _accepts_gzip(accept_encoding: str) -> bool:
 
 
 def header_lines(headers: Mapping[str, str], now: int) -> list[tuple[bytes, bytes]]:
-    """Header lines as the frontend sends them, with the emulator's own date."""
+    """Return header lines as the frontend sends them, with the emulator's own date."""
     every = {"date": formatdate(now // SECOND, usegmt=True), **_FRONTEND, **headers}
     return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()]

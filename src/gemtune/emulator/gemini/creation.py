@@ -22,13 +22,13 @@ _MAX_VIOLATIONS = 20
 
 
 def slug(display_name: str) -> str:
-    """The readable part of a generated id: lower-case words joined by dashes, all but letters and digits dropped."""
+    """Return the readable part of a generated id: lower-case words joined by dashes, only letters and digits kept."""
     words = (re.sub(r"[^a-z0-9]", "", word) for word in display_name.lower().split())
     return "-".join(word for word in words if word)
 
 
 def create(store: Store, call: MethodCall) -> StoredModel:
-    """A new tuned model whose job has just been queued."""
+    """Return a new tuned model whose job has just been queued."""
     settings, body = store.settings, call.body
     task = cast(Value, body.get("tuning_task") or {})
     given = cast(Value, task.get("hyperparameters") or {})
@@ -144,7 +144,7 @@ def _new_id(store: Store, call: MethodCall) -> str:
 
 
 def _effective(given: Value) -> dict[str, object]:
-    """The hyperparameters as they are echoed: defaults filled in, a multiplier instead of a rate if one was given."""
+    """Return the hyperparameters as they are echoed: with defaults, and a given multiplier instead of a rate."""
     effective: dict[str, object] = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
     if "learning_rate_multiplier" in given:
         del effective["learning_rate"]

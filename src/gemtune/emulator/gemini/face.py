@@ -14,7 +14,7 @@ from gemtune.emulator.world.store import MethodCall
 
 
 def _running(value: Value) -> Iterator[Value]:
-    """A tuned model holds its job's snapshots in its task, an operation in its metadata."""
+    """Find the snapshots of a running job: a tuned model holds them in its task, an operation in its metadata."""
     task = value.get("tuning_task") if value.get("state") == "CREATING" else None
     metadata = value.get("metadata") if not value.get("done") else None
     yield from (part for part in (task, metadata) if isinstance(part, dict))

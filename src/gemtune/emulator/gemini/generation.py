@@ -24,6 +24,7 @@ _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_o
 
 
 def get_model(store: Store, call: MethodCall) -> Value:
+    """Return one base model."""
     model = store.base_models.get(call.params["name"])
     if model is None:
         raise not_found(f"Model {call.params['name']} is not found for API version {call.version}.")
@@ -31,11 +32,13 @@ def get_model(store: Store, call: MethodCall) -> Value:
 
 
 def list_models(store: Store, call: MethodCall) -> Value:
+    """List the base models; tuned ones have a list of their own."""
     models, token = take_page(call, enumerate(store.base_models.values(), start=1), default=50, maximum=1000)
     return {"models": [model.to_message() for model in models], "next_page_token": token}
 
 
 def count(store: Store, call: MethodCall) -> Value:
+    """Count the input tokens of a prompt, by a rule of thumb."""
     name = call.params["model"]
     base = store.base_models.get(name)
     if base is None or "countTokens" not in base.supported_generation_methods:
@@ -57,10 +60,12 @@ def _input_tokens(body: Value) -> int:
 
 
 def generate(store: Store, call: MethodCall) -> Value:
+    """Answer a prompt whole."""
     return next(_respond(store, call, whole=True))
 
 
 def stream(store: Store, call: MethodCall) -> list[Value]:
+    """Answer a prompt in pieces."""
     return list(_respond(store, call, whole=False))
 
 
@@ -102,7 +107,7 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
 
 
 def _ready_model(store: Store, call: MethodCall) -> StoredModel | None:
-    """The tuned model asked for, or None for a base model; both able to answer."""
+    """Return the tuned model asked for, or None for a base model; raises an error if it cannot answer."""
     name, settings = call.params["model"], store.settings
     model = store.tuned_model(name, call.caller, "READER") if name.startswith("tunedModels/") else None
     base_name = model.base_model if model else name
@@ -138,7 +143,7 @@ def _violations(body: Value) -> Iterator[tuple[str, str]]:
 
 
 def _check_tuned(body: Value, name: str, limit: int) -> None:
-    """What tuned models did not support (documentation of 2025-04-16)."""
+    """Refuse what tuned models did not support (documentation of 2025-04-16)."""
     config = cast(Value, body.get("generation_config") or {})
     if body.get("system_instruction"):
         raise bad_request(f"Developer instruction is not enabled for {name}")
@@ -182,7 +187,7 @@ def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer
 
 
 def _cut(answer: Answer, config: Value) -> tuple[str, str]:
-    """The answer up to a stop sequence and the token limit, and why it ends."""
+    """Return the answer up to a stop sequence and the token limit, and why it ends."""
     text, reason = answer.text, answer.finish_reason
     for stop in cast("list[str]", config.get("stop_sequences") or []):
         text = text.partition(stop)[0] if stop else text

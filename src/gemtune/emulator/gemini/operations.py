@@ -13,14 +13,17 @@ _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1beta."
 
 
 def create_tuned_model(store: Store, call: MethodCall) -> Value:
+    """Create a tuned model; return the operation of its job."""
     return _show(create(store, call), store, call, fresh=True)
 
 
 def get(store: Store, call: MethodCall) -> Value:
+    """Return the operation of a job; it is forgotten once its fate says so."""
     return _show(_find(store, call, "READER"), store, call)
 
 
 def list_(store: Store, call: MethodCall) -> Value:
+    """List the operations of a tuned model: the one that created it."""
     model = store.tuned_model(call.params["name"], call.caller, "READER")
     known = [] if _is_expired(model, call.now) else [(model.number, model)]
     models, token = take_page(call, known, default=10, maximum=1000)
@@ -28,14 +31,14 @@ def list_(store: Store, call: MethodCall) -> Value:
 
 
 def list_none(store: Store, call: MethodCall) -> Value:
-    """Operations of a base model: there are none."""
+    """List the operations of a base model: it has none."""
     if call.params["name"] not in store.base_models:
         raise not_found(f"Model {call.params['name']} does not exist.")
     return {}
 
 
 def cancel(store: Store, call: MethodCall) -> Value:
-    """Best effort: the cancellation of an operation that is over changes nothing."""
+    """Cancel a job. Cancelling one that is over changes nothing, and is no error."""
     if not store.settings.cancel_supported:
         raise unimplemented()
     model = _find(store, call, "WRITER")
@@ -58,6 +61,7 @@ def _is_expired(model: StoredModel, now: int) -> bool:
 
 
 def missing(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
+    """Refuse the operation of a base model: it has none."""
     raise not_found(f"Operation {call.params['name']} does not exist.")
 
 

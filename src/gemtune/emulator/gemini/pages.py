@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def take_page(call: MethodCall, items: Iterable[tuple[int, T]], *, default: int, maximum: int) -> tuple[list[T], str]:
-    """One page of a list.
+    """Return one page of a list.
 
     Args:
         call: its query holds ``page_size`` and ``page_token``.

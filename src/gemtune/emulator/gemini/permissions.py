@@ -31,6 +31,7 @@ def _find(store: Store, call: MethodCall, name: str, role: str) -> tuple[StoredM
 
 
 def create(store: Store, call: MethodCall) -> Value:
+    """Share a tuned model."""
     model = store.tuned_model(call.params["parent"], call.caller, "WRITER")
     grantee = cast(str, call.body.get("grantee_type", "GRANTEE_TYPE_UNSPECIFIED"))
     email = cast("str | None", call.body.get("email_address") or None)
@@ -70,16 +71,19 @@ def _new_id(store: Store, model: StoredModel) -> str:
 
 
 def get(store: Store, call: MethodCall) -> Value:
+    """Return one permission."""
     return _show(*_find(store, call, call.params["name"], "READER"))
 
 
 def list_(store: Store, call: MethodCall) -> Value:
+    """List who may use a tuned model."""
     model = store.tuned_model(call.params["parent"], call.caller, "READER")
     found, token = take_page(call, [(p.number, p) for p in model.permissions.values()], default=10, maximum=1000)
     return {"permissions": [_show(model, permission) for permission in found], "next_page_token": token}
 
 
 def patch(store: Store, call: MethodCall) -> Value:
+    """Change a role; the owner's only changes by ``transferOwnership``."""
     model, permission = _find(store, call, call.params["permission.name"], "WRITER")
     if split_mask(call.query.get("update_mask")) != ["role"]:
         raise bad_request("Invalid update_mask: it is required, and only 'role' can be changed.")
@@ -92,6 +96,7 @@ def patch(store: Store, call: MethodCall) -> Value:
 
 
 def delete(store: Store, call: MethodCall) -> Value:
+    """Stop sharing a tuned model with somebody."""
     model, permission = _find(store, call, call.params["name"], "WRITER")
     _refuse_owner(permission)
     del model.permissions[permission.id]

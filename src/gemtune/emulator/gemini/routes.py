@@ -23,7 +23,7 @@ TUNING_SCOPES = (SCOPE + ".tuning",)
 
 
 def later(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
-    """A method of the API that the emulator does not offer."""
+    """Refuse a method of the API that the emulator does not offer."""
     raise unimplemented()
 
 
@@ -117,7 +117,7 @@ def _models() -> list[Route]:
 
 
 def _batches_and_files() -> list[Route]:
-    """Methods that answer 501: they exist, but not here yet."""
+    """Return methods that answer 501: they exist, but not here yet."""
     bound = [
         ("batches.get", "GET", "{name=batches/*}", _BOTH),
         ("batches.list", "GET", "{name=batches}", _BOTH),

@@ -21,7 +21,7 @@ _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER
 
 
 def show(model: StoredModel, now: int, settings: Settings) -> Value:
-    """The TunedModel message; training data is never given back."""
+    """Return the TunedModel message; it never contains training data."""
     progress = model.progress(now)
     source: Value = {"base_model": model.base_model}
     if model.source:
@@ -52,11 +52,13 @@ def _show_task(model: StoredModel, progress: JobProgress) -> Value:
 
 
 def get(store: Store, call: MethodCall) -> Value:
+    """Return one tuned model."""
     model = store.tuned_model(call.params["name"], call.caller, "READER")
     return show(model, call.now, store.settings)
 
 
 def list_(store: Store, call: MethodCall) -> Value:
+    """List the caller's tuned models, or those that a filter names."""
     found = ((model.number, model) for model in _search(store, call))
     models, token = take_page(call, found, default=10, maximum=1000)
     return {
@@ -79,13 +81,14 @@ def _search(store: Store, call: MethodCall) -> Iterator[StoredModel]:
 
 
 def split_mask(mask: str | None) -> list[str] | None:
-    """The paths of an update mask in snake_case; None when there is no mask."""
+    """Return the paths of an update mask in snake_case; None if there is no mask."""
     if not mask:
         return None
     return [snake_case(path.strip()) for path in mask.split(",") if path.strip()]
 
 
 def patch(store: Store, call: MethodCall) -> Value:
+    """Change a tuned model's description, sampling parameters or readers."""
     model = store.tuned_model(call.params["tuned_model.name"], call.caller, "WRITER")
     mask = split_mask(call.query.get("update_mask"))
     body = dict(call.body)
@@ -104,7 +107,7 @@ def patch(store: Store, call: MethodCall) -> Value:
 
 
 def _masked(body: Value, mask: list[str]) -> Value:
-    """What a mask asks to change; a named field that is not given is cleared (AIP-134)."""
+    """Return what a mask asks to change; a field that it names and the body lacks is cleared (AIP-134)."""
     if mask == ["*"]:
         return {path: body.get(path) for path in sorted(MUTABLE)}
     changes: Value = {}
@@ -120,7 +123,7 @@ def _masked(body: Value, mask: list[str]) -> Value:
 
 
 def _present(model: StoredModel, body: Value, now: int, settings: Settings) -> Value:
-    """Without a mask: the fields given. An immutable one may be repeated but not changed."""
+    """Return what to change without a mask: the fields given. An immutable one may be repeated but not changed."""
     current = show(model, now, settings)
     for path in ("base_model", "tuned_model_source"):
         if path in body and body[path] != current.get(path):
@@ -133,7 +136,7 @@ def _present(model: StoredModel, body: Value, now: int, settings: Settings) -> V
 
 
 def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
-    """What is wrong with the fields that create and patch share."""
+    """Check the fields that create and patch share."""
     if len(cast(str, values.get("display_name", ""))) > 40:
         yield "display_name", "must be at most 40 characters long"
     temperature, top_p, top_k = (cast("float | None", values.get(key)) for key in ("temperature", "top_p", "top_k"))
@@ -146,12 +149,14 @@ def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
 
 
 def delete(store: Store, call: MethodCall) -> Value:
+    """Delete a tuned model and its job."""
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     store.remove(model)
     return {}
 
 
 def transfer_ownership(store: Store, call: MethodCall) -> Value:
+    """Give a tuned model away; its former owner becomes a writer."""
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     email = cast(str, call.body.get("email_address", ""))
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):

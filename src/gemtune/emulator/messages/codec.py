@@ -1,8 +1,23 @@
 """The JSON form of the messages, as Google's frontend reads and writes it.
 
 Inside the emulator a message is a dict under its proto names, a timestamp is an int of nanoseconds since 1970 and an
-enum is its name. Reading is tolerant where the service is (both spellings of a name, trailing commas, enums as
-numbers) and strict where it is (an unknown field is refused). Writing follows the field numbers.
+enum is its name. Reading is tolerant where the service is and strict where it is; writing is what protobuf's writer
+does:
+
+====================  ======================================================  =======================================
+                      read                                                    written
+====================  ======================================================  =======================================
+a name                in either spelling; an unknown one is refused           lowerCamelCase, in field order
+an enum               its name or number                                      its name; its number if asked
+int64                 a number or a string                                    a string
+float                 a number or a string                                    the shortest that is the same 32 bits
+a zero                                                                        left out, unless ``optional``
+a repeated field      a list; a single value is a list of one                 left out if empty
+null                  as if it were absent
+a trailing comma      ignored
+====================  ======================================================  =======================================
+
+Everything that is wrong in a body is found in one pass and reported in one error, as the service does.
 """
 
 from __future__ import annotations
@@ -57,7 +72,7 @@ _INTEGER_BITS = {"int32": 31, "int64": 63}
 
 
 def parse_json(data: bytes) -> object:
-    """JSON from a request body; commas before a closing bracket are passed over, as the service does."""
+    """Return the JSON of a request body; a comma before a closing bracket is ignored, as the service does."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,7 +101,7 @@ def _loads(text: str) -> object:
 
 
 def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
-    """JSON text: two spaces per level and a newline at the end, or one line when not ``pretty``."""
+    """Return JSON text: two spaces per level and a newline at the end, or one line if not ``pretty``."""
     out: list[str] = []
     if pretty:
         _write(value, "\n", ": ", out)
@@ -135,7 +150,7 @@ def _number(value: float) -> str:
 
 
 def float32(value: float) -> float:
-    """The float whose shortest decimal form is that of the nearest 32-bit float."""
+    """Return the float whose shortest decimal form is that of the nearest 32-bit float."""
     try:
         packed = struct.pack("<f", value)
     except OverflowError:
@@ -149,7 +164,7 @@ def float32(value: float) -> float:
 
 
 def format_timestamp(nanos: int) -> str:
-    """RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as the proto3 JSON mapping prints it."""
+    """Return RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as the proto3 JSON mapping prints it."""
     seconds, fraction = divmod(nanos, 1_000_000_000)
     text = (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - UTC by construction
     if not fraction:
@@ -161,7 +176,7 @@ def format_timestamp(nanos: int) -> str:
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds since 1970 of an RFC 3339 timestamp; raises ValueError."""
+    """Return the nanoseconds since 1970 of an RFC 3339 timestamp; raises ValueError."""
     match = _TIMESTAMP.fullmatch(text)
     if not match:
         raise ValueError(text)
@@ -175,7 +190,7 @@ def parse_timestamp(text: str) -> int:
 
 
 def decode(schema: Schema, message: str, body: object) -> Value:
-    """A message from JSON.
+    """Return a message from JSON.
 
     Args:
         schema: of the service.
@@ -310,7 +325,7 @@ def _integer(kind: str, item: object) -> int:
 def encode(
     schema: Schema, message: str, value: Mapping[str, object], *, enum_numbers: bool = False
 ) -> dict[str, object]:
-    """JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
+    """Return the JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
 
     Args:
         schema: of the service.

@@ -54,7 +54,7 @@ def error_info(
 
 
 def violations(found: Iterable[tuple[str, str]]) -> RpcError:
-    """400 for all the (field path, description) pairs found wrong in a request."""
+    """Return 400 for all the (field path, description) pairs found wrong in a request."""
     pairs = list(found)
     detail: dict[str, object] = {
         "@type": _RPC + "BadRequest",
@@ -64,7 +64,7 @@ def violations(found: Iterable[tuple[str, str]]) -> RpcError:
 
 
 def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> RpcError:
-    """400 for fields of a request whose values the service does not take, each on a line of its own."""
+    """Return 400 for fields whose values the service does not take, each on a line of its own."""
     pairs = list(found)
     error = violations(pairs)
     error.message = "".join(f"* {request}.{path}: {text}\n" for path, text in pairs)
@@ -72,6 +72,7 @@ def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> RpcError:
 
 
 def bad_request(message: str) -> RpcError:
+    """Return 400 without details."""
     return RpcError("INVALID_ARGUMENT", message)
 
 
@@ -88,17 +89,18 @@ def permission_denied(message: str) -> RpcError:
 
 
 def internal() -> RpcError:
-    """The 500 seen when calling a tuned model that never got its weights."""
+    """Return the 500 seen when a tuned model was called that never got its weights."""
     text = "An internal error has occurred. Please retry or report in "
     return RpcError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
 
 
 def unimplemented() -> RpcError:
+    """Return the 501 of a method that exists in the API but not here."""
     return RpcError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 
 
 def not_served(model: str, version: str, method: str) -> RpcError:
-    """404 for a base model that is unknown, retired or cannot do what is asked."""
+    """Return 404 for a base model that is unknown, retired or cannot do what is asked."""
     return not_found(
         f"{model} is not found for API version {version}, or is not supported for {method}. Call ListModels to see "
         "the list of available models and their supported methods."
@@ -113,7 +115,7 @@ def quota_exceeded(
     metric: str = f"{SERVICE}/generate_content_free_tier_requests",
     quota_id: str = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
 ) -> RpcError:
-    """429 of a quota, per minute unless named otherwise, with the delay to wait in seconds."""
+    """Return the 429 of a quota, per minute unless named otherwise, with the seconds to wait."""
     text = (
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
         "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To monitor your current usage, head to: "
@@ -158,7 +160,7 @@ NOT_FOUND_PAGE = _PAGE.format(
 
 
 def bad_gateway_page(code: int = 502) -> str:
-    """The page a frontend shows when the service behind it does not answer."""
+    """Return the page that a frontend shows when the service behind it does not answer."""
     text = (
         "The server encountered a temporary error and could not complete your request."
         "<p>Please try again in 30 seconds."

@@ -37,7 +37,7 @@ def _localized(text: str) -> dict[str, object]:
 
 
 def api_key_refused(service: str = SERVICE, *, expired: bool = False) -> RpcError:
-    """400: the API key is unknown or has expired."""
+    """Return 400: the API key is unknown or has expired."""
     text = (
         "API key expired. Please renew the API key." if expired else "API key not valid. Please pass a valid API key."
     )
@@ -45,14 +45,14 @@ def api_key_refused(service: str = SERVICE, *, expired: bool = False) -> RpcErro
 
 
 def api_key_blocked(method: str, service: str = SERVICE) -> RpcError:
-    """403: the API key is restricted to other methods; ``method`` is the full RPC name."""
+    """Return 403: the API key is restricted to other methods; ``method`` is the full RPC name."""
     text = f"Requests to this API {service} method {method} are blocked."
     info = error_info("API_KEY_SERVICE_BLOCKED", service=service, consumer="projects/318182098261")
     return RpcError("PERMISSION_DENIED", text, [info, _localized(text)])
 
 
 def no_credential() -> RpcError:
-    """403 without details: nobody said who calls."""
+    """Return 403 without details: the request has no credential."""
     return permission_denied(
         "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or "
         "other form of API consumer identity to call this API."
@@ -60,7 +60,7 @@ def no_credential() -> RpcError:
 
 
 def unauthenticated(reason: str, method: str, service: str = SERVICE) -> RpcError:
-    """401: the token, or a key of the newer kind, is not good."""
+    """Return 401: the token, or a key of the newer kind, is not valid."""
     text = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -70,7 +70,7 @@ def unauthenticated(reason: str, method: str, service: str = SERVICE) -> RpcErro
 
 
 def insufficient_scope(scopes: Iterable[str], method: str, service: str = SERVICE) -> RpcError:
-    """403: the token is good, but for something else."""
+    """Return 403: the token is valid, but for something else."""
     info = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service=service, method=method)
     challenge = f'{_REALM}, error="insufficient_scope", scope="{" ".join(scopes)}"'
     text = "Request had insufficient authentication scopes."
@@ -78,7 +78,7 @@ def insufficient_scope(scopes: Iterable[str], method: str, service: str = SERVIC
 
 
 def quota_project_missing(service: str = SERVICE) -> RpcError:
-    """403: a user's credentials without ``x-goog-user-project``."""
+    """Return 403: a user's credentials without ``x-goog-user-project``."""
     text = (
         f"Your application is authenticating by using local Application Default Credentials. The {service} API "
         "requires a quota project, which is not set by default. To learn how to set your quota project, see "
@@ -90,7 +90,7 @@ def quota_project_missing(service: str = SERVICE) -> RpcError:
 
 
 def project_denied(project: str, service: str = SERVICE) -> RpcError:
-    """403: ``x-goog-user-project`` names a project of somebody else."""
+    """Return 403: ``x-goog-user-project`` names a project of somebody else."""
     text = (
         f"Caller does not have required permission to use project {project}. Grant the caller the "
         "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, "
@@ -117,17 +117,17 @@ def _service_disabled() -> RpcError:
 
 
 def forbidden(tuned_model: str) -> RpcError:
-    """403: a tuned model that belongs to somebody else."""
+    """Return 403: the tuned model belongs to somebody else."""
     return permission_denied(f"You do not have permission to access tuned model {tuned_model}")
 
 
 def missing(tuned_model: str) -> RpcError:
-    """404: no such tuned model."""
+    """Return 404: there is no such tuned model."""
     return not_found(f"Tuned model {tuned_model} does not exist.")
 
 
 def payload_too_large(limit: int) -> RpcError:
-    """400: a body of more than ``limit`` bytes."""
+    """Return 400: the body has more than ``limit`` bytes."""
     return bad_request(f"Request payload size exceeds the limit: {limit} bytes.")
 
 

@@ -1,7 +1,13 @@
 """Partial responses: which fields of a reply a caller asked for with ``fields=``.
 
 ``a,b(c,d),e/f`` names fields of the reply, of messages within it, and of the elements of lists; ``*`` is every field.
-Source: the ``fields`` system parameter of Google's APIs.
+Source: the ``fields`` system parameter of Google's APIs::
+
+    fields = path {"," path}
+    path   = name ["/" path | "." path | "(" fields ")"]
+
+A mask is a tree of JSON names; a name without a branch stands for all that is below it, so ``a,a/b`` is ``a``. It is
+read with the reply's schema at hand, because a name that the reply cannot have is a 400 and not an empty reply.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ _OPEN = frozenset({"Any", "Json", "Labels"})  # what is in there is not in the s
 
 
 def read_mask(text: str, schema: Schema, message: str | None) -> Mask:
-    """The mask of a ``fields`` parameter.
+    """Return the mask of a ``fields`` parameter.
 
     Args:
         text: as it was sent; empty for everything.
@@ -91,7 +97,7 @@ def _merge(mask: Mask, other: Mask) -> Mask:
 
 
 def _find(schema: Schema, message: str | None, name: str, path: str) -> tuple[str, str | None]:
-    """The JSON name of a field and the message below it; None where the schema ends and anything may follow."""
+    """Return the JSON name of a field and the message below it; None where the schema ends and anything may follow."""
     if not name or name in "(),/." or path.count(".") > _DEPTH:
         raise _bad(path or name)
     if name == "*" or message is None:
@@ -105,7 +111,7 @@ def _find(schema: Schema, message: str | None, name: str, path: str) -> tuple[st
 
 
 def apply_mask(value: object, mask: Mask) -> object:
-    """What a mask leaves of a JSON value; the type of an ``Any`` always stays."""
+    """Return what a mask leaves of a JSON value; the type of an ``Any`` always stays."""
     if not mask:
         return value
     if isinstance(value, list):

@@ -1,7 +1,18 @@
 """What is to go wrong, and when: scenarios, lists of faults that requests use up in the order they were given.
 
-A scenario is a resource: it can be read back, and tells which request used up which instruction. A test that ends with
-``scenario.completed`` knows that the fault really happened.
+A fault belongs to a method and to its next ``times`` requests, never to a moment or a probability: a test says "the
+second look fails", and it is the second look in every run. A scenario is a resource: it can be read back, and tells
+which request met which fault, so that a test that ends with ``scenario.completed`` knows that they all happened.
+
+A fault acts at one of three places, and what it may be combined with follows from that:
+
+1. before the request is read: ``delay``;
+2. instead of the reply: ``status``, ``error``, ``body``, ``html``, ``garbage``, ``exact``, ``drop``. With ``act`` the
+   request is carried out all the same: the deed is done and its caller cannot know, which is what "never twice" is
+   about;
+3. on the way to the caller: ``headers``, ``cut``, ``pace``, ``then``, and ``after`` in the middle of a stream.
+
+``job`` is none of these: it is the fate of the job that the request creates.
 """
 
 from __future__ import annotations
@@ -39,6 +50,7 @@ def _known_method(_: object, _field: object, value: object) -> None:
     methods = known_methods()
     if value == "*" or value in methods:
         return
+    # A method that no request has would be waited for in vain, and the test would pass for the wrong reason.
     ending = f".{value}".lower()
     meant = " or ".join(repr(method) for method in methods if f".{method}".lower().endswith(ending))
     advice = f": did you mean {meant}?" if meant else ""
@@ -48,13 +60,13 @@ def _known_method(_: object, _field: object, value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One instruction for the next request of a method.
+    """What goes wrong with the next request of a method.
 
     Bytes on a connection (``cut``, ``then``, ``exact``) need a real socket; in process a cut reply is an error at once.
 
     Args:
         method: whole, such as ``"tunedModels.create"``; ``"*"`` for any.
-        times: how many requests use it up.
+        times: how many requests meet it.
         error: an observed error of the service by its name, such as ``"rate_limit_free_tier"``.
         status: HTTP status to answer with.
         body: a dict is sent as JSON, a string as it is; left out, Google's error envelope for the status.
@@ -105,7 +117,7 @@ class Fault:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Fault:
-        """An instruction from JSON; raises ValueError for a name it does not know."""
+        """Return a fault from JSON; raises ValueError for a name it does not know."""
         unknown = set(values) - set(attrs.fields_dict(cls))
         if unknown:
             known = ", ".join(attrs.fields_dict(cls))
@@ -116,7 +128,7 @@ class Fault:
             raise ValueError(f"this is not a fault: {error}") from None
 
     def to_dict(self) -> dict[str, object]:
-        """The instruction as JSON, without what is not set."""
+        """Return the fault as JSON, without what is not set."""
         defaults = Fault()
         return {
             key: value
@@ -126,12 +138,13 @@ class Fault:
 
     @property
     def replaces_reply(self) -> bool:
+        """Whether something else is answered than what the request would get."""
         told = (self.status, self.body, self.error, self.exact)
         return any(value is not None for value in told) or self.drop or self.html or self.garbage
 
     @property
     def rpc_error(self) -> RpcError:
-        """The error to answer with: the named one, else the usual one for the status."""
+        """The error to answer with: the one named, otherwise the usual one for the status."""
         code = self.status or 503
         name = self.error or _USUAL.get(code)
         if name:
@@ -144,7 +157,7 @@ class Fault:
 
 @attrs.define
 class PlantedFault:
-    """One instruction of a scenario.
+    """One fault of a scenario, and which requests met it.
 
     Args:
         fault: what it says.
@@ -166,25 +179,25 @@ class PlantedFault:
 
 @attrs.define
 class Scenario:
-    """Instructions that were given together, and what became of them."""
+    """Faults that were planted together, and what became of them."""
 
     id: str
     steps: list[PlantedFault]
 
     @property
     def completed(self) -> bool:
-        """Whether every instruction was used up."""
+        """Whether every fault was used up."""
         return all(step.completed for step in self.steps)
 
     def to_dict(self) -> dict[str, object]:
-        """The scenario as JSON."""
+        """Return the scenario as JSON."""
         instructions = [step.to_dict() for step in self.steps]
         return {"id": self.id, "completed": self.completed, "instructions": instructions}
 
 
 @attrs.define
 class Faults:
-    """The scenarios, and what is still to be followed: a queue per method."""
+    """The scenarios, and the faults that are still to come: a queue for each method."""
 
     scenarios: dict[str, Scenario] = attrs.field(factory=dict, init=False)
     _queues: defaultdict[str, deque[PlantedFault]] = attrs.field(factory=lambda: defaultdict(deque), init=False)
@@ -192,7 +205,7 @@ class Faults:
     _given: int = attrs.field(default=0, init=False)
 
     def add(self, *faults: Fault | Mapping[str, object]) -> Scenario:
-        """Append instructions; mappings are read like the control endpoint's JSON.
+        """Plant faults; mappings are read like the control endpoint's JSON.
 
         Args:
             faults: in the order in which the requests of a method use them up.
@@ -209,7 +222,7 @@ class Faults:
         return scenario
 
     def take(self, method: str, request: int = 0) -> Fault | None:
-        """Use up the next instruction for a method; its own come before those for any method."""
+        """Use up the next fault of a method; its own come before those of any method."""
         for key in (method, "*"):
             queue = self._queues.get(key)
             if queue:
@@ -223,11 +236,12 @@ class Faults:
         return None
 
     def pending(self) -> list[Fault]:
+        """Return the faults that are still to come, with the times that are left of each."""
         steps = (step for queue in self._queues.values() for step in queue)
         return [attrs.evolve(step.fault, times=step.remaining) for step in steps]
 
     def remove(self, scenario_id: str) -> None:
-        """Forget one scenario; raises KeyError when there is none of this id."""
+        """Forget one scenario; raises KeyError if there is none with this id."""
         steps = self.scenarios.pop(scenario_id).steps
         for method, queue in self._queues.items():
             self._queues[method] = deque(step for step in queue if not any(step is gone for gone in steps))
@@ -237,13 +251,13 @@ class Faults:
         self.scenarios.clear()
 
     def replace(self, faults: Iterable[Fault | Mapping[str, object]]) -> None:
-        """Forget what is pending and take these instead."""
+        """Forget what is pending and plant these instead."""
         self.clear()
         self.add(*faults)
 
 
 def read_scenario(given: object) -> list[Mapping[str, object]]:
-    """The instructions in JSON: one, a list of them, or a list for each method."""
+    """Return the faults in JSON: one, a list of them, or a list for each method."""
     if isinstance(given, list):
         return list(given)
     if not isinstance(given, Mapping):

@@ -1,5 +1,17 @@
 """How much the emulated service takes: quotas, a limit of concurrency, latency and overload.
 
+===================  =============================================  ==========================================
+rule                 admits                                         tells whoever is refused
+===================  =============================================  ==========================================
+``MinuteWindow``     a number in each minute of the clock           the seconds to the end of the minute
+``PerDay``           a number from midnight to midnight             the seconds to midnight in California
+``TokenBucket``      a steady rate, with a burst                    the seconds until there is enough
+``ConcurrencyCap``   a number at the same time                      nothing, or a fixed number of seconds
+===================  =============================================  ==========================================
+
+The documentation says "per minute" and does not say which of the first three that is, so a test chooses. A request
+must be admitted by every rule, and only then counts in any: what one refuses costs nothing in another.
+
 Everything here takes the time as an argument, in seconds, so that it serves a simulation as well as the emulator.
 """
 
@@ -25,13 +37,13 @@ class QuotaRule(Protocol):
     """What a quota decides; ``take`` and ``leave`` come in pairs, and only for what all quotas admit."""
 
     def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
-        """The error for one more request, or None where it may come in."""
+        """Return the error for one more request, or None if it may come in."""
 
     def take(self, tokens: int) -> None:
-        """Let a request in."""
+        """Count a request in."""
 
     def leave(self) -> None:
-        """See a request out."""
+        """Count a request out."""
 
 
 def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) -> RpcError:
@@ -45,7 +57,7 @@ def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) 
 
 @attrs.define(kw_only=True)
 class MinuteWindow:
-    """So many requests, or input tokens, in each minute of the clock; refused with the time to its end.
+    """A quota of requests, or of input tokens, in each minute of the clock; a refusal says how long that still lasts.
 
     Args:
         limit: in a minute; may be changed while it is used.
@@ -64,6 +76,7 @@ class MinuteWindow:
         window = (now - self._offset) // self._span
         if window != self._window:
             self._window, self._used = window, 0.0
+        # A single request larger than the quota would never get in otherwise: it may be the first of its minute.
         if self._used == 0 or self._used + (tokens if self.tokens else 1) <= self.limit:
             return None
         ends = (window + 1) * self._span + self._offset
@@ -73,12 +86,12 @@ class MinuteWindow:
         self._used += tokens if self.tokens else 1
 
     def leave(self) -> None:
-        """Nothing: what was used stays used."""
+        """Do nothing: what was used stays used."""
 
 
 @attrs.define(kw_only=True)
 class PerDay(MinuteWindow):
-    """So many requests, or input tokens, from midnight to midnight in California."""
+    """A quota of requests, or of input tokens, from midnight to midnight in California."""
 
     _span: float = attrs.field(default=DAY, init=False)
     _offset: float = attrs.field(default=_MIDNIGHT, init=False)
@@ -87,7 +100,7 @@ class PerDay(MinuteWindow):
 
 @attrs.define(kw_only=True)
 class TokenBucket:
-    """So many requests, or input tokens, in a minute, evenly; refused with the time until enough have come in.
+    """A quota of requests, or of input tokens, that refills evenly; a refusal says how long it takes until it suffices.
 
     Args:
         limit: in a minute; may be changed while it is used.
@@ -108,8 +121,9 @@ class TokenBucket:
         size = max(1.0, rate * self.burst)
         self._level = min(size, self._level + max(0.0, now - self._at) * rate)
         self._at = now
+        # As above: what is larger than the bucket waits for a full one, and then puts it into debt.
         missing = min(tokens if self.tokens else 1, size) - self._level
-        if missing <= 1e-9:
+        if missing <= 1e-9:  # a caller that waits exactly as told must not be refused for a rounding error
             return None
         return _exceeded(model, self.limit, max(self.least_hint, missing / rate), tokens=self.tokens, per="Minute")
 
@@ -117,12 +131,12 @@ class TokenBucket:
         self._level -= tokens if self.tokens else 1
 
     def leave(self) -> None:
-        """Nothing: what was used stays used."""
+        """Do nothing: what was used stays used."""
 
 
 @attrs.define(kw_only=True)
 class ConcurrencyCap:
-    """So many requests at the same time.
+    """A limit of requests at the same time.
 
     Args:
         limit: at the same time; may be changed while it is used.
@@ -174,11 +188,11 @@ class Latency:
 
     @property
     def mean(self) -> float:
-        """Of the distribution, without overload."""
+        """The mean of the distribution, without overload."""
         return self.median * math.exp(self.sigma**2 / 2)
 
     def draw(self, dice: random.Random, in_flight: int) -> float:
-        """Seconds for one answer; with twice the capacity in flight, twice as many."""
+        """Return the seconds of one answer; with twice the capacity in flight, twice as many."""
         seconds = self.median * math.exp(dice.gauss(0.0, self.sigma)) if self.sigma else self.median
         return seconds if self.capacity is None else seconds * max(1.0, in_flight / self.capacity)
 
@@ -205,7 +219,11 @@ class Load:
         self._dice = random.Random(self.seed)  # noqa: S311 - not for secrets
 
     def enter(self, now: float, tokens: int = 1, model: str = "") -> float:
-        """Let one request in; the seconds its answer takes. Raises the ``RpcError`` of the quota that refuses it."""
+        """Let one request in and return the seconds its answer takes.
+
+        Raises:
+            RpcError: 429 or 503 of the first quota that refuses it.
+        """
         for quota in self.quotas:
             error = quota.refuse(now, tokens, model)
             if error is not None:
@@ -218,7 +236,7 @@ class Load:
         return self.latency.draw(self._dice, self.in_flight)
 
     async def serve(self, clock: Clock, tokens: int, model: str, seconds: float = 0.0) -> None:
-        """Take as long as an answer takes, and so many seconds more."""
+        """Wait as long as an answer takes, and so many seconds more."""
         seconds += self.enter(clock.now() / SECOND, tokens, model)
         try:
             if seconds:
@@ -227,12 +245,12 @@ class Load:
             self.leave()
 
     def leave(self) -> None:
-        """See it out, answered or gone."""
+        """Let a request out, answered or gone."""
         self.in_flight -= 1
         for quota in self.quotas:
             quota.leave()
 
 
 def load_of(given: Load | Iterable[QuotaRule]) -> Load:
-    """A load, also from quotas alone."""
+    """Return a load; quotas alone become one."""
     return given if isinstance(given, Load) else Load(list(given))

@@ -1,7 +1,17 @@
 """Reads as a distributed service answers them: late, from a replica that lags, in part, or not at all for a moment.
 
-Nothing is remembered: what a read shows follows from the settings and the number of the request, so that a run can be
-repeated. What is over is shown in full by every replica that knows that it is over.
+=========================  ======================================================================================
+``publish_lag_seconds``    every read is this far behind
+``stale_reads``            this part of the reads is further behind, by up to ``stale_seconds``: what was seen before
+                           is gone again, a finished job is running again
+``hole_reads``             this part of the reads of a running job lacks three snapshots in ten
+``list_gaps``              this part of the entries is missing from a page
+``hidden_reads``           this part of the reads is a 404 or 403 for what is there
+=========================  ======================================================================================
+
+A client must be right under all of them. Nothing is remembered here: what a read shows follows from the settings and
+from its number, so that a run can be repeated. What is over is shown in full by every replica that knows that it is
+over: the final state and its snapshots are written together.
 """
 
 from __future__ import annotations
@@ -19,7 +29,7 @@ from gemtune.emulator.world.store import MethodCall
 
 @attrs.define
 class SkewedClock:
-    """A clock that is wrong by a number of seconds, as a server's may be."""
+    """A clock that is wrong by a number of seconds, as a server's can be."""
 
     clock: Clock
     skew: float
@@ -33,7 +43,7 @@ class SkewedClock:
 
 @attrs.define
 class Replicas:
-    """What becomes of reads."""
+    """Who answers a read: a replica that is up to date, or one that is not."""
 
     settings: Settings
     reads: int = attrs.field(default=0, init=False)

@@ -65,7 +65,7 @@ class Credential:
 
     @classmethod
     def read(cls, headers: Mapping[str, str], query: Mapping[str, str]) -> Credential:
-        """The credential of a request; header names are in lower case."""
+        """Return the credential of a request; header names are in lower case."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else None
         token = token or query.get("access_token") or query.get("oauth_token")
@@ -101,7 +101,7 @@ class Auth:
     projects: set[str] | None = None
 
     def admit(self, credential: Credential, match: RouteMatch, now: int, default_email: str) -> Principal:
-        """Who the caller is.
+        """Return who the caller is.
 
         Raises:
             RpcError: 400, 401 or 403, as the service refuses such a credential.

@@ -16,7 +16,7 @@ _STEPPED_START = 1_710_429_062_714_285_000  # an instant with microseconds, as t
 
 
 def nanoseconds(seconds: float) -> int:
-    """Whole nanoseconds of a duration in seconds."""
+    """Return a duration in whole nanoseconds."""
     return round(seconds * SECOND)
 
 
@@ -25,7 +25,7 @@ class Clock(Protocol):
     """What the emulator asks of a clock."""
 
     def now(self) -> int:
-        """Nanoseconds since 1970-01-01T00:00:00Z; never less than before."""
+        """Return nanoseconds since 1970-01-01T00:00:00Z; never less than before."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait until this many seconds of the clock's own time have passed."""
@@ -47,7 +47,7 @@ class ScaledClock:
         return self._origin + int((time.monotonic_ns() - self._started) * self.factor)
 
     def not_before(self, instant: int) -> None:
-        """Go on from a later instant, if that is later than now."""
+        """Continue from a later instant, if that is later than now."""
         self._origin += max(0, instant - self.now())
 
     async def sleep(self, seconds: float) -> None:
@@ -78,11 +78,11 @@ class SteppedClock:
         return self._now
 
     def not_before(self, instant: int) -> None:
-        """Go on from a later instant, if that is later than now."""
+        """Continue from a later instant, if that is later than now."""
         self._now = max(self._now, instant)
 
     def advance(self, seconds: float) -> int:
-        """Move on.
+        """Move the time forward and wake whoever waits for it.
 
         Args:
             seconds: how far, at least 0.
@@ -128,7 +128,7 @@ def _event_loop() -> anyio.lowlevel.EventLoopToken | None:
 
 
 def make_clock(spec: str | Clock) -> Clock:
-    """A clock from ``"real"``, ``"scaled:N"`` or ``"stepped"``; a clock is returned as it is."""
+    """Return a clock from ``"real"``, ``"scaled:N"`` or ``"stepped"``; a clock is returned as it is."""
     if not isinstance(spec, str):
         return spec
     match spec.partition(":"):

@@ -40,7 +40,7 @@ class LoggedRequest:
     status: int | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The entry as JSON, credentials taken out."""
+        """Return the entry as JSON, without credentials."""
         return {
             "number": self.number,
             "time": self.time,
@@ -102,7 +102,7 @@ class RequestLog:
         self._by_status[status] += 1
 
     def of(self, method: str) -> list[LoggedRequest]:
-        """The remembered requests of one method, oldest first."""
+        """Return the remembered requests of one method, oldest first."""
         return [entry for entry in self._entries if entry.method == method]
 
     def clear(self) -> None:

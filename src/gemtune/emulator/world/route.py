@@ -85,7 +85,7 @@ class Route:
         return self.response.rstrip("*")
 
     def query_name(self, name: str) -> str | None:
-        """Return the proto name of one of the method's query parameters, in either spelling; None for a stranger."""
+        """Return the proto name of a query parameter, given in either spelling; None if the method has no such."""
         wanted = snake_case(name)
         return wanted if any(snake_case(known) == wanted for known in self.query) else None
 

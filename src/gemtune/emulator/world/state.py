@@ -86,7 +86,7 @@ def _restore_model(values: Mapping[str, Any]) -> StoredModel:
 
 
 def _resume(clock: Clock, kept: int, wall: int) -> None:
-    """Let a clock go on where it would be had it never stopped; a stepped one stood still meanwhile."""
+    """Let a clock continue where it would be had it never stopped; a stepped one stood still meanwhile."""
     if isinstance(clock, ScaledClock):
         clock.not_before(kept + int(max(0, time.time_ns() - wall) * clock.factor))
     elif isinstance(clock, SteppedClock):

@@ -65,6 +65,7 @@ class StoredPermission:
     number: int = 0
 
     def covers(self, caller: Principal) -> bool:
+        """Return whether this permission is about a caller."""
         if self.grantee_type == "EVERYONE":
             return True
         return self.email is not None and self.email.casefold() == caller.email.casefold()
@@ -107,7 +108,7 @@ class StoredModel:
         return settings.cancelled_state if self.cancelled is not None else self.progress(now).state
 
     def role(self, caller: Principal, *, beside_everyone: bool = False) -> int:
-        """The caller's highest role as a number (0 for none); roles are nested."""
+        """Return the caller's highest role as a number (0 for none); roles are nested."""
         roles = [
             ROLES.get(permission.role, 0)
             for permission in self.permissions.values()
@@ -168,22 +169,23 @@ class Store:
             self._doomed[model.name] = model.job.deleted
 
     def remove(self, model: StoredModel) -> None:
-        """Let go of a tuned model."""
+        """Forget a tuned model."""
         del self.tuned_models[model.name]
         self._doomed.pop(model.name, None)
 
     def overtake(self, now: int) -> None:
-        """Let go of the models that somebody else has deleted by now."""
+        """Forget the models that somebody else has deleted by now."""
         for name in [name for name, deleted in self._doomed.items() if deleted <= now]:
             self.remove(self.tuned_models[name])
 
     def statistics(self, now: int) -> dict[str, object]:
+        """Return how many tuned models there are, in all and in each state."""
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
         return {"tuned_models": len(self.tuned_models), "states": dict(states)}
 
     @property
     def numbers(self) -> int:
-        """How many numbers were given away."""
+        """How many numbers have been used."""
         return self._created
 
     def restore(self, models: Iterable[StoredModel], numbers: int) -> None:
@@ -195,14 +197,16 @@ class Store:
         self._random = random.Random(f"{self.settings.seed}/{numbers}")  # noqa: S311 - ids of an emulator
 
     def random_id(self, length: int) -> str:
+        """Return an id of small letters and digits; the same seed gives the same ids."""
         return "".join(self._random.choices(_BASE36, k=length))
 
     def next_number(self) -> int:
+        """Return a number that orders lists and is never used twice."""
         self._created += 1
         return self._created
 
     def tuned_model(self, name: str, caller: Principal, role: str) -> StoredModel:
-        """A tuned model the caller holds at least this role on; 404 or 403 otherwise."""
+        """Return a tuned model on which the caller has at least this role; 404 or 403 otherwise."""
         model = self.tuned_models.get(name)
         if model is None:
             raise missing(name)
@@ -211,15 +215,15 @@ class Store:
         return model
 
     def visible_to(self, caller: Principal) -> Iterator[StoredModel]:
-        """Tuned models the caller may read, oldest first."""
+        """Return the tuned models that the caller may read, oldest first."""
         return (model for model in self.tuned_models.values() if model.role(caller))
 
     def running(self, now: int) -> int:
-        """Tuning jobs that are not over."""
+        """Count the tuning jobs that are not over."""
         return sum(not model.progress(now).done for model in self.tuned_models.values())
 
     def spend_request(self, model: str, now: int) -> float | None:
-        """Count a request against the model's per-minute quota; seconds to wait when it is used up."""
+        """Count a request against the model's quota per minute; return the seconds to wait if it is used up."""
         limit, minute = self.settings.requests_per_minute, 60 * 10**9
         if limit is None:
             return None

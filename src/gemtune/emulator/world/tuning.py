@@ -1,11 +1,16 @@
 """A tuning job as a pure function of time.
 
-Nothing is learned and nothing runs: where a job stands follows from when it was created and what time it is.
+Nothing is learned and nothing runs: where a job stands follows from when it was created and what time it is. So a
+thousand jobs cost nothing while nobody looks, a stepped clock may jump over a week, a lagging replica is simply asked
+at an earlier time, and a job in a state file needs no more than its plan to continue.
 
 - A job of S steps starts ``queue_seconds`` after its creation and is over exactly S · ``step_seconds`` later.
-- S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N).
+- S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N). Both are the
+  service's: 15 examples, 5 epochs and batches of 4, as in its tutorial, are 19 steps.
 - The loss of step s is ``0.02 + (L - 0.02) · exp(-0.55 · s · batch size / N) · (1 + 0.25 · noise)``, with L between
-  5 and 9 and noise between -1 and 1 drawn from a hash of the seed, the model's name and the step.
+  5 and 9 and noise between -1 and 1: a fall by 42 % per pass over the data, to a floor above zero. Both are drawn
+  from a hash of the seed, the model's name and the step, so that a step has the same loss whoever looks, whenever, and
+  in whichever order.
 """
 
 from __future__ import annotations
@@ -21,16 +26,18 @@ from gemtune.emulator.messages.codec import FrozenMessage
 from gemtune.emulator.world.clock import nanoseconds
 
 _MICROSECOND = 1_000
-_JITTER = 0.4  # of a step: how much earlier than its end a step may report
+# Real steps are not evenly spaced. A step reports at its end or up to this part of it earlier, and never
+# before the step before it.
+_JITTER = 0.4
 
 
 def total_steps(examples: int, epochs: int, batch_size: int) -> int:
-    """Steps of a whole run: ceil(examples · epochs / batch size)."""
+    """Return the steps of a whole run: ceil(examples · epochs / batch size)."""
     return -(-examples * epochs // batch_size)
 
 
 def epoch_of(step: int, examples: int, batch_size: int) -> int:
-    """Whole passes over the data after a step (steps count from 1)."""
+    """Return the whole passes over the data after a step (steps count from 1)."""
     return step * batch_size // examples
 
 
@@ -109,6 +116,7 @@ class Job:
 
     @classmethod
     def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
+        """Return a plan whose durations are given in seconds."""
         times = {"queue": queue_seconds, "step": step_seconds, "refresh": refresh_seconds}
         return cls(**{key: nanoseconds(seconds) for key, seconds in times.items()}, **facts)  # type: ignore[arg-type]
 
@@ -118,6 +126,7 @@ class Job:
 
     @property
     def started(self) -> int:
+        """When the first run begins."""
         return self.created + self.queue
 
     @property
@@ -134,6 +143,7 @@ class Job:
         if fate.fail_at_step is not None:
             last = min(last, max(0, fate.fail_at_step - 1))
         end = self._run_start + last * self.step
+        # The service's times are whole microseconds; rounded up, so that no snapshot is later than the end.
         return -(-end // _MICROSECOND) * _MICROSECOND
 
     @property
@@ -150,7 +160,7 @@ class Job:
         return None if step is None else self._run_start + step * self.step
 
     def progress(self, now: int, cancelled_at: int | None = None) -> JobProgress:
-        """Where the job stands at ``now``; nothing moves after ``cancelled_at``."""
+        """Return where the job stands at ``now``; nothing moves after ``cancelled_at``."""
         if cancelled_at is not None:
             seen = self._snapshots(min(now, cancelled_at))
             start = self._start_time(cancelled_at)
@@ -178,14 +188,14 @@ class Job:
         )
 
     def snapshot(self, step: int, run_start: int) -> StepMetrics:
-        """The report of one step of the run that began at ``run_start``."""
+        """Return the report of one step of the run that began at ``run_start``."""
         earlier = int(self._draw("time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
         return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
 
     def _snapshots(self, now: int) -> tuple[StepMetrics, ...]:
         start, limit = self._run_start, self.total_steps
-        if now < start:
+        if now < start:  # before a restart: the first run, whose steps come again later with other times
             start, limit = self.started, self.fate.restart_at_step or 0
         elif self.fate.fail_at_step is not None:
             limit = min(limit, max(0, self.fate.fail_at_step - 1))
@@ -194,6 +204,7 @@ class Job:
         if now < start:
             return ()
         steps = min(limit, (now - start) // self.step) if self.step else limit
+        # Steps never change, so each is computed once and later looks cost a slice.
         run = self._runs.setdefault(start, [])
         run.extend(self.snapshot(step, start) for step in range(len(run) + 1, steps + 1))
         return tuple(run[:steps])
@@ -215,6 +226,6 @@ class Job:
         return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
 
     def _draw(self, *what: object) -> float:
-        """A number in [0, 1) that is always the same for this job and purpose."""
+        """Return a number in [0, 1) that is always the same for this job and purpose."""
         key = repr((self.seed, self.name, *what)).encode()
         return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)
