@@ -31,6 +31,7 @@ from gemtune.errors import (
 from gemtune.events import Event, JobState
 from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.protocol.status import clean, unended
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Observation, Source
@@ -202,8 +203,8 @@ class TuningJob:
         trouble = self._trouble
         seen = f"; the last look failed: {unended(str(trouble))}" if trouble is not None else ""
         raise DeadlineExceeded(
-            f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended, go on with "
-            f"client.job({self.name!r})",
+            f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended",
+            Remedy("continue with ", ClientCall("job", self.name)),
             resource=self.name,
             failure=Failure.FATAL,
         )

@@ -393,9 +393,9 @@ async def test_another_content_is_refused_and_names_the_row(tmp_path):
 async def test_another_model_or_configuration_is_refused_and_named(tmp_path):
     async with Service(0.0).client() as client:
         await run(client, ["a"], journal=tmp_path / "j", generation_config=GenerationConfig(top_k=1))
-        with pytest.raises(errors.JournalMismatch, match=r"with another generationConfig: use what it was begun with"):
+        with pytest.raises(errors.JournalMismatch, match=r"with another generation config; use what it was begun with"):
             await run(client, ["a"], journal=tmp_path / "j", generation_config=GenerationConfig(top_k=2))
-        with pytest.raises(errors.JournalMismatch, match="another generationConfig and systemInstruction"):
+        with pytest.raises(errors.JournalMismatch, match="another generation config and system instruction"):
             await run(client, ["a"], journal=tmp_path / "j", system_instruction="x")
         with pytest.raises(errors.JournalMismatch, match="of a batch on models/gemini-3.7-flash, not on tunedModels/x"):
             async with client.batch("tunedModels/x", ["a"], journal=tmp_path / "j"):
@@ -424,7 +424,7 @@ async def test_a_doomed_run_tells_what_the_journal_holds_and_can_go_on(tmp_path)
     found = []
     async with service.client() as client:
         async with client.batch(MODEL, [f"p{n}" for n in range(20)], journal=tmp_path / "j", concurrency=1) as results:
-            with pytest.raises(errors.BatchStopped, match=r"5 answered, 0 failed; they are in .*j, and the same call"):
+            with pytest.raises(errors.BatchStopped, match=r"5 answered, 0 failed; they are in .*j, from which"):
                 await into(found, results)
         assert [one.index for one in found] == [0, 1, 2, 3, 4] == indices(tmp_path / "j")
         assert len(await run(client, [f"p{n}" for n in range(20)], journal=tmp_path / "j")) == 15
@@ -443,7 +443,7 @@ async def test_a_run_that_reached_nothing_says_only_why_and_one_that_found_answe
             message = str(caught.value)
             if kept and options:
                 assert message.endswith(
-                    f"; 0 answered, 0 failed, 2 from before; they are in {path}, and the same call goes on from there"
+                    f"; 0 answered, 0 failed, 2 from before; they are in {path}, from which a new run resumes"
                 )
             else:
                 assert "no such key" in message

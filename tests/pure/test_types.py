@@ -128,13 +128,13 @@ def test_the_text_is_the_first_candidates_without_thoughts(value, text):
         ),
         (GenerateContentResponse(prompt_feedback=PromptFeedback()), "no reason", None, None),
         (GenerateContentResponse(candidates=(Candidate(),)), "unknown", None, None),
-        (reply(finish_reason=FinishReason.MAX_TOKENS), "MAX_TOKENS; allow more max_output_tokens", "MAX_TOKENS", None),
+        (reply(finish_reason=FinishReason.MAX_TOKENS), "MAX_TOKENS; raise max_output_tokens", "MAX_TOKENS", None),
         (reply(Part(text="hm", thought=True), finish_reason=FinishReason.STOP), "STOP", "STOP", None),
         (
             reply(finish_reason=FinishReason("NEW_REASON"), finish_message="two\nlines\x1b[31m"),
             r"NEW_REASON: two lines \[31m$", "NEW_REASON", None,
         ),
-        (reply(Part(function_call=FunctionCall(name="f"))), "see function_calls", None, None),
+        (reply(Part(function_call=FunctionCall(name="f"))), "calls functions instead", None, None),
     ],
 )  # fmt: skip
 def test_a_reply_without_text_says_why(value, words, finish, block):

@@ -14,6 +14,7 @@ import attrs
 from gemtune.batch.inputs import Row
 from gemtune.batch.layout import Layout
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
 from gemtune.rows import tables
 from gemtune.rows.ahead import Ahead
 from gemtune.rows.tables import Format, Lines, Unreadable
@@ -25,6 +26,7 @@ _BY_SUFFIX: Final[Mapping[str, Format]] = {
     ".csv": "csv",
     ".tsv": "tsv",
 }
+_ASK_LINES: Final = Remedy("pass ", Argument("format", "text"), " to ask each line as it stands")
 
 
 def _one_character(_: object, _field: object, value: str | None) -> None:
@@ -110,7 +112,7 @@ class FileRows:
                     checked = checked or self._check(value)
                     yield value if isinstance(value, InvalidInput) else self.layout.row(value)
         except Unreadable as error:
-            raise InvalidInput(f"{self}{error}") from None
+            raise InvalidInput(f"{self}{error}", *error.remedies) from None
         except UnicodeDecodeError:
             raise InvalidInput(f"{self}, after row {number}: this is not UTF-8: save it as UTF-8") from None
         except OSError as error:
@@ -153,18 +155,17 @@ class FileRows:
     def _check_guess(self, first: str) -> None:
         """Refuse a first line from which it is plain that it is no text, where nobody has said that it is."""
         if _is_object(first):
-            raise Unreadable(" holds JSON: give its format, jsonl, or text to ask each line as it stands")
+            raise Unreadable(" holds JSON", Remedy("pass ", Argument("format", "jsonl")), _ASK_LINES)
         separator = tables.separator(first) or ","
         if not self.layout.named.isdisjoint(name.strip('"') for name in first.split(separator)):
-            what = f" begins like a table: give {tables.choice(separator)}"
-            raise Unreadable(f"{what}, or the format text to ask each line as it stands")
+            raise Unreadable(" begins like a table", Remedy("pass ", tables.choice(separator)), _ASK_LINES)
 
     def _check_text(self, *, guessed: bool) -> None:
         try:
             self.layout.check({"prompt": ""}, table=False)
         except InvalidInput as error:
-            table = "; a table needs its format, csv" if guessed else ""
-            raise InvalidInput(f"{error.message}{table}", field=error.field) from None
+            table = [Remedy("pass ", Argument("format", "csv"), " if it is a table")] if guessed else []
+            raise InvalidInput(error.message, *error.remedies, *table, field=error.field) from None
 
     def _open(self) -> AbstractContextManager[TextIO]:
         try:

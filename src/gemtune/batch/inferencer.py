@@ -36,8 +36,10 @@ from gemtune.errors import (
 )
 from gemtune.limiter.limiter import Limiter
 from gemtune.protocol import names
+from gemtune.remedy import Argument, Remedy
 
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to go on"
+_TO_RESUME: Final = (Remedy("to resume such a run, pass ", Argument("journal", "run.journal")),)
 
 
 _SECONDS: Final = checks.validator(checks.seconds, endless=True)
@@ -317,14 +319,16 @@ class Batch:
         if not isinstance(reason, CallError | CredentialsError):
             return reason
         reached = self._reached(run.progress)
+        remedies = getattr(reason, "remedies", ()) or (_TO_RESUME if reached and self.journal is None else ())
         if isinstance(reason, DeadlineExceeded) and run.verdict is None:
-            reason.message = f"{reason.message}{reached}"
+            reason.message, reason.remedies = f"{reason.message}{reached}", remedies
             return reason
         reset_after = getattr(reason, "retry_after", None) if run.verdict is None else run.verdict.reset_after
         item = run.met_by
         met = "" if item is None else f"; met at {item.row}"
         stopped = BatchStopped(
-            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}{reached}"
+            f"the batch on {self.model} stopped: {_message(reason)}{met}{_again(reset_after)}{reached}",
+            *remedies,
         )
         stopped.key, stopped.reset_after = None if item is None else item.name, reset_after
         stopped.__cause__ = reason
@@ -335,12 +339,8 @@ class Batch:
         if not p.finished + p.skipped:
             return ""
         before = f", {p.skipped} from before" if p.skipped else ""
-        saved = (
-            f"they are in {os.fspath(self.journal)}, and the same call goes on from there"
-            if self.journal is not None
-            else "with journal=PATH the same call could go on from there"
-        )
-        return f"; {p.done} answered, {p.failed} failed{before}; {saved}"
+        kept = "" if self.journal is None else f"; they are in {os.fspath(self.journal)}, from which a new run resumes"
+        return f"; {p.done} answered, {p.failed} failed{before}{kept}"
 
 
 def _message(error: BaseException) -> str:

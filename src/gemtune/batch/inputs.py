@@ -101,7 +101,7 @@ class Item:
 
     def refused(self, error: InvalidInput) -> InvalidInput:
         """Return an error about its content as one that names the row and its key."""
-        return InvalidInput(f"{self.row}: {error.message}", field=error.field, row=self.index + 1)
+        return InvalidInput(f"{self.row}: {error.message}", *error.remedies, field=error.field, row=self.index + 1)
 
 
 def make_item(row: Row, index: int, model: str) -> Item:

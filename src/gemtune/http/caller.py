@@ -27,6 +27,7 @@ from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
+from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.settings import Secret
 
 T = TypeVar("T")
@@ -375,19 +376,14 @@ def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool)
     if not write and not (call.effect is Effect.CREATE and ambiguous):
         return error
     about = call.resource or call.method
-    advice = (
-        f"it may have been created: look with client.tuned_models.get({about!r}), or call tune again with the same "
-        "tuned_model_id and if_exists='adopt'"
-        if call.effect is Effect.CREATE
-        else "it may have been carried out: read the resource before you repeat it"
-    )
     named = error.message if error.message.startswith(call.method) else f"{call.method} for {about}: {error.message}"
-    return errors.AmbiguousOutcome(
-        f"{named}; {advice}",
-        status=error.status,
-        reason=error.reason,
-        retry_after=error.retry_after,
-        attempts=error.attempts,
-        resource=call.resource,
-        request_id=error.request_id,
+    if call.effect is not Effect.CREATE:
+        return errors.AmbiguousOutcome.after(
+            error, f"{named}; it may have been carried out", Remedy("read the resource before you repeat it")
+        )
+    return errors.AmbiguousOutcome.after(
+        error,
+        f"{named}; it may have been created",
+        Remedy("look with ", ClientCall("tuned_models.get", about)),
+        Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
     )

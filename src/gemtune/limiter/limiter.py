@@ -26,6 +26,7 @@ from gemtune.limiter.rate import DAY, Ceiling, LearnedRate, Window
 from gemtune.limiter.reasons import reason_of
 from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
+from gemtune.remedy import Argument, Remedy
 
 CONNECTIONS = 1000
 """The connections of one client: no more requests can be in flight."""
@@ -321,8 +322,8 @@ class Limiter:
         opens_at = day.ready_at(now, 1)
         if opens_at > now:
             error = errors.QuotaExhausted(
-                f"the limiter's own {day.quota:g} requests per day (rpd) are used up; the next may go in "
-                f"{opens_at - now:.0f} s",
+                f"the {day.quota:g} requests a day that you allow are used up",
+                Remedy("raise ", Argument("rpd")),
                 retry_after=opens_at - now,
                 failure=Failure.FATAL,
             )

@@ -21,6 +21,7 @@ from gemtune.looks.service import Ask, moment
 from gemtune.pager import Pages
 from gemtune.protocol import names
 from gemtune.protocol.gemini import Page
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.creation import Creation, TunedModelDraft, model_to_create
 from gemtune.resources.operations import Operations
 from gemtune.resources.tuned_models import TunedModels
@@ -141,8 +142,8 @@ class GeminiTuning:
             work = found.name if found is not None else None
         if work is None:
             raise NotSupported(
-                f"{job} has no operation that could be cancelled; to stop it for good, delete the model: "
-                f"client.tuned_models.delete({job!r})"
+                f"{job} has no operation that could be cancelled",
+                Remedy("to stop it for good, delete the model: ", ClientCall("tuned_models.delete", job)),
             )
         await self.operations.cancel(work)
 

@@ -99,7 +99,7 @@ def chosen_id(tuned_model_id: str | None, if_exists: str, display_name: str | No
     if tuned_model_id is not None:
         return checked_id(tuned_model_id)
     if if_exists == "adopt":
-        raise InvalidInput("if_exists='adopt' needs a tuned_model_id of your own to look for", field="tuned_model_id")
+        raise InvalidInput("tuned_model_id is missing: to adopt a model, name it", field="tuned_model_id")
     return id_from_display_name(display_name, dice)
 
 

@@ -30,6 +30,7 @@ from gemtune.errors import (
 )
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
 from gemtune.types import (
     CreateTunedModelMetadata,
@@ -139,20 +140,22 @@ class Creation:
 
     def _foreign(self) -> AlreadyExists:
         return AlreadyExists(
-            f"{self.name} exists already, and this credential may not read it: choose another tuned_model_id",
+            f"{self.name} exists already, and this credential may not read it",
+            Remedy("choose another ", Argument("tuned_model_id")),
             status=409,
             reason="ALREADY_EXISTS",
             resource=self.name,
         )
 
     def _taken(self, found: TunedModel) -> AlreadyExists:
-        if self.adopt:
-            hint = "it was tuned from another base, so it cannot be adopted; choose another tuned_model_id"
-        else:
-            hint = "choose another tuned_model_id, or take it over with if_exists='adopt'"
+        remedies = [Remedy("choose another ", Argument("tuned_model_id"))]
+        why = ": it was tuned from another base, so it cannot be adopted" if self.adopt else ""
+        if not self.adopt:
+            remedies.append(Remedy("take it over with ", Argument("if_exists", "adopt")))
         return AlreadyExists(
             f"{self.name} exists already ({found.state or 'state unknown'}, created {found.create_time}, from "
-            f"{found.base_model or 'a tuned model'}): {hint}",
+            f"{found.base_model or 'a tuned model'}){why}",
+            *remedies,
             status=409,
             reason="ALREADY_EXISTS",
             resource=self.name,

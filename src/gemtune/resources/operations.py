@@ -14,6 +14,7 @@ from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.types import Operation
 
 
@@ -117,6 +118,6 @@ def checked_wait(timeout: float | None) -> float | None:
 def _refused(name: str, why: str = "there is no such method") -> NotSupported:
     model = names.parent_of(name)
     return NotSupported(
-        f"the service does not cancel {name} ({why}); to stop the job for good, delete the model: "
-        f"client.tuned_models.delete({model!r})"
+        f"the service does not cancel {name} ({why})",
+        Remedy("to stop the job for good, delete the model: ", ClientCall("tuned_models.delete", model)),
     )

@@ -27,6 +27,7 @@ from typing import Any, Final, Literal, TextIO
 import attrs
 
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
 
 Format = Literal["jsonl", "csv", "tsv", "text"]
 DELIMITERS: Final[Mapping[Format, str]] = {"csv": ",", "tsv": "\t"}
@@ -51,6 +52,10 @@ _OTHER_FILES: Final = (
 
 class Unreadable(Exception):
     """What is wrong with a whole file, and where; the file's name comes before it."""
+
+    def __init__(self, what: str, *remedies: Remedy) -> None:
+        super().__init__(what)
+        self.remedies = remedies
 
 
 @attrs.define(eq=False)
@@ -260,13 +265,14 @@ def refuse_separator(heading: str, delimiter: str) -> None:
     """Refuse a heading that something else than the delimiter separates."""
     other = separator(heading)
     if other is not None and other != delimiter:
-        raise Unreadable(f" is separated by {_called(other)}, not by {_called(delimiter)}: give {choice(other)}")
+        what = f" is separated by {_called(other)}, not by {_called(delimiter)}"
+        raise Unreadable(what, Remedy("pass ", choice(other)))
 
 
-def choice(delimiter: str) -> str:
-    """Return what to give so that a table is read with this delimiter."""
+def choice(delimiter: str) -> Argument:
+    """Return what to pass so that a table is read with this delimiter."""
     kind = next((kind for kind, its in DELIMITERS.items() if its == delimiter), None)
-    return f"delimiter={delimiter!r}" if kind is None else f"its format, {kind}"
+    return Argument("delimiter", delimiter) if kind is None else Argument("format", kind)
 
 
 def _called(delimiter: str) -> str:

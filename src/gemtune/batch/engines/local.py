@@ -38,6 +38,7 @@ from gemtune.http.permits import holding
 from gemtune.limiter.limiter import Limiter, Permit
 from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
+from gemtune.remedy import Argument, Remedy
 from gemtune.types import GenerateContentResponse
 
 _ONCE: Final = RetryPolicy(attempts=1)
@@ -272,8 +273,9 @@ class Run:
         seen = index.meet(item.index, item.key, item.digest)
         if seen is Seen.CHANGED:
             raise JournalMismatch(
-                f"{item.row}{',' if item.key is not None else ''} was answered before with another content: "
-                "use the input that the journal was begun with, or another journal"
+                f"{item.row}{',' if item.key is not None else ''} was answered before with another content",
+                Remedy("use the input that the journal was begun with"),
+                Remedy("name another ", Argument("journal")),
             )
         return seen is Seen.DONE
 

@@ -105,7 +105,7 @@ def _writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        again = "nothing is lost: mend that and export again"
+        again = "nothing is lost; make room or choose another place, and try again"
         raise GemtuneError(f"{target} could not be written: {error.strerror}; {again}") from None
 
 

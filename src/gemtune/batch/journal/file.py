@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import sys
 import threading
@@ -21,6 +22,7 @@ from gemtune.batch.journal.index import Index
 from gemtune.batch.journal.lines import HEADER, Record, header_line, read_header, sound_lines
 from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
 from gemtune.protocol.codec import loads
+from gemtune.remedy import Argument, Remedy
 
 _FLAGS: Final = (
     os.O_RDWR
@@ -30,7 +32,8 @@ _FLAGS: Final = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_GO_ON: Final = "make room or mend the disk, and the same call goes on from what is in it"
+_GO_ON: Final = "make room or repair the disk, then run it again to resume from what is in it"
+OTHER_JOURNAL: Final = (Remedy("use what it was begun with"), Remedy("name another ", Argument("journal")))
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -251,14 +254,18 @@ class Journal:
             if found["config"].get(name) != wanted["config"].get(name)
         )
         if names:
-            raise self._mismatch(f"was written with another {' and '.join(names)}")
+            raise self._mismatch(f"was written with another {' and '.join(map(_spelled, names))}")
 
     def _mismatch(self, what: str) -> JournalMismatch:
-        advice = "use what it was begun with, or another journal"
-        return JournalMismatch(f"the journal {self.path} {what}: {advice}", path=str(self.path))
+        return JournalMismatch(f"the journal {self.path} {what}", *OTHER_JOURNAL, path=str(self.path))
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self.path} {what}", path=str(self.path))
+
+
+def _spelled(name: str) -> str:
+    """Return a field's name as words: ``generationConfig`` as ``generation config``."""
+    return re.sub(r"[A-Z]", lambda found: f" {found[0].lower()}", name)
 
 
 def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:

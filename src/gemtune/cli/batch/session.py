@@ -14,7 +14,7 @@ from gemtune.cli.batch.output import Target
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
 from gemtune.cli.options import open_client, run_async
-from gemtune.cli.wording import worded
+from gemtune.cli.remedies import worded
 from gemtune.errors import (
     BatchStopped,
     DeadlineExceeded,
@@ -98,7 +98,9 @@ class Session:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise GemtuneError(f"standard output could not be written: {error.strerror}") from None
+            raise GemtuneError(
+                f"standard output could not be written: {error.strerror}; make room, or write elsewhere"
+            ) from None
 
     def _write(self) -> int | None:
         """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
