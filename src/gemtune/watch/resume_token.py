@@ -111,6 +111,6 @@ def _cursors(texts: object) -> dict[str, Cursor]:
 
 def _refused(why: str) -> InvalidInput:
     return InvalidInput(
-        f"this is not a resume token: {why}; pass what resume_token() returned, unchanged, or nothing to start anew",
+        f"resume is not a resume token ({why}); pass one unchanged, or leave it out to start anew",
         field="resume",
     )
