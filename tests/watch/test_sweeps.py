@@ -8,8 +8,8 @@ import pytest
 
 from gemtune import events
 from gemtune.config import WatchPolicy
+from gemtune.limiter.pace import RequestPace
 from gemtune.watch import Watcher
-from gemtune.watch.limits import Bucket
 from gemtune.watch.planner import Planner
 from watch.service import Job, Service
 from world import collect
@@ -183,7 +183,7 @@ async def test_a_job_that_is_discarded_during_a_look_is_not_looked_at_again():
 
 
 def test_a_429_halves_the_rate_once_an_episode_and_calm_brings_it_back():
-    bucket = Bucket(WatchPolicy(max_rps=8, burst=4))
+    bucket = RequestPace(most=8, burst=4)
     bucket.throttle(100.0, None)
     bucket.throttle(100.5, None)
     assert bucket.rate == 4

@@ -36,7 +36,7 @@ from gemtune.errors import (
 )
 from gemtune.http.permits import holding
 from gemtune.limiter.limiter import Limiter, Permit
-from gemtune.limiter.verdict import Verdict
+from gemtune.limiter.ruling import Ruling
 from gemtune.loops import current_time
 from gemtune.remedy import Argument, Remedy
 from gemtune.types import GenerateContentResponse
@@ -122,7 +122,7 @@ class Run:
     journal: Journal | None = None
     commit: Commit | None = None
     reason: BaseException | None = None
-    verdict: Verdict | None = None
+    verdict: Ruling | None = None
     met_by: Item | None = None
     stopping: bool = False
     holds: str = "input"
@@ -322,7 +322,7 @@ class Run:
 
     async def _attempt(
         self, item: Item, permit: Permit, failures: int, left: float
-    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Ruling | None]:
         """Ask once, and return the permit with what came of it."""
         limit = None if left == math.inf else max(left, 0.001)
         self._count(item, 1)
@@ -357,7 +357,7 @@ class Run:
         item.attempts += requests
         self.progress.requests += requests
 
-    async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
+    async def _parked(self, item: Item, verdict: Ruling, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
         if current_time() >= deadline:
             return None
