@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
 from gemtune.errors import SettingsError
-from gemtune.http.auth.credentials import make_credentials
+from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob

@@ -25,9 +25,9 @@ from gemtune.http.engines.aiohttp_engine import AiohttpEngine
 from gemtune.http.engines.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.http.engines.httpx_engine import ForeignEngine, RecyclingTransport, httpx_pool
-from gemtune.http.environment import checked_origin, find_proxy, make_ssl_context
+from gemtune.http.environment import find_proxy, make_ssl_context
 from gemtune.loops import call_soon, current_loop, on_asyncio
-from gemtune.settings import is_loopback
+from gemtune.settings import checked_origin, is_loopback
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
