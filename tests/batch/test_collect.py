@@ -97,7 +97,9 @@ async def test_collecting_what_was_partly_taken_or_left_is_refused_with_what_to_
     async with Service(0.0).client() as client:
         async with client.batch(MODEL, PROMPTS) as results:
             await anext(results)
-            with pytest.raises(errors.MisuseError, match="results were taken .*: iterate on, or call collect.* before"):
+            with pytest.raises(
+                errors.MisuseError, match="results were taken .*: continue the iteration, or call collect.* before"
+            ):
                 await results.collect()
         results = client.batch(MODEL, PROMPTS)
         async with results:

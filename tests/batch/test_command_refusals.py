@@ -134,7 +134,7 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_is_sent(gemtune
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "models/gemini-2.5-pro"], f"is of a batch on {MODEL}, not on models/gemini-2.5-pro; "),
+        (["--model", "models/gemini-2.5-pro"], f"belongs to a batch on {MODEL}, not on models/gemini-2.5-pro; "),
         (["--temperature", "1"], "with another generation config; "),
         (["--system", "x"], "with another system instruction; "),
         (["--system", "x", "--temperature", "1"], "with another generation config and system instruction; "),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import anyio.lowlevel
@@ -101,8 +102,8 @@ def test_a_signal_ends_a_run_whose_input_is_still_open(app, folder, number, agai
 def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, monkeypatch, number):
     plain = export.write_lines
 
-    def interrupted(path, offsets, to):
-        plain(path, offsets[:50], to)
+    def interrupted(records, to):
+        plain(islice(records, 50), to)
         signal.raise_signal(number)
 
     with monkeypatch.context() as patch:
@@ -175,7 +176,7 @@ def test_a_journal_that_cannot_grow_stops_the_run_and_loses_nothing(app, gemtune
 
 
 def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, folder, monkeypatch):
-    def full(path, offsets, to):
+    def full(records, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -317,7 +318,7 @@ def test_json_tells_also_of_an_interrupt(app, folder, number):
 
 @pytest.mark.parametrize("app", [0.0], indirect=True)
 def test_json_tells_also_of_an_output_that_could_not_be_written(app, gemtune, folder, monkeypatch):
-    def full(path, offsets, to):
+    def full(records, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "write_lines", full)

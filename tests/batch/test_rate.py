@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gemtune.limiter.limiter import Limiter
-from gemtune.limiter.rate import BURST, Ceiling, LearnedRate, TokenEstimate, Window
+from gemtune.limiter.rate import BURST, Ceiling, LearnedRate, Window
+from gemtune.limiter.tokens import TokenEstimate
 
 
 def greedy(meter, seconds, amounts):

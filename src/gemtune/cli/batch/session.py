@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gemtune.batch import BatchResult, BatchStatistics
     from gemtune.batch.files import FileRows
-    from gemtune.batch.journal.index import Places
+    from gemtune.batch.keys import Keys
 
 
 @attrs.define(eq=False)
@@ -53,7 +53,7 @@ class Session:
     bar: Bar
     batch: Mapping[str, Any]
     _stats: BatchStatistics | None = attrs.field(default=None, init=False)
-    _places: Places | None = attrs.field(default=None, init=False)
+    _places: Keys | None = attrs.field(default=None, init=False)
     _failure: BatchResult | None = attrs.field(default=None, init=False)
 
     def run(self) -> int:
@@ -90,7 +90,7 @@ class Session:
                             self._print(output_line(result).decode())
             finally:
                 if began:
-                    self._stats, self._places = results.statistics(), results.source.places
+                    self._stats, self._places = results.statistics(), results.places
 
     def _print(self, line: str) -> None:
         try:
