@@ -125,6 +125,20 @@ def floors(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages and the reference as a site in docs/_build/html; a warning fails it."""
+    install(session, "-e", ".[emulator]", groups=("docs",))
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "-q", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Run the demo in a pseudo-terminal and draw its last screen into docs/pictures/demo.svg."""
+    install(session, "-e", ".[emulator]", groups=("pictures",))
+    session.run("python", "docs/pictures.py", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist, and the wheel from it, into dist/."""
     install(session, groups=("build",))
@@ -138,8 +152,9 @@ def wheel(session: nox.Session) -> None:
     (built,) = (ROOT / "dist").glob("*.whl")
     install(session, f"gemtune[emulator,speed] @ {built.as_uri()}", groups=("test",))
     away = Path(session.create_tmp()).resolve()
-    shutil.copytree(ROOT / "tests", away / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("tests", "docs"):
+        shutil.copytree(ROOT / name, away / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
     session.run("pytest", *session.posargs)

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gemtune.looks.gemini import _listed, observe_model, observe_operation
-from gemtune.story.observation import Moment
+from gemtune.story.observation import Moment, observe_light, observe_model, observe_operation
 from gemtune.types.operations import Operation, Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TuningSnapshot, TuningTask
@@ -68,5 +67,4 @@ def see_model(seconds, state="CREATING", shown=(), **facts):
 
 
 def see_list(seconds, state="CREATING", **facts):
-    (entry,) = _listed([tuned_model(state, **facts)])
-    return entry.seen(now(seconds))
+    return observe_light(tuned_model(state, **facts), now(seconds))

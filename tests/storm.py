@@ -14,8 +14,7 @@ import attrs
 import virtualtime
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, TokenBucket
 from gemtune.emulator.messages.codec import encode
-from gemtune.emulator.messages.errors import RpcError
-from gemtune.emulator.messages.schema import COMMON
+from gemtune.emulator.messages.errors import ApiError
 from gemtune.errors import CallError
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
 from gemtune.protocol import status
@@ -97,7 +96,7 @@ class Service:
     async def generate(self) -> None:
         try:
             seconds = self.load.enter(anyio.current_time())
-        except RpcError as refused:
+        except ApiError as refused:
             await anyio.sleep(self.refusal)
             raise self._error(refused) from None
         try:
@@ -105,11 +104,11 @@ class Service:
         finally:
             self.load.leave()
 
-    def _error(self, refused: RpcError) -> CallError:
+    def _error(self, refused: ApiError) -> CallError:
         """What the SDK makes of it; the same words are read once, because some policies are refused very often."""
         known = self._known.get(refused.message)
         if known is None:
-            payload = encode(COMMON, "ErrorBody", refused.body)
+            payload = encode("ErrorBody", refused.body)
             known = status.error_from_reply(refused.code, {}, payload, resource="models/m")
             self._known = {refused.message: known}
         return copy.copy(known)

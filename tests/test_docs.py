@@ -1,6 +1,6 @@
-"""The README does what it says: its program runs as it stands, against the emulator, in a process of its own."""
+"""The README and every page of docs/ do what they say: each is run as a reader would run it, by pages.py."""
 
-import inspect
+import importlib
 import json
 import re
 import subprocess
@@ -9,70 +9,81 @@ from pathlib import Path
 
 import pytest
 
-from gemtune.emulator import Answer, create_app, running_emulator
+import pages
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
+BLOCKS = {name: pages.blocks(text) for name, text in TEXTS.items()}
+FACES = ("gemtune", "gemtune.batch", "gemtune.watch", "gemtune.testing")
 
 
 @pytest.mark.socket
 @pytest.mark.slow
-def test_the_program_in_the_readme_tunes_follows_and_generates(tmp_path):
-    program = tmp_path / "readme.py"
-    program.write_text(PROGRAMS[0], encoding="utf-8")
-    with running_emulator(create_app()) as server:
-        ran = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", str(program)],
-            env={"GOOGLE_GEMINI_BASE_URL": server.url, "GOOGLE_API_KEY": "anything", "PATH": ""},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-    assert ran.returncode == 0, ran.stderr
-    lines = ran.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines[:-2]] == [f"step {step}" for step in range(1, 6)]
-    assert lines[-2].endswith(" is ACTIVE")
-    assert lines[-1].endswith("(emulator: nearest training example)")
+@pytest.mark.parametrize("name", [name for name, found in BLOCKS.items() if any(block.runs for block in found)])
+def test_a_page_does_what_it_says(name):
+    (path,) = [path for path in PAGES if path.name == name]
+    command = [sys.executable, "-X", "dev", "-W", "error", pages.__file__, "--quick", str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)[name]["ran"] == sum(block.runs for block in BLOCKS[name])
 
 
-def defined(number):
-    """Return the one function that a block of the README defines."""
-    names = {}
-    exec(compile(PROGRAMS[number], f"README.md, block {number}", "exec"), names)
-    return next(value for name, value in names.items() if inspect.iscoroutinefunction(value))
+def test_few_blocks_are_only_to_be_read_and_each_says_why():
+    every = [block for found in BLOCKS.values() for block in found]
+    assert all(block.mark.removeprefix("skip:").strip() for block in every if block.skipped)
+    assert 6 * sum(block.skipped for block in every) <= sum(block.runs for block in every)
 
 
-async def test_the_readmes_watcher_tells_every_job(gemini_emulator, capsys):
-    async with gemini_emulator.client() as client:
-        jobs = [await client.tune("models/gemini-1.0-pro-001", [("1", "2")]) for _ in range(3)]
-        await defined(1)(client, jobs)
-    assert capsys.readouterr().out.count("'kind': 'succeeded'") == 3
+def test_the_readme_is_short():
+    assert len(TEXTS["README.md"].splitlines()) <= 120
 
 
-async def test_the_readmes_batch_answers_every_prompt_survives_a_blocked_one_and_loses_nothing_to_a_break(
-    gemini_emulator, capsys, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize(
+    "path", [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
+)
+def test_links_within_the_repository_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_what_the_pages_name_exists():
+    known = {face: set(importlib.import_module(face).__all__) for face in FACES}
+    known["gemtune"] |= {"batch", "emulator", "testing", "watch"}
+    code = "\n".join(text for name, text in TEXTS.items() if name not in {"design.md", "reference.md"})
+    for name in set(re.findall(r"\bgemtune\.([a-zA-Z]\w+)", code)):
+        assert name in known["gemtune"], name
+
+
+def test_the_reference_holds_every_public_name():
+    listed = set(re.findall(r"auto(?:class|function|module):: (\S+)", TEXTS["reference.md"]))
+    whole = {"gemtune.errors", "gemtune.events", "gemtune.types", "gemtune.emulator"}
+    assert whole <= listed
+    plumbing = {"BatchOptions", "make_batch"}  # client.batch explains them
+    held = {name.rpartition(".")[2] for name in listed} | {"GemtuneError", "__version__"} | plumbing
+    for face in whole:
+        held |= set(importlib.import_module(face).__all__)
+    for face in FACES:
+        assert set(importlib.import_module(face).__all__) <= held, face
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("```python\nprint(1)\n```\n```text\n2\n```\n", "should print"),
+        ("```python\nprint(1)\n```\n```text\n...0\n```\n", "should print"),
+        ("```python\nraise KeyError(1)\n```\n", "KeyError"),
+        ("```python\nimport asyncio\nasyncio.run(1)\n```\n", "exit code 1"),
+        ("```sh\nfalse | cat\n```\n", "exit code 1"),
+        ("<!-- background -->\n```sh\ntrue\n```\n```sh\nsleep 0.2\n```\n", "ended before its page"),
+        ("<!-- file: a.py -->\n```python\nx = 1\n```\n```python\nimport a\nassert a.x == 2\n```\n", "AssertionError"),
+    ],
+)
+async def test_a_page_that_does_not_is_found_out(text, what, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    gemini_emulator.answers = {"bad": Answer(block_reason="SAFETY")}
-    prompts = ["a", "bad", "", "d", "e", "f"]
-    async with gemini_emulator.client() as client:
-        async with client.batch("gemini-3.7-flash", prompts, journal="run.journal") as results:
-            await anext(results)
-            results.drain()
-        await defined(2)(client, "gemini-3.7-flash", prompts)
-    told = capsys.readouterr().out.splitlines()
-    assert 1 <= len(told) <= 6
-    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
-    assert [(line["key"], "response" in line) for line in lines] == [(n, n != 2) for n in range(6)]
-
-
-async def test_the_readmes_test_passes(gemini_emulator):
-    await defined(3)(gemini_emulator)
-
-
-def test_what_the_readme_names_exists():
-    import gemtune
-
-    for name in set(re.findall(r"gemtune\.(\w+)", README)):
-        assert name in {*gemtune.__all__, "emulator", "testing", "batch", "watch"}, name
+    monkeypatch.syspath_prepend(tmp_path)
+    environment = {"PATH": "/usr/bin:/bin"}
+    with pytest.raises(pages.Wrong) as wrong:
+        await pages.Page("page.md", tmp_path, environment).run(pages.blocks(text))
+    assert what in f"{wrong.value} {wrong.value.__cause__!r}"

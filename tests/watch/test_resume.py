@@ -151,9 +151,9 @@ async def test_a_subscription_that_was_left_counts_as_far_as_it_came():
         ("c1.abc", "damaged"),
         ("c1.", "damaged"),
         ("c1.!!!", "damaged"),
-        ("nonsense", "not a cursor"),
+        ("nonsense", "no cursor to resume from"),
         ("j9.abc.0.1..0", "version"),
-        ("", "not a cursor"),
+        ("", "no cursor"),
     ],
 )
 async def test_what_is_no_resume_token_is_refused_with_the_reason(text, why):

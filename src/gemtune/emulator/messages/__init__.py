@@ -1,5 +1,4 @@
-"""What services read and write: JSON, schemas, field masks, error bodies, and HTTP as values.
+"""What the emulated service reads and writes: JSON, schemas, enums, field masks, error bodies.
 
-This codec shares nothing with the SDK's, so that no mistake can cancel out. It imports nothing of the emulator and
-never waits.
+This codec shares nothing with the SDK's, so that no mistake can cancel out.
 """

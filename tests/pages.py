@@ -1,0 +1,265 @@
+"""Runs a page of the documentation as a reader would: block after block, in an empty folder, warnings being errors.
+
+    python pages.py PAGE...          # a local Gemini API is started for each
+    python pages.py --quick PAGE...  # with short waits between looks at a job
+
+It needs nothing but the standard library and what a page tells its reader to install, so that it runs in an
+environment that holds the built wheel and no source tree. What a block means follows from its language and from the
+comment before it, which no reader sees:
+
+    ```python                pasted into one session after the other, as into a notebook or ``python -m asyncio``;
+                             with ``asyncio.run(`` in it, a program of its own
+    ```sh                    run by ``bash -euo pipefail``
+    ```text                  right after one of them: what it prints; ``...`` stands for anything
+    <!-- file: NAME -->      not run but saved, as the page tells its reader
+    <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
+    <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
+
+Everything else (``json``, ``ini`` without a name, a ``text`` that follows no block) is only to be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(
+    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n+)?```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_RUN = frozenset({"python", "sh"})
+_ENDS_WITHIN = 10.0
+"""Seconds a server may take to end after SIGTERM."""
+_PAGE_WITHIN = 120.0
+"""Seconds for a whole page: nothing on it waits for ever."""
+_QUICK = """\
+import sys
+if not any("pytest" in word for word in sys.orig_argv):  # there the fixtures do it
+    from types import SimpleNamespace
+    from gemtune.testing.fixture import shorten_waits
+    shorten_waits(SimpleNamespace(setattr=setattr))
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a page: where it stands, what it holds, what its comment says, what it is to print."""
+
+    line: int
+    language: str
+    code: str
+    mark: str = ""
+    prints: str | None = None
+
+    @property
+    def skipped(self) -> bool:
+        return self.mark.startswith("skip:")
+
+    @property
+    def file(self) -> str | None:
+        return self.mark.removeprefix("file:").strip() if self.mark.startswith("file:") else None
+
+    @property
+    def runs(self) -> bool:
+        return self.language in _RUN and self.mark in {"", "background"}
+
+
+def blocks(text: str) -> list[Block]:
+    """The blocks of a page in their order; what a block prints belongs to it."""
+    found: list[Block] = []
+    end = 0
+    for match in _BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start("language")) + 1
+        block = Block(line, match["language"], match["code"], (match["mark"] or "").strip())
+        if block.language == "text":
+            if found and found[-1].runs and not text[end : match.start()].strip():
+                found[-1] = Block(*_fields(found[-1])[:4], prints=block.code)
+        else:
+            found.append(block)
+        end = match.end()
+    return found
+
+
+def _fields(block: Block) -> tuple[int, str, str, str]:
+    return block.line, block.language, block.code, block.mark
+
+
+class Wrong(Exception):
+    """A block did not do what its page says."""
+
+
+class Page:
+    """A page on its way: its folder, its session, and the servers that it started."""
+
+    def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
+        self.name, self.folder, self.environment = name, folder, environment
+        self.session = types.ModuleType("__main__")
+        self.servers: list[tuple[Block, subprocess.Popen[str]]] = []
+        self.ran = 0
+
+    async def run(self, found: list[Block]) -> None:
+        try:
+            async with asyncio.timeout(_PAGE_WITHIN):
+                for block in found:
+                    await self._block(block)
+            self._end_servers()
+        finally:
+            for _, server in self.servers:
+                server.kill()
+                server.wait()
+
+    async def _block(self, block: Block) -> None:
+        if block.file is not None:
+            (self.folder / block.file).write_text(block.code, encoding="utf-8")
+            return
+        if not block.runs:
+            return
+        try:
+            if block.mark == "background":
+                self._start(block)
+                printed = ""
+            elif block.language == "sh":
+                printed = await self._command(["bash", "-euo", "pipefail", "-c", block.code])
+            elif "asyncio.run(" in block.code:
+                printed = await self._command([sys.executable, "-X", "dev", "-W", "error", "-c", block.code])
+            else:
+                printed = await self._paste(block)
+        except Exception as error:
+            raise Wrong(f"{self.name}:{block.line}: {error}") from error
+        self.ran += 1
+        if block.prints is not None and not matches(block.prints, printed):
+            raise Wrong(f"{self.name}:{block.line} should print\n{block.prints}\nand printed\n{printed}")
+
+    async def _command(self, command: list[str]) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed = (await process.communicate())[0].decode()
+        if process.returncode:
+            raise Wrong(f"exit code {process.returncode}\n{printed}")
+        return printed
+
+    async def _paste(self, block: Block) -> str:
+        # Blank lines before the code give a traceback the line numbers of the page.
+        source = "\n" * block.line + block.code
+        code = compile(source, self.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            result = types.FunctionType(code, vars(self.session))()
+            if inspect.iscoroutine(result):
+                await result
+        return printed.getvalue()
+
+    def _start(self, block: Block) -> None:
+        command = ["bash", "-euo", "pipefail", "-c", f"exec {block.code.strip()}"]
+        server = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.servers.append((block, server))
+
+    def _end_servers(self) -> None:
+        for block, server in self.servers:
+            if server.poll() is not None:
+                raise Wrong(f"{self.name}:{block.line} ended before its page did\n{server.communicate()[0]}")
+            server.send_signal(signal.SIGTERM)
+            try:
+                printed = server.communicate(timeout=_ENDS_WITHIN)[0]
+            except subprocess.TimeoutExpired:
+                raise Wrong(f"{self.name}:{block.line} did not end within {_ENDS_WITHIN:g} s of SIGTERM") from None
+            if "Traceback" in printed:
+                raise Wrong(f"{self.name}:{block.line} ended with\n{printed}")
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether a program printed what a page says: spaces at the ends of lines aside, ``...`` being anything."""
+    wanted, got = ("\n".join(map(str.rstrip, text.strip().splitlines())) for text in (expected, printed))
+    return re.fullmatch(".*?".join(map(re.escape, wanted.split("..."))), got, re.DOTALL) is not None
+
+
+@contextlib.contextmanager
+def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
+    """An empty folder, and the environment of a reader who has started the emulator."""
+    from gemtune.emulator import create_app, running_emulator
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as patches,
+        running_emulator(create_app(step_seconds=0.02, queue_seconds=0.0)) as server,
+    ):
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST"))
+        }
+        environment = kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GOOGLE_GEMINI_BASE_URL": server.url,
+            "GOOGLE_API_KEY": "anything",
+            "NO_COLOR": "1",
+            "COLUMNS": "100",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if quick:
+            (Path(patches) / "sitecustomize.py").write_text(_QUICK)
+            environment["PYTHONPATH"] = patches
+        yield Path(folder), environment
+
+
+def run(pages: list[Path], quick: bool) -> dict[str, dict[str, int]]:
+    """Run pages, each on its own, and count their blocks."""
+    counts = {}
+    for path in pages:
+        found = blocks(path.read_text(encoding="utf-8"))
+        with reader(quick) as (folder, environment):
+            os.environ |= environment
+            os.chdir(folder)
+            page = Page(path.name, folder, environment)
+            asyncio.run(page.run(found))
+            os.chdir(path.parent)
+        counts[path.name] = {"ran": page.ran, "skipped": sum(block.skipped for block in found)}
+    return counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="wait little between two looks at a job")
+    parser.add_argument("pages", nargs="+", type=lambda text: Path(text).resolve())
+    options = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it would tell of every slow step
+    if options.quick:
+        exec(_QUICK)  # the session lives in this very process
+    try:
+        print(json.dumps(run(options.pages, options.quick)))
+    except Wrong as wrong:
+        traceback.print_exception(wrong)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
