@@ -242,7 +242,7 @@ async def deliveries() -> dict[str, Cell]:
     from gemtune.watch.subscription import Subscription
 
     now = Moment(0.0, datetime.now(UTC))
-    times = (Timestamp(2026, 1, 1, step // 60, step % 60) for step in range(STEPS))
+    times = (Timestamp.of(datetime(2026, 1, 1, step // 60, step % 60, tzinfo=UTC)) for step in range(STEPS))
     shown = tuple(TuningSnapshot(step, 0, 0.5, time) for step, time in enumerate(times, 1))
     found = {}
     for label, live in (("live", True), ("catching up", False)):
@@ -255,7 +255,7 @@ async def deliveries() -> dict[str, Cell]:
         spent = count = 0
         for last in range(15, STEPS + 1, 15) if live else (STEPS,):
             for record in records:
-                look = Observation(source=Source.MODEL, at=now, state=JobState.CREATING, snapshots=shown[:last])
+                look = Observation(source=Source.JOB, at=now, state=JobState.CREATING, snapshots=shown[:last])
                 board.tell(record, record.history.observe(look))
             readers = readers or [Subscription(board, bookmarks=0.001) for _ in range(10)]
             began = time.process_time()

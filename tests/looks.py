@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gemtune.story.observation import Moment, observe_light, observe_model, observe_operation
+from gemtune.looks.gemini import _listed, observe_model, observe_operation
+from gemtune.story.observation import Moment
 from gemtune.types.operations import Operation, Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TuningSnapshot, TuningTask
@@ -67,4 +68,5 @@ def see_model(seconds, state="CREATING", shown=(), **facts):
 
 
 def see_list(seconds, state="CREATING", **facts):
-    return observe_light(tuned_model(state, **facts), now(seconds))
+    (entry,) = _listed([tuned_model(state, **facts)])
+    return entry.seen(now(seconds))

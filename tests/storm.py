@@ -14,7 +14,8 @@ import attrs
 import virtualtime
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, TokenBucket
 from gemtune.emulator.messages.codec import encode
-from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.schema import COMMON
 from gemtune.errors import CallError
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
 from gemtune.protocol import status
@@ -96,7 +97,7 @@ class Service:
     async def generate(self) -> None:
         try:
             seconds = self.load.enter(anyio.current_time())
-        except ApiError as refused:
+        except RpcError as refused:
             await anyio.sleep(self.refusal)
             raise self._error(refused) from None
         try:
@@ -104,11 +105,11 @@ class Service:
         finally:
             self.load.leave()
 
-    def _error(self, refused: ApiError) -> CallError:
+    def _error(self, refused: RpcError) -> CallError:
         """What the SDK makes of it; the same words are read once, because some policies are refused very often."""
         known = self._known.get(refused.message)
         if known is None:
-            payload = encode("ErrorBody", refused.body)
+            payload = encode(COMMON, "ErrorBody", refused.body)
             known = status.error_from_reply(refused.code, {}, payload, resource="models/m")
             self._known = {refused.message: known}
         return copy.copy(known)

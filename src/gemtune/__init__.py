@@ -8,9 +8,9 @@ next door. Every name is loaded on its first use (PEP 562), so that importing th
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gemtune._version import __version__
+from gemtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gemtune import errors as errors
@@ -39,65 +39,38 @@ if TYPE_CHECKING:
     from gemtune.watch import Watcher as Watcher
     from gemtune.watch import WatcherStatistics as WatcherStatistics
 
-__all__ = [
-    "BatchPolicy",
-    "BatchResult",
-    "Client",
-    "Content",
-    "GemtuneError",
-    "GenerationConfig",
-    "Hyperparameters",
-    "Limiter",
-    "Part",
-    "RetryPolicy",
-    "SafetySetting",
-    "Subscription",
-    "Timeouts",
-    "TunedModel",
-    "TuningExample",
-    "TuningJob",
-    "TuningProgress",
-    "TuningSnapshot",
-    "WaitResult",
-    "WatchPolicy",
-    "Watcher",
-    "WatcherStatistics",
-    "__version__",
-    "errors",
-    "events",
-    "types",
-]
-
-_MODULES = {"errors", "events", "types"}
-_HOMES = {
-    "BatchPolicy": "config",
-    "BatchResult": "batch",
-    "Client": "client",
-    "GemtuneError": "errors",
-    "Limiter": "batch",
-    "RetryPolicy": "config",
-    "Subscription": "watch",
-    "Timeouts": "config",
-    "TuningJob": "jobs",
-    "TuningProgress": "jobs",
-    "WaitResult": "watch",
-    "WatchPolicy": "config",
-    "Watcher": "watch",
-    "WatcherStatistics": "watch",
+_HOMES: Final = {
+    name: module
+    for module, names in {
+        "batch": "BatchResult Limiter",
+        "client": "Client",
+        "config": "BatchPolicy RetryPolicy Timeouts WatchPolicy",
+        "errors": "GemtuneError",
+        "jobs": "TuningJob TuningProgress",
+        "types": """
+            Content GenerationConfig Hyperparameters Part SafetySetting TunedModel TuningExample TuningSnapshot
+        """,
+        "watch": "Subscription WaitResult Watcher WatcherStatistics",
+    }.items()
+    for name in names.split()
 }
+"""Every public name that is not a module, and the module that defines it."""
+_MODULES: Final = ("errors", "events", "types")
+
+__all__ = sorted(("__version__", *_HOMES, *_MODULES))  # noqa: PLE0605 - checkers read the imports above
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name from its home."""
-    if name not in __all__:
-        raise AttributeError(f"module 'gemtune' has no attribute {name!r}")
-    if name in _MODULES:
-        return importlib.import_module(f"gemtune.{name}")
-    value: object = getattr(importlib.import_module(f"gemtune.{_HOMES.get(name, 'types')}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a checker would believe every misspelled name
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return importlib.import_module(f"gemtune.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'gemtune' has no attribute {name!r}")
+        value: object = getattr(importlib.import_module(f"gemtune.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted(__all__)
+    return __all__

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import ssl
 from collections.abc import Iterable
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -17,8 +15,9 @@ from gemtune.http.auth.credentials import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.wire import Wire
 from gemtune.jobs import TuningJob
-from gemtune.protocol import names
-from gemtune.resources.creation import MANY, Creation, load_rows, model_to_create, off_loop
+from gemtune.looks.gemini import GeminiTuning
+from gemtune.looks.service import TuningService
+from gemtune.resources.creation import TunedModelDraft
 from gemtune.resources.inference import Inference
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
@@ -109,6 +108,7 @@ class Client(Inference):
             user_agent(__version__, user_agent_suffix),
             limiter,
         )
+        self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
 
     def __repr__(self) -> str:
         """Return the address and the kind of credential."""
@@ -164,8 +164,8 @@ class Client(Inference):
         Args:
             name: The tuned model's or the operation's name.
         """
-        model, operation = names.job_names(name)
-        return TuningJob.attach(self._caller, self._watch, model, operation=operation)
+        job, work = self._service.job_names(name)
+        return TuningJob.attach(self._service, self._watch, job, work=work)
 
     def watch(
         self,
@@ -191,7 +191,13 @@ class Client(Inference):
         """
         from gemtune.watch import Watcher
 
-        return Watcher(self, jobs, policy=self._watch if policy is None else policy, filter=filter, resume=resume)
+        return Watcher(
+            self._service,
+            jobs,
+            policy=self._watch if policy is None else policy,
+            filter=filter,
+            resume=resume,
+        )
 
     async def tune(
         self,
@@ -230,15 +236,18 @@ class Client(Inference):
             AlreadyExists: Your id is taken.
             AmbiguousOutcome: It could not be found out whether the job was created.
         """
-        rows = await load_rows(training_data)
-        what = (base_model, rows, display_name, description, hyperparameters, temperature, top_p, top_k)
-        model = await off_loop(len(rows.numbered) > MANY, partial(model_to_create, *what))
-        chosen = names.chosen_id(tuned_model_id, if_exists, display_name, random.getrandbits(64))
-        creation = Creation(self._caller, model, chosen, chosen=tuned_model_id is not None, adopt=if_exists == "adopt")
-        operation = await creation.run(timeout=timeout, retry=retry)
-        job = TuningJob.attach(self._caller, self._watch, creation.name)
-        job.born(operation)
-        return job
+        draft = TunedModelDraft(
+            base_model=base_model,
+            training_data=training_data,
+            display_name=display_name,
+            description=description,
+            hyperparameters=hyperparameters,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+        )
+        seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
+        return TuningJob.created(self._service, self._watch, seen)
 
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
         """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.
@@ -281,7 +290,7 @@ class Client(Inference):
         """
         from gemtune.batch import make_batch
 
-        return make_batch(self, model, inputs, self._caller.limiter, **options)
+        return make_batch(self, self._service.model_name(model), inputs, self._caller.limiter, **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
         """Return one result for every prompt of a short list, in their order; all arguments are those of ``batch``.

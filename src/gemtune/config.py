@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 import attrs
 
+from gemtune import checks
 from gemtune.errors import SettingsError
 
 
@@ -32,11 +33,9 @@ class Unset:
 
 UNSET = Unset()
 
-
-def _seconds(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise SettingsError(f"{name} must be a positive number of seconds, not {value!r}", field=name)
-    return float(value)
+_seconds = partial(checks.seconds, error=SettingsError)
+_number = partial(checks.number, error=SettingsError)
+_whole = partial(checks.whole, error=SettingsError)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,11 +56,11 @@ class Timeouts:
 
     def __attrs_post_init__(self) -> None:
         """Refuse zero, negative and infinite values: every wait has an end."""
-        _seconds(self.connect, "Timeouts.connect")
-        _seconds(self.call, "Timeouts.call")
-        _seconds(self.generate, "Timeouts.generate")
+        _seconds("Timeouts.connect", self.connect)
+        _seconds("Timeouts.call", self.call)
+        _seconds("Timeouts.generate", self.generate)
         if self.total is not None:
-            _seconds(self.total, "Timeouts.total")
+            _seconds("Timeouts.total", self.total)
 
 
 @attrs.frozen(kw_only=True)
@@ -84,16 +83,11 @@ class RetryPolicy:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values with which retrying could not work."""
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
-            raise SettingsError(
-                f"RetryPolicy.attempts must be at least 1, not {self.attempts!r}; 1 switches retrying off",
-                field="attempts",
-            )
-        _seconds(self.initial, "RetryPolicy.initial")
-        _seconds(self.maximum, "RetryPolicy.maximum")
-        _seconds(self.max_hint, "RetryPolicy.max_hint")
-        if self.budget < 0:
-            raise SettingsError("RetryPolicy.budget must not be negative", field="budget")
+        _whole("RetryPolicy.attempts", self.attempts, note="1 switches retrying off")
+        _seconds("RetryPolicy.initial", self.initial)
+        _seconds("RetryPolicy.maximum", self.maximum)
+        _seconds("RetryPolicy.max_hint", self.max_hint)
+        _whole("RetryPolicy.budget", self.budget, least=0)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,9 +113,8 @@ class BatchPolicy:
     def __attrs_post_init__(self) -> None:
         """Refuse intervals that are not positive."""
         for name in ("max_hint", "first_probe", "longest_probe", "patience", "backoff"):
-            _seconds(getattr(self, name), f"BatchPolicy.{name}")
-        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 0:
-            raise SettingsError(f"BatchPolicy.repeats must be 0 or more, not {self.repeats!r}", field="repeats")
+            _seconds(f"BatchPolicy.{name}", getattr(self, name))
+        _whole("BatchPolicy.repeats", self.repeats, least=0)
 
 
 @attrs.frozen(kw_only=True)
@@ -159,16 +152,9 @@ class WatchPolicy:
     def __attrs_post_init__(self) -> None:
         """Refuse values with which nothing would ever be looked at, and a jitter that is not a part."""
         for name in ("freshness", "terminal_freshness", "queued_interval", "min_interval", "request_timeout"):
-            _seconds(getattr(self, name), f"WatchPolicy.{name}")
-        if not 0 <= self.jitter <= 1:
-            raise SettingsError("WatchPolicy.jitter must be between 0 and 1", field="jitter")
-        if isinstance(self.max_rps, bool) or not (isinstance(self.max_rps, int | float) and 0 < self.max_rps < 1e6):
-            raise SettingsError(f"WatchPolicy.max_rps must be a positive number, not {self.max_rps!r}", field="max_rps")
-        for name in ("burst", "max_in_flight"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SettingsError(f"WatchPolicy.{name} must be at least 1, not {value!r}", field=name)
-        if self.coalesce not in {"auto", "never", "always"}:
-            raise SettingsError(
-                f"WatchPolicy.coalesce must be 'auto', 'never' or 'always', not {self.coalesce!r}", field="coalesce"
-            )
+            _seconds(f"WatchPolicy.{name}", getattr(self, name))
+        checks.fraction("WatchPolicy.jitter", self.jitter, error=SettingsError)
+        _number("WatchPolicy.max_rps", self.max_rps, below=1e6)
+        _whole("WatchPolicy.burst", self.burst)
+        _whole("WatchPolicy.max_in_flight", self.max_in_flight)
+        checks.one_of("WatchPolicy.coalesce", self.coalesce, "auto", "never", "always", error=SettingsError)

@@ -40,53 +40,26 @@
         ├── StreamInterrupted                   a stream broke; the part received is in ``partial``
         └── AmbiguousOutcome                    a write may or may not have happened: look, then decide
 
-An error holds facts as attributes, survives pickling, and never holds a request, a header or a credential.
+An error holds facts as attributes, survives pickling, and never holds a request, a header or a credential. Its
+``message`` says what happened, its ``remedies`` what to do next (see ``gemtune.remedy``); ``str()`` says both.
 """
 
 from __future__ import annotations
 
 import enum
+import re
+from typing import Self
+
+from gemtune.remedy import Argument, Remedy, Wording, advice
 
 __all__ = [
-    "AlreadyExists",
-    "AmbiguousOutcome",
-    "ApiError",
-    "BadRequest",
-    "BatchStopped",
-    "CallError",
-    "Conflict",
-    "ConnectFailed",
-    "ConnectionLost",
-    "CredentialsError",
-    "DeadlineExceeded",
-    "Failure",
-    "GemtuneError",
-    "InvalidInput",
-    "JournalBusy",
-    "JournalCorrupt",
-    "JournalError",
-    "JournalMismatch",
-    "MalformedResponse",
-    "MisuseError",
-    "NoText",
-    "NotFound",
-    "NotSupported",
-    "PermissionDenied",
-    "QuotaExhausted",
-    "ResponseTooLarge",
-    "SettingsError",
-    "StreamInterrupted",
-    "TLSVerificationError",
-    "TransportError",
-    "TuningCancelled",
-    "TuningError",
-    "TuningFailed",
-    "TuningLost",
-    "TuningUnavailable",
-    "Unauthenticated",
-    "Unavailable",
-    "UnexpectedRedirect",
-]
+    "AlreadyExists", "AmbiguousOutcome", "ApiError", "BadRequest", "BatchStopped", "CallError", "Conflict",
+    "ConnectFailed", "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
+    "InvalidInput", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
+    "MisuseError", "NoText", "NotFound", "NotSupported", "PermissionDenied", "QuotaExhausted", "ResponseTooLarge",
+    "SettingsError", "StreamInterrupted", "TLSVerificationError", "TransportError", "TuningCancelled", "TuningError",
+    "TuningFailed", "TuningLost", "TuningUnavailable", "Unauthenticated", "Unavailable", "UnexpectedRedirect",
+]  # fmt: skip
 
 
 class Failure(enum.Enum):
@@ -107,30 +80,40 @@ class GemtuneError(Exception):
 
     results: tuple[object, ...] = ()
 
-    def __init__(self, message: str) -> None:
-        """Keep the message; subclasses add their facts as attributes."""
+    def __init__(self, message: str, *remedies: Remedy) -> None:
+        """Keep what happened and what to do about it; subclasses add their facts as attributes."""
         super().__init__(message)
         self.message = message
+        self.remedies = remedies
 
     def __str__(self) -> str:
-        """Return the message, which names what happened, to which thing, and what to do."""
-        return self.message
+        return self.worded(str)
+
+    def worded(self, wording: Wording) -> str:
+        """Return what happened and what to do about it in the words of one kind of reader."""
+        return advice(self.message, self.remedies, wording)
 
 
 class InvalidInput(GemtuneError, ValueError):
     """An argument, row or file is wrong; nothing was sent.
 
     Args:
-        message: What is wrong and how to correct it.
+        message: What is wrong and how to correct it; about an argument it begins with the argument's name.
+        remedies: What else to do, as alternatives.
         field: The argument or field that is wrong, such as ``tuned_model_id`` or ``output``.
-        row: The 1-based row of the data, or None where no row is concerned.
+        row: The 1-based row of the data, or None if no row is concerned.
     """
 
-    def __init__(self, message: str, *, field: str | None = None, row: int | None = None) -> None:
-        """Keep the field and the row beside the message."""
-        super().__init__(message)
+    def __init__(self, message: str, *remedies: Remedy, field: str | None = None, row: int | None = None) -> None:
+        super().__init__(message, *remedies)
         self.field = field
         self.row = row
+
+    def worded(self, wording: Wording) -> str:
+        text = super().worded(wording)
+        if self.field is None or not re.match(rf"{re.escape(self.field)}\b", text):
+            return text
+        return f"{wording(Argument(self.field)) or self.field}{text.removeprefix(self.field)}"
 
 
 class SettingsError(InvalidInput):
@@ -158,13 +141,15 @@ class NoText(GemtuneError):
 
     Args:
         message: Which reason the server gave.
+        remedies: What to do, as alternatives.
         finish_reason: The candidate's finish reason, such as ``SAFETY``.
-        block_reason: The prompt's block reason, where there is no candidate at all.
+        block_reason: The prompt's block reason, if there is no candidate at all.
     """
 
-    def __init__(self, message: str, *, finish_reason: str | None = None, block_reason: str | None = None) -> None:
-        """Keep both reasons beside the message."""
-        super().__init__(message)
+    def __init__(
+        self, message: str, *remedies: Remedy, finish_reason: str | None = None, block_reason: str | None = None
+    ) -> None:
+        super().__init__(message, *remedies)
         self.finish_reason = finish_reason
         self.block_reason = block_reason
 
@@ -182,13 +167,12 @@ class TuningError(GemtuneError):
     def __init__(
         self,
         message: str,
-        *,
+        *remedies: Remedy,
         job: str | None = None,
         reason: str | None = None,
         code: int | None = None,
     ) -> None:
-        """Keep the job's name and the server's reason beside the message."""
-        super().__init__(message)
+        super().__init__(message, *remedies)
         self.job = job
         self.reason = reason
         self.code = code
@@ -226,9 +210,8 @@ class JournalError(GemtuneError):
         unsaved: Results that were received and neither written safely nor yielded, as ``BatchResult``.
     """
 
-    def __init__(self, message: str, *, path: str = "", unsaved: tuple[object, ...] = ()) -> None:
-        """Keep the path and what could not be written beside the message."""
-        super().__init__(message)
+    def __init__(self, message: str, *remedies: Remedy, path: str = "", unsaved: tuple[object, ...] = ()) -> None:
+        super().__init__(message, *remedies)
         self.path = path
         self.unsaved = unsaved
 
@@ -265,7 +248,7 @@ class CallError(GemtuneError):
     def __init__(
         self,
         message: str,
-        *,
+        *remedies: Remedy,
         status: int | None = None,
         reason: str | None = None,
         retry_after: float | None = None,
@@ -274,8 +257,7 @@ class CallError(GemtuneError):
         request_id: str | None = None,
         failure: Failure | None = None,
     ) -> None:
-        """Keep the facts beside the message; ``failure`` overrides the class's own."""
-        super().__init__(message)
+        super().__init__(message, *remedies)
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
@@ -285,9 +267,16 @@ class CallError(GemtuneError):
         if failure is not None:
             self.failure = failure
 
-    def __str__(self) -> str:
-        """Return the message, with the number of attempts where there was more than one."""
-        return self.message if self.attempts <= 1 else f"{self.message} ({self.attempts} attempts)"
+    @classmethod
+    def after(cls, last: CallError | None, message: str, *remedies: Remedy, failure: Failure | None = None) -> Self:
+        """Return an error of this class that keeps the facts of a call's last failure, if there was one."""
+        facts = ("status", "reason", "retry_after", "attempts", "resource", "request_id")
+        known = {} if last is None else {name: getattr(last, name) for name in facts}
+        return cls(message, *remedies, **known, failure=failure)
+
+    def worded(self, wording: Wording) -> str:
+        text = super().worded(wording)
+        return text if self.attempts <= 1 else f"{text} ({self.attempts} attempts)"
 
 
 class ApiError(CallError):

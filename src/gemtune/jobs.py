@@ -7,17 +7,15 @@ never touches the remote job.
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Generator
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import attrs
 
 from gemtune import events
-from gemtune.config import RetryPolicy, WatchPolicy
+from gemtune.config import WatchPolicy
 from gemtune.errors import (
     CallError,
     CredentialsError,
@@ -25,26 +23,23 @@ from gemtune.errors import (
     Failure,
     InvalidInput,
     NotFound,
-    NotSupported,
     TuningCancelled,
     TuningError,
     TuningFailed,
     TuningLost,
 )
 from gemtune.events import Event, JobState
-from gemtune.http.caller import Caller
-from gemtune.protocol import gemini, names
+from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.protocol.status import clean, unended
-from gemtune.resources.operations import Operations, checked_wait
+from gemtune.remedy import ClientCall, Remedy
+from gemtune.resources.operations import checked_wait
 from gemtune.story.history import History
-from gemtune.story.observation import Moment, Observation, Source, observe_model, observe_operation
+from gemtune.story.observation import Moment, Observation, Source
 from gemtune.story.snapshots import Snapshots
-from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
+from gemtune.types import TunedModel
 
-# The schedule is the retry of looks; one look is one request.
-_ONCE = RetryPolicy(attempts=1)
-# A job's end may need a look at the operation and one at the model.
-_LOOKS_AT_ONCE = 3
+# A job's end may need a look for its work, one at its work and one at the job itself.
+_LOOKS_AT_ONCE = 4
 
 
 @attrs.frozen
@@ -90,7 +85,7 @@ class TuningJob:
         name: The tuned model's name, which is the job's.
     """
 
-    _caller: Caller
+    _service: TuningService
     _policy: WatchPolicy
     name: str
     _history: History
@@ -103,31 +98,28 @@ class TuningJob:
     @classmethod
     def attach(
         cls,
-        caller: Caller,
+        service: TuningService,
         policy: WatchPolicy,
         name: str,
         *,
-        operation: str | None = None,
+        work: str | None = None,
         cursor: str | None = None,
     ) -> TuningJob:
         """Return a handle without asking the service."""
-        history = (
-            History(name, operation, seeks=True)
-            if cursor is None
-            else History.from_cursor(cursor, operation, seeks=True)
-        )
+        history = History(name, work, seeks=True) if cursor is None else History.from_cursor(cursor, work, seeks=True)
         if history.name != name:
             raise InvalidInput(f"the cursor belongs to {history.name}, not to {name}", field="since")
-        return cls(caller, policy, name, history)
+        return cls(service, policy, name, history)
 
-    def born(self, operation: Operation) -> None:
-        """Take in the answer to this client's own creation of the job."""
-        now = _now()
-        self._history.operation = names.operation_of(self.name, operation.name)
-        self._history.born = now
-        self._log.append(self._history.added(now))
-        if self.operation is not None:
-            self._take(observe_operation(operation, now))
+    @classmethod
+    def created(cls, service: TuningService, policy: WatchPolicy, seen: Observation) -> TuningJob:
+        """Return a handle on a job that this client has created, from what the answer shows of it."""
+        history = History(seen.job or "", seen.work, born=seen.at, seeks=True)
+        self = cls(service, policy, history.name, history)
+        self._log.append(history.added(seen.at))
+        if seen.work is not None:
+            self._take(seen)
+        return self
 
     def __repr__(self) -> str:
         """Return name, state and progress, without asking the service."""
@@ -140,7 +132,7 @@ class TuningJob:
     @property
     def operation(self) -> str | None:
         """The operation's name, where it is known; a look at a job of another process finds it."""
-        return self._history.operation
+        return self._history.work.name
 
     @property
     def begun(self) -> Moment | None:
@@ -155,8 +147,8 @@ class TuningJob:
     @property
     def progress(self) -> TuningProgress:
         """The progress as of the last look."""
-        history = self._history
-        return TuningProgress(history.completed_steps, history.total_steps, history.percent)
+        headway = self._history.headway
+        return TuningProgress(headway.completed_steps, headway.total_steps, headway.percent)
 
     @property
     def snapshots(self) -> Snapshots:
@@ -170,12 +162,9 @@ class TuningJob:
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""
-        counts = self._history.statistics()
+        log = self._history.log
         return JobStatistics(
-            looks=counts["looks"],
-            events=len(self._log),
-            snapshots=counts["snapshots"],
-            ignored=counts["ignored"],
+            looks=self._history.rhythm.looks, events=len(self._log), snapshots=len(log), ignored=log.ignored
         )
 
     def events(self, *, since: str | None = None) -> JobEvents:
@@ -189,7 +178,7 @@ class TuningJob:
         if since is None:
             return JobEvents(self)
         return JobEvents(
-            TuningJob.attach(self._caller, self._policy, self.name, operation=self.operation, cursor=since)
+            TuningJob.attach(self._service, self._policy, self.name, work=self._history.work.name, cursor=since)
         )
 
     def __await__(self) -> Generator[Any, Any, TunedModel]:
@@ -214,8 +203,8 @@ class TuningJob:
         trouble = self._trouble
         seen = f"; the last look failed: {unended(str(trouble))}" if trouble is not None else ""
         raise DeadlineExceeded(
-            f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended, go on with "
-            f"client.job({self.name!r})",
+            f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended",
+            Remedy("continue with ", ClientCall("job", self.name)),
             resource=self.name,
             failure=Failure.FATAL,
         )
@@ -228,10 +217,12 @@ class TuningJob:
         """
         async with self._looking:
             for _ in range(_LOOKS_AT_ONCE):
-                source = self._source or Source.OPERATION
+                if self._source is None:
+                    self._schedule()
+                source = self._source or Source.JOB
                 error = await self._look(source)
-                # An operation may expire (AIP-151): then the model tells.
-                gone = isinstance(error, NotFound) and source is Source.OPERATION and self.operation is not None
+                # The work may have expired: then the job itself is to be looked at.
+                gone = isinstance(error, NotFound) and source is Source.WORK
                 if error is not None and not gone:
                     raise error
                 if self.done or (self._due or 0.0) > anyio.current_time():
@@ -246,14 +237,7 @@ class TuningJob:
             CallError: The service could not be asked.
         """
         async with self._looking:
-            await self._find_operation(self._caller.retry)
-        operation = self.operation
-        if operation is None:
-            raise NotSupported(
-                f"{self.name} has no operation that could be cancelled; to stop it for good, delete the model: "
-                f"client.tuned_models.delete({self.name!r})"
-            )
-        await Operations(self._caller, self._policy).cancel(operation)
+            await self._service.cancel(self.name, self._history.work.name)
 
     async def _result(self) -> TunedModel:
         while self._history.outcome is None:
@@ -270,12 +254,12 @@ class TuningJob:
             if len(self._log) > seen or self._history.finished:
                 return
             if not self._log:
-                self._log.append(self._history.added(_now()))
+                self._log.append(self._history.added(moment()))
                 return
             if self._due is None:
                 self._schedule()
             await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
-            error = await self._look(self._source or Source.MODEL)
+            error = await self._look(self._source or Source.JOB)
         if isinstance(error, CredentialsError):
             # It will not heal by waiting, and nobody but the caller can help.
             raise error
@@ -283,39 +267,19 @@ class TuningJob:
     async def _look(self, source: Source) -> CallError | CredentialsError | None:
         self._trouble = None
         try:
-            if not self._history.unsure:
-                with contextlib.suppress(CallError):  # the model alone is enough to follow the job
-                    await self._find_operation(_ONCE)
-            if source is Source.OPERATION and self.operation is not None:
-                operation = await self._caller.call(gemini.get_operation(self.operation), retry=_ONCE)
-                self._take(observe_operation(operation, _now()))
-            else:
-                source = Source.MODEL
-                model = await self._caller.call(gemini.get_tuned_model(self.name), retry=_ONCE)
-                self._take(observe_model(model, _now()))
+            self._take(await self._service.look(self.name, self._history.work.name, source, Ask()))
         except (CallError, CredentialsError) as error:
-            self._log += self._history.fault(error, source, _now())
+            self._log += self._history.fault(error, source, moment())
             self._schedule()
             self._trouble = error
         return self._trouble
-
-    async def _find_operation(self, retry: RetryPolicy) -> None:
-        """Find the name of the operation, once, where only the model is known."""
-        if not self._history.seekable:
-            return
-        page = await self._caller.call(gemini.list_operations(self.name), retry=retry)
-        self._history.sought = True
-        for operation in page:
-            found = names.operation_of(self.name, operation.name)
-            if found is not None and isinstance(operation.metadata, CreateTunedModelMetadata):
-                self._history.operation, self._source = found, None
 
     def _take(self, seen: Observation) -> None:
         self._log += self._history.observe(seen)
         self._schedule()
 
     def _schedule(self) -> None:
-        now = _now()
+        now = moment()
         look = self._history.next_look(now, self._policy, random.random())  # noqa: S311 - jitter
         if look is not None:
             self._due, self._source = now.clock + look.after, look.source
@@ -346,10 +310,6 @@ class JobEvents:
         event = log[self._next]
         self._next += 1
         return event
-
-
-def _now() -> Moment:
-    return Moment(anyio.current_time(), datetime.now(UTC))
 
 
 def failure(name: str, outcome: events.TerminalEvent) -> TuningError:

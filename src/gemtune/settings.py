@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from gemtune import checks
 from gemtune.errors import SettingsError
+from gemtune.remedy import Argument, Remedy
 
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
@@ -111,9 +113,7 @@ T = TypeVar("T")
 
 def given(name: str, value: T | None, kind: type[T]) -> T | None:
     """Return an argument of the client's, refusing one of another type."""
-    if not isinstance(value, kind | None):
-        raise SettingsError(f"{name} must be a {kind.__name__}, not {type(value).__name__}", field=name)
-    return value
+    return None if value is None else checks.instance(name, value, kind, f"a {kind.__name__}", error=SettingsError)
 
 
 def _credential(
@@ -152,8 +152,8 @@ def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Settin
     host = urlsplit(origin).hostname or ""
     if not (is_loopback(host) or host == "googleapis.com" or host.endswith(".googleapis.com")):
         raise SettingsError(
-            f"{name} points to {host}: a variable may only point to this machine or to *.googleapis.com; "
-            f"if you mean it, pass base_url={origin!r}",
+            f"{name} points to {host}: a variable may only point to this machine or to *.googleapis.com",
+            Remedy("if you mean it, pass ", Argument("base_url", origin)),
             field=name,
         )
     return origin, Setting("base_url", origin, name)

@@ -97,7 +97,9 @@ async def test_collecting_what_was_partly_taken_or_left_is_refused_with_what_to_
     async with Service(0.0).client() as client:
         async with client.batch(MODEL, PROMPTS) as results:
             await anext(results)
-            with pytest.raises(errors.MisuseError, match="results were taken .*: iterate on, or call collect.* before"):
+            with pytest.raises(
+                errors.MisuseError, match="results were taken .*: continue the iteration, or call collect.* before"
+            ):
                 await results.collect()
         results = client.batch(MODEL, PROMPTS)
         async with results:
@@ -113,12 +115,12 @@ async def test_collecting_what_was_partly_taken_or_left_is_refused_with_what_to_
 async def test_an_order_that_is_none_is_refused_wherever_it_is_given(tmp_path):
     async with Service(0.0).client() as client, client.batch(MODEL, ["x"], journal=tmp_path / "j") as results:
         await results.collect()
-        with pytest.raises(errors.InvalidInput, match="order is 'completed' or 'input', not 'inputs'") as caught:
+        with pytest.raises(errors.InvalidInput, match="order must be 'completed' or 'input', not 'inputs'") as caught:
             await results.export(tmp_path / "out.jsonl", order="inputs")
     assert caught.value.field == "order"
     assert not (tmp_path / "out.jsonl").exists()
     for call in (export_journal, lambda *args, **options: list(read_journal(args[0], **options))):
-        with pytest.raises(errors.InvalidInput, match="order is 'completed' or 'input', not 5"):
+        with pytest.raises(errors.InvalidInput, match="order must be 'completed' or 'input', not 5"):
             call(tmp_path / "j", tmp_path / "out.jsonl", order=5)
 
 

@@ -149,7 +149,10 @@ def test_a_doomed_run_writes_no_output_and_says_how_to_go_on(batch, app, tmp_pat
     ("argv", "message"),
     [
         (["in.txt", "out", "--template", "x", "--prompt-column", "y"], "not both"),
-        (["in.csv", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'a', 'b': name one of these"),
+        (
+            ["in.csv", "out", "--prompt-column", "promt"],
+            "there is no column 'promt', only 'a', 'b'; choose one of these",
+        ),
         (["in.csv", "out", "--template", "{a} {d}"], "there is no column 'd', only 'a', 'b'"),
         (["in.csv", "out", "--prompt-column", "a", "--key-column", "idd"], "there is no column 'idd', only 'a', 'b'"),
         (["in.jsonl", "out", "--prompt-column", "promt"], "there is no column 'promt', only 'prompt'"),

@@ -39,34 +39,36 @@ REFUSED = {
     "none.txt out": "there is no file none.txt",
     "folder out": "folder is a directory: name a file in it",
     "empty.txt out": "empty.txt holds no rows: there is nothing to ask",
-    "in.csv out": "there is no column 'prompt', only 'a', 'b': name one of these with --prompt-column",
-    "one.csv out": "there is no column 'prompt', only 'question': name one of these with --prompt-column",
-    "semi.csv out": "semi.csv is separated by ';', not by ',': add --delimiter ';'",
-    "tabs.csv out": "tabs.csv is separated by tabs, not by ',': add --format tsv",
+    "in.csv out": "there is no column 'prompt', only 'a', 'b'; choose one of these for --prompt-column",
+    "one.csv out": "there is no column 'prompt', only 'question'; choose one of these for --prompt-column",
+    "semi.csv out": "semi.csv is separated by ';', not by ','; pass --delimiter ';'",
+    "tabs.csv out": "tabs.csv is separated by tabs, not by ','; pass --format tsv",
     "table.dat out --prompt-column text": (
-        "table.dat begins like a table: add --format csv, or --format text to ask each line as it stands"
+        "table.dat begins like a table; pass --format csv, or pass --format text to ask each line as it stands"
     ),
     "table.dat out --template {txt}": (
-        "there is no column 'txt', only 'prompt': name one of these in --template; a table needs --format csv"
+        "there is no column 'txt', only 'prompt'; choose one of these for --template, or pass --format csv "
+        "if it is a table"
     ),
     "table.dat out --prompt-column txt": (
-        "there is no column 'txt', only 'prompt': name one of these with --prompt-column; a table needs --format csv"
+        "there is no column 'txt', only 'prompt'; choose one of these for --prompt-column, or pass --format csv "
+        "if it is a table"
     ),
     "semi.csv out --delimiter ab": "--delimiter is one character, and no quote or line end, not 'ab'",
-    "in.csv out --prompt-column A": "there is no column 'A', only 'a', 'b': name one of these with --prompt-column",
+    "in.csv out --prompt-column A": "there is no column 'A', only 'a', 'b'; choose one of these for --prompt-column",
     "in.csv out --prompt-column a --key-column id": (
-        "there is no column 'id', only 'a', 'b': name one of these with --key-column"
+        "there is no column 'id', only 'a', 'b'; choose one of these for --key-column"
     ),
-    "in.csv out --template {a}{c}": "there is no column 'c', only 'a', 'b': name one of these in --template",
+    "in.csv out --template {a}{c}": "there is no column 'c', only 'a', 'b'; choose one of these for --template",
     "in.csv out --template a": "--template 'a' names no column: write {column} where its text belongs",
     "quotes.csv out": (
-        "quotes.csv, line 2: ',' expected after '\"': check the quotes; inside of quotes, write them twice"
+        "quotes.csv, line 2: ',' expected after '\"': check the quotes; inside quotes, write a quote twice"
     ),
     "latin1.txt out": "latin1.txt, line 1, column 3: the byte 0xe9 is not UTF-8: save the file as UTF-8",
     "utf16.txt out": "utf16.txt is UTF-16: save it as UTF-8",
     "in.txt.gz out": "in.txt.gz is compressed with gzip: unpack it, or let zcat write it to a pipe",
     "array.json out": "array.json is one JSON document: write one object or string a line, as jq -c '.[]' does",
-    "lines out": "lines holds JSON: add --format jsonl, or --format text to ask each line as it stands",
+    "lines out": "lines holds JSON; pass --format jsonl, or pass --format text to ask each line as it stands",
     "in.txt old": "old exists, without a journal to go on from: remove it, or name another OUTPUT",
     "in.txt old --resume": "old exists, without a journal to go on from: remove it, or name another OUTPUT",
     "in.txt done": (
@@ -78,7 +80,7 @@ REFUSED = {
         "to begin again, remove half.journal"
     ),
     "in.txt half --resume": re.compile(
-        "the journal /.*half.journal is not the journal of a batch; nothing was changed in it: "
+        "the journal /.*half.journal is not the journal of a batch; nothing was changed in it; "
         "use what it was begun with, or name another OUTPUT"
     ),
     "in.txt no/folder/out": "there is no folder no/folder: make it, or name another OUTPUT",
@@ -132,10 +134,10 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_is_sent(gemtune
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "models/gemini-2.5-pro"], f"is of a batch on {MODEL}, not on models/gemini-2.5-pro: "),
-        (["--temperature", "1"], "another --temperature, --max-output-tokens or --generation-config: "),
-        (["--system", "x"], "was written with another --system: "),
-        (["--system", "x", "--temperature", "1"], "or --generation-config and --system: "),
+        (["--model", "models/gemini-2.5-pro"], f"belongs to a batch on {MODEL}, not on models/gemini-2.5-pro; "),
+        (["--temperature", "1"], "with another generation config; "),
+        (["--system", "x"], "with another system instruction; "),
+        (["--system", "x", "--temperature", "1"], "with another generation config and system instruction; "),
     ],
 )
 def test_a_journal_of_another_run_is_refused_and_kept(batch, folder, arguments, message):
@@ -155,7 +157,7 @@ def test_a_journal_of_another_input_is_refused_and_kept(batch, folder):
     ran = batch("ok.csv", "--resume")
     assert ran.code == 2
     assert ran.err == (
-        "error: row 1 was answered before with another content: "
+        "error: row 1 was answered before with another content; "
         "use the input that the journal was begun with, or name another OUTPUT\n"
     )
     assert folder() == before
@@ -243,8 +245,8 @@ def test_requests_of_a_day_end_the_run_and_it_goes_on_another_day(batch, app, fo
     ran = batch("in.txt", "--rpd", "2", "--concurrency", "1")
     assert ran.code == 5
     error, hint = ran.err.splitlines()
-    assert "the 2 of --rpd are used up" in error
-    assert error.endswith("2 answered, 0 failed")
+    assert "the 2 requests a day that you allow are used up" in error
+    assert "; 2 answered, 0 failed; " in error
     assert hint.endswith("go on with the same command and --resume")
     assert batch("in.txt", "--resume", "--rpd", "2").code == 0
     assert len(app.journal.of("models.generateContent")) == 3

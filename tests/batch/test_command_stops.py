@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import anyio.lowlevel
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.socket
 SLOWLY = pytest.mark.parametrize("app", [0.02], indirect=True)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 COMMAND = [sys.executable, "-m", "gemtune", "batch", "--model", MODEL, "--concurrency", "4"]
+AGAIN = "nothing is lost; make room or choose another place, and try again"
 HINT = "what was answered is in out.journal; go on with the same command"
 ROWS = 200
 
@@ -100,8 +102,8 @@ def test_a_signal_ends_a_run_whose_input_is_still_open(app, folder, number, agai
 def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, monkeypatch, number):
     plain = export.write_lines
 
-    def interrupted(path, offsets, to):
-        plain(path, offsets[:50], to)
+    def interrupted(records, to):
+        plain(islice(records, 50), to)
         signal.raise_signal(number)
 
     with monkeypatch.context() as patch:
@@ -174,14 +176,14 @@ def test_a_journal_that_cannot_grow_stops_the_run_and_loses_nothing(app, gemtune
 
 
 def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, folder, monkeypatch):
-    def full(path, offsets, to):
+    def full(records, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
         patch.setattr(export, "write_lines", full)
         ran = gemtune("batch", "in.txt", "out", "--model", MODEL)
     assert ran.code == 1
-    assert ran.err == (f"error: out could not be written: No space left on device: make room\n{HINT} and --resume\n")
+    assert ran.err == (f"error: out could not be written: No space left on device; {AGAIN}\n{HINT} and --resume\n")
     assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
     finish(gemtune, app, folder)
     assert len(app.journal) == ROWS
@@ -193,7 +195,10 @@ def test_a_full_standard_output_is_told(app, folder, monkeypatch, unbuffered):
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run([*COMMAND, "in.txt", "-"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stderr == "error: standard output could not be written: No space left on device: make room\n"
+    assert (
+        ran.stderr
+        == "error: standard output could not be written: No space left on device; make room, or write elsewhere\n"
+    )
 
 
 def test_a_reader_that_has_enough_ends_the_run_in_silence(app, folder):
@@ -270,7 +275,7 @@ def test_json_tells_also_of_a_day_that_is_used_up_and_of_the_run_that_went_on(ap
     assert set(told) == FIELDS
     assert (ran.code, told["answered"], told["failed"], told["requests"]) == (5, 5, 0, 5)
     assert (told["output"], told["journal"]) == (None, "out.journal")
-    assert "the 5 of --rpd are used up" in told["stopped"]
+    assert "the 5 requests a day that you allow are used up" in told["stopped"]
     assert 86_000 < told["reset_after"] < 90_000
     assert ran.err == f"error: {told['stopped']}\n{HINT} and --resume\n"
     ran = gemtune(*arguments, "--resume")
@@ -313,14 +318,14 @@ def test_json_tells_also_of_an_interrupt(app, folder, number):
 
 @pytest.mark.parametrize("app", [0.0], indirect=True)
 def test_json_tells_also_of_an_output_that_could_not_be_written(app, gemtune, folder, monkeypatch):
-    def full(path, offsets, to):
+    def full(records, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "write_lines", full)
     ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--json")
     told = summary(ran.out)
     assert (ran.code, told["answered"], told["output"], told["journal"]) == (1, ROWS, None, "out.journal")
-    assert told["stopped"] == "out could not be written: No space left on device: make room"
+    assert told["stopped"] == f"out could not be written: No space left on device; {AGAIN}"
 
 
 @pytest.mark.parametrize("app", [0.0], indirect=True)
@@ -330,7 +335,7 @@ def test_json_tells_also_of_an_input_that_is_not_that_of_the_journal(app, gemtun
     ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--json", "--resume")
     told = summary(ran.out)
     assert ran.code == 2
-    assert told["stopped"].startswith("row 1 was answered before with another content: ")
+    assert told["stopped"].startswith("row 1 was answered before with another content; ")
     assert ran.err == f"error: {told['stopped']}\n"
 
 

@@ -1,6 +1,5 @@
 """What a program does to have its answers in a file, in the order of its input."""
 
-import errno
 import json
 import os
 import resource
@@ -11,7 +10,8 @@ import pytest
 from batch.service import MODEL, Service, collect, envelope, run
 from gemtune import errors
 from gemtune.batch import export_journal, read_journal
-from gemtune.batch.journal.index import Ordinals
+from gemtune.batch.journal import export
+from gemtune.batch.keys import unnamed_database
 
 
 async def lines(path):
@@ -128,13 +128,16 @@ async def test_an_output_that_does_not_fit_is_told_as_ours_and_leaves_nothing(tm
 
 
 async def test_an_index_without_room_is_told_as_the_journals_error(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full():
+        database = unnamed_database()
+        database.execute("pragma max_page_count = 2")
+        return database
 
     async with Service(0.0).client() as client:
-        await run(client, ["a"], journal=tmp_path / "j")
-    monkeypatch.setattr(Ordinals, "load", full)
-    with pytest.raises(errors.JournalError, match=r"its index, an unnamed file in .*: No space left") as caught:
+        await run(client, {f"k{n}": "a" for n in range(500)}, journal=tmp_path / "j")
+    monkeypatch.setattr(export, "unnamed_database", full)
+    match = r"j cannot be compared .* an unnamed file .*: database or disk is full; make room there"
+    with pytest.raises(errors.JournalError, match=match) as caught:
         await anyio.to_thread.run_sync(export_journal, tmp_path / "j", tmp_path / "out")
     assert caught.value.path == str(tmp_path / "j")
     assert [path.name for path in tmp_path.iterdir()] == ["j"]

@@ -1,5 +1,6 @@
 """Files of rows: read as far ahead as some rows and bytes go, streamed from pipes, and told where they are wrong."""
 
+import csv
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from gemtune.batch.files import FileRows, Layout
 from gemtune.emulator import create_app, running_emulator
 from gemtune.errors import InvalidInput
+from gemtune.rows import tables
 
 MODEL = "models/gemini-3.7-flash"
 
@@ -90,6 +92,49 @@ def test_a_field_may_be_longer_than_pythons_limit(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text(f'prompt\n"{"x" * 200_000}"\nok\n')
     assert list(map(len, FileRows(path))) == [200_000, 2]
+
+
+def test_readers_side_by_side_leave_pythons_limit_as_they_found_it():
+    before, found = csv.field_size_limit(), []
+    started, finish = threading.Event(), threading.Event()
+
+    def read(lines):
+        found.extend(len(row["prompt"]) for _, row in tables.table(lines, ",", lambda names: names))
+
+    def later_lines():
+        yield "prompt\n"
+        yield '"'
+        started.set()  # in the middle of a row, and there it stays until the other reader has ended
+        finish.wait(5)
+        yield f'{"x" * 200_000}"\n'
+
+    def earlier_lines():
+        yield "prompt\n"
+        yield '"'
+        later.start()
+        started.wait(5)
+        yield f'{"x" * 300_000}"\n'
+
+    later = threading.Thread(target=read, args=(later_lines(),))
+    read(earlier_lines())
+    finish.set()
+    later.join()
+    assert found == [300_000, 200_000]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+def test_two_columns_of_one_name_are_refused_with_it(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("key,prompt,lang,prompt,lang\n1,a,b,c,d\n".replace(",", "," if name == "in.csv" else "\t"))
+    with pytest.raises(InvalidInput, match="has more than one column called 'prompt', 'lang': rename them"):
+        list(FileRows(path))
+
+
+def test_a_row_of_empty_cells_is_blank(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("key,prompt,,\n1,a,,\n,,,\n2,b,,\n")
+    assert list(FileRows(path)) == [("1", "a"), ("2", "b")]
 
 
 def test_a_line_nested_too_deeply_fails_alone(tmp_path):
@@ -170,7 +215,7 @@ def test_bytes_that_are_no_text_are_told_with_their_place_or_what_they_are(tmp_p
 def test_quotes_that_do_not_match_are_told_with_the_line_in_which_their_row_begins(tmp_path, content, line):
     path = tmp_path / "in.csv"
     path.write_text(content)
-    with pytest.raises(InvalidInput, match=rf"in.csv, line {line}: .*: check the quotes; inside of quotes, write them"):
+    with pytest.raises(InvalidInput, match=rf"in.csv, line {line}: .*: check the quotes; inside quotes, write a"):
         list(FileRows(path))
 
 
@@ -194,7 +239,9 @@ def test_any_lines_of_json_are_rows(prompts):
 def test_rows_of_json_are_not_asked_as_text_by_mistake(tmp_path, name):
     path = tmp_path / name
     path.write_text('{"prompt": "a"}\n')
-    with pytest.raises(InvalidInput, match="holds JSON: give its format, jsonl, or text to ask each line as it stands"):
+    with pytest.raises(
+        InvalidInput, match="holds JSON; pass format=.jsonl., or pass format=.text. to ask each line as it stands"
+    ):
         list(FileRows(path))
     assert list(FileRows(path, format="jsonl")) == ["a"]
     assert list(FileRows(path, format="text")) == ['{"prompt": "a"}']
@@ -213,10 +260,12 @@ def test_a_line_of_text_is_its_prompt_column(tmp_path, content):
 def test_lines_of_text_have_no_other_columns(tmp_path, layout):
     path = tmp_path / "in.txt"
     path.write_text("hello\n")
-    with pytest.raises(InvalidInput, match="there is no column 'x', only 'prompt': .*; a table needs its format, csv"):
+    with pytest.raises(
+        InvalidInput, match="there is no column 'x', only 'prompt'; .*, or pass format='csv' if it is a table"
+    ):
         list(FileRows(path, Layout(**layout)))
     with pytest.raises(
-        InvalidInput, match="there is no column 'x', only 'prompt': name one of these .*(column|plate)$"
+        InvalidInput, match="there is no column 'x', only 'prompt'; choose one of these for (key|prompt|template)$"
     ):
         list(FileRows(path, Layout(**layout), "text"))
 
@@ -227,7 +276,7 @@ def test_the_only_column_of_a_table_is_not_taken_for_the_prompt_by_itself(tmp_pa
     path = tmp_path / name
     path.write_text(content if name == "in.csv" else content.replace(",", "\t"))
     column = "hello" if content.startswith("hello") else "question"
-    with pytest.raises(InvalidInput, match=f"no column 'prompt', only .*'{column}': name one of these as the prompt"):
+    with pytest.raises(InvalidInput, match=f"no column 'prompt', only .*'{column}'; choose one of these for prompt"):
         list(FileRows(path))
     assert len(list(FileRows(path, Layout(prompt=column)))) == 1
 
@@ -235,13 +284,13 @@ def test_the_only_column_of_a_table_is_not_taken_for_the_prompt_by_itself(tmp_pa
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("in.csv", "key;prompt\na;hello\n", "is separated by ';', not by ',': give delimiter=';'"),
-        ("in.csv", "key;prompt\na;hello, you\n", "is separated by ';', not by ',': give delimiter=';'"),
-        ("in.csv", '"key";"prompt"\n"a";"hello"\n', "is separated by ';', not by ',': give delimiter=';'"),
-        ("in.csv", "key\tprompt\na\thello\n", "is separated by tabs, not by ',': give its format, tsv"),
-        ("in.tsv", "key,prompt\na,hello\n", "is separated by ',', not by tabs: give its format, csv"),
-        ("in.tsv", "key;prompt\na;hello\n", "is separated by ';', not by tabs: give delimiter=';'"),
-        ("in.csv", "key|prompt\na|hello\n", "is separated by '|', not by ',': give delimiter='|'"),
+        ("in.csv", "key;prompt\na;hello\n", "is separated by ';', not by ','; pass delimiter=';'"),
+        ("in.csv", "key;prompt\na;hello, you\n", "is separated by ';', not by ','; pass delimiter=';'"),
+        ("in.csv", '"key";"prompt"\n"a";"hello"\n', "is separated by ';', not by ','; pass delimiter=';'"),
+        ("in.csv", "key\tprompt\na\thello\n", "is separated by tabs, not by ','; pass format='tsv'"),
+        ("in.tsv", "key,prompt\na,hello\n", "is separated by ',', not by tabs; pass format='csv'"),
+        ("in.tsv", "key;prompt\na;hello\n", "is separated by ';', not by tabs; pass delimiter=';'"),
+        ("in.csv", "key|prompt\na|hello\n", "is separated by '|', not by ','; pass delimiter='|'"),
     ],
 )
 @pytest.mark.parametrize("layout", [{}, {"template": "Say {prompt}"}, {"prompt": "prompt"}])
@@ -280,11 +329,11 @@ def test_only_a_table_has_a_separator(tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "layout", "fix"),
     [
-        ("key,prompt\na,hello\n", {}, "its format, csv"),
-        ("prompt\nhello\n", {}, "its format, csv"),
-        ("key,prompt\na,hello\n", {"template": "Say {prompt}"}, "its format, csv"),
-        ('"id","text"\n1,"hello"\n', {"prompt": "text"}, "its format, csv"),
-        ("id\ttext\n1\thello\n", {"template": "Say {text}"}, "its format, tsv"),
+        ("key,prompt\na,hello\n", {}, "format='csv'"),
+        ("prompt\nhello\n", {}, "format='csv'"),
+        ("key,prompt\na,hello\n", {"template": "Say {prompt}"}, "format='csv'"),
+        ('"id","text"\n1,"hello"\n', {"prompt": "text"}, "format='csv'"),
+        ("id\ttext\n1\thello\n", {"template": "Say {text}"}, "format='tsv'"),
         ("id;text\n1;hello\n", {"prompt": "text"}, "delimiter=';'"),
     ],
 )
@@ -293,7 +342,7 @@ def test_a_table_is_not_asked_as_text_by_mistake(tmp_path, name, content, layout
     path.write_text(content)
     with pytest.raises(InvalidInput) as caught:
         list(FileRows(path, Layout(**layout)))
-    told = f"begins like a table: give {fix}, or the format text to ask each line as it stands"
+    told = f"begins like a table; pass {fix}, or pass format='text' to ask each line as it stands"
     assert str(caught.value) == f"{path} {told}"
 
 
@@ -313,7 +362,7 @@ def test_a_template_has_a_column():
 def test_a_column_of_a_table_is_looked_for_in_its_first_line(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("a,b\n1,2,3\n1,2\n")
-    with pytest.raises(InvalidInput, match="no column 'prompt', only 'a', 'b': name one of these as the prompt column"):
+    with pytest.raises(InvalidInput, match="no column 'prompt', only 'a', 'b'; choose one of these for prompt"):
         next(iter(FileRows(path)))
     path.write_text("prompt,b\n1,2,3\n1,2\n")
     first, second = FileRows(path)

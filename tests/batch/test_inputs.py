@@ -6,7 +6,7 @@ import pytest
 
 from batch.service import MODEL, Service, run
 from gemtune import errors
-from gemtune.batch.journal.index import Keys, RecentKeys
+from gemtune.batch.keys import Known, RecentKeys
 from gemtune.types import Content, GenerateContentRequest
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -118,19 +118,16 @@ async def test_a_dict_may_hold_prompts_of_several_parts_as_long_as_one_is_none()
 
 def test_without_a_journal_the_last_keys_are_remembered_in_constant_memory():
     recent = RecentKeys(1000)
-    sizes = []
     for n in range(30_000):
-        assert recent.add(n, f"k{n}") is None
+        assert recent.meet(n, f"k{n}") is None
         if n >= 1000:
-            assert recent.add(n, f"k{n - 1000}") == n - 1000
-        if n % 1000 == 0:
-            sizes.append(recent.size)
-    assert max(sizes) <= 2 * 48 * 1000 + 2 * Keys().size
-    assert recent.add(30_000, "k5") is None
+            assert recent.meet(n, f"k{n - 999}") == Known(n - 999)
+        assert len(recent) <= 1000
+    assert recent.meet(30_000, "k5") is None
 
 
 async def test_a_run_without_a_journal_keeps_no_account_of_all_its_items():
     async with Service(0.0).client() as client, client.batch(MODEL, [("k", "x"), "y", ("k", "z")]) as results:
         found = [result async for result in results]
     assert sorted((one.index, one.ok) for one in found) == [(0, True), (1, True), (2, False)]
-    assert (results.source.places.of(0, "k"), results.source.places.of(1, None)) == (None, None)
+    assert results.places is None

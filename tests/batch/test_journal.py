@@ -21,9 +21,10 @@ from batch.service import MODEL, Service, collect, envelope, into, run
 from gemtune import errors
 from gemtune.batch import BatchResult, export_journal, read_journal
 from gemtune.batch.inputs import config_digests, make_item
-from gemtune.batch.journal.file import Journal, read_records
-from gemtune.batch.journal.index import Index, Keys, Ordinals, Places, Seen
-from gemtune.batch.journal.lines import Record, checked, header_line, record_line
+from gemtune.batch.journal.file import Journal
+from gemtune.batch.journal.lines import Header, Record, checked, record_line
+from gemtune.batch.journal.reading import read_records
+from gemtune.batch.keys import Keys, Known
 from gemtune.protocol.codec import decode
 from gemtune.types import Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig
 
@@ -43,9 +44,13 @@ def result(index, key=None, text="x", error=None):
 
 
 def opened(path, **options):
-    journal = Journal(path, MODEL, {}, **options)
+    journal = made(path, **options)
     journal.open()
     return journal
+
+
+def made(path, **options):
+    return Journal(path, Header(MODEL, {}), Keys(path), **options)
 
 
 def write(path, *results, sync=False):
@@ -115,7 +120,7 @@ def test_a_journal_is_private_and_its_first_line_tells_what_it_is_of(tmp_path):
     journal = opened(tmp_path / "j")
     journal.close()
     assert stat.S_IMODE((tmp_path / "j").stat().st_mode) == 0o600
-    assert (tmp_path / "j").read_bytes() == header_line(MODEL, {})
+    assert (tmp_path / "j").read_bytes() == Header(MODEL, {}).to_line()
     assert [path.name for path in tmp_path.iterdir()] == ["j"]
 
 
@@ -212,7 +217,7 @@ def test_a_file_that_takes_the_journals_place_is_noticed(tmp_path):
 
 
 def test_a_journal_closed_while_a_thread_opens_it_is_released_by_the_thread(tmp_path):
-    journal = Journal(tmp_path / "j", MODEL, {})
+    journal = made(tmp_path / "j")
     journal.close()
     with pytest.raises(errors.JournalError, match="closed"):
         journal.open()
@@ -255,63 +260,84 @@ async def test_a_batch_given_up_while_its_journal_is_read_ends_at_the_next_line_
     (await anyio.to_thread.run_sync(opened, tmp_path / "j")).close()
 
 
-# The index
+# The keys
 
 
-@given(st.dictionaries(st.integers(1, 2**64 - 1), st.integers(0, 2**64 - 1)), st.lists(st.integers(1, 2**64 - 1)))
-def test_the_table_of_keys_is_a_dict(entries, others):
-    table = Keys()
-    for key, value in entries.items():
-        table.set(key, 1)
-        table.set(key, value)
-    assert table.count == len(entries)
-    assert {key: table.get(key) for key in entries} == entries
-    assert [table.get(key) for key in others] == [entries.get(key) for key in others]
+DIGESTS = st.integers(0, 2**64 - 1)
 
 
-@FEW
-@given(st.dictionaries(st.integers(0, 50_000), st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 60_000)))
-def test_the_set_of_ordinals_is_a_dict_with_its_values_in_a_file(tmp_path, entries, others):
-    ordinals = Ordinals(tmp_path)
-    for n, content in entries.items():
-        ordinals.add(n, content)
-    assert [n in ordinals for n in others] == [n in entries for n in others]
-    for n, content in entries.items():
-        if not ordinals.loaded(n):
-            ordinals.load(n)
-        assert ordinals.content(n) == content
-    ordinals.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_million_ordinals_take_a_bit_each_and_a_key_16_to_48_bytes(tmp_path):
-    ordinals, keys = Ordinals(tmp_path), Keys()
-    for n in range(0, 1_000_000, 7):
-        ordinals.add(n, n)
-    assert len(ordinals._bits) <= 1.2 * 1_000_000 / 8
-    assert len(ordinals._page) == 4096
-    ordinals.close()
-    for n in range(1, 100_001):
-        keys.set(n * 0x9E3779B97F4A7C15 % 2**64, n)
-    assert keys.size <= 48 * 100_000
-
-
-def test_a_key_that_the_journal_holds_is_told_from_a_new_one_and_from_one_with_another_content(tmp_path):
-    index = Index(tmp_path)
-    index.add(0, "old", 8)
-    assert [index.meet(n, key, 8) for n, key in enumerate(["new", "old"])] == [Seen.NEW, Seen.DONE]
-    assert index.meet(6, "old", 9) is Seen.CHANGED
-
-
-@given(st.lists(KEYS, max_size=40))
-def test_places_know_where_each_item_of_an_input_stands(keys):
-    places, known = Places(), {}
-    for n, key in enumerate(keys):
+@given(st.lists(st.tuples(st.integers(0, 30), KEYS, DIGESTS)), st.lists(st.tuples(KEYS, DIGESTS), max_size=40))
+def test_keys_are_a_dict_of_what_the_journal_holds_and_of_where_the_items_stand(outcomes, items):
+    keys, held, places = Keys("j"), {}, {}
+    for n, key, digest in outcomes:
+        held.setdefault(n if key is None else key, digest)
+    keys.hold(outcomes)
+    for n, (key, _) in enumerate(items):
         name = n if key is None else key
-        assert places.add(n, key) == known.get(name)
-        known.setdefault(name, n)
-    for n, key in enumerate([*keys, None, "another" * 5]):
-        assert places.of(n, key) == known.get(n if key is None else key)
+        known = keys.meet(n, key)
+        if name in held:
+            assert known == Known(places.get(name), held[name])
+            if known.place is None:
+                keys.confirm(n, key)
+        else:
+            assert known == (Known(places[name]) if name in places else None)
+        places.setdefault(name, n)
+    for n, key in enumerate([*(key for key, _ in items), None, "another" * 5]):
+        name = n if key is None else key
+        assert keys.known(n, key) == (Known(places[name], held.get(name)) if name in places else None)
+
+
+def test_an_item_that_the_journal_holds_stands_nowhere_until_its_content_is_compared():
+    keys = Keys("j")
+    keys.hold([(0, "k", 7)])
+    assert keys.meet(3, "k") == keys.meet(3, "k") == Known(None, 7)
+    assert keys.known(3, "k") is None
+    keys.confirm(3, "k")
+    assert keys.known(3, "k") == Known(3, 7)
+
+
+def peak():
+    return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line).split()[1])
+
+
+@pytest.mark.slow
+def test_keys_take_the_memory_of_a_cache_however_many_they_are():
+    keys, sizes = Keys("j"), []
+    for n in range(200_000):
+        keys.meet(n, f"key {n}")
+        if n % 100_000 == 99_999:
+            sizes.append(peak())
+    assert sizes[-1] - sizes[0] <= 1024  # KiB; as a dict the second half would take 12 MiB
+
+
+def test_keys_may_be_met_in_one_thread_and_looked_up_in_another_meanwhile():
+    keys, failures, over = Keys("j"), [], threading.Event()
+
+    def look_up():
+        while not over.is_set():
+            for n in range(0, 2000, 50):
+                found = keys.known(n, f"key {n}")
+                if found not in (None, Known(n)):
+                    failures.append(found)
+
+    thread = threading.Thread(target=look_up)
+    thread.start()
+    for n in range(5000):
+        assert keys.meet(n, f"key {n}") is None
+    over.set()
+    thread.join()
+    assert failures == []
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_a_database_of_keys_is_closed_with_its_last_reference():
+    before = handles()
+    keys = Keys("j")
+    for n in range(100_000):
+        keys.meet(n, f"key {n}")
+    assert handles() == before + 1
+    del keys
+    assert handles() == before
 
 
 @given(TEXTS.filter(bool))
@@ -393,11 +419,13 @@ async def test_another_content_is_refused_and_names_the_row(tmp_path):
 async def test_another_model_or_configuration_is_refused_and_named(tmp_path):
     async with Service(0.0).client() as client:
         await run(client, ["a"], journal=tmp_path / "j", generation_config=GenerationConfig(top_k=1))
-        with pytest.raises(errors.JournalMismatch, match=r"with another generationConfig: use what it was begun with"):
+        with pytest.raises(errors.JournalMismatch, match=r"with another generation config; use what it was begun with"):
             await run(client, ["a"], journal=tmp_path / "j", generation_config=GenerationConfig(top_k=2))
-        with pytest.raises(errors.JournalMismatch, match="another generationConfig and systemInstruction"):
+        with pytest.raises(errors.JournalMismatch, match="another generation config and system instruction"):
             await run(client, ["a"], journal=tmp_path / "j", system_instruction="x")
-        with pytest.raises(errors.JournalMismatch, match="of a batch on models/gemini-3.7-flash, not on tunedModels/x"):
+        with pytest.raises(
+            errors.JournalMismatch, match="belongs to a batch on models/gemini-3.7-flash, not on tunedModels/x"
+        ):
             async with client.batch("tunedModels/x", ["a"], journal=tmp_path / "j"):
                 pass
 
@@ -424,7 +452,7 @@ async def test_a_doomed_run_tells_what_the_journal_holds_and_can_go_on(tmp_path)
     found = []
     async with service.client() as client:
         async with client.batch(MODEL, [f"p{n}" for n in range(20)], journal=tmp_path / "j", concurrency=1) as results:
-            with pytest.raises(errors.BatchStopped, match=r"5 answered, 0 failed; they are in .*j, and the same call"):
+            with pytest.raises(errors.BatchStopped, match=r"5 answered, 0 failed; they are in .*j, from which"):
                 await into(found, results)
         assert [one.index for one in found] == [0, 1, 2, 3, 4] == indices(tmp_path / "j")
         assert len(await run(client, [f"p{n}" for n in range(20)], journal=tmp_path / "j")) == 15
@@ -443,7 +471,7 @@ async def test_a_run_that_reached_nothing_says_only_why_and_one_that_found_answe
             message = str(caught.value)
             if kept and options:
                 assert message.endswith(
-                    f"; 0 answered, 0 failed, 2 from before; they are in {path}, and the same call goes on from there"
+                    f"; 0 answered, 0 failed, 2 from before; they are in {path}, from which a new run resumes"
                 )
             else:
                 assert "no such key" in message
@@ -485,24 +513,27 @@ async def test_a_full_disk_is_told_also_to_who_does_not_read_to_the_end(tmp_path
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-async def test_an_index_that_cannot_be_kept_is_told_as_the_journals_error(tmp_path):
-    await anyio.to_thread.run_sync(write, tmp_path / "j", *(result(n) for n in range(5000)))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+NO_ROOM = "pragma max_page_count = 3"
+NO_ROOM_ERROR = r"j cannot be compared .*: database or disk is full; make room"
 
-    def rows():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # the journal is open by now
-        yield "p0"
 
-    async with Service(0.0).client() as client, client.batch(MODEL, rows(), journal=tmp_path / "j") as results:
-        try:
-            with pytest.raises(
-                errors.JournalError, match=r"j cannot be compared .*: File too large; make room"
-            ) as caught:
-                await anext(results)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+async def test_keys_for_which_there_is_no_room_are_told_as_the_journals_error(tmp_path):
+    rows = ((f"k{n}", "p") for n in range(2000))
+    async with Service(0.0).client() as client, client.batch(MODEL, rows, journal=tmp_path / "j") as results:
+        await anyio.to_thread.run_sync(results.places._database.execute, NO_ROOM)
+        with pytest.raises(errors.JournalError, match=NO_ROOM_ERROR) as caught:
+            await collect(results)
     assert caught.value.path == str(tmp_path / "j")
-    assert len(indices(tmp_path / "j")) == 5000
+    assert indices(tmp_path / "j")
+
+
+def test_a_journal_for_whose_keys_there_is_no_room_is_told_and_stays(tmp_path):
+    write(tmp_path / "j", *(result(n, f"k{n}") for n in range(500)))
+    journal = made(tmp_path / "j")
+    journal.keys._database.execute(NO_ROOM)
+    with pytest.raises(errors.JournalError, match=NO_ROOM_ERROR):
+        journal.open()
+    assert len(indices(tmp_path / "j")) == 500
 
 
 async def wait_for_all_replies(batch):

@@ -45,7 +45,7 @@ anyio.run(main)
 
 @pytest.fixture
 def app(monkeypatch):
-    with running_emulator(create_app(clock="real", answer_seconds=0.01, journal_size=1_000_000)) as server:
+    with running_emulator(create_app(clock="real", answer_seconds=0.01, request_log_size=1_000_000)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
         yield server.app

@@ -156,7 +156,7 @@ async def test_the_requests_of_a_day_end_with_the_time_of_the_next(virtual_time)
     limiter = Limiter(rpd=2)
     for _ in range(2):
         (await limiter.acquire()).success(None)
-    with pytest.raises(errors.QuotaExhausted, match="2 requests per day") as caught:
+    with pytest.raises(errors.QuotaExhausted, match="2 requests a day") as caught:
         await limiter.acquire()
     assert (caught.value.scope, caught.value.failure) == ("day", Failure.FATAL)
     await anyio.sleep(caught.value.retry_after)

@@ -101,7 +101,7 @@ async def test_a_quota_per_day_tells_when_it_is_there_again():
     service = Service()
     service.always = STOPS["a quota per day"]
     async with service.client() as client:
-        with pytest.raises(errors.BatchStopped, match=r"it can go on in (about [\d.]+ h|\d+ s)") as caught:
+        with pytest.raises(errors.BatchStopped, match=r"it can continue in (about [\d.]+ h|\d+ s)") as caught:
             await run(client, ["a"])
     assert 0 < caught.value.reset_after <= 25 * 3600
 

@@ -18,7 +18,7 @@ async def exported(client, path, journal, **layout):
         async for _ in results:
             pass
     out = path.with_suffix(".out")
-    await anyio.to_thread.run_sync(lambda: export_journal(journal, out, places=results.source.places))
+    await anyio.to_thread.run_sync(lambda: export_journal(journal, out, places=results.places))
     found = [json.loads(line) for line in out.read_text().splitlines()]
     return [(line["key"], "response" in line) for line in found]
 

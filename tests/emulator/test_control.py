@@ -37,33 +37,33 @@ async def test_a_clock_that_runs_by_itself_is_not_advanced(start):
 
 async def test_faults_are_given_read_back_and_cleared(api):
     faults = [{"method": "tunedModels.list", "status": 503}, {"method": "*", "delay": 1.0}]
-    program = (await api.call("POST", "/_emulator/faults", faults)).json()
+    scenario = (await api.call("POST", "/_emulator/faults", faults)).json()
     unused = [fault | {"completed": False, "requests": []} for fault in faults]
-    assert program == {"id": "1", "completed": False, "instructions": unused}
+    assert scenario == {"id": "1", "completed": False, "instructions": unused}
     assert (await api.call("POST", "/_emulator/faults", {"bad": 1})).status_code == 400
     assert (await api.call("GET", LIST)).status_code == 503
     used = [unused[0] | {"completed": True, "requests": [1]}, unused[1]]
-    assert await api.get("/_emulator/faults/1") == program | {"instructions": used}
-    everything = {"programs": [program | {"instructions": used}], "pending": faults[1:], "followed": 1}
+    assert await api.get("/_emulator/faults/1") == scenario | {"instructions": used}
+    everything = {"scenarios": [scenario | {"instructions": used}], "pending": faults[1:], "followed": 1}
     assert await api.get("/_emulator/faults") == everything
     assert (await api.call("DELETE", "/_emulator/faults")).json()["pending"] == []
     assert (await api.call("GET", "/_emulator/faults/1")).status_code == 404
 
 
-async def test_a_program_is_complete_when_all_its_instructions_are_used_up(api):
-    program = (
+async def test_a_scenario_is_complete_when_all_its_instructions_are_used_up(api):
+    scenario = (
         await api.call("POST", "/_emulator/faults", {"*": [{"status": 429, "times": 2}, {"status": 503}]})
     ).json()
     completed = []
     for _ in range(3):
         await api.call("GET", LIST)
-        completed.append((await api.get(f"/_emulator/faults/{program['id']}"))["completed"])
+        completed.append((await api.get(f"/_emulator/faults/{scenario['id']}"))["completed"])
     assert completed == [False, False, True]
-    instructions = (await api.get(f"/_emulator/faults/{program['id']}"))["instructions"]
+    instructions = (await api.get(f"/_emulator/faults/{scenario['id']}"))["instructions"]
     assert [step["requests"] for step in instructions] == [[1, 2], [3]]
 
 
-async def test_one_program_is_forgotten_without_the_others(api):
+async def test_one_scenario_is_forgotten_without_the_others(api):
     first = (await api.call("POST", "/_emulator/faults", {"status": 429})).json()
     await api.call("POST", "/_emulator/faults", {"status": 503})
     assert (await api.call("DELETE", f"/_emulator/faults/{first['id']}")).json()["id"] == first["id"]
@@ -82,10 +82,10 @@ async def test_one_program_is_forgotten_without_the_others(api):
         {"then": 1},
     ],
 )
-async def test_a_bad_program_is_a_400_and_none_of_it_is_followed(api, bad):
+async def test_a_bad_scenario_is_a_400_and_none_of_it_is_followed(api, bad):
     reply = await api.call("POST", "/_emulator/faults", bad)
     assert reply.status_code == 400
-    assert (await api.get("/_emulator/faults"))["programs"] == []
+    assert (await api.get("/_emulator/faults"))["scenarios"] == []
 
 
 async def test_requests_are_recorded_without_their_credentials(api):
@@ -106,7 +106,7 @@ async def test_requests_are_recorded_without_their_credentials(api):
 
 
 async def test_the_journal_forgets_the_oldest_requests_but_counts_them(start):
-    api = await start(journal_size=2)
+    api = await start(request_log_size=2)
     for _ in range(5):
         await api.get(LIST)
     assert [entry.number for entry in api.app.journal] == [4, 5]

@@ -73,11 +73,11 @@ def ask(emulator, connect):
     """A function that sends one request and tells what comes of it when a fault is followed."""
 
     def begin(**fault):
-        program = emulator.app.faults.add(Fault(**fault))
+        scenario = emulator.app.faults.add(Fault(**fault))
         peer = connect()
         peer.sendall(MODELS)
         received = receive(peer)
-        assert program.completed
+        assert scenario.completed
         return received
 
     return begin

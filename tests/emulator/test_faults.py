@@ -122,7 +122,7 @@ async def test_a_method_that_no_request_can_have_is_refused_with_the_names_there
     reply = await api.call("POST", "/_emulator/faults", {"method": method, "status": 503})
     assert reply.status_code == 400
     assert "there is no method" in reply.json()["error"]["message"]
-    assert api.app.faults.programs == {}
+    assert api.app.faults.scenarios == {}
 
 
 @pytest.mark.parametrize("method", ["generateContent", "GENERATECONTENT"])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import model_body, prompt
-from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.gemini.messages import SCHEMA
+from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.masks import apply_mask, read_mask
 
 LIST = "/v1beta/tunedModels"
@@ -125,7 +126,7 @@ def write(mask):
 
 @given(MASKS)
 def test_a_mask_means_what_it_says(mask):
-    assert read_mask(write(mask), None) == mask
+    assert read_mask(write(mask), SCHEMA, None) == mask
 
 
 @given(JSON, MASKS)
@@ -137,5 +138,5 @@ def test_what_is_left_was_there_and_cutting_twice_changes_nothing(value, mask):
 
 @given(st.text(alphabet="ab*(),/. !", max_size=12))
 def test_any_text_is_a_mask_or_a_400(text):
-    with contextlib.suppress(ApiError):
-        read_mask(text, None)
+    with contextlib.suppress(RpcError):
+        read_mask(text, SCHEMA, None)

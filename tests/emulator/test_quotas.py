@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gemtune.emulator import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
-from gemtune.emulator.messages.errors import ApiError
+from gemtune.emulator.messages.errors import RpcError
 from world import BASE, make_app
 
 URL = f"http://127.0.0.1/v1beta/{BASE}:generateContent"
@@ -88,7 +88,7 @@ def test_what_one_quota_refuses_uses_up_none_of_the_others():
     window, cap = MinuteWindow(limit=2), ConcurrencyCap(limit=1)
     load = Load([window, cap])
     load.enter(0)
-    with pytest.raises(ApiError):
+    with pytest.raises(RpcError):
         load.enter(0)
     load.leave()
     load.enter(0)

@@ -3,7 +3,8 @@
 import pytest
 
 from emulator.emulated import METHODS, model_body, prompt
-from gemtune.emulator.gemini.routes import ROUTES, find_route
+from gemtune.emulator.gemini.face import GEMINI
+from gemtune.emulator.gemini.routes import ROUTES
 
 MATRIX = [(method["method"], version) for method in METHODS for version in ("v1beta", "v1")]
 
@@ -21,9 +22,9 @@ def test_a_method_is_bound_with_its_verb_in_its_versions_and_knows_its_query(met
     template = method["path"].partition(" ")[0].partition("?")[0]
     path = template.replace("**", "a/b").replace("*", "a.b-c").replace("{v}", method["versions"][0])
     path = path[: path.find("{")] + path[path.find("=") + 1 :].replace("}", "") if "{" in path else path
-    found = find_route(method["verb"], path)
+    found = GEMINI.find(method["verb"], path)
     assert found is not None
-    assert found[0].method == method["method"]
+    assert found.route.method == method["method"]
 
 
 UNBOUND = [

@@ -103,7 +103,7 @@ def test_the_command_announces_itself_in_a_file_and_ends_on_a_signal(tmp_path):
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert "listens on http://127.0.0.1:" in process.stderr.readline()
+            assert "listening on http://127.0.0.1:" in process.stderr.readline()
             (line,) = ready.read_text().splitlines()
             facts = json.loads(line)
             assert (list(facts), facts["pid"]) == (["url", "pid", "version"], process.pid)

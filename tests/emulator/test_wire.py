@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.emulated import BATCHES, ERRORS, GOLDEN, SAMPLES, model_body
+from gemtune.emulator.gemini.messages import SCHEMA
 from gemtune.emulator.messages import codec
 from gemtune.emulator.messages.codec import (
     decode,
@@ -19,9 +20,8 @@ from gemtune.emulator.messages.codec import (
     parse_json,
     parse_timestamp,
 )
-from gemtune.emulator.messages.enums import ENUMS
-from gemtune.emulator.messages.errors import ApiError
-from gemtune.emulator.messages.schema import MESSAGES, camel_case, snake_case
+from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.schema import camel_case, snake_case
 
 OBSERVED = {
     "list_tuned_models_2023": "ListTunedModelsResponse",
@@ -35,7 +35,7 @@ OBSERVED = {
 
 
 def rewritten(message, body):
-    return dumps(encode(message, decode(message, body)))
+    return dumps(encode(SCHEMA, message, decode(SCHEMA, message, body)))
 
 
 def as_observed(body):
@@ -100,23 +100,23 @@ def test_a_timestamp_reads_back_and_has_0_3_6_or_9_digits(nanos):
 
 def test_zero_values_are_left_out_but_optional_fields_are_kept_at_zero():
     value = {"step": 1, "epoch": 0, "mean_loss": 0.0}
-    assert encode("TuningSnapshot", value) == {"step": 1}
-    assert encode("TunedModel", {"temperature": 0.0, "display_name": "", "reader_project_numbers": []}) == {
+    assert encode(SCHEMA, "TuningSnapshot", value) == {"step": 1}
+    assert encode(SCHEMA, "TunedModel", {"temperature": 0.0, "display_name": "", "reader_project_numbers": []}) == {
         "temperature": 0.0
     }
-    assert encode("Candidate", {"index": 0}) == {"index": 0}
-    assert dumps(encode("Empty", {})) == b"{}\n"
+    assert encode(SCHEMA, "Candidate", {"index": 0}) == {"index": 0}
+    assert dumps(encode(SCHEMA, "Empty", {})) == b"{}\n"
 
 
 def test_int64_is_a_string_and_both_forms_are_read():
-    assert encode("TunedModel", {"reader_project_numbers": [12]}) == {"readerProjectNumbers": ["12"]}
-    assert decode("TunedModel", {"readerProjectNumbers": ["12", 13]}) == {"reader_project_numbers": [12, 13]}
+    assert encode(SCHEMA, "TunedModel", {"reader_project_numbers": [12]}) == {"readerProjectNumbers": ["12"]}
+    assert decode(SCHEMA, "TunedModel", {"readerProjectNumbers": ["12", 13]}) == {"reader_project_numbers": [12, 13]}
 
 
 def test_enums_are_written_as_numbers_when_asked_for_and_read_either_way():
     value = {"state": "ACTIVE"}
-    assert encode("TunedModel", value, enum_numbers=True) == {"state": 2}
-    assert decode("TunedModel", {"state": 2}) == decode("TunedModel", {"state": "ACTIVE"}) == value
+    assert encode(SCHEMA, "TunedModel", value, enum_numbers=True) == {"state": 2}
+    assert decode(SCHEMA, "TunedModel", {"state": 2}) == decode(SCHEMA, "TunedModel", {"state": "ACTIVE"}) == value
 
 
 def test_angle_brackets_are_escaped_and_other_scripts_are_not():
@@ -159,21 +159,21 @@ def test_the_pretty_layout_is_that_of_two_spaces_per_level(value):
 
 @pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a" 1}'])
 def test_a_body_that_is_not_json_is_a_400(body):
-    with pytest.raises(ApiError, match="Invalid JSON payload received") as caught:
+    with pytest.raises(RpcError, match="Invalid JSON payload received") as caught:
         parse_json(body)
     assert caught.value.code == 400
 
 
 def test_an_unknown_field_is_refused_in_the_services_own_words():
-    with pytest.raises(ApiError) as caught:
-        decode("GenerateContentRequest", {"generationConfig": {"foo": 1}})
-    assert encode("ErrorBody", caught.value.body) == ERRORS["unknown_field"]["body"]
+    with pytest.raises(RpcError) as caught:
+        decode(SCHEMA, "GenerateContentRequest", {"generationConfig": {"foo": 1}})
+    assert encode(SCHEMA, "ErrorBody", caught.value.body) == ERRORS["unknown_field"]["body"]
 
 
 def test_every_unknown_field_and_wrong_value_is_named_with_its_path():
     body = {"bar": 1, "contents": [{"parts": [{"text": 5}], "nope": []}], "generationConfig": {"temperature": "hot"}}
-    with pytest.raises(ApiError) as caught:
-        decode("GenerateContentRequest", body)
+    with pytest.raises(RpcError) as caught:
+        decode(SCHEMA, "GenerateContentRequest", body)
     assert caught.value.message.splitlines() == [
         'Invalid JSON payload received. Unknown name "bar": Cannot find field.',
         "Invalid value at 'contents[0].parts[0].text' (TYPE_STRING), 5",
@@ -183,32 +183,32 @@ def test_every_unknown_field_and_wrong_value_is_named_with_its_path():
 
 
 def test_two_members_of_a_oneof_are_refused():
-    with pytest.raises(ApiError, match="oneof field 'learning_rate_option' is already set") as caught:
-        decode("Hyperparameters", {"learningRate": 0.001, "learningRateMultiplier": 1})
+    with pytest.raises(RpcError, match="oneof field 'learning_rate_option' is already set") as caught:
+        decode(SCHEMA, "Hyperparameters", {"learningRate": 0.001, "learningRateMultiplier": 1})
     assert caught.value.status == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 1.5, True, "x", [], {}])
 def test_a_value_that_is_no_int32_is_refused(value):
-    with pytest.raises(ApiError, match="TYPE_INT32"):
-        decode("Hyperparameters", {"epochCount": value})
+    with pytest.raises(RpcError, match="TYPE_INT32"):
+        decode(SCHEMA, "Hyperparameters", {"epochCount": value})
 
 
-messages = st.sampled_from(sorted(set(MESSAGES) - {"Operation", "Status", "HttpStatus", "ErrorBody"}))
+messages = st.sampled_from(sorted(set(SCHEMA.messages) - {"Operation", "Status", "HttpStatus", "ErrorBody"}))
 
 
 @given(st.data(), messages, st.booleans())
 def test_any_message_reads_back_in_either_spelling_and_its_keys_follow_the_field_numbers(data, name, snake):
     value = data.draw(message_values(name))
-    body = encode(name, value)
-    numbers = [MESSAGES[name].by_name[key].number for key in body]
+    body = encode(SCHEMA, name, value)
+    numbers = [SCHEMA.messages[name].by_name[key].number for key in body]
     assert numbers == sorted(numbers)
     spelled = respell(name, body) if snake else body
-    assert encode(name, decode(name, json.loads(dumps(spelled)))) == body
+    assert encode(SCHEMA, name, decode(SCHEMA, name, json.loads(dumps(spelled)))) == body
 
 
 def message_values(name, depth=0):
-    optional = {f.name: field_values(f, depth) for f in MESSAGES[name].fields if depth < 3 or not f.is_message}
+    optional = {f.name: field_values(f, depth) for f in SCHEMA.messages[name].fields if depth < 3 or not f.is_message}
     return st.fixed_dictionaries({}, optional=optional).map(lambda value: one_of_each(name, value))
 
 
@@ -217,7 +217,7 @@ def one_of_each(name, value):
     seen = set()
     kept = {}
     for key, item in value.items():
-        oneof = MESSAGES[name].by_name[key].oneof
+        oneof = SCHEMA.messages[name].by_name[key].oneof
         if oneof is None or oneof not in seen:
             kept[key] = item
             seen.add(oneof)
@@ -235,8 +235,8 @@ def field_values(field, depth):
         "Labels": st.dictionaries(text, text, max_size=2),
         "Any": st.just({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}),
     }  # fmt: skip
-    if field.type in ENUMS:
-        one = st.sampled_from(sorted(ENUMS[field.type]))
+    if field.is_enum:
+        one = st.sampled_from(sorted(SCHEMA.enums[field.type]))
     else:
         one = scalars[field.type] if field.type in scalars else message_values(field.type, depth + 1)
     return st.lists(one, max_size=2) if field.repeated else one
@@ -246,7 +246,7 @@ def respell(name, body):
     """The same JSON with the names of the proto."""
     spelled = {}
     for key, item in body.items():
-        field = MESSAGES[name].by_name[key]
+        field = SCHEMA.messages[name].by_name[key]
         inner = item if field.repeated else [item]
         if field.is_message:
             inner = [respell(field.type, one) for one in inner]
@@ -262,7 +262,7 @@ def test_the_fields_of_requests_are_those_of_the_published_schema():
         "CountTokensRequest", "Blob",
     ]  # fmt: skip
     for name in requests:
-        known = set(MESSAGES[name].by_name)
+        known = set(SCHEMA.messages[name].by_name)
         assert name in published
         assert not set(published[name]) - known, name
 

@@ -82,7 +82,7 @@ def test_every_observed_body_is_walked():
         metadata = {"completedPercent": poll["completedPercent"], "snapshots": [poll["lastSnapshot"]]}
         value = decode(types.CreateTunedModelMetadata, metadata)
         assert encode(value) == metadata
-        assert value.snapshots[0].compute_time.nanosecond % 1000 > 0
+        assert value.snapshots[0].compute_time.nanoseconds % 1000 > 0
 
 
 @pytest.mark.parametrize("name", ["create_inline", "create_file", "done_shape"])

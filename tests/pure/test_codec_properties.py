@@ -5,7 +5,7 @@ import copy
 import json
 import math
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
@@ -142,26 +142,26 @@ def test_a_time_is_exact_to_the_nanosecond_in_any_offset(text, minutes):
     sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
     try:
         shifted = types.Timestamp.parse(f"{text[:-1]}{sign}{hours:02}:{rest:02}")
-    except OverflowError:
+    except ValueError:
         return
     assert (moment - shifted).total_seconds() == minutes * 60
-    assert shifted.nanosecond == moment.nanosecond
+    assert shifted.nanoseconds % 10**9 == moment.nanoseconds % 10**9
 
 
 def exact(moment):
-    whole = datetime(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)  # noqa: DTZ001
-    nanosecond = moment.nanosecond if isinstance(moment, types.Timestamp) else moment.microsecond * 1000
-    return whole, nanosecond
+    if isinstance(moment, types.Timestamp):
+        return moment.nanoseconds
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
 near = st.builds(
-    lambda second, nanosecond: types.Timestamp(2024, 3, 14, 15, 11, second, nanosecond=nanosecond),
+    lambda second, nanosecond: types.Timestamp(1_710_429_083 * 10**9 + second * 10**9 + nanosecond),
     st.integers(0, 1),
     st.sampled_from([0, 1, 999, 1000, 1001, 999_999_999]),
 )
 
 
-@given(near, near | near.map(lambda moment: moment.replace(fold=0)))
+@given(near, near | near.map(lambda moment: moment.to_datetime()))
 def test_times_order_by_nanoseconds_also_with_plain_datetimes(one, other):
     for a, b in ((one, other), (other, one)):
         assert (a == b) is (exact(a) == exact(b))

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
-from gemtune.story.cursor import Cursor, Part, Runs, parse_cursor
+from gemtune.story.cursor import Claim, Cursor, Runs, parse_cursor
 from looks import JOB
 
 NAMES = st.one_of(
@@ -61,7 +61,7 @@ def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, st
         job=name,
         created=created,
         attempt=attempt,
-        parts=(Part(tuple(runs_of(sorted(steps)).ranges), newest),),
+        claims=(Claim(tuple(runs_of(sorted(steps)).ranges), newest),),
         ended=ended,
     )
     text = str(cursor)
@@ -69,7 +69,7 @@ def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, st
     parsed = parse_cursor(text)
     assert str(parsed) == text
     assert (parsed.job, parsed.created, parsed.attempt) == (name, created, attempt)
-    (part,) = parsed.parts
+    (part,) = parsed.claims
     assert (part.newest, parsed.ended) == (newest, ended)
     # What does not fit is forgotten from the end, so that it comes again; nothing is invented.
     kept = sorted(members(part.steps))
@@ -80,20 +80,20 @@ def test_a_cursor_survives_its_text_and_fits_a_header(name, created, attempt, st
 
 @given(st.lists(st.tuples(st.sets(st.integers(0, 2**31 - 1), min_size=1, max_size=9), TIMES), min_size=1, max_size=9))
 def test_steps_that_may_be_of_different_attempts_stand_apart_as_far_as_there_is_room(told):
-    parts = tuple(Part(tuple(runs_of(sorted(steps)).ranges), newest) for steps, newest in told)
-    text = str(Cursor(job=JOB, parts=parts, ended=True))
+    parts = tuple(Claim(tuple(runs_of(sorted(steps)).ranges), newest) for steps, newest in told)
+    text = str(Cursor(job=JOB, claims=parts, ended=True))
     assert len(text) < 256
     parsed = parse_cursor(text)
     assert (str(parsed), parsed.ended) == (text, True)
     allowed = {(step, newest) for steps, newest in told for step in steps}
-    assert {(step, part.newest) for part in parsed.parts for step in members(part.steps)} <= allowed
-    assert parsed.parts[0].newest == parts[0].newest
+    assert {(step, part.newest) for part in parsed.claims for step in members(part.steps)} <= allowed
+    assert parsed.claims[0].newest == parts[0].newest
     if sum(len(steps) for steps, _ in told) + 2 * len(told) < 12:
-        assert parsed.parts == parts
+        assert parsed.claims == parts
 
 
 def test_of_a_part_only_what_is_as_old_as_its_newest_was_dealt_with():
-    cursor = Cursor(job=JOB, parts=(Part((range(1, 6),), 500), Part((range(6, 8),), 700), Part((range(9, 10),))))
+    cursor = Cursor(job=JOB, claims=(Claim((range(1, 6),), 500), Claim((range(6, 8),), 700), Claim((range(9, 10),))))
     assert [cursor.has(step, time) for step, time in [(5, 500), (5, 501), (6, 700), (6, 701), (8, 1), (9, 10**9)]] == [
         True, False, True, False, False, True,
     ]  # fmt: skip
@@ -163,6 +163,9 @@ def test_no_text_does_anything_but_parse_or_be_refused(text):
         assert str(parse_cursor(text)).startswith("j1.")
 
 
-def test_a_cursor_may_claim_two_billion_steps_without_harm():
-    cursor = parse_cursor(f"j1.{GOOD}.0.1.1-2147483647.0")
-    assert sum(map(len, cursor.parts[0].steps)) == 2**31 - 1
+def test_a_cursor_that_claims_more_steps_than_any_job_has_is_refused():
+    assert sum(map(len, parse_cursor(f"j1.{GOOD}.0.1.1-10000000.0").claims[0].steps)) == 10**7
+    assert parse_cursor(f"j1.{GOOD}.0.1.1,2147483647.0"), "a step may have any number"
+    for claims in ("1-2147483647.0", "1-10000001.0", "1-6000000.0.6000001-12000000.1"):
+        with pytest.raises(InvalidInput, match="more steps than any job has"):
+            parse_cursor(f"j1.{GOOD}.0.1.{claims}")

@@ -20,6 +20,10 @@ WANTED = (
 text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=50).filter(str.strip)
 
 
+def from_text(content, suffix):
+    return examples.from_lines(io.StringIO(content, newline=""), suffix)
+
+
 class Frame:
     """What a data frame looks like from outside: columns by name."""
 
@@ -57,23 +61,25 @@ def test_the_same_data_in_any_form_gives_the_same_examples(data):
         (".CSV", "output,id,text_input\n2,7,1\ntwenty three,8,twenty two\n"),
         (".tsv", "text_input\toutput\n1\t2\ntwenty two\ttwenty three\n"),
         (".jsonl", '{"text_input": "1", "output": "2"}\n\n{"text_input": "twenty two", "output": "twenty three"}\n'),
+        (".csv", "text_input,output,,\n1,2,,\n,,,\ntwenty two,twenty three,,\n"),
         (".json", json.dumps([{"text_input": a, "output": b} for a, b in PAIRS])),
+        (".json", "".join(json.dumps({"text_input": a, "output": b}) + "\n" for a, b in PAIRS)),
     ],
-    ids=["csv", "csv without header", "csv columns", "tsv", "jsonl", "json"],
+    ids=["csv", "csv without header", "csv columns", "tsv", "jsonl", "csv of a spreadsheet", "json", "json lines"],
 )
 def test_every_file_form_is_read(suffix, content):
-    assert examples.checked(examples.from_text(content, suffix)) == WANTED
+    assert examples.checked(from_text(content, suffix)) == WANTED
 
 
 def test_a_header_is_known_in_any_case_and_by_any_column():
-    found = examples.checked(examples.from_text("Output;x,Text_Input\n".replace(";x", "") + "2,1\n", ".csv"))
+    found = examples.checked(from_text("Output;x,Text_Input\n".replace(";x", "") + "2,1\n", ".csv"))
     assert found == WANTED[:1]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x1c"])
 def test_a_line_separator_inside_a_json_text_is_no_end_of_line(separator):
     line = json.dumps({"text_input": f"a{separator}b", "output": "c"}, ensure_ascii=False)
-    assert examples.checked(examples.from_text(line, ".jsonl"))[0].text_input == f"a{separator}b"
+    assert examples.checked(from_text(line, ".jsonl"))[0].text_input == f"a{separator}b"
 
 
 @given(st.lists(st.tuples(text, text), min_size=1, max_size=20))
@@ -82,7 +88,7 @@ def test_any_text_survives_a_csv_file(pairs):
     writer = csv.writer(out)
     writer.writerow(["text_input", "output"])
     writer.writerows(pairs)
-    found = examples.checked(examples.from_text(out.getvalue(), ".csv"))
+    found = examples.checked(from_text(out.getvalue(), ".csv"))
     assert [(example.text_input, example.output) for example in found] == pairs
 
 
@@ -93,13 +99,13 @@ def test_any_text_survives_a_csv_file(pairs):
         ([(" ", "2")], 1, "text_input", "empty"),
         ([("1", "x" * 5001)], 1, "output", "5,001 characters, more than the 5,000 allowed; shorten it by 1"),
         ([("x" * 40001, "2")], 1, "text_input", "40,001"),
-        ([("1", "2"), ("1", None)], 2, "output", "must be a text, not NoneType"),
+        ([("1", "2"), ("1", None)], 2, "output", "output is empty"),
         ([{"text_input": "1"}], 1, "output", "no output"),
         ([{"question": "1", "answer": "2"}], 1, "text_input", "it holds answer, question"),
         ([("1", "2", "3")], 1, "training_data", "a tuple of 3"),
         (["text"], 1, "training_data", "not str"),
         ([("a\ud800", "b")], 1, "text_input", "lone surrogate"),
-        ([("a", float("nan"))], 1, "output", "not float"),
+        ([("a", float("nan"))], 1, "output", "output is empty"),
         ([], None, "training_data", "empty"),
     ],
 )
@@ -123,21 +129,27 @@ def test_more_than_four_megabytes_are_refused():
 @pytest.mark.parametrize(
     ("suffix", "content", "words"),
     [
-        (".jsonl", '{"text_input": "1", "output": "2"}\n{"text_input": ', "line 2 is not JSON"),
-        (".csv", 'text_input,output\n"open,2\n', "not well-formed CSV"),
-        (".csv", "text_input,output\n1,2,3\n", "line 2 has 3 columns where the header has 2"),
-        (".csv", "text_input,foo\n1,2\n", "line 1 is a header without a column output .*; it has text_input, foo"),
-        (".csv", "question,answer\n1,2\n", "header without a column text_input"),
+        (
+            ".jsonl",
+            '{"text_input": "1", "output": "2"}\n{"text_input": ',
+            "line 2: this line is not JSON: Expecting value",
+        ),
+        (".csv", 'text_input,output\n"open,2\n', "line 2: unexpected end of data: check the quotes"),
+        (".csv", "text_input,output\n1,2,3\n", "line 2: this row has 3 columns, and the first has 2: check its quotes"),
+        (".csv", "text_input,foo\n1,2\n", "the heading has no column output .*; it has text_input, foo"),
+        (".csv", "question,answer\n1,2\n", "heading has no column text_input"),
         (".csv", "text_input,output\n\n1,2\n3,\n", "line 4: output is empty"),
         (".jsonl", '\n{"text_input": "1", "output": "2"}\n\n{"text_input": "1"}\n', "line 4: no output"),
         (".json", "[" * 100_000, "not JSON"),
         (".xlsx", "", "use .csv"),
+        (".csv", "Input,output,Input\n1,2,3\n", "more than one column called 'input': rename them"),
+        (".jsonl", '[{"text_input": "1", "output": "2"}]', "one JSON document"),
         (".csv", "", "empty"),
     ],
 )
 def test_a_broken_file_is_named_with_the_place(suffix, content, words):
     with pytest.raises(InvalidInput, match=words):
-        examples.checked(examples.from_text(content, suffix))
+        examples.checked(from_text(content, suffix))
 
 
 @pytest.mark.parametrize("data", ["a,b", b"x", 5, None, {"a": [1], "b": [1, 2]}, {"text_input": 1, "output": "2"}])

@@ -9,9 +9,10 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.events import JobState
+from gemtune.looks.gemini import observe_operation
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
-from gemtune.story.observation import Source, observe_operation
+from gemtune.story.observation import Source
 from gemtune.types.operations import Operation
 from gemtune.types.tuning import TuningSnapshot
 from looks import JOB, OPERATION, now, see_list, see_model, see_operation, snapshots, tuned_model
@@ -70,7 +71,7 @@ def test_repeated_and_older_snapshots_are_ignored_and_counted():
     history.observe(see_model(5, shown=snapshots(1, 2, 3)))
     older = snapshots(1, (2, 1.5), 2, 3, 3)
     assert history.observe(see_model(9, shown=older)) == []
-    assert history.statistics()["ignored"] == 3
+    assert history.log.ignored == 3
 
 
 def test_a_revised_loss_of_a_delivered_step_changes_nothing():
@@ -86,7 +87,7 @@ def test_a_delivered_step_with_a_newer_time_means_a_restart():
     told = history.observe(see_operation(20, snapshots((1, 11), (2, 12)), total=9))
     assert kinds(told) == ["restarted", "snapshot", "snapshot", "progress"]
     assert {event.attempt for event in told[:3]} == {2}
-    assert (told[-1].completed_steps, history.attempt) == (2, 2)
+    assert (told[-1].completed_steps, history.log.now.attempt) == (2, 2)
     assert list(history.snapshots) == list(snapshots((1, 11), (2, 12)))
 
 
@@ -95,7 +96,7 @@ def test_after_a_restart_a_stale_look_at_the_former_attempt_is_ignored():
     history.observe(see_operation(5, snapshots(1, 2, 3), total=9))
     history.observe(see_operation(20, snapshots((1, 11)), total=9))
     assert history.observe(see_operation(21, snapshots(1, 2, 3, 4, 5), total=9)) == []
-    assert history.completed_steps == 1
+    assert history.headway.completed_steps == 1
 
 
 def test_a_hole_in_the_first_look_at_a_restart_loses_nothing():
@@ -143,7 +144,7 @@ def test_a_snapshot_with_impossible_numbers_is_left_out_and_counted():
     history = following()
     shown = (TuningSnapshot(2**31), TuningSnapshot(-1), TuningSnapshot(3, 2**40), *snapshots(4))
     assert steps(history.observe(see_model(5, shown=shown))) == [4]
-    assert history.statistics()["malformed"] == 3
+    assert history.log.malformed == 3
 
 
 def test_progress_only_goes_forward_within_an_attempt():
@@ -163,7 +164,7 @@ def test_an_unknown_state_is_told_as_it_is_and_watched_on():
     history = History(JOB)
     (changed,) = history.observe(see_model(0, "VALIDATING"))
     assert (changed.old, changed.new) == ("UNKNOWN", "VALIDATING")
-    assert next_look(history, 0) == (Source.MODEL, 7.5)
+    assert next_look(history, 0) == (Source.JOB, 7.5)
     assert History(JOB).observe(see_model(0, "STATE_UNSPECIFIED")) == []
 
 
@@ -183,7 +184,7 @@ def test_a_list_that_says_active_asks_for_the_whole_model_before_the_end_is_told
     history.observe(see_operation(5, snapshots(1, 2), total=4))
     assert history.observe(see_list(9, "ACTIVE")) == []
     assert history.state is JobState.CREATING
-    assert next_look(history, 9) == (Source.MODEL, 0.0)
+    assert next_look(history, 9) == (Source.JOB, 0.0)
     told = history.observe(see_model(9.1, "ACTIVE", snapshots(1, 2, 3, 4)))
     assert kinds(told) == ["snapshot", "snapshot", "progress", "state_changed", "succeeded"]
 
@@ -192,9 +193,9 @@ def test_an_operation_that_is_done_without_its_last_snapshots_asks_for_the_model
     history = following()
     done = {"total": 4, "completed": 4, "done": True, "response": tuned_model("ACTIVE")}
     assert kinds(history.observe(see_operation(5, snapshots(1, 2), **done)))[-1] == "progress"
-    assert next_look(history, 5) == (Source.MODEL, 0.0)
+    assert next_look(history, 5) == (Source.JOB, 0.0)
     assert history.observe(see_model(5.1, "CREATING", snapshots(1, 2))) == []
-    assert next_look(history, 5.1) == (Source.MODEL, 2.0)
+    assert next_look(history, 5.1) == (Source.JOB, 2.0)
     told = history.observe(see_model(7, "ACTIVE", snapshots(1, 2, 3, 4)))
     assert kinds(told) == ["snapshot", "snapshot", "state_changed", "succeeded"]
 
@@ -217,7 +218,7 @@ def test_a_model_that_failed_is_told_with_the_reason_of_its_operation():
     history = following()
     history.observe(see_model(1))
     assert kinds(history.observe(see_model(5, "FAILED", snapshots(1)))) == ["snapshot", "progress"]
-    assert next_look(history, 5) == (Source.OPERATION, 0.0)
+    assert next_look(history, 5) == (Source.WORK, 0.0)
     told = history.observe(see_operation(5.1, snapshots(1), done=True, error=13))
     assert kinds(told) == ["state_changed", "failed"]
     assert told[-1].reason == "said the server"
@@ -227,7 +228,7 @@ def test_without_an_operation_a_failure_has_no_reason():
     assert kinds(History(JOB).observe(see_model(5, "FAILED"))) == ["state_changed", "failed"]
     history = following()
     history.observe(see_model(5, "FAILED"))
-    told = history.fault(errors.NotFound("gone", status=404), Source.OPERATION, now(6))
+    told = history.fault(errors.NotFound("gone", status=404), Source.WORK, now(6))
     assert kinds(told) == ["state_changed", "failed"]
     assert told[-1].error is None
 
@@ -255,7 +256,7 @@ def test_a_cancelled_job_whose_model_never_changes_is_told_after_a_minute():
     seconds, waits = 0.0, []
     while not history.finished and seconds < 600:
         source, after = next_look(history, seconds)
-        assert source is Source.MODEL
+        assert source is Source.JOB
         waits.append(after)
         seconds += after + 0.1
         told = history.observe(see_model(seconds, "CREATING", snapshots(1)))
@@ -267,14 +268,14 @@ def test_a_cancelled_job_whose_model_never_changes_is_told_after_a_minute():
 def test_an_operation_that_is_done_and_says_nothing_leaves_it_to_the_model():
     history = following()
     assert kinds(history.observe(see_operation(5, done=True))) == []
-    assert next_look(history, 5) == (Source.MODEL, 0.0)
+    assert next_look(history, 5) == (Source.JOB, 0.0)
     assert kinds(history.observe(see_model(6, "ACTIVE")))[-1] == "succeeded"
 
 
 def test_a_response_that_is_no_model_leaves_it_to_the_model():
     history = following()
     history.observe(see_operation(5, done=True, response={"@type": "x"}))
-    assert next_look(history, 5) == (Source.MODEL, 0.0)
+    assert next_look(history, 5) == (Source.JOB, 0.0)
 
 
 def test_metadata_that_is_no_tuning_is_no_progress():
@@ -292,59 +293,59 @@ def unavailable(**facts):
 
 def test_the_third_failure_in_a_row_is_told_and_so_is_the_recovery():
     history = following()
-    assert history.fault(unavailable(), Source.OPERATION, now(0)) == []
-    assert history.fault(unavailable(), Source.OPERATION, now(2)) == []
-    (degraded,) = history.fault(unavailable(), Source.OPERATION, now(6))
+    assert history.fault(unavailable(), Source.WORK, now(0)) == []
+    assert history.fault(unavailable(), Source.WORK, now(2)) == []
+    (degraded,) = history.fault(unavailable(), Source.WORK, now(6))
     assert (degraded.error, degraded.status, degraded.failures) == ("Unavailable", 503, 3)
-    assert history.fault(unavailable(), Source.OPERATION, now(14)) == []
+    assert history.fault(unavailable(), Source.WORK, now(14)) == []
     recovered, *_ = history.observe(see_operation(20))
     assert (recovered.kind, recovered.downtime) == ("recovered", 20.0)
-    assert history.fault(unavailable(), Source.OPERATION, now(22)) == []
+    assert history.fault(unavailable(), Source.WORK, now(22)) == []
 
 
 def test_two_failures_are_nobodys_business():
     history = following()
-    history.fault(unavailable(), Source.OPERATION, now(0))
-    history.fault(unavailable(), Source.OPERATION, now(2))
+    history.fault(unavailable(), Source.WORK, now(0))
+    history.fault(unavailable(), Source.WORK, now(2))
     assert kinds(history.observe(see_operation(3))) == ["state_changed"]
 
 
 def test_a_refused_credential_is_told_at_once():
     history = following()
-    assert kinds(history.fault(errors.Unauthenticated("401", status=401), Source.OPERATION, now(0))) == ["degraded"]
+    assert kinds(history.fault(errors.Unauthenticated("401", status=401), Source.WORK, now(0))) == ["degraded"]
 
 
 def test_a_failed_look_is_repeated_with_growing_pauses_and_never_before_the_server_allows():
     history = following()
     waits = []
     for seconds in range(8):
-        history.fault(unavailable(), Source.OPERATION, now(seconds))
+        history.fault(unavailable(), Source.WORK, now(seconds))
         waits.append(next_look(history, seconds, dice=1.0)[1])
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
-    history.fault(errors.QuotaExhausted("429", status=429, retry_after=90.0), Source.OPERATION, now(9))
+    history.fault(errors.QuotaExhausted("429", status=429, retry_after=90.0), Source.WORK, now(9))
     assert next_look(history, 9)[1] == 90.0
-    history.fault(errors.QuotaExhausted("429", status=429, retry_after=1e6), Source.OPERATION, now(9))
+    history.fault(errors.QuotaExhausted("429", status=429, retry_after=1e6), Source.WORK, now(9))
     assert next_look(history, 9)[1] == 120.0
 
 
 def test_an_operation_that_is_gone_hands_over_to_the_model_at_once():
     history = following()
     history.observe(see_operation(0, snapshots(1), total=9))
-    assert history.fault(errors.NotFound("404", status=404), Source.OPERATION, now(5)) == []
-    assert next_look(history, 5) == (Source.MODEL, 0.0)
+    assert history.fault(errors.NotFound("404", status=404), Source.WORK, now(5)) == []
+    assert next_look(history, 5) == (Source.JOB, 0.0)
     history.observe(see_model(6, "CREATING", snapshots(1, 2)))
-    assert next_look(history, 6)[0] is Source.MODEL
+    assert next_look(history, 6)[0] is Source.JOB
 
 
 def test_a_model_is_deleted_once_it_is_missing_twice_with_ten_seconds_between():
     history = following()
     history.observe(see_model(0))
     gone = errors.NotFound("404", status=404)
-    assert history.fault(gone, Source.MODEL, now(100)) == []
-    assert next_look(history, 100) == (Source.MODEL, 10.0)
-    assert history.fault(gone, Source.MODEL, now(105)) == []
-    assert next_look(history, 105) == (Source.MODEL, 5.0)
-    assert kinds(history.fault(gone, Source.MODEL, now(110))) == ["deleted"]
+    assert history.fault(gone, Source.JOB, now(100)) == []
+    assert next_look(history, 100) == (Source.JOB, 10.0)
+    assert history.fault(gone, Source.JOB, now(105)) == []
+    assert next_look(history, 105) == (Source.JOB, 5.0)
+    assert kinds(history.fault(gone, Source.JOB, now(110))) == ["deleted"]
     assert history.state is JobState.DELETED
 
 
@@ -352,42 +353,42 @@ def test_a_model_that_comes_back_was_never_deleted():
     history = following()
     history.observe(see_model(0))
     gone = errors.NotFound("404", status=404)
-    history.fault(gone, Source.MODEL, now(100))
+    history.fault(gone, Source.JOB, now(100))
     history.observe(see_model(105))
-    assert history.fault(gone, Source.MODEL, now(111)) == []
+    assert history.fault(gone, Source.JOB, now(111)) == []
 
 
 def test_a_model_that_a_list_still_shows_is_not_gone():
     history = following()
     history.observe(see_model(0))
     gone = errors.NotFound("404", status=404)
-    history.fault(gone, Source.MODEL, now(100))
+    history.fault(gone, Source.JOB, now(100))
     history.observe(see_list(105))
-    assert history.fault(gone, Source.MODEL, now(111)) == []
+    assert history.fault(gone, Source.JOB, now(111)) == []
     history.observe(see_operation(112, snapshots(1), total=9))
-    assert kinds(history.fault(gone, Source.MODEL, now(121))) == ["deleted"]
+    assert kinds(history.fault(gone, Source.JOB, now(121))) == ["deleted"]
 
 
 def test_the_operation_of_another_job_says_nothing():
     history = History(JOB)
     assert history.observe(see_operation(0, snapshots(1), total=9, name="tunedModels/other/operations/abc")) == []
-    assert (history.operation, len(history.snapshots)) == (None, 0)
+    assert (history.work.name, len(history.snapshots)) == (None, 0)
 
 
 def test_a_model_younger_than_a_minute_may_be_missing():
     history = History(JOB, born=now(0))
     gone = errors.NotFound("404", status=404)
     for seconds in range(0, 60, 5):
-        assert history.fault(gone, Source.MODEL, now(seconds)) == []
+        assert history.fault(gone, Source.JOB, now(seconds)) == []
         assert next_look(history, seconds)[1] <= 10
-    assert kinds(history.fault(gone, Source.MODEL, now(60))) == ["lost"]
+    assert kinds(history.fault(gone, Source.JOB, now(60))) == ["lost"]
 
 
 def test_a_job_that_never_was_is_lost_rather_than_deleted():
     history = History(JOB)
     gone = errors.NotFound("404", status=404)
-    history.fault(gone, Source.MODEL, now(0))
-    (lost,) = history.fault(gone, Source.MODEL, now(10))
+    history.fault(gone, Source.JOB, now(0))
+    (lost,) = history.fault(gone, Source.JOB, now(10))
     assert (lost.kind, lost.reason) == ("lost", "not_found")
 
 
@@ -395,9 +396,9 @@ def test_a_job_is_lost_once_it_is_forbidden_twice_with_thirty_seconds_between():
     history = following()
     history.observe(see_model(0))
     forbidden = errors.PermissionDenied("403", status=403)
-    assert history.fault(forbidden, Source.MODEL, now(100)) == []
-    assert next_look(history, 100) == (Source.MODEL, 30.0)
-    (lost,) = history.fault(forbidden, Source.MODEL, now(130))
+    assert history.fault(forbidden, Source.JOB, now(100)) == []
+    assert next_look(history, 100) == (Source.JOB, 30.0)
+    (lost,) = history.fault(forbidden, Source.JOB, now(130))
     assert (lost.kind, lost.reason) == ("lost", "permission")
     assert history.state is JobState.CREATING
 
@@ -408,7 +409,7 @@ def test_a_model_that_is_now_missing_now_forbidden_is_decided_all_the_same():
     seconds = 100
     while not history.finished and seconds < 200:
         cls, status = (errors.NotFound, 404) if seconds % 20 else (errors.PermissionDenied, 403)
-        told = history.fault(cls("x", status=status), Source.MODEL, now(seconds))
+        told = history.fault(cls("x", status=status), Source.JOB, now(seconds))
         seconds += 10
     assert kinds(told) == ["deleted"]
 
@@ -418,13 +419,13 @@ def test_a_cancelled_job_whose_model_was_deleted_is_cancelled():
     history.observe(see_operation(0, total=9))
     history.observe(see_operation(90, total=9, done=True, error=1))
     gone = errors.NotFound("404", status=404)
-    history.fault(gone, Source.MODEL, now(91))
-    assert kinds(history.fault(gone, Source.MODEL, now(101))) == ["state_changed", "cancelled"]
+    history.fault(gone, Source.JOB, now(91))
+    assert kinds(history.fault(gone, Source.JOB, now(101))) == ["state_changed", "cancelled"]
 
 
 def test_a_request_that_the_service_calls_wrong_is_not_repeated():
     history = following()
-    (lost,) = history.fault(errors.BadRequest("400 no such field", status=400), Source.MODEL, now(0))
+    (lost,) = history.fault(errors.BadRequest("400 no such field", status=400), Source.JOB, now(0))
     assert (lost.reason, lost.message) == ("refused", "400 no such field")
     assert next_look(history, 0) is None
 
@@ -432,9 +433,9 @@ def test_a_request_that_the_service_calls_wrong_is_not_repeated():
 def test_losing_a_job_says_nothing_about_the_job_and_happens_once():
     history = following()
     history.observe(see_operation(0))
-    assert kinds(history.lose(events.LostReason.DEADLINE, now(9))) == ["lost"]
-    assert history.lose(events.LostReason.DEADLINE, now(9)) == []
-    assert history.fault(unavailable(), Source.MODEL, now(9)) == []
+    assert kinds(history.end(events.Lost, now(9), reason=events.LostReason.DEADLINE)) == ["lost"]
+    assert history.end(events.Lost, now(9), reason=events.LostReason.DEADLINE) == []
+    assert history.fault(unavailable(), Source.JOB, now(9)) == []
     assert history.state is JobState.CREATING
 
 
@@ -459,7 +460,7 @@ def test_what_concerns_the_replaced_job_is_ignored():
     history.observe(see_model(60, "CREATING", (), created=50))
     assert history.observe(see_model(61, "ACTIVE", snapshots(1, 2, 3))) == []
     assert history.observe(see_operation(62, snapshots(1, 2, 3), done=True, error=13)) == []
-    assert next_look(history, 62)[0] is Source.MODEL
+    assert next_look(history, 62)[0] is Source.JOB
 
 
 def test_a_new_job_under_the_name_of_an_ended_one_is_added():
@@ -511,11 +512,11 @@ def test_whether_the_model_is_still_the_same_one_is_asked_of_the_model_first():
     first = following()
     told = first.observe(see_model(5, shown=snapshots(1, 2, 3)))
     second = History.from_cursor(told[-1].cursor, f"{JOB}/operations/another")
-    assert next_look(second, 50) == (Source.MODEL, 0.0)
-    second.fault(errors.Unavailable("503", status=503), Source.MODEL, now(50))
-    assert next_look(second, 50)[0] is Source.MODEL
+    assert next_look(second, 50) == (Source.JOB, 0.0)
+    second.fault(errors.Unavailable("503", status=503), Source.JOB, now(50))
+    assert next_look(second, 50)[0] is Source.JOB
     second.observe(see_model(60, shown=snapshots(1, 2, 3)))
-    assert next_look(second, 60)[0] is Source.OPERATION
+    assert next_look(second, 60)[0] is Source.WORK
 
 
 def test_the_cursor_of_the_end_says_so():
@@ -538,7 +539,7 @@ def test_a_later_subscriber_reads_the_snapshots_again_from_any_offset():
     told += history.observe(see_model(30, shown=snapshots((1, 21))))
     live = [event for event in told if isinstance(event, events.Snapshot)]
     for first in range(len(live) + 1):
-        again = list(history.log.replay(history.name, now(40).utc, first))
+        again = list(history.log.replay(now(40).utc, first))
         assert all(event.replayed for event in again)
         assert [(event.step, event.attempt, event.late, event.cursor) for event in again] == [
             (event.step, event.attempt, event.late, event.cursor) for event in live[first:]

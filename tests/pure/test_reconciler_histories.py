@@ -88,7 +88,7 @@ def followed(world, history, looks):
         world.advance()
         shown = world.view()
         if world.dice.random() < 0.1:
-            source = world.dice.choice([Source.OPERATION, Source.MODEL])
+            source = world.dice.choice([Source.WORK, Source.JOB])
             yield [], history.fault(errors.Unavailable("503", status=503), source, now(world.seconds))
             continue
         seen = look(world, shown)
@@ -138,7 +138,7 @@ def test_of_a_job_that_never_restarts_each_snapshot_is_told_when_it_is_first_see
     told += the_end(world, history)
     assert len(pairs(told)) == len(set(pairs(told)))
     assert set(pairs(told)) == facts(world.final())
-    assert history.attempt == 1
+    assert history.log.now.attempt == 1
     assert_story(told)
     late = 0
     for event in told:
@@ -163,7 +163,7 @@ def assert_story(told):
         if isinstance(event, events.Snapshot):
             assert event.attempt == attempt
             assert (attempt, event.step) not in seen
-            assert any(event.step in part for part in parsed.parts)
+            assert any(event.step in claim for claim in parsed.claims)
             seen.add((attempt, event.step))
         if isinstance(event, events.Progress):
             assert event.completed_steps >= done
@@ -187,7 +187,7 @@ def test_of_a_job_that_restarts_the_last_attempt_is_told_completely(facts_, runs
     assert set(pairs(told)) <= union
     assert {(item.step, item.compute_time) for item in history.snapshots} == facts(world.final())
     assert len(history.snapshots) == len(world.final())
-    assert history.attempt <= len(world.shown_runs | {runs - 1})
+    assert history.log.now.attempt <= len(world.shown_runs | {runs - 1})
 
 
 def told_until(world, looks, cut):
@@ -229,7 +229,7 @@ def test_resuming_after_a_restart_that_nobody_watched_tells_the_new_attempt_comp
     new_attempt = {(event.step, event.compute_time) for event in rest if isinstance(event, events.Snapshot)}
     assert facts(second) <= new_attempt
     if had.begun:
-        assert resumed.attempt == 2
+        assert resumed.log.now.attempt == 2
 
 
 @many

@@ -133,7 +133,7 @@ def test_a_wait_without_sense_is_refused(make, seconds):
 
 @pytest.mark.parametrize("attempts", [0, -1, 1.5, True])
 def test_a_policy_without_an_attempt_is_refused(attempts):
-    with pytest.raises(SettingsError, match="at least 1"):
+    with pytest.raises(SettingsError, match="positive whole number"):
         RetryPolicy(attempts=attempts)
 
 

@@ -1,7 +1,7 @@
 """A service that is nothing but a function of time, with every disorder that a look may meet.
 
-It answers the four methods that a watcher calls, through the same names as the client, and a thousand times as fast as
-a request: whole lives of many jobs are played through in milliseconds.
+It answers the four methods by which the Gemini API is looked at, through the same names as the client, and a thousand
+times as fast as a request: whole lives of many jobs are played through in milliseconds.
 """
 
 import random
@@ -11,6 +11,7 @@ import anyio
 import attrs
 
 from gemtune import errors
+from gemtune.looks.gemini import GeminiTuning
 from gemtune.pager import Pager
 from gemtune.protocol.gemini import Page
 from gemtune.types import CreateTunedModelMetadata, Operation, Status, TunedModel, TuningSnapshot, TuningTask
@@ -112,6 +113,20 @@ class Service:
     calls: list = attrs.field(factory=list)
     in_flight: int = 0
     peak: int = 0
+
+    @property
+    def face(self):
+        """The service as a watcher sees it."""
+        return GeminiTuning(self.tuned_models, self.operations, None)
+
+    def job_names(self, given):
+        return self.face.job_names(given)
+
+    async def look(self, *args):
+        return await self.face.look(*args)
+
+    def list_jobs(self, *args, **options):
+        return self.face.list_jobs(*args, **options)
 
     def add(self, *jobs):
         for job in jobs:

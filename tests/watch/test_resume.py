@@ -151,9 +151,9 @@ async def test_a_subscription_that_was_left_counts_as_far_as_it_came():
         ("c1.abc", "damaged"),
         ("c1.", "damaged"),
         ("c1.!!!", "damaged"),
-        ("nonsense", "no cursor to resume from"),
+        ("nonsense", "not a cursor"),
         ("j9.abc.0.1..0", "version"),
-        ("", "no cursor"),
+        ("", "not a cursor"),
     ],
 )
 async def test_what_is_no_resume_token_is_refused_with_the_reason(text, why):

@@ -1,9 +1,10 @@
 """The batch inferencer: prompts in, answers out, as fast as the quota allows, and none twice."""
 
-from gemtune.batch.inferencer import Batch
+from gemtune.batch.inferencer import Batch, make_batch
 from gemtune.batch.journal.export import export_journal, read_journal
-from gemtune.batch.options import BatchOptions, make_batch
-from gemtune.batch.result import BatchResult, BatchStatistics
+from gemtune.batch.options import BatchOptions
+from gemtune.batch.progress import BatchStatistics
+from gemtune.batch.result import BatchResult
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
 
 __all__ = [

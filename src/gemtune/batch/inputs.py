@@ -1,12 +1,20 @@
-"""From rows of the input to what is asked: one Item for each."""
+"""The input of a batch: rows from anything that can be iterated, and the Item that each of them stands for.
+
+A row is pulled when a permit is free for it and not before, so that an input may be endless, may be paid for by the
+row, or may wait for somebody to type the next line. What a row means is decided here alone, and a row that cannot be
+asked becomes an Item with an error: one bad line of a million is a result, not the end of the run.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import operator
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from operator import length_hint
 from typing import Any, Final
 
 import attrs
@@ -23,6 +31,8 @@ A row with a key may also stand as the service's own batches have it: ``{"key": 
 
 An InvalidInput in the place of a row says why there is none."""
 
+END: Final = object()
+"""What ``Inputs.next`` returns after the last row."""
 _FIELDS: Final = {
     field.name: field.name.split("_")[0] + "".join(part.capitalize() for part in field.name.split("_")[1:])
     for field in attrs.fields(GenerateContentRequest)
@@ -101,7 +111,7 @@ class Item:
 
     def refused(self, error: InvalidInput) -> InvalidInput:
         """Return an error about its content as one that names the row and its key."""
-        return InvalidInput(f"{self.row}: {error.message}", field=error.field, row=self.index + 1)
+        return InvalidInput(f"{self.row}: {error.message}", *error.remedies, field=error.field, row=self.index + 1)
 
 
 def make_item(row: Row, index: int, model: str) -> Item:
@@ -226,3 +236,77 @@ def _bytes(text: str) -> int:
 
 def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
+    what = type(inputs).__name__
+    if isinstance(inputs, AsyncIterable):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return _rows_of(inputs)
+    if isinstance(inputs, os.PathLike):
+        raise _wrong(f"inputs are rows, not a path: read the file with gemtune.batch.files.FileRows({str(inputs)!r})")
+    if callable(inputs) and not isinstance(inputs, Iterable):
+        kind, name = "class" if isinstance(inputs, type) else "function", getattr(inputs, "__name__", what)
+        raise _wrong(f"inputs is the {kind} {name}: call it, {name}()")
+    if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | bytearray | memoryview):
+        raise _wrong(f"inputs are an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
+    # Of pandas, polars, pyarrow ...: iterating over one gives the names of its columns, or the columns.
+    if hasattr(type(inputs), "columns") and len(getattr(inputs, "shape", ())) == 2:
+        raise _wrong(
+            f'inputs is a data frame ({what}), not rows: give a column, frame["prompt"], or rows, '
+            'zip(frame["id"], frame["prompt"])'
+        )
+    return inputs
+
+
+def _rows_of(inputs: Mapping[Any, object]) -> Iterable[Row]:
+    if "contents" in inputs:
+        raise _wrong("inputs is one request: put it in [ ]")
+    if inputs and all(isinstance(value, list | tuple) or hasattr(value, "shape") for value in inputs.values()):
+        name = "prompt" if "prompt" in inputs else next(reversed([*inputs]))
+        raise _wrong(
+            f"inputs is a dict of columns ({', '.join(map(repr, inputs))}): give one, inputs[{name!r}], or rows, "
+            f'zip(inputs["id"], inputs[{name!r}]); for a dict of prompts with several parts give inputs.items()'
+        )
+    return inputs.items()
+
+
+def _wrong(what: str) -> InvalidInput:
+    return InvalidInput(what, field="inputs")
+
+
+@attrs.define(eq=False)
+class Inputs:
+    """The rows of a batch, one at a time, by a single task: an async generator cannot be resumed by several.
+
+    Args:
+        iterable: An iterable or async iterable of rows; a dict gives its items, as (key, row).
+    """
+
+    iterable: Iterable[Row] | AsyncIterable[Row] = attrs.field(converter=_iterable)
+    _rows: Iterator[Row] | AsyncIterator[Row] | None = attrs.field(default=None, init=False)
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, if that is known."""
+        hint = length_hint(self.iterable, -1)
+        return hint if hint >= 0 else None
+
+    async def next(self) -> Row:
+        """Return the next row, or END.
+
+        Raises:
+            Exception: Whatever the iterable raised.
+        """
+        if self._rows is None:
+            given = self.iterable
+            self._rows = aiter(given) if isinstance(given, AsyncIterable) else iter(given)
+        if isinstance(self._rows, AsyncIterator):
+            return await anext(self._rows, END)
+        return next(self._rows, END)
+
+    async def aclose(self) -> None:
+        """Close an async generator, which nobody else can end in this task; leave all else to its owner."""
+        if inspect.isasyncgen(self._rows):
+            await self._rows.aclose()

@@ -12,6 +12,7 @@ import attrs
 
 from gemtune.batch.inputs import Row, request_fields
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
 
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
@@ -62,7 +63,7 @@ class Layout:
             InvalidInput: One is not there; in a table, also if it is not clear which has the prompt.
         """
         if self.key is not None:
-            _column(first, self.key, "as the key column")
+            _column(first, self.key, "key")
         if table or self.prompt is not None or self.template is not None:
             self._request(first)
 
@@ -102,13 +103,13 @@ class Layout:
         columns = {name: item for name, item in value.items() if name not in ("", self.key_column)}
         if self.prompt is None and "contents" in columns:
             return request_fields(columns)
-        return _column(columns, self.prompt or "prompt", "as the prompt column")
+        return _column(columns, self.prompt or "prompt", "prompt")
 
 
-def _column(columns: Mapping[str, object], name: str, where: str) -> object:
+def _column(columns: Mapping[str, object], name: str, argument: str) -> object:
     if name not in columns:
-        what = f"there is no column {name!r}, only {_names(columns)}: name one of these {where}"
-        raise InvalidInput(what, field=name)
+        what = f"there is no column {name!r}, only {_names(columns)}"
+        raise InvalidInput(what, Remedy("choose one of these for ", Argument(argument)), field=name)
     return columns[name]
 
 
@@ -116,7 +117,7 @@ def _filled(value: Mapping[str, object], found: re.Match[str]) -> str:
     name = found[1]
     if name is None:
         return found[0][0]
-    item = _column(value, name, "in the template")
+    item = _column(value, name, "template")
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
 
 

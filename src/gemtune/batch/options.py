@@ -1,24 +1,25 @@
-"""What ``client.batch`` takes, and the batch that it makes of it."""
+"""What ``client.batch`` takes, and what it makes of it: a specification that is checked before anything is sent."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict
 
 import attrs
 
-from gemtune.batch.engines.local import Asks
-from gemtune.batch.inferencer import Batch
+from gemtune import checks
 from gemtune.batch.journal.writer import Durability
 from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
+from gemtune.protocol import names
 from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, ToolConfig
 
-_LIMITER_S = ("concurrency", "rpm", "tpm", "rpd", "policy")
-_AS_USUAL = {"concurrency": "auto"}
-_MODEL_S = (
+_OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
+_AS_USUAL: Final = {"concurrency": "auto"}
+_OF_THE_MODEL: Final = (
     "system_instruction",
     "generation_config",
     "safety_settings",
@@ -52,34 +53,67 @@ class BatchOptions(TypedDict, total=False):
     cached_content: str | None
 
 
-def make_batch(
-    client: Asks, model: object, inputs: object, default: object = None, **options: Unpack[BatchOptions]
-) -> Batch:
-    """Return a batch that has not begun.
+_SECONDS: Final = checks.validator(checks.seconds, endless=True)
+_PATH: Final = attrs.validators.optional(checks.validator(checks.file_path))
+
+
+def _one_of(*words: str) -> Any:
+    return checks.validator(checks.one_of, *words)
+
+
+def _or_infinite(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _given(shared: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shared.items() if value is not None and value != ()}
+
+
+@attrs.frozen(kw_only=True)
+class BatchSpec:
+    """What a batch was asked to do, once it has been checked.
 
     Args:
-        client: Whom to ask through.
-        model: The model.
-        inputs: The rows.
-        default: The limiter to use where the options say nothing, if there is one.
+        model: The model's name.
+        order: ``completed`` or ``input``.
+        journal: The journal's path, or None.
+        durability: When a result counts as written, see ``JournalWriter``.
+        on_error: ``keep`` yields failures, ``raise`` raises the first.
+        retry_failed: Whether items that failed in an earlier run are asked again.
+        item_timeout: Seconds for one item with all its attempts and waits.
+        timeout: Seconds for the whole run.
+        shared: Arguments of ``generate_content`` for all items.
+    """
+
+    model: str = attrs.field(converter=names.model_name)
+    order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
+    journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_PATH)
+    durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
+    on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
+    retry_failed: bool = attrs.field(default=True, validator=checks.validator(checks.flag))
+    item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
+    timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
+    shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)
+
+
+def make_spec(model: object, options: BatchOptions) -> tuple[BatchSpec, Limiter | None, dict[str, Any]]:
+    """Return what a batch is to do, the limiter it was given, and the numbers to make one of.
 
     Raises:
         InvalidInput: An argument is wrong, or a limiter is given beside the numbers to make one of.
     """
-    given = dict(options)
+    given: dict[str, Any] = dict(options)
     _check(given)
-    numbers = {name: given.pop(name) for name in _LIMITER_S if name in given}
-    shared = {name: given.pop(name) for name in _MODEL_S if name in given}
     # What only says "as usual" asks for no limiter of its own.
+    numbers: dict[str, Any] = {name: given.pop(name) for name in _OF_THE_LIMITER if name in given}
     numbers = {name: value for name, value in numbers.items() if value is not None and value != _AS_USUAL.get(name)}
+    shared: dict[str, Any] = {name: given.pop(name) for name in _OF_THE_MODEL if name in given}
     limiter = given.pop("limiter", None)
-    if limiter is not None and not isinstance(limiter, Limiter):
-        raise InvalidInput(f"limiter is a gemtune.batch.Limiter, not {type(limiter).__name__}", field="limiter")
+    if limiter is not None:
+        checks.instance("limiter", limiter, Limiter, "a gemtune.batch.Limiter")
     if limiter is not None and numbers:
         raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
-    if limiter is None:
-        limiter = default if isinstance(default, Limiter) and not numbers else Limiter(**numbers)  # type: ignore[arg-type]
-    return Batch(client=client, model=model, inputs=inputs, limiter=limiter, shared=shared, **given)  # type: ignore[arg-type]
+    return BatchSpec(model=model, shared=shared, **given), limiter, numbers
 
 
 def _check(given: Mapping[str, object]) -> None:
@@ -96,8 +130,6 @@ def _check(given: Mapping[str, object]) -> None:
             ),
             field=unknown[0],
         )
-    if config is not None and not isinstance(config, GenerationConfig):
-        raise InvalidInput(
-            f"generation_config is a gemtune.GenerationConfig(temperature=..., ...), not {type(config).__name__}",
-            field="generation_config",
-        )
+    if config is not None:
+        wanted = "a gemtune.GenerationConfig(temperature=..., ...)"
+        checks.instance("generation_config", config, GenerationConfig, wanted)

@@ -1,4 +1,10 @@
-"""Where results wait for the consumer: in the order of their completion or of the input, and never too many."""
+"""Where results wait for the consumer: in the order of their completion or of the input, and never too many.
+
+Whoever takes a result makes room, and the run begins nothing more while there is none: 4 times the limit in items, or
+64 MiB of replies. The bound is on what was begun and not yet taken, because a request that has left cannot be called
+back: it will have its result, and that needs a place. Restoring the order of the input needs the same room, and an
+item that takes an hour holds back only as many others as fit into it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +23,14 @@ class Outbox:
     Args:
         ordered: Whether results are held back until those of all earlier items have been handed out.
         held: About how many bytes the results have that are here.
+        hungry: Whether the consumer waits for a result.
     """
 
     ordered: bool
     begun: int = attrs.field(default=0, init=False)
     taken: int = attrs.field(default=0, init=False)
     held: int = attrs.field(default=0, init=False)
+    hungry: bool = attrs.field(default=False, init=False)
     _ready: deque[BatchResult] = attrs.field(factory=deque, init=False, repr=False)
     _early: dict[int, BatchResult] = attrs.field(factory=dict, init=False, repr=False)
     _next: int = attrs.field(default=0, init=False)
@@ -56,14 +64,14 @@ class Outbox:
                 self._ready.append(found)
                 self._next += 1
         if self._ready:
-            self._tell()
+            self._wake()
 
     def end(self) -> None:
-        """Say that nothing follows; what an item that was given up has held back comes out."""
+        """End it: what was held back by an item that was given up comes out now, and nothing follows."""
         for position in sorted(self._early):
             self._ready.append(self._early.pop(position))
         self._over = True
-        self._tell()
+        self._wake()
 
     async def get(self) -> BatchResult | None:
         """Return the next result, or None at the end."""
@@ -72,7 +80,11 @@ class Outbox:
                 return None
             if self._news is None:
                 self._news = anyio.Event()
-            await self._news.wait()
+            self.hungry = True
+            try:
+                await self._news.wait()
+            finally:
+                self.hungry = False
         self.taken += 1
         if self._space is not None:
             self._space.set()
@@ -91,7 +103,7 @@ class Outbox:
             self._space = anyio.Event()
         await self._space.wait()
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         if self._news is not None:
             self._news.set()
             self._news = None

@@ -1,13 +1,19 @@
-"""Asking through a client whose credential may be away for a moment: a token callable or its service that stumbles."""
+"""A client whose credential may be away for a moment, asked with patience.
+
+Tokens come from services that stumble, and a batch of twelve hours outlives many of them. A credential that has
+answered in this run, or that comes from the user's own callable, may come back; so its absence is treated as a failure
+to connect, in which nothing was sent: the item is parked and tried again. A credential that never worked is a mistake
+in the configuration, and the run ends with it at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
 
 import anyio
 import attrs
 
-from gemtune.batch.engines.local import Asks
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, CredentialsError, Failure
 from gemtune.types import GenerateContentResponse
@@ -16,18 +22,24 @@ _TIMES: Final = 3
 _SECONDS: Final = 10.0
 
 
-@attrs.define(eq=False)
-class Asking:
-    """Asks a client, and takes a credential that is away for a failure to connect: nothing was sent, so try again.
+class GeneratesContent(Protocol):
+    """What a batch needs of a client."""
 
-    It is patient with the user's own token callable, and with every credential that has worked in this run, until it
-    has been away 3 times in a row and for 10 s.
+    @property
+    def generate_content(self) -> Callable[..., Awaitable[GenerateContentResponse]]:
+        """Ask once."""
+
+
+@attrs.define(eq=False)
+class PatientClient:
+    """Asks a client, until its credential has been away 3 times in a row and for 10 s.
 
     Args:
-        client: Whom to ask.
+        client: The client.
+        away: Why there is no credential for now, or an empty string.
     """
 
-    client: Asks
+    client: GeneratesContent
     away: str = attrs.field(default="", init=False)
     _answered: bool = attrs.field(default=False, init=False)
     _failures: int = attrs.field(default=0, init=False)

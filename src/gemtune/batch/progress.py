@@ -13,9 +13,46 @@ _SECOND: Final = 1.0
 _WINDOW: Final = 30
 
 
+@attrs.frozen(kw_only=True)
+class BatchStatistics:
+    """How far a batch is.
+
+    Args:
+        done: Items answered by this run.
+        failed: Items that failed in this run.
+        skipped: Items that the journal already held.
+        in_flight: Requests under way.
+        parked: Items that wait for the end of an outage or a push-back to be tried again.
+        waiting: Results that wait for the consumer, the journal, or their turn.
+        requests: Requests made by this run, repeats included.
+        prompt_tokens: In the prompts of this run's replies.
+        output_tokens: In their candidates and thoughts.
+        total: Items in the input, if its length is known.
+        elapsed: Seconds since the run began.
+        rate: Items a second, over the last half minute.
+        eta: Seconds until the end at that rate, if the total is known.
+        limit: What holds the run back at present; "" once nothing does, at its end.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    in_flight: int
+    parked: int
+    waiting: int
+    requests: int
+    prompt_tokens: int
+    output_tokens: int
+    total: int | None
+    elapsed: float
+    rate: float
+    eta: float | None
+    limit: str
+
+
 @attrs.define(eq=False)
-class Progress:
-    """The counts of a run; time is an argument.
+class Tally:
+    """What a run counts; time is an argument.
 
     Args:
         began: When the run began.
@@ -33,7 +70,6 @@ class Progress:
     _marks: deque[tuple[float, int]] = attrs.field(factory=lambda: deque(maxlen=_WINDOW + 1), repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin the window in which the rate is measured."""
         self._marks.append((self.began, 0))
 
     @property
@@ -59,7 +95,23 @@ class Progress:
         since, finished = self._marks[0]
         return (self.finished - finished) / (now - since) if now > since else 0.0
 
-    def eta(self, now: float, total: int | None) -> float | None:
-        """Return the seconds until ``total`` items have an outcome at the present rate, if that can be told."""
+    def statistics(self, now: float, *, waiting: int, total: int | None, limit: str) -> BatchStatistics:
+        """Return the counts as their user sees them, with what others know."""
         rate = self.rate(now)
-        return None if total is None or rate <= 0 else max(0, total - self.skipped - self.finished) / rate
+        left = None if total is None else max(0, total - self.skipped - self.finished)
+        return BatchStatistics(
+            done=self.done,
+            failed=self.failed,
+            skipped=self.skipped,
+            in_flight=self.in_flight,
+            parked=self.parked,
+            waiting=waiting,
+            requests=self.requests,
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=self.output_tokens,
+            total=total,
+            elapsed=now - self.began,
+            rate=rate,
+            eta=None if left is None or rate <= 0 else left / rate,
+            limit=limit,
+        )

@@ -10,7 +10,7 @@ from gemtune.types import GenerateContentResponse, UsageMetadata
 
 @attrs.frozen(kw_only=True)
 class BatchResult:
-    """The outcome of one input; a failure is a value, too.
+    """The outcome of one input; a failure is a value as well as an answer is.
 
     Args:
         key: The row's own key, else its index.
@@ -64,40 +64,3 @@ class BatchResult:
         if self.response is None:
             raise self.error or GemtuneError(f"item {self.key!r} has neither reply nor error")
         return self.response
-
-
-@attrs.frozen(kw_only=True)
-class BatchStatistics:
-    """How far a batch is.
-
-    Args:
-        done: Items answered by this run.
-        failed: Items that failed in this run.
-        skipped: Items that the journal already held.
-        in_flight: Requests under way.
-        parked: Items that failed for now and wait to be tried again.
-        waiting: Results that wait for the consumer, the journal, or their turn.
-        requests: Requests made by this run, repeats included.
-        prompt_tokens: In the prompts of this run's replies.
-        output_tokens: In their candidates and thoughts.
-        total: Items in the input, where its length is known.
-        elapsed: Seconds since the run began.
-        rate: Items a second, over the last half minute.
-        eta: Seconds until the end at that rate, where the total is known.
-        limit: What holds the run back at present; "" once nothing does, at its end.
-    """
-
-    done: int
-    failed: int
-    skipped: int
-    in_flight: int
-    parked: int
-    waiting: int
-    requests: int
-    prompt_tokens: int
-    output_tokens: int
-    total: int | None
-    elapsed: float
-    rate: float
-    eta: float | None
-    limit: str

@@ -19,7 +19,7 @@ from gemtune.cli.demo import command as demo
 from gemtune.cli.exits import CODES, CUT_OFF, DONE, USAGE, exit_code
 from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
-from gemtune.cli.wording import worded
+from gemtune.cli.remedies import worded
 from gemtune.errors import GemtuneError
 
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (

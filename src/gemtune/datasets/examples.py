@@ -7,21 +7,23 @@ and fix.
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import attrs
 
+from gemtune.checks import is_number
 from gemtune.errors import InvalidInput
+from gemtune.rows import tables
 from gemtune.types import TuningExample
 
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000
 _SHOWN: Final = 5
+_DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 
 _INPUT_KEYS: Final = ("text_input", "textInput", "input", "prompt")
 _OUTPUT_KEYS: Final = ("output", "completion", "response")
@@ -50,62 +52,57 @@ class Rows:
         return cls("row", tuple(enumerate(rows, 1)))
 
 
-def from_text(text: str, suffix: str) -> Rows:
+def from_file(path: Path) -> Rows:
+    """Return the rows of a CSV, TSV, JSONL or JSON file; blocks.
+
+    Raises:
+        InvalidInput: It cannot be read, is not UTF-8, or is not what its suffix says.
+    """
+    try:
+        with tables.open_text(path) as file:
+            return from_lines(tables.Lines().of(file), path.suffix, name=f"training_data: {path}")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InvalidInput(f"training_data: {path} cannot be read ({why})", field="training_data") from None
+    except ValueError as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(f"training_data: {str(path)!a} is not a path", field="training_data") from None
+
+
+def from_lines(lines: Iterable[str], suffix: str, *, name: str = "training_data") -> Rows:
     """Return the rows of a CSV, TSV, JSONL or JSON text.
 
     Args:
-        text: The file's content.
-        suffix: The file's suffix, which tells the format: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json``.
+        lines: The lines, with their ends.
+        suffix: What tells the format: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json``.
+        name: What the text is called in messages.
+
+    Raises:
+        InvalidInput: It is not what its suffix says.
     """
-    suffix = suffix.lower()
-    if suffix in {".csv", ".tsv"}:
-        return Rows("line", tuple(_csv_rows(text, "\t" if suffix == ".tsv" else ",")))
-    if suffix in {".jsonl", ".ndjson"}:
-        # Not splitlines(): a JSON text may hold other line separators of Unicode.
-        lines = enumerate(text.split("\n"), 1)
-        return Rows("line", tuple((line, _json_row(row, line)) for line, row in lines if row.strip()))
-    if suffix == ".json":
-        found = _json_row(text, None)
-        return Rows.of(found if isinstance(found, list) else [found])
-    raise InvalidInput(
-        f"training data cannot be read from a file ending in {suffix!r}: use .csv, .tsv, .jsonl or .json",
-        field="training_data",
-    )
-
-
-def _csv_rows(text: str, delimiter: str) -> Iterator[tuple[int, object]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    first = True
     try:
-        for row in reader:
-            if not any(row):
-                continue
-            line = reader.line_num
-            if first:
-                first = False
-                header = _header(row, line)
-                if header is not None:
-                    continue
-            if header is None:
-                yield line, tuple(row)
-            elif len(row) == len(header):
-                yield line, dict(zip(header, row, strict=True))
-            else:
-                raise InvalidInput(
-                    f"line {line} has {len(row)} columns where the header has {len(header)}: quote cells that hold "
-                    f"a {delimiter!r} or a line break",
-                    field="training_data",
-                    row=line,
-                )
-    except csv.Error as error:
-        raise InvalidInput(
-            f"line {reader.line_num} is not well-formed CSV: {error}", field="training_data", row=reader.line_num
-        ) from None
+        return _rows(iter(lines), suffix.lower())
+    except tables.Unreadable as error:
+        raise InvalidInput(f"{name}{error}", field="training_data") from None
 
 
-def _header(row: list[str], line: int) -> list[str] | None:
-    """Return the first row as column names, or None where it is an example already."""
+def _rows(lines: Iterator[str], suffix: str) -> Rows:
+    if suffix in _DELIMITERS:
+        return Rows("line", tuple(tables.table(lines, _DELIMITERS[suffix], _head)))
+    if suffix == ".json":
+        text = "".join(lines)
+        document = tables.json_document(text)
+        if document is not None:
+            return Rows.of(document)
+        lines = io.StringIO(text)
+    elif suffix not in {".jsonl", ".ndjson"}:
+        raise tables.Unreadable(f" cannot be read from a file ending in {suffix!r}: use .csv, .tsv, .jsonl or .json")
+    return Rows("line", tuple(tables.json_lines(lines)))
+
+
+def _head(row: list[str]) -> list[str] | None:
+    """Return the first row as column names, or None if it is already an example."""
     cells = [cell.strip().removeprefix("\ufeff") for cell in row]
     if not any(cell.lower() in _HEADINGS for cell in cells):
         return None
@@ -114,27 +111,17 @@ def _header(row: list[str], line: int) -> list[str] | None:
     for wanted in (_INPUT_KEYS, _OUTPUT_KEYS):
         if not any(name in wanted for name in names):
             raise InvalidInput(
-                f"line {line} is a header without a column {wanted[0]} (also accepted: {', '.join(wanted[1:])}); "
+                f"training_data: the heading has no column {wanted[0]} (also accepted: {', '.join(wanted[1:])}); "
                 f"it has {', '.join(cells)}",
                 field=wanted[0],
-                row=line,
             )
     return names
 
 
-def _json_row(text: str, line: int | None) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f"line {line}" if line is not None else "the file"
-        why = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else "too deep"
-        raise InvalidInput(f"{where} is not JSON: {why}", field="training_data", row=line) from None
-
-
 def from_rows(data: object) -> Rows:
-    """Return the rows of a table in memory: an iterable of rows, or a mapping of columns (a data frame too)."""
+    """Return the rows of a table in memory: an iterable of rows, or a mapping of columns such as a data frame."""
     if isinstance(data, str | bytes):
-        raise InvalidInput("training_data is a text, not rows: pass pairs, dicts or a path", field="training_data")
+        raise InvalidInput("training_data is one string, not rows: pass pairs, dicts or a path", field="training_data")
     if hasattr(data, "keys") and hasattr(data, "__getitem__"):
         columns = {str(key): _column(key, data[key]) for key in data.keys()}  # noqa: SIM118 - a data frame
         lengths = {key: len(column) for key, column in columns.items()}
@@ -206,6 +193,8 @@ def _summary(problems: list[InvalidInput]) -> InvalidInput:
 def _example(row: object, where: str, number: int) -> TuningExample:
     text_input: object
     output: object
+    if isinstance(row, InvalidInput):  # the reader could make nothing of it
+        raise InvalidInput(f"{where}: {row.message}", field="training_data", row=number)
     if isinstance(row, TuningExample):
         text_input, output = row.text_input, row.output
     elif isinstance(row, Mapping):
@@ -244,12 +233,13 @@ def _cell(row: Mapping[object, object], keys: tuple[str, ...], where: str, numbe
 
 
 def _text(value: object, field: str, where: str, number: int, limit: int) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN
+    if is_number(value):
         value = str(value)
-    if not isinstance(value, str):
-        raise InvalidInput(f"{where}: {field} must be a text, not {type(value).__name__}", field=field, row=number)
-    if not value.strip():
+    if value is None or isinstance(value, float) or (isinstance(value, str) and not value.strip()):
+        # The only float left is NaN, which is how data frames write an empty cell.
         raise InvalidInput(f"{where}: {field} is empty; fill it in or drop the row", field=field, row=number)
+    if not isinstance(value, str):
+        raise InvalidInput(f"{where}: {field} must be text, not {_kind(value)}", field=field, row=number)
     if len(value) > limit:
         raise InvalidInput(
             f"{where}: {field} has {len(value):,} characters, more than the {limit:,} allowed; "

@@ -5,11 +5,11 @@ In process ``create_app()`` is an ASGI application; on a socket ``python -m gemt
 """
 
 from gemtune.emulator.app import Emulator, create_app
-from gemtune.emulator.front.admission import ApiKey, Auth, Token
 from gemtune.emulator.serve import RunningEmulator, running_emulator
 from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.trouble.quotas import ConcurrencyCap, Latency, Load, MinuteWindow, PerDay, TokenBucket
 from gemtune.emulator.world.answers import Answer, Prompt
+from gemtune.emulator.world.auth import ApiKey, Auth, Token
 from gemtune.emulator.world.base_models import BASE_MODELS, BaseModel
 from gemtune.emulator.world.clock import Clock, RealClock, ScaledClock, SteppedClock
 from gemtune.emulator.world.settings import Settings

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio.to_thread
-from attrs import define, field
+import attrs
 
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.front.delivery import CONNECTION, Connection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtune[emulator]'"
 
 
-@define(repr=False, eq=False)
+@attrs.define(repr=False, eq=False)
 class RunningEmulator:
     """An emulator listening in a thread of its own; a context manager, for ``with`` and for ``async with``.
 
@@ -44,8 +44,8 @@ class RunningEmulator:
     port: int = 0
     certfile: str | None = None
     keyfile: str | None = None
-    _server: uvicorn.Server | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
+    _server: uvicorn.Server | None = attrs.field(default=None, init=False)
+    _thread: threading.Thread | None = attrs.field(default=None, init=False)
 
     def __repr__(self) -> str:
         return f"<RunningEmulator {self.url if self._server else 'stopped'} {self.app!r}>"
@@ -108,7 +108,7 @@ def running_emulator(
     keyfile: str | None = None,
     **options: Any,
 ) -> RunningEmulator:
-    """An emulator on a real socket, for the length of a ``with`` or ``async with`` block.
+    """Return an emulator on a real socket, for the length of a ``with`` or ``async with`` block.
 
     Args:
         app: from ``create_app``; None makes one from ``options``.
@@ -198,7 +198,7 @@ def _announce(url: str, options: argparse.Namespace) -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
     else:
-        sys.stderr.write(f"The emulator listens on {url} (Ctrl-C stops it)\n")
+        sys.stderr.write(f"The emulator is listening on {url} (Ctrl-C to stop)\n")
 
 
 _EXAMPLES = """\
@@ -210,6 +210,7 @@ examples:
 
 
 def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.ArgumentParser]) -> argparse.Namespace:
+    """Return the options of a command line."""
     parser = parser_type(
         prog="gemtune emulator",
         epilog=_EXAMPLES,
@@ -220,18 +221,23 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    parser.add_argument("--json", action="store_true", help='write {"url", "pid", "version"} once it listens')
-    parser.add_argument("--ready-file", type=Path, metavar="F", help='file to appear with {"url", "pid", "version"}')
-    parser.add_argument("--clock", default="real", metavar="real|scaled:N|stepped", help="its time (default: real)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of ids and loss curves (default: 0)")
-    parser.add_argument("--step-seconds", type=float, default=1.2, metavar="S", help="one tuning step (default: 1.2)")
+    facts = '{"url", "pid", "version"}'
+    parser.add_argument("--json", action="store_true", help=f"print {facts} once it listens")
+    parser.add_argument("--ready-file", type=Path, metavar="F", help=f"write {facts} to this file then")
+    parser.add_argument(
+        "--clock", default="real", metavar="real|scaled:N|stepped", help="how its time runs (default: real)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for ids and loss curves (default: 0)")
+    parser.add_argument(
+        "--step-seconds", type=float, default=1.2, metavar="S", help="length of a tuning step (default: 1.2)"
+    )
     parser.add_argument(
         "--auth",
         choices=("any", "required", "strict"),
         default="any",
-        help="whether a credential is needed; strict: one that it was told of (default: any)",
+        help="whether requests need a credential; strict: a known one (default: any)",
     )
-    parser.add_argument("--state", metavar="FILE", help="keep tuned models in this file, also over restarts")
+    parser.add_argument("--state", metavar="FILE", help="keep tuned models in this file, across restarts")
     return parser.parse_args(argv)
 
 

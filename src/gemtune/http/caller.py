@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune import errors
+from gemtune import checks, errors
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
@@ -27,6 +27,7 @@ from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
+from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.settings import Secret
 
 T = TypeVar("T")
@@ -43,8 +44,8 @@ def user_agent(version: str, suffix: str | None) -> str:
     Raises:
         SettingsError: The suffix cannot stand in a header.
     """
-    if suffix is not None and not (suffix.isascii() and suffix.isprintable()):
-        raise errors.SettingsError("user_agent_suffix must be printable ASCII text", field="user_agent_suffix")
+    if suffix is not None and not (isinstance(suffix, str) and suffix.isascii() and suffix.isprintable()):
+        checks.refuse("user_agent_suffix", "a string of printable ASCII", suffix, error=errors.SettingsError)
     agent = f"gemtune/{version} gl-python/{platform.python_version()}"
     return f"{agent} {suffix}" if suffix else agent
 
@@ -171,9 +172,7 @@ class Caller:
     def _policy(self, retry: RetryPolicy | None) -> RetryPolicy:
         if retry is None:
             return self.retry
-        if not isinstance(retry, RetryPolicy):
-            raise errors.InvalidInput(f"retry must be a RetryPolicy, not {type(retry).__name__}", field="retry")
-        return retry
+        return checks.instance("retry", retry, RetryPolicy, "a RetryPolicy")
 
     def _retrier(self, call: Call[T], policy: RetryPolicy, deadline: float) -> Retrier:
         what = f"{call.method} {call.resource}" if call.resource else call.method
@@ -183,8 +182,8 @@ class Caller:
         limit = self.timeouts.generate if call.generates else self.timeouts.call
         if timeout is None:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
-        elif not (isinstance(timeout, int | float) and 0 < timeout < _LONGEST):
-            raise errors.InvalidInput(f"timeout must be a positive number of seconds, not {timeout!r}", field="timeout")
+        else:
+            checks.seconds("timeout", timeout, below=_LONGEST)
         return min(limit, timeout), current_time() + timeout
 
     def attempt(self, call: Call[T], attempt_timeout: float, deadline: float) -> Awaitable[T]:
@@ -377,19 +376,14 @@ def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool)
     if not write and not (call.effect is Effect.CREATE and ambiguous):
         return error
     about = call.resource or call.method
-    advice = (
-        f"it may have been created: look with client.tuned_models.get({about!r}), or call tune again with the same "
-        "tuned_model_id and if_exists='adopt'"
-        if call.effect is Effect.CREATE
-        else "it may have been carried out: read the resource before you repeat it"
-    )
     named = error.message if error.message.startswith(call.method) else f"{call.method} for {about}: {error.message}"
-    return errors.AmbiguousOutcome(
-        f"{named}; {advice}",
-        status=error.status,
-        reason=error.reason,
-        retry_after=error.retry_after,
-        attempts=error.attempts,
-        resource=call.resource,
-        request_id=error.request_id,
+    if call.effect is not Effect.CREATE:
+        return errors.AmbiguousOutcome.after(
+            error, f"{named}; it may have been carried out", Remedy("read the resource before you repeat it")
+        )
+    return errors.AmbiguousOutcome.after(
+        error,
+        f"{named}; it may have been created",
+        Remedy("look with ", ClientCall("tuned_models.get", about)),
+        Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
     )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gemtune.errors import SettingsError
 from gemtune.http._httpx import httpx
+from gemtune.remedy import Argument, Remedy
 from gemtune.settings import Secret, is_loopback
 
 
@@ -63,8 +64,9 @@ def find_proxy(origin: str) -> str | None:
     proxy = proxy if "://" in proxy else Secret(f"http://{proxy}")
     if urlsplit(proxy).scheme not in {"http", "https"}:
         raise SettingsError(
-            f"{urlsplit(proxy).scheme} proxies are not supported: set HTTPS_PROXY to an http proxy, or pass "
-            "transport= with one that knows them",
+            f"{urlsplit(proxy).scheme} proxies are not supported",
+            Remedy("set HTTPS_PROXY to an http proxy"),
+            Remedy("pass a ", Argument("transport"), " that supports them"),
             field="HTTPS_PROXY",
         )
     return proxy

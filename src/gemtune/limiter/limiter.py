@@ -17,7 +17,7 @@ from typing import Literal
 import anyio
 import attrs
 
-from gemtune import errors
+from gemtune import checks, errors
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
 from gemtune.limiter.concurrency import Aimd
@@ -26,6 +26,7 @@ from gemtune.limiter.rate import DAY, Ceiling, LearnedRate, Window
 from gemtune.limiter.reasons import reason_of
 from gemtune.limiter.verdict import Verdict
 from gemtune.loops import current_time
+from gemtune.remedy import Argument, Remedy
 
 CONNECTIONS = 1000
 """The connections of one client: no more requests can be in flight."""
@@ -175,14 +176,13 @@ class Limiter:
 
     def __attrs_post_init__(self) -> None:
         """Check the values and begin with nothing in flight."""
-        if not isinstance(self._policy, BatchPolicy):
-            raise errors.SettingsError(f"policy must be a BatchPolicy, not {self._policy!r}", field="policy")
+        checks.instance("policy", self._policy, BatchPolicy, "a BatchPolicy", error=errors.SettingsError)
         limit, ceiling = self._bounds(self._concurrency)
         self._control = Control(Aimd(limit, ceiling), self._policy, self._dice)
         self._set_ceiling("rpm", self._rpm)
         self._set_ceiling("tpm", self._tpm)
         if self._rpd is not None:
-            self._day = Window(_whole("rpd", self._rpd), DAY)
+            self._day = Window(checks.whole("rpd", self._rpd, error=errors.SettingsError), DAY)
 
     @property
     def limit(self) -> int:
@@ -322,8 +322,8 @@ class Limiter:
         opens_at = day.ready_at(now, 1)
         if opens_at > now:
             error = errors.QuotaExhausted(
-                f"the limiter's own {day.quota:g} requests per day (rpd) are used up; the next may go in "
-                f"{opens_at - now:.0f} s",
+                f"the {day.quota:g} requests a day that you allow are used up",
+                Remedy("raise ", Argument("rpd")),
                 retry_after=opens_at - now,
                 failure=Failure.FATAL,
             )
@@ -354,33 +354,18 @@ class Limiter:
         if per_minute is None:
             meters.pop(name, None)
         elif isinstance(known, Ceiling):
-            known.retune(_positive(name, per_minute))
+            known.retune(checks.number(name, per_minute, error=errors.SettingsError))
         else:
-            meters[name] = Ceiling(_positive(name, per_minute))
+            meters[name] = Ceiling(checks.number(name, per_minute, error=errors.SettingsError))
 
     def _bounds(self, concurrency: int | Literal["auto"]) -> tuple[float, int]:
         name = "ceiling" if concurrency == "auto" else "concurrency"
         most = self._ceiling if concurrency == "auto" else concurrency
-        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= CONNECTIONS:
-            raise errors.SettingsError(
-                f"{name} must be a whole number from 1 to {CONNECTIONS} (the connections of one client), not {most!r}",
-                field=name,
-            )
+        note = "the connections of one client"
+        checks.whole(name, most, most=CONNECTIONS, note=note, error=errors.SettingsError)
         return float(min(_START, most) if concurrency == "auto" else most), most
 
 
 def _learned(control: Control, name: str) -> float | None:
     meter = control.meters.get(name)
     return meter.rate * 60 if isinstance(meter, LearnedRate) else None
-
-
-def _positive(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-        raise errors.SettingsError(f"{name} must be a positive number, not {value!r}", field=name)
-    return float(value)
-
-
-def _whole(name: str, value: float) -> float:
-    if not isinstance(value, int):
-        raise errors.SettingsError(f"{name} must be a whole number, not {value!r}", field=name)
-    return _positive(name, value)

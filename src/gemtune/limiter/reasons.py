@@ -36,6 +36,4 @@ def reason_of(
         return f"{limit} requests are in flight, as many as the service is known to take"
     if not auto:
         return f"{limit} requests are in flight, as many as you allow"
-    return (
-        f"{limit} requests are in flight, the most that 'auto' goes to; Limiter(ceiling=...) sets another, up to 1,000"
-    )
+    return f"{limit} requests are in flight, the most that 'auto' goes to"

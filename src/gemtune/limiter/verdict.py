@@ -27,6 +27,7 @@ from typing import Literal
 import attrs
 
 from gemtune import errors
+from gemtune.checks import is_number
 from gemtune.errors import CallError, Failure
 
 _MINUTELY = re.compile(r"PerMinute|per minute", re.IGNORECASE)
@@ -204,7 +205,7 @@ def _violations(error: CallError) -> Iterator[tuple[str, float | None]]:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not is_number(value) and not isinstance(value, str):
         return None
     try:
         number = float(value)

@@ -1,99 +1,207 @@
-"""One look at one job: which request it takes, and what the reply tells."""
+"""The Gemini API: a job is a tuned model, and its work is the long-running operation that makes it.
+
+Operation metadata and tuned model are two views of one cumulative list of snapshots. Only the operation knows the
+number of steps and the reason of a failure, and it expires; only the model knows when it was created. Creation finds
+both by one id, which is the caller's or made up by the client, so that a creation whose answer was lost can be found.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+import random
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal
 
-import anyio
 import attrs
 
 from gemtune.config import RetryPolicy, WatchPolicy
-from gemtune.errors import ApiError, CredentialsError, QuotaExhausted, Unavailable
+from gemtune.errors import ApiError, CredentialsError, NotSupported, QuotaExhausted, Unavailable
+from gemtune.events import JobState
+from gemtune.http.caller import Caller
+from gemtune.looks.service import Ask, moment
 from gemtune.pager import Pages
+from gemtune.protocol import names
 from gemtune.protocol.gemini import Page
-from gemtune.story.history import History
-from gemtune.story.observation import Moment, Observation, Source, observe_model, observe_operation
-from gemtune.types import CreateTunedModelMetadata, TunedModel
-from gemtune.watch.planner import PAGE_SIZE
-from gemtune.watch.record import Record
+from gemtune.remedy import ClientCall, Remedy
+from gemtune.resources.creation import Creation, TunedModelDraft, model_to_create
+from gemtune.resources.operations import Operations
+from gemtune.resources.tuned_models import TunedModels
+from gemtune.story.observation import Listed, Moment, Observation, Source, nanoseconds
+from gemtune.types import (
+    CreateTunedModelMetadata,
+    Operation,
+    TunedModel,
+    TunedModelState,
+    TuningSnapshot,
+)
 
-if TYPE_CHECKING:
-    from gemtune.client import Client
-
-# The schedule is the retry of looks; one look is one request.
-_ONCE: Final = RetryPolicy(attempts=1)
-
-
-def moment() -> Moment:
-    """Return now, by both clocks."""
-    return Moment(anyio.current_time(), datetime.now(UTC))
+_CANCELLED: Final = 1
+_LIGHT: Final = "tunedModels(name,state,createTime),nextPageToken"
+"""The mask of a light list: some 130 bytes a model, and none of its snapshots."""
+_LARGEST_PAGE: Final = 1000
 
 
-@attrs.define(eq=False)
-class Looks:
-    """The requests of a watcher, all of them reads, made through the client's public methods."""
+@attrs.frozen(eq=False)
+class GeminiTuning:
+    """Tuning jobs of the Gemini API, through the client's public methods.
 
-    client: Client
-    policy: WatchPolicy
-    requests: Counter[str] = attrs.field(factory=Counter, init=False)
+    Args:
+        tuned_models: Reads models and lists of them.
+        operations: Reads and cancels operations.
+        caller: Carries out creations.
+    """
 
-    async def at(self, record: Record, history: History) -> Observation | None:
-        """Look at a job.
+    tuned_models: TunedModels
+    operations: Operations
+    caller: Caller
 
-        Args:
-            record: The job.
-            history: Its history.
+    @classmethod
+    def through(cls, caller: Caller, policy: WatchPolicy) -> GeminiTuning:
+        """Return the service as one client reaches it."""
+        return cls(TunedModels(caller), Operations(caller, policy), caller)
 
-        Returns:
-            What was seen; None if only the operation's name was to be found, and there is none.
+    def job_names(self, given: object) -> tuple[str, str | None]:
+        """Return ``tunedModels/{id}``, and ``tunedModels/{id}/operations/{id}`` if that was given."""
+        return names.job_names(given)
 
-        Raises:
-            CallError: The look failed.
-            CredentialsError: There is no credential.
-        """
-        timeout = self.policy.request_timeout
-        if record.source is Source.OPERATION and history.operation is not None:
-            self.requests["operations.get"] += 1
-            operation = await self.client.operations.get(history.operation, timeout=timeout, retry=_ONCE)
-            return observe_operation(operation, moment())
-        if record.source is Source.OPERATION and history.seekable:
+    def model_name(self, given: object, *, field: str = "model") -> str:
+        """Return ``models/{id}`` or ``tunedModels/{id}``."""
+        return names.model_name(given, field=field)
+
+    async def look(self, job: str, work: str | None, source: Source, ask: Ask) -> Observation:
+        """Look at the operation, at the model, or for the operation in the list of the model's."""
+        if source is Source.JOB:
+            ask.requests["tuned_models.get"] += 1
+            model = await self.tuned_models.get(job, timeout=ask.timeout, retry=ask.retry)
+            return observe_model(model, moment())
+        if work is None:
             # Only the operation knows how many steps there are, and why a job failed.
-            return await self._seek(record, history)
-        self.requests["tuned_models.get"] += 1
-        model = await self.client.tuned_models.get(record.name, timeout=timeout, retry=_ONCE)
-        return observe_model(model, moment())
+            return await self._seek(job, ask)
+        ask.requests["operations.get"] += 1
+        operation = await self.operations.get(work, timeout=ask.timeout, retry=ask.retry)
+        return observe_operation(operation, moment())
 
-    async def _seek(self, record: Record, history: History) -> Observation | None:
+    async def _seek(self, job: str, ask: Ask) -> Observation:
         """Find the operation of a job of which only the model is known; its list is a look in itself."""
-        self.requests["operations.list"] += 1
-        pages = self.client.operations.list(record.name, timeout=self.policy.request_timeout, retry=_ONCE).pages()
+        found: Operation | None = None
         try:
-            page = await anext(pages)
+            found = await self._operation_of(job, ask)
         except ApiError as error:
             if isinstance(error, QuotaExhausted | Unavailable | CredentialsError):
-                raise
-            page = Page(())  # the model is enough to follow a job
-        history.sought = True
-        for operation in page:
-            if isinstance(operation.metadata, CreateTunedModelMetadata):
-                return observe_operation(operation, moment())
-        record.source = Source.MODEL
+                raise  # the model is enough to follow a job, but this says nothing about the list
+        now = moment()
+        if found is None:
+            return Observation(source=Source.WORK, at=now, state=None, job=job, sought=True)
+        return attrs.evolve(observe_operation(found, now), sought=True)
+
+    async def _operation_of(self, job: str, ask: Ask) -> Operation | None:
+        ask.requests["operations.list"] += 1
+        page = await anext(self.operations.list(job, timeout=ask.timeout, retry=ask.retry).pages())
+        tuning = (each for each in page if isinstance(each.metadata, CreateTunedModelMetadata))
+        return next((each for each in tuning if names.operation_of(job, each.name) is not None), None)
+
+    def list_jobs(self, filter: str | None, ask: Ask, *, light: bool) -> Pages[Listed]:
+        """Return the pages of the list of tuned models."""
+        models = self.tuned_models.list(
+            page_size=_LARGEST_PAGE if ask.page_size is None else ask.page_size,
+            filter=filter,
+            fields=_LIGHT if light else None,
+            timeout=ask.timeout,
+            retry=ask.retry,
+        )
+
+        async def fetch(token: str | None) -> Page[Listed]:
+            ask.requests["tuned_models.list"] += 1
+            page = await anext(models.pages(token))
+            return Page(tuple(_listed(page)), page.next_page_token)
+
+        return Pages(fetch)
+
+    async def create(
+        self,
+        draft: TunedModelDraft,
+        job_id: str | None,
+        if_exists: Literal["error", "adopt"],
+        *,
+        timeout: float | None,
+        retry: RetryPolicy | None,
+    ) -> Observation:
+        """Create a tuned model exactly once, by an id that every attempt and every look carries."""
+        model = await model_to_create(draft)
+        chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
+        creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
+        operation = await creation.run(timeout=timeout, retry=retry)
+        now = moment()
+        if names.operation_of(creation.name, operation.name) is None:
+            return Observation(source=Source.WORK, at=now, state=None, job=creation.name)
+        return observe_operation(operation, now)
+
+    async def cancel(self, job: str, work: str | None) -> None:
+        """Cancel the operation, which is looked for first if its name is not known."""
+        if work is None:
+            found = await self._operation_of(job, Ask())
+            work = found.name if found is not None else None
+        if work is None:
+            raise NotSupported(
+                f"{job} has no operation that could be cancelled",
+                Remedy("to stop it for good, delete the model: ", ClientCall("tuned_models.delete", job)),
+            )
+        await self.operations.cancel(work)
+
+
+def observe_operation(operation: Operation, now: Moment) -> Observation:
+    """Return what an operation says; an error outweighs a response, and only code 1 is a cancellation."""
+    meta = operation.metadata if isinstance(operation.metadata, CreateTunedModelMetadata) else None
+    job = names.parent_of(operation.name)
+    model = operation.response if operation.done and isinstance(operation.response, TunedModel) else None
+    error = operation.error if operation.done else None
+    if not operation.done:
+        state: JobState | None = JobState.CREATING
+    elif error is not None:
+        state = JobState.CANCELLED if error.code == _CANCELLED else JobState.FAILED
+    elif model is not None:
+        state = JobState.FAILED if model.state == TunedModelState.FAILED else JobState.ACTIVE
+    else:
+        state = None
+    return Observation(
+        source=Source.WORK,
+        at=now,
+        state=state,
+        job=job,
+        work=names.operation_of(job, operation.name),
+        created=nanoseconds(model.create_time) if model is not None else 0,
+        snapshots=(*(meta.snapshots if meta is not None else ()), *_snapshots(model)),
+        completed_steps=meta.completed_steps if meta is not None else None,
+        total_steps=(meta.total_steps or None) if meta is not None else None,
+        percent=meta.completed_percent if meta is not None and meta.total_steps else None,
+        done=operation.done,
+        error=error,
+        model=model,
+    )
+
+
+def observe_model(model: TunedModel, now: Moment) -> Observation:
+    """Return what a whole tuned model says."""
+    return Observation(
+        source=Source.JOB,
+        at=now,
+        state=_state(model),
+        created=nanoseconds(model.create_time),
+        snapshots=_snapshots(model),
+        model=model,
+    )
+
+
+def _listed(models: Iterable[TunedModel]) -> Iterator[Listed]:
+    return (Listed(model.name, _state(model), nanoseconds(model.create_time)) for model in models)
+
+
+def _state(model: TunedModel) -> JobState | None:
+    if model.state == TunedModelState.STATE_UNSPECIFIED:
         return None
+    state = JobState(str(model.state))
+    # A word that is new to this version is never an end, even if we happen to use the same word for one.
+    return JobState.UNKNOWN if state.terminal and not model.state.known else state
 
-    def pages(self, filter: str | None, fields: str | None) -> Pages[TunedModel]:
-        """Return the pages of the list; nothing is asked yet."""
-        return self.client.tuned_models.list(
-            page_size=PAGE_SIZE, filter=filter, fields=fields, timeout=self.policy.request_timeout, retry=_ONCE
-        ).pages()
 
-    async def page(self, pages: Pages[TunedModel]) -> Page[TunedModel]:
-        """Return the next page of the list.
-
-        Raises:
-            CallError: It could not be had.
-            CredentialsError: There is no credential.
-        """
-        self.requests["tuned_models.list"] += 1
-        return await anext(pages)
+def _snapshots(model: TunedModel | None) -> tuple[TuningSnapshot, ...]:
+    return model.tuning_task.snapshots if model is not None and model.tuning_task is not None else ()

@@ -12,6 +12,7 @@ from typing import Final, TypeVar, overload
 
 import attrs
 
+from gemtune import checks
 from gemtune.errors import InvalidInput, MalformedResponse, NotSupported
 from gemtune.protocol import names
 from gemtune.protocol.call import Call, Effect
@@ -82,12 +83,8 @@ def _nothing(value: object) -> None:
 
 
 def _paging(page_size: int | None, page_token: str | None) -> tuple[tuple[str, object], ...]:
-    wrong_type = isinstance(page_size, bool) or not isinstance(page_size, int | None)
-    if wrong_type or (page_size is not None and page_size < 1):
-        raise InvalidInput(
-            f"page_size must be a positive number (the service caps it at {_MAX_PAGE}), not {page_size!r}",
-            field="page_size",
-        )
+    if page_size is not None:
+        checks.whole("page_size", page_size, note=f"the service caps it at {_MAX_PAGE}")
     return (("pageSize", page_size), ("pageToken", page_token))
 
 

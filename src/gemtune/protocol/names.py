@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gemtune import checks
 from gemtune.errors import InvalidInput
 
 _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._~-]{0,254}[A-Za-z0-9_~-])?"
@@ -94,12 +95,11 @@ def checked_id(value: str) -> str:
 
 def chosen_id(tuned_model_id: str | None, if_exists: str, display_name: str | None, dice: int) -> str:
     """Return the id under which a model is created: the caller's own, checked, or a fresh one."""
-    if if_exists not in {"error", "adopt"}:
-        raise InvalidInput(f"if_exists must be 'error' or 'adopt', not {if_exists!r}", field="if_exists")
+    checks.one_of("if_exists", if_exists, "error", "adopt")
     if tuned_model_id is not None:
         return checked_id(tuned_model_id)
     if if_exists == "adopt":
-        raise InvalidInput("if_exists='adopt' needs a tuned_model_id of your own to look for", field="tuned_model_id")
+        raise InvalidInput("tuned_model_id is missing: to adopt a model, name it", field="tuned_model_id")
     return id_from_display_name(display_name, dice)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
+from gemtune.remedy import Argument, Remedy
 
 _LIMIT: Final = 2048
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
@@ -113,7 +114,8 @@ def error_from_reply(
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
     following = _next_step(cls, reason)
     error = cls(
-        f"{unended(message)}{following}" if following else message,
+        f"{unended(message)}; {following}" if following else message,
+        *([Remedy("put a valid key into GOOGLE_API_KEY"), _PASS_KEY] if reason in _CREDENTIAL_REASONS else []),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -252,7 +254,7 @@ def _redirect(
     where = clean(host[2], secrets, 200) if host else "another path"
     return errors.UnexpectedRedirect(
         f"the server answered with a redirect (HTTP {status}) to {where}, which is not followed: "
-        "the credential must not travel there; check base_url and proxies",
+        "the credential must not travel there; check the base URL and the proxies",
         status=status,
         resource=resource,
     )
@@ -276,6 +278,7 @@ def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) ->
     return value
 
 
+_PASS_KEY: Final = Remedy("pass ", Argument("api_key"))
 _LOGIN: Final = (
     "gcloud auth application-default login --scopes=https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/generative-language.tuning"
@@ -284,11 +287,9 @@ _LOGIN: Final = (
 
 def _next_step(cls: type[ApiError], reason: str | None) -> str:
     if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
-        return f"; the credential is too narrow for tuning, run: {_LOGIN}"
-    if reason in _CREDENTIAL_REASONS:
-        return "; put a valid key into GOOGLE_API_KEY or pass api_key="
-    if cls is errors.Unauthenticated:
-        return f"; the token is expired or of the wrong kind, run: {_LOGIN}"
+        return f"the credential is too narrow for tuning, run: {_LOGIN}"
+    if cls is errors.Unauthenticated and reason not in _CREDENTIAL_REASONS:
+        return f"the token is expired or of the wrong kind, run: {_LOGIN}"
     if cls is errors.PermissionDenied and reason == "PERMISSION_DENIED":
-        return "; check that this credential's account may read or change it"
+        return "check that this credential's account may read or change it"
     return ""

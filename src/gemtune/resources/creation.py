@@ -17,19 +17,20 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune import checks
 from gemtune.config import RetryPolicy
 from gemtune.datasets import examples
 from gemtune.errors import (
     AlreadyExists,
     BadRequest,
     CallError,
-    InvalidInput,
     NotFound,
     PermissionDenied,
     TuningUnavailable,
 )
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini, names
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
 from gemtune.types import (
     CreateTunedModelMetadata,
@@ -139,20 +140,22 @@ class Creation:
 
     def _foreign(self) -> AlreadyExists:
         return AlreadyExists(
-            f"{self.name} exists already, and this credential may not read it: choose another tuned_model_id",
+            f"{self.name} exists already, and this credential may not read it",
+            Remedy("choose another ", Argument("tuned_model_id")),
             status=409,
             reason="ALREADY_EXISTS",
             resource=self.name,
         )
 
     def _taken(self, found: TunedModel) -> AlreadyExists:
-        if self.adopt:
-            hint = "it was tuned from another base, so it cannot be adopted; choose another tuned_model_id"
-        else:
-            hint = "choose another tuned_model_id, or take it over with if_exists='adopt'"
+        remedies = [Remedy("choose another ", Argument("tuned_model_id"))]
+        why = ": it was tuned from another base, so it cannot be adopted" if self.adopt else ""
+        if not self.adopt:
+            remedies.append(Remedy("take it over with ", Argument("if_exists", "adopt")))
         return AlreadyExists(
             f"{self.name} exists already ({found.state or 'state unknown'}, created {found.create_time}, from "
-            f"{found.base_model or 'a tuned model'}): {hint}",
+            f"{found.base_model or 'a tuned model'}){why}",
+            *remedies,
             status=409,
             reason="ALREADY_EXISTS",
             resource=self.name,
@@ -191,43 +194,59 @@ def _found(model: TunedModel) -> Operation:
     return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name))
 
 
-def model_to_create(
-    base_model: object,
-    rows: examples.Rows,
-    display_name: str | None,
-    description: str | None,
-    hyperparameters: Hyperparameters | None,
-    temperature: float | None,
-    top_p: float | None,
-    top_k: int | None,
-) -> TunedModel:
-    """Return the TunedModel to create from checked arguments.
+@attrs.frozen(kw_only=True, eq=False)
+class TunedModelDraft:
+    """What the caller of ``client.tune`` wants, as it was given; nothing is checked yet.
+
+    Args:
+        base_model: The model to tune, or a tuned model to continue from.
+        training_data: Rows, columns, or the path of a file.
+        display_name: What people call the model.
+        description: What it is for.
+        hyperparameters: How to tune.
+        temperature: The tuned model's default, like ``top_p`` and ``top_k``.
+    """
+
+    base_model: object
+    training_data: object
+    display_name: str | None = None
+    description: str | None = None
+    hyperparameters: Hyperparameters | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+async def model_to_create(draft: TunedModelDraft) -> TunedModel:
+    """Return the TunedModel that a draft describes.
 
     Raises:
         InvalidInput: An argument or a row is wrong.
     """
-    check_display_name(display_name)
-    check_description(description)
-    if not isinstance(hyperparameters, Hyperparameters | None):
-        raise InvalidInput(
-            f"hyperparameters must be gemtune.Hyperparameters(...), not {type(hyperparameters).__name__}",
-            field="hyperparameters",
-        )
-    check_fraction("temperature", temperature)
-    check_fraction("top_p", top_p)
-    check_top_k(top_k)
-    source = names.model_name(base_model, field="base_model")
+    rows = await load_rows(draft.training_data)
+    return await off_loop(len(rows.numbered) > MANY, partial(_checked, draft, rows))
+
+
+def _checked(draft: TunedModelDraft, rows: examples.Rows) -> TunedModel:
+    check_display_name(draft.display_name)
+    check_description(draft.description)
+    if draft.hyperparameters is not None:
+        checks.instance("hyperparameters", draft.hyperparameters, Hyperparameters, "gemtune.Hyperparameters(...)")
+    check_fraction("temperature", draft.temperature)
+    check_fraction("top_p", draft.top_p)
+    check_top_k(draft.top_k)
+    source = names.model_name(draft.base_model, field="base_model")
     tuned = source.startswith("tunedModels/")
     data = TrainingData(examples=TuningExamples(examples=examples.checked(rows)))
     return TunedModel(
         tuned_model_source=TunedModelSource(tuned_model=source) if tuned else None,
         base_model="" if tuned else source,
-        display_name=display_name or "",
-        description=description or "",
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        tuning_task=TuningTask(training_data=data, hyperparameters=hyperparameters),
+        display_name=draft.display_name or "",
+        description=draft.description or "",
+        temperature=draft.temperature,
+        top_p=draft.top_p,
+        top_k=draft.top_k,
+        tuning_task=TuningTask(training_data=data, hyperparameters=draft.hyperparameters),
     )
 
 
@@ -235,22 +254,7 @@ async def load_rows(training_data: object) -> examples.Rows:
     """Return the rows of training data in memory or, read in a thread, of a file."""
     if not isinstance(training_data, str | Path):
         return examples.from_rows(training_data)
-    path = anyio.Path(training_data)
-    try:
-        text = (await path.read_bytes()).decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidInput(
-            f"training_data: {training_data} cannot be read ({error.strerror or type(error).__name__})",
-            field="training_data",
-        ) from None
-    except ValueError as error:
-        if not isinstance(error, UnicodeDecodeError):
-            raise InvalidInput(f"training_data: {str(training_data)!a} is no path", field="training_data") from None
-        raise InvalidInput(
-            f"training_data: {training_data} is not UTF-8 (byte {error.start}); save it as UTF-8",
-            field="training_data",
-        ) from None
-    return await off_loop(len(text) > MANY * 50, partial(examples.from_text, text, path.suffix))
+    return await anyio.to_thread.run_sync(examples.from_file, Path(training_data))
 
 
 async def off_loop(large: bool, work: Callable[[], T]) -> T:

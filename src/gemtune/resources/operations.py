@@ -7,12 +7,14 @@ import random
 import anyio
 import attrs
 
+from gemtune import checks
 from gemtune.config import RetryPolicy, WatchPolicy
-from gemtune.errors import BadRequest, DeadlineExceeded, Failure, InvalidInput, NotFound, NotSupported, Unavailable
+from gemtune.errors import BadRequest, DeadlineExceeded, Failure, NotFound, NotSupported, Unavailable
 from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.types import Operation
 
 
@@ -74,16 +76,16 @@ class Operations:
         Raises:
             DeadlineExceeded: The operation goes on after ``timeout`` seconds; it is not touched.
         """
-        call = gemini.get_operation(names.operation_name(name))
+        checked = names.operation_name(name)
         with anyio.move_on_after(checked_wait(timeout)):
             while True:
-                operation = await self._caller.call(call, retry=retry)
+                operation = await self.get(checked, retry=retry)
                 if operation.done:
                     return operation
                 await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
         raise DeadlineExceeded(
-            f"{call.resource} is not done after {timeout:g} s; it goes on, wait for it again",
-            resource=call.resource,
+            f"{checked} is not done after {timeout:g} s; it goes on, wait for it again",
+            resource=checked,
             failure=Failure.FATAL,
         )
 
@@ -110,14 +112,12 @@ class Operations:
 
 def checked_wait(timeout: float | None) -> float | None:
     """Refuse a time to wait that is none: negative, infinite, not a number."""
-    if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < float("inf")):
-        raise InvalidInput(f"timeout must be a number of seconds, not {timeout!r}", field="timeout")
-    return timeout
+    return None if timeout is None else checks.seconds("timeout", timeout, zero=True)
 
 
 def _refused(name: str, why: str = "there is no such method") -> NotSupported:
     model = names.parent_of(name)
     return NotSupported(
-        f"the service does not cancel {name} ({why}); to stop the job for good, delete the model: "
-        f"client.tuned_models.delete({model!r})"
+        f"the service does not cancel {name} ({why})",
+        Remedy("to stop the job for good, delete the model: ", ClientCall("tuned_models.delete", model)),
     )

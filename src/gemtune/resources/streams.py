@@ -10,7 +10,7 @@ import attrs
 
 from gemtune import errors
 from gemtune.config import RetryPolicy
-from gemtune.errors import CallError, Failure, StreamInterrupted
+from gemtune.errors import CallError, StreamInterrupted
 from gemtune.http.caller import Caller
 from gemtune.http.wire import StreamReply
 from gemtune.protocol import status
@@ -113,16 +113,12 @@ class GenerateContentStream:
         return self._interrupted(error.message, error)
 
     def _interrupted(self, why: str, cause: CallError | None) -> StreamInterrupted:
-        error = StreamInterrupted(
-            f"the stream of {self._call.resource} broke off after {self.chunks} pieces: {why}; "
-            "the text so far is in error.partial",
-            status=cause.status if cause else None,
-            reason=cause.reason if cause else None,
-            retry_after=cause.retry_after if cause else None,
-            resource=self._call.resource,
-            request_id=cause.request_id if cause else None,
-            failure=cause.failure if cause else Failure.AMBIGUOUS,
+        error = StreamInterrupted.after(
+            cause,
+            f"the stream of {self._call.resource} broke off after {self.chunks} pieces: {why}",
+            failure=cause.failure if cause else None,
         )
+        error.resource = self._call.resource
         error.partial = self.text
         error.chunks = self.chunks
         return error

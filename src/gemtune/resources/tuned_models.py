@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import attrs
 
+from gemtune import checks
 from gemtune.config import UNSET, RetryPolicy, Unset
 from gemtune.errors import InvalidInput
 from gemtune.http.caller import Caller
@@ -148,27 +148,24 @@ def check_display_name(value: object) -> None:
     if value is not None and (not isinstance(value, str) or len(value) > _MOST_DISPLAY_NAME):
         size = f"it has {len(value)}" if isinstance(value, str) else f"not {type(value).__name__}"
         raise InvalidInput(
-            f"display_name must be a text of at most {_MOST_DISPLAY_NAME} characters, {size}",
+            f"display_name must be a string of at most {_MOST_DISPLAY_NAME} characters, {size}",
             field="display_name",
         )
 
 
 def check_description(value: object) -> None:
     """Refuse a description that is not a text."""
-    if not isinstance(value, str | None):
-        raise InvalidInput(f"description must be a text, not {type(value).__name__}", field="description")
+    if value is not None:
+        checks.string("description", value)
 
 
 def check_fraction(field: str, value: object) -> None:
     """Refuse a temperature or top_p of a tuned model that is outside [0, 1]."""
-    if value is None:
-        return
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not 0 <= number <= 1:
-        raise InvalidInput(f"{field} of a tuned model must be between 0 and 1, not {value!r}", field=field)
+    if value is not None:
+        checks.fraction(field, value, note="as the default of a tuned model")
 
 
 def check_top_k(value: object) -> None:
     """Refuse a top_k that is not a positive whole number."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise InvalidInput(f"top_k must be a positive whole number, not {value!r}", field="top_k")
+    if value is not None:
+        checks.whole("top_k", value)

@@ -1,12 +1,23 @@
-"""The stateless cursor of one job: which snapshots somebody has dealt with, in a text that fits a header.
+"""The cursor of one job: which snapshots its owner has dealt with, in a string that fits a header.
 
-The service keeps all snapshots of a job, so that a cursor needs no memory on our side: any process can
-resume from it after any restart. Its form is ``j1.<name>.<createTime>.<attempt>.<steps>.<newest
-computeTime>[.end]``: the name in base64url, the times in hexadecimal nanoseconds (0 where unknown), the
-steps as runs (``1-10,12-20/2``). Runs, not the highest step: a step that was skipped must not be lost.
-Steps that may be of different attempts, though nothing has shown a restart, stand apart, each part with its
-own newest time: ``<steps>.<newest>.<steps>.<newest>``. Where there are more than fit, the last ones are left
-out, so that their snapshots come again: delivery across restarts is at least once.
+The service keeps all snapshots of a job, so a cursor needs no memory on our side: any process can resume from it,
+after any restart. An example, of a reader who has had the steps 1 to 40 and 42 of a first run::
+
+    j1.dHVuZWRNb2RlbHMvYWJj.18a2f3c4d5e6f700.1.1-40,42.18a2f3e91b2c3d00
+    version  the job's name (base64url)  createTime  attempt  claim: steps, newest computeTime
+
+Times are hexadecimal nanoseconds, 0 if unknown; ``.end`` at the end says that the terminal event was delivered too.
+
+- *Runs of steps, not the highest step*: a step that a look left out must not be lost when it comes later. A run may
+  have a stride, ``10-1000/10``, because the service reports every nth step of a long job.
+- *A claim holds steps of one attempt.* Steps that may be of different attempts, although nothing has shown a restart,
+  stand apart, each claim with its own newest time: ``<steps>.<newest>.<steps>.<newest>``. Without that, a restart
+  between two looks could hide behind the other attempt's time.
+- *At least once*: runs that do not fit are left out, the last ones first. Their snapshots come again; none is lost.
+
+A cursor comes from anybody (a browser's Last-Event-ID), so nothing here may cost more than its characters: it is read
+in one pass, and a run stays a run. ``5-9999999`` is one ``range``, whether it is read, searched, or has a step put into
+it.
 """
 
 from __future__ import annotations
@@ -14,7 +25,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Final
 
 import attrs
@@ -24,17 +37,20 @@ from gemtune.errors import InvalidInput
 LONGEST: Final = 255
 _ACCEPTED: Final = 4096
 _INT32: Final = 2**31 - 1
+_MOST_STEPS: Final = 10_000_000
+"""More than any job has: a reply holds all snapshots of a job, and would be larger than a gigabyte."""
 
 _FORM: Final = re.compile(
     r"j1\.(?P<name>[A-Za-z0-9_-]{1,2048})\.(?P<created>[0-9a-f]{1,16})\.(?P<attempt>[1-9][0-9]{0,8})"
-    r"(?P<parts>(?:\.[0-9,/-]{0,2048}\.[0-9a-f]{1,16}){1,64})(?P<ended>\.end)?"
+    r"(?P<claims>(?:\.[0-9,/-]{0,2048}\.[0-9a-f]{1,16}){1,64})(?P<ended>\.end)?"
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.~-]{0,254}(?:/[A-Za-z0-9][\w.~-]{0,254}){1,7}", re.ASCII)
 _RUN: Final = re.compile(r"(\d{1,10})(?:-(\d{1,10})(?:/(\d{1,10}))?)?", re.ASCII)
+_FIRST: Final = itemgetter(0)
 
 
 class Runs:
-    """A set of steps, kept as runs with a stride: small, and cheap to grow at its end."""
+    """A set of steps, kept as ascending runs with a stride: small, and cheap to search and to grow."""
 
     __slots__ = ("ranges",)
 
@@ -43,15 +59,13 @@ class Runs:
         self.ranges = list(ranges)
 
     def __contains__(self, step: int) -> bool:
-        """Return whether the step is in the set."""
-        return any(step in run for run in self.ranges)
+        place = bisect_right(self.ranges, step, key=_FIRST) - 1
+        return place >= 0 and step in self.ranges[place]
 
     def __bool__(self) -> bool:
-        """Return whether there is any step."""
         return bool(self.ranges)
 
     def __repr__(self) -> str:
-        """Return the runs as a cursor writes them."""
         return f"Runs({self.text()!r})"
 
     @property
@@ -61,20 +75,24 @@ class Runs:
 
     def add(self, step: int) -> None:
         """Put in a step that is not in the set."""
-        if step < self.highest:
-            steps = sorted([step, *(each for run in self.ranges for each in run)])
-            self.ranges = []
-            for each in steps:
-                self._append(each)
-        else:
-            self._append(step)
-
-    def _append(self, step: int) -> None:
-        last = self.ranges[-1] if self.ranges else range(0)
-        if len(last) == 1 or (len(last) > 1 and step - last[-1] == last.step):
-            self.ranges[-1] = range(last[0], step + 1, step - last[-1])
-        else:
-            self.ranges.append(range(step, step + 1))
+        run = range(step, step + 1)
+        if step > self.highest:
+            _join(self.ranges, run)
+            return
+        # A late step splits the run that it falls into. Only its neighbours can become one run with it, so that a
+        # long run is never taken apart step by step.
+        place = bisect_right(self.ranges, step, key=_FIRST) - 1
+        lower, upper = range(0), range(0)
+        if place >= 0:
+            around = self.ranges[place]
+            below = (step - around[0]) // around.step + 1
+            lower, upper = around[:below], around[below:]
+        first = max(place - 2, 0)
+        near = [*self.ranges[first : max(place, 0)], lower, run, upper, *self.ranges[place + 1 : place + 3]]
+        joined: list[range] = []
+        for each in near:
+            _join(joined, each)
+        self.ranges[first : place + 3] = joined
 
     def text(self, room: int = _ACCEPTED) -> str:
         """Return as many of the runs as fit in ``room`` characters, the lowest first."""
@@ -87,6 +105,19 @@ class Runs:
                 break
             text = f"{text},{word}" if text else word
         return text
+
+
+def _join(ranges: list[range], run: range) -> None:
+    """Append a run to ascending ranges, as one with the last of them if their strides agree."""
+    if not run:
+        return
+    if ranges:
+        last = ranges[-1]
+        stride = run[0] - last[-1]
+        if (len(last) == 1 or last.step == stride) and (len(run) == 1 or run.step == stride):
+            ranges[-1] = range(last[0], run[-1] + 1, stride)
+            return
+    ranges.append(run)
 
 
 def _parse_runs(text: str) -> list[range]:
@@ -105,16 +136,16 @@ def _parse_runs(text: str) -> list[range]:
     return ranges
 
 
-def _parse_parts(text: str) -> tuple[Part, ...]:
+def _parse_claims(text: str) -> tuple[Claim, ...]:
     words = text.split(".")[1:]
     return tuple(
-        Part(tuple(_parse_runs(steps)), int(newest, 16)) for steps, newest in zip(words[::2], words[1::2], strict=True)
+        Claim(tuple(_parse_runs(steps)), int(newest, 16)) for steps, newest in zip(words[::2], words[1::2], strict=True)
     )
 
 
 @attrs.frozen
-class Part:
-    """Steps that are all of one attempt.
+class Claim:
+    """What a cursor's owner claims to have dealt with: steps that are all of one attempt.
 
     Args:
         steps: The steps.
@@ -125,8 +156,8 @@ class Part:
     newest: int = 0
 
     def __contains__(self, step: int) -> bool:
-        """Return whether a step is among them."""
-        return any(step in run for run in self.steps)
+        place = bisect_right(self.steps, step, key=_FIRST) - 1
+        return place >= 0 and step in self.steps[place]
 
 
 @attrs.frozen(kw_only=True)
@@ -137,34 +168,34 @@ class Cursor:
         job: The job's name.
         created: The model's createTime in ns since 1970, which tells models of one name apart; 0: unknown.
         attempt: Which run of the job, from 1.
-        parts: The steps dealt with, of which no two parts share one.
+        claims: The steps dealt with; no two claims share one.
         ended: Whether the terminal event was delivered.
     """
 
     job: str
     created: int = 0
     attempt: int = 1
-    parts: tuple[Part, ...] = ()
+    claims: tuple[Claim, ...] = ()
     ended: bool = False
 
     def __str__(self) -> str:
         """Return the text form, of at most 255 characters for every name of up to 128."""
         head = cursor_head(self.job, self.created, self.attempt)
-        return cursor_text(head, [(Runs(part.steps), part.newest) for part in self.parts], ended=self.ended)
+        return cursor_text(head, [(Runs(claim.steps), claim.newest) for claim in self.claims], ended=self.ended)
 
     @property
     def begun(self) -> bool:
         """Whether its owner has dealt with any snapshot."""
-        return any(part.steps for part in self.parts)
+        return any(claim.steps for claim in self.claims)
 
     @property
     def newest(self) -> int:
         """The newest computeTime in ns that its owner has dealt with, or 0."""
-        return max((part.newest for part in self.parts), default=0)
+        return max((claim.newest for claim in self.claims), default=0)
 
     def has(self, step: int, time: int) -> bool:
         """Return whether its owner has dealt with the snapshot of a step with a computeTime in ns."""
-        return any(step in part and (not part.newest or time <= part.newest) for part in self.parts)
+        return any(step in claim and (not claim.newest or time <= claim.newest) for claim in self.claims)
 
 
 def cursor_head(job: str, created: int, attempt: int) -> str:
@@ -173,10 +204,10 @@ def cursor_head(job: str, created: int, attempt: int) -> str:
     return f"j1.{name}.{created:x}.{attempt}"
 
 
-def cursor_text(head: str, parts: Sequence[tuple[Runs, int]], *, ended: bool = False) -> str:
-    """Return the cursor with these steps, each part with its newest time."""
+def cursor_text(head: str, claims: Sequence[tuple[Runs, int]], *, ended: bool = False) -> str:
+    """Return the cursor with these steps, each claim with its newest time."""
     text, end = head, ".end" if ended else ""
-    for place, (steps, newest) in enumerate(parts or [(Runs(), 0)]):
+    for place, (steps, newest) in enumerate(claims or [(Runs(), 0)]):
         tail = f".{newest:x}"
         room = LONGEST - len(text) - 1 - len(tail) - len(end)
         kept = steps.text(room if place else max(room, 24))
@@ -186,19 +217,19 @@ def cursor_text(head: str, parts: Sequence[tuple[Runs, int]], *, ended: bool = F
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Read a cursor; it may come from anybody (a Last-Event-ID header), so it is read strictly.
+    """Read a cursor, strictly: it may come from anybody.
 
     Args:
         text: The cursor of an event.
 
     Returns:
-        Its parts; the job's name is well-formed, but whether the caller may see that job is not decided here.
+        What it says. The job's name is well-formed, but whether the caller may see that job is not decided here.
 
     Raises:
-        InvalidInput: It is no cursor of this version.
+        InvalidInput: It is not a cursor of this version, or claims more than any job has.
     """
     if not isinstance(text, str) or len(text) > _ACCEPTED:
-        raise _refused("it is not a text of at most 4096 characters")
+        raise _refused("it is not a string of at most 4096 characters")
     version = re.match(r"([a-z])(\d{1,3})\.", text, re.ASCII)
     if version is not None and version[1] != "j":
         raise _refused(f"'{version[1]}{version[2]}' is not the cursor of a single job ('j1')")
@@ -214,11 +245,13 @@ def parse_cursor(text: str) -> Cursor:
             job=name,
             created=int(match["created"], 16),
             attempt=int(match["attempt"]),
-            parts=_parse_parts(match["parts"]),
+            claims=_parse_claims(match["claims"]),
             ended=match["ended"] is not None,
         )
     except (binascii.Error, ValueError):
         raise _refused("its name or its steps are damaged") from None
+    if sum(len(run) for claim in cursor.claims for run in claim.steps) > _MOST_STEPS:
+        raise _refused("it claims more steps than any job has")
     if not _NAME.fullmatch(name) or not text.startswith(f"{cursor_head(name, cursor.created, cursor.attempt)}."):
         raise _refused("its name is not that of a job")
     return cursor
@@ -226,6 +259,6 @@ def parse_cursor(text: str) -> Cursor:
 
 def _refused(why: str) -> InvalidInput:
     return InvalidInput(
-        f"this is no cursor to resume from: {why}; pass an event's cursor as it is, or none to begin anew",
+        f"this is not a cursor: {why}; pass an event's cursor unchanged, or nothing to start anew",
         field="cursor",
     )

@@ -1,13 +1,28 @@
-"""How a job ends, and what failed looks amount to: the two small ledgers of a history."""
+"""How a job ends, and what failed looks amount to: two small ledgers of a history.
+
+Two questions must be answered before an end is reported, and the answers are in different places:
+
+================  ==========================================  =====================================
+question          the answer                                  if it stays away for ``PATIENCE``
+================  ==========================================  =====================================
+Are these all     a full look at the job in its final state,  the work's word is enough, if the job
+the snapshots?    or work that is done and shows every step   itself was looked at since
+Why did it fail?  the work only                               it failed without a reason
+================  ==========================================  =====================================
+
+A job's own state may never follow its cancelled work, and work expires; hence the patience.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
+from gemtune import events
 from gemtune.errors import CallError, CredentialsError
-from gemtune.events import JobState
+from gemtune.events import JobState, TerminalEvent
 from gemtune.story.observation import Observation, Source
 from gemtune.types.operations import Status
 from gemtune.types.tuning import TunedModel
@@ -15,74 +30,85 @@ from gemtune.types.tuning import TunedModel
 DEGRADED_AFTER: Final = 3
 LONGEST_HINT: Final = 120.0
 PATIENCE: Final = 60.0
-"""Seconds to wait for the full picture once the operation says that the job has ended."""
+"""Seconds to wait for the full picture once the work says that the job has ended."""
 GONE_AFTER: Final = 10.0
-"""Seconds between two looks that make a missing model a deleted one."""
+"""Seconds between two looks that make a missing job a deleted one."""
 FORBIDDEN_AFTER: Final = 30.0
-"""Seconds between two looks that make a forbidden model a lost one."""
+"""Seconds between two looks that make a forbidden job a lost one."""
 
 
 @attrs.define
-class Verdict:
+class Ending:
     """What is known of a job's end, and which look is still wanting."""
 
-    by_operation: JobState | None = None
-    """UNKNOWN: the operation is done and does not say how."""
-    by_model: JobState | None = None
+    by_work: JobState | None = None
+    """UNKNOWN: the work is done and does not say how."""
+    by_job: JobState | None = None
     error: Status | None = None
     model: TunedModel | None = None
     full: bool = False
     """Whether all snapshots have been seen."""
     since: float | None = None
     looks: int = 0
-    model_looks: int = 0
+    job_looks: int = 0
 
     @property
     def state(self) -> JobState | None:
-        """The state the job has ended in; a failure told by the operation outweighs the model's state."""
-        if self.by_operation in {JobState.FAILED, JobState.CANCELLED}:
-            return self.by_operation
-        return self.by_model or self.by_operation
+        """The state the job has ended in; a failure reported by the work outweighs the job's own state."""
+        if self.by_work in {JobState.FAILED, JobState.CANCELLED}:
+            return self.by_work
+        return self.by_job or self.by_work
+
+    @property
+    def event(self) -> tuple[JobState, type[TerminalEvent], Mapping[str, object]]:
+        """The state that the job ends in, and its terminal event: the class, and what only that class has."""
+        if self.state is JobState.ACTIVE and self.model is not None:
+            return self.state, events.Succeeded, {"model": self.model}
+        if self.state is JobState.CANCELLED:
+            return self.state, events.Cancelled, {}
+        return JobState.FAILED, events.Failed, {"error": self.error}
 
     def note(self, seen: Observation) -> None:
         """Take in a look."""
         if self.since is not None:
             self.looks += 1
-            self.model_looks += seen.source is Source.MODEL
+            self.job_looks += seen.source is Source.JOB
         ended = seen.state is not None and seen.state.terminal
-        if seen.source is Source.OPERATION:
+        if seen.source is Source.WORK:
             if seen.done:
-                self.by_operation = seen.state or JobState.UNKNOWN
+                self.by_work = seen.state or JobState.UNKNOWN
                 self.error = seen.error
                 self.model = seen.model or self.model
                 self.full = self.full or (ended and _shows_every_step(seen))
         else:
             if ended:
-                self.by_model = seen.state
-            if seen.source is Source.MODEL:
+                self.by_job = seen.state
+            if seen.source is Source.JOB:
                 self.full = self.full or ended
-                if ended:  # a look before the end must neither outweigh the operation's answer nor take up memory
+                if ended:  # a look before the end must neither outweigh the work's answer nor take up memory
                     self.model = seen.model
         if self.state is not None and self.since is None:
             self.since = seen.at.clock
 
-    def wanting(self, clock: float, *, has_operation: bool) -> Source | None:
-        """Return where to look before the end can be told; None if it can.
-
-        A list or an operation may say that a job has ended before its last snapshots could be seen, so that
-        the whole model is asked once more. Why a job failed is known to its operation only.
-        """
+    def wanting(self, clock: float, *, has_work: bool) -> Source | None:
+        """Return where to look before the end can be reported; None if it can."""
         over = self.since is not None and clock - self.since >= PATIENCE
-        if not self.full and not (over and self.by_operation is not None and self.model_looks):
-            return Source.MODEL
-        if self.state is JobState.FAILED and self.by_operation is None and has_operation and not over:
-            return Source.OPERATION
+        if not self.full and not (over and self.by_work is not None and self.job_looks):
+            return Source.JOB
+        if self.state is JobState.FAILED and self.by_work is None and has_work and not over:
+            return Source.WORK
         return None
 
     @property
     def pause(self) -> float:
         """Seconds before the wanting look: none at first, then 2, 4, 8, 10, 10 ..."""
         return min(2.0 ** min(self.looks, 8), 10.0) if self.looks else 0.0
+
+    def stands_unseen(self, *, missing: bool) -> bool:
+        """Return whether the end is known well enough although the job cannot be seen any more."""
+        if self.state in {JobState.FAILED, JobState.CANCELLED}:
+            return True
+        return self.state is JobState.ACTIVE and self.model is not None and not missing
 
 
 def _shows_every_step(seen: Observation) -> bool:
@@ -91,41 +117,41 @@ def _shows_every_step(seen: Observation) -> bool:
 
 
 @attrs.define
-class Trouble:
-    """Looks that failed in a row, and models that could not be seen."""
+class FailedLooks:
+    """Looks that failed in a row, and jobs that could not be seen."""
 
-    failures: int = 0
+    count: int = 0
     hint: float = 0.0
     """Seconds that the server asked to wait."""
-    told: bool = False
+    reported: bool = False
     _since: float = 0.0
     _missing_since: float | None = None
     _forbidden_since: float | None = None
 
     def failed(self, error: CallError | CredentialsError, clock: float) -> bool:
-        """Count a failure and return whether it is time to tell; without a credential that is at once."""
-        if not self.failures and not self.told:
+        """Count a failure and return whether it is time to report it; without a credential that is at once."""
+        if not self.count and not self.reported:
             self._since = clock
-        self.failures += 1
+        self.count += 1
         self.hint = min(getattr(error, "retry_after", None) or 0.0, LONGEST_HINT)
-        if self.told or (self.failures < DEGRADED_AFTER and not isinstance(error, CredentialsError)):
+        if self.reported or (self.count < DEGRADED_AFTER and not isinstance(error, CredentialsError)):
             return False
-        self.told = True
+        self.reported = True
         return True
 
     def succeeded(self, seen: Observation) -> float | None:
-        """Forget the failures; return the downtime in seconds if it had been told."""
-        downtime = seen.at.clock - self._since if self.told else None
-        self.failures, self.hint, self.told = 0, 0.0, False
-        if seen.source is not Source.OPERATION:
+        """Forget the failures; return the downtime in seconds if they were reported."""
+        downtime = seen.at.clock - self._since if self.reported else None
+        self.count, self.hint, self.reported = 0, 0.0, False
+        if seen.source is not Source.WORK:
             self._missing_since = None
-        if seen.source is Source.MODEL:
+        if seen.source is Source.JOB:
             self._forbidden_since = None
         return downtime
 
     def unseen(self, *, missing: bool, clock: float) -> float:
-        """Count a missing (404) or forbidden (403) model; return the seconds until that is certain."""
-        self.failures, self.hint = 0, 0.0
+        """Count a missing (404) or forbidden (403) job; return the seconds until that is certain."""
+        self.count, self.hint = 0, 0.0
         if missing:
             self._missing_since = clock if self._missing_since is None else self._missing_since
             return max(self._missing_since + GONE_AFTER - clock, 0.0)
@@ -134,5 +160,5 @@ class Trouble:
 
     @property
     def hidden(self) -> bool:
-        """Whether the last look at the model did not find it."""
+        """Whether the last look at the job itself did not find it."""
         return self._missing_since is not None or self._forbidden_since is not None

@@ -1,7 +1,9 @@
-"""What one look at a job tells, whether it was at the operation, at the model or at a list.
+"""What one look at a job brings, in words that fit every service.
 
-Operation metadata and tuned model are two views of one cumulative list of snapshots; only the operation
-knows the number of steps and the reason of a failure, only the model knows when it was created.
+A service may show a job in up to three places. The *job* itself is the ground truth: its state, and in its final state
+all of its snapshots. The *work* is what carries the job out, if the service shows that apart (the Gemini API: a
+long-running operation): it knows how many steps there are and why a job failed, it can expire, and a service may not
+have it at all. A *list* shows no more than states. Which request leads to which place is known to ``gemtune.looks``.
 """
 
 from __future__ import annotations
@@ -9,18 +11,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import attrs
 
 from gemtune.events import JobState
-from gemtune.protocol import names
-from gemtune.types.operations import Operation, Status
+from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
-from gemtune.types.tuning import CreateTunedModelMetadata, TunedModel, TunedModelState, TuningSnapshot
-
-_CANCELLED: Final = 1
-_SECOND: Final = 1_000_000_000
+from gemtune.types.tuning import TunedModel, TuningSnapshot
 
 
 @attrs.frozen
@@ -41,36 +38,43 @@ class Moment:
 
 
 class Source(enum.StrEnum):
-    """Where to look, or where was looked."""
+    """The place to look at, or the place that was looked at."""
 
-    OPERATION = "operation"
-    MODEL = "model"
+    WORK = "work"
+    """What carries the job out: the total number of steps, the reason of a failure; it can expire or be missing."""
+    JOB = "job"
+    """The job itself: the ground truth, complete once the job has ended."""
     LIST = "list"
+    """An entry of a list: name, state and time of creation."""
 
 
 @attrs.frozen(kw_only=True)
 class Observation:
-    """One look at a job.
+    """What one look at a job brought.
 
     Args:
-        source: Where was looked.
+        source: The place that was looked at.
         at: When.
-        state: What it says of the state; None where it says nothing.
-        operation: The operation's name, where the operation was asked.
-        created: The model's createTime in ns; 0 where it was not told.
-        snapshots: The cumulative snapshots; None where they were not asked for.
-        completed_steps: Steps done; None where it was not told.
-        total_steps: Steps in all; None where it was not told.
-        percent: The service's own percentage; None where it was not told.
-        done: Whether the operation has ended.
-        error: The operation's error.
-        model: The tuned model, where it was told.
+        state: The job's state; None if the reply does not say.
+        job: The name of the job whose work this is; None if that goes without saying.
+        work: The name of the work, from a look at it. It is opaque here: whatever the service needs to find it again.
+        sought: Whether the name of the work was looked for. If it is still None, there is no such work.
+        created: When the job was created, in ns; 0 if the reply does not say.
+        snapshots: The cumulative snapshots; None if the look did not ask for them.
+        completed_steps: Steps done; None if the reply does not say.
+        total_steps: Steps in all; None if the reply does not say.
+        percent: The service's own percentage; None if the reply does not say.
+        done: Whether the work has ended.
+        error: Why it failed.
+        model: The tuned model, if the reply holds it.
     """
 
     source: Source
     at: Moment
     state: JobState | None
-    operation: str | None = None
+    job: str | None = None
+    work: str | None = None
+    sought: bool = False
     created: int = 0
     snapshots: Sequence[TuningSnapshot] | None = None
     completed_steps: int | None = None
@@ -81,81 +85,31 @@ class Observation:
     model: TunedModel | None = None
 
 
-def observe_operation(operation: Operation, now: Moment) -> Observation:
-    """Return what an operation tells; an error outweighs a response, and only code 1 is a cancellation."""
-    meta = operation.metadata if isinstance(operation.metadata, CreateTunedModelMetadata) else None
-    model = operation.response if operation.done and isinstance(operation.response, TunedModel) else None
-    error = operation.error if operation.done else None
-    if not operation.done:
-        state: JobState | None = JobState.CREATING
-    elif error is not None:
-        state = JobState.CANCELLED if error.code == _CANCELLED else JobState.FAILED
-    elif model is not None:
-        state = JobState.FAILED if model.state == TunedModelState.FAILED else JobState.ACTIVE
-    else:
-        state = None
-    return Observation(
-        source=Source.OPERATION,
-        at=now,
-        state=state,
-        operation=names.operation_of(names.parent_of(operation.name), operation.name),
-        created=nanoseconds(model.create_time) if model is not None else 0,
-        snapshots=(*(meta.snapshots if meta is not None else ()), *_snapshots(model)),
-        completed_steps=meta.completed_steps if meta is not None else None,
-        total_steps=(meta.total_steps or None) if meta is not None else None,
-        percent=meta.completed_percent if meta is not None and meta.total_steps else None,
-        done=operation.done,
-        error=error,
-        model=model,
-    )
+@attrs.frozen
+class Listed:
+    """A job as a list shows it.
 
+    Args:
+        job: Its name.
+        state: Its state; None if the entry does not say.
+        created: When it was created, in ns; 0 if the entry does not say.
+    """
 
-def observe_model(model: TunedModel, now: Moment) -> Observation:
-    """Return what a whole tuned model tells."""
-    return Observation(
-        source=Source.MODEL,
-        at=now,
-        state=_state(model),
-        created=nanoseconds(model.create_time),
-        snapshots=_snapshots(model),
-        model=model,
-    )
+    job: str
+    state: JobState | None
+    created: int
 
-
-def observe_light(model: TunedModel, now: Moment) -> Observation:
-    """Return what an entry of a list tells that was asked for names and states only."""
-    return Observation(source=Source.LIST, at=now, state=_state(model), created=nanoseconds(model.create_time))
-
-
-def _state(model: TunedModel) -> JobState | None:
-    if model.state == TunedModelState.STATE_UNSPECIFIED:
-        return None
-    state = JobState(str(model.state))
-    # A word that is new to this version is never an end, even if we happen to use the same word for one.
-    return JobState.UNKNOWN if state.terminal and not model.state.known else state
-
-
-def _snapshots(model: TunedModel | None) -> tuple[TuningSnapshot, ...]:
-    return model.tuning_task.snapshots if model is not None and model.tuning_task is not None else ()
+    def seen(self, now: Moment) -> Observation:
+        """Return the entry as a look at its job."""
+        return Observation(source=Source.LIST, at=now, state=self.state, created=self.created)
 
 
 def nanoseconds(moment: Timestamp | None) -> int:
     """Return nanoseconds since 1970, or 0 for no time and for one that 63 bits cannot hold."""
-    if moment is None:
-        return 0
-    since = int(moment.timestamp()) * _SECOND + moment.nanosecond
+    since = 0 if moment is None else moment.nanoseconds
     return since if 0 < since < 2**63 else 0
 
 
 def timestamp(since: int) -> Timestamp | None:
     """Return the inverse of ``nanoseconds``."""
-    if not since:
-        return None
-    seconds, rest = divmod(since, _SECOND)
-    day, second = divmod(seconds, 86400)
-    date = datetime.fromordinal(_EPOCH + day)
-    minutes, second = divmod(second, 60)
-    return Timestamp(date.year, date.month, date.day, minutes // 60, minutes % 60, second, nanosecond=rest)
-
-
-_EPOCH: Final = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - an ordinal has no time zone
+    return Timestamp(since) if since else None

@@ -1,6 +1,6 @@
 """Tests of applications built on gemtune or on Google's SDK: a Gemini API in pytest fixtures, offline.
 
-Installed with gemtune, pytest finds the fixtures ``gemini_emulator`` and ``gemini_emulator_url`` by itself; see
+Installed with gemtune, pytest finds the fixtures ``gemini_emulator`` and ``gemini_emulator_url`` automatically; see
 ``gemtune.testing.plugin``. They need no account, no credentials and no network.
 """
 

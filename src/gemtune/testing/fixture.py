@@ -16,10 +16,10 @@ from gemtune.http._httpx import httpx
 if TYPE_CHECKING:
     import pytest
 
-    from gemtune.emulator.front.request_log import Journal
     from gemtune.emulator.trouble.faults import Faults
     from gemtune.emulator.world.answers import Answers
     from gemtune.emulator.world.clock import Clock
+    from gemtune.emulator.world.request_log import RequestLog
 
 _WATCH: dict[str, Any] = {"freshness": 0.05, "terminal_freshness": 0.05, "queued_interval": 0.05, "min_interval": 0.01}
 _RETRY: dict[str, Any] = {"initial": 0.01, "maximum": 0.05}
@@ -40,25 +40,25 @@ class GeminiEmulator:
         """Return an emulator whose jobs take no time and whose clock stands still.
 
         Args:
-            options: Of ``gemtune.emulator.create_app``; they go before these defaults.
+            options: Of ``gemtune.emulator.create_app``; they override these defaults.
         """
         defaults: dict[str, Any] = {"clock": "stepped", "queue_seconds": 0.0, "step_seconds": 0.0}
         return cls(create_app(**(defaults | options)))
 
     @property
     def clock(self) -> Clock:
-        """Its time; it stands still until it is advanced."""
+        """The emulator's time; it stands still until you advance it."""
         return self.app.clock
 
     @property
     def faults(self) -> Faults:
-        """What is to go wrong: ``gemini_emulator.faults.add(Fault(method="tunedModels.create", status=503))``."""
+        """The faults to come: ``gemini_emulator.faults.add(Fault(method="tunedModels.create", status=503))``."""
         return self.app.faults
 
     @property
-    def requests(self) -> Journal:
+    def requests(self) -> RequestLog:
         """The requests that came in, oldest first; ``requests.of("tunedModels.create")`` are those of one method."""
-        return self.app.journal
+        return self.app.requests
 
     @property
     def answers(self) -> Answers | None:
@@ -71,7 +71,7 @@ class GeminiEmulator:
         self.app.answers = answers
 
     def advance(self, seconds: float) -> None:
-        """Let time go on for the emulator: its jobs, quotas and delays."""
+        """Advance the emulator's clock, and with it jobs, quotas and delays."""
         self.app.advance(seconds)
 
     def client(self, **options: Any) -> Client:

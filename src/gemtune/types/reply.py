@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from gemtune.errors import NoText
+from gemtune.remedy import Argument, Remedy
 from gemtune.types.content import Content, FunctionCall
 from gemtune.types.generation import ServiceTier
 from gemtune.types.message import Json, Message
@@ -250,11 +251,12 @@ class GenerateContentResponse(Message):
         reason = first.finish_reason
         said = f": {_clean(first.finish_message)}" if first.finish_message else ""
         message = f"the reply holds no text, finish reason {reason or 'unknown'}{said}"
+        remedies: tuple[Remedy, ...] = ()
         if self.function_calls:
-            message += "; the model calls functions, see function_calls"
+            message += "; the model calls functions instead"
         elif reason == FinishReason.MAX_TOKENS:
-            message += "; allow more max_output_tokens (thoughts count, too)"
-        return NoText(message, finish_reason=str(reason) if reason else None)
+            remedies = (Remedy("raise ", Argument("max_output_tokens"), " (thoughts count towards it)"),)
+        return NoText(message, *remedies, finish_reason=str(reason) if reason else None)
 
 
 def _clean(text: str) -> str:

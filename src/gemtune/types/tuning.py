@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import attrs
 
+from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.types.message import Int64, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
@@ -93,19 +93,14 @@ class Hyperparameters(Message):
                 field="learning_rate_multiplier",
             )
         for name in ("epoch_count", "batch_size"):
-            _positive(name, getattr(self, name), int, "whole number", _INT32)
+            if (value := getattr(self, name)) is not None:
+                checks.whole(name, value, most=_INT32)
         for name in ("learning_rate", "learning_rate_multiplier"):
-            _positive(name, getattr(self, name), (int, float), "number", math.inf)
+            if (value := getattr(self, name)) is not None:
+                checks.number(name, value)
 
 
-_INT32: Final = 2**31
-
-
-def _positive(name: str, value: object, kind: type | tuple[type, ...], what: str, below: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < below:  # type: ignore[operator]
-        raise InvalidInput(f"{name} must be a positive {what}, not {value!r}", field=name)
+_INT32: Final = 2**31 - 1
 
 
 @attrs.frozen(kw_only=True)

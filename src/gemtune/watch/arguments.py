@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gemtune import checks
 from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.events import Event
@@ -38,9 +39,7 @@ def classes(kinds: object) -> frozenset[type[Event]] | None:
 
 def checked_policy(policy: object) -> WatchPolicy:
     """Return a policy, or refuse what is none."""
-    if isinstance(policy, WatchPolicy):
-        return policy
-    raise InvalidInput(f"policy must be a gemtune.WatchPolicy, not {type(policy).__name__}", field="policy")
+    return checks.instance("policy", policy, WatchPolicy, "a gemtune.WatchPolicy")
 
 
 def check_filter(filter: object) -> None:
@@ -53,11 +52,7 @@ def check_filter(filter: object) -> None:
 
 def checked_bookmarks(seconds: object) -> float | None:
     """Return the seconds between bookmarks, or refuse what is no such number."""
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        raise InvalidInput(f"bookmarks must be a number of seconds above 0, not {seconds!r}", field="bookmarks")
-    return float(seconds)
+    return None if seconds is None else checks.seconds("bookmarks", seconds)
 
 
 def _is_one(jobs: object) -> bool:

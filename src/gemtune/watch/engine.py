@@ -22,11 +22,10 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, MisuseError, NotFound, PermissionDenied
 from gemtune.events import Event, Origin, is_terminal
-from gemtune.looks.gemini import Looks, moment
+from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.story.history import History
-from gemtune.story.observation import Moment, Source, nanoseconds, observe_light
+from gemtune.story.observation import Listed, Moment, Source
 from gemtune.story.schedule import backoff
-from gemtune.types import TunedModel
 from gemtune.watch.agenda import Agenda
 from gemtune.watch.board import Board
 from gemtune.watch.planner import Planner
@@ -51,14 +50,17 @@ class Engine:
 
     policy: WatchPolicy
     board: Board
-    looks: Looks
+    service: TuningService
+    ask: Ask
     planner: Planner
-    service: Service
+    health: Service
     filter: str | None = None
     began: int = attrs.field(factory=lambda: int(datetime.now(UTC).timestamp()) * 10**9)
     """Since when (ns) a job must have been created to be discovered although it has ended."""
     agenda: Agenda[Record | Sweep] = attrs.field(factory=Agenda, init=False)
     in_flight: int = attrs.field(default=0, init=False)
+    _paid: int = attrs.field(default=0, init=False)
+    """Requests for which the bucket gave a token."""
     stalls: int = attrs.field(default=0, init=False)
     sweep: Sweep = attrs.field(factory=Sweep, init=False)
     _dice: random.Random = attrs.field(factory=random.Random, init=False)
@@ -131,7 +133,7 @@ class Engine:
     def _is_light(self, record: Record, now: float) -> bool:
         """Return whether a list is enough for a job."""
         history = record.history
-        pressing = record.failures > 0 or (history is not None and history.pressing)
+        pressing = record.failures > 0 or (history is not None and (history.rhythm.pressing or history.rhythm.blank))
         return not pressing and self.planner.sweeps(self.board.live, now) and not self.board.wants_steps(record)
 
     def _rest(self, record: Record, now: float) -> None:
@@ -151,12 +153,12 @@ class Engine:
 
     def _spread(self, count: int, now: float) -> Iterator[float]:
         """Yield times for so many jobs, so that they make no burst."""
-        span = min(self.policy.freshness, count / self.service.bucket.rate) if count > self.policy.burst else 0.0
+        span = min(self.policy.freshness, count / self.health.bucket.rate) if count > self.policy.burst else 0.0
         return (now + span * number / count for number in range(count))
 
     def _dispatch(self, now: float) -> float:
         """Start what may start now; return the seconds until something may."""
-        breaker, bucket, workers = self.service.breaker, self.service.bucket, self._workers
+        breaker, bucket, workers = self.health.breaker, self.health.bucket, self._workers
         put_off = 0
         while workers is not None and self.in_flight < (1 if breaker.opened else self.policy.max_in_flight):
             if breaker.opened and now < breaker.probe_at:
@@ -177,6 +179,7 @@ class Engine:
                 continue
             item.looking = True
             bucket.take(now)
+            self._paid += 1
             self.in_flight += 1
             workers.start_soon(self._work, item)
         return math.inf
@@ -189,13 +192,13 @@ class Engine:
         """After a sleep of the machine, or a stall, spread what has become due meanwhile."""
         if now > self._expected + _STALL:
             self.stalls += 1
-            self.service.bucket.drain(now)
+            self.health.bucket.drain(now)
             self.sweep.end(whole=False)
             self._respread(now)
 
     def _respread(self, now: float) -> None:
         overdue = self.agenda.overdue(now)
-        span = min(self.policy.freshness, len(overdue) / self.service.bucket.rate)
+        span = min(self.policy.freshness, len(overdue) / self.health.bucket.rate)
         for item in overdue:
             self.agenda.put(item, now + span * self._dice.random())
 
@@ -218,18 +221,25 @@ class Engine:
         finally:
             item.looking = False
             self.in_flight -= 1
+            self._pay()
             self.wake()
+
+    def _pay(self) -> None:
+        """Take the tokens of requests beyond one a look, which some services need."""
+        for _ in range(self.ask.requests.total() - self._paid):
+            self.health.bucket.take(anyio.current_time())
+            self._paid += 1
 
     async def _look(self, record: Record) -> None:
         history = record.history
         assert history is not None  # noqa: S101 - the service's record is never due
         source = record.source
         try:
-            seen = await self.looks.at(record, history)
+            seen = await self.service.look(history.name, history.work.name, source, self.ask)
         except (CallError, CredentialsError) as error:
             now = moment()
             told: list[Event] = []
-            blamed = self.service.failed(error, now, self._dice.random(), record)
+            blamed = self.health.failed(error, now, self._dice.random(), record)
             if blamed:
                 told = history.fault(error, source, now)
                 record.failures = 0
@@ -238,12 +248,8 @@ class Engine:
         else:
             now = moment()
             record.failures, record.denied_since = 0, None
-            if self.service.answered(now):
+            if self.health.answered(now):
                 self._respread(now.clock)
-            if seen is None:
-                if not record.discarded:
-                    self.agenda.put(record, now.clock)  # there is no operation: now for the model
-                return
             told = history.observe(seen)
         self._follow(record, history, told, now)
 
@@ -259,12 +265,12 @@ class Engine:
         record.source, after = look.source, look.after
         if record.failures:
             after = backoff(record.failures, self._dice.random())
-        elif record.denied_since is not None and not history.pressing:
+        elif record.denied_since is not None and not history.rhythm.pressing:
             after = _DENIED
         elif self._is_light(record, now.clock):
             self._rest(record, now.clock)
             return
-        self.agenda.put(record, now.clock + after, pressing=history.pressing)
+        self.agenda.put(record, now.clock + after, pressing=history.rhythm.pressing)
 
     def _tell(self, record: Record, told: list[Event]) -> None:
         self.board.tell(record, told)
@@ -284,20 +290,20 @@ class Engine:
     async def _take_next_page(self, sweep: Sweep) -> None:
         pages, pause = sweep.pages, self.policy.terminal_freshness
         if pages is None:
-            pages = self.looks.pages(self.filter, self.planner.fields)
+            pages = self.service.list_jobs(self.filter, self.ask, light=not self.planner.refused)
             sweep.begin(pages, anyio.current_time())
         sweep.taken += 1
         whole = False
         try:
-            page = await self.looks.page(pages)
+            page = await anext(pages)
         except (CallError, CredentialsError) as error:
             pause = self._sweep_failed(error, pause)
         else:
-            if self.service.answered(moment()):
+            if self.health.answered(moment()):
                 self._respread(anyio.current_time())
             sweep.seen += await self._take_page(page.items)
             whole = page.next_page_token is None or (sweep.seen >= self.board.live and not self.planner.discovering)
-            pause = self.planner.pause(sweep.taken if whole else sweep.expected, self.service.bucket.rate)
+            pause = self.planner.pause(sweep.taken if whole else sweep.expected, self.health.bucket.rate)
             if not whole:
                 self.agenda.put(sweep, sweep.next_page(anyio.current_time(), pause), pressing=True)
                 return
@@ -323,39 +329,39 @@ class Engine:
         now = moment()
         if isinstance(error, PermissionDenied):
             self.planner.forgo(now.clock)
-        self.service.failed(error, now, self._dice.random(), None)
+        self.health.failed(error, now, self._dice.random(), None)
         return pause
 
-    async def _take_page(self, models: Sequence[TunedModel]) -> int:
-        """Take in a page of the list; return how many of its models are watched and have not ended."""
+    async def _take_page(self, entries: Sequence[Listed]) -> int:
+        """Take in a page of the list; return how many of its jobs are watched and have not ended."""
         seen = 0
-        for first in range(0, len(models), _SLICE):
+        for first in range(0, len(entries), _SLICE):
             now = moment()
-            for model in models[first : first + _SLICE]:
-                record = self.board.records.get(model.name) or self._discover(model, now)
+            for entry in entries[first : first + _SLICE]:
+                record = self.board.records.get(entry.job) or self._discover(entry, now)
                 if record is not None:
                     seen += not record.finished
                     record.covered = now.clock
-                    self._take_light(record, model, now)
+                    self._take_light(record, entry, now)
             await anyio.lowlevel.checkpoint()
         return seen
 
-    def _take_light(self, record: Record, model: TunedModel, now: Moment) -> None:
+    def _take_light(self, record: Record, entry: Listed, now: Moment) -> None:
         history = record.history
-        if history is None or history.pressing or record.looking:
+        if history is None or history.rhythm.pressing or record.looking:
             return
-        if str(model.state) == str(history.state) and model.create_time == record.created:
+        if entry.state == history.state and entry.created == record.created:
             return  # the usual case by far
-        record.created = model.create_time
-        self._follow(record, history, history.observe(observe_light(model, now)), now)
+        record.created = entry.created
+        self._follow(record, history, history.observe(entry.seen(now)), now)
 
-    def _discover(self, model: TunedModel, now: Moment) -> Record | None:
-        ended = str(model.state) in {"ACTIVE", "FAILED"}
-        unwanted = not self.planner.discovering or model.name in self.board.dismissed
-        if unwanted or (ended and nanoseconds(model.create_time) < self.began - _MINUTE):
+    def _discover(self, entry: Listed, now: Moment) -> Record | None:
+        ended = entry.state is not None and entry.state.terminal
+        unwanted = not self.planner.discovering or entry.job in self.board.dismissed
+        if unwanted or (ended and entry.created < self.began - _MINUTE):
             return None
-        record = Record(History(model.name, seeks=True))
-        record.source = Source.OPERATION
+        record = Record(History(entry.job, seeks=True))
+        record.source = Source.WORK
         assert record.history is not None  # noqa: S101 - just made
         self.board.add(record, [record.history.added(now, Origin.DISCOVERED)])
         self.agenda.put(record, now.clock)

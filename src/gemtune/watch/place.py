@@ -46,7 +46,7 @@ class Place:
     def _of_a_stranger(self, record: Record) -> str:
         assert record.history is not None  # noqa: S101 - the service has no cursor
         if self.given:
-            return record.history.log.cursor(record.name, self.index)
+            return record.history.log.cursor(self.index)
         return str(self.since or Cursor(job=record.name))
 
 
@@ -54,7 +54,7 @@ def has_end(record: Record, since: Cursor | None) -> bool:
     """Return whether a cursor's owner has had the end of a job, and no other was made under the name since."""
     if since is None or not since.ended or record.history is None:
         return False
-    return not 0 < since.created < record.history.log.created
+    return not 0 < since.created < record.history.log.now.created
 
 
 def had(record: Record, mark: Mark, since: Cursor | None) -> bool:

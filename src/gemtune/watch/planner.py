@@ -8,9 +8,6 @@ import attrs
 
 from gemtune.config import WatchPolicy
 
-FIELDS: Final = "tunedModels(name,state,createTime),nextPageToken"
-"""The mask of a light list: some 130 bytes a model, and none of its snapshots."""
-PAGE_SIZE: Final = 1000
 _HANDFUL: Final = 8
 _POOR_FOR: Final = 300.0
 """Seconds without sweeps after one that cost more pages than there are jobs."""
@@ -28,7 +25,7 @@ class Planner:
     policy: WatchPolicy
     discovering: bool = False
     refused: bool = attrs.field(default=False, init=False)
-    """Whether the service does not take the mask, or gives no list."""
+    """Whether the service cannot make the list light, or gives no list."""
     _poor_until: float = attrs.field(default=0.0, init=False)
 
     def sweeps(self, live: int, now: float) -> bool:
@@ -43,11 +40,6 @@ class Planner:
         if self.refused or self.policy.coalesce == "never" or not enough:
             return None
         return max(self._poor_until - now, 0.0)
-
-    @property
-    def fields(self) -> str | None:
-        """The mask to ask with."""
-        return None if self.refused else FIELDS
 
     def swept(self, pages: int, live: int, now: float) -> None:
         """Take in what a sweep has cost: many models of others may make it dearer than single looks."""

@@ -12,12 +12,10 @@ import attrs
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
 from gemtune.story.cursor import Cursor
-from gemtune.story.ending import Verdict
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
-from gemtune.story.snapshots import Log
+from gemtune.story.snapshots import SnapshotLog
 from gemtune.types import TuningSnapshot
-from gemtune.types.timestamp import Timestamp
 from gemtune.watch.agenda import Item
 
 
@@ -70,9 +68,9 @@ class Record(Item):
     discarded: bool = attrs.field(default=False, init=False)
     past: bool = attrs.field(default=False, init=False)
     """Whether it only holds the place of a job that has ended and of which nobody has anything left to read."""
-    source: Source = attrs.field(default=Source.MODEL, init=False)
-    created: Timestamp | None = attrs.field(default=None, init=False)
-    """The createTime that a list has told."""
+    source: Source = attrs.field(default=Source.JOB, init=False)
+    created: int = attrs.field(default=0, init=False)
+    """When it was created (ns), as a list said."""
     looking: bool = attrs.field(default=False, init=False)
     failures: int = attrs.field(default=0, init=False)
     """Failed looks in a row that count against the service and not against the job."""
@@ -85,7 +83,8 @@ class Record(Item):
     def of_the_past(cls, cursor: Cursor, state: JobState = JobState.ACTIVE) -> Self:
         """Return what is kept of a job that has ended, so that a list can show that it was made anew, and only that."""
         history = History(cursor.job)
-        history.log.created, history.state = cursor.created, state
+        history.log.identify(cursor.created)
+        history.state = state
         history.outcome = events.Lost(
             job=cursor.job, cursor=str(cursor), observed_at=datetime.now(UTC), reason=LostReason.DETACHED
         )
@@ -152,8 +151,8 @@ class Record(Item):
         self.discarded = True
         if ended is None or ended.finished:
             return []
-        told = ended.lose(LostReason.DETACHED, now)
-        ended.log = Log()
+        told: list[Event] = list(ended.end(events.Lost, now, reason=LostReason.DETACHED))
+        ended.log = SnapshotLog(ended.name)
         return told
 
     def renewed(self) -> Record:
@@ -162,9 +161,6 @@ class Record(Item):
         record.due, record._entry = None, 0
         record.discarded = record.looking = False
         record.failures, record.denied_since, record.covered = 0, None, None
-        if record.history is not None:
-            record.history.verdict = Verdict()  # patience with it has not run out while nobody looked
-            record.history.sought = False
         return record
 
     @property
@@ -195,7 +191,7 @@ class Record(Item):
             return history.cursor
         before = mark - 1 if mark and self.marks[mark - 1].at == index else None
         if before is None:
-            return history.log.cursor(history.name, index)
+            return history.log.cursor(index)
         if is_terminal(self.marks[before].event) and mark < len(self.marks):
             before = mark  # the job was made anew, and that story is not over
         return self.marks[before].event.cursor

@@ -93,7 +93,7 @@ def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
     if record.past and history.outcome is not None:
         return history.outcome.cursor
     before = record.ended_before
-    if before is not None and not 0 < before.created < history.log.created:
+    if before is not None and not 0 < before.created < history.log.now.created:
         return str(before)
     concerned = [each for each in readers if each._concerns(record) and not each._has_end(record)]
     places = [each._read_to(record) for each in concerned if each._wants_snapshots]
@@ -111,6 +111,6 @@ def _cursors(texts: object) -> dict[str, Cursor]:
 
 def _refused(why: str) -> InvalidInput:
     return InvalidInput(
-        f"this is not a resume token: {why}; pass what resume_token() returned, unchanged, or nothing to start anew",
+        f"resume is not a resume token ({why}); pass one unchanged, or leave it out to start anew",
         field="resume",
     )

@@ -219,7 +219,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
             self._reading = None
             history = record.history
             assert history is not None  # noqa: S101 - the service does not end
-            self._since[record.name] = Cursor(job=record.name, created=history.log.created, ended=True)
+            self._since[record.name] = Cursor(job=record.name, created=history.log.now.created, ended=True)
 
     def _follow(self, former: Record, record: Record) -> None:
         """Go on with a job that was discarded and is watched again."""
@@ -336,7 +336,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         if event is None or iterator is None:  # it ends where the log did when it was made
             history = record.history
             assert history is not None  # noqa: S101 - the service has no snapshots
-            iterator = history.log.replay(history.name, datetime.now(UTC), index, replayed=replayed)
+            iterator = history.log.replay(datetime.now(UTC), index, replayed=replayed)
             event = next(iterator)
         self._replay = (record, index + 1, iterator) if index + 1 < record.snapshots else None
         return event

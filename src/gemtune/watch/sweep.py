@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from gemtune.pager import Pages
-from gemtune.types import TunedModel
+from gemtune.story.observation import Listed
 from gemtune.watch.agenda import Item
 
 
@@ -16,7 +16,7 @@ class Sweep(Item):
     Pages that follow each other at once would take all tokens, so that the ends which they tell would wait for theirs.
     """
 
-    pages: Pages[TunedModel] | None = attrs.field(default=None, init=False)
+    pages: Pages[Listed] | None = attrs.field(default=None, init=False)
     """The list; None between two passages."""
     began: float = attrs.field(default=0.0, init=False)
     taken: int = attrs.field(default=0, init=False)
@@ -28,7 +28,7 @@ class Sweep(Item):
     """How often the list was gone through to its end."""
     _usual: int = attrs.field(default=0, init=False)
 
-    def begin(self, pages: Pages[TunedModel], now: float) -> None:
+    def begin(self, pages: Pages[Listed], now: float) -> None:
         """Begin at the first page."""
         self.pages, self.began, self.taken, self.seen = pages, now, 0, 0
 

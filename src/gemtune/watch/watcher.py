@@ -7,19 +7,18 @@ import weakref
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
 import anyio
 import anyio.abc
 
-from gemtune import events
+from gemtune import checks, events
 from gemtune.config import WatchPolicy
-from gemtune.errors import InvalidInput, MisuseError
+from gemtune.errors import MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
-from gemtune.looks.gemini import Looks
+from gemtune.looks.service import Ask, TuningService
 from gemtune.loops import call_soon, on_asyncio
-from gemtune.protocol import names
 from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.history import History
@@ -33,9 +32,6 @@ from gemtune.watch.results import WaitResult, WatcherStatistics
 from gemtune.watch.resume_token import ResumeToken, cursor_of
 from gemtune.watch.service import Service
 from gemtune.watch.subscription import Subscription
-
-if TYPE_CHECKING:
-    from gemtune.client import Client
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
@@ -55,7 +51,7 @@ class Watcher:
 
     def __init__(
         self,
-        client: Client,
+        service: TuningService,
         jobs: Iterable[object] = (),
         *,
         policy: WatchPolicy,
@@ -64,6 +60,7 @@ class Watcher:
     ) -> None:
         """Take in what is to be watched; ``client.watch`` is the usual way here."""
         self._policy = checked_policy(policy)
+        self._service = service
         check_filter(filter)
         self._board = Board()
         self._board.endless = filter is not None
@@ -72,10 +69,9 @@ class Watcher:
         self._board.dismissed = {name: resumed.jobs[name] for name in resumed.discarded}
         self._board.began = resumed.since or datetime.now(UTC).timestamp()
         planner = Planner(policy, discovering=filter is not None)
-        service = Service(policy, self._board)
-        self._engine = Engine(
-            policy, self._board, Looks(client, policy), planner, service, filter, int(self._board.began * 1e9)
-        )
+        health = Service(policy, self._board)
+        ask = Ask(timeout=policy.request_timeout)
+        self._engine = Engine(policy, self._board, service, ask, planner, health, filter, int(self._board.began * 1e9))
         self._group: anyio.abc.TaskGroup | None = None
         self._finished: anyio.Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +150,7 @@ class Watcher:
             InvalidInput: One is no job.
             MisuseError: The watcher is closed, and one is not among those that it watched.
         """
-        named = [(job, *names.job_names(job)) for job in given_jobs(jobs)]
+        named = [(job, *self._service.job_names(job)) for job in given_jobs(jobs)]
         fresh = []
         for job, name, operation in named:
             record = self._board.records.get(name)
@@ -178,7 +174,7 @@ class Watcher:
         Returns:
             Whether it was watched.
         """
-        name = names.job_names(job)[0]
+        name = self._service.job_names(job)[0]
         record = self._board.records.get(name)
         if record is None or record.past:
             return False
@@ -207,7 +203,7 @@ class Watcher:
             record.based = since
         record.begun = since is not None and since.begun
         record.ended_before = since if since is not None and since.ended else None
-        record.source = Source.MODEL if _history(record).unsure else Source.OPERATION
+        record.source = Source.JOB if _history(record).unsure else Source.WORK
         return record
 
     def _dealt_with(self, name: str) -> Cursor | None:
@@ -218,7 +214,7 @@ class Watcher:
         return self._board.dismissed.get(name) or self._since.get(name)
 
     def _has_ended(self, job: object) -> bool:
-        since = self._since.get(names.job_names(job)[0])
+        since = self._since.get(self._service.job_names(job)[0])
         return since is not None and since.ended
 
     def __aiter__(self) -> Subscription[Event]:
@@ -285,8 +281,7 @@ class Watcher:
         Raises:
             MisuseError: The watcher was closed while they go on.
         """
-        if until not in {"all", "any", "first_failure"}:
-            raise InvalidInput(f"until must be 'all', 'any' or 'first_failure', not {until!r}", field="until")
+        checks.one_of("until", until, "all", "any", "first_failure")
         wanted = self.add(*given_jobs(jobs)) if jobs else list(self._board.watched)
         done: dict[str, TerminalEvent] = {}
         with self._subscribe(wanted, _ENDS, counts=False, resumed=False) as ends:
@@ -321,20 +316,20 @@ class Watcher:
 
     def statistics(self) -> WatcherStatistics:
         """Return what it does and has done."""
-        board, engine, bucket = self._board, self._engine, self._engine.service.bucket
+        board, engine, bucket = self._board, self._engine, self._engine.health.bucket
         jobs: dict[JobState, int] = {}
         for state in self.jobs.values():
             jobs[state] = jobs.get(state, 0) + 1
         readers = list(board.subscriptions())
         return WatcherStatistics(
             jobs=jobs,
-            requests=dict(engine.looks.requests),
+            requests=dict(engine.ask.requests),
             sweeps=engine.sweeps,
             effective_freshness=max(self._policy.freshness, engine.watched_steps() / bucket.rate),
             overdue=engine.overdue(),
             in_flight=engine.in_flight,
             throttled=bucket.throttled,
-            outage=engine.service.breaker.opened,
+            outage=engine.health.breaker.opened,
             stalls=engine.stalls,
             delivered=board.delivered,
             subscribers=len(readers),
@@ -357,7 +352,7 @@ class Watcher:
         selected = None
         if jobs is not None:
             wanted = [*several(jobs)]
-            named = [names.job_names(job)[0] for job in wanted]
+            named = [self._service.job_names(job)[0] for job in wanted]
             self.add(*(job for job, name in zip(wanted, named, strict=True) if not _over(cursors.get(name))))
             selected = frozenset(named)
         else:

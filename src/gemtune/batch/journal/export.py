@@ -1,30 +1,47 @@
-"""From a journal to results: read back, or written to a file in the order of the input."""
+"""From a journal to results: read back, or written to a file in the order of the input.
+
+A journal is written in the order of completion, and may hold several outcomes of one item: failures, and then the
+answer that a later run got. Both are settled in an unnamed database, which keeps the offset of one line for each item,
+so that a journal of any size is sorted in the memory of a small one, and each reply is read from the file once.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from array import array
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
 import attrs
 
-from gemtune.batch.journal.file import read_records, reading, sync_folder
-from gemtune.batch.journal.index import Index, Places
+from gemtune import checks
+from gemtune.batch.journal.file import sync_folder
 from gemtune.batch.journal.lines import Record
+from gemtune.batch.journal.reading import read_records, reading
+from gemtune.batch.keys import Keys, name_of, no_room, unnamed_database
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, InvalidInput, JournalError
 from gemtune.protocol.codec import loads
+
+_TABLE = "create table outcomes (name integer primary key, place integer, at integer, ok integer)"
+_FIRST_REPLY_ELSE_LAST_FAILURE = (
+    "insert into outcomes (name, place, at, ok) values (?, ?, ?, ?) "
+    "on conflict (name) do update set place = excluded.place, at = excluded.at, ok = excluded.ok where not ok"
+)
+
+# Two items of a journal may have had one place in the inputs of their times: the order of the file decides then.
+_BY_INPUT = "select at from outcomes order by place, at"
+_BY_COMPLETION = "select at from outcomes order by at"
 
 
 def read_journal(
     path: str | os.PathLike[str],
     *,
     order: Literal["completed", "input"] = "completed",
-    places: Places | None = None,
+    places: Keys | None = None,
 ) -> Iterator[BatchResult]:
     """Yield the outcome of every item in a journal, once; it reads a file, so call it outside of an event loop.
 
@@ -34,14 +51,14 @@ def read_journal(
         places: The input whose items are read, at its own places; without it, all that the journal holds.
 
     Raises:
-        InvalidInput: The order is none.
-        JournalMismatch: The file is no journal.
+        InvalidInput: ``order`` is not one of the two words.
+        JournalMismatch: The file is not a journal, or a newer gemtune wrote it.
         JournalCorrupt: Its middle was changed.
         JournalError: It cannot be read.
     """
-    for record in _records(path, _outcomes(path, by_input=_by_input(order), places=places)):
+    for record in _records(path, _offsets(path, order, places)):
         result = record.to_result()
-        place = result.index if places is None else places.of(record.index, _key(record))
+        place = _place(record, places)
         yield result if place is None or place == result.index else attrs.evolve(result, index=place)
 
 
@@ -50,12 +67,12 @@ def export_journal(
     output: str | os.PathLike[str],
     *,
     order: Literal["completed", "input"] = "input",
-    places: Places | None = None,
+    places: Keys | None = None,
 ) -> int:
     """Write the outcome of every item in a journal to a JSONL file, which appears whole or not at all.
 
     Each line is ``{"key", "response"}`` or ``{"key", "error": {"code", "message", "status"}}``, the form of the
-    service's own batch results; the key of an item without one is its index.
+    service's own batch results. The key of an item without one is its index.
 
     Args:
         path: The journal.
@@ -67,17 +84,17 @@ def export_journal(
         The number of lines.
 
     Raises:
-        InvalidInput: The output cannot be a file, or is the journal, or the order is none.
+        InvalidInput: The output cannot be a file, or is the journal, or ``order`` is not one of the two words.
         JournalError: The journal cannot be read, as in ``read_journal``.
         GemtuneError: The output could not be written.
     """
-    target, by_input = Path(output), _by_input(order)
+    target = Path(output)
+    checks.one_of("order", order, "completed", "input")
     with _writing(target):
         part = _checked(target, Path(path))
-        offsets = _outcomes(path, by_input=by_input, places=places)
         try:
             with open(part, "wb", opener=_private) as file:
-                write_lines(path, offsets, file)
+                count = write_lines(_records(path, _offsets(path, order, places)), file)
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists():
@@ -88,17 +105,15 @@ def export_journal(
                 part.unlink()
             raise
         sync_folder(target.parent)
-    return len(offsets)
+    return count
 
 
-def _by_input(order: object) -> bool:
-    if order not in ("completed", "input"):
-        raise InvalidInput(f"order is 'completed' or 'input', not {order!r}", field="order")
-    return order == "input"
-
-
-def _key(record: Record) -> str | None:
-    return None if record.key is None else loads(record.key)
+def write_lines(records: Iterator[Record], to: IO[bytes]) -> int:
+    """Write records as lines of the output, and return how many they were."""
+    count = 0
+    for count, record in enumerate(records, 1):  # noqa: B007 - the last count is the result
+        to.write(record.to_line())
+    return count
 
 
 @contextmanager
@@ -106,7 +121,7 @@ def _writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        again = "nothing is lost: mend that and export again"
+        again = "nothing is lost; make room or choose another place, and try again"
         raise GemtuneError(f"{target} could not be written: {error.strerror}; {again}") from None
 
 
@@ -129,53 +144,45 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write_lines(path: str | os.PathLike[str], offsets: array[int], to: IO[bytes]) -> None:
-    """Write the records at some offsets of a journal as lines of the output."""
-    to.writelines(record.to_line() for record in _records(path, offsets))
-
-
-def _records(path: str | os.PathLike[str], offsets: array[int]) -> Iterator[Record]:
+def _records(path: str | os.PathLike[str], offsets: Iterator[int]) -> Iterator[Record]:
     with reading(path) as file:
         for offset in offsets:
             file.seek(offset)
             record = Record.parse(file.readline())
             if record is None:
-                raise JournalError(f"the journal {path} was replaced while it was read: read it again", path=str(path))
+                what = f"the journal {path} was replaced while it was read: read it again"
+                raise JournalError(what, path=os.fspath(path))
             yield record
 
 
-def _outcomes(path: str | os.PathLike[str], *, by_input: bool, places: Places | None = None) -> array[int]:
-    """The offset of every item's outcome: its first reply, or its last failure where there is no reply."""
-    held = Index(Path(path).absolute().parent)
-    failed: dict[int | bytes, tuple[int, int]] = {}
-    stands, offsets = array("Q"), array("Q")
-    try:
-        for offset, record in read_records(path):
-            key = _key(record)
-            place = record.index if places is None else places.of(record.index, key)
-            if place is None or held.has(record.index, key):
-                continue
-            name = record.index if record.key is None else record.key
-            if record.ok:
-                held.add(record.index, key, record.digest)
-                failed.pop(name, None)
-                stands.append(place)
-                offsets.append(offset)
-            else:
-                failed[name] = (place, offset)
-    except OSError as error:
-        raise JournalError(
-            f"the journal {path} cannot be put in order, as its index, an unnamed file in {held.folder}, failed: "
-            f"{error.strerror}; make room there and try again",
-            path=str(path),
-        ) from None
-    finally:
-        held.close()
-    for place, offset in failed.values():
-        stands.append(place)
-        offsets.append(offset)
-    if by_input:
-        order = sorted(range(len(offsets)), key=stands.__getitem__)
-    else:
-        order = sorted(range(len(offsets)), key=offsets.__getitem__)
-    return array("Q", (offsets[at] for at in order))
+def _offsets(path: str | os.PathLike[str], order: str, places: Keys | None) -> Iterator[int]:
+    """Yield where the outcome of every item stands: its first reply, or its last failure if it has no reply."""
+    checks.one_of("order", order, "completed", "input")
+    question = _BY_INPUT if order == "input" else _BY_COMPLETION
+    with closing(unnamed_database()) as database:
+        try:
+            database.execute(_TABLE)
+            database.executemany(_FIRST_REPLY_ELSE_LAST_FAILURE, _outcomes(path, places))
+            for (at,) in database.execute(question):
+                yield at
+        except sqlite3.Error as error:
+            raise no_room(path, error) from None
+
+
+def _outcomes(path: str | os.PathLike[str], places: Keys | None) -> Iterator[tuple[int, int, int, bool]]:
+    for offset, record in read_records(path):
+        place = _place(record, places)
+        if place is not None:
+            yield name_of(record.index, _key(record)), place, offset, record.ok
+
+
+def _place(record: Record, places: Keys | None) -> int | None:
+    """Return where an item stands in the input, or None if it is not part of it."""
+    if places is None:
+        return record.index
+    known = places.known(record.index, _key(record))
+    return None if known is None else known.place
+
+
+def _key(record: Record) -> str | None:
+    return None if record.key is None else loads(record.key)

@@ -1,7 +1,14 @@
 """The journal of a batch: one JSONL file to which every outcome is written before anybody learns of it.
 
-Lines are put into the buffer by the event loop and written by a worker thread, which takes them and counts them under
-one lock, so that a cancelled wait neither loses nor repeats any.
+Two threads meet here. The event loop puts lines into a buffer and never waits. A worker thread takes them, writes them
+in one go, and counts them, all under one lock, so that a wait that is cancelled neither loses lines nor writes them
+twice. A write happens whole or not at all: what a full disk left of it is cut off again, which is why the file's size
+is known here and not asked for.
+
+The promise is the order: ``write`` before publication, ``fdatasync`` within 0.1 s (``durability="batch"``), or before
+publication (``"sync"``). A kill at any point leaves a prefix of whole lines and at most one torn tail, which ``open``
+cuts off. SQLite's write-ahead log and Kafka's segments recover in the same way: checksum by checksum, up to the first
+torn record at the end.
 """
 
 from __future__ import annotations
@@ -11,15 +18,16 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import attrs
 
-from gemtune.batch.journal.index import Index
-from gemtune.batch.journal.lines import HEADER, Record, header_line, read_header, sound_lines
-from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
+from gemtune.batch.journal.lines import HEADER, Header, Record
+from gemtune.batch.journal.reading import OTHER_JOURNAL, read_header, read_lines
+from gemtune.batch.keys import Keys
+from gemtune.errors import JournalBusy, JournalError, JournalMismatch
 from gemtune.protocol.codec import loads
 
 _FLAGS: Final = (
@@ -30,63 +38,133 @@ _FLAGS: Final = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_GO_ON: Final = "make room or mend the disk, and the same call goes on from what is in it"
+_RESUME: Final = "make room or repair the disk, then run it again to resume from what is in it"
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 @attrs.define(eq=False)
-class Journal:
-    """A journal to be written by this process alone: ``open`` it, ``close`` it.
-
-    ``open``, ``recall``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do
-    not. Whoever waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go
-    of the file.
+class LockedFile:
+    """A file that one process has open to append to. Everything here blocks, and raises OSError as the system does.
 
     Args:
-        path: The file; it is made with mode 0600 if it is not there.
-        model: The model that the batch asks.
-        config: Digests of the settings that all items share.
-        keep_failed: Whether items that failed count as done.
+        path: Its absolute path.
+        fd: Its descriptor.
+        size: How many of its bytes are known to be ours and whole.
+        synced: How many of them are known to be on the disk.
+    """
+
+    path: Path
+    fd: int
+    size: int = 0
+    synced: int = 0
+
+    @classmethod
+    def open(cls, path: Path) -> LockedFile:
+        """Open it, and make it with mode 0600 if it is not there.
+
+        Raises:
+            JournalBusy: Somebody else has it open.
+            JournalError: It is not a regular file.
+        """
+        file = cls(path, os.open(path, _FLAGS, 0o600))
+        try:
+            if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+                raise journal_error(path, "is not a regular file")
+            try:
+                _exclusive(file.fd)
+            except OSError:
+                busy = f"the journal {path} is being written by another batch: wait for it, or name another file"
+                raise JournalBusy(busy, path=str(path)) from None
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def begin(self, data: bytes) -> None:
+        """Make this the whole content, on the disk under its name."""
+        os.ftruncate(self.fd, 0)
+        self._write(data)
+        os.fsync(self.fd)
+        self.size = self.synced = len(data)
+        sync_folder(self.path.parent)
+
+    def append(self, data: bytes) -> None:
+        """Append all of it or nothing."""
+        try:
+            self._write(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.fd, self.size)
+            raise
+        self.size += len(data)
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        size = self.size
+        _sync_data(self.fd)
+        self.synced = size
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file has its name by now."""
+        ours, there = os.fstat(self.fd), self.path.stat()
+        return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
+
+    def close(self) -> None:
+        """Let go of it, and of its lock."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self.fd, left) :]
+
+
+@attrs.define(eq=False)
+class Journal:
+    """A journal that this process alone writes: ``open`` it, ``close`` it.
+
+    ``open``, ``flush`` and ``sync`` block and belong into a worker thread; ``append`` and ``close`` do not. Whoever
+    waits for the thread may be cancelled, so ``close`` may come while it works: the thread then lets go of the file.
+
+    Args:
+        path: The file.
+        header: What a journal of this batch begins with.
+        keys: What learns which items it holds.
+        keep_failed: Whether items that failed count as held.
+        written: How many of the lines that were appended are in the file.
     """
 
     path: Path = attrs.field(converter=Path)
-    model: str
-    config: Mapping[str, str]
+    header: Header
+    keys: Keys
     keep_failed: bool = False
-    failures: int = attrs.field(default=0, init=False)
     written: int = attrs.field(default=0, init=False)
-    index: Index = attrs.field(init=False)
     _appended: int = attrs.field(default=0, init=False)
-    _fd: int = attrs.field(default=-1, init=False)
-    _size: int = attrs.field(default=0, init=False)
-    _synced: int = attrs.field(default=0, init=False)
+    _file: LockedFile | None = attrs.field(default=None, init=False)
     _lines: list[bytes] = attrs.field(factory=list, init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        """Make an empty index."""
-        self.index = Index(self.path.parent)
-
     def open(self) -> None:
-        """Open the file, or begin one; cut off what a crash has torn, and learn what is done.
+        """Open the file, or begin one; cut off what a crash has torn, and learn what it holds.
 
         Raises:
             JournalBusy: Somebody else has it open.
             JournalCorrupt: Its middle was changed.
-            JournalMismatch: It is of another model or configuration, or no journal.
+            JournalMismatch: It belongs to another model or configuration, or is not a journal that this version knows.
             JournalError: It cannot be read or written.
         """
         try:
             with self._working():
                 self.path = self.path.absolute()
-                self.index = Index(self.path.parent)
-                self._fd = os.open(self.path, _FLAGS, 0o600)
-                self._lock_file()
-                self._load(header_line(self.model, self.config))
+                self._file = LockedFile.open(self.path)
+                self._load(self._file)
         except OSError as error:
             self.close()
-            raise self._error(f"cannot be used: {error.strerror}") from None
+            raise journal_error(self.path, f"cannot be used: {error.strerror}") from None
         except BaseException:
             self.close()
             raise
@@ -100,38 +178,11 @@ class Journal:
         self._closed = True
         if self._lock.acquire(blocking=wait):  # else the thread that holds it looks after its work
             try:
-                self.index.close()
-                if self._fd >= 0:
-                    os.close(self._fd)
-                    self._fd = -1
+                if self._file is not None:
+                    self._file.close()
+                    self._file = None
             finally:
                 self._lock.release()
-
-    @contextlib.contextmanager
-    def _working(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                if self._closed:
-                    raise self._error("is closed")
-                yield
-        finally:
-            if self._closed:
-                self.close()
-
-    def recall(self, n: int) -> None:
-        """Bring into memory what the index knows of an ordinal; blocks.
-
-        Raises:
-            JournalError: The index, an unnamed file beside the journal, cannot be written or read.
-        """
-        with self._working():
-            try:
-                self.index.load(n)
-            except OSError as error:
-                raise self._error(
-                    f"cannot be compared with the input, as its index, an unnamed file in {self.path.parent}, failed: "
-                    f"{error.strerror}; make room there and run again"
-                ) from None
 
     def append(self, line: bytes) -> int:
         """Put a line into the buffer, without waiting; return its number, to be compared with ``written``."""
@@ -142,7 +193,8 @@ class Journal:
     @property
     def dirty(self) -> bool:
         """Whether something written is not yet known to be on the disk."""
-        return self._synced < self._size
+        file = self._file
+        return file is not None and file.synced < file.size
 
     def flush(self) -> None:
         """Write the buffer; blocks.
@@ -151,16 +203,14 @@ class Journal:
             JournalError: It could not be written, all or nothing; the buffer is kept.
         """
         with self._working():
-            lines = self._lines[:]
+            file = self._opened
+            lines = self._lines[:]  # the loop may append meanwhile
             if not lines:
                 return
             try:
-                self._write(b"".join(lines))
+                file.append(b"".join(lines))
             except OSError as error:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._fd, self._size)
-                raise self._error(f"could not be written: {error.strerror}; {_GO_ON}") from None
-            self._size += sum(map(len, lines))
+                raise journal_error(self.path, f"could not be written: {error.strerror}; {_RESUME}") from None
             self.written += len(lines)
             del self._lines[: len(lines)]
 
@@ -171,140 +221,64 @@ class Journal:
             JournalError: The disk failed, which is final for this file, or the file was replaced.
         """
         with self._working():
-            size = self._size
+            file = self._opened
             try:
-                _sync_data(self._fd)
-                there = self.path.stat()
+                before = file.synced
+                file.sync()
+                replaced = file.replaced
             except OSError as error:
-                raise self._error(f"is not safe on the disk: {error.strerror}; {_GO_ON}") from None
-            if (there.st_dev, there.st_ino) != _identity(self._fd):
-                raise self._error("was replaced by another file while it was written; run again with a new journal")
-            self._synced = size
+                raise journal_error(self.path, f"is not safe on the disk: {error.strerror}; {_RESUME}") from None
+            if replaced:
+                file.synced = before
+                what = "was replaced by another file while it was written; run again with a new journal"
+                raise journal_error(self.path, what)
 
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
-
-    def _lock_file(self) -> None:
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-            raise self._error("is not a regular file")
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
         try:
-            _exclusive(self._fd)
-        except OSError:
-            raise JournalBusy(
-                f"the journal {self.path} is being written by another batch: wait for it, or name another file",
-                path=str(self.path),
-            ) from None
-
-    def _load(self, header: bytes) -> None:
-        with os.fdopen(os.dup(self._fd), "rb") as file:
-            file.seek(0)
-            first = file.readline()
-            if not first or (not first.endswith(b"\n") and (first.startswith(HEADER) or HEADER.startswith(first))):
-                self._begin(header)
-                return
-            self._compare(first, header)
-            self._size = self._synced = len(first)
-            failed: set[int | str] = set()
-            for offset, line in self._lines_of(file, len(first)):
+            with self._lock:
                 if self._closed:
-                    raise self._error("is closed")
-                record = self._record(line, offset)
-                key = None if record.key is None else loads(record.key)
-                if (record.ok or self.keep_failed) and not self.index.has(record.index, key):
-                    self.index.add(record.index, key, record.digest)
-                name = record.index if key is None else key
-                failed.discard(name) if record.ok else failed.add(name)
-                self._size = self._synced = offset + len(line)
-            self.failures = len(failed)
-        os.ftruncate(self._fd, self._size)
+                    raise journal_error(self.path, "is closed")
+                yield
+        finally:
+            if self._closed:
+                self.close()
 
-    def _lines_of(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
-        try:
-            yield from sound_lines(file, offset)
-        except JournalCorrupt as damage:
-            raise _named(damage, self.path) from None
+    @property
+    def _opened(self) -> LockedFile:
+        if self._file is None:
+            raise journal_error(self.path, "is not open")
+        return self._file
 
-    def _record(self, line: bytes, offset: int) -> Record:
-        record = Record.parse(line)
-        if record is None:
-            raise self._error(f"has a line at byte {offset} that this version of gemtune does not know")
-        return record
+    def _load(self, file: LockedFile) -> None:
+        with open(file.fd, "rb", closefd=False) as content:
+            content.seek(0)
+            first = content.readline()
+            if not first.endswith(b"\n") and HEADER.startswith(first[: len(HEADER)]):
+                # Empty, or torn while its first line was written: there was never anything to lose in it.
+                file.begin(self.header.to_line())
+                return
+            different = self.header.differs_from(read_header(first, self.path))
+            if different:
+                raise JournalMismatch(f"the journal {self.path} {different}", *OTHER_JOURNAL, path=str(self.path))
+            file.size = file.synced = len(first)
+            self.keys.hold(self._held(file, read_lines(content, len(first), self.path)))
+        os.ftruncate(file.fd, file.size)
 
-    def _begin(self, header: bytes) -> None:
-        os.ftruncate(self._fd, 0)
-        self._write(header)
-        os.fsync(self._fd)
-        self._size = self._synced = len(header)
-        sync_folder(self.path.parent)
-
-    def _compare(self, first: bytes, header: bytes) -> None:
-        found, wanted = read_header(first), read_header(header)
-        if found is None or wanted is None or found.get("gemtune_journal") != 1:
-            raise self._mismatch("is not the journal of a batch; nothing was changed in it")
-        if found["model"] != wanted["model"]:
-            raise self._mismatch(f"is of a batch on {found['model']}, not on {wanted['model']}")
-        names = sorted(
-            name
-            for name in {*found["config"], *wanted["config"]}
-            if found["config"].get(name) != wanted["config"].get(name)
-        )
-        if names:
-            raise self._mismatch(f"was written with another {' and '.join(names)}")
-
-    def _mismatch(self, what: str) -> JournalMismatch:
-        advice = "use what it was begun with, or another journal"
-        return JournalMismatch(f"the journal {self.path} {what}: {advice}", path=str(self.path))
-
-    def _error(self, what: str) -> JournalError:
-        return JournalError(f"the journal {self.path} {what}", path=str(self.path))
+    def _held(
+        self, file: LockedFile, lines: Iterator[tuple[int, int, Record]]
+    ) -> Iterator[tuple[int, str | None, int]]:
+        for offset, length, record in lines:
+            if self._closed:
+                raise journal_error(self.path, "is closed")
+            file.size = file.synced = offset + length
+            if record.ok or self.keep_failed:
+                yield record.index, None if record.key is None else loads(record.key), record.digest
 
 
-def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
-    """Yield every record of a journal with its offset, as it stands, also while it is being written; blocks.
-
-    Raises:
-        JournalMismatch: The file is no journal.
-        JournalCorrupt: Its middle was changed.
-        JournalError: It cannot be read.
-    """
-    with reading(path) as file:
-        first = file.readline()
-        if read_header(first) is None:
-            raise JournalMismatch(f"{path} is not the journal of a batch", path=str(path))
-        try:
-            for offset, line in sound_lines(file, len(first)):
-                record = Record.parse(line)
-                if record is not None:
-                    yield offset, record
-        except JournalCorrupt as damage:
-            raise _named(damage, path) from None
-
-
-@contextlib.contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a journal to read it.
-
-    Raises:
-        JournalError: It cannot be read.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            yield file
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error.strerror}", path=str(path)) from None
-
-
-def _named(damage: JournalCorrupt, path: str | os.PathLike[str]) -> JournalCorrupt:
-    named = JournalCorrupt(f"the journal {path}: {damage.message}", path=str(path))
-    named.offset = damage.offset
-    return named
-
-
-def _identity(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
+def journal_error(path: str | os.PathLike[str], what: str) -> JournalError:
+    """Return an error that names its journal."""
+    return JournalError(f"the journal {path} {what}", path=os.fspath(path))
 
 
 def sync_folder(folder: Path) -> None:

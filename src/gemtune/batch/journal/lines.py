@@ -1,12 +1,15 @@
 """The lines of a journal: plain JSON, each with its own checksum as its last field.
 
-The first line tells what the journal is of, every other one the outcome of one item::
+The first line says what the journal is of, every other one is the outcome of one item::
 
     {"gemtune_journal":1,"model":"tunedModels/x","config":{},"crc":"89abcdef"}
     {"n":0,"digest":"0123456789abcdef","key":null,"attempts":1,"seconds":0.412,"response":{...},"crc":"01234567"}
 
-The fields stand in this order, so that a line can be read without parsing the reply in it. The checksum is the CRC-32
-of all bytes before its comma.
+The fields stand in this order, so that a line can be read without parsing the reply in it: a resumed run of a million
+answers needs their digests and keys only. The checksum is the CRC-32 of all bytes before its comma; it finds every
+change of up to three bits in a line of any length that is met here, and misses one in four billion of the others.
+
+``docs/journal-format.md`` is the page about this format for those who read journals with other programs.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.status import rpc_error_class
 from gemtune.types import GenerateContentResponse
 
+VERSION: Final = 1
 HEADER: Final = b'{"gemtune_journal":'
 _TAIL: Final = len(b',"crc":"01234567"}\n')
 _RECORD: Final = re.compile(
@@ -51,6 +55,50 @@ _CODES: Final[tuple[tuple[type[GemtuneError], int], ...]] = (
     (errors.MalformedResponse, 502),
     (errors.TransportError, 503),
 )
+
+
+@attrs.frozen
+class Header:
+    """What the first line of a journal says.
+
+    Args:
+        model: The model that the batch asks.
+        config: A digest of each setting that all items share.
+        version: The version of the format.
+    """
+
+    model: str
+    config: Mapping[str, str]
+    version: int = VERSION
+
+    @classmethod
+    def parse(cls, line: bytes) -> Header | None:
+        """Return what the first line says, or None if it is not the first line of a journal."""
+        if not line.startswith(HEADER) or not checked(line):
+            return None
+        try:
+            value = loads(line)
+            version, model, config = value["gemtune_journal"], value.get("model"), value.get("config")
+        except (ValueError, LookupError, RecursionError):
+            return None
+        if not isinstance(version, int):
+            return None
+        if version == VERSION and not (isinstance(model, str) and isinstance(config, dict)):
+            return None
+        return cls(str(model), config if isinstance(config, dict) else {}, version)
+
+    def to_line(self) -> bytes:
+        """Return it as the first line of a journal."""
+        fields = {"gemtune_journal": self.version, "model": self.model, "config": dict(self.config)}
+        return _signed(dumps(fields)[:-1])
+
+    def differs_from(self, other: Header) -> str:
+        """Return in words how a journal with another header is not of this batch, or an empty string if it is."""
+        if self.model != other.model:
+            return f"belongs to a batch on {other.model}, not on {self.model}"
+        names = {*self.config, *other.config}
+        changed = sorted(name for name in names if self.config.get(name) != other.config.get(name))
+        return f"was written with another {' and '.join(map(_spelled, changed))}" if changed else ""
 
 
 @attrs.frozen
@@ -128,24 +176,16 @@ def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
     )
 
 
-def header_line(model: str, config: Mapping[str, str]) -> bytes:
-    """Return the first line of a journal."""
-    return _signed(dumps({"gemtune_journal": 1, "model": model, "config": dict(config)})[:-1])
-
-
-def read_header(line: bytes) -> dict[str, Any] | None:
-    """Return what the first line says, or None if it is not the first line of a journal."""
-    if not line.startswith(HEADER) or not checked(line):
-        return None
-    header: dict[str, Any] = loads(line)
-    return header
-
-
 def error_object(error: BaseException | None) -> dict[str, object]:
     """Return ``{"code", "message", "status"}``, as the service's own batch results tell an error."""
     code = getattr(error, "status", None) or next((code for kind, code in _CODES if isinstance(error, kind)), 500)
     status = "ALREADY_EXISTS" if isinstance(error, errors.AlreadyExists) else _NAMES.get(code, "UNKNOWN")
     return {"code": code, "message": str(error), "status": status}
+
+
+def _spelled(name: str) -> str:
+    """Return a field's name as words: ``generationConfig`` as ``generation config``."""
+    return re.sub(r"[A-Z]", lambda found: f" {found[0].lower()}", name)
 
 
 def checked(line: bytes) -> bool:

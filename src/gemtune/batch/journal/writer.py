@@ -24,7 +24,7 @@ _SYNC_EVERY: Final = 0.1
 
 
 @attrs.define(eq=False)
-class Commit:
+class JournalWriter:
     """Writes results to the journal and then hands them on.
 
     Args:

@@ -81,7 +81,7 @@ class Target:
 
     @staticmethod
     def _empty(journal: Path) -> bool:
-        from gemtune.batch.journal.file import read_records
+        from gemtune.batch.journal.reading import read_records
 
         try:
             return journal.stat().st_size == 0 or next(read_records(journal), None) is None

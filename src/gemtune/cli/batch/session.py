@@ -14,7 +14,7 @@ from gemtune.cli.batch.output import Target
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
 from gemtune.cli.options import open_client, run_async
-from gemtune.cli.wording import worded
+from gemtune.cli.remedies import worded
 from gemtune.errors import (
     BatchStopped,
     DeadlineExceeded,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gemtune.batch import BatchResult, BatchStatistics
     from gemtune.batch.files import FileRows
-    from gemtune.batch.journal.index import Places
+    from gemtune.batch.keys import Keys
 
 
 @attrs.define(eq=False)
@@ -53,7 +53,7 @@ class Session:
     bar: Bar
     batch: Mapping[str, Any]
     _stats: BatchStatistics | None = attrs.field(default=None, init=False)
-    _places: Places | None = attrs.field(default=None, init=False)
+    _places: Keys | None = attrs.field(default=None, init=False)
     _failure: BatchResult | None = attrs.field(default=None, init=False)
 
     def run(self) -> int:
@@ -90,7 +90,7 @@ class Session:
                             self._print(output_line(result).decode())
             finally:
                 if began:
-                    self._stats, self._places = results.statistics(), results.source.places
+                    self._stats, self._places = results.statistics(), results.places
 
     def _print(self, line: str) -> None:
         try:
@@ -98,7 +98,9 @@ class Session:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise GemtuneError(f"standard output could not be written: {error.strerror}") from None
+            raise GemtuneError(
+                f"standard output could not be written: {error.strerror}; make room, or write elsewhere"
+            ) from None
 
     def _write(self) -> int | None:
         """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""

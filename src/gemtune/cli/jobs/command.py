@@ -12,7 +12,7 @@ from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
 from gemtune.cli.jobs import watch
 from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async, text
-from gemtune.cli.wording import worded
+from gemtune.cli.remedies import worded
 from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line

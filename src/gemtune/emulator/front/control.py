@@ -1,34 +1,33 @@
 """The emulator's own endpoints, below ``/_emulator``. They are no part of Google's API.
 
-A fault program is a resource: POST ``faults`` makes one, GET ``faults/ID`` tells which request used up what.
+A scenario is a resource: POST ``faults`` makes one, GET ``faults/ID`` tells which request used up what.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from gemtune.emulator.front.replies import Reply
 from gemtune.emulator.messages.codec import format_timestamp
-from gemtune.emulator.trouble.faults import read_program
-
-if TYPE_CHECKING:
-    from gemtune.emulator.app import Emulator
+from gemtune.emulator.messages.http import HttpReply, HttpRequest
+from gemtune.emulator.service import EmulatedService
+from gemtune.emulator.trouble.faults import read_scenario
 
 PREFIX = "/_emulator"
 Query = dict[str, str]
 
 
-def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes) -> Reply:
+def control(service: EmulatedService, request: HttpRequest) -> HttpReply:
     """Answer one control request."""
-    name, _, program = path.removeprefix(PREFIX).strip("/").partition("/")
+    verb, path, query, body = request.verb, request.path, dict(request.query), request.body
+    name, _, scenario = path.removeprefix(PREFIX).strip("/").partition("/")
     try:
-        if program and name == "faults" and verb in ("GET", "DELETE"):
-            return _reply(_program(emulator, verb, program))
-        endpoint = None if program else _ENDPOINTS.get((verb, name))
+        if scenario and name == "faults" and verb in ("GET", "DELETE"):
+            return _reply(_scenario(service, verb, scenario))
+        endpoint = None if scenario else _ENDPOINTS.get((verb, name))
         if endpoint:
-            return _reply(endpoint(emulator, query, json.loads(body) if body.strip() else {}))
+            return _reply(endpoint(service, query, json.loads(body) if body.strip() else {}))
     except (ValueError, TypeError) as error:
         return _error(400, str(error))
     except LookupError as error:
@@ -37,72 +36,72 @@ def control(emulator: Emulator, verb: str, path: str, query: Query, body: bytes)
     return _error(404, f"The emulator has no {verb} {path}, but {known}, GET and DELETE faults/ID.")
 
 
-def _clock(emulator: Emulator) -> dict[str, object]:
-    now = emulator.clock.now()
-    return {"clock": repr(emulator.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
+def _clock(service: EmulatedService) -> dict[str, object]:
+    now = service.clock.now()
+    return {"clock": repr(service.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
 
 
-def _advance(emulator: Emulator, given: object) -> dict[str, object]:
+def _advance(service: EmulatedService, given: object) -> dict[str, object]:
     seconds = given.get("advance") if isinstance(given, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError('the body must be {"advance": SECONDS}')
-    emulator.advance(seconds)
-    return _clock(emulator)
+    service.advance(seconds)
+    return _clock(service)
 
 
-def _faults(emulator: Emulator) -> dict[str, object]:
-    faults = emulator.faults
+def _faults(service: EmulatedService) -> dict[str, object]:
+    faults = service.faults
     return {
-        "programs": [program.to_dict() for program in faults.programs.values()],
+        "scenarios": [scenario.to_dict() for scenario in faults.scenarios.values()],
         "pending": [fault.to_dict() for fault in faults.pending()],
         "followed": faults.followed,
     }
 
 
-def _clear_faults(emulator: Emulator) -> dict[str, object]:
-    emulator.faults.clear()
-    return _faults(emulator)
+def _clear_faults(service: EmulatedService) -> dict[str, object]:
+    service.faults.clear()
+    return _faults(service)
 
 
-def _program(emulator: Emulator, verb: str, program_id: str) -> dict[str, object]:
-    program = emulator.faults.programs.get(program_id)
-    if program is None:
-        raise LookupError(f"There is no fault program {program_id!r}.")
+def _scenario(service: EmulatedService, verb: str, scenario_id: str) -> dict[str, object]:
+    scenario = service.faults.scenarios.get(scenario_id)
+    if scenario is None:
+        raise LookupError(f"There is no scenario {scenario_id!r}.")
     if verb == "DELETE":
-        emulator.faults.remove(program_id)
-    return program.to_dict()
+        service.faults.remove(scenario_id)
+    return scenario.to_dict()
 
 
-def _requests(emulator: Emulator, query: Query) -> dict[str, object]:
+def _requests(service: EmulatedService, query: Query) -> dict[str, object]:
     wanted = query.get("method")
-    found = [entry.to_dict() for entry in emulator.journal if wanted in (None, entry.method)]
-    return {"requests": found, "statistics": emulator.journal.statistics()}
+    found = [entry.to_dict() for entry in service.requests if wanted in (None, entry.method)]
+    return {"requests": found, "statistics": service.requests.statistics()}
 
 
-def _reset(emulator: Emulator) -> dict[str, object]:
-    emulator.reset()
+def _reset(service: EmulatedService) -> dict[str, object]:
+    service.reset()
     return {}
 
 
-_ENDPOINTS: dict[tuple[str, str], Callable[[Emulator, Query, object], dict[str, object]]] = {
-    ("GET", ""): lambda emulator, _query, _body: emulator.statistics(),
-    ("GET", "clock"): lambda emulator, _query, _body: _clock(emulator),
-    ("POST", "clock"): lambda emulator, _query, body: _advance(emulator, body),
-    ("GET", "faults"): lambda emulator, _query, _body: _faults(emulator),
-    ("POST", "faults"): lambda emulator, _query, body: emulator.faults.add(*read_program(body)).to_dict(),
-    ("DELETE", "faults"): lambda emulator, _query, _body: _clear_faults(emulator),
-    ("GET", "requests"): lambda emulator, query, _body: _requests(emulator, query),
-    ("POST", "reset"): lambda emulator, _query, _body: _reset(emulator),
+_ENDPOINTS: dict[tuple[str, str], Callable[[EmulatedService, Query, object], dict[str, object]]] = {
+    ("GET", ""): lambda service, _query, _body: service.statistics(),
+    ("GET", "clock"): lambda service, _query, _body: _clock(service),
+    ("POST", "clock"): lambda service, _query, body: _advance(service, body),
+    ("GET", "faults"): lambda service, _query, _body: _faults(service),
+    ("POST", "faults"): lambda service, _query, body: service.faults.add(*read_scenario(body)).to_dict(),
+    ("DELETE", "faults"): lambda service, _query, _body: _clear_faults(service),
+    ("GET", "requests"): lambda service, query, _body: _requests(service, query),
+    ("POST", "reset"): lambda service, _query, _body: _reset(service),
 }
 
 
-def _error(code: int, message: str) -> Reply:
+def _error(code: int, message: str) -> HttpReply:
     return _reply({"error": {"code": code, "message": message}}, code)
 
 
-def _reply(value: object, status: int = 200) -> Reply:
+def _reply(value: object, status: int = 200) -> HttpReply:
     content = json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n"
-    return Reply(status=status, chunks=(content.encode(),), headers={"content-type": "application/json"})
+    return HttpReply(status=status, chunks=(content.encode(),), headers={"content-type": "application/json"})
 
 
 def _plain(value: object) -> object:

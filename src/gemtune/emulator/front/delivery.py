@@ -9,9 +9,10 @@ import struct
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from attrs import define
+import attrs
 
-from gemtune.emulator.front.replies import Reply, header_lines
+from gemtune.emulator.front.replies import header_lines
+from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.world.clock import Clock
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CONNECTION = "gemtune.connection"  # where serve.py puts the connection into the scope's extensions
 
 
-@define(eq=False)
+@attrs.define(eq=False)
 class Connection:
     """A caller's connection, for what HTTP has no words for.
 
@@ -34,10 +35,11 @@ class Connection:
     doomed: bool = False
 
     def write(self, data: bytes) -> None:
+        """Send bytes that are no part of an HTTP reply."""
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close it in good order, after what was written."""
+        """Close it properly, after what was written."""
         self.transport.close()
 
     def reset(self) -> None:
@@ -49,12 +51,12 @@ class Connection:
 
 
 def connection_of(scope: Scope) -> Connection | None:
-    """The connection a request came on; None in process."""
+    """Return the connection on which a request came; None in process."""
     found: Connection | None = (scope.get("extensions") or {}).get(CONNECTION)
     return found
 
 
-async def deliver(reply: Reply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
+async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
     """Send a reply, or what a fault leaves of it.
 
     Args:
@@ -87,7 +89,7 @@ async def deliver(reply: Reply, scope: Scope, receive: Receive, send: Send, cloc
         connection.doomed = True
 
 
-def _pieces(reply: Reply) -> Iterator[bytes]:
+def _pieces(reply: HttpReply) -> Iterator[bytes]:
     if reply.pace is None:
         yield from reply.chunks
         return
@@ -96,7 +98,7 @@ def _pieces(reply: Reply) -> Iterator[bytes]:
     yield from (body[start : start + size] for start in range(0, len(body), size))
 
 
-async def _break(reply: Reply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
+async def _break(reply: HttpReply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
     connection = connection_of(scope)
     if connection is None:
         raise ConnectionResetError("the emulator broke the reply off, as a fault told it to")
@@ -128,7 +130,7 @@ async def drop(scope: Scope, receive: Receive) -> None:
 
 
 async def refuse(connection: Connection, receive: Receive) -> None:
-    """Reset a connection on which a request has come, without a look at it."""
+    """Reset a connection on which a request has come, without reading it."""
     connection.reset()
     await _gone(receive)
 

@@ -1,1 +1,5 @@
-"""The Gemini API's methods: one handler for each, and the table of routes."""
+"""The Gemini API: its messages, its table of routes, a handler for each method, and the face made of them.
+
+A handler is a function of the store and one call. It never waits and knows neither HTTP nor JSON, so that it imports
+``world`` and ``messages`` only. Another service lives in a folder like this one, beside it.
+"""

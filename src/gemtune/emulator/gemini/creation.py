@@ -9,11 +9,11 @@ from typing import cast
 
 from gemtune.emulator.gemini.tuned_models import check_mutable
 from gemtune.emulator.messages.codec import Value
-from gemtune.emulator.messages.errors import ApiError, already_exists, bad_request, invalid_fields, not_served
+from gemtune.emulator.messages.errors import RpcError, already_exists, bad_request, invalid_fields, not_served
 from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.store import Call, Permission, Store, TunedModel
+from gemtune.emulator.world.store import MethodCall, Store, StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import Job
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -22,13 +22,13 @@ _MAX_VIOLATIONS = 20
 
 
 def slug(display_name: str) -> str:
-    """The readable part of a generated id: lower-case words joined by dashes, all but letters and digits dropped."""
+    """Return the readable part of a generated id: lower-case words joined by dashes, only letters and digits kept."""
     words = (re.sub(r"[^a-z0-9]", "", word) for word in display_name.lower().split())
     return "-".join(word for word in words if word)
 
 
-def create(store: Store, call: Call) -> TunedModel:
-    """A new tuned model whose job has just been queued."""
+def create(store: Store, call: MethodCall) -> StoredModel:
+    """Return a new tuned model whose job has just been queued."""
     settings, body = store.settings, call.body
     task = cast(Value, body.get("tuning_task") or {})
     given = cast(Value, task.get("hyperparameters") or {})
@@ -40,7 +40,7 @@ def create(store: Store, call: Call) -> TunedModel:
     limit = settings.max_concurrent_jobs
     if limit is not None and store.running(call.now) >= limit:
         text = f"Quota exceeded for concurrent tuning jobs: {limit} are running. Please retry when one is done."
-        raise ApiError("RESOURCE_EXHAUSTED", text)
+        raise RpcError("RESOURCE_EXHAUSTED", text)
     model_id = _new_id(store, call)
     hyperparameters = _effective(given)
     job = Job.plan(
@@ -55,10 +55,10 @@ def create(store: Store, call: Call) -> TunedModel:
         seed=settings.seed,
         fate=call.fate,
     )
-    owner = Permission(store.random_id(12), "USER", call.caller.email, "OWNER", store.next_number())
+    owner = StoredPermission(store.random_id(12), "USER", call.caller.email, "OWNER", store.next_number())
     inherited = {key: getattr(base, key) for key in ("temperature", "top_p", "top_k")}
     parameters = inherited | {key: body[key] for key in inherited if body.get(key) is not None}
-    model = TunedModel(
+    model = StoredModel(
         number=store.next_number(),
         id=model_id,
         operation_id=store.random_id(12),
@@ -84,7 +84,7 @@ def _examples(task: Value) -> list[tuple[str, str]]:
 
 
 def _violations(
-    call: Call, settings: Settings, given: Value, examples: list[tuple[str, str]]
+    call: MethodCall, settings: Settings, given: Value, examples: list[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
     wanted = call.query.get("tuned_model_id")
     if wanted is not None and not _ID.fullmatch(wanted):
@@ -113,7 +113,7 @@ def _example_violations(settings: Settings, examples: list[tuple[str, str]]) -> 
                 yield f"[{number}].{name}", f"must be at most {limit} characters long, not {len(text)}"
 
 
-def _base_model(store: Store, call: Call) -> tuple[BaseModel, str | None]:
+def _base_model(store: Store, call: MethodCall) -> tuple[BaseModel, str | None]:
     source = cast(Value, call.body.get("tuned_model_source") or {}).get("tuned_model")
     name = cast(str, call.body.get("base_model", ""))
     if source:
@@ -129,7 +129,7 @@ def _base_model(store: Store, call: Call) -> tuple[BaseModel, str | None]:
     return base, cast("str | None", source or None)
 
 
-def _new_id(store: Store, call: Call) -> str:
+def _new_id(store: Store, call: MethodCall) -> str:
     wanted = call.query.get("tuned_model_id")
     if wanted is not None:
         if f"tunedModels/{wanted}" in store.tuned_models:
@@ -144,7 +144,7 @@ def _new_id(store: Store, call: Call) -> str:
 
 
 def _effective(given: Value) -> dict[str, object]:
-    """The hyperparameters as they are echoed: defaults filled in, a multiplier instead of a rate if one was given."""
+    """Return the hyperparameters as they are echoed: with defaults, and a given multiplier instead of a rate."""
     effective: dict[str, object] = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
     if "learning_rate_multiplier" in given:
         del effective["learning_rate"]

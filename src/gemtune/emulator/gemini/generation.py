@@ -8,7 +8,7 @@ from typing import cast
 from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import (
-    ApiError,
+    RpcError,
     bad_request,
     internal,
     invalid_fields,
@@ -17,25 +17,28 @@ from gemtune.emulator.messages.errors import (
     quota_exceeded,
 )
 from gemtune.emulator.world.answers import Answer, Prompt, count_tokens, scripted, split_text, truncate
-from gemtune.emulator.world.store import Call, Store, TunedModel
+from gemtune.emulator.world.store import MethodCall, Store, StoredModel
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
 _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
 
 
-def get_model(store: Store, call: Call) -> Value:
+def get_model(store: Store, call: MethodCall) -> Value:
+    """Return one base model."""
     model = store.base_models.get(call.params["name"])
     if model is None:
         raise not_found(f"Model {call.params['name']} is not found for API version {call.version}.")
     return model.to_message()
 
 
-def list_models(store: Store, call: Call) -> Value:
+def list_models(store: Store, call: MethodCall) -> Value:
+    """List the base models; tuned ones have a list of their own."""
     models, token = take_page(call, enumerate(store.base_models.values(), start=1), default=50, maximum=1000)
     return {"models": [model.to_message() for model in models], "next_page_token": token}
 
 
-def count(store: Store, call: Call) -> Value:
+def count(store: Store, call: MethodCall) -> Value:
+    """Count the input tokens of a prompt, by a rule of thumb."""
     name = call.params["model"]
     base = store.base_models.get(name)
     if base is None or "countTokens" not in base.supported_generation_methods:
@@ -47,20 +50,26 @@ def count(store: Store, call: Call) -> Value:
     return {"total_tokens": tokens, "prompt_tokens_details": [{"modality": "TEXT", "token_count": tokens}]}
 
 
-def input_tokens(body: Value) -> int:
-    """The tokens of everything a request says."""
+def cost(call: MethodCall) -> tuple[int, str]:
+    """Return what a request counts in quotas: its input tokens and its model."""
+    return _input_tokens(call.body), call.params["model"].removeprefix("models/")
+
+
+def _input_tokens(body: Value) -> int:
     return sum(count_tokens(text) for text in _texts(body))
 
 
-def generate(store: Store, call: Call) -> Value:
+def generate(store: Store, call: MethodCall) -> Value:
+    """Answer a prompt whole."""
     return next(_respond(store, call, whole=True))
 
 
-def stream(store: Store, call: Call) -> list[Value]:
+def stream(store: Store, call: MethodCall) -> list[Value]:
+    """Answer a prompt in pieces."""
     return list(_respond(store, call, whole=False))
 
 
-def _respond(store: Store, call: Call, *, whole: bool) -> Iterator[Value]:
+def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
     model = _ready_model(store, call)
     found = list(_violations(call.body))
     if found:
@@ -97,14 +106,14 @@ def _respond(store: Store, call: Call, *, whole: bool) -> Iterator[Value]:
         yield reply
 
 
-def _ready_model(store: Store, call: Call) -> TunedModel | None:
-    """The tuned model asked for, or None for a base model; both able to answer."""
+def _ready_model(store: Store, call: MethodCall) -> StoredModel | None:
+    """Return the tuned model asked for, or None for a base model; raises an error if it cannot answer."""
     name, settings = call.params["model"], store.settings
     model = store.tuned_model(name, call.caller, "READER") if name.startswith("tunedModels/") else None
     base_name = model.base_model if model else name
     if model and model.state(call.now, settings) != "ACTIVE":
         status, message = settings.creating_error
-        raise ApiError(status, message.format(name=name))
+        raise RpcError(status, message.format(name=name))
     base = store.base_models.get(base_name)
     if base is None or "generateContent" not in base.supported_generation_methods:
         raise not_served(base_name, call.version, "generateContent")
@@ -134,7 +143,7 @@ def _violations(body: Value) -> Iterator[tuple[str, str]]:
 
 
 def _check_tuned(body: Value, name: str, limit: int) -> None:
-    """What tuned models did not support (documentation of 2025-04-16)."""
+    """Refuse what tuned models did not support (documentation of 2025-04-16)."""
     config = cast(Value, body.get("generation_config") or {})
     if body.get("system_instruction"):
         raise bad_request(f"Developer instruction is not enabled for {name}")
@@ -162,7 +171,7 @@ def _part_texts(content: Value) -> Iterable[str]:
     return (cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part)
 
 
-def _answer(store: Store, call: Call, model: TunedModel | None) -> Answer:
+def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer:
     contents = cast("list[Value]", call.body["contents"])
     asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
     text = "".join(_part_texts(asked))
@@ -178,7 +187,7 @@ def _answer(store: Store, call: Call, model: TunedModel | None) -> Answer:
 
 
 def _cut(answer: Answer, config: Value) -> tuple[str, str]:
-    """The answer up to a stop sequence and the token limit, and why it ends."""
+    """Return the answer up to a stop sequence and the token limit, and why it ends."""
     text, reason = answer.text, answer.finish_reason
     for stop in cast("list[str]", config.get("stop_sequences") or []):
         text = text.partition(stop)[0] if stop else text
@@ -188,7 +197,7 @@ def _cut(answer: Answer, config: Value) -> tuple[str, str]:
     return text, reason
 
 
-def _envelope(store: Store, call: Call, model: TunedModel | None) -> Value:
+def _envelope(store: Store, call: MethodCall, model: StoredModel | None) -> Value:
     if not store.settings.usage_metadata:
         return {}
     version = model.name if model else call.params["model"].removeprefix("models/")
@@ -196,7 +205,7 @@ def _envelope(store: Store, call: Call, model: TunedModel | None) -> Value:
 
 
 def _usage(body: Value, text: str) -> Value:
-    asked, answered = input_tokens(body), count_tokens(text)
+    asked, answered = _input_tokens(body), count_tokens(text)
     return {
         "prompt_token_count": asked,
         "candidates_token_count": answered,

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from gemtune.emulator.messages.errors import bad_request, violations
-from gemtune.emulator.world.store import Call
+from gemtune.emulator.world.store import MethodCall
 
 T = TypeVar("T")
 
 
-def take_page(call: Call, items: Iterable[tuple[int, T]], *, default: int, maximum: int) -> tuple[list[T], str]:
-    """One page of a list.
+def take_page(call: MethodCall, items: Iterable[tuple[int, T]], *, default: int, maximum: int) -> tuple[list[T], str]:
+    """Return one page of a list.
 
     Args:
         call: its query holds ``page_size`` and ``page_token``.
@@ -27,7 +27,7 @@ def take_page(call: Call, items: Iterable[tuple[int, T]], *, default: int, maxim
         The items, and the token of the next page (empty on the last).
 
     Raises:
-        ApiError: 400 for a bad size, a bad token, or a token of a list with other parameters.
+        RpcError: 400 for a bad size, a bad token, or a token of a list with other parameters.
     """
     size = _page_size(call.query.get("page_size"), default, maximum)
     check = _fingerprint(call)
@@ -50,7 +50,7 @@ def _page_size(text: str | None, default: int, maximum: int) -> int:
     return min(size, maximum) or default
 
 
-def _fingerprint(call: Call) -> str:
+def _fingerprint(call: MethodCall) -> str:
     others = {name: value for name, value in call.query.items() if name != "page_token" and value}
     key = json.dumps([call.method, call.version, call.params, others], sort_keys=True)
     return hashlib.blake2b(key.encode(), digest_size=6).hexdigest()

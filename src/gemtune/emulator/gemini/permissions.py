@@ -9,10 +9,10 @@ from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.gemini.tuned_models import split_mask
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import already_exists, bad_request, invalid_fields, not_found
-from gemtune.emulator.world.store import ROLES, Call, Permission, Store, TunedModel
+from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
 
 
-def _show(model: TunedModel, permission: Permission) -> Value:
+def _show(model: StoredModel, permission: StoredPermission) -> Value:
     return {
         "name": f"{model.name}/permissions/{permission.id}",
         "grantee_type": permission.grantee_type,
@@ -21,7 +21,7 @@ def _show(model: TunedModel, permission: Permission) -> Value:
     }
 
 
-def _find(store: Store, call: Call, name: str, role: str) -> tuple[TunedModel, Permission]:
+def _find(store: Store, call: MethodCall, name: str, role: str) -> tuple[StoredModel, StoredPermission]:
     parent, _, permission_id = name.partition("/permissions/")
     model = store.tuned_model(parent, call.caller, role)
     permission = model.permissions.get(permission_id)
@@ -30,7 +30,8 @@ def _find(store: Store, call: Call, name: str, role: str) -> tuple[TunedModel, P
     return model, permission
 
 
-def create(store: Store, call: Call) -> Value:
+def create(store: Store, call: MethodCall) -> Value:
+    """Share a tuned model."""
     model = store.tuned_model(call.params["parent"], call.caller, "WRITER")
     grantee = cast(str, call.body.get("grantee_type", "GRANTEE_TYPE_UNSPECIFIED"))
     email = cast("str | None", call.body.get("email_address") or None)
@@ -47,12 +48,14 @@ def create(store: Store, call: Call) -> Value:
     for other in model.permissions.values():
         if other.grantee_type == grantee and (other.email or "").casefold() == (email or "").casefold():
             raise already_exists(f"A permission for this grantee already exists: {model.name}/permissions/{other.id}")
-    permission = Permission(_new_id(store, model), grantee, email, cast(str, call.body["role"]), store.next_number())
+    permission = StoredPermission(
+        _new_id(store, model), grantee, email, cast(str, call.body["role"]), store.next_number()
+    )
     model.permissions[permission.id] = permission
     return _show(model, permission)
 
 
-def _role_violations(call: Call) -> list[tuple[str, str]]:
+def _role_violations(call: MethodCall) -> list[tuple[str, str]]:
     role = call.body.get("role")
     if role not in ROLES:
         return [("permission.role", "must be WRITER or READER")]
@@ -61,23 +64,26 @@ def _role_violations(call: Call) -> list[tuple[str, str]]:
     return []
 
 
-def _new_id(store: Store, model: TunedModel) -> str:
+def _new_id(store: Store, model: StoredModel) -> str:
     while (made := store.random_id(12)) in model.permissions:
         pass
     return made
 
 
-def get(store: Store, call: Call) -> Value:
+def get(store: Store, call: MethodCall) -> Value:
+    """Return one permission."""
     return _show(*_find(store, call, call.params["name"], "READER"))
 
 
-def list_(store: Store, call: Call) -> Value:
+def list_(store: Store, call: MethodCall) -> Value:
+    """List who may use a tuned model."""
     model = store.tuned_model(call.params["parent"], call.caller, "READER")
     found, token = take_page(call, [(p.number, p) for p in model.permissions.values()], default=10, maximum=1000)
     return {"permissions": [_show(model, permission) for permission in found], "next_page_token": token}
 
 
-def patch(store: Store, call: Call) -> Value:
+def patch(store: Store, call: MethodCall) -> Value:
+    """Change a role; the owner's only changes by ``transferOwnership``."""
     model, permission = _find(store, call, call.params["permission.name"], "WRITER")
     if split_mask(call.query.get("update_mask")) != ["role"]:
         raise bad_request("Invalid update_mask: it is required, and only 'role' can be changed.")
@@ -89,13 +95,14 @@ def patch(store: Store, call: Call) -> Value:
     return _show(model, permission)
 
 
-def delete(store: Store, call: Call) -> Value:
+def delete(store: Store, call: MethodCall) -> Value:
+    """Stop sharing a tuned model with somebody."""
     model, permission = _find(store, call, call.params["name"], "WRITER")
     _refuse_owner(permission)
     del model.permissions[permission.id]
     return {}
 
 
-def _refuse_owner(permission: Permission) -> None:
+def _refuse_owner(permission: StoredPermission) -> None:
     if permission.role == "OWNER":
         raise bad_request("The permission of the owner cannot be changed or deleted; use transferOwnership.")

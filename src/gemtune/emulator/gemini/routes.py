@@ -5,20 +5,14 @@ A binding is one line of a table; adding a method means adding a line and a hand
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from functools import partial
-from urllib.parse import unquote
-
-from attrs import field, frozen
 
 from gemtune.emulator.gemini import generation, operations, permissions, tuned_models
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import unimplemented
-from gemtune.emulator.messages.schema import snake_case
-from gemtune.emulator.world.store import Call, Store
+from gemtune.emulator.world.route import Route
+from gemtune.emulator.world.store import MethodCall, Store
 
-Handler = Callable[[Store, Call], "Value | list[Value]"]
 _V1BETA, _BOTH, _V1 = ("v1beta",), ("v1beta", "v1"), ("v1",)
 _PAGE = ("pageSize", "pageToken")
 _LIST_OPERATIONS = ("filter", *_PAGE, "returnPartialSuccess")
@@ -28,68 +22,9 @@ READ_SCOPES = tuple(SCOPE + tail for tail in ("", ".tuning", ".tuning.readonly",
 TUNING_SCOPES = (SCOPE + ".tuning",)
 
 
-def later(store: Store, call: Call) -> Value:  # noqa: ARG001 - a handler
-    """A method of the API that the emulator does not offer."""
+def later(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
+    """Refuse a method of the API that the emulator does not offer."""
     raise unimplemented()
-
-
-@frozen
-class Route:
-    """One binding of one method.
-
-    Args:
-        method: such as ``"tunedModels.get"``.
-        verb: the HTTP method.
-        template: the path after the version, with variables as in ``google.api.http``.
-        versions: where it exists.
-        handler: what answers.
-        request: name of the body's message, None where there is no body.
-        response: name of the reply's message.
-        query: the method's own query parameters in camelCase.
-        scopes: any one of these OAuth scopes is enough; empty means any token is.
-        rpc: the service and method name that error details mention.
-    """
-
-    method: str
-    verb: str
-    template: str
-    versions: tuple[str, ...]
-    handler: Handler
-    request: str | None = None
-    response: str = "Empty"
-    query: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
-    rpc: str = ""
-    pattern: re.Pattern[str] = field(init=False, repr=False)
-    variable: str | None = field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        found = re.search(r"\{([\w.]+)=([^}]+)\}", self.template)
-        pattern = re.escape(self.template)
-        if found:
-            inner = re.escape(found[2]).replace(r"\*\*", ".+").replace(r"\*", "[^/:]+")
-            pattern = pattern.replace(re.escape(found[0]), f"(?P<name>{inner})")
-        object.__setattr__(self, "pattern", re.compile(pattern))
-        object.__setattr__(self, "variable", found[1] if found else None)
-
-    @property
-    def streams(self) -> bool:
-        return self.response.endswith("*")
-
-    @property
-    def message(self) -> str:
-        """Name of the message that the reply is, or is a stream of."""
-        return self.response.rstrip("*")
-
-    @property
-    def changes(self) -> bool:
-        """Whether it changes what the service remembers."""
-        return self.verb != "GET" and self.request not in ("GenerateContentRequest", "CountTokensRequest")
-
-    def query_name(self, name: str) -> str | None:
-        """The proto name of one of the method's query parameters, in either spelling; None for a stranger."""
-        wanted = snake_case(name)
-        return wanted if any(snake_case(known) == wanted for known in self.query) else None
 
 
 def _tuned_models() -> list[Route]:
@@ -98,7 +33,7 @@ def _tuned_models() -> list[Route]:
     return [
         route("tunedModels.create", "POST", "tunedModels", handler=operations.create_tuned_model,
               request="TunedModel", response="Operation", query=("tunedModelId",), scopes=TUNING_SCOPES,
-              rpc="ModelService.CreateTunedModel"),
+              rpc="ModelService.CreateTunedModel", limit="max_create_bytes"),
         route("tunedModels.list", "GET", "tunedModels", handler=tuned_models.list_,
               response="ListTunedModelsResponse", query=(*_PAGE, "filter"), scopes=READ_SCOPES,
               rpc="ModelService.ListTunedModels"),
@@ -160,7 +95,8 @@ def _models() -> list[Route]:
         Route("models.get", "GET", "{name=models/*}", _BOTH, generation.get_model, response="Model",
               rpc="ModelService.GetModel"),
         Route("models.countTokens", "POST", "{model=models/*}:countTokens", _BOTH, generation.count,
-              request="CountTokensRequest", response="CountTokensResponse", rpc="GenerativeService.CountTokens"),
+              request="CountTokensRequest", response="CountTokensResponse", rpc="GenerativeService.CountTokens",
+              changes=False),
         Route("models.embedContent", "POST", "{model=models/*}:embedContent", _BOTH, later,
               rpc="GenerativeService.EmbedContent"),
         Route("models.batchEmbedContents", "POST", "{model=models/*}:batchEmbedContents", _BOTH, later,
@@ -168,7 +104,8 @@ def _models() -> list[Route]:
     ]  # fmt: skip
     return routes + [
         Route(f"{kind}.{verb}", "POST", f"{{model={kind}/*}}:{verb}", _BOTH, handler, request=request,
-              response=response, rpc="GenerativeService." + verb[0].upper() + verb[1:])
+              response=response, rpc="GenerativeService." + verb[0].upper() + verb[1:], changes=handler is later,
+              cost=None if handler is later else generation.cost)
         for kind in ("tunedModels", "models")
         for verb, handler, request, response in (
             ("generateContent", generation.generate, "GenerateContentRequest", "GenerateContentResponse"),
@@ -180,7 +117,7 @@ def _models() -> list[Route]:
 
 
 def _batches_and_files() -> list[Route]:
-    """Methods that answer 501: they exist, but not here yet."""
+    """Return methods that answer 501: they exist, but not here yet."""
     bound = [
         ("batches.get", "GET", "{name=batches/*}", _BOTH),
         ("batches.list", "GET", "{name=batches}", _BOTH),
@@ -204,20 +141,3 @@ def _batches_and_files() -> list[Route]:
 
 
 ROUTES = (*_tuned_models(), *_operations(), *_permissions(), *_models(), *_batches_and_files())
-
-
-def find_route(verb: str, path: str) -> tuple[Route, str, dict[str, str]] | None:
-    """The route of a request.
-
-    Args:
-        verb: the HTTP method.
-        path: as it was sent, percent-encoding and all.
-
-    Returns:
-        The route, the version and the variables of the path; None when nothing is bound there.
-    """
-    version, _, rest = path.removeprefix("/").partition("/")
-    for route in ROUTES:
-        if route.verb == verb and version in route.versions and (match := route.pattern.fullmatch(rest)):
-            return route, version, {route.variable: unquote(match["name"])} if route.variable else {}
-    return None

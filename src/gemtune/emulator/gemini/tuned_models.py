@@ -6,21 +6,22 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
+from gemtune.emulator.gemini.messages import SCHEMA
 from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request, invalid_fields
-from gemtune.emulator.messages.schema import MESSAGES, snake_case
+from gemtune.emulator.messages.schema import snake_case
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.store import ROLES, Call, Permission, Store, TunedModel
-from gemtune.emulator.world.tuning import Progress
+from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
+from gemtune.emulator.world.tuning import JobProgress
 
 MUTABLE = frozenset({"display_name", "description", "temperature", "top_p", "top_k", "reader_project_numbers"})
 _OUTPUT_ONLY = frozenset({"name", "state", "create_time", "update_time"})
 _OPERATORS = {"owner:me": "OWNER", "writers:me": "WRITER", "readers:me": "READER"}
 
 
-def show(model: TunedModel, now: int, settings: Settings) -> Value:
-    """The TunedModel message; training data is never given back."""
+def show(model: StoredModel, now: int, settings: Settings) -> Value:
+    """Return the TunedModel message; it never contains training data."""
     progress = model.progress(now)
     source: Value = {"base_model": model.base_model}
     if model.source:
@@ -41,7 +42,7 @@ def show(model: TunedModel, now: int, settings: Settings) -> Value:
     }
 
 
-def _show_task(model: TunedModel, progress: Progress) -> Value:
+def _show_task(model: StoredModel, progress: JobProgress) -> Value:
     return {
         "start_time": progress.start_time,
         "complete_time": progress.complete_time,
@@ -50,12 +51,14 @@ def _show_task(model: TunedModel, progress: Progress) -> Value:
     }
 
 
-def get(store: Store, call: Call) -> Value:
+def get(store: Store, call: MethodCall) -> Value:
+    """Return one tuned model."""
     model = store.tuned_model(call.params["name"], call.caller, "READER")
     return show(model, call.now, store.settings)
 
 
-def list_(store: Store, call: Call) -> Value:
+def list_(store: Store, call: MethodCall) -> Value:
+    """List the caller's tuned models, or those that a filter names."""
     found = ((model.number, model) for model in _search(store, call))
     models, token = take_page(call, found, default=10, maximum=1000)
     return {
@@ -64,7 +67,7 @@ def list_(store: Store, call: Call) -> Value:
     }
 
 
-def _search(store: Store, call: Call) -> Iterator[TunedModel]:
+def _search(store: Store, call: MethodCall) -> Iterator[StoredModel]:
     words = call.query.get("filter", "").split()
     roles = [ROLES[_OPERATORS[word]] for word in words if word in _OPERATORS]
     everyone = "readers:everyone" in words
@@ -78,13 +81,14 @@ def _search(store: Store, call: Call) -> Iterator[TunedModel]:
 
 
 def split_mask(mask: str | None) -> list[str] | None:
-    """The paths of an update mask in snake_case; None when there is no mask."""
+    """Return the paths of an update mask in snake_case; None if there is no mask."""
     if not mask:
         return None
     return [snake_case(path.strip()) for path in mask.split(",") if path.strip()]
 
 
-def patch(store: Store, call: Call) -> Value:
+def patch(store: Store, call: MethodCall) -> Value:
+    """Change a tuned model's description, sampling parameters or readers."""
     model = store.tuned_model(call.params["tuned_model.name"], call.caller, "WRITER")
     mask = split_mask(call.query.get("update_mask"))
     body = dict(call.body)
@@ -103,13 +107,13 @@ def patch(store: Store, call: Call) -> Value:
 
 
 def _masked(body: Value, mask: list[str]) -> Value:
-    """What a mask asks to change; a named field that is not given is cleared (AIP-134)."""
+    """Return what a mask asks to change; a field that it names and the body lacks is cleared (AIP-134)."""
     if mask == ["*"]:
         return {path: body.get(path) for path in sorted(MUTABLE)}
     changes: Value = {}
     for path in mask:
         root = path.partition(".")[0]
-        if root not in MESSAGES["TunedModel"].by_name:
+        if root not in SCHEMA.messages["TunedModel"].by_name:
             raise bad_request(f"Invalid update_mask: TunedModel has no field {path!r}.")
         if path in MUTABLE:
             changes[path] = body.get(path)
@@ -118,8 +122,8 @@ def _masked(body: Value, mask: list[str]) -> Value:
     return changes
 
 
-def _present(model: TunedModel, body: Value, now: int, settings: Settings) -> Value:
-    """Without a mask: the fields given. An immutable one may be repeated but not changed."""
+def _present(model: StoredModel, body: Value, now: int, settings: Settings) -> Value:
+    """Return what to change without a mask: the fields given. An immutable one may be repeated but not changed."""
     current = show(model, now, settings)
     for path in ("base_model", "tuned_model_source"):
         if path in body and body[path] != current.get(path):
@@ -132,7 +136,7 @@ def _present(model: TunedModel, body: Value, now: int, settings: Settings) -> Va
 
 
 def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
-    """What is wrong with the fields that create and patch share."""
+    """Check the fields that create and patch share."""
     if len(cast(str, values.get("display_name", ""))) > 40:
         yield "display_name", "must be at most 40 characters long"
     temperature, top_p, top_k = (cast("float | None", values.get(key)) for key in ("temperature", "top_p", "top_k"))
@@ -144,13 +148,15 @@ def check_mutable(values: Value) -> Iterator[tuple[str, str]]:
         yield "top_k", f"must be at least 1, not {top_k}"
 
 
-def delete(store: Store, call: Call) -> Value:
+def delete(store: Store, call: MethodCall) -> Value:
+    """Delete a tuned model and its job."""
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     store.remove(model)
     return {}
 
 
-def transfer_ownership(store: Store, call: Call) -> Value:
+def transfer_ownership(store: Store, call: MethodCall) -> Value:
+    """Give a tuned model away; its former owner becomes a writer."""
     model = store.tuned_model(call.params["name"], call.caller, "OWNER")
     email = cast(str, call.body.get("email_address", ""))
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
@@ -160,7 +166,7 @@ def transfer_ownership(store: Store, call: Call) -> Value:
         if permission.role == "OWNER":
             permission.role = "WRITER"
     if new is None:
-        new = Permission(store.random_id(12), "USER", email, "OWNER", store.next_number())
+        new = StoredPermission(store.random_id(12), "USER", email, "OWNER", store.next_number())
         model.permissions[new.id] = new
     new.role = "OWNER"
     return {}

@@ -1,8 +1,23 @@
 """The JSON form of the messages, as Google's frontend reads and writes it.
 
 Inside the emulator a message is a dict under its proto names, a timestamp is an int of nanoseconds since 1970 and an
-enum is its name. Reading is tolerant where the service is (both spellings of a name, trailing commas, enums as
-numbers) and strict where it is (an unknown field is refused). Writing follows the field numbers.
+enum is its name. Reading is tolerant where the service is and strict where it is; writing is what protobuf's writer
+does:
+
+====================  ======================================================  =======================================
+                      read                                                    written
+====================  ======================================================  =======================================
+a name                in either spelling; an unknown one is refused           lowerCamelCase, in field order
+an enum               its name or number                                      its name; its number if asked
+int64                 a number or a string                                    a string
+float                 a number or a string                                    the shortest that is the same 32 bits
+a zero                                                                        left out, unless ``optional``
+a repeated field      a list; a single value is a list of one                 left out if empty
+null                  as if it were absent
+a trailing comma      ignored
+====================  ======================================================  =======================================
+
+Everything that is wrong in a body is found in one pass and reported in one error, as the service does.
 """
 
 from __future__ import annotations
@@ -15,29 +30,29 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring
 from typing import cast
 
-from attrs import define, field
+import attrs
 
-from gemtune.emulator.messages.enums import ENUMS
 from gemtune.emulator.messages.errors import violations
-from gemtune.emulator.messages.schema import MESSAGES, Field, Message
+from gemtune.emulator.messages.schema import FieldSpec, MessageSpec, Schema
 
 Value = dict[str, object]
 
 
-class Fixed(dict[str, object]):
+class FrozenMessage(dict[str, object]):
     """A message, or the JSON of one, that never changes: its JSON and its text are made once."""
 
     __slots__ = ("encoded", "texts")
 
     def __init__(self, value: Mapping[str, object]) -> None:
         super().__init__(value)
-        self.encoded: dict[bool, Fixed] = {}
+        self.encoded: dict[tuple[Schema, str, bool], FrozenMessage] = {}
         self.texts: dict[tuple[str, str], str] = {}
 
-    def encode(self, message: str, enum_numbers: bool) -> Fixed:
-        if enum_numbers not in self.encoded:
-            self.encoded[enum_numbers] = Fixed(encode(message, dict(self), enum_numbers=enum_numbers))
-        return self.encoded[enum_numbers]
+    def encode(self, schema: Schema, message: str, enum_numbers: bool) -> FrozenMessage:
+        key = (schema, message, enum_numbers)
+        if key not in self.encoded:
+            self.encoded[key] = FrozenMessage(encode(schema, message, dict(self), enum_numbers=enum_numbers))
+        return self.encoded[key]
 
     def text(self, newline: str, colon: str) -> str:
         if (newline, colon) not in self.texts:
@@ -57,7 +72,7 @@ _INTEGER_BITS = {"int32": 31, "int64": 63}
 
 
 def parse_json(data: bytes) -> object:
-    """JSON from a request body; commas before a closing bracket are passed over, as the service does."""
+    """Return the JSON of a request body; a comma before a closing bracket is ignored, as the service does."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,7 +101,7 @@ def _loads(text: str) -> object:
 
 
 def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
-    """JSON text: two spaces per level and a newline at the end, or one line when not ``pretty``."""
+    """Return JSON text: two spaces per level and a newline at the end, or one line if not ``pretty``."""
     out: list[str] = []
     if pretty:
         _write(value, "\n", ": ", out)
@@ -99,7 +114,7 @@ def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
 
 def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
     deeper = newline + "  " if newline else ""
-    if isinstance(value, Fixed):
+    if isinstance(value, FrozenMessage):
         out.append(value.text(newline, colon))
     elif isinstance(value, str):
         out.append(_quote(value))
@@ -135,7 +150,7 @@ def _number(value: float) -> str:
 
 
 def float32(value: float) -> float:
-    """The float whose shortest decimal form is that of the nearest 32-bit float."""
+    """Return the float whose shortest decimal form is that of the nearest 32-bit float."""
     try:
         packed = struct.pack("<f", value)
     except OverflowError:
@@ -149,7 +164,7 @@ def float32(value: float) -> float:
 
 
 def format_timestamp(nanos: int) -> str:
-    """RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as the proto3 JSON mapping prints it."""
+    """Return RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as the proto3 JSON mapping prints it."""
     seconds, fraction = divmod(nanos, 1_000_000_000)
     text = (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - UTC by construction
     if not fraction:
@@ -161,7 +176,7 @@ def format_timestamp(nanos: int) -> str:
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds since 1970 of an RFC 3339 timestamp; raises ValueError."""
+    """Return the nanoseconds since 1970 of an RFC 3339 timestamp; raises ValueError."""
     match = _TIMESTAMP.fullmatch(text)
     if not match:
         raise ValueError(text)
@@ -174,31 +189,33 @@ def parse_timestamp(text: str) -> int:
 # ── JSON values → messages ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def decode(message: str, body: object) -> Value:
-    """A message from JSON.
+def decode(schema: Schema, message: str, body: object) -> Value:
+    """Return a message from JSON.
 
     Args:
-        message: the message's name in the schema.
+        schema: of the service.
+        message: the message's name in it.
         body: parsed JSON.
 
     Returns:
         The fields that were given, under their proto names.
 
     Raises:
-        ApiError: 400 with every unknown name and every value of the wrong type.
+        RpcError: 400 with every unknown name and every value of the wrong type.
     """
-    decoder = _Decoder()
-    value = decoder.message(MESSAGES[message], body, "")
+    decoder = _Decoder(schema)
+    value = decoder.message(schema.messages[message], body, "")
     if decoder.found:
         raise violations(decoder.found)
     return value
 
 
-@define
+@attrs.define
 class _Decoder:
-    found: list[tuple[str, str]] = field(factory=list)
+    schema: Schema
+    found: list[tuple[str, str]] = attrs.field(factory=list)
 
-    def message(self, message: Message, body: object, path: str) -> Value:
+    def message(self, message: MessageSpec, body: object, path: str) -> Value:
         if not isinstance(body, Mapping):
             self.invalid(path, "type.googleapis.com/" + message.name, body)
             return {}
@@ -219,7 +236,7 @@ class _Decoder:
                 value[spec.name] = self.field(spec, item, f"{path}.{spec.name}" if path else spec.name)
         return value
 
-    def field(self, spec: Field, item: object, path: str) -> object:
+    def field(self, spec: FieldSpec, item: object, path: str) -> object:
         if not spec.repeated:
             return self.one(spec, item, path)
         if isinstance(item, list):
@@ -227,15 +244,15 @@ class _Decoder:
         # the frontend takes a single value for a repeated field
         return [self.one(spec, item, f"{path}[0]")]
 
-    def one(self, spec: Field, item: object, path: str) -> object:
+    def one(self, spec: FieldSpec, item: object, path: str) -> object:
         kind = spec.type
         if kind == "Json":
             return item
         if kind == "Any":
             return self.any(item, path)
         if spec.is_message:
-            return self.message(MESSAGES[kind], item, path)
-        if kind in ENUMS:
+            return self.message(self.schema.messages[kind], item, path)
+        if spec.is_enum:
             return self.enum(kind, item, path)
         try:
             return _scalar(kind, item)
@@ -247,20 +264,21 @@ class _Decoder:
         if not isinstance(item, Mapping):
             self.invalid(path, "type.googleapis.com/google.protobuf.Any", item)
             return {}
-        message = MESSAGES.get(str(item.get("@type", "")).rpartition(".")[2])
+        message = self.schema.messages.get(str(item.get("@type", "")).rpartition(".")[2])
         if message is None:
             return dict(item)
         fields = {key: value for key, value in item.items() if key != "@type"}
         return {"@type": item["@type"], **self.message(message, fields, path)}
 
     def enum(self, kind: str, item: object, path: str) -> object:
-        if isinstance(item, str) and item in ENUMS[kind]:
+        numbers = self.schema.enums[kind]
+        if isinstance(item, str) and item in numbers:
             return item
         if isinstance(item, int) and not isinstance(item, bool):
-            names = {number: name for name, number in ENUMS[kind].items()}
+            names = {number: name for name, number in numbers.items()}
             return names.get(item, item)
-        self.invalid(path, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}", item)
-        return next(iter(ENUMS[kind]))
+        self.invalid(path, f"type.googleapis.com/{self.schema.package}.{kind}", item)
+        return next(iter(numbers))
 
     def unknown(self, name: object, path: str) -> None:
         where = f" at '{path}'" if path else ""
@@ -304,48 +322,51 @@ def _integer(kind: str, item: object) -> int:
 # ── messages → JSON values ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def encode(message: str, value: Mapping[str, object], *, enum_numbers: bool = False) -> dict[str, object]:
-    """JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
+def encode(
+    schema: Schema, message: str, value: Mapping[str, object], *, enum_numbers: bool = False
+) -> dict[str, object]:
+    """Return the JSON of a message: keys in field order, zero values left out, ``optional`` fields kept at zero.
 
     Args:
-        message: the message's name in the schema.
+        schema: of the service.
+        message: the message's name in it.
         value: its fields under their proto names.
         enum_numbers: write enums as numbers (``$alt=json;enum-encoding=int``).
     """
     body: dict[str, object] = {}
-    for spec in MESSAGES[message].fields:
+    for spec in schema.messages[message].fields:
         item = value.get(spec.name)
         if item is None:
             continue
         if spec.repeated:
-            elements = [_encode_one(spec, element, enum_numbers) for element in cast("list[object]", item)]
+            elements = [_encode_one(schema, spec, element, enum_numbers) for element in cast("list[object]", item)]
             if elements:
                 body[spec.json_name] = elements
-        elif spec.optional or spec.oneof or not _is_zero(spec, item):
-            body[spec.json_name] = _encode_one(spec, item, enum_numbers)
+        elif spec.optional or spec.oneof or not _is_zero(schema, spec, item):
+            body[spec.json_name] = _encode_one(schema, spec, item, enum_numbers)
     return body
 
 
-def _is_zero(spec: Field, item: object) -> bool:
-    if spec.type in ENUMS:
-        return ENUMS[spec.type].get(str(item), item) == 0
+def _is_zero(schema: Schema, spec: FieldSpec, item: object) -> bool:
+    if spec.is_enum:
+        return schema.enums[spec.type].get(str(item), item) == 0
     return spec.type in _ZERO and item == _ZERO[spec.type]
 
 
-def _encode_one(spec: Field, item: object, enum_numbers: bool) -> object:
+def _encode_one(schema: Schema, spec: FieldSpec, item: object, enum_numbers: bool) -> object:
     kind = spec.type
     if kind == "Any":
         any_value = cast("Mapping[str, object]", item)
         message = str(any_value.get("@type", "")).rpartition(".")[2]
-        if message not in MESSAGES:
+        if message not in schema.messages:
             return any_value
-        return {"@type": any_value["@type"], **encode(message, any_value, enum_numbers=enum_numbers)}
-    if isinstance(item, Fixed):
-        return item.encode(kind, enum_numbers)
+        return {"@type": any_value["@type"], **encode(schema, message, any_value, enum_numbers=enum_numbers)}
+    if isinstance(item, FrozenMessage):
+        return item.encode(schema, kind, enum_numbers)
     if spec.is_message:
-        return encode(kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
-    if kind in ENUMS:
-        return ENUMS[kind].get(str(item), item) if enum_numbers else item
+        return encode(schema, kind, cast("Mapping[str, object]", item), enum_numbers=enum_numbers)
+    if spec.is_enum:
+        return schema.enums[kind].get(str(item), item) if enum_numbers else item
     match kind:
         case "Timestamp":
             return format_timestamp(cast(int, item))

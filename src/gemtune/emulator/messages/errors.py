@@ -16,7 +16,7 @@ HTTP_STATUS = {
 }  # fmt: skip
 
 
-class ApiError(Exception):
+class RpcError(Exception):
     """An answer of the service that is an error: a ``google.rpc`` status, its message and its details."""
 
     def __init__(
@@ -41,62 +41,66 @@ class ApiError(Exception):
         return {"error": error}
 
 
-def error_info(reason: str, domain: str = "googleapis.com", **metadata: str) -> dict[str, object]:
-    """An ``ErrorInfo`` detail about this service."""
+def error_info(
+    reason: str, domain: str = "googleapis.com", service: str = SERVICE, **metadata: str
+) -> dict[str, object]:
+    """Return an ``ErrorInfo`` detail about a service."""
     return {
         "@type": _RPC + "ErrorInfo",
         "reason": reason,
         "domain": domain,
-        "metadata": {"service": SERVICE, **metadata},
+        "metadata": {"service": service, **metadata},
     }
 
 
-def violations(found: Iterable[tuple[str, str]]) -> ApiError:
-    """400 for all the (field path, description) pairs found wrong in a request."""
+def violations(found: Iterable[tuple[str, str]]) -> RpcError:
+    """Return 400 for all the (field path, description) pairs found wrong in a request."""
     pairs = list(found)
     detail: dict[str, object] = {
         "@type": _RPC + "BadRequest",
         "field_violations": [{"field": path, "description": text} for path, text in pairs],
     }
-    return ApiError("INVALID_ARGUMENT", "\n".join(text for _, text in pairs), [detail])
+    return RpcError("INVALID_ARGUMENT", "\n".join(text for _, text in pairs), [detail])
 
 
-def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> ApiError:
-    """400 for fields of a request whose values the service does not take, each on a line of its own."""
+def invalid_fields(request: str, found: Iterable[tuple[str, str]]) -> RpcError:
+    """Return 400 for fields whose values the service does not take, each on a line of its own."""
     pairs = list(found)
     error = violations(pairs)
     error.message = "".join(f"* {request}.{path}: {text}\n" for path, text in pairs)
     return error
 
 
-def bad_request(message: str) -> ApiError:
-    return ApiError("INVALID_ARGUMENT", message)
+def bad_request(message: str) -> RpcError:
+    """Return 400 without details."""
+    return RpcError("INVALID_ARGUMENT", message)
 
 
-def not_found(message: str) -> ApiError:
-    return ApiError("NOT_FOUND", message)
+def not_found(message: str) -> RpcError:
+    return RpcError("NOT_FOUND", message)
 
 
-def already_exists(message: str) -> ApiError:
-    return ApiError("ALREADY_EXISTS", message)
+def already_exists(message: str) -> RpcError:
+    return RpcError("ALREADY_EXISTS", message)
 
 
-def permission_denied(message: str) -> ApiError:
-    return ApiError("PERMISSION_DENIED", message)
+def permission_denied(message: str) -> RpcError:
+    return RpcError("PERMISSION_DENIED", message)
 
 
-def internal() -> ApiError:
-    """The 500 seen when calling a tuned model that never got its weights."""
+def internal() -> RpcError:
+    """Return the 500 seen when a tuned model was called that never got its weights."""
     text = "An internal error has occurred. Please retry or report in "
-    return ApiError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
+    return RpcError("INTERNAL", text + "https://developers.generativeai.google/guide/troubleshooting")
 
 
-def unimplemented() -> ApiError:
-    return ApiError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+def unimplemented() -> RpcError:
+    """Return the 501 of a method that exists in the API but not here."""
+    return RpcError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 
 
-def not_served(model: str, version: str, method: str) -> ApiError:
-    """404 for a base model that is unknown, retired or cannot do what is asked."""
+def not_served(model: str, version: str, method: str) -> RpcError:
+    """Return 404 for a base model that is unknown, retired or cannot do what is asked."""
     return not_found(
         f"{model} is not found for API version {version}, or is not supported for {method}. Call ListModels to see "
         "the list of available models and their supported methods."
@@ -110,8 +114,8 @@ def quota_exceeded(
     *,
     metric: str = f"{SERVICE}/generate_content_free_tier_requests",
     quota_id: str = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
-) -> ApiError:
-    """429 of a quota, per minute unless named otherwise, with the delay to wait in seconds."""
+) -> RpcError:
+    """Return the 429 of a quota, per minute unless named otherwise, with the seconds to wait."""
     text = (
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
         "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To monitor your current usage, head to: "
@@ -133,7 +137,7 @@ def quota_exceeded(
         {"@type": _RPC + "QuotaFailure", "violations": [violation]},
         {"@type": _RPC + "RetryInfo", "retry_delay": f"{int(wait)}s"},
     ]
-    return ApiError("RESOURCE_EXHAUSTED", text, details)
+    return RpcError("RESOURCE_EXHAUSTED", text, details)
 
 
 _PAGE = """<!DOCTYPE html>
@@ -156,7 +160,7 @@ NOT_FOUND_PAGE = _PAGE.format(
 
 
 def bad_gateway_page(code: int = 502) -> str:
-    """The page a frontend shows when the service behind it does not answer."""
+    """Return the page that a frontend shows when the service behind it does not answer."""
     text = (
         "The server encountered a temporary error and could not complete your request."
         "<p>Please try again in 30 seconds."

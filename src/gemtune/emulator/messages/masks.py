@@ -1,7 +1,13 @@
 """Partial responses: which fields of a reply a caller asked for with ``fields=``.
 
 ``a,b(c,d),e/f`` names fields of the reply, of messages within it, and of the elements of lists; ``*`` is every field.
-Source: the ``fields`` system parameter of Google's APIs.
+Source: the ``fields`` system parameter of Google's APIs::
+
+    fields = path {"," path}
+    path   = name ["/" path | "." path | "(" fields ")"]
+
+A mask is a tree of JSON names; a name without a branch stands for all that is below it, so ``a,a/b`` is ``a``. It is
+read with the reply's schema at hand, because a name that the reply cannot have is a 400 and not an empty reply.
 """
 
 from __future__ import annotations
@@ -10,10 +16,10 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from attrs import define
+import attrs
 
-from gemtune.emulator.messages.errors import ApiError, violations
-from gemtune.emulator.messages.schema import MESSAGES
+from gemtune.emulator.messages.errors import RpcError, violations
+from gemtune.emulator.messages.schema import Schema
 
 Mask = dict[str, "Mask"]  # by JSON name; an empty mask is everything there is
 _PART = re.compile(r"[A-Za-z0-9_@*]+|[(),/.]")
@@ -21,20 +27,21 @@ _DEPTH = 50
 _OPEN = frozenset({"Any", "Json", "Labels"})  # what is in there is not in the schema
 
 
-def read_mask(text: str, message: str | None) -> Mask:
-    """The mask of a ``fields`` parameter.
+def read_mask(text: str, schema: Schema, message: str | None) -> Mask:
+    """Return the mask of a ``fields`` parameter.
 
     Args:
         text: as it was sent; empty for everything.
+        schema: of the service.
         message: name of the reply's message; None for one that may have any fields.
 
     Raises:
-        ApiError: 400 for a field that the message does not have, and for text that is no mask.
+        RpcError: 400 for a field that the message does not have, and for text that is no mask.
     """
     if not text:
         return {}
     parts = _PART.findall(text)
-    reader = _Reader(list(parts))
+    reader = _MaskReader(schema, list(parts))
     if "".join(parts) != "".join(text.split()):
         raise _bad(text)
     mask = reader.fields(message, "")
@@ -43,17 +50,18 @@ def read_mask(text: str, message: str | None) -> Mask:
     return mask
 
 
-def _bad(path: str) -> ApiError:
+def _bad(path: str) -> RpcError:
     text = f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'."
     error = violations([(path, text)])
     error.message = "Request contains an invalid argument."
     return error
 
 
-@define
-class _Reader:
+@attrs.define
+class _MaskReader:
     """Reads what is left of a mask, one part after the other."""
 
+    schema: Schema
     parts: list[str]
 
     def fields(self, message: str | None, path: str) -> Mask:
@@ -67,7 +75,7 @@ class _Reader:
     def path(self, mask: Mask, message: str | None, path: str) -> None:
         name = self.parts.pop(0) if self.parts else ""
         where = f"{path}.{name}" if path else name
-        key, inner = _find(message, name, where)
+        key, inner = _find(self.schema, message, name, where)
         whole = key in mask and not mask[key]
         below: Mask = {}
         if self.parts and self.parts[0] in "/.":
@@ -88,13 +96,13 @@ def _merge(mask: Mask, other: Mask) -> Mask:
     }
 
 
-def _find(message: str | None, name: str, path: str) -> tuple[str, str | None]:
-    """The JSON name of a field and the message below it; None where the schema ends and anything may follow."""
+def _find(schema: Schema, message: str | None, name: str, path: str) -> tuple[str, str | None]:
+    """Return the JSON name of a field and the message below it; None where the schema ends and anything may follow."""
     if not name or name in "(),/." or path.count(".") > _DEPTH:
         raise _bad(path or name)
     if name == "*" or message is None:
         return name, None
-    spec = MESSAGES[message].by_name.get(name) if message in MESSAGES else None
+    spec = schema.messages[message].by_name.get(name) if message in schema.messages else None
     if spec is None:
         raise _bad(path)
     if spec.type in _OPEN:
@@ -103,7 +111,7 @@ def _find(message: str | None, name: str, path: str) -> tuple[str, str | None]:
 
 
 def apply_mask(value: object, mask: Mask) -> object:
-    """What a mask leaves of a JSON value; the type of an ``Any`` always stays."""
+    """Return what a mask leaves of a JSON value; the type of an ``Any`` always stays."""
     if not mask:
         return value
     if isinstance(value, list):

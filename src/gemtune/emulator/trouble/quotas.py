@@ -1,5 +1,17 @@
 """How much the emulated service takes: quotas, a limit of concurrency, latency and overload.
 
+===================  =============================================  ==========================================
+rule                 admits                                         tells whoever is refused
+===================  =============================================  ==========================================
+``MinuteWindow``     a number in each minute of the clock           the seconds to the end of the minute
+``PerDay``           a number from midnight to midnight             the seconds to midnight in California
+``TokenBucket``      a steady rate, with a burst                    the seconds until there is enough
+``ConcurrencyCap``   a number at the same time                      nothing, or a fixed number of seconds
+===================  =============================================  ==========================================
+
+The documentation says "per minute" and does not say which of the first three that is, so a test chooses. A request
+must be admitted by every rule, and only then counts in any: what one refuses costs nothing in another.
+
 Everything here takes the time as an argument, in seconds, so that it serves a simulation as well as the emulator.
 """
 
@@ -10,9 +22,9 @@ import random
 from collections.abc import Iterable
 from typing import Protocol
 
-from attrs import define, field, frozen, validators
+import attrs
 
-from gemtune.emulator.messages.errors import SERVICE, ApiError, quota_exceeded
+from gemtune.emulator.messages.errors import SERVICE, RpcError, quota_exceeded
 from gemtune.emulator.world.clock import SECOND, Clock
 
 MINUTE = 60.0
@@ -21,20 +33,20 @@ DAY = 86_400.0
 _MIDNIGHT = 8 * 3600.0
 
 
-class Quota(Protocol):
+class QuotaRule(Protocol):
     """What a quota decides; ``take`` and ``leave`` come in pairs, and only for what all quotas admit."""
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
-        """The error for one more request, or None where it may come in."""
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
+        """Return the error for one more request, or None if it may come in."""
 
     def take(self, tokens: int) -> None:
-        """Let a request in."""
+        """Count a request in."""
 
     def leave(self) -> None:
-        """See a request out."""
+        """Count a request out."""
 
 
-def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) -> ApiError:
+def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) -> RpcError:
     metric, name = "requests", "GenerateRequestsPer{}PerProjectPerModel-FreeTier"
     if tokens:
         metric, name = "input_token_count", "GenerateContentInputTokensPerModelPer{}-FreeTier"
@@ -43,27 +55,28 @@ def _exceeded(model: str, limit: float, wait: float, *, tokens: bool, per: str) 
     )
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class MinuteWindow:
-    """So many requests, or input tokens, in each minute of the clock; refused with the time to its end.
+    """A quota of requests, or of input tokens, in each minute of the clock; a refusal says how long that still lasts.
 
     Args:
         limit: in a minute; may be changed while it is used.
         tokens: count input tokens instead of requests.
     """
 
-    limit: float = field(validator=validators.gt(0))
+    limit: float = attrs.field(validator=attrs.validators.gt(0))
     tokens: bool = False
-    _span: float = field(default=MINUTE, init=False)
-    _offset: float = field(default=0.0, init=False)
-    _per: str = field(default="Minute", init=False)
-    _window: float = field(default=-math.inf, init=False)
-    _used: float = field(default=0.0, init=False)
+    _span: float = attrs.field(default=MINUTE, init=False)
+    _offset: float = attrs.field(default=0.0, init=False)
+    _per: str = attrs.field(default="Minute", init=False)
+    _window: float = attrs.field(default=-math.inf, init=False)
+    _used: float = attrs.field(default=0.0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
         window = (now - self._offset) // self._span
         if window != self._window:
             self._window, self._used = window, 0.0
+        # A single request larger than the quota would never get in otherwise: it may be the first of its minute.
         if self._used == 0 or self._used + (tokens if self.tokens else 1) <= self.limit:
             return None
         ends = (window + 1) * self._span + self._offset
@@ -73,21 +86,21 @@ class MinuteWindow:
         self._used += tokens if self.tokens else 1
 
     def leave(self) -> None:
-        """Nothing: what was used stays used."""
+        """Do nothing: what was used stays used."""
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class PerDay(MinuteWindow):
-    """So many requests, or input tokens, from midnight to midnight in California."""
+    """A quota of requests, or of input tokens, from midnight to midnight in California."""
 
-    _span: float = field(default=DAY, init=False)
-    _offset: float = field(default=_MIDNIGHT, init=False)
-    _per: str = field(default="Day", init=False)
+    _span: float = attrs.field(default=DAY, init=False)
+    _offset: float = attrs.field(default=_MIDNIGHT, init=False)
+    _per: str = attrs.field(default="Day", init=False)
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class TokenBucket:
-    """So many requests, or input tokens, in a minute, evenly; refused with the time until enough have come in.
+    """A quota of requests, or of input tokens, that refills evenly; a refusal says how long it takes until it suffices.
 
     Args:
         limit: in a minute; may be changed while it is used.
@@ -96,20 +109,21 @@ class TokenBucket:
         least_hint: the shortest delay told, in seconds.
     """
 
-    limit: float = field(validator=validators.gt(0))
-    burst: float = field(default=1.0, validator=validators.gt(0))
+    limit: float = attrs.field(validator=attrs.validators.gt(0))
+    burst: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
     tokens: bool = False
     least_hint: float = 1.0
-    _level: float = field(default=math.inf, init=False)
-    _at: float = field(default=0.0, init=False)
+    _level: float = attrs.field(default=math.inf, init=False)
+    _at: float = attrs.field(default=0.0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:
         rate = self.limit / MINUTE
         size = max(1.0, rate * self.burst)
         self._level = min(size, self._level + max(0.0, now - self._at) * rate)
         self._at = now
+        # As above: what is larger than the bucket waits for a full one, and then puts it into debt.
         missing = min(tokens if self.tokens else 1, size) - self._level
-        if missing <= 1e-9:
+        if missing <= 1e-9:  # a caller that waits exactly as told must not be refused for a rounding error
             return None
         return _exceeded(model, self.limit, max(self.least_hint, missing / rate), tokens=self.tokens, per="Minute")
 
@@ -117,12 +131,12 @@ class TokenBucket:
         self._level -= tokens if self.tokens else 1
 
     def leave(self) -> None:
-        """Nothing: what was used stays used."""
+        """Do nothing: what was used stays used."""
 
 
-@define(kw_only=True)
+@attrs.define(kw_only=True)
 class ConcurrencyCap:
-    """So many requests at the same time.
+    """A limit of requests at the same time.
 
     Args:
         limit: at the same time; may be changed while it is used.
@@ -130,18 +144,20 @@ class ConcurrencyCap:
         status: ``RESOURCE_EXHAUSTED`` (429) or ``UNAVAILABLE`` (503).
     """
 
-    limit: int = field(validator=validators.gt(0))
+    limit: int = attrs.field(validator=attrs.validators.gt(0))
     hint: float | None = None
-    status: str = field(default="RESOURCE_EXHAUSTED", validator=validators.in_(("RESOURCE_EXHAUSTED", "UNAVAILABLE")))
-    in_flight: int = field(default=0, init=False)
+    status: str = attrs.field(
+        default="RESOURCE_EXHAUSTED", validator=attrs.validators.in_(("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
+    )
+    in_flight: int = attrs.field(default=0, init=False)
 
-    def refuse(self, now: float, tokens: int, model: str) -> ApiError | None:  # noqa: ARG002 - a Quota's
+    def refuse(self, now: float, tokens: int, model: str) -> RpcError | None:  # noqa: ARG002 - a Quota's
         if self.in_flight < self.limit:
             return None
         details: list[dict[str, object]] = []
         if self.hint is not None:
             details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": f"{self.hint:.9g}s"}]
-        return ApiError(self.status, _CROWDED[self.status], details)
+        return RpcError(self.status, _CROWDED[self.status], details)
 
     def take(self, tokens: int) -> None:  # noqa: ARG002 - a Quota's
         self.in_flight += 1
@@ -156,7 +172,7 @@ _CROWDED = {
 }
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Latency:
     """How long an answer takes: a lognormal distribution, and more of it under overload.
 
@@ -166,22 +182,22 @@ class Latency:
         capacity: requests in flight up to which nothing slows down; None for any number.
     """
 
-    median: float = field(default=0.0, validator=validators.ge(0.0))
-    sigma: float = field(default=0.0, validator=validators.ge(0.0))
+    median: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
+    sigma: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
     capacity: int | None = None
 
     @property
     def mean(self) -> float:
-        """Of the distribution, without overload."""
+        """The mean of the distribution, without overload."""
         return self.median * math.exp(self.sigma**2 / 2)
 
     def draw(self, dice: random.Random, in_flight: int) -> float:
-        """Seconds for one answer; with twice the capacity in flight, twice as many."""
+        """Return the seconds of one answer; with twice the capacity in flight, twice as many."""
         seconds = self.median * math.exp(dice.gauss(0.0, self.sigma)) if self.sigma else self.median
         return seconds if self.capacity is None else seconds * max(1.0, in_flight / self.capacity)
 
 
-@define
+@attrs.define
 class Load:
     """All that limits generateContent: every quota must admit a request, and an answer takes its time.
 
@@ -191,19 +207,23 @@ class Load:
         seed: of the latencies.
     """
 
-    quotas: list[Quota] = field(factory=list)
-    latency: Latency = field(factory=Latency)
+    quotas: list[QuotaRule] = attrs.field(factory=list)
+    latency: Latency = attrs.field(factory=Latency)
     seed: int = 0
-    in_flight: int = field(default=0, init=False)
-    admitted: int = field(default=0, init=False)
-    refused: int = field(default=0, init=False)
-    _dice: random.Random = field(init=False, repr=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    admitted: int = attrs.field(default=0, init=False)
+    refused: int = attrs.field(default=0, init=False)
+    _dice: random.Random = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311 - not for secrets
 
     def enter(self, now: float, tokens: int = 1, model: str = "") -> float:
-        """Let one request in; the seconds its answer takes. Raises the ``ApiError`` of the quota that refuses it."""
+        """Let one request in and return the seconds its answer takes.
+
+        Raises:
+            RpcError: 429 or 503 of the first quota that refuses it.
+        """
         for quota in self.quotas:
             error = quota.refuse(now, tokens, model)
             if error is not None:
@@ -216,7 +236,7 @@ class Load:
         return self.latency.draw(self._dice, self.in_flight)
 
     async def serve(self, clock: Clock, tokens: int, model: str, seconds: float = 0.0) -> None:
-        """Take as long as an answer takes, and so many seconds more."""
+        """Wait as long as an answer takes, and so many seconds more."""
         seconds += self.enter(clock.now() / SECOND, tokens, model)
         try:
             if seconds:
@@ -225,12 +245,12 @@ class Load:
             self.leave()
 
     def leave(self) -> None:
-        """See it out, answered or gone."""
+        """Let a request out, answered or gone."""
         self.in_flight -= 1
         for quota in self.quotas:
             quota.leave()
 
 
-def load_of(given: Load | Iterable[Quota]) -> Load:
-    """A load, also from quotas alone."""
+def load_of(given: Load | Iterable[QuotaRule]) -> Load:
+    """Return a load; quotas alone become one."""
     return given if isinstance(given, Load) else Load(list(given))

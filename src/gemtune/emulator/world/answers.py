@@ -13,12 +13,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import define, field, frozen
+import attrs
 
 _TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Prompt:
     """What a scripted answer may look at.
 
@@ -31,11 +31,11 @@ class Prompt:
 
     text: str
     model: str
-    request: Mapping[str, object] = field(repr=False)
+    request: Mapping[str, object] = attrs.field(repr=False)
     email: str
 
 
-@frozen
+@attrs.frozen
 class Answer:
     """A scripted answer.
 
@@ -46,15 +46,15 @@ class Answer:
     """
 
     text: str = ""
-    finish_reason: str = field(default="STOP", kw_only=True)
-    block_reason: str | None = field(default=None, kw_only=True)
+    finish_reason: str = attrs.field(default="STOP", kw_only=True)
+    block_reason: str | None = attrs.field(default=None, kw_only=True)
 
 
 Answers = Mapping[str, "str | Answer"] | Callable[[Prompt], "str | Answer | None"]
 
 
 def scripted(answers: Answers | None, prompt: Prompt) -> Answer | None:
-    """The answer the test wrote for this prompt, if any."""
+    """Return the answer that a test wrote for this prompt, if any."""
     if answers is None:
         return None
     found = answers(prompt) if callable(answers) else answers.get(prompt.text)
@@ -70,7 +70,7 @@ def _pairs(text: str) -> Counter[str]:
     return Counter(first + second for first, second in itertools.pairwise(padded))
 
 
-@define(repr=False)
+@attrs.define(repr=False)
 class ExampleIndex:
     """The training examples of a tuned model, ready to be searched."""
 
@@ -81,7 +81,7 @@ class ExampleIndex:
 
     @classmethod
     def build(cls, examples: Iterable[tuple[str, str]]) -> ExampleIndex:
-        """An index over (input, output) pairs."""
+        """Return an index over (input, output) pairs."""
         pairs = list(examples)
         exact: dict[str, int] = {}
         sizes: list[int] = []
@@ -101,7 +101,7 @@ class ExampleIndex:
         return len(self.pairs)
 
     def nearest(self, prompt: str) -> str | None:
-        """The output of the example whose input is most like the prompt; None without examples."""
+        """Return the output of the example whose input is most like the prompt; None without examples."""
         if not self.pairs:
             return None
         normal = _normal(prompt)
@@ -121,12 +121,12 @@ class ExampleIndex:
 
 
 def count_tokens(text: str) -> int:
-    """Tokens by a rule of thumb: one per started four ASCII characters, one per any other character."""
+    """Count tokens by a rule of thumb: one per started four ASCII characters, one per any other character."""
     return sum(1 for _ in _TOKEN.finditer(text))
 
 
 def truncate(text: str, max_tokens: int) -> str:
-    """The beginning of a text that counts at most this many tokens."""
+    """Return the beginning of a string that counts at most this many tokens."""
     end = 0
     for number, match in enumerate(_TOKEN.finditer(text)):
         if number == max_tokens:
@@ -136,7 +136,7 @@ def truncate(text: str, max_tokens: int) -> str:
 
 
 def split_text(text: str, size: int) -> list[str]:
-    """The pieces a text is streamed in: whole words, at least ``size`` characters each but for the last."""
+    """Return the pieces in which a string is streamed: whole words, each but the last at least ``size`` characters."""
     pieces = [""]
     for word in re.findall(r"\s*\S+|\s+$", text):
         if len(pieces[-1]) >= size:

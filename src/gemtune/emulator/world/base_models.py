@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import asdict, frozen
+import attrs
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class BaseModel:
     """A record of ``models.list``; fields as in the API's ``Model`` message."""
 
@@ -29,7 +29,8 @@ class BaseModel:
         return not {"createTunedModel", "createTunedTextModel"}.isdisjoint(self.supported_generation_methods)
 
     def to_message(self) -> dict[str, object]:
-        return asdict(self) | {"supported_generation_methods": list(self.supported_generation_methods)}
+        """Return the ``Model`` message."""
+        return attrs.asdict(self) | {"supported_generation_methods": list(self.supported_generation_methods)}
 
 
 BASE_MODELS = (
@@ -85,7 +86,7 @@ BASE_MODELS = (
 
 
 def catalogue(models: Iterable[BaseModel | Mapping[str, object]] | None) -> dict[str, BaseModel]:
-    """Base models by name; plain mappings are taken as the fields of a ``BaseModel``."""
+    """Return base models by name; plain mappings are taken as the fields of a ``BaseModel``."""
     chosen = BASE_MODELS if models is None else models
     made = [model if isinstance(model, BaseModel) else BaseModel(**model) for model in chosen]  # type: ignore[arg-type]
     return {model.name: model for model in made}

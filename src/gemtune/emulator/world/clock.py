@@ -9,14 +9,14 @@ from typing import Protocol, runtime_checkable
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-from attrs import Factory, define, field
+import attrs
 
 SECOND = 1_000_000_000
 _STEPPED_START = 1_710_429_062_714_285_000  # an instant with microseconds, as the service's own create times have
 
 
 def nanoseconds(seconds: float) -> int:
-    """Whole nanoseconds of a duration in seconds."""
+    """Return a duration in whole nanoseconds."""
     return round(seconds * SECOND)
 
 
@@ -25,19 +25,19 @@ class Clock(Protocol):
     """What the emulator asks of a clock."""
 
     def now(self) -> int:
-        """Nanoseconds since 1970-01-01T00:00:00Z; never less than before."""
+        """Return nanoseconds since 1970-01-01T00:00:00Z; never less than before."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait until this many seconds of the clock's own time have passed."""
 
 
-@define
+@attrs.define
 class ScaledClock:
     """Real time, ``factor`` times as fast, from the moment it was made."""
 
     factor: float = 1.0
-    _origin: int = field(factory=time.time_ns, repr=False)
-    _started: int = field(factory=time.monotonic_ns, repr=False)
+    _origin: int = attrs.field(factory=time.time_ns, repr=False)
+    _started: int = attrs.field(factory=time.monotonic_ns, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.factor > 0:
@@ -47,29 +47,29 @@ class ScaledClock:
         return self._origin + int((time.monotonic_ns() - self._started) * self.factor)
 
     def not_before(self, instant: int) -> None:
-        """Go on from a later instant, if that is later than now."""
+        """Continue from a later instant, if that is later than now."""
         self._origin += max(0, instant - self.now())
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds / self.factor)
 
 
-@define
+@attrs.define
 class RealClock(ScaledClock):
     """Real time."""
 
-    factor: float = field(default=1.0, init=False, repr=False)
+    factor: float = attrs.field(default=1.0, init=False, repr=False)
 
 
-@define(repr=False)
+@attrs.define(repr=False)
 class SteppedClock:
     """Time that stands still until ``advance`` is called, from any thread."""
 
     _now: int = _STEPPED_START
-    _sleepers: list[tuple[int, anyio.Event, anyio.lowlevel.EventLoopToken]] = field(
+    _sleepers: list[tuple[int, anyio.Event, anyio.lowlevel.EventLoopToken]] = attrs.field(
         factory=list, init=False, repr=False
     )
-    _lock: threading.Lock = field(default=Factory(threading.Lock), init=False, repr=False)
+    _lock: threading.Lock = attrs.field(default=attrs.Factory(threading.Lock), init=False, repr=False)
 
     def __repr__(self) -> str:
         return f"SteppedClock({self._now / SECOND:.6f})"
@@ -78,11 +78,11 @@ class SteppedClock:
         return self._now
 
     def not_before(self, instant: int) -> None:
-        """Go on from a later instant, if that is later than now."""
+        """Continue from a later instant, if that is later than now."""
         self._now = max(self._now, instant)
 
     def advance(self, seconds: float) -> int:
-        """Move on.
+        """Move the time forward and wake whoever waits for it.
 
         Args:
             seconds: how far, at least 0.
@@ -128,7 +128,7 @@ def _event_loop() -> anyio.lowlevel.EventLoopToken | None:
 
 
 def make_clock(spec: str | Clock) -> Clock:
-    """A clock from ``"real"``, ``"scaled:N"`` or ``"stepped"``; a clock is returned as it is."""
+    """Return a clock from ``"real"``, ``"scaled:N"`` or ``"stepped"``; a clock is returned as it is."""
     if not isinstance(spec, str):
         return spec
     match spec.partition(":"):

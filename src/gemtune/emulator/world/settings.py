@@ -1,34 +1,37 @@
-"""The emulator's knobs: everything a test may want to change, with the service's documented values as defaults."""
+"""The emulator's knobs: everything a test may want to change, with the service's documented values as defaults.
+
+What nobody has published is a guess, marked "undocumented"; the setting is there to change the guess.
+"""
 
 from __future__ import annotations
 
-from attrs import field, frozen, validators
+import attrs
 
 MIB = 1 << 20
-_seconds = validators.ge(0.0)
-_part = validators.and_(validators.ge(0.0), validators.le(1.0))
+_seconds = attrs.validators.ge(0.0)
+_part = attrs.validators.and_(attrs.validators.ge(0.0), attrs.validators.le(1.0))
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Settings:
     """How the emulated service behaves.
 
     Args:
-        seed: of the random ids, the loss curves and the timing of the steps.
+        seed: for the random ids, the loss curves and the timing of the steps.
         queue_seconds: from ``createTime`` to ``startTime`` of a tuning job (observed 0.1 to 0.7).
-        step_seconds: one tuning step (observed 1.2 to 1.5).
+        step_seconds: the length of a tuning step (observed 1.2 to 1.5).
         refresh_seconds: how often a running job's progress becomes visible; 0 for at once (2023: about 60).
-        publish_lag_seconds: from a step's or a state's being so until any read shows it.
+        publish_lag_seconds: how long it takes until a read shows a new step or state.
         stale_reads: part of the reads (0 to 1) answered by a replica that is behind.
-        stale_seconds: how far such a replica is behind at most.
+        stale_seconds: how far behind such a replica is at most.
         hole_reads: part of the reads of a running job in which snapshots are missing.
         list_gaps: part of the entries that a page of a list leaves out.
-        hidden_reads: part of the reads that answer as if the thing were not there, or not the caller's.
-        hidden_status: of those: 404 or 403.
+        hidden_reads: part of the reads that are answered as if the thing were not there, or not the caller's.
+        hidden_status: the status of those: 404 or 403.
         default_email: who a caller is whose credential is not known.
-        suffix_length: random characters of a generated tuned model id (12 in 2024, 24 in 2025).
-        max_concurrent_jobs: running tuning jobs before create answers 429; None for no limit.
-        max_examples: examples in one data set; None for no limit (undocumented).
+        suffix_length: the number of random characters in a generated tuned model id (12 in 2024, 24 in 2025).
+        max_concurrent_jobs: tuning jobs that may run before create answers 429; None for no limit.
+        max_examples: of one data set; None for no limit (undocumented).
         max_input_characters: of one example's input, and of a tuned model's prompt.
         max_output_characters: of one example's output.
         max_create_bytes: body of ``tunedModels.create``.
@@ -43,25 +46,25 @@ class Settings:
         usage_metadata: add ``usageMetadata``, ``modelVersion`` and ``responseId`` (the service of 2024 did not).
         safety_ratings: add the four safety ratings (the service of 2026 does not).
         chunk_characters: least length of a streamed piece of text.
-        answer_seconds: that generateContent and streamGenerateContent take, on the emulator's clock.
-        chunk_seconds: between two pieces of a stream, on the emulator's clock.
+        answer_seconds: how long generateContent and streamGenerateContent take, on the emulator's clock.
+        chunk_seconds: the time between two pieces of a stream, on the emulator's clock.
         gzip: compress replies for callers that accept it.
-        journal_size: requests remembered.
+        request_log_size: how many requests are remembered.
     """
 
     seed: int = 0
-    queue_seconds: float = field(default=0.3, validator=_seconds)
-    step_seconds: float = field(default=1.2, validator=_seconds)
-    refresh_seconds: float = field(default=0.0, validator=_seconds)
-    publish_lag_seconds: float = field(default=0.0, validator=_seconds)
-    stale_reads: float = field(default=0.0, validator=_part)
-    stale_seconds: float = field(default=30.0, validator=_seconds)
-    hole_reads: float = field(default=0.0, validator=_part)
-    list_gaps: float = field(default=0.0, validator=_part)
-    hidden_reads: float = field(default=0.0, validator=_part)
-    hidden_status: int = field(default=404, validator=validators.in_((403, 404)))
+    queue_seconds: float = attrs.field(default=0.3, validator=_seconds)
+    step_seconds: float = attrs.field(default=1.2, validator=_seconds)
+    refresh_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    publish_lag_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    stale_reads: float = attrs.field(default=0.0, validator=_part)
+    stale_seconds: float = attrs.field(default=30.0, validator=_seconds)
+    hole_reads: float = attrs.field(default=0.0, validator=_part)
+    list_gaps: float = attrs.field(default=0.0, validator=_part)
+    hidden_reads: float = attrs.field(default=0.0, validator=_part)
+    hidden_status: int = attrs.field(default=404, validator=attrs.validators.in_((403, 404)))
     default_email: str = "you@example.com"
-    suffix_length: int = field(default=12, validator=validators.ge(8))
+    suffix_length: int = attrs.field(default=12, validator=attrs.validators.ge(8))
     max_concurrent_jobs: int | None = None
     max_examples: int | None = None
     max_input_characters: int = 40_000
@@ -73,20 +76,20 @@ class Settings:
         "Tuned model {name} is not ready to serve requests: its tuning has not completed successfully.",
     )
     exists_message: str = "Tuned model {name} already exists."
-    cancelled_state: str = field(default="FAILED", validator=validators.in_(("FAILED", "ACTIVE")))
+    cancelled_state: str = attrs.field(default="FAILED", validator=attrs.validators.in_(("FAILED", "ACTIVE")))
     cancel_supported: bool = True
     requests_per_minute: int | None = None
     answer_label: str = "(emulator: nearest training example)"
     usage_metadata: bool = True
     safety_ratings: bool = True
-    chunk_characters: int = field(default=16, validator=validators.ge(1))
-    answer_seconds: float = field(default=0.0, validator=_seconds)
-    chunk_seconds: float = field(default=0.0, validator=_seconds)
+    chunk_characters: int = attrs.field(default=16, validator=attrs.validators.ge(1))
+    answer_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    chunk_seconds: float = attrs.field(default=0.0, validator=_seconds)
     gzip: bool = True
-    journal_size: int = field(default=10_000, validator=validators.ge(0))
+    request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
 
     @property
     def replicated(self) -> bool:
-        """Whether reads may show anything but the present truth."""
+        """Whether a read may show anything but the present state."""
         parts = (self.stale_reads, self.hole_reads, self.list_gaps, self.hidden_reads, self.publish_lag_seconds)
         return any(parts)

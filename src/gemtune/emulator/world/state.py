@@ -13,50 +13,48 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.to_thread
-from attrs import Attribute, Factory, asdict, define, field, fields
+import attrs
 
 from gemtune.emulator.world.answers import ExampleIndex
-from gemtune.emulator.world.clock import ScaledClock, SteppedClock
-from gemtune.emulator.world.store import Permission, TunedModel
+from gemtune.emulator.world.clock import Clock, ScaledClock, SteppedClock
+from gemtune.emulator.world.store import Store, StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import Job, JobFate
-
-if TYPE_CHECKING:
-    from gemtune.emulator.app import Emulator
 
 VERSION = 1
 _PARTS = ("examples", "job", "permissions")
 
 
-def dump(emulator: Emulator) -> str:
-    """All that is kept of an emulator, as JSON."""
+def dump(clock: Clock, store: Store) -> str:
+    """Return all that is kept, as JSON."""
     state = {
         "version": VERSION,
-        "clock": {"time": emulator.clock.now(), "wall": time.time_ns()},
-        "numbers": emulator.store.numbers,
-        "tuned_models": [_dump_model(model) for model in emulator.store.tuned_models.values()],
+        "clock": {"time": clock.now(), "wall": time.time_ns()},
+        "numbers": store.numbers,
+        "tuned_models": [_dump_model(model) for model in store.tuned_models.values()],
+        "shelves": {name: shelf.dump() for name, shelf in store.shelves.items()},
     }
     return json.dumps(state, ensure_ascii=True, separators=(",", ":"))
 
 
-def _dump_model(model: TunedModel) -> dict[str, object]:
-    plain = {f.name: getattr(model, f.name) for f in fields(TunedModel) if f.name not in _PARTS}
+def _dump_model(model: StoredModel) -> dict[str, object]:
+    plain = {f.name: getattr(model, f.name) for f in attrs.fields(StoredModel) if f.name not in _PARTS}
     return plain | {
         "examples": model.examples.pairs,
-        "job": asdict(model.job, filter=_is_argument),
-        "permissions": [asdict(permission) for permission in model.permissions.values()],
+        "job": attrs.asdict(model.job, filter=_is_argument),
+        "permissions": [attrs.asdict(permission) for permission in model.permissions.values()],
     }
 
 
-def _is_argument(attribute: Attribute[object], _value: object) -> bool:
+def _is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
     return attribute.init
 
 
-def restore(emulator: Emulator, text: str) -> None:
-    """Give an emulator back what was kept.
+def restore(clock: Clock, store: Store, text: str) -> None:
+    """Give a clock and a store back what was kept.
 
     Raises:
         ValueError: the text is not a state, or one of another version.
@@ -67,33 +65,35 @@ def restore(emulator: Emulator, text: str) -> None:
         raise ValueError(f"its version is {version!r}, and this emulator knows version {VERSION}")
     try:
         models = [_restore_model(values) for values in state["tuned_models"]]
-        _resume(emulator, state["clock"]["time"], state["clock"]["wall"])
-        emulator.store.restore(models, int(state["numbers"]))
+        _resume(clock, state["clock"]["time"], state["clock"]["wall"])
+        store.restore(models, int(state["numbers"]))
+        for name, shelf in store.shelves.items():
+            if name in state.get("shelves", {}):
+                shelf.restore(state["shelves"][name])
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-def _restore_model(values: Mapping[str, Any]) -> TunedModel:
+def _restore_model(values: Mapping[str, Any]) -> StoredModel:
     job = dict(values["job"])
     job["fate"] = JobFate(**job["fate"])
     parts = {
         "examples": ExampleIndex.build([(text, output) for text, output in values["examples"]]),
         "job": Job(**job),
-        "permissions": {facts["id"]: Permission(**facts) for facts in values["permissions"]},
+        "permissions": {facts["id"]: StoredPermission(**facts) for facts in values["permissions"]},
     }
-    return TunedModel(**(dict(values) | parts))
+    return StoredModel(**(dict(values) | parts))
 
 
-def _resume(emulator: Emulator, kept: int, wall: int) -> None:
-    """Let a clock go on where it would be had it never stopped; a stepped one stood still meanwhile."""
-    clock = emulator.clock
+def _resume(clock: Clock, kept: int, wall: int) -> None:
+    """Let a clock continue where it would be had it never stopped; a stepped one stood still meanwhile."""
     if isinstance(clock, ScaledClock):
         clock.not_before(kept + int(max(0, time.time_ns() - wall) * clock.factor))
     elif isinstance(clock, SteppedClock):
         clock.not_before(kept)
 
 
-@define
+@attrs.define
 class StateFile:
     """Where an emulator keeps its tuned models.
 
@@ -101,12 +101,12 @@ class StateFile:
         path: the file; it need not exist yet.
     """
 
-    path: Path = field(converter=Path)
-    _wanted: int = field(default=0, init=False)
-    _written: int = field(default=0, init=False)
-    _lock: anyio.Lock = field(default=Factory(anyio.Lock), init=False, repr=False)
+    path: Path = attrs.field(converter=Path)
+    _wanted: int = attrs.field(default=0, init=False)
+    _written: int = attrs.field(default=0, init=False)
+    _lock: anyio.Lock = attrs.field(default=attrs.Factory(anyio.Lock), init=False, repr=False)
 
-    def load(self, emulator: Emulator) -> None:
+    def load(self, clock: Clock, store: Store) -> None:
         """Read it, if it is there.
 
         Raises:
@@ -119,18 +119,18 @@ class StateFile:
         except UnicodeDecodeError as error:
             raise ValueError(f"the state file {self.path} cannot be used: {error}") from None
         try:
-            restore(emulator, text)
+            restore(clock, store, text)
         except ValueError as error:
             raise ValueError(f"the state file {self.path} cannot be used: {error}") from None
 
-    async def save(self, emulator: Emulator) -> None:
+    async def save(self, clock: Clock, store: Store) -> None:
         """Write it; changes made while it is being written share the next time."""
         self._wanted += 1
         mine = self._wanted
         async with self._lock:
             if self._written >= mine:
                 return
-            held, text = self._wanted, dump(emulator)
+            held, text = self._wanted, dump(clock, store)
             await anyio.to_thread.run_sync(_replace, self.path, text)
             self._written = held
 

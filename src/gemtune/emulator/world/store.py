@@ -6,30 +6,31 @@ import random
 import string
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
-from attrs import define, field, frozen
+import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.known_errors import forbidden, missing
 from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.tuning import Job, JobFate, Progress
+from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
 
 ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
 _BASE36 = string.digits + string.ascii_lowercase
 
 
-@frozen
-class Caller:
+@attrs.frozen
+class Principal:
     """Who makes a call."""
 
     email: str
     project: str | None = None
 
 
-@frozen(kw_only=True)
-class Call:
+@attrs.frozen(kw_only=True)
+class MethodCall:
     """One request, as a handler sees it.
 
     Args:
@@ -47,14 +48,14 @@ class Call:
     version: str
     params: dict[str, str]
     query: dict[str, str]
-    body: Value = field(repr=False)
-    caller: Caller
+    body: Value = attrs.field(repr=False)
+    caller: Principal
     now: int
-    fate: JobFate = field(factory=JobFate)
+    fate: JobFate = attrs.field(factory=JobFate)
 
 
-@define
-class Permission:
+@attrs.define
+class StoredPermission:
     """Who may do what with one tuned model."""
 
     id: str
@@ -63,14 +64,15 @@ class Permission:
     role: str
     number: int = 0
 
-    def covers(self, caller: Caller) -> bool:
+    def covers(self, caller: Principal) -> bool:
+        """Return whether this permission is about a caller."""
         if self.grantee_type == "EVERYONE":
             return True
         return self.email is not None and self.email.casefold() == caller.email.casefold()
 
 
-@define(kw_only=True)
-class TunedModel:
+@attrs.define(kw_only=True)
+class StoredModel:
     """One tuned model with everything that hangs on it."""
 
     number: int
@@ -87,7 +89,7 @@ class TunedModel:
     hyperparameters: Value
     examples: ExampleIndex
     job: Job
-    permissions: dict[str, Permission]
+    permissions: dict[str, StoredPermission]
     patched: int | None = None
     cancelled: int | None = None
 
@@ -99,14 +101,14 @@ class TunedModel:
     def operation_name(self) -> str:
         return f"{self.name}/operations/{self.operation_id}"
 
-    def progress(self, now: int) -> Progress:
+    def progress(self, now: int) -> JobProgress:
         return self.job.progress(now, self.cancelled)
 
     def state(self, now: int, settings: Settings) -> str:
         return settings.cancelled_state if self.cancelled is not None else self.progress(now).state
 
-    def role(self, caller: Caller, *, beside_everyone: bool = False) -> int:
-        """The caller's highest role as a number (0 for none); roles are nested."""
+    def role(self, caller: Principal, *, beside_everyone: bool = False) -> int:
+        """Return the caller's highest role as a number (0 for none); roles are nested."""
         roles = [
             ROLES.get(permission.role, 0)
             for permission in self.permissions.values()
@@ -117,18 +119,32 @@ class TunedModel:
         return max(roles, default=0)
 
 
-@define(repr=False)
+class Shelf(Protocol):
+    """What one service keeps beside the tuned models; it is cleared, written and read with them."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def dump(self) -> object:
+        """Return all that outlives the process, as JSON."""
+
+    def restore(self, kept: Any) -> None:
+        """Take over what another process left; raises ValueError, TypeError or LookupError if it is damaged."""
+
+
+@attrs.define(repr=False)
 class Store:
     """The memory of the service; handlers change it, one call at a time."""
 
     settings: Settings
     base_models: dict[str, BaseModel]
     answers: Answers | None = None
-    tuned_models: dict[str, TunedModel] = field(factory=dict, init=False)
-    recent: dict[str, deque[int]] = field(factory=dict, init=False)
-    _doomed: dict[str, int] = field(factory=dict, init=False)
-    _random: random.Random = field(init=False)
-    _created: int = field(default=0, init=False)
+    tuned_models: dict[str, StoredModel] = attrs.field(factory=dict, init=False)
+    shelves: dict[str, Shelf] = attrs.field(factory=dict, init=False)
+    recent: dict[str, deque[int]] = attrs.field(factory=dict, init=False)
+    _doomed: dict[str, int] = attrs.field(factory=dict, init=False)
+    _random: random.Random = attrs.field(init=False)
+    _created: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reset()
@@ -139,37 +155,40 @@ class Store:
     def reset(self) -> None:
         """Forget everything; ids begin again from the seed."""
         self.tuned_models.clear()
+        for shelf in self.shelves.values():
+            shelf.clear()
         self.recent.clear()
         self._doomed.clear()
         self._random = random.Random(self.settings.seed)  # noqa: S311 - ids of an emulator
         self._created = 0
 
-    def add(self, model: TunedModel) -> None:
+    def add(self, model: StoredModel) -> None:
         """Keep a new tuned model, until it is deleted or its fate overtakes it."""
         self.tuned_models[model.name] = model
         if model.job.deleted is not None:
             self._doomed[model.name] = model.job.deleted
 
-    def remove(self, model: TunedModel) -> None:
-        """Let go of a tuned model."""
+    def remove(self, model: StoredModel) -> None:
+        """Forget a tuned model."""
         del self.tuned_models[model.name]
         self._doomed.pop(model.name, None)
 
     def overtake(self, now: int) -> None:
-        """Let go of the models that somebody else has deleted by now."""
+        """Forget the models that somebody else has deleted by now."""
         for name in [name for name, deleted in self._doomed.items() if deleted <= now]:
             self.remove(self.tuned_models[name])
 
     def statistics(self, now: int) -> dict[str, object]:
+        """Return how many tuned models there are, in all and in each state."""
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
         return {"tuned_models": len(self.tuned_models), "states": dict(states)}
 
     @property
     def numbers(self) -> int:
-        """How many numbers were given away."""
+        """How many numbers have been used."""
         return self._created
 
-    def restore(self, models: Iterable[TunedModel], numbers: int) -> None:
+    def restore(self, models: Iterable[StoredModel], numbers: int) -> None:
         """Take over what another process left; its ids do not come again."""
         self.reset()
         for model in models:
@@ -178,14 +197,16 @@ class Store:
         self._random = random.Random(f"{self.settings.seed}/{numbers}")  # noqa: S311 - ids of an emulator
 
     def random_id(self, length: int) -> str:
+        """Return an id of small letters and digits; the same seed gives the same ids."""
         return "".join(self._random.choices(_BASE36, k=length))
 
     def next_number(self) -> int:
+        """Return a number that orders lists and is never used twice."""
         self._created += 1
         return self._created
 
-    def tuned_model(self, name: str, caller: Caller, role: str) -> TunedModel:
-        """A tuned model the caller holds at least this role on; 404 or 403 otherwise."""
+    def tuned_model(self, name: str, caller: Principal, role: str) -> StoredModel:
+        """Return a tuned model on which the caller has at least this role; 404 or 403 otherwise."""
         model = self.tuned_models.get(name)
         if model is None:
             raise missing(name)
@@ -193,16 +214,16 @@ class Store:
             raise forbidden(name)
         return model
 
-    def visible_to(self, caller: Caller) -> Iterator[TunedModel]:
-        """Tuned models the caller may read, oldest first."""
+    def visible_to(self, caller: Principal) -> Iterator[StoredModel]:
+        """Return the tuned models that the caller may read, oldest first."""
         return (model for model in self.tuned_models.values() if model.role(caller))
 
     def running(self, now: int) -> int:
-        """Tuning jobs that are not over."""
+        """Count the tuning jobs that are not over."""
         return sum(not model.progress(now).done for model in self.tuned_models.values())
 
     def spend_request(self, model: str, now: int) -> float | None:
-        """Count a request against the model's per-minute quota; seconds to wait when it is used up."""
+        """Count a request against the model's quota per minute; return the seconds to wait if it is used up."""
         limit, minute = self.settings.requests_per_minute, 60 * 10**9
         if limit is None:
             return None

@@ -1,11 +1,16 @@
 """A tuning job as a pure function of time.
 
-Nothing is learned and nothing runs: where a job stands follows from when it was created and what time it is.
+Nothing is learned and nothing runs: where a job stands follows from when it was created and what time it is. So a
+thousand jobs cost nothing while nobody looks, a stepped clock may jump over a week, a lagging replica is simply asked
+at an earlier time, and a job in a state file needs no more than its plan to continue.
 
 - A job of S steps starts ``queue_seconds`` after its creation and is over exactly S · ``step_seconds`` later.
-- S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N).
+- S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N). Both are the
+  service's: 15 examples, 5 epochs and batches of 4, as in its tutorial, are 19 steps.
 - The loss of step s is ``0.02 + (L - 0.02) · exp(-0.55 · s · batch size / N) · (1 + 0.25 · noise)``, with L between
-  5 and 9 and noise between -1 and 1 drawn from a hash of the seed, the model's name and the step.
+  5 and 9 and noise between -1 and 1: a fall by 42 % per pass over the data, to a floor above zero. Both are drawn
+  from a hash of the seed, the model's name and the step, so that a step has the same loss whoever looks, whenever, and
+  in whichever order.
 """
 
 from __future__ import annotations
@@ -15,26 +20,28 @@ import math
 from functools import cached_property
 from typing import Literal
 
-from attrs import asdict, field, frozen
+import attrs
 
-from gemtune.emulator.messages.codec import Fixed
+from gemtune.emulator.messages.codec import FrozenMessage
 from gemtune.emulator.world.clock import nanoseconds
 
 _MICROSECOND = 1_000
-_JITTER = 0.4  # of a step: how much earlier than its end a step may report
+# Real steps are not evenly spaced. A step reports at its end or up to this part of it earlier, and never
+# before the step before it.
+_JITTER = 0.4
 
 
 def total_steps(examples: int, epochs: int, batch_size: int) -> int:
-    """Steps of a whole run: ceil(examples · epochs / batch size)."""
+    """Return the steps of a whole run: ceil(examples · epochs / batch size)."""
     return -(-examples * epochs // batch_size)
 
 
 def epoch_of(step: int, examples: int, batch_size: int) -> int:
-    """Whole passes over the data after a step (steps count from 1)."""
+    """Return the whole passes over the data after a step (steps count from 1)."""
     return step * batch_size // examples
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class JobFate:
     """What a test wants to happen to the next tuning job.
 
@@ -55,14 +62,14 @@ class JobFate:
     message: str = "An internal error has occurred during tuning."
     restart_at_step: int | None = None
     stall_at_step: int | None = None
-    losses: tuple[float, ...] = field(default=(), converter=tuple)
+    losses: tuple[float, ...] = attrs.field(default=(), converter=tuple)
     expire_at_step: int | None = None
     delete_at_step: int | None = None
     hollow: bool = False
 
 
-@frozen
-class Snapshot:
+@attrs.frozen
+class StepMetrics:
     """The metrics of one step."""
 
     step: int
@@ -71,17 +78,17 @@ class Snapshot:
     compute_time: int
 
     @cached_property
-    def message(self) -> Fixed:
+    def message(self) -> FrozenMessage:
         """The TuningSnapshot message."""
-        return Fixed(asdict(self))
+        return FrozenMessage(attrs.asdict(self))
 
 
-@frozen(kw_only=True)
-class Progress:
+@attrs.frozen(kw_only=True)
+class JobProgress:
     """Where a job stands: its state, visible snapshots and times (nanoseconds since 1970)."""
 
     state: Literal["CREATING", "ACTIVE", "FAILED"]
-    snapshots: tuple[Snapshot, ...]
+    snapshots: tuple[StepMetrics, ...]
     start_time: int | None
     complete_time: int | None
     error: tuple[int, str] | None = None
@@ -91,7 +98,7 @@ class Progress:
         return self.state != "CREATING"
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Job:
     """The plan of one tuning job; times in nanoseconds."""
 
@@ -104,11 +111,12 @@ class Job:
     step: int
     refresh: int
     seed: int
-    fate: JobFate = field(factory=JobFate)
-    _runs: dict[int, list[Snapshot]] = field(factory=dict, init=False, repr=False, eq=False)
+    fate: JobFate = attrs.field(factory=JobFate)
+    _runs: dict[int, list[StepMetrics]] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
     def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
+        """Return a plan whose durations are given in seconds."""
         times = {"queue": queue_seconds, "step": step_seconds, "refresh": refresh_seconds}
         return cls(**{key: nanoseconds(seconds) for key, seconds in times.items()}, **facts)  # type: ignore[arg-type]
 
@@ -118,6 +126,7 @@ class Job:
 
     @property
     def started(self) -> int:
+        """When the first run begins."""
         return self.created + self.queue
 
     @property
@@ -134,6 +143,7 @@ class Job:
         if fate.fail_at_step is not None:
             last = min(last, max(0, fate.fail_at_step - 1))
         end = self._run_start + last * self.step
+        # The service's times are whole microseconds; rounded up, so that no snapshot is later than the end.
         return -(-end // _MICROSECOND) * _MICROSECOND
 
     @property
@@ -149,25 +159,27 @@ class Job:
     def _after(self, step: int | None) -> int | None:
         return None if step is None else self._run_start + step * self.step
 
-    def progress(self, now: int, cancelled_at: int | None = None) -> Progress:
-        """Where the job stands at ``now``; nothing moves after ``cancelled_at``."""
+    def progress(self, now: int, cancelled_at: int | None = None) -> JobProgress:
+        """Return where the job stands at ``now``; nothing moves after ``cancelled_at``."""
         if cancelled_at is not None:
             seen = self._snapshots(min(now, cancelled_at))
             start = self._start_time(cancelled_at)
             error = (1, "The operation was cancelled.")
-            return Progress(state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error)
+            return JobProgress(
+                state="FAILED", snapshots=seen, start_time=start, complete_time=cancelled_at, error=error
+            )
         finished = self.finished
         if finished is None or now < finished:
-            return Progress(
+            return JobProgress(
                 state="CREATING",
                 snapshots=self._snapshots(self._refreshed(now)),
                 start_time=self._start_time(now),
                 complete_time=None,
             )
         if self.fate.hollow:
-            return Progress(state="ACTIVE", snapshots=(), start_time=None, complete_time=None)
+            return JobProgress(state="ACTIVE", snapshots=(), start_time=None, complete_time=None)
         failed = self.fate.fail_at_step is not None
-        return Progress(
+        return JobProgress(
             state="FAILED" if failed else "ACTIVE",
             snapshots=self._snapshots(now),
             start_time=self.started,
@@ -175,15 +187,15 @@ class Job:
             error=(self.fate.code, self.fate.message) if failed else None,
         )
 
-    def snapshot(self, step: int, run_start: int) -> Snapshot:
-        """The report of one step of the run that began at ``run_start``."""
+    def snapshot(self, step: int, run_start: int) -> StepMetrics:
+        """Return the report of one step of the run that began at ``run_start``."""
         earlier = int(self._draw("time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
-        return Snapshot(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
+        return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
 
-    def _snapshots(self, now: int) -> tuple[Snapshot, ...]:
+    def _snapshots(self, now: int) -> tuple[StepMetrics, ...]:
         start, limit = self._run_start, self.total_steps
-        if now < start:
+        if now < start:  # before a restart: the first run, whose steps come again later with other times
             start, limit = self.started, self.fate.restart_at_step or 0
         elif self.fate.fail_at_step is not None:
             limit = min(limit, max(0, self.fate.fail_at_step - 1))
@@ -192,6 +204,7 @@ class Job:
         if now < start:
             return ()
         steps = min(limit, (now - start) // self.step) if self.step else limit
+        # Steps never change, so each is computed once and later looks cost a slice.
         run = self._runs.setdefault(start, [])
         run.extend(self.snapshot(step, start) for step in range(len(run) + 1, steps + 1))
         return tuple(run[:steps])
@@ -213,6 +226,6 @@ class Job:
         return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
 
     def _draw(self, *what: object) -> float:
-        """A number in [0, 1) that is always the same for this job and purpose."""
+        """Return a number in [0, 1) that is always the same for this job and purpose."""
         key = repr((self.seed, self.name, *what)).encode()
         return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)

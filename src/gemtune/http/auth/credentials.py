@@ -274,7 +274,7 @@ def _explained(exc: Exception) -> CredentialsError:
 def _copy(error: CredentialsError | None) -> CredentialsError:
     if error is None:
         return CredentialsError("no access token could be obtained")
-    copy = CredentialsError(error.message)  # one raised by many would collect all their tracebacks
+    copy = CredentialsError(error.message, *error.remedies)  # one raised by many would collect all their tracebacks
     copy.__cause__ = error.__cause__
     return copy
 

@@ -18,6 +18,7 @@ from gemtune.errors import (
 )
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.aiohttp_engine import MalformedReply, StaleConnection
+from gemtune.remedy import Argument, Remedy
 
 TRANSLATED = (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError)
 """What an engine or a transport of the user's may raise for a failed exchange; anything else is a bug."""
@@ -67,8 +68,9 @@ def _not_connected(exc: Exception, host: str) -> CallError:
         # aiohttp's own subclass has no words of its own; the one from the ssl module follows.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             return TLSVerificationError(
-                f"the certificate of {host} is not trusted ({cause.verify_message}); if your network has "
-                "its own certificate authority, name its file in SSL_CERT_FILE or pass ssl_context=",
+                f"the certificate of {host} is not trusted ({cause.verify_message})",
+                Remedy("if your network has its own certificate authority, name its file in SSL_CERT_FILE"),
+                Remedy("pass ", Argument("ssl_context")),
                 reason="certificate",
             )
     if isinstance(exc, httpx.TimeoutException):

@@ -6,7 +6,7 @@ import pytest
 
 from cli.conftest import BASE
 from gemtune import errors
-from gemtune.cli.wording import worded
+from gemtune.cli.remedies import worded
 from gemtune.emulator import Fault
 
 pytestmark = pytest.mark.socket
@@ -23,7 +23,7 @@ def test_a_taken_id_is_told_with_the_options_that_help(app, gemtune, rows, tuned
 
 def test_adopting_without_an_id_asks_for_one(app, gemtune, rows):
     (error,) = gemtune("tune", rows, "--base", BASE, "--if-exists", "adopt").errors
-    assert error == "--if-exists adopt needs an --id of your own to look for"
+    assert error == "--id is missing: to adopt a model, name it"
 
 
 def test_a_job_that_cannot_be_cancelled_is_told_with_the_command_that_deletes(app, gemtune, tuned):
@@ -38,8 +38,8 @@ def test_a_creation_that_may_have_happened_is_told_with_the_command_that_looks(a
         *[Fault(method="tunedModels.get", status=403) for _ in range(20)],
     )
     (error,) = gemtune("tune", rows, "--base", BASE, "--id", "perhaps").errors
-    assert "look with: gemtune jobs get tunedModels/perhaps" in error
-    assert "run gemtune tune again with the same --id and --if-exists adopt" in error
+    assert "look with gemtune jobs get tunedModels/perhaps" in error
+    assert "tune again with the same --id and --if-exists adopt" in error
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,3 @@ def test_a_variable_that_leads_elsewhere_is_told_with_the_option(gemtune, monkey
 def test_what_the_service_says_is_left_as_it_is():
     said = "the service said: tuned_model_id is odd, and so is base_model"
     assert worded(errors.BadRequest(said)) == said
-    assert worded(errors.InvalidInput("training_data.csv is empty", field="INPUT")) == "training_data.csv is empty"
-
-
-def test_the_number_of_attempts_is_kept():
-    assert worded(errors.Unavailable("the service is out", attempts=3)) == "the service is out (3 attempts)"

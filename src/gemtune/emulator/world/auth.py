@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from attrs import define, field, frozen
+import attrs
 
-from gemtune.emulator.gemini.routes import Route
 from gemtune.emulator.messages.known_errors import (
     api_key_blocked,
     api_key_refused,
@@ -18,14 +17,15 @@ from gemtune.emulator.messages.known_errors import (
     unauthenticated,
 )
 from gemtune.emulator.world.clock import SECOND
-from gemtune.emulator.world.store import Caller
+from gemtune.emulator.world.face import RouteMatch
+from gemtune.emulator.world.store import Principal
 
 
 def _scopes(names: Iterable[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Token:
     """An OAuth access token the emulator knows.
 
@@ -36,11 +36,11 @@ class Token:
     """
 
     email: str | None = None
-    scopes: frozenset[str] | None = field(default=None, converter=_scopes)
+    scopes: frozenset[str] | None = attrs.field(default=None, converter=_scopes)
     expires_at: float | None = None
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class ApiKey:
     """An API key the emulator knows.
 
@@ -55,17 +55,17 @@ class ApiKey:
     blocked: bool = False
 
 
-@frozen
+@attrs.frozen
 class Credential:
     """What a request carries."""
 
-    token: str | None = field(default=None, repr=False)
-    api_key: str | None = field(default=None, repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    api_key: str | None = attrs.field(default=None, repr=False)
     project: str | None = None
 
     @classmethod
     def read(cls, headers: Mapping[str, str], query: Mapping[str, str]) -> Credential:
-        """The credential of a request; header names are in lower case."""
+        """Return the credential of a request; header names are in lower case."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else None
         token = token or query.get("access_token") or query.get("oauth_token")
@@ -81,7 +81,7 @@ def _as_key(value: str | ApiKey) -> ApiKey:
     return ApiKey(email=value) if isinstance(value, str) else value
 
 
-@define
+@attrs.define
 class Auth:
     """The rules of admission; everything may be changed while the emulator runs.
 
@@ -95,65 +95,59 @@ class Auth:
     """
 
     mode: Literal["any", "required", "strict"] = "any"
-    tokens: dict[str, str | Token] = field(factory=dict, repr=False)
-    api_keys: dict[str, str | ApiKey] = field(factory=dict, repr=False)
+    tokens: dict[str, str | Token] = attrs.field(factory=dict, repr=False)
+    api_keys: dict[str, str | ApiKey] = attrs.field(factory=dict, repr=False)
     require_quota_project: bool = False
     projects: set[str] | None = None
 
-    def admit(self, credential: Credential, route: Route, version: str, now: int, default_email: str) -> Caller:
-        """Who the caller is.
+    def admit(self, credential: Credential, match: RouteMatch, now: int, default_email: str) -> Principal:
+        """Return who the caller is.
 
         Raises:
-            ApiError: 400, 401 or 403, as the service refuses such a credential.
+            RpcError: 400, 401 or 403, as the service refuses such a credential.
         """
         if credential.token is not None:
-            email = self._admit_token(credential.token, route, version, now)
-            self._check_project(credential.project)
+            email = self._admit_token(credential.token, match, now)
+            self._check_project(credential.project, match.face.host)
         elif credential.api_key is not None:
-            email = self._admit_key(credential.api_key, route, version)
+            email = self._admit_key(credential.api_key, match)
         elif self.mode == "any":
             email = None
         else:
             raise no_credential()
-        return Caller(email or default_email, credential.project)
+        return Principal(email or default_email, credential.project)
 
-    def _admit_token(self, text: str, route: Route, version: str, now: int) -> str | None:
+    def _admit_token(self, text: str, match: RouteMatch, now: int) -> str | None:
         known = self.tokens.get(text)
         if known is None:
             if self.mode == "strict":
-                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", match.face.rpc_name(match), match.face.host)
             return None
         token = _as_token(known)
         if token.expires_at is not None and now >= token.expires_at * SECOND:
-            raise unauthenticated("ACCESS_TOKEN_EXPIRED", _full_name(route, version))
-        if token.scopes is not None and route.scopes and token.scopes.isdisjoint(route.scopes):
-            raise insufficient_scope(route.scopes, _full_name(route, version))
+            raise unauthenticated("ACCESS_TOKEN_EXPIRED", match.face.rpc_name(match), match.face.host)
+        if token.scopes is not None and match.route.scopes and token.scopes.isdisjoint(match.route.scopes):
+            raise insufficient_scope(match.route.scopes, match.face.rpc_name(match), match.face.host)
         return token.email
 
-    def _admit_key(self, text: str, route: Route, version: str) -> str | None:
+    def _admit_key(self, text: str, match: RouteMatch) -> str | None:
         known = self.api_keys.get(text)
         if known is None:
             if self.mode != "strict":
                 return None
             if text.startswith("AQ."):
-                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _full_name(route, version))
-            raise api_key_refused()
+                raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", match.face.rpc_name(match), match.face.host)
+            raise api_key_refused(match.face.host)
         key = _as_key(known)
         if key.expired:
-            raise api_key_refused(expired=True)
+            raise api_key_refused(match.face.host, expired=True)
         if key.blocked:
-            raise api_key_blocked(_full_name(route, version))
+            raise api_key_blocked(match.face.rpc_name(match), match.face.host)
         return key.email
 
-    def _check_project(self, project: str | None) -> None:
+    def _check_project(self, project: str | None, host: str) -> None:
         if project is None:
             if self.require_quota_project:
-                raise quota_project_missing()
+                raise quota_project_missing(host)
         elif self.projects is not None and project not in self.projects:
-            raise project_denied(project)
-
-
-def _full_name(route: Route, version: str) -> str:
-    if route.rpc.startswith("Operations."):
-        return "google.longrunning." + route.rpc
-    return f"google.ai.generativelanguage.{version}.{route.rpc}"
+            raise project_denied(project, host)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from attrs import define, field
+import attrs
+
+from gemtune.emulator.messages.http import HttpRequest
 
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
 _SECRET_QUERY = frozenset({"key", "access_token", "oauth_token"})
 
 
-@define(kw_only=True)
-class Entry:
+@attrs.define(kw_only=True)
+class LoggedRequest:
     """One request and the status it got.
 
     Args:
@@ -32,13 +34,13 @@ class Entry:
     method: str | None
     verb: str
     path: str
-    query: list[tuple[str, str]] = field(repr=False)
-    headers: dict[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    query: list[tuple[str, str]] = attrs.field(repr=False)
+    headers: dict[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
     status: int | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The entry as JSON, credentials taken out."""
+        """Return the entry as JSON, without credentials."""
         return {
             "number": self.number,
             "time": self.time,
@@ -52,58 +54,55 @@ class Entry:
         }
 
 
-@define(repr=False)
-class Journal:
+@attrs.define(repr=False)
+class RequestLog:
     """The latest requests, and how many there were in all."""
 
     size: int
-    _entries: deque[Entry] = field(init=False)
-    _count: int = field(default=0, init=False)
-    _by_method: Counter[str] = field(factory=Counter, init=False)
-    _by_status: Counter[int] = field(factory=Counter, init=False)
+    _entries: deque[LoggedRequest] = attrs.field(init=False)
+    _count: int = attrs.field(default=0, init=False)
+    _by_method: Counter[str] = attrs.field(factory=Counter, init=False)
+    _by_status: Counter[int] = attrs.field(factory=Counter, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._entries = deque(maxlen=self.size)
 
     def __repr__(self) -> str:
-        return f"Journal({self._count} requests)"
+        return f"RequestLog({self._count} requests)"
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(self._entries)
 
-    def __getitem__(self, index: int) -> Entry:
+    def __getitem__(self, index: int) -> LoggedRequest:
         return self._entries[index]
 
-    def open(
-        self, time: int, method: str | None, verb: str, path: str, query: list[tuple[str, str]],
-        headers: dict[str, str], body: bytes,
-    ) -> Entry:  # fmt: skip
+    def open(self, time: int, method: str | None, request: HttpRequest) -> LoggedRequest:
         """Write down a request before it is answered."""
         self._count += 1
         self._by_method[method or "(unbound)"] += 1
-        entry = Entry(
+        entry = LoggedRequest(
             number=self._count,
             time=time,
             method=method,
-            verb=verb,
-            path=path,
-            query=query,
-            headers=headers,
-            body=body,
+            verb=request.verb,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            body=request.body,
         )
         self._entries.append(entry)
         return entry
 
-    def close(self, entry: Entry, status: int) -> None:
+    def close(self, entry: LoggedRequest, status: int) -> None:
         """Add the status of the reply."""
         entry.status = status
         self._by_status[status] += 1
 
-    def of(self, method: str) -> list[Entry]:
-        """The remembered requests of one method, oldest first."""
+    def of(self, method: str) -> list[LoggedRequest]:
+        """Return the remembered requests of one method, oldest first."""
         return [entry for entry in self._entries if entry.method == method]
 
     def clear(self) -> None:

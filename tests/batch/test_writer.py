@@ -11,7 +11,7 @@ import pytest
 from batch.service import MODEL, Service, run
 from gemtune import errors
 from gemtune.batch import BatchResult
-from gemtune.batch.journal.writer import Commit
+from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.outbox import Outbox
 
 
@@ -48,7 +48,7 @@ class Paper:
 @pytest.mark.both_backends
 async def test_a_writer_that_has_written_what_came_in_meanwhile_rests(virtual_time):
     outbox, paper = Outbox(ordered=False), Paper()
-    commit = Commit(paper, outbox, "batch", pytest.fail)
+    commit = JournalWriter(paper, outbox, "batch", pytest.fail)
 
     def put(index):
         commit.put(outbox.begin(), BatchResult(key=index, index=index), None, 0)

@@ -1,0 +1,152 @@
+"""The answer side of a run: one item, asked until there is an outcome.
+
+A failure that says nothing about the item itself (429, 5xx, a connection that broke) does not fail it. The item gives
+its permit back, is parked, and stands in the limiter's line again, so that an outage of an hour costs an hour and no
+item. Only what the limiter calls a failure of the item, or the item's own deadline, becomes its result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio
+import attrs
+
+from gemtune.batch.inputs import Item
+from gemtune.batch.patience import GeneratesContent
+from gemtune.batch.progress import Tally
+from gemtune.batch.report import Stop
+from gemtune.batch.result import BatchResult
+from gemtune.config import RetryPolicy
+from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError, InvalidInput
+from gemtune.limiter.limiter import Limiter, Permit
+from gemtune.limiter.verdict import Verdict
+from gemtune.loops import current_time
+from gemtune.types import GenerateContentResponse
+
+_NO_RETRY: Final = RetryPolicy(attempts=1)
+"""The client repeats nothing: between two attempts an item stands in the limiter's line, and a permit is not held."""
+_CLOSE: Final = 0.001
+"""Seconds by which clocks and timers may differ."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Answering:
+    """Asks for items.
+
+    Args:
+        client: The client to ask through.
+        model: The model's name.
+        shared: Arguments of ``generate_content`` for all items.
+        limiter: Says when an item that was parked may be asked again.
+        tally: Where attempts are counted.
+        stop: What ends the run; set here if nothing more can succeed.
+        item_timeout: Seconds for one item with all its attempts and waits, or infinite.
+    """
+
+    client: GeneratesContent
+    model: str
+    shared: Mapping[str, Any]
+    limiter: Limiter
+    tally: Tally
+    stop: Stop
+    item_timeout: float = math.inf
+
+    async def answer(self, item: Item, permit: Permit) -> BatchResult | None:
+        """Ask until there is an outcome; return None if the run stops before."""
+        begun = permit.sent_at
+        deadline = begun + self.item_timeout
+        failures = 0
+        while True:
+            sent = permit.sent_at
+            response, error, verdict = await self._attempt(item, permit, failures, deadline - sent)
+            if verdict is None or verdict.action == "fail":
+                break
+            if verdict.action == "stop":
+                self.stop.begin(error, item, verdict)
+            if self.stop.begun:
+                return None
+            failures += verdict.counted
+            again = await self._parked(item, verdict, deadline)
+            if again is None:
+                if self.stop.begun:
+                    return None
+                error = _late(self.item_timeout, error)
+                break
+            permit = again
+        if isinstance(error, CallError):
+            error.attempts = item.attempts
+        now = current_time()
+        return BatchResult(
+            key=item.name,
+            index=item.index,
+            response=response,
+            error=error,
+            attempts=item.attempts,
+            seconds=now - begun,
+            latency=now - sent,
+        )
+
+    async def _attempt(
+        self, item: Item, permit: Permit, failures: int, left: float
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
+        """Ask once, and return the permit with what came of it."""
+        limit = None if left == math.inf else max(left, 0.001)
+        self._count(item, 1)
+        try:
+            contents, options = item.asked(self.shared)
+            response = await self.client.generate_content(
+                self.model, contents, timeout=limit, retry=_NO_RETRY, **options
+            )
+        except CallError as error:
+            if not error.attempts:
+                self._count(item, -1)
+            if isinstance(error, DeadlineExceeded) and current_time() >= permit.sent_at + left - _CLOSE:
+                permit.cancelled()  # our own deadline says nothing about the service
+                return None, _late(self.item_timeout, error), None
+            return None, error, permit.failed(error, failures)
+        except GemtuneError as error:
+            permit.unsent()
+            self._count(item, -1)
+            if not isinstance(error, InvalidInput):
+                raise
+            return None, item.refused(error), None
+        except BaseException:
+            permit.cancelled()
+            raise
+        else:
+            usage = response.usage_metadata
+            tokens = usage.prompt_token_count if usage is not None else 0
+            permit.success(tokens or None)
+            return response, None, None
+        finally:
+            self.tally.in_flight -= 1
+
+    def _count(self, item: Item, requests: int) -> None:
+        item.attempts += requests
+        self.tally.requests += requests
+
+    async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
+        """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
+        if current_time() >= deadline:
+            return None
+        self.tally.parked += 1
+        try:
+            with anyio.move_on_at(deadline):
+                if verdict.delay:
+                    await anyio.sleep(verdict.delay)
+                permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+                if not self.stop.begun:
+                    self.tally.in_flight += 1
+                    return permit
+                permit.unsent()
+        finally:
+            self.tally.parked -= 1
+        return None
+
+
+def _late(seconds: float, last: GemtuneError | None) -> DeadlineExceeded:
+    met = f"; the last attempt met: {last.message}" if last is not None else ""
+    return DeadlineExceeded(f"the item was not answered within {seconds:g} s{met}", failure=Failure.AMBIGUOUS)

@@ -1,0 +1,85 @@
+"""The input side of a run: the next item that is still to be asked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import anyio.lowlevel
+import attrs
+
+from gemtune.batch.inputs import END, Inputs, Item, make_item, repeated
+from gemtune.batch.keys import Keys, Known, RecentKeys
+from gemtune.batch.progress import Tally
+from gemtune.batch.report import Stop
+from gemtune.errors import InvalidInput, JournalMismatch
+from gemtune.remedy import Argument, Remedy
+
+OTHER_INPUT: Final = (
+    Remedy("use the input that the journal was begun with"),
+    Remedy("name another ", Argument("journal")),
+)
+_SKIPS_AT_ONCE: Final = 256
+"""How many items are passed over before others have their turn on the event loop."""
+
+
+@attrs.define(eq=False)
+class Intake:
+    """Pulls rows, makes items of them, and passes over what the journal holds.
+
+    Args:
+        inputs: The rows.
+        model: The model that they are for.
+        tally: Where what is passed over is counted.
+        stop: Ends the input before its end.
+        keys: What is known of the items: everything with a journal, or the last keys without one.
+    """
+
+    inputs: Inputs
+    model: str
+    tally: Tally
+    stop: Stop
+    keys: Keys | RecentKeys
+    _pulled: int = attrs.field(default=0, init=False)
+
+    async def next(self) -> Item | None:
+        """Return the next item that has no outcome yet, or None at the end or after a stop; it may hold an error.
+
+        Raises:
+            JournalMismatch: The journal holds the item with another content.
+            JournalError: There is no room for the index of the keys.
+            Exception: Whatever the input raised.
+        """
+        while not self.stop.begun and (row := await self.inputs.next()) is not END:
+            item = make_item(row, self._pulled, self.model)
+            self._pulled += 1
+            known = self.keys.meet(item.index, item.key)
+            if known is not None and known.place is not None:
+                item = repeated(item, known.place)
+                known = self.keys.meet(item.index, None)
+            if isinstance(self.keys, RecentKeys) or not self._is_held(item, known, self.keys):
+                return item
+            self.tally.skipped += 1
+            if self.tally.skipped % _SKIPS_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+        return None
+
+    def _is_held(self, item: Item, known: Known | None, keys: Keys) -> bool:
+        """Return whether the journal holds the item, and give it the digest by which a journal will know it."""
+        if item.error is None:
+            try:
+                item.digest = item.content_digest()
+            except InvalidInput as error:
+                item.error = item.refused(error)
+        if known is None or known.digest is None:
+            return False
+        if known.digest != item.digest:
+            raise JournalMismatch(
+                f"{item.row}{',' if item.key is not None else ''} was answered before with another content",
+                *OTHER_INPUT,
+            )
+        keys.confirm(item.index, item.key)
+        return True
+
+    async def aclose(self) -> None:
+        """Close the input, if it is ours to close."""
+        await self.inputs.aclose()

@@ -1,0 +1,86 @@
+"""A journal read from front to back. Every door comes through here, so that all of them refuse the same things.
+
+What is not understood is never skipped. A line whose checksum is right and whose form is unknown was written by a newer
+gemtune and holds an answer that somebody paid for: an export without it would look whole, and a run that passed over
+it would pay again. So such a journal is refused, and nothing in it is changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gemtune.batch.journal.lines import VERSION, Header, Record, sound_lines
+from gemtune.errors import JournalCorrupt, JournalError, JournalMismatch
+from gemtune.remedy import Argument, Remedy
+
+OTHER_JOURNAL: Final = (Remedy("use what it was begun with"), Remedy("name another ", Argument("journal")))
+_NEWER: Final = "it was written by a newer version of gemtune, so update gemtune; nothing was changed in it"
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a journal to read it.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}", path=os.fspath(path)) from None
+
+
+def read_header(line: bytes, path: str | os.PathLike[str]) -> Header:
+    """Return what the first line of a journal says.
+
+    Raises:
+        JournalMismatch: It is not the first line of a journal, or of one in a newer format.
+    """
+    header = Header.parse(line)
+    if header is None:
+        what = f"the journal {path} is not the journal of a batch; nothing was changed in it"
+        raise JournalMismatch(what, *OTHER_JOURNAL, path=os.fspath(path))
+    if header.version != VERSION:
+        what = f"has format {header.version}, and this version of gemtune knows format {VERSION}"
+        raise JournalMismatch(f"the journal {path} {what}: {_NEWER}", path=os.fspath(path))
+    return header
+
+
+def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, int, Record]]:
+    """Yield the offset, the length and the meaning of every line after the first, up to a tail that a crash has torn.
+
+    Raises:
+        JournalMismatch: A line is whole, and not known.
+        JournalCorrupt: The middle was changed.
+    """
+    try:
+        for at, line in sound_lines(file, offset):
+            record = Record.parse(line)
+            if record is None:
+                what = f"has a line at byte {at} that this version of gemtune does not know"
+                raise JournalMismatch(f"the journal {path} {what}: {_NEWER}", path=os.fspath(path))
+            yield at, len(line), record
+    except JournalCorrupt as damage:
+        named = JournalCorrupt(f"the journal {path}: {damage.message}", path=os.fspath(path))
+        named.offset = damage.offset
+        raise named from None
+
+
+def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
+    """Yield every record of a journal with its offset, including of one that is being written; blocks.
+
+    Raises:
+        JournalMismatch: The file is not a journal, or a newer gemtune wrote it.
+        JournalCorrupt: Its middle was changed.
+        JournalError: It cannot be read.
+    """
+    with reading(path) as file:
+        first = file.readline()
+        read_header(first, path)
+        for at, _, record in read_lines(file, len(first), path):
+            yield at, record

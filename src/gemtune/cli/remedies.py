@@ -1,0 +1,65 @@
+"""The arguments and calls of the SDK as the command line has them: what an error's remedies are worded with."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from gemtune.errors import GemtuneError
+from gemtune.remedy import Argument, ClientCall
+
+OPTIONS: Final = {
+    "base_model": "--base",
+    "base_url": "--base-url",
+    "batch_size": "--batch-size",
+    "concurrency": "--concurrency",
+    "delimiter": "--delimiter",
+    "description": "--description",
+    "display_name": "--display-name",
+    "epoch_count": "--epochs",
+    "filter": "--filter",
+    "format": "--format",
+    "if_exists": "--if-exists",
+    "item_timeout": "--item-timeout",
+    "journal": "OUTPUT",
+    "key": "--key-column",
+    "learning_rate": "--learning-rate",
+    "learning_rate_multiplier": "--learning-rate-multiplier",
+    "max_output_tokens": "--max-output-tokens",
+    "model": "--model",
+    "name": "NAME",
+    "project": "--project",
+    "prompt": "--prompt-column",
+    "resume": "--since",
+    "rpd": "--rpd",
+    "rpm": "--rpm",
+    "temperature": "--temperature",
+    "template": "--template",
+    "tpm": "--tpm",
+    "training_data": "DATA",
+    "tuned_model_id": "--id",
+}
+
+COMMANDS: Final = {
+    "job": "gemtune jobs get",
+    "tuned_models.delete": "gemtune jobs delete",
+    "tuned_models.get": "gemtune jobs get",
+    "tuned_models.list": "gemtune jobs list",
+}
+
+
+def worded(error: GemtuneError) -> str:
+    """Return what happened and what to type about it."""
+    return error.worded(in_shell)
+
+
+def in_shell(word: Argument | ClientCall) -> str | None:
+    """Return the option or command that stands for an argument or a call; None if there is none."""
+    if isinstance(word, ClientCall):
+        command = COMMANDS.get(word.method)
+        return command if command is None or word.resource is None else f"{command} {shlex.quote(word.resource)}"
+    option = OPTIONS.get(word.name)
+    if option is None or word.value is None:
+        return option
+    # What stands by its place, such as OUTPUT, has no way to be given a certain value.
+    return f"{option} {shlex.quote(word.value)}" if option.startswith("--") else None

@@ -1,0 +1,70 @@
+"""From a request to its reply: the log, the faults, the face, in this order.
+
+A fault is taken before the request is understood, because a fault may stand for a service that is not there to
+understand it. With ``act`` (and with everything that only disturbs the bytes) the request is carried out first, and the
+reply is spoiled afterwards: the deed is done, and its caller cannot know.
+"""
+
+from __future__ import annotations
+
+from gemtune.emulator.front.replies import compress, fault_reply, mark, spoil
+from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
+from gemtune.emulator.service import EmulatedService
+from gemtune.emulator.world.auth import Credential
+from gemtune.emulator.world.face import RouteMatch
+from gemtune.emulator.world.store import MethodCall
+from gemtune.emulator.world.tuning import JobFate
+
+
+async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
+    """Return the reply to a request, faults included."""
+    match = service.find(request.verb, request.path)
+    face = match.face if match else service.faces[0]
+    method = match.route.method if match else None
+    entry = service.requests.open(service.clock.now(), method, request)
+    fault = service.faults.take(method or "*", entry.number)
+    layout = face.layout(match, request)
+    if fault and fault.delay:
+        await service.clock.sleep(fault.delay)
+    # "after" lets the first elements of a stream through, so that the stream has to be made first
+    midway = fault is not None and fault.after is not None and (layout.sse or layout.array)
+    if fault and fault.replaces_reply and not fault.act and not midway:
+        reply = fault_reply(fault, layout, face)
+    else:
+        reply = await _answer(service, request, match, layout, fault.job if fault else None)
+        reply = spoil(reply, fault, layout, face) if fault else reply
+    reply = mark(reply, fault) if fault else reply
+    service.requests.close(entry, reply.status)
+    return compress(reply, request.headers.get("accept-encoding", "")) if service.settings.gzip else reply
+
+
+async def _answer(
+    service: EmulatedService, request: HttpRequest, match: RouteMatch | None, layout: JsonLayout, fate: JobFate | None
+) -> HttpReply:
+    """Return the reply of the service itself."""
+    if match is None:
+        return service.faces[0].missing(request.path)
+    face, route, settings = match.face, match.route, service.settings
+    try:
+        credential = Credential.read(request.headers, dict(request.query))
+        now = service.clock.now()
+        principal = service.auth.admit(credential, match, now, settings.default_email)
+        said = face.read(match, request, settings)
+        call = MethodCall(
+            method=route.method, version=match.version, params=match.params, query=said.query, body=said.body,
+            caller=principal, now=now, fate=fate or JobFate(),
+        )  # fmt: skip
+        service.store.overtake(now)
+        call, thinning = service.replicas.ask(call, face.replication)
+        value = route.handler(service.store, call)
+        if thinning:
+            value = thinning.show(value)
+        if route.changes:
+            await service.keep()
+        if route.cost:
+            tokens, model = route.cost(call)
+            await service.load.serve(service.clock, tokens, model, settings.answer_seconds)
+    except RpcError as error:
+        return face.refuse(error, layout)
+    return face.write(match, value, layout, said.mask)

@@ -1,0 +1,81 @@
+"""A request and a reply as values: what a service makes of HTTP, before and after any socket."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+Cut = Literal["reply", "headers", "body", "length", "end", "json"]
+
+
+@attrs.frozen
+class HttpRequest:
+    """One request, read whole.
+
+    Args:
+        verb: the HTTP method.
+        path: as it was sent, percent-encoding and all.
+        query: (name, value) pairs.
+        headers: by lower-case name.
+        body: as it was sent; empty if it was longer than anything the emulator takes.
+        size: bytes of the body, kept or not.
+    """
+
+    verb: str
+    path: str
+    query: list[tuple[str, str]] = attrs.field(repr=False)
+    headers: dict[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    size: int
+
+
+@attrs.frozen(kw_only=True)
+class JsonLayout:
+    """How a caller wants JSON written.
+
+    Args:
+        pretty: over several lines; the default of the service.
+        enum_numbers: enums as numbers.
+        sse: a stream as server-sent events instead of one JSON array.
+        array: everything is an element of a JSON array, as in a stream without ``alt=sse``.
+    """
+
+    pretty: bool = True
+    enum_numbers: bool = False
+    sse: bool = False
+    array: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class HttpReply:
+    """One HTTP reply.
+
+    Args:
+        status: HTTP status.
+        chunks: pieces of the body, sent one by one.
+        headers: by lower-case name.
+        drop: after the chunks close the connection; without chunks, send nothing at all.
+        exact: of a fault, these bytes instead of everything else.
+        cut: of a fault, where the reply breaks off.
+        pace: of a fault, (bytes, seconds) of each piece.
+        then: of a fault, what becomes of the connection.
+    """
+
+    status: int = 200
+    chunks: tuple[bytes, ...] = ()
+    headers: dict[str, str] = attrs.field(factory=dict)
+    drop: bool = False
+    exact: bytes | None = None
+    cut: Cut | None = None
+    pace: tuple[int, float] | None = None
+    then: Literal["close", "reset"] | None = None
+
+    @property
+    def streams(self) -> bool:
+        return len(self.chunks) > 1
+
+    @property
+    def breaks(self) -> bool:
+        """Whether what goes over the connection is no HTTP reply."""
+        return self.exact is not None or self.cut is not None

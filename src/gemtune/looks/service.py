@@ -1,0 +1,134 @@
+"""TuningService: what a service that tunes models must be able to do for handles, watchers and batches.
+
+Everything that all tuning jobs have in common (state, snapshots, end, cursor, schedule) knows none of this, and
+everything in here knows nothing of that. A second service is a second file in this folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol
+
+import anyio
+import attrs
+
+from gemtune.config import RetryPolicy
+from gemtune.pager import Pages
+from gemtune.resources.creation import TunedModelDraft
+from gemtune.story.observation import Listed, Moment, Observation, Source
+
+ONCE: Final = RetryPolicy(attempts=1)
+"""The schedule is the retry of looks, so that a look makes each of its requests once."""
+
+
+def moment() -> Moment:
+    """Return now, by both clocks."""
+    return Moment(anyio.current_time(), datetime.now(UTC))
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """How looks ask.
+
+    Args:
+        timeout: Seconds for each request; None for the client's own.
+        retry: How often each request is made.
+        page_size: Jobs on a page of a list; None for as many as the service gives.
+        requests: The requests made so far, by method; a look counts each of its requests before it sends it.
+    """
+
+    timeout: float | None = None
+    retry: RetryPolicy = ONCE
+    page_size: int | None = None
+    requests: Counter[str] = attrs.field(factory=Counter)
+
+
+class TuningService(Protocol):
+    """One service, as all that is common to tuning jobs sees it."""
+
+    def job_names(self, given: object) -> tuple[str, str | None]:
+        """Return the name of a job, and the name of its work if that is what was given.
+
+        Args:
+            given: A name, or an object that has one: a handle, a model, an operation.
+
+        Raises:
+            InvalidInput: It names no job of this service.
+        """
+        ...
+
+    def model_name(self, given: object, *, field: str = "model") -> str:
+        """Return the name under which requests for inference address a model.
+
+        Args:
+            given: A name, a base model, a tuned model or a handle on the job that makes it.
+            field: What to call it in an error.
+
+        Raises:
+            InvalidInput: It names no model of this service.
+        """
+        ...
+
+    async def look(self, job: str, work: str | None, source: Source, ask: Ask) -> Observation:
+        """Look at a job.
+
+        Args:
+            job: The job's name.
+            work: The name of its work as an earlier look found it.
+            source: The job itself, or its work. Without a name for the work, this look finds one, or finds out that
+                there is none; it may do so instead of looking.
+            ask: How to ask.
+
+        Raises:
+            CallError: The look failed.
+            CredentialsError: There is no credential, or the service refuses it.
+        """
+        ...
+
+    def list_jobs(self, filter: str | None, ask: Ask, *, light: bool) -> Pages[Listed]:
+        """Return the pages of the list of jobs; nothing is asked before the first one is wanted.
+
+        Args:
+            filter: Which jobs, in the service's own words; None for all.
+            ask: How to ask for each page.
+            light: Whether to leave out of the replies what a list need not show. A service that does not know how
+                answers BadRequest or NotFound, and is then asked without.
+        """
+        ...
+
+    async def create(
+        self,
+        draft: TunedModelDraft,
+        job_id: str | None,
+        if_exists: Literal["error", "adopt"],
+        *,
+        timeout: float | None,
+        retry: RetryPolicy | None,
+    ) -> Observation:
+        """Create a job exactly once, or adopt the one that exists under the caller's own id.
+
+        Args:
+            draft: What to create.
+            job_id: The caller's own id; None makes one up.
+            if_exists: What to do if the id is taken.
+            timeout: Seconds for all of it.
+            retry: Another retry policy.
+
+        Returns:
+            What the reply shows of the job: its name always, the name of its work if it was created just now.
+
+        Raises:
+            AmbiguousOutcome: It could not be found out whether the job was created.
+            CallError: It was not created.
+        """
+        ...
+
+    async def cancel(self, job: str, work: str | None) -> None:
+        """Ask the service to cancel a job; nothing is ever deleted.
+
+        Raises:
+            NotSupported: The service does not cancel this job; the message says what to do instead.
+            CallError: The service could not be asked.
+        """
+        ...

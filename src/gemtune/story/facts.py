@@ -1,0 +1,88 @@
+"""Two small ledgers of a history: the work that carries a job out, and how far the job is."""
+
+from __future__ import annotations
+
+import attrs
+
+from gemtune.story.observation import Observation
+
+
+@attrs.define
+class KnownWork:
+    """What is known of the work that carries a job out.
+
+    Args:
+        name: Its name; without one, only the job itself can be looked at.
+        seeks: Whether a look at the work can find its name.
+    """
+
+    name: str | None = None
+    seeks: bool = False
+    _sought: bool = False
+    _gone: bool = False
+    _retired: str | None = None
+    """The work of a job that another one of its name has replaced: what it says is about nobody any more."""
+
+    @property
+    def seekable(self) -> bool:
+        """Whether its name is unknown and can still be looked for."""
+        return self.name is None and self.seeks and not self._sought
+
+    @property
+    def there(self) -> bool:
+        """Whether it can be looked at, or looked for."""
+        return self.seekable or (self.name is not None and not self._gone)
+
+    def is_foreign(self, job: str, seen: Observation) -> bool:
+        """Return whether a look was at the work of another job, or of one that was replaced since."""
+        return seen.job not in {None, job} or (seen.work is not None and seen.work == self._retired)
+
+    def note(self, seen: Observation) -> bool:
+        """Take in what a look says of it; return whether the look only found that there is no such work."""
+        self.name = self.name or seen.work
+        self._sought = self._sought or seen.sought
+        return seen.sought and self.name is None
+
+    def expire(self) -> None:
+        """Take in that it is gone; it will not come back."""
+        self._gone = True
+
+    def seek_again(self) -> None:
+        """Allow another search for its name."""
+        self._sought = False
+
+    def retire(self) -> None:
+        """Take in that the job was replaced by another of its name."""
+        self._retired, self.name = self.name or self._retired, None
+        self._gone = self._sought = False
+
+
+@attrs.define
+class Headway:
+    """How far a job is; it only ever goes forward, but for a restart."""
+
+    completed_steps: int = 0
+    total_steps: int | None = None
+    percent: float | None = None
+
+    @property
+    def remaining(self) -> int | None:
+        """Steps to go; None while the total is unknown."""
+        return None if self.total_steps is None else max(self.total_steps - self.completed_steps, 0)
+
+    def restart(self) -> None:
+        """Begin another attempt at the same total."""
+        self.completed_steps, self.percent = 0, None
+
+    def note(self, seen: Observation, highest: int) -> bool:
+        """Take in a look and the highest step seen so far; return whether anything has changed."""
+        before = (self.completed_steps, self.total_steps, self.percent)
+        total = seen.total_steps or self.total_steps
+        done = max(seen.completed_steps or 0, highest, self.completed_steps)
+        if seen.percent is not None and seen.completed_steps == done:
+            self.percent = seen.percent
+        elif total and (done, total) != before[:2]:
+            # The service's own percentage is of an older moment, or of a look that does not have one.
+            self.percent = 100.0 * done / total
+        self.completed_steps, self.total_steps = done, total
+        return before != (self.completed_steps, self.total_steps, self.percent)
