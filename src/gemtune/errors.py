@@ -76,9 +76,7 @@ class Failure(enum.Enum):
 
 
 class GemtuneError(Exception):
-    """The root of everything that gemtune raises; ``results`` is what ``generate_many`` had before it raised it."""
-
-    results: tuple[object, ...] = ()
+    """The root of everything that gemtune raises."""
 
     def __init__(self, message: str, *remedies: Remedy) -> None:
         """Keep what happened and what to do about it; subclasses add their facts as attributes."""
@@ -193,12 +191,15 @@ class TuningLost(TuningError):
 class BatchStopped(GemtuneError):
     """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
 
-    ``key`` is the key or index of the item that met it; as that is not at fault, it has neither a result nor a line in
-    the journal, and is asked again with the next run. ``reset_after`` is the seconds until a quota is there again.
+    ``key`` is the key or index of the item that met it. That item did nothing wrong: it has neither a result nor a
+    line in the journal, and the next run asks it again. ``reset_after`` is the seconds until a quota is there again.
+    ``results`` are the results that ``generate_many`` and ``collect`` had until then; any other error that they raise
+    has this attribute as well.
     """
 
     key: str | int | None = None
     reset_after: float | None = None
+    results: tuple[object, ...] = ()
 
 
 class JournalError(GemtuneError):

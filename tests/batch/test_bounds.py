@@ -110,7 +110,7 @@ async def released(journal):
 
 def at_the_journal(frame):
     while frame is not None:
-        if frame.f_code.co_filename.endswith("batch/journal.py"):
+        if frame.f_code.co_filename.endswith("batch/journal/file.py"):
             return True
         frame = frame.f_back
     return False

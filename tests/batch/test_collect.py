@@ -1,6 +1,7 @@
 """All results in one list: one for every row, whichever run has answered it."""
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from batch.service import MODEL, Service, envelope, run
@@ -73,6 +74,23 @@ async def test_an_input_that_is_not_the_journals_hands_over_nothing_of_the_row_t
         with pytest.raises(errors.JournalMismatch) as caught:
             await client.generate_many(MODEL, ["p0", "p1", "other"], journal=tmp_path / "j")
     assert told(caught.value.results) == [(0, 0, "re: p0"), (1, 1, "re: p1")]
+
+
+@pytest.mark.parametrize("what", ["the input breaks", "the journal is gone at the end"])
+async def test_whatever_ends_a_collection_hands_over_what_was_answered(tmp_path, what):
+    async def rows():
+        for prompt in PROMPTS[:4]:
+            yield prompt
+        if what == "the input breaks":
+            raise ValueError("line 5 is no row")
+        await anyio.to_thread.run_sync((tmp_path / "j").unlink)
+
+    async with Service(0.0).client() as client:
+        await client.generate_many(MODEL, PROMPTS[:2], journal=tmp_path / "j")
+        with pytest.raises(ValueError if "input" in what else errors.JournalError) as caught:
+            await client.generate_many(MODEL, rows(), journal=tmp_path / "j", durability="none")
+    held = [(0, 0, "re: p0"), (1, 1, "re: p1")] if "input" in what else []
+    assert told(caught.value.results) == [*held, (2, 2, "re: p2"), (3, 3, "re: p3")]
 
 
 async def test_collecting_as_completed_begins_with_what_the_journal_holds(tmp_path):

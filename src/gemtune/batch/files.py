@@ -1,4 +1,9 @@
-"""Rows from files: JSONL, CSV and TSV, plain text."""
+"""Rows from files: JSONL, CSV and TSV, plain text.
+
+A file of a million rows that was read with the wrong separator would fail a million times and cost nothing, or, worse,
+be asked a million times with the wrong text. So the first row is looked at before anything is sent, and what is plainly
+a mistake is refused with the argument that mends it. After that a bad row fails alone.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +42,7 @@ def _one_character(_: object, _field: object, value: str | None) -> None:
 
 @attrs.define(eq=False)
 class FileRows:
-    """The rows of a file, read ahead in a thread, up to 200 rows or 8 MiB; blank lines are none.
+    """The rows of a file, read ahead in a thread, up to 200 rows or 8 MiB; blank lines are skipped.
 
     Args:
         path: The file, or a named pipe; ``-`` is standard input.
@@ -53,12 +58,11 @@ class FileRows:
     _count: int | None = attrs.field(default=None, init=False)
 
     def __str__(self) -> str:
-        """Return what the input is called."""
         return "standard input" if str(self.path) == "-" else str(self.path)
 
     @property
     def again(self) -> bool:
-        """Whether it can be read more than once: not what comes through a pipe."""
+        """Whether it can be read more than once; what comes through a pipe cannot."""
         return str(self.path) != "-" and self.path.is_file()
 
     def count(self) -> int:
@@ -79,7 +83,7 @@ class FileRows:
         return self._rows(Lines())
 
     def check(self) -> None:
-        """Look at the file and its first row, to tell at once what would fail all of them; blocks.
+        """Look at the file and its first row, to report at once what would fail all of them; blocks.
 
         Raises:
             InvalidInput: As in iterating, or there are no rows.
@@ -92,7 +96,7 @@ class FileRows:
             self._open()
 
     def nothing(self) -> InvalidInput:
-        """Return the error that tells that there are no rows."""
+        """Return the error for an input without rows."""
         return InvalidInput(f"{self} holds no rows: there is nothing to ask", field="INPUT")
 
     async def __aiter__(self) -> AsyncIterator[Row]:
@@ -104,12 +108,12 @@ class FileRows:
                 yield row
 
     def _rows(self, lines: Lines) -> Iterator[Row]:
-        number, checked = 0, False
+        number, checked, shape = 0, False, self._shape
         try:
             with self._open() as file:
-                for _, value in self._values(lines.of(file)):
+                for _, value in shape.values(lines.of(file)):
                     number += 1
-                    checked = checked or self._check(value)
+                    checked = checked or shape.check(value)
                     yield value if isinstance(value, InvalidInput) else self.layout.row(value)
         except Unreadable as error:
             raise InvalidInput(f"{self}{error}", *error.remedies) from None
@@ -119,12 +123,37 @@ class FileRows:
             raise InvalidInput(f"{self} cannot be read: {error.strerror}", field="INPUT") from None
 
     @property
-    def _kind(self) -> Format | None:
+    def _shape(self) -> _Shape:
         by_suffix = _BY_SUFFIX.get(self.path.suffix.lower())
-        return self.format or by_suffix or (None if self.delimiter is None else "csv")
+        kind = self.format or by_suffix or (None if self.delimiter is None else "csv")
+        return _Shape(self.layout, kind, self.delimiter)
 
-    def _values(self, lines: Iterator[str]) -> Iterator[tuple[int, object]]:
-        kind = self._kind or "text"
+    def _open(self) -> AbstractContextManager[TextIO]:
+        try:
+            return tables.open_text(self.path)
+        except FileNotFoundError:
+            raise InvalidInput(f"there is no file {self.path}", field="INPUT") from None
+        except IsADirectoryError:
+            raise InvalidInput(f"{self.path} is a directory: name a file in it", field="INPUT") from None
+
+
+@attrs.frozen
+class _Shape:
+    """How the lines of a file become rows.
+
+    Args:
+        layout: What its columns are.
+        kind: Its format, or None if neither its user nor its name says what it is.
+        delimiter: What separates the columns of a table, or None for what its format usually has.
+    """
+
+    layout: Layout
+    kind: Format | None
+    delimiter: str | None
+
+    def values(self, lines: Iterator[str]) -> Iterator[tuple[int, object]]:
+        """Yield what each row is, with the line where it begins."""
+        kind = self.kind or "text"
         if kind in tables.DELIMITERS:
             delimiter = self.delimiter or tables.DELIMITERS[kind]
             return tables.table(lines, delimiter, partial(self._columns, delimiter))
@@ -141,19 +170,18 @@ class FileRows:
             raise
         return names
 
-    def _check(self, first: object) -> bool:
-        """Refuse a row from which it is plain that no row can be asked as it was meant; return whether it told."""
-        kind = self._kind
-        if isinstance(first, str) and kind != "jsonl":
-            if kind is None:
+    def check(self, first: object) -> bool:
+        """Refuse a row from which it is plain that no row can be asked as it was meant; return whether it showed."""
+        if isinstance(first, str) and self.kind != "jsonl":
+            if self.kind is None:
                 self._check_guess(first)
-            self._check_text(guessed=kind is None)
-        elif isinstance(first, Mapping) and kind == "jsonl":
+            self._check_text(guessed=self.kind is None)
+        elif isinstance(first, Mapping) and self.kind == "jsonl":
             self.layout.check(first, table=False)
         return not isinstance(first, InvalidInput)
 
     def _check_guess(self, first: str) -> None:
-        """Refuse a first line from which it is plain that it is no text, where nobody has said that it is."""
+        """Refuse a first line that is plainly not text, as nobody has said that it is."""
         if _is_object(first):
             raise Unreadable(" holds JSON", Remedy("pass ", Argument("format", "jsonl")), _ASK_LINES)
         separator = tables.separator(first) or ","
@@ -166,14 +194,6 @@ class FileRows:
         except InvalidInput as error:
             table = [Remedy("pass ", Argument("format", "csv"), " if it is a table")] if guessed else []
             raise InvalidInput(error.message, *error.remedies, *table, field=error.field) from None
-
-    def _open(self) -> AbstractContextManager[TextIO]:
-        try:
-            return tables.open_text(self.path)
-        except FileNotFoundError:
-            raise InvalidInput(f"there is no file {self.path}", field="INPUT") from None
-        except IsADirectoryError:
-            raise InvalidInput(f"{self.path} is a directory: name a file in it", field="INPUT") from None
 
 
 def _is_object(line: str) -> bool:

@@ -200,7 +200,7 @@ class Batch:
 
         Raises:
             MisuseError: Results were taken already, or the batch is over.
-            GemtuneError: As in iterating; its ``results`` are those that there were until then.
+            Exception: As in iterating; its ``results`` are those that there were until then.
         """
         if self._left:
             raise MisuseError(_ONCE)
@@ -214,13 +214,15 @@ class Batch:
             async with nullcontext() if self._entered else self:
                 async for result in self:
                     found.append(result)  # noqa: PERF401 - a comprehension would lose them if it breaks
-        except GemtuneError as error:
+            return await self._with_held(found)
+        except Exception as error:
+            # Whatever it is, the input's own error or a journal that is gone: what was paid for is handed over.
             found += self._outbox.rest()
             with suppress(GemtuneError):  # what ended the run is to be reported, not that the journal is unreadable
                 found = await self._with_held(found)
-            error.results = tuple(found)
+            with suppress(AttributeError):
+                error.results = tuple(found)  # type: ignore[attr-defined]
             raise
-        return await self._with_held(found)
 
     async def _with_held(self, found: list[BatchResult]) -> list[BatchResult]:
         """Return results together with those of the rows that the journal held before this run."""
