@@ -35,7 +35,7 @@ def refused(*quota_ids, hint=None, value=None, code=429, message="exhausted"):
     details = [{"@type": RPC + "QuotaFailure", "violations": violations}] if violations else []
     if hint is not None:
         details.append({"@type": RPC + "RetryInfo", "retryDelay": f"{hint}s"})
-    rpc = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}[code]
+    rpc = {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}[code]
     payload = {"error": {"code": code, "status": rpc, "message": message, "details": details}}
     return status.error_from_reply(code, {}, payload)
 

@@ -70,6 +70,9 @@ class _ThreadsHoldTheClock(trio.abc.Instrument):
     def __init__(self, clock: MockClock) -> None:
         self._clock = clock
 
+    def before_run(self) -> None:
+        self._clock._virtual_base = 0.0  # parametrised runs of one test share the clock, and each begins at zero
+
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         threshold = PATIENCE if trio.to_thread.current_default_thread_limiter().borrowed_tokens else 0.0
         if self._clock.autojump_threshold != threshold:

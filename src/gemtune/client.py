@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
 from gemtune.errors import SettingsError
-from gemtune.http.auth.credentials import make_credentials
+from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
-from gemtune.http.wire import Wire
+from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
@@ -56,6 +56,8 @@ class Client(Inference):
         ssl_context: TLS settings, such as a private certificate authority.
         trust_env: Whether proxies and certificates are taken from the environment.
         user_agent_suffix: Text added to the user agent, to name your application.
+        on_request: A function that is called with the method, the target (path and query) and the body of every
+            request before it is sent, repeats included. It never sees a header, so no credential.
 
     Raises:
         SettingsError: A setting is wrong or contradicts another.
@@ -77,6 +79,7 @@ class Client(Inference):
         ssl_context: ssl.SSLContext | None = None,
         trust_env: bool = True,
         user_agent_suffix: str | None = None,
+        on_request: OnRequest | None = None,
     ) -> None:
         """Resolve the settings; nothing is read from the network or from credential files yet."""
         try:
@@ -101,6 +104,7 @@ class Client(Inference):
                 ssl_context=ssl_context,
                 connect_timeout=timeouts.connect,
                 trust_env=trust_env,
+                on_request=on_request,
             ),
             credential,
             timeouts,

@@ -23,6 +23,11 @@ from gemtune.remedy import Argument, Remedy
 DEFAULT_BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}")
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?\Z)"
+    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?"
+)
+"""A host name: labels of letters, digits and hyphens (RFC 1123; underscores as resolvers allow), none of them empty."""
 _PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _VERTEX: Final = ("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI")
 
@@ -143,12 +148,12 @@ def _credential(
 
 def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Setting]:
     if base_url is not None:
-        origin = _origin(base_url, "base_url")
+        origin = checked_origin(base_url, "base_url")
         return origin, Setting("base_url", origin, "argument base_url")
     name = "GOOGLE_GEMINI_BASE_URL"
     if name not in env:
         return DEFAULT_BASE_URL, Setting("base_url", DEFAULT_BASE_URL, "default")
-    origin = _origin(env[name], name)
+    origin = checked_origin(env[name], name)
     host = urlsplit(origin).hostname or ""
     if not (is_loopback(host) or host == "googleapis.com" or host.endswith(".googleapis.com")):
         raise SettingsError(
@@ -159,29 +164,48 @@ def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Settin
     return origin, Setting("base_url", origin, name)
 
 
-def _origin(url: object, field: str) -> str:
+def checked_origin(url: object, field: str = "origin") -> str:
+    """Return an address in normal form: scheme, host, port and, for a gateway, a path.
+
+    A credential goes there, so that whatever two parsers of addresses might read differently is refused: user names,
+    backslashes, percent signs in a host, empty or impossible ports.
+
+    Raises:
+        SettingsError: It is not such an address, or is neither https nor on this machine.
+    """
+    text = str(url)
     try:
-        parts = urlsplit(str(url))
+        parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise SettingsError(f"{field} is not a URL", field=field) from None
-    if not str(url).isprintable():  # urlsplit drops line breaks without a word
+    if not all("!" <= char <= "~" for char in text):  # urlsplit drops line breaks without a word
         raise SettingsError(f"{field} holds characters that a URL cannot have", field=field)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in text or "#" in text:
         raise SettingsError(f"{field} must hold no user, query or fragment, only scheme and host", field=field)
-    path = parts.path.rstrip("/")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PATH.fullmatch(path):
+    host, path = parts.hostname or "", parts.path.rstrip("/")
+    odd = port == 0 or parts.netloc.endswith(":") or parts.netloc.startswith("[") != (":" in host)
+    if parts.scheme not in {"http", "https"} or not _is_host(host) or odd or not _PATH.fullmatch(path):
         raise SettingsError(
             f"{field} must look like 'https://host', 'https://gateway/prefix' or 'http://127.0.0.1:8080'",
             field=field,
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(
-            f"{field} is plain http to {parts.hostname}: credentials go only to https or to this machine; use https://",
+            f"{field} is plain http to {host}: credentials go only to https or to this machine; use https://",
             field=field,
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "") + path
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        # A name whose last label is a number would be read as an address by some, as 127.1 and 0x7f.1 are.
+        return _HOST.fullmatch(host) is not None
+    return "%" not in host  # a zone of this machine's (RFC 4007) names no host elsewhere
 
 
 def is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gemtune import errors
 from gemtune.config import BatchPolicy
 from gemtune.limiter.limiter import Limiter
-from gemtune.limiter.verdict import Signal, quota_of, seconds_to_reset, signal_of
+from gemtune.limiter.ruling import Signal, minute_quota, seconds_to_reset, signal_of
 from storm import RPC, refused
 
 MINUTE = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
@@ -66,14 +66,14 @@ async def test_every_error_has_one_meaning(error, signal, action):
 
 
 def test_the_named_quota_is_read_in_both_forms():
-    assert quota_of(refused(MINUTE, value="3000")).per_minute == 3000
-    tokens = quota_of(refused(DAY, TOKENS, value="250000"))
-    assert (tokens.tokens, tokens.per_minute) == (True, 250_000)
+    assert minute_quota(refused(MINUTE, value="3000")).value == 3000
+    tokens = minute_quota(refused(DAY, TOKENS, value="250000"))
+    assert (tokens.of_tokens, tokens.value) == (True, 250_000)
     older = errors.QuotaExhausted("no")
     metadata = {"quota_limit": "GenerateContentRequestsPerMinutePerProject", "quota_limit_value": "60"}
     older.details = ({"@type": RPC + "ErrorInfo", "metadata": metadata},)
-    assert quota_of(older).per_minute == 60
-    assert quota_of(refused()).per_minute is None
+    assert minute_quota(older).value == 60
+    assert minute_quota(refused()) is None
 
 
 def test_a_daily_quota_is_back_at_midnight_in_california_unless_the_server_says_when():

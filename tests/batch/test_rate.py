@@ -9,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gemtune.limiter.limiter import Limiter
-from gemtune.limiter.rate import BURST, Ceiling, LearnedRate, Window
-from gemtune.limiter.tokens import TokenEstimate
+from gemtune.limiter.rate import BURST, Ceiling, LearnedRate, TokenEstimate, Window
 
 
 def greedy(meter, seconds, amounts):

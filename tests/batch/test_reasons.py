@@ -57,4 +57,4 @@ async def test_a_pause_is_told_with_its_length_and_not_as_asked_for_where_it_was
     limiter = Limiter(dice=lambda: 0.0)
     (await limiter.acquire()).failed(refused(code=503, hint=hint))
     said = await held_back(limiter, 0)
-    assert (said.binding, said.reason) == ("gate", f"a pause for all, as the service turned requests away: {left} more")
+    assert (said.binding, said.reason) == ("gate", f"the service is pushing back: everybody pauses, {left} more")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from batch.service import MODEL, Service, envelope, into, run
 from gemtune import errors
 from gemtune.batch import read_journal
-from gemtune.limiter.spending import WINDOW, Spending
+from gemtune.limiter.pauses import SPENDING_WINDOW, Spending
 
 SPENT = "You have reached the spend-based rate limit of your usage tier."
 
@@ -46,7 +46,7 @@ async def test_what_still_refuses_after_ten_minutes_stops_the_run_and_loses_noth
         async with client.batch(MODEL, map(str, range(100)), **options) as results:
             with pytest.raises(errors.BatchStopped, match="spend-based rate limit"):
                 await into(found, results)
-        assert WINDOW <= virtual_time() <= WINDOW + 30
+        assert SPENDING_WINDOW <= virtual_time() <= SPENDING_WINDOW + 30
         assert service.asked.total() <= len(found) + 5 * 4
         service.always = None
         again = await run(client, map(str, range(100)), **options)
@@ -69,7 +69,7 @@ def test_pauses_grow_and_end_with_the_window(delays, hint):
     for delay in delays:
         opens_at = spending.refused(now, now + 0.1, hint)
         if opens_at is None:
-            assert now + 0.1 >= WINDOW
+            assert now + 0.1 >= SPENDING_WINDOW
             return
         assert opens_at >= now + 0.1 + min(hint or 0, 60)
         assert spending.refused(now, now + 0.2, hint) == opens_at

@@ -10,7 +10,7 @@ import pytest
 import gemtune
 from gemtune import errors
 from gemtune.emulator import Fault
-from gemtune.http.auth.credentials import Ready
+from gemtune.http.auth.grant import Ready
 from world import BASE, EXAMPLES, TOKEN, make_app, make_client, sent
 
 pytestmark = pytest.mark.usefixtures("virtual_time")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http.auth import google as google_auth
-from gemtune.http.auth.credentials import make_credentials
+from gemtune.http.auth.choose import make_credentials
 from gemtune.settings import resolve
 
 pytestmark = [pytest.mark.socket, pytest.mark.both_backends]
@@ -177,7 +177,7 @@ async def test_the_project_of_the_argument_wins_and_an_expired_token_is_refreshe
     own.expiry -= timedelta(hours=2)
     settings = resolve({}, credentials=own, project="given")
     credential = make_credentials(settings, credentials=own)
-    with pytest.raises(CredentialsError, match="expired already"):
+    with pytest.raises(CredentialsError, match="already expired"):
         await credential.obtain()  # this object's refresh forgets to move the expiry
     assert own.refreshed == 1
 

@@ -24,7 +24,6 @@ from gemtune.errors import (
     ResponseTooLarge,
     SettingsError,
 )
-from gemtune.http.engines.aiohttp_engine import AiohttpEngine
 from gemtune.http.wire import Wire
 
 pytestmark = [
@@ -416,22 +415,3 @@ async def test_a_bug_in_a_users_transport_is_not_disguised(wire_to):
     wire = wire_to("https://host.example", transport=httpx.MockTransport(handle))
     with pytest.raises(LookupError, match="mine"):
         await wire.send("GET", "/x", {}, None, timeout=5)
-
-
-async def test_the_engine_is_an_httpx_transport_that_another_can_wrap(serve, wire_to, echo):
-    class Counting(httpx.AsyncBaseTransport):
-        def __init__(self):
-            self.inner = AiohttpEngine()
-            self.count = 0
-
-        async def handle_async_request(self, request):
-            self.count += 1
-            return await self.inner.handle_async_request(request)
-
-        async def aclose(self):
-            await self.inner.aclose()
-
-    counting = Counting()
-    wire = wire_to(serve(echo), transport=counting)
-    assert (await wire.send("POST", "/x?y=%2F", {}, b"{}", timeout=5)).body == b"/x?y=%2F"
-    assert counting.count == 1

@@ -20,8 +20,8 @@ from google.oauth2 import service_account
 
 import gemtune
 from gemtune import errors
-from gemtune.http.auth.credentials import Ready
 from gemtune.http.auth.google import GoogleSource
+from gemtune.http.auth.grant import Ready
 from gemtune.http.wire import Wire
 from proofs.faulty import FAULTS, HANG
 from proofs.leaks import found_in

@@ -87,6 +87,29 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key):
         "https://",
         "host",
         "https://host/a b",
+        "https://host?",
+        "https://host#",
+        "https://evil.example\\.googleapis.com",
+        "https://evil.example%2f.googleapis.com",
+        "https://evil.example\\@generativelanguage.googleapis.com",
+        "https://@generativelanguage.googleapis.com",
+        "https://evil.example:@generativelanguage.googleapis.com",
+        "https://generativelanguage.googleapis.com:",
+        "https://generativelanguage.googleapis.com:0",
+        "https://generativelanguage.googleapis.com:443:443",
+        "https://generativelanguage.googleapis.com:+443",
+        "https://generativelanguage..googleapis.com",
+        "https://.googleapis.com",
+        "https://-x.googleapis.com",
+        "https://evil.example;.googleapis.com",
+        "https://evil.example,x.googleapis.com",
+        "https://[::1%25eth0]",
+        "https://[v1.x]",
+        "https://127.1",
+        "https://0x7f.1",
+        "https://2130706433",
+        "https://b\u00fccher.example",
+        "https://evil.example\uff0f.googleapis.com",
     ],
 )
 def test_a_base_url_that_could_leak_a_credential_is_refused(url):
@@ -108,6 +131,19 @@ def test_a_variable_may_point_to_this_machine_or_to_google(url):
 def test_a_variable_may_not_point_to_a_stranger(url):
     with pytest.raises(SettingsError, match="pass base_url="):
         resolve({"GOOGLE_GEMINI_BASE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["https://evil.example\\.googleapis.com", "https://evil.example%5c.googleapis.com"])
+def test_a_variable_that_only_ends_like_google_is_refused(url):
+    with pytest.raises(SettingsError, match="GOOGLE_GEMINI_BASE_URL must look like"):
+        resolve({"GOOGLE_GEMINI_BASE_URL": url})
+
+
+@pytest.mark.parametrize(
+    "host", ["host", "a.b-c.example", "x_y.example", "10.0.0.1", "[2001:db8::1]", "host.example:8443", "3com.example"]
+)
+def test_a_host_or_an_address_of_any_kind_may_be_given(host):
+    assert resolve({}, base_url=f"https://{host}/").base_url == f"https://{host}"
 
 
 def test_a_wish_for_vertex_is_told_not_to_be_met(caplog):

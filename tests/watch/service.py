@@ -1,19 +1,25 @@
 """A service that is nothing but a function of time, with every disorder that a look may meet.
 
-It answers the four methods by which the Gemini API is looked at, through the same names as the client, and a thousand
-times as fast as a request: whole lives of many jobs are played through in milliseconds.
+It has two faces. One is the Gemini API: it answers the four methods by which that is looked at, through the same names
+as the client. The other is a made-up *workshop* with names of another shape, words of its own for a state, one request
+a look, and no operations; it proves that nothing above ``gemtune.looks`` knows a service. Both are a thousand times as
+fast as requests: whole lives of many jobs are played through in milliseconds.
 """
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import attrs
 
 from gemtune import errors
+from gemtune.events import JobState
 from gemtune.looks.gemini import GeminiTuning
+from gemtune.looks.service import moment
 from gemtune.pager import Pager
 from gemtune.protocol.gemini import Page
+from gemtune.story.observation import Listed, Observation, Source, nanoseconds
 from gemtune.types import CreateTunedModelMetadata, Operation, Status, TunedModel, TuningSnapshot, TuningTask
 from gemtune.types.timestamp import Timestamp
 
@@ -40,6 +46,7 @@ class Job:
 
     @property
     def operation(self):
+        """What makes it, on the service that shows that apart."""
         return f"{self.name}/operations/op{self.created:.0f}"
 
     @property
@@ -117,10 +124,14 @@ class Service:
     @property
     def face(self):
         """The service as a watcher sees it."""
-        return GeminiTuning(self.tuned_models, self.operations, None)
+        return Face.chosen(self)
 
     def job_names(self, given):
         return self.face.job_names(given)
+
+    def handle(self, job):
+        """The most that somebody can name a job by."""
+        return self.face.handle(job)
 
     async def look(self, *args):
         return await self.face.look(*args)
@@ -132,14 +143,6 @@ class Service:
         for job in jobs:
             self.jobs[job.name] = job
         return [job.name for job in jobs]
-
-    @property
-    def tuned_models(self):
-        return _Methods(get=self._get_model, list=self._list_models)
-
-    @property
-    def operations(self):
-        return _Methods(get=self._get_operation, list=self._list_operations)
 
     async def _request(self, method, name=None):
         """Wait as a request does, perhaps fail as one does, and return the time that the answer is of."""
@@ -182,42 +185,155 @@ class Service:
             self.dice.shuffle(shown)
         return shown
 
-    async def _get_model(self, name, **_):
-        at = await self._request("tuned_models.get", name)
+    async def _see_job(self, name):
+        """Return a job, the time of the answer, and the snapshots that it shows."""
+        at = await self._request("job", name)
         job = self._job(name, at)
-        # Once a model is in its final state, its list is complete.
-        return job.model(at, None if at >= job.ends else self._view(job, at))
+        # Once a job is in its final state, its list is complete.
+        return job, at, None if at >= job.ends else self._view(job, at)
 
-    async def _get_operation(self, name, **_):
-        at = await self._request("operations.get", name)
-        job = self._job(name.partition("/operations/")[0], at)
-        if job.operation != name or at > job.ends + self.expires_after:
-            raise errors.NotFound(f"{name} does not exist", status=404)
-        return job.show_operation(at, self._view(job, at))
+    def _list(self, *, size, light):
+        """Return the pages of all jobs, each with the time that the page is of."""
 
-    def _list_operations(self, parent, **_):
         async def fetch(token):
-            at = await self._request("operations.list", parent)
-            job = self._job(parent, at)
-            return Page(() if at > job.ends + self.expires_after else (job.show_operation(at, self._view(job, at)),))
-
-        return Pager(fetch)
-
-    def _list_models(self, *, page_size=None, filter=None, fields=None, **_):
-        async def fetch(token):
-            at = await self._request("tuned_models.list")
-            if fields is not None and not self.masks:
+            at = await self._request("list")
+            if light and not self.masks:
                 raise errors.BadRequest("Invalid field selection", status=400)
             first = int(token or 0)
             jobs = list(self.jobs.values())
-            size = min(page_size or 10, self.page_size)
-            shown = [job.light(at) for job in jobs[first : first + size] if self.dice.random() >= self.p_unlisted]
-            return Page(tuple(shown), str(first + size) if first + size < len(jobs) else None)
+            many = min(size or 10, self.page_size)
+            shown = [(job, at) for job in jobs[first : first + many] if self.dice.random() >= self.p_unlisted]
+            return Page(tuple(shown), str(first + many) if first + many < len(jobs) else None)
 
         return Pager(fetch)
+
+
+def mapped(pager, entry):
+    async def fetch(token):
+        page = await anext(pager.pages(token))
+        return Page(tuple(entry(job, at) for job, at in page), page.next_page_token)
+
+    return Pager(fetch)
 
 
 @attrs.frozen
 class _Methods:
     get: object
     list: object
+
+
+class Gemini:
+    """The methods of the client through which the Gemini API is looked at."""
+
+    form = "tunedModels/{}"
+    listing = "tuned_models.list"
+
+    def __init__(self, service):
+        self.service = service
+
+    @property
+    def tuning(self):
+        tuned_models = _Methods(get=self.get_model, list=self.list_models)
+        return GeminiTuning(tuned_models, _Methods(get=self.get_operation, list=self.list_operations), None)
+
+    def __getattr__(self, name):
+        return getattr(self.tuning, name)
+
+    def handle(self, job):
+        return job.operation
+
+    async def get_model(self, name, **_):
+        job, at, shown = await self.service._see_job(name)
+        return job.model(at, shown)
+
+    async def get_operation(self, name, **_):
+        at = await self.service._request("work", name)
+        job = self.service._job(name.partition("/operations/")[0], at)
+        if job.operation != name or at > job.ends + self.service.expires_after:
+            raise errors.NotFound(f"{name} does not exist", status=404)
+        return job.show_operation(at, self.service._view(job, at))
+
+    def list_operations(self, parent, **_):
+        async def fetch(token):
+            at = await self.service._request("seek", parent)
+            job = self.service._job(parent, at)
+            expired = at > job.ends + self.service.expires_after
+            return Page(() if expired else (job.show_operation(at, self.service._view(job, at)),))
+
+        return Pager(fetch)
+
+    def list_models(self, *, page_size=None, fields=None, **_):
+        return mapped(self.service._list(size=page_size, light=fields is not None), lambda job, at: job.light(at))
+
+
+WORDS = {"ACTIVE": "READY", "FAILED": "BROKEN", "CANCELLED": "STOPPED"}
+STATES = {
+    "BUSY": JobState.CREATING,
+    "READY": JobState.ACTIVE,
+    "BROKEN": JobState.FAILED,
+    "STOPPED": JobState.CANCELLED,
+}
+
+
+class Workshop:
+    """A made-up service, in as many lines as a second service takes: a job is all there is to look at."""
+
+    form = "workshops/main/jobs/{}"
+    listing = "workshop.list"
+
+    def __init__(self, service):
+        self.service = service
+
+    def job_names(self, given):
+        name = given if isinstance(given, str) else getattr(given, "name", None)
+        if not isinstance(name, str) or not re.fullmatch(r"(workshops/main/jobs/)?[a-z0-9-]+", name):
+            raise errors.InvalidInput(f"there is no job {given!r} in any workshop", field="name")
+        return name if "/" in name else self.form.format(name), None
+
+    def handle(self, job):
+        return job.name
+
+    def word(self, job, at):
+        return "BUSY" if at < job.ends else WORDS[job.ending]
+
+    async def look(self, job, work, source, ask):
+        assert work is None
+        ask.requests["workshop.look"] += 1
+        seen, at, shown = await self.service._see_job(job)
+        shown = seen.snapshots(at) if shown is None else shown
+        state = STATES[self.word(seen, at)]
+        return Observation(
+            source=Source.JOB,
+            at=moment(),
+            state=state,
+            sought=True,
+            created=nanoseconds(stamp(seen.created)),
+            snapshots=shown,
+            completed_steps=max((each.step for each in shown), default=0),
+            total_steps=seen.total,
+            error=Status(code=13, message="bad data") if state is JobState.FAILED else None,
+            model=seen.model(at) if state is JobState.ACTIVE else None,
+        )
+
+    def list_jobs(self, filter, ask, *, light):
+        def entry(job, at):
+            return Listed(job.name, STATES[self.word(job, at)], nanoseconds(stamp(job.created)))
+
+        pager = mapped(self.service._list(size=ask.page_size or 1000, light=light), entry)
+
+        async def fetch(token):
+            ask.requests["workshop.list"] += 1
+            return await anext(pager.pages(token))
+
+        return Pager(fetch).pages()
+
+
+class Face:
+    """Which service the tests of a watcher run on; chosen by the fixture ``tuning_service``."""
+
+    chosen = Gemini
+
+
+def named(job_id):
+    """Return a job's name in the shape that the service uses."""
+    return Face.chosen.form.format(job_id)

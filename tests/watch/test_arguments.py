@@ -6,7 +6,7 @@ import gemtune
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -15,7 +15,7 @@ POLICY = WatchPolicy(max_rps=50)
 
 def watch(*names, **options):
     service = Service()
-    jobs = service.add(*(Job(f"tunedModels/{name}") for name in names))
+    jobs = service.add(*(Job(named(f"{name}")) for name in names))
     return Watcher(service, jobs, **{"policy": POLICY} | options)
 
 
@@ -44,8 +44,8 @@ async def test_kinds_are_words_or_the_classes_of_the_events(kinds):
 
 def test_jobs_are_added_one_by_one_or_as_one_list():
     watcher = watch()
-    assert watcher.add(["a", "b"]) == ["tunedModels/a", "tunedModels/b"]
-    assert watcher.add("c", "d") == ["tunedModels/c", "tunedModels/d"]
+    assert watcher.add(["a", "b"]) == [named("a"), named("b")]
+    assert watcher.add("c", "d") == [named("c"), named("d")]
     assert watcher.add() == watcher.add([]) == []
 
 

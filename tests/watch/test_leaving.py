@@ -11,18 +11,18 @@ from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
 from gemtune.watch.record import Record
 from gemtune.watch.resume_token import ResumeToken
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
-NAME = "tunedModels/job0"
+NAME = named("job0")
 POLICY = WatchPolicy(max_rps=50)
 
 
 def make_service(count=1, **options):
     service = Service()
     options = {"gap": 10.0, "total": 20} | options
-    service.add(*(Job(f"tunedModels/job{number}", **options) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), **options) for number in range(count)))
     return service
 
 
@@ -30,15 +30,15 @@ def watch(service, resume=None, jobs=None, **options):
     return Watcher(service, list(service.jobs) if jobs is None else jobs, policy=POLICY, resume=resume, **options)
 
 
-def steps(seen, name=NAME):
-    return [event.step for event in seen if isinstance(event, events.Snapshot) and event.job == name]
+def steps(seen, name=None):
+    return [event.step for event in seen if isinstance(event, events.Snapshot) and event.job == (name or NAME)]
 
 
-def kinds(seen, name=NAME):
-    return [event.kind for event in seen if event.job == name and event.kind not in {"snapshot", "progress"}]
+def kinds(seen, name=None):
+    return [event.kind for event in seen if event.job == (name or NAME) and event.kind not in {"snapshot", "progress"}]
 
 
-async def read_some(reader, count, name=NAME):
+async def read_some(reader, count, name=None):
     seen = []
     while len(steps(seen, name)) < count:
         seen.append(await anext(reader))
@@ -96,7 +96,7 @@ async def test_a_discarded_job_that_had_ended_is_told_to_nobody_again():
     service.jobs[NAME].total = 3
     async with watch(service) as watcher:
         reader = watcher.subscribe()
-        seen = await read_some(reader, 12, "tunedModels/job1")
+        seen = await read_some(reader, 12, named("job1"))
         assert watcher.discard(NAME)
         watcher.add(NAME)
         assert [event.kind for event in (await watcher.wait(NAME)).done.values()] == ["succeeded"]
@@ -104,13 +104,13 @@ async def test_a_discarded_job_that_had_ended_is_told_to_nobody_again():
         assert steps(await collect(watcher.subscribe([NAME]))) == [1, 2, 3], "but a new subscriber may ask"
     assert steps(seen) == [1, 2, 3]
     assert kinds(seen) == ["added", "state_changed", "state_changed", "succeeded"]
-    assert kinds(seen, "tunedModels/job1")[-1] == "succeeded"
+    assert kinds(seen, named("job1"))[-1] == "succeeded"
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["going-on", "ended"])
 async def test_a_discarded_job_leaves_nothing_once_those_who_read_it_need_nothing(ended):
     service = make_service(2)
-    service.jobs["tunedModels/job1"].total = 1000
+    service.jobs[named("job1")].total = 1000
     async with watch(service) as watcher:
         reader = watcher.subscribe()
         await read_some(reader, 3)
@@ -122,7 +122,7 @@ async def test_a_discarded_job_leaves_nothing_once_those_who_read_it_need_nothin
         watcher.discard(NAME)
         await anyio.sleep(300)  # what the scheduler still held has come up
         assert records_of(NAME) == []
-        assert len(records_of("tunedModels/job1")) == 1
+        assert len(records_of(named("job1"))) == 1
 
 
 async def test_a_job_that_nobody_holds_any_more_goes_on_from_what_its_readers_had():
@@ -188,7 +188,7 @@ async def test_a_discovered_job_leaves_once_its_end_was_read_by_everybody_who_is
         seen = await first.next_batch(1000)
         assert NAME in watcher.jobs, "the second has yet to read"
         seen += await second.next_batch(1000)
-        assert set(watcher.jobs) == {"tunedModels/job1", "tunedModels/job2"}
+        assert set(watcher.jobs) == {named("job1"), named("job2")}
         calls = len(service.calls)
         await anyio.sleep(100)
         assert NAME not in watcher.jobs
@@ -231,7 +231,7 @@ async def test_a_job_that_left_and_is_made_anew_is_found_again(restarted):
         async with watch(service, token, jobs=[], filter="owner:me") as watcher:
             service.calls.clear()
             await anyio.sleep(60)
-            assert {method for _, method, _ in service.calls} == {"tuned_models.list"}, "it is known to have ended"
+            assert {method for _, method, _ in service.calls} == {"list"}, "it is known to have ended"
             service.add(Job(NAME, created=anyio.current_time(), gap=5.0, total=4))
             reader = watcher.subscribe()
             await anyio.sleep(60)

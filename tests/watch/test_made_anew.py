@@ -7,11 +7,11 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
 from gemtune.watch.resume_token import ResumeToken
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
-NAME = "tunedModels/job0"
+NAME = named("job0")
 POLICY = WatchPolicy(max_rps=50, coalesce="always")
 READERS = ["wait", "as_completed", "kinds", "snapshots", "nobody"]
 
@@ -19,7 +19,7 @@ READERS = ["wait", "as_completed", "kinds", "snapshots", "nobody"]
 def make_service():
     """Two jobs, of which one goes on, so that lists are asked for."""
     service = Service()
-    service.add(Job(NAME, gap=5.0, total=4), Job("tunedModels/other", gap=20.0, total=30))
+    service.add(Job(NAME, gap=5.0, total=4), Job(named("other"), gap=20.0, total=30))
     return service
 
 
@@ -85,7 +85,7 @@ async def test_a_model_made_anew_while_nobody_watched_is_no_restart(operation):
     await anyio.sleep(60)
     make_anew(service)
     await anyio.sleep(12)
-    again = [service.jobs[NAME].operation] if operation else []
+    again = [service.handle(service.jobs[NAME])] if operation else []
     async with watch(service, token, jobs=again) as watcher:
         with anyio.fail_after(1000):
             told = await collect(watcher.subscribe([NAME]))

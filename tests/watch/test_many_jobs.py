@@ -9,7 +9,7 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 ENDS = ["succeeded", "failed", "cancelled", "deleted", "lost"]
@@ -17,11 +17,11 @@ ENDS = ["succeeded", "failed", "cancelled", "deleted", "lost"]
 
 def make_service(count, **options):
     service = Service(**options)
-    service.add(*(Job(f"tunedModels/job{number}", gap=20.0, total=1000) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=20.0, total=1000) for number in range(count)))
     return service
 
 
-def times(service, method="tuned_models.list"):
+def times(service, method="list"):
     return [at for at, asked, _ in service.calls if asked == method]
 
 
@@ -55,8 +55,8 @@ async def test_ends_on_many_pages_are_told_within_ten_seconds_and_the_way_of_two
             late.append(virtual_time() - service.jobs[event.job].ends)
     assert sorted(late)[94] <= 10.0 + 2 * 0.15
     assert max(late) <= 11
-    assert times(service, "tuned_models.get") == sorted(times(service, "tuned_models.get"))
-    assert len(times(service, "tuned_models.get")) == 100, "one full look for each end"
+    assert times(service, "job") == sorted(times(service, "job"))
+    assert len(times(service, "job")) == 100, "one full look for each end"
 
 
 async def test_every_page_of_a_sweep_counts_as_a_request():
@@ -66,8 +66,8 @@ async def test_every_page_of_a_sweep_counts_as_a_request():
         service.outage = (35.0, 36.0)
         await anyio.sleep(20)
         counted = watcher.statistics()
-    assert counted.requests["tuned_models.list"] == len(times(service))
-    assert counted.requests["tuned_models.list"] > 3 * counted.sweeps
+    assert counted.requests[service.face.listing] == len(times(service))
+    assert counted.requests[service.face.listing] > 3 * counted.sweeps
 
 
 async def test_a_job_that_the_list_shows_costs_nothing_between_two_sweeps():
@@ -76,7 +76,7 @@ async def test_a_job_that_the_list_shows_costs_nothing_between_two_sweeps():
         await anyio.sleep(300)
         assert len(watcher._engine.agenda) <= 1, "only the next sweep has a time"
         assert watcher.statistics().effective_freshness == 15
-    assert {method for _, method, _ in service.calls} == {"tuned_models.list"}
+    assert {method for _, method, _ in service.calls} == {"list"}
 
 
 async def test_sweeps_come_back_some_minutes_after_the_list_was_forbidden():
@@ -86,27 +86,27 @@ async def test_sweeps_come_back_some_minutes_after_the_list_was_forbidden():
         watcher.subscribe(kinds=ENDS)
         await anyio.sleep(250)
         assert len(refused) == 1
-        del service._list_models
+        del service._list
         looks = len(service.calls)
         assert looks > 100, "meanwhile jobs are looked at one by one"
         await anyio.sleep(450)
         recent = Counter(method for at, method, _ in service.calls if at > 400)
-        assert set(recent) == {"tuned_models.list"}
-        assert 28 <= recent["tuned_models.list"] <= 32
+        assert set(recent) == {"list"}
+        assert 28 <= recent["list"] <= 32
 
 
 async def test_whoever_comes_for_the_steps_of_a_job_that_rests_gets_them_at_once_and_it_rests_again_after(virtual_time):
     service = make_service(2500)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         await anyio.sleep(95)
-        with watcher.subscribe(["tunedModels/job9"], kinds=["snapshot"]) as reader:
+        with watcher.subscribe([named("job9")], kinds=["snapshot"]) as reader:
             assert (await anext(reader)).step == 1
             assert virtual_time() < 97
             await anyio.sleep(60)
         await anyio.sleep(60)
         before = len(service.calls)
         await anyio.sleep(100)
-        assert {method for _, method, _ in service.calls[before:]} == {"tuned_models.list"}
+        assert {method for _, method, _ in service.calls[before:]} == {"list"}
 
 
 async def test_jobs_that_rest_are_looked_at_when_too_few_are_left_for_a_sweep(virtual_time):
@@ -126,11 +126,11 @@ async def test_a_job_that_disappears_from_the_list_is_looked_at_within_forty_sec
     service = make_service(40)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         await anyio.sleep(100)
-        gone = service.jobs.pop("tunedModels/job5")
+        gone = service.jobs.pop(named("job5"))
         with anyio.fail_after(2 * 15 + 10 + 10 + 2):
             result = await watcher.wait(gone.name)
         assert [event.kind for event in result.done.values()] == ["deleted"]
-        assert {name for _, method, name in service.calls if method != "tuned_models.list"} == {gone.name}
+        assert {name for _, method, name in service.calls if method != "list"} == {gone.name}
 
 
 async def test_after_an_outage_the_whole_list_is_asked_for_at_once_and_hardly_any_job_by_itself():
@@ -139,9 +139,9 @@ async def test_after_an_outage_the_whole_list_is_asked_for_at_once_and_hardly_an
         await anyio.sleep(300)
         assert not watcher.statistics().outage
     after = [(at, method) for at, method, _ in service.calls if at > 180]
-    back = next(at for at, method in after if method == "tuned_models.list")
-    assert sum(method == "tuned_models.list" for at, method in after if at < back + 5) >= 10
-    assert sum(method != "tuned_models.list" for _, method in after) <= 5
+    back = next(at for at, method in after if method == "list")
+    assert sum(method == "list" for at, method in after if at < back + 5) >= 10
+    assert sum(method != "list" for _, method in after) <= 5
 
 
 async def test_after_a_sleep_of_the_machine_a_list_that_was_half_read_is_begun_again():
@@ -150,7 +150,7 @@ async def test_after_a_sleep_of_the_machine_a_list_that_was_half_read_is_begun_a
         await anyio.sleep(95)
         asyncio.get_running_loop().now += 3600
         await anyio.sleep(100)
-    assert {method for _, method, _ in service.calls} == {"tuned_models.list"}
+    assert {method for _, method, _ in service.calls} == {"list"}
 
 
 def forbid_list(service):
@@ -165,5 +165,5 @@ def forbid_list(service):
 
         return Pager(fetch)
 
-    service._list_models = listed
+    service._list = listed
     return calls

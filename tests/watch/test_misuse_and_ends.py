@@ -12,17 +12,17 @@ import gemtune
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import BASE, EXAMPLES, collect, make_app, make_client
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
-NAME = "tunedModels/job0"
+NAME = named("job0")
 POLICY = WatchPolicy(max_rps=50)
 
 
 def make_service(count=1, gap=10.0, total=20):
     service = Service()
-    service.add(*(Job(f"tunedModels/job{number}", gap=gap, total=total) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=gap, total=total) for number in range(count)))
     return service
 
 
@@ -155,7 +155,7 @@ async def test_a_discarded_job_is_in_no_resume_token_also_after_a_resume():
     async with Watcher(service, policy=POLICY, resume=resume) as watcher:
         watcher.discard(NAME)
         resume = watcher.resume_token()
-    assert set(Watcher(service, policy=POLICY, resume=resume).jobs) == {"tunedModels/job1"}
+    assert set(Watcher(service, policy=POLICY, resume=resume).jobs) == {named("job1")}
 
 
 def crafted(value):
@@ -219,7 +219,7 @@ async def test_waiting_that_a_closed_watcher_cuts_short_is_an_error_and_no_time_
         with pytest.raises(errors.MisuseError, match="closed"):
             await watcher.wait(**arguments)
     with pytest.raises(errors.MisuseError, match="closed"):
-        await watcher.wait("tunedModels/new")
+        await watcher.wait(named("new"))
     assert set((await watcher.wait(NAME)).done) == {NAME}, "of what it knows it can still tell"
     assert set((await watcher.wait(until="any")).done) == {NAME}
 
@@ -250,8 +250,8 @@ async def test_a_watcher_that_was_closed_before_it_began_does_not_begin():
     with pytest.raises(errors.MisuseError, match="watches once"):
         async with watcher:
             pass
-    with pytest.raises(errors.MisuseError, match="closed and cannot watch tunedModels/new"):
-        watcher.subscribe(["tunedModels/new"])
+    with pytest.raises(errors.MisuseError, match=f"closed and cannot watch {named('new')}"):
+        watcher.subscribe([named("new")])
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4096])

@@ -6,7 +6,7 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -15,7 +15,7 @@ TROUBLE = ["degraded", "recovered"]
 
 def make_service(count=3, **options):
     service = Service(**options)
-    service.add(*(Job(f"tunedModels/job{number}", gap=20.0, total=10) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=20.0, total=10) for number in range(count)))
     return service
 
 
@@ -26,7 +26,7 @@ def failing(service, error, *, names=None):
     async def request(method, name=None):
         at = await whole(method, name)
         about = (name or "").partition("/operations/")[0]
-        if (names is None and method != "tuned_models.list") or (names and about in names):
+        if (names is None and method != "list") or (names and about in names):
             raise error
         return at
 
@@ -50,7 +50,7 @@ async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_ea
         told = [[] for _ in range(3)]
         for into in told:
             group.start_soon(read, watcher.subscribe(kinds=TROUBLE), into)
-        some = watcher.subscribe(["tunedModels/job0"])
+        some = watcher.subscribe([named("job0")])
         await anyio.sleep(60)
         if hang:
             service.latency = 20.0
@@ -79,11 +79,11 @@ async def read(subscription, into):
 
 async def test_one_job_that_fails_concerns_no_other():
     service = make_service()
-    heal = failing(service, errors.Unavailable("boom", status=500), names={"tunedModels/job1"})
+    heal = failing(service, errors.Unavailable("boom", status=500), names={named("job1")})
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         reader = watcher.subscribe(kinds=["degraded", "recovered", "succeeded"])
         trouble = await anext(reader)
-        assert (trouble.kind, trouble.job, trouble.error) == ("degraded", "tunedModels/job1", "Unavailable")
+        assert (trouble.kind, trouble.job, trouble.error) == ("degraded", named("job1"), "Unavailable")
         for _ in range(2):
             assert (await anext(reader)).kind == "succeeded"
         heal()
@@ -108,7 +108,7 @@ async def test_a_refused_credential_is_told_at_once_and_watching_goes_on_when_it
 
 async def test_a_forbidden_job_is_lost_after_a_second_look_half_a_minute_later(virtual_time):
     service = make_service()
-    failing(service, errors.PermissionDenied("not yours", status=403), names={"tunedModels/job1"})
+    failing(service, errors.PermissionDenied("not yours", status=403), names={named("job1")})
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         result = await watcher.wait(until="any")
         assert [(event.kind, str(event.reason)) for event in result.done.values()] == [("lost", "permission")]
@@ -119,21 +119,21 @@ async def test_a_forbidden_job_is_lost_after_a_second_look_half_a_minute_later(v
 async def test_one_forbidden_job_beside_a_forbidden_list_is_that_jobs_own_affair(count):
     service = make_service(count)
     forbidden = errors.PermissionDenied("not yours", status=403)
-    failing(service, forbidden, names={"tunedModels/job1"})
-    service._list_models = refusing(service, forbidden)
+    failing(service, forbidden, names={named("job1")})
+    service._list = refusing(service, forbidden)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         reader = watcher.subscribe(kinds=[*TROUBLE, "lost"])
         with anyio.fail_after(120):
             lost = await anext(reader)
-        assert (lost.kind, lost.job, str(lost.reason)) == ("lost", "tunedModels/job1", "permission")
-        assert sum(name == "tunedModels/job1" for _, _, name in service.calls) <= 4
+        assert (lost.kind, lost.job, str(lost.reason)) == ("lost", named("job1"), "permission")
+        assert sum(name == named("job1") for _, _, name in service.calls) <= 4
         assert {event.kind for event in (await watcher.wait()).done.values()} == {"succeeded", "lost"}
         assert await collect(reader) == []
 
 
 async def test_where_there_is_no_list_and_everything_is_forbidden_no_job_is_given_up():
     service = make_service(30)
-    service._list_models = refusing(service, errors.BadRequest("no such method", status=400))
+    service._list = refusing(service, errors.BadRequest("no such method", status=400))
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         reader = watcher.subscribe(kinds=[*TROUBLE, "lost"])
         await anyio.sleep(30)
@@ -151,17 +151,17 @@ async def test_where_there_is_no_list_and_everything_is_forbidden_no_job_is_give
 
 async def test_a_discoverer_who_may_not_list_is_told():
     service = make_service()
-    service.jobs["tunedModels/job2"].total = 100
-    service._list_models = refusing(service, errors.PermissionDenied("not let in", status=403))
+    service.jobs[named("job2")].total = 100
+    service._list = refusing(service, errors.PermissionDenied("not let in", status=403))
     async with Watcher(service, policy=WatchPolicy(), filter="owner:me") as watcher:
         with anyio.fail_after(60):
             event = await anext(watcher.subscribe(kinds=TROUBLE))
         assert (event.kind, event.job, event.error) == ("degraded", "", "PermissionDenied")
         await anyio.sleep(600)
         assert len(service.calls) <= 15
-        del service._list_models
+        del service._list
         await anyio.sleep(70)
-        assert list(watcher.jobs) == ["tunedModels/job2"], "the others had ended before anybody looked"
+        assert list(watcher.jobs) == [named("job2")], "the others had ended before anybody looked"
 
 
 async def test_when_everything_is_forbidden_no_job_is_given_up():
@@ -171,7 +171,7 @@ async def test_when_everything_is_forbidden_no_job_is_given_up():
         await anyio.sleep(30)
         forbidden = errors.PermissionDenied("not let in", status=403)
         heal = failing(service, forbidden)
-        service._list_models = refusing(service, forbidden)
+        service._list = refusing(service, forbidden)
         event = await anext(reader)
         assert (event.kind, event.job, event.error) == ("degraded", "", "PermissionDenied")
         await anyio.sleep(600)
@@ -185,7 +185,7 @@ def refusing(service, error):
 
     def listed(**_):
         async def fetch(token):
-            service.calls.append((anyio.current_time(), "tuned_models.list", None))
+            service.calls.append((anyio.current_time(), "list", None))
             raise error
 
         return Pager(fetch)
@@ -197,7 +197,7 @@ async def test_a_deleted_job_is_told_once_it_was_missing_twice():
     service = make_service()
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         await anyio.sleep(70)
-        gone = service.jobs.pop("tunedModels/job2")
+        gone = service.jobs.pop(named("job2"))
         result = await watcher.wait(gone.name)
         assert [event.kind for event in result.done.values()] == ["deleted"]
 
@@ -205,9 +205,9 @@ async def test_a_deleted_job_is_told_once_it_was_missing_twice():
 async def test_a_model_made_anew_under_its_name_is_another_story():
     service = make_service(12)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy(max_rps=50)) as watcher:
-        reader = watcher.subscribe(["tunedModels/job2"])
+        reader = watcher.subscribe([named("job2")])
         await anyio.sleep(70)
-        service.add(Job("tunedModels/job2", created=70.0, gap=5.0, total=4))
+        service.add(Job(named("job2"), created=70.0, gap=5.0, total=4))
         seen = await collect(reader)
     kinds = [event.kind for event in seen]
     again = kinds.index("deleted")
@@ -218,6 +218,7 @@ async def test_a_model_made_anew_under_its_name_is_another_story():
     assert seen[-1].model.tuning_task.snapshots[0].compute_time == seen[again + 3].compute_time
 
 
+@pytest.mark.gemini
 async def test_an_expired_operation_leaves_the_model():
     service = make_service(expires_after=-1e9)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
@@ -228,13 +229,13 @@ async def test_an_expired_operation_leaves_the_model():
 
 async def test_an_error_of_our_own_keeps_one_job_back_for_a_minute(caplog):
     service = make_service()
-    heal = failing(service, ZeroDivisionError("a bug"), names={"tunedModels/job1"})
+    heal = failing(service, ZeroDivisionError("a bug"), names={named("job1")})
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         reader = watcher.subscribe(kinds=["degraded", "succeeded"])
         event = await anext(reader)
-        assert (event.job, event.error) == ("tunedModels/job1", "ZeroDivisionError")
+        assert (event.job, event.error) == (named("job1"), "ZeroDivisionError")
         await anyio.sleep(100)
-        assert sum(name == "tunedModels/job1" for _, _, name in service.calls) <= 3
+        assert sum(name == named("job1") for _, _, name in service.calls) <= 3
         heal()
         assert len((await watcher.wait()).done) == 3
     assert "a bug" in caplog.text
@@ -284,7 +285,7 @@ async def test_an_outage_is_two_events_for_everybody_who_was_there_while_it_last
         await anyio.sleep(30)
         heal = failing(weather.service, errors.Unavailable("out", status=503))
         await anyio.sleep(100)
-        during, attentive = watcher.subscribe(), watcher.subscribe(["tunedModels/job0"])
+        during, attentive = watcher.subscribe(), watcher.subscribe([named("job0")])
         assert await troubles(attentive) == ["degraded"]
         await anyio.sleep(100)
         heal()

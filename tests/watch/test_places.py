@@ -15,10 +15,10 @@ import gemtune
 from gemtune.config import WatchPolicy
 from gemtune.emulator import create_app, running_emulator
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import BASE, EXAMPLES
 
-NAME = "tunedModels/job0"
+NAME = named("job0")
 
 
 def make_web(watcher: Watcher) -> fastapi.FastAPI:

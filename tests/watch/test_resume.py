@@ -10,17 +10,17 @@ from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
 from gemtune.watch.resume_token import ResumeToken
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import BASE, EXAMPLES, collect, make_app, make_client, sent
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
-NAME = "tunedModels/job0"
+NAME = named("job0")
 POLICY = WatchPolicy(max_rps=50)
 
 
 def make_service(count=2, **options):
     service = Service(**options)
-    service.add(*(Job(f"tunedModels/job{number}", gap=10.0, total=20) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=10.0, total=20) for number in range(count)))
     return service
 
 
@@ -28,11 +28,11 @@ def watch(service, resume=None, jobs=None):
     return Watcher(service, list(service.jobs) if jobs is None else jobs, policy=POLICY, resume=resume)
 
 
-def steps(seen, name=NAME):
-    return [event.step for event in seen if isinstance(event, events.Snapshot) and event.job == name]
+def steps(seen, name=None):
+    return [event.step for event in seen if isinstance(event, events.Snapshot) and event.job == (name or NAME)]
 
 
-async def read_some(reader, count, name=NAME):
+async def read_some(reader, count, name=None):
     seen = []
     while len(steps(seen, name)) < count:
         seen.append(await anext(reader))
@@ -51,14 +51,14 @@ async def test_a_resume_token_goes_on_where_every_reader_was():
         assert set(watcher.jobs) == set(service.jobs), "the resume token names the jobs"
         second = await collect(watcher)
     assert steps(second) == list(range(7, 21))
-    assert steps(first, "tunedModels/job1") + steps(second, "tunedModels/job1") == list(range(1, 21))
+    assert steps(first, named("job1")) + steps(second, named("job1")) == list(range(1, 21))
     assert all(event.replayed for event in second if isinstance(event, events.Snapshot) and event.step < 15)
     assert {event.origin for event in second if isinstance(event, events.Added)} == {"resumed"}
 
 
 async def test_jobs_that_had_ended_are_not_asked_for_again():
     service = make_service()
-    service.jobs["tunedModels/job1"].total = 2
+    service.jobs[named("job1")].total = 2
     async with watch(service) as watcher:
         reader = aiter(watcher)
         while not events.is_terminal(await anext(reader)):
@@ -72,7 +72,7 @@ async def test_jobs_that_had_ended_are_not_asked_for_again():
     assert not any("job1" in (name or "") for _, _, name in service.calls)
     async with watch(service, again) as watcher:
         assert watcher.jobs == {}
-        result = await watcher.wait("tunedModels/job1")
+        result = await watcher.wait(named("job1"))
         assert [event.kind for event in result.done.values()] == ["succeeded"], "but one may ask"
 
 

@@ -11,7 +11,7 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -23,7 +23,7 @@ LONGEST = 4096
 
 def make_service(count=2, total=20):
     service = Service()
-    service.add(*(Job(f"tunedModels/job{number}", gap=10.0, total=total) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=10.0, total=total) for number in range(count)))
     return service
 
 
@@ -86,7 +86,7 @@ async def test_a_job_that_was_discarded_is_not_watched_again_for_a_resume_token(
         watcher.discard("job1")
         token = stream.resume_token()
         await collect(watcher.subscribe(since=token))
-        assert list(watcher.jobs) == ["tunedModels/job0"]
+        assert list(watcher.jobs) == [named("job0")]
 
 
 async def test_it_is_of_its_own_jobs_only_and_is_taken_before_the_end():
@@ -96,8 +96,8 @@ async def test_it_is_of_its_own_jobs_only_and_is_taken_before_the_end():
         await collect(stream)
         token = stream.resume_token()
         assert {event.job for event in await collect(watcher.subscribe(since=token))} == {
-            "tunedModels/job0",
-            "tunedModels/job2",
+            named("job0"),
+            named("job2"),
         }
         stream.close()
         with pytest.raises(errors.MisuseError, match="before"):

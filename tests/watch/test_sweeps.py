@@ -8,10 +8,10 @@ import pytest
 
 from gemtune import events
 from gemtune.config import WatchPolicy
+from gemtune.limiter.pace import RequestPace
 from gemtune.watch import Watcher
-from gemtune.watch.limits import Bucket
 from gemtune.watch.planner import Planner
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("virtual_time")
 
 def make_service(count, **options):
     service = Service(**options)
-    service.add(*(Job(f"tunedModels/job{number}", gap=20.0, total=10) for number in range(count)))
+    service.add(*(Job(named(f"job{number}"), gap=20.0, total=10) for number in range(count)))
     return service
 
 
@@ -33,32 +33,32 @@ def methods(service, until=float("inf")):
 
 async def test_a_thousand_states_cost_one_request_every_ten_seconds(virtual_time):
     service = make_service(1000)
-    service.jobs["tunedModels/job7"].total = 3
+    service.jobs[named("job7")].total = 3
     async with make_watcher(service) as watcher:
-        result = await watcher.wait("tunedModels/job7")
-        ended = service.jobs["tunedModels/job7"].ends
+        result = await watcher.wait(named("job7"))
+        ended = service.jobs[named("job7")].ends
         assert [event.kind for event in result.done.values()] == ["succeeded"]
         assert virtual_time() - ended <= 10.5
-        assert methods(service)["tuned_models.list"] <= ended / 10 + 2
-        assert methods(service)["tuned_models.get"] == 1, "the end was confirmed by one full look"
-        assert methods(service)["operations.get"] == 0
+        assert methods(service)["list"] <= ended / 10 + 2
+        assert methods(service)["job"] == 1, "the end was confirmed by one full look"
+        assert methods(service)["work"] == 0
 
 
 @pytest.mark.both_backends
 async def test_jobs_whose_steps_are_wanted_are_looked_at_and_the_others_are_not():
     service = make_service(100)
     async with make_watcher(service) as watcher:
-        seen = await collect(watcher.subscribe(["tunedModels/job3"]))
+        seen = await collect(watcher.subscribe([named("job3")]))
         assert [event.step for event in seen if isinstance(event, events.Snapshot)] == list(range(1, 11))
         asked = {name for at, _, name in service.calls if name and at < 200}
-        assert asked == {"tunedModels/job3", service.jobs["tunedModels/job3"].operation}
+        assert asked == {named("job3"), service.handle(service.jobs[named("job3")])}
 
 
 async def test_a_refused_mask_is_remembered():
     service = make_service(20, masks=False)
     async with make_watcher(service, max_rps=50) as watcher:
         assert len((await watcher.wait()).done) == 20
-    assert methods(service)["tuned_models.list"] == 1
+    assert methods(service)["list"] == 1
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ async def test_the_caller_may_decide(coalesce, count, swept):
     service = make_service(count)
     async with make_watcher(service, coalesce=coalesce) as watcher:
         await watcher.wait(timeout=60)
-    assert (methods(service)["tuned_models.list"] > 0) == swept
+    assert (methods(service)["list"] > 0) == swept
 
 
 async def test_a_list_full_of_other_models_is_given_up_for_single_looks():
     service = make_service(10, page_size=3)
-    others = [Job(f"tunedModels/other{number}", total=1000) for number in range(90)]
+    others = [Job(named(f"other{number}"), total=1000) for number in range(90)]
     service.jobs = {job.name: job for job in [*others, *service.jobs.values()]}
-    async with Watcher(service, [f"tunedModels/job{number}" for number in range(10)], policy=WatchPolicy()) as watcher:
+    async with Watcher(service, [named(f"job{number}") for number in range(10)], policy=WatchPolicy()) as watcher:
         await watcher.wait(timeout=100)
-        assert methods(service)["tuned_models.list"] == 34
-        assert methods(service)["operations.get"] > 10
+        assert methods(service)["list"] == 34
+        assert methods(service).total() - methods(service)["list"] > 20
 
 
 async def test_absence_from_a_list_is_no_deletion_and_an_absent_job_is_looked_at():
@@ -139,7 +139,7 @@ async def test_adding_many_jobs_makes_no_burst():
     async with make_watcher(service, coalesce="never", max_rps=20, burst=5) as watcher:
         watcher.subscribe()
         await anyio.sleep(10)
-    assert methods(service, until=1.0)["operations.list"] <= 26
+    assert methods(service, until=1.0).total() <= 26
 
 
 async def test_every_change_of_state_is_logged_once(caplog):
@@ -149,9 +149,9 @@ async def test_every_change_of_state_is_logged_once(caplog):
         await collect(watcher)
     lines = [record.message for record in caplog.records if "job1" in record.message]
     assert lines == [
-        "tunedModels/job1: UNKNOWN -> CREATING",
-        "tunedModels/job1: CREATING -> ACTIVE",
-        "tunedModels/job1: succeeded",
+        f"{named('job1')}: UNKNOWN -> CREATING",
+        f"{named('job1')}: CREATING -> ACTIVE",
+        f"{named('job1')}: succeeded",
     ]
 
 
@@ -167,7 +167,7 @@ async def test_whoever_comes_later_for_the_steps_of_a_job_gets_them_soon(virtual
     async with make_watcher(service) as watcher:
         await anyio.sleep(95)
         began = virtual_time()
-        reader = watcher.subscribe(["tunedModels/job9"], kinds=["snapshot"])
+        reader = watcher.subscribe([named("job9")], kinds=["snapshot"])
         assert (await anext(reader)).step == 1
         assert virtual_time() - began < 16
 
@@ -176,14 +176,14 @@ async def test_a_job_that_is_discarded_during_a_look_is_not_looked_at_again():
     service = make_service(2, latency=4.0)
     async with make_watcher(service) as watcher:
         await anyio.sleep(1)
-        assert any(name == "tunedModels/job1" for _, _, name in service.calls)
-        watcher.discard("tunedModels/job1")
+        assert any(name == named("job1") for _, _, name in service.calls)
+        watcher.discard(named("job1"))
         await anyio.sleep(100)
-        assert sum((name or "").startswith("tunedModels/job1") for _, _, name in service.calls) == 1
+        assert sum((name or "").startswith(named("job1")) for _, _, name in service.calls) == 1
 
 
 def test_a_429_halves_the_rate_once_an_episode_and_calm_brings_it_back():
-    bucket = Bucket(WatchPolicy(max_rps=8, burst=4))
+    bucket = RequestPace(most=8, burst=4)
     bucket.throttle(100.0, None)
     bucket.throttle(100.5, None)
     assert bucket.rate == 4

@@ -18,7 +18,7 @@ import virtualtime
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 
 DEEP = int(os.environ.get("GEMTUNE_DEEP", "1"))
 many = settings(max_examples=300 * DEEP, deadline=None, suppress_health_check=list(HealthCheck))
@@ -45,7 +45,7 @@ def make_service(dice):
     for number in range(dice.choice([1, 3, 12])):
         service.add(
             Job(
-                f"tunedModels/job{number}",
+                named(f"job{number}"),
                 created=dice.uniform(-100, 0),
                 queue=dice.uniform(0.1, 60),
                 gap=dice.choice([0.5, 3.0, 20.0]),

@@ -15,7 +15,7 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import Tally
 from gemtune.errors import BatchStopped, CallError, CredentialsError, DeadlineExceeded, GemtuneError
 from gemtune.limiter.limiter import Limiter
-from gemtune.limiter.verdict import Verdict
+from gemtune.limiter.ruling import Ruling
 from gemtune.remedy import Argument, Remedy
 
 _TO_RESUME: Final = (Remedy("to resume such a run, pass ", Argument("journal", "run.journal")),)
@@ -37,9 +37,9 @@ class Stop:
     begun: bool = False
     reason: BaseException | None = None
     item: Item | None = None
-    verdict: Verdict | None = None
+    verdict: Ruling | None = None
 
-    def begin(self, reason: BaseException | None, item: Item | None = None, verdict: Verdict | None = None) -> None:
+    def begin(self, reason: BaseException | None, item: Item | None = None, verdict: Ruling | None = None) -> None:
         """Begin nothing more. The first reason counts: what fails after it may well be its consequence."""
         self.begun = True
         if self.reason is None:

@@ -15,7 +15,6 @@ from gemtune.errors import CallError, DeadlineExceeded
 
 if TYPE_CHECKING:
     from gemtune.client import Client
-    from gemtune.config import WatchPolicy
 
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
@@ -90,11 +89,11 @@ def add_parser(commands: Commands, name: str, help: str, examples: str, **more: 
     )
 
 
-def open_client(options: argparse.Namespace, watch: WatchPolicy | None = None) -> Client:
+def open_client(options: argparse.Namespace, **more: Any) -> Client:
     """Return a client for the common options and the environment."""
     from gemtune.client import Client
 
-    return Client(base_url=options.base_url, project=options.project, watch=watch, user_agent_suffix="gemtune-cli")
+    return Client(base_url=options.base_url, project=options.project, user_agent_suffix="gemtune-cli", **more)
 
 
 @contextmanager

@@ -12,31 +12,6 @@ from gemtune.remedy import Argument, Remedy
 from gemtune.settings import Secret, is_loopback
 
 
-def checked_origin(origin: str) -> str:
-    """Return an address in normal form: scheme, host, port and, for a gateway, a path.
-
-    Raises:
-        SettingsError: It has a query or a user, or is neither https nor on this machine.
-    """
-    try:
-        parts = urlsplit(origin)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    host = parts.hostname or ""
-    printable = all("!" <= char <= "~" for char in origin)
-    if not (host and printable) or parts.query or parts.fragment or "@" in parts.netloc:
-        raise SettingsError("the address must look like https://generativelanguage.googleapis.com", field="origin")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise SettingsError(
-            f"{parts.scheme}://{host} would carry the credential unencrypted: use https "
-            "(http is for this machine only)",
-            field="origin",
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + parts.path.rstrip("/")
-
-
 def make_ssl_context(trust_env: bool) -> ssl.SSLContext:
     """Return a context that trusts SSL_CERT_FILE or SSL_CERT_DIR where set, and the machine's roots."""
     context = httpx.create_ssl_context(trust_env=trust_env)

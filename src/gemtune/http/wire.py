@@ -25,9 +25,9 @@ from gemtune.http.engines.aiohttp_engine import AiohttpEngine
 from gemtune.http.engines.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.http.engines.httpx_engine import ForeignEngine, RecyclingTransport, httpx_pool
-from gemtune.http.environment import checked_origin, find_proxy, make_ssl_context
+from gemtune.http.environment import find_proxy, make_ssl_context
 from gemtune.loops import call_soon, current_loop, on_asyncio
-from gemtune.settings import is_loopback
+from gemtune.settings import checked_origin, is_loopback
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -59,6 +59,10 @@ class WireStatistics:
     connections: int
 
 
+OnRequest = Callable[[str, str, bytes | None], object]
+"""Is shown a request: its method, its target (path and query) and its body, never its headers."""
+
+
 @attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class Wire:
     """Exchanges bytes with one origin.
@@ -71,6 +75,8 @@ class Wire:
         max_connections: Most connections open at a time.
         max_body: Most bytes of a reply's body, on the wire and decompressed.
         trust_env: Whether proxies and roots are taken from the environment.
+        on_request: Called with method, target and body of every request before it is sent, repeats included. It is
+            not given the headers, which hold the credential.
 
     Raises:
         SettingsError: The origin is not one, or would carry a credential unencrypted.
@@ -83,6 +89,7 @@ class Wire:
     max_connections: int = attrs.field(default=1000, kw_only=True)
     max_body: int = attrs.field(default=64 * 1024 * 1024, kw_only=True)
     trust_env: bool = attrs.field(default=True, kw_only=True)
+    on_request: OnRequest | None = attrs.field(default=None, kw_only=True, repr=False)
     host: str = attrs.field(init=False, repr=False)
     _engine: AiohttpEngine | ForeignEngine | None = attrs.field(default=None, init=False)
     _opening: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
@@ -130,6 +137,8 @@ class Wire:
         self.check()
         engine = self._engine or await self._open()
         url = self._url(target)
+        if self.on_request is not None:
+            self.on_request(method, target, body)
         self._sent += 1
         self._in_flight += 1
         try:
@@ -164,6 +173,8 @@ class Wire:
         self.check()
         engine = self._engine or await self._open()
         url = self._url(target)
+        if self.on_request is not None:
+            self.on_request(method, target, body)
         self._sent += 1
         try:
             incoming = await engine.open(method, url, headers, body, timeout=timeout, idle=idle)

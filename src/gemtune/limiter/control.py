@@ -1,41 +1,41 @@
 """Everything a limiter decides: may one more request leave, and what does its end teach?
 
-Pure: the time is an argument and the dice are given. The parts are pure too: concurrency (aimd), rates (rate), outages
-(outage), the meaning of errors (verdict).
+``Control`` holds one ledger for each thing that can hold a request back (the adaptive limit, the meters, the gate, the
+outage, spending) and asks each of them in turn; which of them an error is about is ``ruling``'s to say.
+
+Pure: the time is an argument and the dice are given.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, DeadlineExceeded, Failure
 from gemtune.limiter.concurrency import Aimd
-from gemtune.limiter.pauses import Outage
-from gemtune.limiter.rate import LearnedRate, Meter, Window
-from gemtune.limiter.spending import Spending
-from gemtune.limiter.tokens import TokenEstimate
-from gemtune.limiter.verdict import Signal, Verdict, quota_of, seconds_to_reset, signal_of, words_of
+from gemtune.limiter.pauses import Gate, Outage, Spending
+from gemtune.limiter.rate import MINUTE, Meters, TokenEstimate
+from gemtune.limiter.ruling import Ruling, Signal, minute_quota, seconds_to_reset, signal_of, words_of
 
 # A quota per minute without a hint: half a window is the least that makes sense.
-_MINUTE_WITHOUT_HINT = 30.0
+_MINUTE_WITHOUT_HINT: Final = 30.0
 # So many items refused with the same words, one after the other, are not at fault themselves: before anything was
 # answered it takes few, later more, because neighbouring rows may name the same thing.
-_SAME_REFUSALS = 3
-_SAME_REFUSALS_LATER = 50
+_SAME_REFUSALS: Final = 3
+_SAME_REFUSALS_LATER: Final = 50
 
 
 @attrs.define(eq=False)
-class Grant:
+class Sent:
     """One request that may leave.
 
     Args:
         tokens: The input tokens reserved for it.
-        sent_at: When it was granted.
+        sent_at: When it was let go.
         probe: Whether it asks if an outage is over.
         ratio: The ratio with which its tokens were estimated.
     """
@@ -44,6 +44,43 @@ class Grant:
     sent_at: float
     probe: bool
     ratio: float
+
+
+@attrs.define(eq=False)
+class Counts:
+    """How many requests ended in which way."""
+
+    accepted: int = 0
+    rejected: int = 0
+    troubled: int = 0
+
+
+@attrs.define(eq=False)
+class SameRefusals:
+    """Refusals with the same words in a row: so many, and they are not the items' fault."""
+
+    words: str = ""
+    count: int = 0
+
+    def again(self, words: str, answered: bool) -> bool:
+        """Count one; return whether they are too many.
+
+        Args:
+            words: What the service said.
+            answered: Whether it has ever answered a request of this limiter.
+        """
+        self.count = self.count + 1 if words == self.words else 1
+        self.words = words
+        return self.count >= (_SAME_REFUSALS_LATER if answered else _SAME_REFUSALS)
+
+
+@attrs.define(eq=False)
+class Heard:
+    """When the service last said what: a reply, a lesson about a rate, a quota per day."""
+
+    success_at: float = -math.inf
+    taught_at: float = -math.inf
+    daily_at: float = math.inf
 
 
 @attrs.define(eq=False)
@@ -59,27 +96,19 @@ class Control:
     aimd: Aimd
     policy: BatchPolicy
     dice: Callable[[], float] = attrs.field(repr=False)
-    meters: dict[str, Meter] = attrs.field(factory=dict)
-    in_flight: int = attrs.field(default=0, init=False)
-    allowed: int = attrs.field(init=False)
-    accepted: int = attrs.field(default=0, init=False)
-    rejected: int = attrs.field(default=0, init=False)
-    troubled: int = attrs.field(default=0, init=False)
-    gate: float = attrs.field(default=-math.inf, init=False)
-    pause: float = attrs.field(default=-math.inf, init=False)
+    meters: Meters = attrs.field(factory=Meters, init=False)
+    gate: Gate = attrs.field(factory=Gate, init=False)
     outage: Outage = attrs.field(init=False)
     spending: Spending = attrs.field(factory=Spending, init=False)
     estimate: TokenEstimate = attrs.field(factory=TokenEstimate, init=False)
+    counts: Counts = attrs.field(factory=Counts, init=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    allowed: int = attrs.field(init=False)
+    _refusals: SameRefusals = attrs.field(factory=SameRefusals, init=False, repr=False)
+    _heard: Heard = attrs.field(factory=Heard, init=False, repr=False)
     _limit_before: float = attrs.field(default=0.0, init=False)
-    _taught_at: float = attrs.field(default=-math.inf, init=False)
-    _daily_at: float = attrs.field(default=math.inf, init=False)
-    _success_at: float = attrs.field(default=-math.inf, init=False)
-    _refusal: str = attrs.field(default="", init=False, repr=False)
-    _refusals: int = attrs.field(default=0, init=False, repr=False)
-    _last_minute: Window = attrs.field(factory=lambda: Window(math.inf), init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin with nothing in flight."""
         self.outage = Outage(self.policy.first_probe, self.policy.longest_probe)
         self.allowed = int(self.aimd.limit)
 
@@ -87,205 +116,208 @@ class Control:
         """Return when one more request may leave: ``now`` or earlier, later, or infinity for "when one returns"."""
         if self.in_flight >= self.allowed:
             return math.inf
-        at = max(self.gate, self.pause)
+        at = max(self.gate.told, self.gate.breath)
         if self.outage.since is not None:
             at = max(at, self.outage.probe_at)
-        for name, meter in self.meters.items():
-            at = max(at, meter.ready_at(now, tokens if name in _TOKENS else 1))
-        return at
+        return max(at, self.meters.latest(now, tokens)) if self.meters.by_name else at
 
     def binding(self, now: float, tokens: int) -> str:
         """Return the name of the limit that one more request would wait for longest, or ``""``."""
-        if self.outage.since is not None:
+        if self.outage.opened:
             return "outage"
         if self.in_flight >= self.allowed:
             return "concurrency"
-        if max(self.gate, self.pause) > now:
+        if self.gate.opens_at > now:
             return "gate"
-        times = {name: meter.ready_at(now, tokens if name in _TOKENS else 1) for name, meter in self.meters.items()}
+        times = {name: self.meters.ready_at(name, now, tokens) for name in self.meters.by_name}
         return max(times, key=lambda name: times[name]) if max(times.values(), default=now) > now else ""
 
-    def grant(self, now: float, tokens: int) -> Grant:
+    def send(self, now: float, tokens: int) -> Sent:
         """Let one request leave."""
         self.in_flight += 1
         probe = self.outage.since is not None
         if probe:
             self.outage.probe_sent()
-        for name, meter in self.meters.items():
-            meter.take(now, tokens if name in _TOKENS else 1)
-        return Grant(tokens, now, probe, self.estimate.ratio)
+        self.meters.take(now, tokens)
+        return Sent(tokens, now, probe, self.estimate.ratio)
 
-    def release(self, grant: Grant) -> None:
+    def release(self, sent: Sent) -> None:
         """Count a request as no longer in flight, however it ended."""
         self.in_flight -= 1
-        if grant.probe:
+        if sent.probe:
             self.outage.probe_over()
 
-    def refund(self, grant: Grant) -> None:
+    def refund(self, sent: Sent) -> None:
         """Give back what a request had taken: it never left."""
-        for name, meter in self.meters.items():
-            meter.correct(grant.sent_at, -(grant.tokens if name in _TOKENS else 1))
+        self.meters.refund(sent.sent_at, sent.tokens)
 
-    def succeeded(self, grant: Grant, now: float, usage_tokens: int | None) -> None:
+    def succeeded(self, sent: Sent, now: float, usage_tokens: int | None) -> None:
         """Learn from a reply."""
         in_flight = self.in_flight
-        self.release(grant)
-        self.accepted += 1
-        self._refusals = 0
-        self._success_at = now
+        self.release(sent)
+        self.counts.accepted += 1
+        self._refusals.count = 0
+        self._heard.success_at = now
         # The service takes requests again: the pause after a push-back is over.
-        self.pause = -math.inf
-        self.spending.answered(grant.sent_at)
-        self._last_minute.take(now, 1)
-        if usage_tokens is not None and grant.tokens:
-            self.estimate.learn(grant.tokens, grant.ratio, usage_tokens)
-            for name, meter in self.meters.items():
-                if name in _TOKENS:
-                    meter.correct(grant.sent_at, usage_tokens - grant.tokens)
-        changed = self.aimd.success(grant.sent_at, in_flight)
-        if self._alive(grant) or changed:
+        self.gate.breath = -math.inf
+        self.spending.answered(sent.sent_at)
+        self.meters.accepted(now)
+        if usage_tokens is not None and sent.tokens:
+            self.estimate.learn(sent.tokens, sent.ratio, usage_tokens)
+            self.meters.counted(sent.sent_at, usage_tokens - sent.tokens)
+        changed = self.aimd.success(sent.sent_at, in_flight)
+        if self._alive(sent, now) or changed:
             self.settle()
 
-    def failed(self, grant: Grant, now: float, wall: float, error: CallError, failures: int) -> Verdict:
+    def failed(self, sent: Sent, now: float, wall: float, error: CallError, failures: int) -> Ruling:
         """Learn from a failure, and say what becomes of the item.
 
         Args:
-            grant: The request that failed.
+            sent: The request that failed.
             now: The time.
             wall: Seconds since 1970.
             error: The failure of this attempt.
             failures: How many failures of this item have counted before.
         """
-        if isinstance(error, DeadlineExceeded) and error.failure is Failure.NOT_SENT:
-            # Our own time ran out before anything was sent: nothing to learn about the service.
-            self.release(grant)
-            self.refund(grant)
-            return Verdict(action="fail", reason=error.message)
-        signal = signal_of(error, self.policy.max_hint)
-        if signal is Signal.RATE and getattr(error, "scope", "") == "day" and grant.sent_at > self._daily_at:
-            signal = Signal.DOOMED
         in_flight = self.in_flight
-        self.release(grant)
+        self.release(sent)
         if error.failure is Failure.NOT_SENT:
-            self.refund(grant)
+            self.refund(sent)
+            if isinstance(error, DeadlineExceeded):
+                # Our own time ran out before anything was sent: nothing to learn about the service.
+                return Ruling(action="fail", reason=error.message)
+        signal = signal_of(error, self.policy.max_hint)
+        if signal is Signal.RATE and getattr(error, "scope", "") == "day" and sent.sent_at > self._heard.daily_at:
+            signal = Signal.DOOMED
         if signal is Signal.RATE:
-            verdict = self._throttled(grant, now, error)
+            ruling = self._throttled(sent, now, error)
         elif signal is Signal.SPENT:
-            verdict = self._overspent(grant, now, error)
+            ruling = self._overspent(sent, now, error)
         elif signal is Signal.CROWDED:
-            verdict = self._crowded(grant, now, error, in_flight)
+            ruling = self._crowded(sent, now, error, in_flight)
         elif signal is Signal.TROUBLE:
-            verdict = self._troubled(grant, now, error, failures)
+            ruling = self._troubled(sent, now, error, failures)
         else:
-            self._alive(grant)
-            doomed = signal is Signal.DOOMED or (signal is Signal.REFUSED and self._refused(error))
+            self._alive(sent, now)
+            same = signal is Signal.REFUSED and self._refusals.again(words_of(error), self.counts.accepted > 0)
+            doomed = same or signal is Signal.DOOMED
             reset_after = seconds_to_reset(error, wall) if doomed else None
-            verdict = Verdict(action="stop" if doomed else "fail", reset_after=reset_after, reason=error.message)
+            ruling = Ruling(action="stop" if doomed else "fail", reset_after=reset_after, reason=error.message)
         self.settle()
-        return verdict
+        return ruling
 
     def settle(self) -> None:
         """Derive the concurrency allowed after anything has changed."""
         self.allowed = max(1, int(min(self.aimd.limit, self.outage.ramp)))
 
-    def _alive(self, grant: Grant) -> bool:
+    def _alive(self, sent: Sent, now: float) -> bool:
         """Note that the service answers; returns whether the concurrency allowed may have changed."""
-        ended = grant.probe and self.outage.open
+        ended = sent.probe and self.outage.opened
         if ended:
-            self.outage.probe_succeeded(self.aimd.limit, self.in_flight)
+            self.outage.end(now)
+            self.outage.start_slowly(self.aimd.limit, self.in_flight)
         return self.outage.alive(self.aimd.limit) or ended
 
-    def _refused(self, error: CallError) -> bool:
-        """Count refusals with the same words in a row; returns whether they are too many to be the items' fault."""
-        said = words_of(error)
-        self._refusals = self._refusals + 1 if said == self._refusal else 1
-        self._refusal = said
-        return self._refusals >= (_SAME_REFUSALS_LATER if self.accepted else _SAME_REFUSALS)
-
-    def _throttled(self, grant: Grant, now: float, error: CallError) -> Verdict:
+    def _throttled(self, sent: Sent, now: float, error: CallError) -> Ruling:
         """A quota per minute: one gate for all, and a lesson from the first of an episode."""
-        self.rejected += 1
-        self._alive(grant)
+        self.counts.rejected += 1
+        self._alive(sent, now)
         hint = _MINUTE_WITHOUT_HINT if error.retry_after is None else error.retry_after
-        if grant.sent_at <= self._taught_at:
+        if sent.sent_at <= self._heard.taught_at:
             # Sent before the lesson was learned: it says when, but nothing new about how fast.
-            self.gate = max(self.gate, now + hint)
+            self.gate.close(now + hint)
         else:
-            self.gate = max(self.gate, now + hint + self.dice() * min(2.0, 0.05 * hint))
-            self._learn_rate(now, error)
-            self._taught_at = now
+            self.gate.close(now + hint + self.dice() * min(2.0, 0.05 * hint))
+            self._heard.taught_at = now
+            quota = minute_quota(error)
+            told = quota.value if quota is not None else None
+            name = "learned tpm" if quota is not None and quota.of_tokens else "learned rpm"
+            if told or name == "learned rpm":
+                rate = told / MINUTE if told else self.meters.accepted_rate(now, self.in_flight)
+                self.meters.learn(name, rate, self.gate.told, told=bool(told), now=now)
         if getattr(error, "scope", "") == "day":
-            self._daily_at = min(self._daily_at, now)
-        return Verdict(action="retry", reason="a quota per minute is used up")
+            self._heard.daily_at = min(self._heard.daily_at, now)
+        return Ruling(action="retry", reason="a quota per minute is used up")
 
-    def _overspent(self, grant: Grant, now: float, error: CallError) -> Verdict:
+    def _overspent(self, sent: Sent, now: float, error: CallError) -> Ruling:
         """Too much was spent in the last minutes: one gate for all, as long as that can be the reason."""
-        self.rejected += 1
-        self._alive(grant)
-        opens_at = self.spending.refused(grant.sent_at, now, error.retry_after)
+        self.counts.rejected += 1
+        self._alive(sent, now)
+        opens_at = self.spending.refused(sent.sent_at, now, error.retry_after)
         if opens_at is None:
-            return Verdict(action="stop", reset_after=error.retry_after, reason=error.message)
-        self.gate = max(self.gate, opens_at)
-        return Verdict(action="retry", reason="too much was spent in the last minutes")
+            return Ruling(action="stop", reset_after=error.retry_after, reason=error.message)
+        self.gate.close(opens_at)
+        return Ruling(action="retry", reason="too much was spent in the last minutes")
 
-    def _learn_rate(self, now: float, error: CallError) -> None:
-        quota = quota_of(error)
-        name = "learned tpm" if quota.tokens else "learned rpm"
-        told = quota.per_minute is not None
-        if quota.per_minute is not None:
-            rate = quota.per_minute / 60
-        elif not quota.tokens:
-            rate = (self._last_minute.count(now) + self.in_flight) / 60
-        else:
-            return
-        known = self.meters.get(name)
-        if isinstance(known, LearnedRate):
-            known.learn(rate, self.gate, told=told, closed_at=now)
-        else:
-            self.meters[name] = LearnedRate(rate, self.gate, told, now)
-
-    def _crowded(self, grant: Grant, now: float, error: CallError, in_flight: int) -> Verdict:
+    def _crowded(self, sent: Sent, now: float, error: CallError, in_flight: int) -> Ruling:
         """Pushed back without a time: fewer at once, after a short pause for all."""
-        self.rejected += 1
-        self._remember_limit()
+        self.counts.rejected += 1
         # What is refused during an outage was one probe, or left before it: neither tells how many are too many.
-        cut = not self.outage.open and self.aimd.push_back(grant.sent_at, now, in_flight)
-        if cut or self._success_at <= self.aimd.cut_at:
-            # Nothing has succeeded since the cut: all that comes back is refused, so the pause goes on.
-            self.pause = max(self.pause, now + 0.25 + 0.25 * self.dice())
+        before = self.aimd.limit
+        cut = not self.outage.opened and self.aimd.push_back(sent.sent_at, now, in_flight)
+        if cut or self._heard.success_at <= self.aimd.cut_at:
+            # Nothing has succeeded since the cut: all that comes back is refused, so the pause continues.
+            self.gate.pause(now + 0.25 + 0.25 * self.dice())
         if error.retry_after is not None:
-            self.gate = max(self.gate, now + error.retry_after * (1 + 0.05 * self.dice()))
+            self.gate.close(now + error.retry_after * (1 + 0.05 * self.dice()))
         if error.status == 429:
-            self._alive(grant)
+            self._alive(sent, now)
         else:
             # Crowded while others are answered; down when far more are refused than are still on their way.
-            self._count_failure(grant, now, error, max(8, 2 * self.in_flight))
-        return Verdict(action="retry", reason="the service is crowded")
+            self._count_failure(sent, now, error, max(8, 2 * self.in_flight), before)
+        return Ruling(action="retry", reason="the service is crowded")
 
-    def _troubled(self, grant: Grant, now: float, error: CallError, failures: int) -> Verdict:
+    def _troubled(self, sent: Sent, now: float, error: CallError, failures: int) -> Ruling:
         """No readable answer: alone it is bad luck, many in a row are an outage."""
-        self.troubled += 1
-        self._remember_limit()
+        self.counts.troubled += 1
         self.aimd.trouble()
         since = self.outage.since
-        self._count_failure(grant, now, error, max(5, min(16, self.allowed // 8)))
-        blamed = self._success_at > grant.sent_at or (since is not None and now - since > self.policy.patience)
+        self._count_failure(sent, now, error, max(5, min(16, self.allowed // 8)), self.aimd.limit)
+        patience = self.policy.patience
+        blamed = self._heard.success_at > sent.sent_at or (since is not None and now - since > patience)
         if error.failure is not Failure.AMBIGUOUS or not blamed:
-            return Verdict(action="retry", reason="the service does not answer")
+            return Ruling(action="retry", reason="the service does not answer")
         action: Literal["retry", "fail"] = "retry" if failures < self.policy.repeats else "fail"
         delay = self.dice() * min(self.policy.backoff, 2.0**failures)
-        return Verdict(action=action, counted=True, delay=delay, reason=error.message)
+        return Ruling(action=action, counted=True, delay=delay, reason=error.message)
 
-    def _count_failure(self, grant: Grant, now: float, error: CallError, threshold: int) -> None:
-        if self.outage.failed(now, self.dice(), threshold):
+    def _count_failure(self, sent: Sent, now: float, error: CallError, most: int, limit: float) -> None:
+        if not self.outage.streak:
+            self._limit_before = limit
+        if self.outage.failed(now, self.dice(), self.outage.streak + 1 >= most):
             # What was cut on the way into the outage was not crowded.
             self.aimd.retune(min(self._limit_before, self.aimd.ceiling), self.aimd.ceiling)
-        elif grant.probe and self.outage.open:
+        elif sent.probe and self.outage.opened:
             self.outage.probe_failed(now, self.dice(), error.retry_after)
 
-    def _remember_limit(self) -> None:
-        if self.outage.streak == 0:
-            self._limit_before = self.aimd.limit
+
+_WAITS_FOR: Final = {
+    "": "nothing waits",
+    "rpm": "your ceiling of {rpm} requests per minute",
+    "tpm": "your ceiling of {tpm} input tokens per minute",
+    "learned rpm": "the requests per minute that the service allows",
+    "learned tpm": "the input tokens per minute that the service allows",
+    "gate": "the service is pushing back: everybody pauses, {left} more",
+    "outage": "the service does not answer; one request at a time asks whether it is back",
+}
 
 
-_TOKENS = frozenset({"tpm", "learned tpm"})
+def reason_of(binding: str, control: Control, *, auto: bool, now: float) -> str:
+    """Return what holds the next request back, in words.
+
+    Args:
+        binding: The name of it, as in ``LimiterStatistics``.
+        control: What holds it back.
+        auto: Whether the limit is found out, and not given.
+        now: The time.
+    """
+    if binding in {"rpm", "tpm"}:
+        return _WAITS_FOR[binding].format(**{binding: f"{control.meters.ceiling(binding):.10g}"})
+    if binding != "concurrency":
+        gate = control.gate.opens_at - now
+        return _WAITS_FOR[binding].format(left=f"{gate:.0f} s" if gate >= 1 else "less than 1 s")
+    if control.allowed < control.aimd.ceiling:
+        return f"{control.allowed} requests are in flight, as many as the service is known to take"
+    if not auto:
+        return f"{control.allowed} requests are in flight, as many as you allow"
+    return f"{control.allowed} requests are in flight, the most that 'auto' goes to"

@@ -21,10 +21,9 @@ from gemtune import checks, errors
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
 from gemtune.limiter.concurrency import Aimd
-from gemtune.limiter.control import Control, Grant
-from gemtune.limiter.rate import DAY, Ceiling, LearnedRate, Window
-from gemtune.limiter.reasons import reason_of
-from gemtune.limiter.verdict import Verdict
+from gemtune.limiter.control import Control, Sent, reason_of
+from gemtune.limiter.rate import DAY, Window
+from gemtune.limiter.ruling import Ruling
 from gemtune.loops import current_time
 from gemtune.remedy import Argument, Remedy
 
@@ -80,8 +79,65 @@ class LimiterStatistics:
 class _Waiter:
     tokens: int
     event: anyio.Event = attrs.field(factory=anyio.Event)
-    permit: Permit | None = None
+    sent: Sent | None = None
     until: float = math.inf
+
+
+@attrs.define(eq=False)
+class _Line:
+    """Who waits for a permit, first come first served, whatever the size of their requests."""
+
+    control: Control
+    waiters: OrderedDict[_Waiter, None] = attrs.field(factory=OrderedDict, init=False)
+
+    async def enter(self, tokens: int) -> Sent:
+        """Wait at its end; whoever gives up, however late, holds up nobody."""
+        waiter = _Waiter(tokens)
+        self.waiters[waiter] = None
+        try:
+            if len(self.waiters) == 1:
+                self.admit()
+            return await self._turn(waiter)
+        except BaseException:
+            if waiter.sent is None:
+                del self.waiters[waiter]
+            else:
+                # Let go and cancelled at the same moment: nothing was sent.
+                self.control.release(waiter.sent)
+                self.control.refund(waiter.sent)
+            self.admit()
+            raise
+
+    def admit(self) -> None:
+        """Let go from the head of the line who may; leave the next one with the time at which to look again."""
+        if not self.waiters:
+            return
+        now = current_time()
+        while self.waiters:
+            waiter = next(iter(self.waiters))
+            at = self.control.ready_at(now, waiter.tokens)
+            if at > now:
+                if at < waiter.until:
+                    waiter.until = max(at, now + _SHORTEST_SLEEP)
+                    waiter.event.set()
+                return
+            waiter.sent = self.control.send(now, waiter.tokens)
+            self.waiters.popitem(last=False)
+            waiter.event.set()
+
+    async def _turn(self, waiter: _Waiter) -> Sent:
+        while waiter.sent is None:
+            if waiter.event.is_set():
+                waiter.event = anyio.Event()
+            if waiter.until == math.inf:
+                await waiter.event.wait()
+                continue
+            with anyio.CancelScope(deadline=waiter.until):
+                await waiter.event.wait()
+            if not waiter.event.is_set():
+                waiter.until = math.inf
+                self.admit()
+        return waiter.sent
 
 
 @attrs.define(eq=False)
@@ -93,18 +149,18 @@ class Permit:
     """
 
     _limiter: Limiter = attrs.field(repr=False)
-    _grant: Grant
+    _sent: Sent
     _ended: bool = attrs.field(default=False, init=False)
 
     @property
     def sent_at(self) -> float:
         """When it was granted, on the clock of ``anyio.current_time``."""
-        return self._grant.sent_at
+        return self._sent.sent_at
 
     @property
     def probe(self) -> bool:
         """Whether this request is sent to see whether an outage is over."""
-        return self._grant.probe
+        return self._sent.probe
 
     def success(self, usage_tokens: int | None) -> None:
         """Return it after a reply.
@@ -113,29 +169,29 @@ class Permit:
             usage_tokens: The input tokens that the service counted (``promptTokenCount``), if it said so.
         """
         self._end()
-        self._limiter._succeeded(self._grant, usage_tokens)
+        self._limiter._succeeded(self._sent, usage_tokens)
 
-    def failed(self, error: CallError, failures: int = 0) -> Verdict:
+    def failed(self, error: CallError, failures: int = 0) -> Ruling:
         """Return it after a failed attempt, and learn what becomes of the item.
 
         Args:
             error: The failure of this one attempt.
-            failures: How many failures of this item have counted before (``Verdict.counted``).
+            failures: How many failures of this item have counted before (``Ruling.counted``).
         """
         self._end()
-        return self._limiter._failed(self._grant, error, failures)
+        return self._limiter._failed(self._sent, error, failures)
 
     def unsent(self) -> None:
         """Return it unused, with the tokens and the request it had reserved."""
         if not self._ended:
             self._ended = True
-            self._limiter._returned(self._grant, refund=True)
+            self._limiter._returned(self._sent, refund=True)
 
     def cancelled(self) -> None:
         """Return it after the request had left and nobody waits for the reply any more."""
         if not self._ended:
             self._ended = True
-            self._limiter._returned(self._grant, refund=False)
+            self._limiter._returned(self._sent, refund=False)
 
     def _end(self) -> None:
         if self._ended:
@@ -172,13 +228,13 @@ class Limiter:
     _dice: Callable[[], float] = attrs.field(default=random.random, repr=False)
     _control: Control = attrs.field(init=False, repr=False)
     _day: Window | None = attrs.field(default=None, init=False, repr=False)
-    _waiters: OrderedDict[_Waiter, None] = attrs.field(factory=OrderedDict, init=False, repr=False)
+    _line: _Line = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Check the values and begin with nothing in flight."""
         checks.instance("policy", self._policy, BatchPolicy, "a BatchPolicy", error=errors.SettingsError)
         limit, ceiling = self._bounds(self._concurrency)
         self._control = Control(Aimd(limit, ceiling), self._policy, self._dice)
+        self._line = _Line(self._control)
         self._set_ceiling("rpm", self._rpm)
         self._set_ceiling("tpm", self._tpm)
         if self._rpd is not None:
@@ -195,7 +251,7 @@ class Limiter:
         self._concurrency = concurrency
         self._control.aimd.retune(limit, ceiling)
         self._control.settle()
-        self._admit()
+        self._line.admit()
 
     @property
     def rpm(self) -> float | None:
@@ -206,7 +262,7 @@ class Limiter:
     def rpm(self, value: float | None) -> None:
         self._set_ceiling("rpm", value)
         self._rpm = value
-        self._admit()
+        self._line.admit()
 
     @property
     def tpm(self) -> float | None:
@@ -217,7 +273,7 @@ class Limiter:
     def tpm(self, value: float | None) -> None:
         self._set_ceiling("tpm", value)
         self._tpm = value
-        self._admit()
+        self._line.admit()
 
     def estimate(self, nbytes: int) -> int:
         """Return the input tokens that a request of so many bytes will probably count."""
@@ -225,35 +281,25 @@ class Limiter:
 
     def statistics(self) -> LimiterStatistics:
         """Return how it is doing, and why it is not faster."""
-        control, now = self._control, current_time()
-        head = next(iter(self._waiters), None)
+        control, now, waiting = self._control, current_time(), len(self._line.waiters)
+        head = next(iter(self._line.waiters), None)
         binding = control.binding(now, head.tokens) if head is not None else ""
-        waiting = len(self._waiters)
-        gate = max(0.0, max(control.gate, control.pause) - now)
         return LimiterStatistics(
             limit=control.allowed,
             in_flight=control.in_flight,
             waiting=waiting,
             parked=waiting if binding in {"outage", "gate"} else 0,
             binding=binding,
-            reason=reason_of(
-                binding,
-                limit=control.allowed,
-                ceiling=control.aimd.ceiling,
-                auto=self._concurrency == "auto",
-                rpm=self._rpm,
-                tpm=self._tpm,
-                gate=gate,
-            ),
-            accepted=control.accepted,
-            rejected=control.rejected,
-            troubled=control.troubled,
+            reason=reason_of(binding, control, auto=self._concurrency == "auto", now=now),
+            accepted=control.counts.accepted,
+            rejected=control.counts.rejected,
+            troubled=control.counts.troubled,
             cuts=control.aimd.cuts,
             outages=control.outage.count,
             probes=control.outage.probes,
-            gate=gate,
-            learned_rpm=_learned(control, "learned rpm"),
-            learned_tpm=_learned(control, "learned tpm"),
+            gate=max(0.0, control.gate.opens_at - now),
+            learned_rpm=control.meters.learned("learned rpm"),
+            learned_tpm=control.meters.learned("learned tpm"),
             estimate_ratio=control.estimate.ratio,
         )
 
@@ -268,95 +314,37 @@ class Limiter:
         """
         now = current_time()
         if self._day is not None:
-            self._take_day(self._day, now)
-        if not self._waiters and self._control.ready_at(now, tokens) <= now:
-            return Permit(self, self._control.grant(now, tokens))
-        waiter = _Waiter(tokens)
-        self._waiters[waiter] = None
+            _take_one_of_the_day(self._day, now)
+        if not self._line.waiters and self._control.ready_at(now, tokens) <= now:
+            return Permit(self, self._control.send(now, tokens))
         try:
-            if len(self._waiters) == 1:
-                self._admit()
-            return await self._turn(waiter)
+            return Permit(self, await self._line.enter(tokens))
         except BaseException:
-            if waiter.permit is not None:
-                waiter.permit.unsent()
-            else:
-                del self._waiters[waiter]
-                if self._day is not None:
-                    self._day.correct(now, -1)
-                self._admit()
+            if self._day is not None:
+                self._day.correct(now, -1)
             raise
 
-    async def _turn(self, waiter: _Waiter) -> Permit:
-        while waiter.permit is None:
-            if waiter.event.is_set():
-                waiter.event = anyio.Event()
-            if waiter.until == math.inf:
-                await waiter.event.wait()
-                continue
-            with anyio.CancelScope(deadline=waiter.until):
-                await waiter.event.wait()
-            if not waiter.event.is_set():
-                waiter.until = math.inf
-                self._admit()
-        return waiter.permit
+    def _succeeded(self, sent: Sent, usage_tokens: int | None) -> None:
+        self._control.succeeded(sent, current_time(), usage_tokens)
+        self._line.admit()
 
-    def _admit(self) -> None:
-        """Let go from the head of the line who may; leave the next one with the time at which to look again."""
-        if not self._waiters:
-            return
-        now = current_time()
-        while self._waiters:
-            waiter = next(iter(self._waiters))
-            at = self._control.ready_at(now, waiter.tokens)
-            if at > now:
-                if at < waiter.until:
-                    waiter.until = max(at, now + _SHORTEST_SLEEP)
-                    waiter.event.set()
-                return
-            waiter.permit = Permit(self, self._control.grant(now, waiter.tokens))
-            self._waiters.popitem(last=False)
-            waiter.event.set()
+    def _failed(self, sent: Sent, error: CallError, failures: int) -> Ruling:
+        ruling = self._control.failed(sent, current_time(), time.time(), error, failures)
+        self._line.admit()
+        return ruling
 
-    def _take_day(self, day: Window, now: float) -> None:
-        opens_at = day.ready_at(now, 1)
-        if opens_at > now:
-            error = errors.QuotaExhausted(
-                f"the {day.quota:g} requests a day that you allow are used up",
-                Remedy("raise ", Argument("rpd")),
-                retry_after=opens_at - now,
-                failure=Failure.FATAL,
-            )
-            error.scope = "day"
-            raise error
-        day.take(now, 1)
-
-    def _succeeded(self, grant: Grant, usage_tokens: int | None) -> None:
-        self._control.succeeded(grant, current_time(), usage_tokens)
-        self._admit()
-
-    def _failed(self, grant: Grant, error: CallError, failures: int) -> Verdict:
-        verdict = self._control.failed(grant, current_time(), time.time(), error, failures)
-        self._admit()
-        return verdict
-
-    def _returned(self, grant: Grant, *, refund: bool) -> None:
-        self._control.release(grant)
+    def _returned(self, sent: Sent, *, refund: bool) -> None:
+        self._control.release(sent)
         if refund:
-            self._control.refund(grant)
+            self._control.refund(sent)
             if self._day is not None:
-                self._day.correct(grant.sent_at, -1)
-        self._admit()
+                self._day.correct(sent.sent_at, -1)
+        self._line.admit()
 
     def _set_ceiling(self, name: str, per_minute: float | None) -> None:
-        meters = self._control.meters
-        known = meters.get(name)
-        if per_minute is None:
-            meters.pop(name, None)
-        elif isinstance(known, Ceiling):
-            known.retune(checks.number(name, per_minute, error=errors.SettingsError))
-        else:
-            meters[name] = Ceiling(checks.number(name, per_minute, error=errors.SettingsError))
+        if per_minute is not None:
+            per_minute = checks.number(name, per_minute, error=errors.SettingsError)
+        self._control.meters.set_ceiling(name, per_minute)
 
     def _bounds(self, concurrency: int | Literal["auto"]) -> tuple[float, int]:
         name = "ceiling" if concurrency == "auto" else "concurrency"
@@ -366,6 +354,15 @@ class Limiter:
         return float(min(_START, most) if concurrency == "auto" else most), most
 
 
-def _learned(control: Control, name: str) -> float | None:
-    meter = control.meters.get(name)
-    return meter.rate * 60 if isinstance(meter, LearnedRate) else None
+def _take_one_of_the_day(day: Window, now: float) -> None:
+    opens_at = day.ready_at(now, 1)
+    if opens_at > now:
+        error = errors.QuotaExhausted(
+            f"the {day.quota:g} requests a day that you allow are used up",
+            Remedy("raise ", Argument("rpd")),
+            retry_after=opens_at - now,
+            failure=Failure.FATAL,
+        )
+        error.scope = "day"
+        raise error
+    day.take(now, 1)

@@ -1,14 +1,45 @@
-"""What to do while nothing comes back: park everything, probe alone, start slowly afterwards.
+"""When nobody may go: a gate, an outage, a spending limit.
 
-Pure: time and dice are arguments. In a simulation of 200 workers and 60 s of failure this sends about 210 requests and
-fails no item, where five attempts each send 8,000 and fail 1,500.
+A *gate* is closed for everybody until a time that the service named, or for a moment after a push-back. An *outage* has
+no such time: park everything, send one probe at a time, ever more rarely, and start slowly afterwards. In a simulation
+of 200 workers and 60 s of failure this sends about 210 requests and fails no item, where five attempts each send 8,000
+and fail 1,500. A *spending limit* is a gate whose time nobody has documented.
+
+Pure: time and dice are arguments. The watcher uses the same outage with numbers of its own.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import attrs
+
+
+@attrs.define(eq=False)
+class Gate:
+    """Until when nobody may go.
+
+    Args:
+        told: Until when the service asked everybody to wait.
+        breath: Until when everybody pauses after a push-back without a time; the next reply ends it.
+    """
+
+    told: float = -math.inf
+    breath: float = -math.inf
+
+    @property
+    def opens_at(self) -> float:
+        """When it opens, or has opened."""
+        return max(self.told, self.breath)
+
+    def close(self, until: float) -> None:
+        """Keep it closed at least so long."""
+        self.told = max(self.told, until)
+
+    def pause(self, until: float) -> None:
+        """Pause at least so long, unless a reply comes in earlier."""
+        self.breath = max(self.breath, until)
 
 
 @attrs.define(eq=False)
@@ -18,10 +49,17 @@ class Outage:
     Args:
         first: Seconds until the first probe; doubled after each.
         longest: The longest interval between two probes in seconds.
+        earliest: From which part of an interval on its probe may be sent, at random.
+        latest: Up to which part; below 1, an outage that ends just after a probe is over within ``longest``, slow start
+            included.
+        healthy: Seconds of health after which the next outage is probed as eagerly as the first.
     """
 
     first: float = 1.0
     longest: float = 15.0
+    earliest: float = 0.5
+    latest: float = 0.9
+    healthy: float = 0.0
     streak: int = attrs.field(default=0, init=False)
     since: float | None = attrs.field(default=None, init=False)
     count: int = attrs.field(default=0, init=False)
@@ -30,9 +68,11 @@ class Outage:
     ramp: float = attrs.field(default=math.inf, init=False)
     _delay: float = attrs.field(default=0.0, init=False)
     _probe_at: float = attrs.field(default=0.0, init=False)
+    _failing_since: float = attrs.field(default=0.0, init=False)
+    _ended_at: float = attrs.field(default=-math.inf, init=False)
 
     @property
-    def open(self) -> bool:
+    def opened(self) -> bool:
         """Whether the service is taken to be out."""
         return self.since is not None
 
@@ -47,51 +87,119 @@ class Outage:
         self.probes += 1
 
     def probe_over(self) -> None:
-        """Note that the probe is over in whatever way, also by cancellation."""
+        """Note that the probe is over in whatever way, cancellation included."""
         self.probing = False
 
-    def failed(self, now: float, dice: float, threshold: int) -> bool:
+    def failed(self, now: float, dice: float, enough: bool) -> bool:
         """Count one failure in a row.
 
         Args:
             now: The time.
             dice: A random number in [0, 1).
-            threshold: After how many failures in a row the service is taken to be out.
+            enough: Whether that many failures in a row mean that the service is out.
 
         Returns:
             Whether the outage begins with this failure.
         """
-        self.streak += 1
-        if self.open or self.streak < threshold:
+        self._count(now)
+        if self.opened or not enough:
             return False
-        self.since, self._delay, self.ramp = now, self.first, math.inf
-        self.count += 1
+        again = now - self._ended_at <= self.healthy
+        self._delay = min(self._delay * 2, self.longest) if again else self.first
         self._probe_at = now + self._jittered(dice)
-        return True
+        return self._open(now)
 
-    def probe_failed(self, now: float, dice: float, hint: float | None) -> None:
+    def forbidden(self, now: float, pause: float) -> bool:
+        """Take in a refusal that only somebody else can mend; return whether an outage begins with it."""
+        self._count(now)
+        self._probe_at = now + pause
+        return self._open(now)
+
+    def probe_failed(self, now: float, dice: float, hint: float | None = None) -> None:
         """Wait twice as long before the next probe, and not less than the service asks for."""
-        self._delay = min(self.longest, self._delay * 2)
+        self._delay = min(self.longest, max(self._delay * 2, self.first))
         self._probe_at = now + max(hint or 0.0, self._jittered(dice))
 
-    def probe_succeeded(self, limit: float, in_flight: int) -> None:
-        """End the outage: begin with a twentieth of the limit, at least 4, and add 1 with each success.
+    def end(self, now: float) -> float | None:
+        """Note that the service answers; return the seconds since its first failure if that ends an outage."""
+        self.streak = 0
+        if not self.opened:
+            return None
+        self.since, self._ended_at = None, now
+        return now - self._failing_since
+
+    def start_slowly(self, limit: float, in_flight: int) -> None:
+        """After an outage, begin with a twentieth of the limit, at least 4, and add 1 with each success.
 
         Args:
             limit: The limit to return to.
             in_flight: Requests of before the outage that are still out; they may never come back.
         """
-        self.since = None
         self.ramp = in_flight + max(4.0, limit / 20)
 
     def alive(self, limit: float) -> bool:
-        """Note a reply: the row of failures ends, the slow start goes on; returns whether it does."""
+        """Note a reply: the row of failures ends, the slow start continues; returns whether it does."""
         self.streak = 0
         if self.ramp == math.inf:
             return False
         self.ramp = self.ramp + 1 if self.ramp + 1 < limit else math.inf
         return True
 
+    def _count(self, now: float) -> None:
+        if not self.streak:
+            self._failing_since = now
+        self.streak += 1
+
+    def _open(self, now: float) -> bool:
+        if self.opened:
+            return False
+        self.since, self.ramp = now, math.inf
+        self.count += 1
+        return True
+
     def _jittered(self, dice: float) -> float:
-        # Never quite the longest: an outage that ends just after a probe is over within 15 s, slow start included.
-        return self._delay * (0.5 + 0.4 * dice)
+        return self._delay * (self.earliest + (self.latest - self.earliest) * dice)
+
+
+SPENDING_WINDOW: Final = 600.0
+"""Seconds over which the service adds up what was spent."""
+_PAUSE: Final = 60.0
+
+
+@attrs.define(eq=False)
+class Spending:
+    """A limit on what is spent in ten minutes: pause until the window must have emptied, and no longer.
+
+    The API documents such limits (https://ai.google.dev/gemini-api/docs/rate-limits, "spend-based") without saying what
+    the refusal looks like or when it ends; what still refuses after a whole window is a cap that waiting does not lift.
+    """
+
+    _since: float = math.inf
+    _closed_at: float = -math.inf
+    _opens_at: float = -math.inf
+    _pause: float = _PAUSE
+
+    def refused(self, sent_at: float, now: float, hint: float | None) -> float | None:
+        """Return until when to pause, or None if a whole window has gone by without an answer.
+
+        Args:
+            sent_at: When the refused request was sent; before the last pause began, it teaches nothing.
+            now: The time.
+            hint: Seconds that the server asks for, if it does.
+        """
+        if sent_at <= self._closed_at:
+            return self._opens_at
+        if now >= self._since + SPENDING_WINDOW:
+            return None
+        if self._since == math.inf:
+            self._since, self._pause = now, _PAUSE
+        else:
+            self._pause *= 2
+        self._closed_at = now
+        self._opens_at = now + max(hint or 0.0, min(self._pause, self._since + SPENDING_WINDOW - now))
+        return self._opens_at
+
+    def answered(self, sent_at: float) -> None:
+        """Note an answer: what was sent after the last pause began shows that the window has room again."""
+        if sent_at > self._closed_at:
+            self._since = math.inf

@@ -16,6 +16,7 @@ from typing import Final
 
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
+from gemtune.protocol.quotas import scope_of
 from gemtune.remedy import Argument, Remedy
 
 _LIMIT: Final = 2048
@@ -29,10 +30,6 @@ _CONTROL: Final = re.compile(
 _TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)")
 _IN_MESSAGE: Final = re.compile(r"[Pp]lease retry in (\d{1,9}(?:\.\d{1,9})?)(ms|s)")
-_DAILY: Final = re.compile(r"PerDay|Daily|per day", re.IGNORECASE)
-_MINUTELY: Final = re.compile(r"PerMinute|per minute", re.IGNORECASE)
-_ZERO: Final = re.compile(r"\blimit: 0\b")
-_BILLING: Final = re.compile(r"spend|billing account|credits? (?:are|is) depleted|prepay", re.IGNORECASE)
 _LONGEST_HINT: Final = 7 * 86400.0
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -125,7 +122,7 @@ def error_from_reply(
     )
     error.details = tuple(_scrubbed(item, tuple(secrets)) for item in details)
     if isinstance(error, errors.QuotaExhausted):
-        error.scope = _quota_scope(str(body.get("message", "")), details)
+        error.scope = scope_of(str(body.get("message", "")), details)
         if error.scope in {"day", "none", "billing"}:
             error.failure = Failure.FATAL
     return error
@@ -222,29 +219,6 @@ def _failure(cls: type[ApiError], status: int, *, is_json: bool) -> Failure:
 
 def _ambiguous_or_fatal(status: int) -> Failure:
     return Failure.AMBIGUOUS if status in _MAY_HAVE_ACTED or status == 503 else Failure.FATAL
-
-
-def _quota_scope(message: str, details: tuple[object, ...]) -> str:
-    ids = [message]
-    for item in details:
-        if not isinstance(item, dict):
-            continue
-        violations = item.get("violations")
-        for violation in violations if isinstance(violations, list) else ():
-            if isinstance(violation, dict):
-                ids += [str(violation.get("quotaId", "")), str(violation.get("description", ""))]
-                if str(violation.get("quotaValue", "")) == "0":
-                    return "none"
-        metadata = item.get("metadata")
-        if isinstance(metadata, dict):
-            ids.append(str(metadata.get("quota_limit", "")))
-            if str(metadata.get("quota_limit_value", "")) == "0":
-                return "none"
-    text = " ".join(ids)
-    for scope, pattern in (("none", _ZERO), ("day", _DAILY), ("minute", _MINUTELY), ("billing", _BILLING)):
-        if pattern.search(text):
-            return scope
-    return "unknown"
 
 
 def _redirect(

@@ -82,7 +82,7 @@ class Ending:
                 self.full = self.full or (ended and _shows_every_step(seen))
         else:
             if ended:
-                self.by_job = seen.state
+                self.by_job, self.error = seen.state, seen.error or self.error
             if seen.source is Source.JOB:
                 self.full = self.full or ended
                 if ended:  # a look before the end must neither outweigh the work's answer nor take up memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from gemtune.story.observation import Observation
+from gemtune.story.observation import Observation, Source
 
 
 @attrs.define
@@ -41,11 +41,11 @@ class KnownWork:
         """Take in what a look says of it; return whether the look only found that there is no such work."""
         self.name = self.name or seen.work
         self._sought = self._sought or seen.sought
-        return seen.sought and self.name is None
+        return seen.sought and seen.source is Source.WORK and self.name is None
 
     def expire(self) -> None:
-        """Take in that it is gone; it will not come back."""
-        self._gone = True
+        """Take in that it is gone, or that there is none to be found; it will not come back."""
+        self._gone = self._sought = True
 
     def seek_again(self) -> None:
         """Allow another search for its name."""

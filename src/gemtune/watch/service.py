@@ -17,14 +17,18 @@ from gemtune.errors import (
     PermissionDenied,
     QuotaExhausted,
 )
+from gemtune.limiter.pace import RequestPace
+from gemtune.limiter.pauses import Outage
 from gemtune.story.observation import Moment
 from gemtune.watch.board import Board
-from gemtune.watch.limits import DIFFERENT, Breaker, Bucket
 from gemtune.watch.record import Record
 
 _AUTH_PROBE: Final = 60.0
+# Seconds without a 429 that end an episode of them.
 _CALM: Final = 10.0
-"""Seconds without a 429 that end an episode of them."""
+_IN_A_ROW: Final = 3
+# Of so many jobs the service knows nothing good, or of all, before that is its own fault.
+_DIFFERENT: Final = 5
 
 
 @attrs.define(eq=False)
@@ -33,18 +37,22 @@ class Service:
 
     policy: WatchPolicy
     board: Board
-    bucket: Bucket = attrs.field(init=False)
-    breaker: Breaker = attrs.field(factory=Breaker, init=False)
+    bucket: RequestPace = attrs.field(init=False)
+    # A request of a watcher is cheap and its news are awaited, so that it asks sooner than a batch, and at last later.
+    breaker: Outage = attrs.field(factory=lambda: Outage(0.8, 30.0, 0.9, 1.0, healthy=120.0), init=False)
+    _answered_at: float = attrs.field(default=-1.0, init=False)
+    _failing: set[str] = attrs.field(factory=set, init=False)
     _degraded_since: float | None = attrs.field(default=None, init=False)
     _throttled_at: float = attrs.field(default=-_CALM, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Start with a full bucket."""
-        self.bucket = Bucket(self.policy)
+        self.bucket = RequestPace(most=self.policy.max_rps, burst=self.policy.burst)
 
     def answered(self, now: Moment) -> bool:
         """Take in an answer of any kind; return whether an outage has ended with it."""
-        downtime = self.breaker.succeeded(now.clock)
+        downtime = self.breaker.end(now.clock)
+        self._answered_at = now.clock
+        self._failing.clear()
         if downtime is not None:
             self.bucket.drain(now.clock)
         if self._degraded_since is not None and now.clock - self._throttled_at >= _CALM:
@@ -83,7 +91,7 @@ class Service:
 
     def denied(self, error: CallError | CredentialsError, now: Moment) -> None:
         """Take in that we are not let in at all, which only somebody else can mend."""
-        self.breaker.refused(now.clock, _AUTH_PROBE)
+        self.breaker.forbidden(now.clock, _AUTH_PROBE)
         self._degrade(error, now)
 
     def _forbidden(self, error: PermissionDenied, now: Moment, record: Record | None) -> bool:
@@ -91,14 +99,14 @@ class Service:
 
         That we are not let in at all is certain only if it has answered nothing since it forbids several, or all.
         """
-        healthy = self.breaker.last_success
+        healthy = self._answered_at
         if record is not None:
             record.denied_since = now.clock if record.denied_since is None else record.denied_since
             if healthy >= record.denied_since or self.board.live <= 1:
                 return True
         since = (each.denied_since for each in self.board.records.values() if not each.finished)
         forbidden = sum(each is not None and each > healthy for each in since)
-        if forbidden >= min(max(self.board.live, not self.board.endless), DIFFERENT):
+        if forbidden >= min(max(self.board.live, not self.board.endless), _DIFFERENT):
             self.denied(error, now)
         return False
 
@@ -107,9 +115,15 @@ class Service:
             if not record.failures:
                 record.failing_since = now.clock
             record.failures += 1
-        if self.breaker.failed(now.clock, dice, record.name if record is not None else "", self.board.live):
+        self._failing.add(record.name if record is not None else "")
+        # All jobs in a row, or five of them, or one alone three times.
+        different = len(self._failing) >= min(max(self.board.live, 1), _DIFFERENT)
+        lasting = self.breaker.opened and now.clock >= self.breaker.probe_at
+        if self.breaker.failed(now.clock, dice, different and self.breaker.streak + 1 >= _IN_A_ROW):
             self._degrade(error, now)
-        return record is not None and not self.breaker.opened and self.breaker.last_success >= record.failing_since
+        elif lasting:
+            self.breaker.probe_failed(now.clock, dice)
+        return record is not None and not self.breaker.opened and self._answered_at >= record.failing_since
 
     def _degrade(self, error: CallError | CredentialsError, now: Moment) -> None:
         if self._degraded_since is not None:
@@ -122,6 +136,6 @@ class Service:
             error=type(error).__name__,
             message=error.message,
             status=getattr(error, "status", None),
-            failures=max(self.breaker.failures, 1),
+            failures=max(self.breaker.streak, 1),
         )
         self.board.tell(self.board.service, [degraded])

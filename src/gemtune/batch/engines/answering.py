@@ -22,7 +22,7 @@ from gemtune.batch.result import BatchResult
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError, InvalidInput
 from gemtune.limiter.limiter import Limiter, Permit
-from gemtune.limiter.verdict import Verdict
+from gemtune.limiter.ruling import Ruling
 from gemtune.loops import current_time
 from gemtune.types import GenerateContentResponse
 
@@ -91,7 +91,7 @@ class Answering:
 
     async def _attempt(
         self, item: Item, permit: Permit, failures: int, left: float
-    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Verdict | None]:
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Ruling | None]:
         """Ask once, and return the permit with what came of it."""
         limit = None if left == math.inf else max(left, 0.001)
         self._count(item, 1)
@@ -128,7 +128,7 @@ class Answering:
         item.attempts += requests
         self.tally.requests += requests
 
-    async def _parked(self, item: Item, verdict: Verdict, deadline: float) -> Permit | None:
+    async def _parked(self, item: Item, verdict: Ruling, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""
         if current_time() >= deadline:
             return None

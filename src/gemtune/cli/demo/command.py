@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from gemtune.cli.console import Console
 from gemtune.cli.demo import tutorial
+from gemtune.cli.demo.requests import request_lines, shortened
 from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
 from gemtune.errors import InvalidInput
@@ -18,7 +19,6 @@ from gemtune.show.progress import JobView
 from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
-    from gemtune.cli.demo.requests import Request
     from gemtune.client import Client
     from gemtune.jobs import TuningJob
     from gemtune.types import TunedModel
@@ -83,13 +83,14 @@ async def _live(options: argparse.Namespace, console: Console) -> int:
     from gemtune.config import WatchPolicy
     from gemtune.settings import DEFAULT_BASE_URL
 
-    async with open_client(options, WatchPolicy(freshness=5)) as client:
+    demo = _Demo(console, options)
+    async with open_client(options, watch=WatchPolicy(freshness=5), on_request=demo.show_request) as client:
         address = client.settings.base_url
         service = "real service" if address == DEFAULT_BASE_URL else f"service at {address}"
         console.print(f"The tuning tutorial on the {service}, with your own credentials:")
         for setting in client.settings:
             console.print(f"  {setting}")
-        return await _Demo(client, console, options).run()
+        return await demo.run(client)
 
 
 async def _emulated(options: argparse.Namespace, console: Console, url: str, speed: float) -> int:
@@ -101,8 +102,10 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
     console.print("output of the training example nearest to the prompt.")
     pause = max(_FRESHNESS / speed, 0.02)
     policy = WatchPolicy(freshness=pause, terminal_freshness=pause, queued_interval=pause, min_interval=pause)
-    async with Client(base_url=url, token="emulator", project="demo", watch=policy) as client:  # noqa: S106
-        return await _Demo(client, console, options, pace=speed).run()
+    demo = _Demo(console, options, pace=speed)
+    token = "emulator"  # noqa: S105 - it takes any
+    async with Client(base_url=url, token=token, project="demo", watch=policy, on_request=demo.show_request) as client:
+        return await demo.run(client)
 
 
 @attrs.define(eq=False)
@@ -110,13 +113,11 @@ class _Demo:
     """The tutorial's steps, each with the requests that it makes.
 
     Args:
-        client: Talks to the service.
         console: Where to print.
         options: The command line.
         pace: Seconds of the service's time in a second of ours.
     """
 
-    client: Client
     console: Console
     options: argparse.Namespace
     pace: float = 1.0
@@ -124,17 +125,14 @@ class _Demo:
     _latest: tuple[str, str] | None = attrs.field(default=None, init=False)
     _repeats: int = attrs.field(default=0, init=False)
 
-    async def run(self) -> int:
-        """Take all steps."""
-        from gemtune.cli.demo.requests import tell_requests
-
+    async def run(self, client: Client) -> int:
+        """Take all steps and return the exit code."""
         began = time.monotonic()
-        tell_requests(self.client, self._request)
-        await self._list()
-        job = await self._create()
-        model = await self._follow(job)
+        await self._list(client)
+        job = await self._create(client)
+        model = await self._follow(client, job)
         for prompt in tutorial.PROMPTS:
-            await self._generate(model, prompt)
+            await self._generate(client, model, prompt)
         elapsed = time.monotonic() - began
         self.console.record({"kind": "done", "model": model.name, "seconds": round(elapsed, 3)})
         further = f"gemtune jobs delete {model.name}" if self.options.live else "gemtune demo --live"
@@ -148,34 +146,32 @@ class _Demo:
         self.console.record({"kind": "step", "number": self._step, "title": title})
         self.console.print("\n" + self.console.paint(f"{self._step}. {title}", "bold"))
 
-    def _request(self, request: Request) -> None:
-        """Print a request; one that is repeated is counted."""
-        from gemtune.cli.demo.requests import shortened
-
-        body = shortened(request.body)
-        self.console.record({"kind": "request", "verb": request.verb, "target": request.target, "body": body})
-        if (request.verb, request.target) == self._latest:
+    def show_request(self, method: str, target: str, body: bytes | None) -> None:
+        """Print a request that is about to be sent; one that is repeated is only counted."""
+        shown = shortened(body)
+        self.console.record({"kind": "request", "verb": method, "target": target, "body": shown})
+        if (method, target) == self._latest:
             self._repeats += 1
             return
-        self._latest, self._repeats = (request.verb, request.target), 1
-        for line in _wrapped(request.verb, request.target, body):
+        self._latest, self._repeats = (method, target), 1
+        for line in request_lines(method, target, shown):
             self.console.print("   " + self.console.paint(line, "cyan"))
 
     def _result(self, text: str) -> None:
         arrow = "→" if self.console.unicode else "->"
         self.console.print(f"   {self.console.paint(arrow, 'green')} {printable(text)}")
 
-    async def _list(self) -> None:
+    async def _list(self, client: Client) -> None:
         self._begin("List the tuned models, which checks the credential")
-        page = await anext(self.client.tuned_models.list(page_size=10).pages())
+        page = await anext(client.tuned_models.list(page_size=10).pages())
         self.console.record({"kind": "listed", "tuned_models": [model.name for model in page]})
         self._result(f"{_count(len(page), 'tuned model')} on the first page; the credential works")
 
-    async def _create(self) -> TuningJob:
+    async def _create(self, client: Client) -> TuningJob:
         from gemtune.types import Hyperparameters
 
         self._begin(f"Create a tuned model from {len(tutorial.EXAMPLES)} examples")
-        job = await self.client.tune(
+        job = await client.tune(
             self.options.base,
             tutorial.EXAMPLES,
             display_name=tutorial.DISPLAY_NAME,
@@ -187,16 +183,16 @@ class _Demo:
         )
         self.console.record({"kind": "created", "job": job.name, "operation": job.operation})
         self._result(f"{job.name}, {job.progress.total_steps} steps")
-        await self._state(job)
+        await self._state(client, job)
         return job
 
-    async def _state(self, job: TuningJob) -> TunedModel:
-        model = await self.client.tuned_models.get(job)
+    async def _state(self, client: Client, job: TuningJob) -> TunedModel:
+        model = await client.tuned_models.get(job)
         self.console.record({"kind": "state", "job": model.name, "state": model.state})
         self._result(f"state {model.state}")
         return model
 
-    async def _follow(self, job: TuningJob) -> TunedModel:
+    async def _follow(self, client: Client, job: TuningJob) -> TunedModel:
         from gemtune.cli.jobs.follow import follow
 
         self._begin("Follow its snapshots to 100 %")
@@ -207,26 +203,14 @@ class _Demo:
         self._result(f"{view.line(unicode=self.console.unicode)}, seen with {_count(self._repeats, 'request')}")
         for line in loss_curve(view.curve, 76, 8, unicode=self.console.unicode):
             self.console.print(f"     {line}")
-        return await self._state(job)
+        return await self._state(client, job)
 
-    async def _generate(self, model: TunedModel, prompt: str) -> None:
+    async def _generate(self, client: Client, model: TunedModel, prompt: str) -> None:
         self._begin(f"Generate with {prompt!r}")
-        reply = await self.client.generate_content(model, prompt)
+        reply = await client.generate_content(model, prompt)
         self.console.record({"kind": "answer", "prompt": prompt, "text": reply.text})
         self._result(reply.text)
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _wrapped(verb: str, target: str, body: Any) -> list[str]:
-    """Return a request as lines of at most 110 columns, as far as words allow."""
-    import json
-    import textwrap
-
-    lines = [f"{verb} {target}"]
-    if body is not None:
-        text = json.dumps(body, ensure_ascii=False)
-        lines += textwrap.wrap(text, 106, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return lines

@@ -1,60 +1,13 @@
-"""The requests that a client really makes, told while it makes them."""
+"""The requests that the demo shows: what the client really sends, shortened to what can be read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
-
-import attrs
-
-from gemtune.client import Client
-from gemtune.http.engines.body import Reply
-from gemtune.http.wire import Headers, StreamReply, Wire
-
-
-@attrs.frozen
-class Request:
-    """A request without its headers, which hold the credential.
-
-    Args:
-        verb: The HTTP method.
-        target: Path and query.
-        body: The JSON body, or None.
-    """
-
-    verb: str
-    target: str
-    body: bytes | None = attrs.field(repr=False)
-
-
-@attrs.frozen(eq=False)
-class _Tap:
-    """A wire that tells every request before it passes it on."""
-
-    _wire: Wire
-    _tell: Callable[[Request], None]
-
-    async def send(self, method: str, target: str, headers: Headers, body: bytes | None, **times: float) -> Reply:
-        self._tell(Request(method, target, body))
-        return await self._wire.send(method, target, headers, body, **times)
-
-    async def open(self, method: str, target: str, headers: Headers, body: bytes | None, **times: float) -> StreamReply:
-        self._tell(Request(method, target, body))
-        return await self._wire.open(method, target, headers, body, **times)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wire, name)
-
-
-def tell_requests(client: Client, tell: Callable[[Request], None]) -> None:
-    """Have every request of a client told from now on, repeats included."""
-    caller: Any = client._caller
-    caller.wire = _Tap(caller.wire, tell)
+import textwrap
 
 
 def shortened(body: bytes | None) -> object:
-    """Return a JSON body with its long lists cut to their first item, or None where there is no body."""
+    """Return a JSON body with its long lists cut to their first item, or None if there is no body."""
     return _short(json.loads(body)) if body else None
 
 
@@ -65,3 +18,12 @@ def _short(value: object) -> object:
         more = [f"... {len(value) - 1} more"] if len(value) > 2 else [_short(item) for item in value[1:]]
         return [*map(_short, value[:1]), *more]
     return value
+
+
+def request_lines(method: str, target: str, body: object) -> list[str]:
+    """Return a request as lines of at most 110 columns, as far as words allow."""
+    lines = [f"{method} {target}"]
+    if body is not None:
+        text = json.dumps(body, ensure_ascii=False)
+        lines += textwrap.wrap(text, 106, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines

@@ -1,88 +1,52 @@
-"""Where the authorization headers come from: an API key, a token, a callable, or google-auth.
+"""Credentials as a caller sees them: those that never change, and those whose tokens expire.
 
-A fresh token costs a microsecond. A refresh never blocks the event loop, happens once however many callers
-wait, begins ahead of the expiry while the old token is still served, and outlives callers that are cancelled.
+The rules of refreshing, along the life of one token (seconds before its expiry; a quarter of a short life at most)::
+
+    obtained ......... 225 ................... 5 ......... expiry
+    | it is served     | it is served, and a   | it is not sent any more: callers wait for
+    |                  | refresh is under way  | the refresh, which may take 30 s
+
+A fresh token costs a caller a microsecond. A refresh never blocks the event loop, happens once however many callers
+wait, and outlives callers that are cancelled. A token that the service refused is replaced once; if its successor
+is refused within a second, no further one is asked for, because that would not help either.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
-import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Final, Never, Protocol, cast
+from typing import Final, Protocol, Self, cast
 
 import anyio
 import attrs
 
-from gemtune.errors import CredentialsError, SettingsError
+from gemtune.errors import CredentialsError
+from gemtune.http.auth.grant import BOUND, Grant, Headers, Ready
 from gemtune.loops import call_soon, current_loop
-from gemtune.settings import Secret, Settings
 
 AHEAD: Final = 225.0
 """Seconds before its expiry from which a token is refreshed (google-auth's threshold)."""
 MARGIN: Final = 5.0
-"""Seconds before its expiry from which a token is not sent any more: the request takes its time, too."""
+"""Seconds before its expiry from which a token is not sent any more: the request takes its time as well."""
 UNDATED: Final = 300.0
 """Seconds for which a token without expiry is used before the callable is asked again."""
-BOUND: Final = 30.0
-"""Most seconds that a refresh may take."""
 PAUSE: Final = 1.0
 """Least seconds between two refreshes, when one failed or its token was refused."""
-
-
-class _Unpicklable:
-    """What holds secrets: it is neither pickled nor copied by accident."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> Never:
-        raise TypeError("credentials cannot be pickled")
-
-
-@attrs.frozen
-class Ready(_Unpicklable):
-    """Headers that can be sent now.
-
-    Args:
-        generation: The number of the token; hand it to ``renew`` when the server refuses the token.
-        headers: Name and value pairs.
-    """
-
-    generation: int
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Grant(_Unpicklable):
-    """What a refresh brings.
-
-    Args:
-        headers: Name and value pairs.
-        lifetime: Seconds for which they are good, or None if unknown.
-    """
-
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    lifetime: float | None = None
 
 
 class Credentials(Protocol):
     """What a caller needs of a credential."""
 
     def ready(self) -> Ready | None:
-        """Return headers to send now, or None where ``obtain`` must be awaited."""
+        """Return headers to send now, or None if ``obtain`` must be awaited."""
 
     async def obtain(self) -> Ready:
-        """Return headers, waiting for a refresh where needed; raise CredentialsError where it fails."""
+        """Return headers, waiting for a refresh if need be; raise CredentialsError if it fails."""
 
     async def renew(self, generation: int) -> bool:
         """After a 401, get another token than the refused one; return whether a replay makes sense."""
-
-    def statistics(self) -> dict[str, int]:
-        """Return how many refreshes there were and how many failed."""
 
 
 @attrs.frozen
@@ -91,11 +55,11 @@ class Static:
 
     Args:
         kind: What it is, for the representation.
-        headers: Name and value pairs.
+        headers: Names and values.
     """
 
     kind: str
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    headers: Headers = attrs.field(repr=False)
     _always: Ready = attrs.field(init=False, repr=False)
 
     @_always.default
@@ -103,28 +67,49 @@ class Static:
         return Ready(0, self.headers)
 
     def ready(self) -> Ready:
-        """Return the headers."""
         return self._always
 
     async def obtain(self) -> Ready:
-        """Return the headers."""
         return self._always
 
     async def renew(self, generation: int) -> bool:  # noqa: ARG002
-        """Return False: the same credential would be refused again."""
-        return False
-
-    def statistics(self) -> dict[str, int]:
-        """Return zeros."""
-        return {"refreshes": 0, "failed": 0}
+        return False  # the same credential would be refused again
 
 
 Fetch = Callable[[bool], Grant] | Callable[[bool], Awaitable[Grant]]
 """Gets a token; True asks for another one than before. A plain function may block: it runs in a thread."""
 
 
+@attrs.frozen
+class _Token:
+    """A token with the times of its life."""
+
+    ready: Ready
+    landed: float
+    refresh_at: float
+    expires: float
+
+    @classmethod
+    def of(cls, grant: Grant, generation: int, now: float) -> Self:
+        lifetime = UNDATED if grant.lifetime is None else grant.lifetime
+        return cls(
+            Ready(generation, grant.headers),
+            landed=now,
+            refresh_at=now + lifetime - min(AHEAD, lifetime / 4),
+            expires=now + lifetime - min(MARGIN, lifetime / 4),
+        )
+
+
+@attrs.frozen
+class _Failure:
+    """How the last refresh failed, and when."""
+
+    error: CredentialsError
+    at: float
+
+
 @attrs.define(eq=False)
-class _Flight:
+class _Refresh:
     """One refresh under way."""
 
     deadline: float
@@ -144,30 +129,26 @@ class Refreshing:
     kind: str
     _fetch: Fetch = attrs.field(repr=False)
     _clock: Callable[[], float] = attrs.field(default=time.monotonic, repr=False)
-    _current: Ready | None = attrs.field(default=None, init=False, repr=False)
+    _token: _Token | None = attrs.field(default=None, init=False, repr=False)
     _generation: int = attrs.field(default=0, init=False)
-    _landed: float = attrs.field(default=-math.inf, init=False, repr=False)
-    _refresh_at: float = attrs.field(default=-math.inf, init=False, repr=False)
-    _expires: float = attrs.field(default=-math.inf, init=False, repr=False)
     _refused: bool = attrs.field(default=False, init=False, repr=False)
-    _flight: _Flight | None = attrs.field(default=None, init=False, repr=False)
-    _failure: CredentialsError | None = attrs.field(default=None, init=False, repr=False)
-    _failed_at: float = attrs.field(default=-math.inf, init=False, repr=False)
-    _failed: int = attrs.field(default=0, init=False)
+    _refresh: _Refresh | None = attrs.field(default=None, init=False, repr=False)
+    _failure: _Failure | None = attrs.field(default=None, init=False, repr=False)
 
     def ready(self) -> Ready | None:
         """Return the token while it is good; shortly before its expiry, begin to refresh it."""
         now = self._clock()
-        if now < self._refresh_at:
-            return self._current
+        token = self._token
+        if token is not None and now < token.refresh_at:
+            return token.ready
         self._give_up(now)
-        if self._current is None or now >= self._expires:
+        if token is None or now >= token.expires:
             return None
-        if self._flight is None and now - self._failed_at >= PAUSE:
+        if self._refresh is None and not self._failed_lately(now):
             if inspect.iscoroutinefunction(self._fetch):
                 return None  # there is no task to run it in but the caller's
-            self._depart(now)
-        return self._current
+            self._begin(now)
+        return token.ready
 
     async def obtain(self) -> Ready:
         """Return a good token, waiting for the one refresh under way.
@@ -178,32 +159,35 @@ class Refreshing:
         while True:
             now = self._clock()
             self._give_up(now)
-            if self._current is not None and now < (self._expires if self._flight else self._refresh_at):
-                return self._current
-            if self._flight is None and now - self._failed_at < PAUSE:
-                if self._current is not None and now < self._expires:
-                    return self._current
+            token, refresh = self._token, self._refresh
+            if token is not None and now < (token.expires if refresh else token.refresh_at):
+                return token.ready
+            if refresh is not None:
+                await self._wait(refresh)
+            elif self._failed_lately(now):
+                if token is not None and now < token.expires:
+                    return token.ready
                 raise _copy(self._failure)
-            flight = self._flight
-            if flight is not None:
-                await self._wait(flight)
             elif inspect.iscoroutinefunction(self._fetch):
                 await self._fetch_here(now)
             else:
-                self._depart(now)
+                self._begin(now)
 
     async def renew(self, generation: int) -> bool:
-        """Refuse the token of this generation, once; return whether there is another one now."""
-        if generation == self._generation:
-            if self._clock() - self._landed < PAUSE:
+        """Drop the token of this generation, which was refused; return whether there is another one now."""
+        token = self._token
+        if token is not None and generation == token.ready.generation:
+            if self._clock() - token.landed < PAUSE:
                 return False  # fresh, and refused all the same
-            self._refresh_at = self._expires = -math.inf
-            self._refused = True
+            self._token, self._refused = None, True
         await self.obtain()
         return True
 
-    def _depart(self, now: float) -> None:
-        flight = self._flight = _Flight(now + BOUND)
+    def _failed_lately(self, now: float) -> bool:
+        return self._failure is not None and now - self._failure.at < PAUSE
+
+    def _begin(self, now: float) -> None:
+        refresh = self._refresh = _Refresh(now + BOUND)
         loop, forced = current_loop(), self._refused
 
         def fetch() -> None:
@@ -211,23 +195,23 @@ class Refreshing:
                 result: Grant | CredentialsError = cast("Callable[[bool], Grant]", self._fetch)(forced)
             except Exception as exc:  # noqa: BLE001 - a user's callable may raise anything
                 result = _explained(exc)
-            call_soon(loop, lambda: self._land(flight, result))
+            call_soon(loop, lambda: self._end(refresh, result))
 
         # Not a pool's thread: one that hangs must neither block the next refresh nor the end of the program.
         threading.Thread(target=fetch, name="gemtune-refresh", daemon=True).start()
 
-    async def _wait(self, flight: _Flight) -> None:
-        with anyio.move_on_after(flight.deadline - self._clock()):
-            await flight.done.wait()
+    async def _wait(self, refresh: _Refresh) -> None:
+        with anyio.move_on_after(refresh.deadline - self._clock()):
+            await refresh.done.wait()
         self._give_up(self._clock())
 
     def _give_up(self, now: float) -> None:
-        if self._flight is not None and now >= self._flight.deadline:
+        if self._refresh is not None and now >= self._refresh.deadline:
             late = CredentialsError(f"no access token came within {BOUND:g} s: check the network")
-            self._land(self._flight, late, at=self._flight.deadline)
+            self._end(self._refresh, late, at=self._refresh.deadline)
 
     async def _fetch_here(self, now: float) -> None:
-        flight = self._flight = _Flight(now + BOUND)
+        refresh = self._refresh = _Refresh(now + BOUND)
         result: Grant | CredentialsError | None = None
         try:
             with anyio.fail_after(BOUND):
@@ -236,30 +220,22 @@ class Refreshing:
             result = _explained(exc)
         finally:
             if result is None:  # cancelled: another caller takes over
-                self._flight = None
-                flight.done.set()
-        self._land(flight, result)
+                self._refresh = None
+                refresh.done.set()
+        self._end(refresh, result)
 
-    def _land(self, flight: _Flight, result: Grant | CredentialsError, at: float | None = None) -> None:
-        if self._flight is not flight:
-            return
-        self._flight = None
+    def _end(self, refresh: _Refresh, result: Grant | CredentialsError, at: float | None = None) -> None:
+        if self._refresh is not refresh:
+            return  # it was given up, and what it brings now comes too late
+        self._refresh = None
         now = self._clock() if at is None else at
         if isinstance(result, Grant):
-            lifetime = UNDATED if result.lifetime is None else result.lifetime
             self._generation += 1
-            self._current = Ready(self._generation, result.headers)
-            self._landed, self._refused, self._failure = now, False, None
-            self._expires = now + lifetime - min(MARGIN, lifetime / 4)
-            self._refresh_at = now + lifetime - min(AHEAD, lifetime / 4)
+            self._token = _Token.of(result, self._generation, now)
+            self._refused, self._failure = False, None
         else:
-            self._failed += 1
-            self._failure, self._failed_at = result, now
-        flight.done.set()
-
-    def statistics(self) -> dict[str, int]:
-        """Return how many refreshes there were and how many failed."""
-        return {"refreshes": self._generation + self._failed, "failed": self._failed}
+            self._failure = _Failure(result, now)
+        refresh.done.set()
 
 
 def _explained(exc: Exception) -> CredentialsError:
@@ -271,108 +247,10 @@ def _explained(exc: Exception) -> CredentialsError:
     return error
 
 
-def _copy(error: CredentialsError | None) -> CredentialsError:
-    if error is None:
+def _copy(failure: _Failure | None) -> CredentialsError:
+    if failure is None:
         return CredentialsError("no access token could be obtained")
-    copy = CredentialsError(error.message, *error.remedies)  # one raised by many would collect all their tracebacks
-    copy.__cause__ = error.__cause__
+    # One error raised by many would collect all their tracebacks.
+    copy = CredentialsError(failure.error.message, *failure.error.remedies)
+    copy.__cause__ = failure.error.__cause__
     return copy
-
-
-def bearer(token: object, project: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers for an access token.
-
-    Raises:
-        CredentialsError: The token is not a text that can be sent.
-    """
-    if not isinstance(token, str) or not token or not all("!" <= char <= "~" for char in token):
-        raise CredentialsError("the access token is empty or holds characters that a token cannot have")
-    return with_project((("authorization", Secret(f"Bearer {token}")),), project)
-
-
-def with_project(headers: tuple[tuple[str, str], ...], project: str | None) -> tuple[tuple[str, str], ...]:
-    """Add the quota project, which pays for the call, to authorization headers."""
-    return headers if project is None else (*headers, ("x-goog-user-project", project))
-
-
-def make_credentials(
-    settings: Settings,
-    *,
-    token: object | None = None,
-    credentials: object | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    trust_env: bool = True,
-) -> Credentials:
-    """Return the credential that the settings name.
-
-    Args:
-        settings: Which kind it is, with the API key and the quota project.
-        token: An access token, or a plain or async callable that returns one, alone or with its expiry: a
-            datetime, naive ones in UTC as google-auth's are.
-        credentials: A google-auth credentials object.
-        ssl_context: What the token endpoints are called with.
-        trust_env: Whether proxies and roots are taken from the environment.
-
-    Raises:
-        SettingsError: The token or the credentials object is of no known kind.
-    """
-    if settings.credential == "api_key":
-        return Static("API key", (("x-goog-api-key", Secret(settings.api_key or "")),))
-    if settings.credential != "token":
-        from gemtune.http.auth.google import GoogleSource
-
-        source = GoogleSource(
-            credentials=credentials,
-            project=settings.project,
-            ssl_context=ssl_context,
-            trust_env=trust_env,
-        )
-        return Refreshing(source.kind, source.fetch)
-    if isinstance(token, str):
-        try:
-            return Static("token", bearer(token.strip(), settings.project))
-        except CredentialsError as exc:
-            raise SettingsError(exc.message, field="token") from None
-    if not callable(token):
-        raise SettingsError("token must be a text or a callable that returns one", field="token")
-    return Refreshing("token callable", _adapted(token, settings.project))
-
-
-def _adapted(function: Callable[..., object], project: str | None) -> Fetch:
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-    ):
-
-        async def wait(forced: bool) -> Grant:  # noqa: ARG001
-            return _granted(await cast("Callable[[], Awaitable[object]]", function)(), project)
-
-        return wait
-
-    def fetch(forced: bool) -> Grant:  # noqa: ARG001
-        answer = function()
-        if inspect.iscoroutine(answer):
-            answer.close()
-            raise CredentialsError(
-                "the token callable returned a coroutine: define it with 'async def' instead of wrapping one"
-            )
-        return _granted(answer, project)
-
-    return fetch
-
-
-def _granted(answer: object, project: str | None) -> Grant:
-    token, expiry = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    if expiry is None:
-        return Grant(bearer(token, project))
-    if not isinstance(expiry, datetime):
-        raise CredentialsError("the token callable must return a token, or a token and a datetime")
-    return Grant(bearer(token, project), lifetime_until(expiry))
-
-
-def lifetime_until(expiry: datetime) -> float:
-    """Return the seconds until an expiry; a naive one is in UTC."""
-    aware = expiry if expiry.tzinfo is not None else expiry.replace(tzinfo=UTC)
-    lifetime = (aware - datetime.now(UTC)).total_seconds()
-    if lifetime <= 0:
-        raise CredentialsError("the access token obtained has expired already: check this machine's clock")
-    return lifetime

@@ -16,7 +16,7 @@ import attrs
 
 from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http._httpx import httpx
-from gemtune.http.auth.credentials import BOUND, Grant, bearer, lifetime_until, with_project
+from gemtune.http.auth.grant import BOUND, Grant, bearer, lifetime_until, with_project
 from gemtune.http.environment import find_proxy, make_ssl_context
 
 SCOPES: Final = (
@@ -69,7 +69,7 @@ class GoogleSource:
         """
         from google.auth import exceptions
 
-        request = Request(ssl_context=self.ssl_context, trust_env=self.trust_env)
+        request = _GoogleTransport(ssl_context=self.ssl_context, trust_env=self.trust_env)
         try:
             if self._scoped is None:
                 self._scoped = self._load(request)
@@ -87,7 +87,7 @@ class GoogleSource:
         # Out here, so that google-auth's error, whose frames hold what was sent and answered, is not its context.
         raise CredentialsError(message)
 
-    def _load(self, request: Request) -> Any:
+    def _load(self, request: _GoogleTransport) -> Any:
         import google.auth
         from google.auth.credentials import with_scopes_if_required
 
@@ -96,7 +96,7 @@ class GoogleSource:
         credentials, _ = google.auth.default(scopes=list(SCOPES), request=cast("Any", request))
         return credentials
 
-    def _refresh(self, request: Request) -> None:
+    def _refresh(self, request: _GoogleTransport) -> None:
         from google.auth import exceptions
 
         for pause in (*PAUSES, None):
@@ -150,7 +150,7 @@ class _Response:
 
 
 @attrs.define(eq=False)
-class Request:
+class _GoogleTransport:
     """google-auth's transport interface (google.auth.transport.Request) over httpx.
 
     Proxies are for https only: plain http goes to the metadata server, which is close by.

@@ -1,9 +1,14 @@
-"""The default engine on asyncio: aiohttp behind httpx's transport interface.
+"""The default engine on asyncio: aiohttp, with httpx's words for what went wrong.
 
-httpx's own pool does not scale and does not survive every cancellation (httpcore #1093); aiohttp does both.
-The engine gets one thing right that ready-made bridges do not: whether the server may have seen the request.
-Nothing left this machine: ``ConnectError``, ``ConnectTimeout``, ``ProxyError``. The server may have acted:
-``ReadError``, ``ReadTimeout``, ``RemoteProtocolError``.
+httpx's own pool does not scale and does not survive every cancellation (httpcore #1093); aiohttp does both: 0.3 ms of
+CPU a request at 500 connections instead of 3.6 to 5.5, and 712 cancellation scenarios that damaged no pool.
+
+It says exactly whether the service may have seen a failed request, because a creation is repeated only if not. The
+ready-made bridge (httpx-aiohttp) maps a dropped connection to ``ConnectTimeout``, which would create a job twice::
+
+    no connection was given to the request     ConnectError, ConnectTimeout, ProxyError     nothing was sent
+    one was, and then the exchange failed      ReadError, ReadTimeout, RemoteProtocolError  the service may have acted
+    ... it had been kept alive, no head came   StaleConnection                              most likely it has not
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import io
 import math
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from http.cookies import BaseCookie
 from typing import Any, Final
 
@@ -55,7 +60,7 @@ def _parse(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-class _Flight:
+class _Sending:
     """What is known of one request on its way."""
 
     __slots__ = ("begun", "connected", "fresh", "tried")
@@ -94,22 +99,22 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._connect_timeout = connect_timeout
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.flights: dict[asyncio.Task[Any] | None, _Flight] = {}
+        self.sendings: dict[asyncio.Task[Any] | None, _Sending] = {}
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        flight = self.flights[asyncio.current_task()]
-        if flight.tried:
+        sending = self.sendings[asyncio.current_task()]
+        if sending.tried:
             # aiohttp repeats idempotent methods by itself; the one retry of this package is elsewhere.
             raise aiohttp.ServerDisconnectedError
-        flight.tried = True
+        sending.tried = True
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol: Any = connection.protocol
             # What came in while it lay idle would be taken for the answer to this request.
-            if flight.fresh or not protocol.should_close:
+            if sending.fresh or not protocol.should_close:
                 break
             connection.close()
-        flight.connected = True
+        sending.connected = True
         return connection
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
@@ -117,7 +122,7 @@ class _Connector(aiohttp.TCPConnector):
         async with asyncio.timeout(self._connect_timeout):
             protocol = await super()._create_connection(req, traces, timeout)
         self._known.add(protocol)
-        self.flights[asyncio.current_task()].fresh = True
+        self.sendings[asyncio.current_task()].fresh = True
         return protocol
 
     def open_connections(self) -> int:
@@ -156,13 +161,13 @@ def _not_sent(exc: Exception) -> Exception:
     return failure
 
 
-class _Arrival:
+class _AiohttpIncoming:
     """A reply of aiohttp's as Incoming."""
 
-    __slots__ = ("_flight", "_response", "headers", "status")
+    __slots__ = ("_response", "_sending", "headers", "status")
 
-    def __init__(self, flight: _Flight, response: aiohttp.ClientResponse) -> None:
-        self._flight = flight
+    def __init__(self, sending: _Sending, response: aiohttp.ClientResponse) -> None:
+        self._sending = sending
         self._response = response
         self.status: int = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
@@ -171,7 +176,7 @@ class _Arrival:
         try:
             return await self._response.content.readany()
         except _FAILURES as exc:
-            raise self._flight.explain(exc) from exc
+            raise self._sending.explain(exc) from exc
 
     async def aclose(self) -> None:
         self.close()
@@ -180,23 +185,9 @@ class _Arrival:
         self._response.close()  # a connection whose reply was read to its end has been given back already
 
 
-class _Stream(httpx.AsyncByteStream):
-    """The same as httpx's kind of stream."""
-
-    def __init__(self, arrival: _Arrival) -> None:
-        self._arrival = arrival
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._arrival.read():
-            yield chunk
-
-    async def aclose(self) -> None:
-        self._arrival.close()
-
-
 @attrs.define(eq=False)
-class AiohttpEngine(httpx.AsyncBaseTransport):
-    """An httpx transport for asyncio on aiohttp: HTTP/1.1, keep-alive, no redirects, no cookies.
+class AiohttpEngine:
+    """Exchanges on asyncio, over aiohttp: HTTP/1.1, keep-alive, no redirects, no cookies.
 
     Args:
         ssl_context: What https connections are made with; None means the machine's and certifi's roots.
@@ -235,7 +226,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
 
     async def _start(
         self,
-        flight: _Flight,
+        sending: _Sending,
         limits: aiohttp.ClientTimeout,
         method: str,
         url: str,
@@ -247,7 +238,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
             session, connector = self._open_session()
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE else body
         task = asyncio.current_task()
-        connector.flights[task] = flight
+        connector.sendings[task] = sending
         try:
             response = await session.request(
                 method,
@@ -258,8 +249,8 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
                 timeout=limits,
             )
         finally:
-            del connector.flights[task]
-        flight.begun = True
+            del connector.sendings[task]
+        sending.begun = True
         return response
 
     async def exchange(
@@ -278,41 +269,21 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
             httpx.TransportError: As the module says.
             MalformedResponse: The body is not what its headers say.
         """
-        flight = _Flight()
+        sending = _Sending()
         try:
-            response = await self._start(flight, _limits(timeout), method, url, headers, body)
+            response = await self._start(sending, _limits(timeout), method, url, headers, body)
             try:
                 found = {name.lower(): value for name, value in response.headers.items()}
                 length = response.content_length
                 if length is not None and length <= min(WHOLE, max_body) and "content-encoding" not in found:
                     content = await response.read()
                 else:
-                    content = await collect(_Arrival(flight, response), max_body)
+                    content = await collect(_AiohttpIncoming(sending, response), max_body)
             finally:
                 response.close()
         except _FAILURES as exc:
-            raise flight.explain(exc) from exc
+            raise sending.explain(exc) from exc
         return Reply(response.status, found, content)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry out a request of httpx's: for transports of your own that wrap this one."""
-        waits = request.extensions.get("timeout", {})
-        flight = _Flight()
-        body = await request.aread()
-        headers = request.headers.multi_items()
-        try:
-            response = await self._start(
-                flight,
-                _limits(None, waits.get("read")),
-                request.method,
-                str(request.url),
-                headers,
-                body or None,
-            )
-        except _FAILURES as exc:
-            raise flight.explain(exc) from exc
-        arrival = _Arrival(flight, response)
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Stream(arrival))
 
     async def open(
         self,
@@ -325,13 +296,13 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         idle: float | None,
     ) -> Incoming:
         """Send one request and return once the head of its reply has arrived, within ``timeout`` seconds."""
-        flight = _Flight()
+        sending = _Sending()
         try:
             async with asyncio.timeout(timeout):
-                response = await self._start(flight, _limits(None, idle), method, url, headers, body)
+                response = await self._start(sending, _limits(None, idle), method, url, headers, body)
         except _FAILURES as exc:
-            raise flight.explain(exc) from exc
-        return _Arrival(flight, response)
+            raise sending.explain(exc) from exc
+        return _AiohttpIncoming(sending, response)
 
     async def aclose(self) -> None:
         """Close every connection."""

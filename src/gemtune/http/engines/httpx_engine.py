@@ -21,7 +21,7 @@ PATIENCE = 5.0
 """Seconds that closing a pool or a reply may take once nobody waits for it."""
 
 
-class _Arrival:
+class _HttpxIncoming:
     """A reply of an httpx transport as Incoming: the raw bytes, not what httpx would make of them."""
 
     def __init__(self, response: httpx.Response, idle: float = math.inf) -> None:
@@ -101,11 +101,11 @@ class ForeignEngine:
         """Send one request and read its whole reply."""
         request = self._request(method, url, headers, body, timeout)
         with anyio.fail_after(timeout + GRACE):
-            arrival = _Arrival(await self.transport.handle_async_request(request))
+            incoming = _HttpxIncoming(await self.transport.handle_async_request(request))
             try:
-                return Reply(arrival.status, arrival.headers, await collect(arrival, max_body))
+                return Reply(incoming.status, incoming.headers, await collect(incoming, max_body))
             finally:
-                await arrival.aclose()
+                await incoming.aclose()
 
     async def open(
         self, method: str, url: str, headers: Headers, body: bytes | None, *, timeout: float, idle: float
@@ -114,11 +114,10 @@ class ForeignEngine:
         request = self._request(method, url, headers, body, timeout)
         request.extensions["timeout"]["read"] = max(timeout, idle)
         with anyio.fail_after(timeout + GRACE):
-            return _Arrival(await self.transport.handle_async_request(request), idle)
+            return _HttpxIncoming(await self.transport.handle_async_request(request), idle)
 
     def open_connections(self) -> int:
-        """Return 0: httpx's interface does not tell."""
-        return 0
+        return 0  # httpx's interface does not tell
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -203,7 +202,6 @@ class RecyclingTransport(httpx.AsyncBaseTransport):
 
     make: Callable[[], httpx.AsyncBaseTransport] = attrs.field(repr=False)
     capacity: int = 100
-    recycled: int = attrs.field(default=0, init=False)
     _places: anyio.Semaphore = attrs.field(init=False, repr=False)
     _current: _Pool | None = attrs.field(default=None, init=False, repr=False)
     _dead: list[_Pool] = attrs.field(factory=list, init=False, repr=False)
@@ -232,7 +230,6 @@ class RecyclingTransport(httpx.AsyncBaseTransport):
         pool.users -= 1
         if not normal and not pool.retired:
             pool.retired = True
-            self.recycled += 1
             self._current = None if self._current is pool else self._current
         if pool.retired and not pool.users:
             self._dead.append(pool)

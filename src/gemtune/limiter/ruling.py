@@ -20,18 +20,14 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import attrs
 
 from gemtune import errors
-from gemtune.checks import is_number
 from gemtune.errors import CallError, Failure
-
-_MINUTELY = re.compile(r"PerMinute|per minute", re.IGNORECASE)
-_TOKENS = re.compile(r"token", re.IGNORECASE)
+from gemtune.protocol.quotas import NamedQuota, named_quotas
 
 
 class Signal(enum.Enum):
@@ -54,7 +50,7 @@ class Signal(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class Ruling:
     """What is to become of an item whose attempt failed.
 
     Args:
@@ -71,14 +67,6 @@ class Verdict:
     delay: float = 0.0
     reset_after: float | None = None
     reason: str = ""
-
-
-@attrs.frozen
-class Quota:
-    """A quota that an error names: its value per minute if told, and whether it counts tokens or requests."""
-
-    tokens: bool = False
-    per_minute: float | None = None
 
 
 def signal_of(error: CallError, longest_hint: float) -> Signal:
@@ -144,17 +132,14 @@ def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
         return Signal.DOOMED if _UNTIL_PAID.search(words_of(error)) else Signal.SPENT
     if error.scope == "day":
         # One reply can name both quotas with a short delay (googleapis/python-genai#2044): that is worth one wait.
-        both = hint is not None and any(_MINUTELY.search(text) for text, _ in _violations(error))
+        both = hint is not None and minute_quota(error) is not None
         return Signal.RATE if both else Signal.DOOMED
     return Signal.RATE if hint is not None or error.scope == "minute" else Signal.CROWDED
 
 
-def quota_of(error: CallError) -> Quota:
+def minute_quota(error: CallError) -> NamedQuota | None:
     """Return the quota per minute that an error names; of several the first."""
-    for text, value in _violations(error):
-        if _MINUTELY.search(text):
-            return Quota(bool(_TOKENS.search(text)), value)
-    return Quota()
+    return next((quota for quota in named_quotas(getattr(error, "details", ())) if quota.minutely), None)
 
 
 def seconds_to_reset(error: CallError, wall: float) -> float | None:
@@ -186,29 +171,3 @@ def _california_hours(wall: float) -> int:
 
 def _sunday(day: datetime) -> float:
     return (day + timedelta(days=6 - day.weekday())).timestamp()
-
-
-def _violations(error: CallError) -> Iterator[tuple[str, float | None]]:
-    """The names and values of the violated quotas: QuotaFailure (Gemini API) and ErrorInfo (older replies)."""
-    for detail in getattr(error, "details", ()):
-        if not isinstance(detail, Mapping):
-            continue
-        found = detail.get("violations")
-        for item in found if isinstance(found, list) else ():
-            if isinstance(item, Mapping):
-                names = (item.get("quotaId"), item.get("quotaMetric"), item.get("description"))
-                yield " ".join(str(name) for name in names if name), _number(item.get("quotaValue"))
-        metadata = detail.get("metadata")
-        if isinstance(metadata, Mapping) and "quota_limit" in metadata:
-            limit, metric = metadata.get("quota_limit"), metadata.get("quota_metric", "")
-            yield f"{limit} {metric}", _number(metadata.get("quota_limit_value"))
-
-
-def _number(value: object) -> float | None:
-    if not is_number(value) and not isinstance(value, str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if 0 < number < 1e12 else None
