@@ -90,6 +90,10 @@ class RetryPolicy:
         _whole("RetryPolicy.budget", self.budget, least=0)
 
 
+ONCE = RetryPolicy(attempts=1)
+"""One attempt and no more: whoever calls so does its own repeating."""
+
+
 @attrs.frozen(kw_only=True)
 class BatchPolicy:
     """How patiently a limiter treats a service that is busy or out; durations in seconds.

@@ -324,7 +324,7 @@ def test_half_a_surrogate_pair_survives():
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("value", [{"a": object()}, {"a": {1, 2}}, {"a": b"x"}])
 def test_what_json_cannot_say_is_refused(value):
-    with pytest.raises(InvalidInput, match="JSON cannot say this"):
+    with pytest.raises(InvalidInput, match="this value cannot be written as JSON"):
         dumps(value)
 
 

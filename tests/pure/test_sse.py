@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune.errors import MalformedResponse, ResponseTooLarge
-from gemtune.protocol.sse import EventParser, JsonArrayParser
+from gemtune.protocol import sse
+from gemtune.protocol.sse import EventParser
 
 ONE, TWO = {"candidates": [{"index": 0}]}, {"candidates": [{"index": 1}], "text": 'a\nb \\" {[ ] } é'}
 ERROR = {"error": {"code": 503, "message": "overloaded }", "status": "UNAVAILABLE"}}
@@ -19,7 +20,7 @@ def event(value):
 
 
 def outcome(parser, chunks):
-    """Everything a stream gives: the objects, whether it failed, whether it was cut off."""
+    """Everything a stream gives: the objects, and whether it failed."""
     payloads = []
     try:
         for chunk in chunks:
@@ -29,8 +30,8 @@ def outcome(parser, chunks):
             raise parser.failure
     except MalformedResponse:
         assert parser.failure is not None
-        return payloads, True, None
-    return payloads, False, parser.mid_event
+        return payloads, True
+    return payloads, False
 
 
 def chunked(data, cuts):
@@ -41,12 +42,12 @@ def chunked(data, cuts):
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_lines_end_in_any_of_three_ways(end):
     stream = (event(ONE) + event(TWO)).replace(b"\r\n", end)
-    assert outcome(EventParser(), [stream]) == ([ONE, TWO], False, False)
+    assert outcome(EventParser(), [stream]) == ([ONE, TWO], False)
 
 
 def test_a_line_end_cut_in_two_is_one_line_end():
     chunks = [b'data: {"a":\r', b"\n", b"data: 1}\r", b"\n\r", b"\n"]
-    assert outcome(EventParser(), chunks) == ([{"a": 1}], False, False)
+    assert outcome(EventParser(), chunks) == ([{"a": 1}], False)
 
 
 @pytest.mark.parametrize(
@@ -65,50 +66,68 @@ def test_a_line_end_cut_in_two_is_one_line_end():
     ],
 )
 def test_an_event_is_what_the_standard_says(stream, payloads):
-    assert outcome(EventParser(), [stream]) == (payloads, False, False)
+    assert outcome(EventParser(), [stream]) == (payloads, False)
 
 
 @pytest.mark.parametrize("tail", [json.dumps(ERROR, indent=2), json.dumps([ERROR], indent=2), json.dumps(ERROR)])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_bare_json_after_the_last_event_is_an_error_in_the_stream(tail, end):
     stream = event(ONE) + tail.encode() + end.encode()
-    assert outcome(EventParser(), [stream]) == ([ONE, ERROR], False, False)
-    assert outcome(EventParser(), [stream.replace(b"\r\n\r\n", b"\n", 1)]) == ([ONE, ERROR], False, False)
+    assert outcome(EventParser(), [stream]) == ([ONE, ERROR], False)
+    assert outcome(EventParser(), [stream.replace(b"\r\n\r\n", b"\n", 1)]) == ([ONE, ERROR], False)
 
 
 def test_an_error_as_an_event_comes_out_as_an_object():
-    assert outcome(EventParser(), [event(ONE), event(ERROR)]) == ([ONE, ERROR], False, False)
+    assert outcome(EventParser(), [event(ONE), event(ERROR)]) == ([ONE, ERROR], False)
 
 
 def test_an_error_before_the_first_event_may_be_bare_and_events_may_follow():
     stream = json.dumps(ERROR, indent=1).encode() + b"\n\n" + event(ONE)
-    assert outcome(EventParser(), [stream]) == ([ERROR, ONE], False, False)
+    assert outcome(EventParser(), [stream]) == ([ERROR, ONE], False)
 
 
 def test_the_last_event_may_lack_its_line_ends():
     parser = EventParser()
     assert parser.feed(event(ONE)[:-4]) == []
-    assert parser.mid_event
     assert parser.close() == [ONE]
-    assert not parser.mid_event
 
 
 @pytest.mark.parametrize("cut", [1, 5, 6, 7, 20])
-def test_a_stream_cut_inside_an_event_says_so(cut):
+def test_what_is_cut_off_gives_no_object(cut):
     parser = EventParser()
     assert parser.feed(event(TWO) + event(ONE)[:cut]) == [TWO]
     assert parser.close() == []
-    assert parser.mid_event
 
 
-@pytest.mark.parametrize("stream", [b'{"error": {"code"', b"[{}", b"["])
-def test_bare_json_cut_off_says_so(stream):
-    for parser in (EventParser(), JsonArrayParser()):
-        assert outcome(parser, [stream])[1:] == (False, True)
+@pytest.mark.parametrize("stream", [b'{"error": {"code"', b"[{}", b"[", b"{]}", b"[x]"])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_bare_text_that_is_no_json_by_the_end_gives_no_object(stream, end):
+    assert outcome(EventParser(), [event(ONE) + stream + end]) == ([ONE], False)
+
+
+@pytest.mark.parametrize("tail", [json.dumps(ERROR, indent=2), json.dumps([ERROR], indent=2), json.dumps(ERROR)])
+def test_a_bare_error_comes_out_while_the_connection_is_still_open(tail):
+    parser = EventParser()
+    assert parser.feed(event(ONE) + tail.encode() + b"\n") == [ONE, ERROR]
+
+
+def test_a_comment_inside_of_bare_text_is_no_part_of_it():
+    stream = json.dumps(ERROR, indent=2).replace("\n", "\n: keep-alive\n").encode() + b"\n"
+    assert outcome(EventParser(), [stream]) == ([ERROR], False)
+
+
+def test_bare_text_with_many_possible_ends_is_not_parsed_at_each(monkeypatch):
+    parsed = []
+    plain = sse.loads
+    monkeypatch.setattr(sse, "loads", lambda text: parsed.append(len(text)) or plain(text))
+    parser = EventParser()
+    assert parser.feed(b"[{}\n" + b"[]\n" * 10_000) == []
+    assert len(parsed) <= 17
+    assert parser.close() == []
 
 
 @pytest.mark.parametrize(
-    "junk", [b"data: <html>\n\n", b"data: 5\n\n", b'data: ["x"]\n\n', b"{]}\n", b"[5,{}]\n", b"[x]\n"]
+    "junk", [b"data: <html>\n\n", b"data: 5\n\n", b'data: ["x"]\n\n', b"{]}\n\n", b"[5,{}]\n", b"[x]\n\n"]
 )
 def test_junk_fails_only_after_what_came_before_it(junk):
     parser = EventParser()
@@ -134,39 +153,12 @@ def test_an_event_has_a_size_limit_before_it_is_complete(stream):
 
 def test_the_limit_is_per_event_and_one_mebibyte():
     assert len(outcome(EventParser(limit=64), [event(ONE) * 100])[0]) == 100
-    assert (
-        len(outcome(JsonArrayParser(limit=64), [b"[" + b",".join([json.dumps(ONE).encode()] * 100) + b"]"])[0]) == 100
-    )
-    assert EventParser().limit == JsonArrayParser().limit == 1 << 20
-    with pytest.raises(ResponseTooLarge):
-        JsonArrayParser(limit=10).feed(b'[{"a": "0123456789"}]')
+    assert EventParser().limit == 1 << 20
 
 
-@pytest.mark.parametrize(
-    ("stream", "payloads", "cut_off"),
-    [
-        (json.dumps([ONE, TWO], indent=2).encode(), [ONE, TWO], False),
-        (b"[%s,\r\n%s\n]" % (json.dumps(ONE).encode(), json.dumps(ERROR).encode()), [ONE, ERROR], False),
-        (b"[]", [], False),
-        (json.dumps(ERROR).encode(), [ERROR], False),
-        (b"[%s\r\n," % json.dumps(ONE).encode(), [ONE], True),
-        (b"[%s" % json.dumps(ONE).encode()[:-1], [], True),
-        (b"5", [], True),
-    ],
-)
-def test_the_array_form_gives_the_same_objects(stream, payloads, cut_off):
-    assert outcome(JsonArrayParser(), [stream]) == (payloads, False, cut_off)
-
-
-@pytest.mark.parametrize("stream", [b"x{}", b"]", b"[{}x]", b"[{} x {}]", b'[{"a" 1}]'])
-def test_an_array_of_something_else_fails(stream):
-    assert outcome(JsonArrayParser(), [stream])[1]
-
-
-def test_a_parser_counts():
+def test_a_parser_shows_its_limit_and_no_content():
     parser = EventParser()
-    parser.feed(event(ONE) + event(TWO))
-    assert parser.statistics() == {"bytes": len(event(ONE) + event(TWO)), "payloads": 2}
+    parser.feed(event(ONE)[:-4])
     assert repr(parser) == "EventParser(limit=1048576, failure=None)"
 
 
@@ -179,23 +171,19 @@ streams = st.lists(fragments, max_size=8).map(b"".join) | st.binary(max_size=30)
 limits = st.sampled_from([64, 1 << 20])
 
 
-@given(streams, st.lists(st.integers(0, 2000), max_size=8), limits, st.sampled_from([EventParser, JsonArrayParser]))
-def test_however_a_stream_is_cut_it_gives_the_same(stream, cuts, limit, cls):
-    whole = outcome(cls(limit=limit), [stream])
-    assert outcome(cls(limit=limit), chunked(stream, cuts)) == whole
-    assert outcome(cls(limit=limit), [stream[i : i + 1] for i in range(len(stream))]) == whole
+@given(streams, st.lists(st.integers(0, 2000), max_size=8), limits)
+def test_however_a_stream_is_cut_it_gives_the_same(stream, cuts, limit):
+    whole = outcome(EventParser(limit=limit), [stream])
+    assert outcome(EventParser(limit=limit), chunked(stream, cuts)) == whole
+    assert outcome(EventParser(limit=limit), [stream[i : i + 1] for i in range(len(stream))]) == whole
 
 
 scalars = st.text(max_size=12) | st.integers(-(2**63), 2**63)
 objects = st.dictionaries(st.text(max_size=4), scalars | st.lists(scalars, max_size=2), min_size=1, max_size=3)
 
 
-@given(
-    st.lists(objects, max_size=4), st.lists(st.integers(0, 500), max_size=5), st.booleans(), st.sampled_from([None, 2])
-)
-def test_every_object_comes_out_in_both_forms(values, cuts, ascii_only, indent):
+@given(st.lists(objects, max_size=4), st.lists(st.integers(0, 500), max_size=5), st.booleans())
+def test_every_object_comes_out(values, cuts, ascii_only):
     texts = [json.dumps(value, ensure_ascii=ascii_only).encode() for value in values]
     stream = b"".join(b"data: " + text + b"\n\n" for text in texts)
-    assert outcome(EventParser(), chunked(stream, cuts)) == (values, False, False)
-    array = json.dumps(values, ensure_ascii=ascii_only, indent=indent).encode()
-    assert outcome(JsonArrayParser(), chunked(array, cuts)) == (values, False, False)
+    assert outcome(EventParser(), chunked(stream, cuts)) == (values, False)

@@ -1,19 +1,20 @@
 """The Gemini API: one function per remote method, from arguments to a Call.
 
-Methods, paths and versions are those of the discovery document; tuned models live on v1beta only and the cancelling of
-an operation on v1 only.
+Methods, paths and versions are those of the discovery document. Tuned models live on v1beta only, and the cancelling of
+an operation on v1 only. What several methods have in common is said below them: ``_get``, ``_list``, ``_write`` and
+``_delete``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar, overload
 
 import attrs
 
 from gemtune import checks
-from gemtune.errors import InvalidInput, MalformedResponse, NotSupported
+from gemtune.errors import MalformedResponse, NotSupported
 from gemtune.protocol import names
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import decode, dumps, encode
@@ -30,6 +31,8 @@ from gemtune.types.message import Message
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+
+_Query = tuple[tuple[str, object], ...]
 
 _MAX_PAGE: Final = 1000
 
@@ -68,7 +71,7 @@ def _page(cls: type[M], key: str, value: object) -> Page[M]:
 
 def _filter(value: object) -> object:
     if not isinstance(value, str | None) or any("\ud800" <= letter <= "\udfff" for letter in value or ""):
-        raise InvalidInput(f"filter must be a text, not {ascii(value)[:80]}", field="filter")
+        checks.refuse("filter", "a string", value)
     return value
 
 
@@ -82,18 +85,15 @@ def _nothing(value: object) -> None:
         raise MalformedResponse("the empty message is not a JSON object")
 
 
-def _paging(page_size: int | None, page_token: str | None) -> tuple[tuple[str, object], ...]:
+def _paging(page_size: int | None, page_token: str | None) -> _Query:
     if page_size is not None:
         checks.whole("page_size", page_size, note=f"the service caps it at {_MAX_PAGE}")
     return (("pageSize", page_size), ("pageToken", page_token))
 
 
 _TUNED_MODEL: Final = partial(decode, TunedModel)
-_OPERATION: Final = partial(decode, Operation)
 _PERMISSION: Final = partial(decode, Permission)
-_MODEL: Final = partial(decode, Model)
 _REPLY: Final = partial(decode, GenerateContentResponse)
-_COUNT: Final = partial(decode, CountTokensResponse)
 
 
 def create_tuned_model(model: TunedModel, tuned_model_id: str) -> Call[Operation]:
@@ -105,7 +105,7 @@ def create_tuned_model(model: TunedModel, tuned_model_id: str) -> Call[Operation
         query=(("tunedModelId", tuned_model_id),),
         body=_body(encode(model)),
         effect=Effect.CREATE,
-        decode=_OPERATION,
+        decode=partial(decode, Operation),
         resource=f"tunedModels/{tuned_model_id}",
     )
 
@@ -123,28 +123,14 @@ def list_tuned_models(
     fields: str | None = None,
 ) -> Call[Page[TunedModel]]:
     """``tunedModels.list``: by default 10 a page and without the models that are shared with everyone."""
-    return Call(
-        method="tunedModels.list",
-        verb="GET",
-        path="/v1beta/tunedModels",
-        query=(*_paging(page_size, page_token), ("filter", _filter(filter)), ("fields", fields)),
-        effect=Effect.READ,
-        decode=partial(_page, TunedModel, "tunedModels"),
-    )
+    query = (*_paging(page_size, page_token), ("filter", _filter(filter)), ("fields", fields))
+    return _list("tunedModels.list", "tunedModels", TunedModel, query)
 
 
 def update_tuned_model(model: TunedModel, fields: Sequence[str]) -> Call[TunedModel]:
     """``tunedModels.patch``: write exactly the given fields (camelCase JSON names)."""
-    return Call(
-        method="tunedModels.patch",
-        verb="PATCH",
-        path=f"/v1beta/{model.name}",
-        query=(("updateMask", ",".join(fields)),),
-        body=_body(encode(model)),
-        effect=Effect.WRITE,
-        decode=_TUNED_MODEL,
-        resource=model.name,
-    )
+    query = (("updateMask", ",".join(fields)),)
+    return _write("tunedModels.patch", "PATCH", model.name, encode(model), _TUNED_MODEL, query=query)
 
 
 def delete_tuned_model(name: str) -> Call[None]:
@@ -154,61 +140,32 @@ def delete_tuned_model(name: str) -> Call[None]:
 
 def transfer_ownership(name: str, email_address: str) -> Call[None]:
     """``tunedModels.transferOwnership``: the old owner becomes a writer."""
-    return Call(
-        method="tunedModels.transferOwnership",
-        verb="POST",
-        path=f"/v1beta/{name}:transferOwnership",
-        body=_body({"emailAddress": email_address}),
-        effect=Effect.WRITE,
-        decode=_nothing,
-        resource=name,
-    )
+    body = {"emailAddress": email_address}
+    return _write("tunedModels.transferOwnership", "POST", name, body, _nothing, suffix=":transferOwnership")
 
 
 def get_operation(name: str) -> Call[Operation]:
     """``tunedModels.operations.get``."""
-    return _get("tunedModels.operations.get", name, _OPERATION)
+    return _get("tunedModels.operations.get", name, partial(decode, Operation))
 
 
 def list_operations(
     parent: str, *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
 ) -> Call[Page[Operation]]:
     """``tunedModels.operations.list``: the operations of one tuned model."""
-    return Call(
-        method="tunedModels.operations.list",
-        verb="GET",
-        path=f"/v1beta/{parent}/operations",
-        query=(*_paging(page_size, page_token), ("filter", _filter(filter))),
-        effect=Effect.READ,
-        decode=partial(_page, Operation, "operations"),
-        resource=parent,
-    )
+    query = (*_paging(page_size, page_token), ("filter", _filter(filter)))
+    return _list("tunedModels.operations.list", "operations", Operation, query, parent)
 
 
 def cancel_operation(name: str) -> Call[None]:
     """``tunedModels.operations.cancel``: best effort (AIP-151), bound in v1 only."""
-    return Call(
-        method="tunedModels.operations.cancel",
-        verb="POST",
-        path=f"/v1/{name}:cancel",
-        body=b"{}",
-        effect=Effect.WRITE,
-        decode=_nothing,
-        resource=name,
-    )
+    return _write("tunedModels.operations.cancel", "POST", name, {}, _nothing, version="v1", suffix=":cancel")
 
 
 def create_permission(parent: str, permission: Permission) -> Call[Permission]:
     """``tunedModels.permissions.create``."""
-    return Call(
-        method="tunedModels.permissions.create",
-        verb="POST",
-        path=f"/v1beta/{parent}/permissions",
-        body=_body(encode(permission)),
-        effect=Effect.WRITE,
-        decode=_PERMISSION,
-        resource=parent,
-    )
+    body = encode(permission)
+    return _write("tunedModels.permissions.create", "POST", parent, body, _PERMISSION, suffix="/permissions")
 
 
 def get_permission(name: str) -> Call[Permission]:
@@ -220,29 +177,14 @@ def list_permissions(
     parent: str, *, page_size: int | None = None, page_token: str | None = None
 ) -> Call[Page[Permission]]:
     """``tunedModels.permissions.list``."""
-    return Call(
-        method="tunedModels.permissions.list",
-        verb="GET",
-        path=f"/v1beta/{parent}/permissions",
-        query=_paging(page_size, page_token),
-        effect=Effect.READ,
-        decode=partial(_page, Permission, "permissions"),
-        resource=parent,
-    )
+    return _list("tunedModels.permissions.list", "permissions", Permission, _paging(page_size, page_token), parent)
 
 
 def update_permission(permission: Permission) -> Call[Permission]:
     """``tunedModels.permissions.patch``: only the role can change."""
-    return Call(
-        method="tunedModels.permissions.patch",
-        verb="PATCH",
-        path=f"/v1beta/{permission.name}",
-        query=(("updateMask", "role"),),
-        body=_body(encode(permission)),
-        effect=Effect.WRITE,
-        decode=_PERMISSION,
-        resource=permission.name,
-    )
+    query = (("updateMask", "role"),)
+    body = encode(permission)
+    return _write("tunedModels.permissions.patch", "PATCH", permission.name, body, _PERMISSION, query=query)
 
 
 def delete_permission(name: str) -> Call[None]:
@@ -252,19 +194,12 @@ def delete_permission(name: str) -> Call[None]:
 
 def get_model(name: str) -> Call[Model]:
     """``models.get``."""
-    return _get("models.get", name, _MODEL)
+    return _get("models.get", name, partial(decode, Model))
 
 
 def list_models(*, page_size: int | None = None, page_token: str | None = None) -> Call[Page[Model]]:
     """``models.list``: by default 50 a page."""
-    return Call(
-        method="models.list",
-        verb="GET",
-        path="/v1beta/models",
-        query=_paging(page_size, page_token),
-        effect=Effect.READ,
-        decode=partial(_page, Model, "models"),
-    )
+    return _list("models.list", "models", Model, _paging(page_size, page_token))
 
 
 def generate_content(model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:
@@ -309,13 +244,49 @@ def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountToken
         path=f"/v1beta/{model}:countTokens",
         body=_body({"generateContentRequest": {"model": model, **encode(request)}}),
         effect=Effect.READ,
-        decode=_COUNT,
+        decode=partial(decode, CountTokensResponse),
         resource=model,
     )
 
 
 def _get(method: str, name: str, read: partial[T]) -> Call[T]:
     return Call(method=method, verb="GET", path=f"/v1beta/{name}", effect=Effect.READ, decode=read, resource=name)
+
+
+def _list(method: str, key: str, cls: type[M], query: _Query, parent: str | None = None) -> Call[Page[M]]:
+    """List what a parent has, or the whole collection; the collection, and the key in the reply, have one name."""
+    return Call(
+        method=method,
+        verb="GET",
+        path=f"/v1beta/{parent}/{key}" if parent else f"/v1beta/{key}",
+        query=query,
+        effect=Effect.READ,
+        decode=partial(_page, cls, key),
+        resource=parent,
+    )
+
+
+def _write(
+    method: str,
+    verb: str,
+    name: str,
+    body: object,
+    read: Callable[[object], T],
+    *,
+    version: str = "v1beta",
+    suffix: str = "",
+    query: _Query = (),
+) -> Call[T]:
+    return Call(
+        method=method,
+        verb=verb,
+        path=f"/{version}/{name}{suffix}",
+        query=query,
+        body=_body(body),
+        effect=Effect.WRITE,
+        decode=read,
+        resource=name,
+    )
 
 
 def _delete(method: str, name: str) -> Call[None]:

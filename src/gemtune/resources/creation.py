@@ -18,7 +18,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune import checks
-from gemtune.config import RetryPolicy
+from gemtune.config import ONCE, RetryPolicy
 from gemtune.datasets import examples
 from gemtune.errors import (
     AlreadyExists,
@@ -45,7 +45,6 @@ from gemtune.types import (
 
 T = TypeVar("T")
 
-_ONCE = RetryPolicy(attempts=1)
 MANY: Final = 1000
 """Examples, about 10 ms of work, from which on they are checked and written in a thread."""
 
@@ -119,7 +118,7 @@ class Creation:
 
     async def _look_after(self, timeout: float) -> Operation | None:
         try:
-            found = await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=_ONCE)
+            found = await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=ONCE)
         except NotFound:
             return None
         if not self._same_source(found):
@@ -167,7 +166,7 @@ class Creation:
         if not base.startswith("models/"):
             return None
         try:
-            page = await self.caller.call(gemini.list_models(page_size=1000), retry=_ONCE)
+            page = await self.caller.call(gemini.list_models(page_size=1000), retry=ONCE)
         except CallError:
             return None
         offered = {model.name: model for model in page}

@@ -12,6 +12,7 @@ from gemtune.errors import InvalidInput
 from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
+from gemtune.protocol.codec.shape import json_name
 from gemtune.protocol.gemini import Page
 from gemtune.resources.permissions import Permissions
 from gemtune.types import TunedModel
@@ -116,7 +117,7 @@ class TunedModels:
         check_fraction("top_p", changes.get("top_p"))
         check_top_k(changes.get("top_k"))
         model = TunedModel(name=names.tuned_model_name(name), **changes)
-        mask = [_camel(key) for key in changes]
+        mask = [json_name(key) for key in changes]
         return await self._caller.call(gemini.update_tuned_model(model, mask), timeout=timeout, retry=retry)
 
     async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
@@ -136,11 +137,6 @@ class TunedModels:
             raise InvalidInput(f"email_address must be an address, not {email_address!r}", field="email_address")
         call = gemini.transfer_ownership(names.tuned_model_name(name), email_address)
         await self._caller.call(call, timeout=timeout, retry=retry)
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
 
 
 def check_display_name(value: object) -> None:

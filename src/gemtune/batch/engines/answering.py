@@ -19,7 +19,7 @@ from gemtune.batch.patience import GeneratesContent
 from gemtune.batch.progress import Tally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
-from gemtune.config import RetryPolicy
+from gemtune.config import ONCE
 from gemtune.errors import CallError, DeadlineExceeded, Failure, GemtuneError, InvalidInput
 from gemtune.limiter.limiter import Limiter, Permit
 from gemtune.limiter.ruling import Ruling

@@ -1,8 +1,45 @@
 """Write the source of a decoder and an encoder for one message class.
 
-The functions are straight lines of code without a loop over fields. A decoded value is filled in as an
-instance of a writable twin of its class and then turned into the frozen class: six times as fast
-as a frozen attrs ``__init__``, and no validator meant for callers runs on a reply.
+This is the one clever room of the house. Reading replies is most of what a call costs its client, and a batch does it a
+million times: 4.1 µs for a reply of 1 KB, parsed JSON to values, where cattrs takes 15.4 µs (and 34 ms to import).
+msgspec would be as fast, but keeps neither unknown fields nor unknown words of an enumeration. Three ideas do it.
+
+1. **Source text.** A loop over the fields of a class would look up names, converters and defaults for each. So, as
+   attrs and dataclasses do for ``__init__``, a function is written for the class and compiled once, a straight line::
+
+       def decode(d):                                   # for Blob
+        if d.__class__ is not dict: raise Wrong('an object')
+        n = 0                                           # how many keys are known
+        k = ''                                          # the key under way, for the path of an error
+        f_mime_type = default_mime_type
+        f_data = default_data
+        try:
+         if 'mimeType' in d:
+          n += 1
+          v = d[k := 'mimeType']
+          if v.__class__ is str: f_mime_type = v        # no call for what is already right
+          elif v is not None: f_mime_type = convert_mime_type(v)
+         ...
+         x = EMPTY
+         if n != len(d): x = ...                        # unknown fields, looked for only if there are any
+        except Wrong as wrong: ...                      # puts k before the path, and passes it on
+        o = new(Twin)
+        o.extra = x
+        o.mime_type = f_mime_type
+        o.data = f_data
+        o.__class__ = cls
+        return o
+
+   Only names of fields and classes of ours become source, never anything that was received.
+
+2. **A writable twin.** A frozen attrs ``__init__`` sets each slot by way of ``object.__setattr__``, and runs the
+   converters and checks that are meant for callers. The values are put instead into an instance of a class with the
+   same bases and slots but without the freezing, which then changes its ``__class__``: six times as fast. CPython
+   allows that between classes of the same layout. A reply therefore passes no ``__attrs_post_init__``, on purpose: what the
+   service says is kept even if it breaks a rule for requests.
+
+3. **Paths of errors for free.** ``Wrong`` starts empty where a value does not fit, and every function that it passes
+   adds its own step: ``$.tuningTask.snapshots[3].step``. Nothing is kept for it as long as everything fits.
 """
 
 from __future__ import annotations
@@ -49,7 +86,7 @@ def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function
         decoder: Gives the decoder of another class.
     """
     fields = fields_of(cls)
-    names: dict[str, Any] = {
+    names: dict[str, Any] = {  # the globals of the function that is written
         "Wrong": scalars.Wrong,
         "bound_depth": scalars.bound_depth,
         "each": scalars.each,
@@ -87,6 +124,7 @@ def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function
 
 def _writable_twin(cls: type[Message]) -> type:
     """Return a class of the same layout whose attributes may be set, at the speed of a plain class."""
+    # The same bases and the same slots in the same order: what CPython compares before it lets __class__ be assigned.
     plain = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(cls.__name__, cls.__bases__, {"__slots__": cls.__slots__, **plain})  # type: ignore[attr-defined]
 
@@ -98,7 +136,7 @@ def _decode_lines(field: Field) -> Iterator[str]:
     yield f"   v = d[k := {field.key!r}]"
     if field.many:
         yield f"   if v is not None: {target} = tuple(each({convert}, v))"
-    elif field.kind in _PARSED:
+    elif field.kind in _PARSED:  # the parser makes just this class of it; asking for it costs less than a call
         yield f"   if v.__class__ is {_PARSED[field.kind]}: {target} = v"
         yield f"   elif v is not None: {target} = {convert}(v)"
     else:
@@ -128,6 +166,7 @@ def _enum_decoder(cls: Any) -> Function:
 
 def _any_decoder(decoders: dict[str, Function]) -> Function:
     def decode_any(value: Any) -> Any:
+        # Any of a class that this version does not know stays plain JSON, as unknown fields do.
         url = value.get("@type") if value.__class__ is dict else None
         decode = decoders.get(url.rpartition(".")[2]) if url.__class__ is str else None
         return scalars.to_json(value) if decode is None else decode(value)
@@ -151,7 +190,7 @@ def make_encoder(cls: type[Message], encoder: Callable[[type[Message]], Function
         " try:",
     ]
     for field in fields_of(cls):
-        if not field.key.startswith("@"):
+        if not field.key.startswith("@"):  # an Any's type is written by whoever holds the Any
             names[f"zero_{field.name}"] = next(iter(field.cls)) if field.kind == "enum" else None
             names[f"convert_{field.name}"] = _to_json(field, encoder)
             lines += _encode_lines(field)

@@ -1,4 +1,11 @@
-"""The proto3 JSON mapping of single values (protobuf.dev, "ProtoJSON format")."""
+"""The proto3 JSON mapping of single values (protobuf.dev, "ProtoJSON format").
+
+Reading is as lenient as the mapping allows: integers as strings, numbers as the names of non-numbers, both alphabets of
+base64. Writing is strict. A value that does not fit is never copied into an error, as it may be somebody's data.
+
+``value.__class__ is str`` instead of ``isinstance`` is deliberate: what a parser made is exactly of these classes, and
+True is an int to ``isinstance`` but no integer to JSON.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +21,7 @@ from gemtune.types.message import Json
 from gemtune.types.timestamp import Timestamp
 
 _DEPTH = 64
-_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")  # int64 and uint64 have no more digits; more would cost their square
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

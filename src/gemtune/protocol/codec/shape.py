@@ -80,7 +80,7 @@ def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
         default = () if many else next(iter(inner)) if kind == "enum" else _ZEROS.get(kind)
     return Field(
         attribute.name,
-        attribute.metadata.get("json") or _camel(attribute.name),
+        attribute.metadata.get("json") or json_name(attribute.name),
         kind,
         inner,
         many,
@@ -112,6 +112,7 @@ def _kind(hint: Any, marks: tuple[Any, ...]) -> tuple[Kind, Any]:
     raise TypeError(f"no JSON form for {hint!r}")
 
 
-def _camel(name: str) -> str:
+def json_name(name: str) -> str:
+    """Return the JSON name of a field (proto3 JSON mapping): ``display_name`` → ``displayName``."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))

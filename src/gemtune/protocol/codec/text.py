@@ -63,7 +63,7 @@ def dumps(value: Any, *, lone_surrogates: bool = True) -> bytes:
         lone_surrogates: Whether they are written as escapes: a reply may hold them, a request may not.
 
     Raises:
-        InvalidInput: JSON cannot say it.
+        InvalidInput: The value cannot be written as JSON.
     """
     try:
         if _orjson is not None:
@@ -80,13 +80,15 @@ def dumps(value: Any, *, lone_surrogates: bool = True) -> bytes:
     except InvalidInput:
         raise
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"JSON cannot say this: {error}") from None
+        raise InvalidInput(f"this value cannot be written as JSON: {error}") from None
     except RecursionError:
-        raise InvalidInput("JSON cannot say this: it is nested too deeply, or contains itself") from None
+        raise InvalidInput(
+            "this value cannot be written as JSON: it is nested too deeply, or contains itself"
+        ) from None
 
 
 def _half_a_character(value: Any) -> InvalidInput:
-    where = next(_broken_texts(value, ""), "a text").removeprefix(".")
+    where = next(_broken_texts(value, ""), "a string").removeprefix(".")
     return InvalidInput(f"{where} holds half of a character (a lone surrogate): read its source as UTF-8", field=where)
 
 
