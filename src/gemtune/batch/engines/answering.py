@@ -26,8 +26,6 @@ from gemtune.limiter.ruling import Ruling
 from gemtune.loops import current_time
 from gemtune.types import GenerateContentResponse
 
-_NO_RETRY: Final = RetryPolicy(attempts=1)
-"""The client repeats nothing: between two attempts an item stands in the limiter's line, and a permit is not held."""
 _CLOSE: Final = 0.001
 """Seconds by which clocks and timers may differ."""
 
@@ -97,9 +95,8 @@ class Answering:
         self._count(item, 1)
         try:
             contents, options = item.asked(self.shared)
-            response = await self.client.generate_content(
-                self.model, contents, timeout=limit, retry=_NO_RETRY, **options
-            )
+            # The client repeats nothing: between two attempts an item stands in the limiter's line without a permit.
+            response = await self.client.generate_content(self.model, contents, timeout=limit, retry=ONCE, **options)
         except CallError as error:
             if not error.attempts:
                 self._count(item, -1)

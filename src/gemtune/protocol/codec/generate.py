@@ -35,8 +35,8 @@ msgspec would be as fast, but keeps neither unknown fields nor unknown words of 
 2. **A writable twin.** A frozen attrs ``__init__`` sets each slot by way of ``object.__setattr__``, and runs the
    converters and checks that are meant for callers. The values are put instead into an instance of a class with the
    same bases and slots but without the freezing, which then changes its ``__class__``: six times as fast. CPython
-   allows that between classes of the same layout. A reply therefore passes no ``__attrs_post_init__``, on purpose: what the
-   service says is kept even if it breaks a rule for requests.
+   allows that between classes of the same layout. A reply therefore passes no ``__attrs_post_init__``, on purpose:
+   what the service says is kept even if it breaks a rule for requests.
 
 3. **Paths of errors for free.** ``Wrong`` starts empty where a value does not fit, and every function that it passes
    adds its own step: ``$.tuningTask.snapshots[3].step``. Nothing is kept for it as long as everything fits.
