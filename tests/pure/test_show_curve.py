@@ -50,6 +50,8 @@ def test_a_curve_has_no_holes(values, size):
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=300, unique=True), sizes)
+@example([100.0, 99.99999999999999], (16, 2))
+@example([1.0, 0.9999999999999999, 0.9999999999999998], (16, 2))
 def test_a_falling_curve_begins_at_the_top_and_ends_at_the_bottom(values, size):
     values.sort(reverse=True)
     columns = [column for column in dots(loss_curve(values, *size)) if column]

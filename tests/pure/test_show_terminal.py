@@ -1,4 +1,4 @@
-"""Drawing on streams: in place on a terminal, plain lines elsewhere."""
+"""Drawing on streams: in place on a terminal, plain lines elsewhere; tables."""
 
 import io
 import os
@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune.show.progress import JobView
-from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, wants_color
+from gemtune.show.terminal import Live, aligned, draws_in_place, encodes_unicode, printable, wants_color
+
+CELL = st.text("abc", max_size=60)
 
 
 class Terminal(io.StringIO):
@@ -114,3 +116,18 @@ def test_what_others_say_cannot_control_the_terminal(text):
 def test_line_breaks_are_kept_where_they_are_wanted():
     assert printable("a\tb\nc\x1b[2J", lines=True) == "a\tb\nc�[2J"
     assert printable("a\r\nb") == "a  b"
+
+
+@given(st.integers(1, 5).flatmap(lambda columns: st.lists(st.tuples(*[CELL] * columns), min_size=1, max_size=8)))
+def test_every_cell_begins_where_the_others_of_its_column_begin(rows):
+    starts = [0]
+    for column in list(zip(*rows, strict=True))[:-1]:
+        starts.append(starts[-1] + max(map(len, column)) + 2)
+    for row, line in zip(rows, aligned(rows), strict=True):
+        padded = line.ljust(200)
+        assert all(padded[start:].startswith(cell) for start, cell in zip(starts, row, strict=True))
+        assert line == line.rstrip()
+
+
+def test_a_table_without_rows_is_empty():
+    assert aligned([]) == []

@@ -1,7 +1,9 @@
 """Curves made of characters: pure functions from numbers to lines of text.
 
-Values that are not finite leave a gap. Where there are more values than columns, a column of a curve shows the whole
-range of its values, so that a spike is never averaged away; a column of a sparkline shows their mean.
+A braille character is two dots wide and four high, so a curve of 60 by 10 characters has 120 by 40 dots. If there are
+more values than columns of dots, a column shows the whole range of its values, so that a spike is never averaged away;
+if there are fewer, the columns in between are interpolated. Neighbouring columns are joined, so that a curve has no
+holes, and values that are not finite leave a gap. A sparkline has one block for each value, or for the mean of several.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ Span = tuple[float, float]
 
 
 def sparkline(values: Sequence[float], width: int = 40, *, unicode: bool = True) -> str:
-    """Return the values as one line of blocks, scaled from their least to their greatest.
+    """Return the values as one line of blocks, scaled from the least to the greatest.
 
     Args:
-        values: In order; one a column as long as they fit.
-        width: Most columns.
+        values: The values in order; each has a column of its own if they fit.
+        width: The most columns.
         unicode: False for ASCII characters only.
     """
     blocks = _BLOCKS if unicode else _ASCII_BLOCKS
@@ -40,13 +42,13 @@ def loss_curve(values: Sequence[float], width: int = 60, height: int = 10, *, un
     """Return the values as a curve with an axis that names the least and the greatest.
 
     Args:
-        values: In order, the first at the left edge and the last at the right.
-        width: Most columns of a line, the axis included; at least 16.
-        height: Number of lines; at least 2.
+        values: The values in order, the first at the left edge and the last at the right.
+        width: The most columns of a line, axis included; at least 16.
+        height: The number of lines; at least 2.
         unicode: False for ASCII characters only, at a lower resolution.
 
     Returns:
-        ``height`` lines of at most ``width`` columns; none where no value is finite.
+        ``height`` lines of at most ``width`` columns, or none if no value is finite.
     """
     known = [value for value in values if math.isfinite(value)]
     if not known:
@@ -74,8 +76,8 @@ def _labels(low: float, high: float, height: int) -> list[str]:
 
 
 def _share(value: float, low: float, high: float) -> float:
-    """Where a value stands between two others: 0 to 1, 0.5 where the two are the same."""
-    # Halved, so that a range wider than the greatest float is still finite.
+    """Return where a value stands between two others: 0 to 1, or 0.5 if the two are the same."""
+    # Halved, because the difference of 1.7e308 and -1.7e308 would be infinite.
     return (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
 
 
@@ -91,7 +93,7 @@ def _mean(bucket: Sequence[float]) -> float | None:
 
 
 def _spans(values: Sequence[float], count: int) -> list[Span | None]:
-    """Return for each of ``count`` columns the range of its values, in between interpolated."""
+    """Return the range of the values of each of ``count`` columns; the columns in between are interpolated."""
     if len(values) >= count:
         return [_span(bucket) for bucket in _buckets(values, count)]
     last = len(values) - 1
@@ -106,12 +108,14 @@ def _span(bucket: Sequence[float]) -> Span | None:
 def _between(values: Sequence[float], place: float) -> Span | None:
     before, after = values[math.floor(place)], values[math.ceil(place)]
     share = place - math.floor(place)
-    value = before * (1 - share) + after * share if share else before
+    # Each step of this is monotonic in the share, rounding included: values that fall are never drawn rising, even if
+    # they are neighbours among the floats. Halved for the same reason as in ``_share``.
+    value = 2 * (before / 2 + (after / 2 - before / 2) * share) if share else before
     return (value, value) if math.isfinite(value) else None
 
 
 def _dots(spans: list[Span | None], low: float, high: float, rows: int) -> list[range]:
-    """Return for each column the rows, from the top, that are dotted; neighbours are joined."""
+    """Return the dotted rows of each column, counted from the top; neighbours are joined."""
     dots: list[range] = []
     previous: range | None = None
     for span in spans:

@@ -1,4 +1,4 @@
-"""Many jobs at once, as a table: a line for each, those that go on first."""
+"""Many jobs at once, as a table: one line for each, the running ones first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JobsView:
     trouble: str = ""
 
     def feed(self, event: events.Event) -> None:
-        """Take in one event."""
+        """Take in an event."""
         match event:
             case events.Degraded(message=message):
                 self.trouble = f"no answer ({message}); still trying"
@@ -35,7 +35,7 @@ class JobsView:
 
     @property
     def tenths(self) -> int:
-        """How many tenths of the way all jobs together are."""
+        """How many tenths of all work are done, every job counting the same."""
         return sum(view.tenths for view in self.jobs.values()) // max(len(self.jobs), 1)
 
     def line(self, width: int = 80, *, unicode: bool = True) -> str:  # noqa: ARG002 - a view
@@ -43,7 +43,7 @@ class JobsView:
         return (f"{self.state}: {self.trouble}" if self.trouble else self.state)[:width]
 
     def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return the counts, and a line for each job as far as they fit."""
+        """Return the counts, then a line for each job as far as they fit."""
         if len(self.jobs) == 1:
             ((name, view),) = self.jobs.items()
             return [name[:width], *view.block(width, height, unicode=unicode)]

@@ -1,4 +1,7 @@
-"""How far a job is, as one line, and what a view has to remember of its events."""
+"""How far a job is, as one line, and what a view has to remember of its events.
+
+A line that does not fit loses its bar first, then the facts from the right: the state and the steps matter most.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +34,16 @@ def progress_line(
     width: int = 80,
     unicode: bool = True,
 ) -> str:
-    """Return a job's state, bar, steps, percentage, loss and time left, as far as they are known and fit.
+    """Return a job's state, bar, steps, percentage, loss and time left, as far as they are known and fit into a line.
 
     Args:
         state: The service's word for it.
         completed: Steps done.
-        total: Steps in all; None draws no bar.
-        percent: As the service reports it; else computed from the steps.
+        total: Steps in all; without it no bar is drawn.
+        percent: As the service reports it; None computes it from the steps.
         loss: The mean loss of the last step.
         eta: Seconds until the last step.
-        width: Most columns; the bar shrinks first, then what stands last is left out.
+        width: The most columns.
         unicode: False for ASCII characters only.
     """
     percent = _percent(completed, total, percent)
@@ -76,7 +79,7 @@ def _bar(share: float, width: int, unicode: bool) -> str:
 
 @attrs.define
 class JobView:
-    """What the events of one job add up to, for people to look at.
+    """What the events of one job add up to.
 
     Args:
         state: The latest state.
@@ -85,7 +88,7 @@ class JobView:
         percent: As the service reports it.
         eta: Seconds until the last step, while known.
         losses: The mean losses of this attempt, by step.
-        pace: Seconds of the service's time in a second of ours; an emulator's may run fast.
+        pace: Seconds of the service's time in one of ours; only an emulator's clock runs fast.
     """
 
     state: str = "CREATING"
@@ -97,7 +100,7 @@ class JobView:
     pace: float = 1.0
 
     def feed(self, event: events.Event) -> None:
-        """Take in one event."""
+        """Take in an event."""
         match event:
             case events.StateChanged(new=state):
                 self.state = str(state)
@@ -122,7 +125,7 @@ class JobView:
 
     @property
     def tenths(self) -> int:
-        """How many tenths of the way are done, 0 while unknown."""
+        """How many tenths of the way are done; 0 while that is unknown."""
         return int((_percent(self.completed, self.total, self.percent) or 0.0) // 10)
 
     @property
@@ -145,7 +148,7 @@ class JobView:
         )
 
     def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return the progress line and below it the loss curve, which grows to the right as the job goes on."""
+        """Return the progress line and below it the loss curve, which grows to the right while the job runs."""
         curve = self.curve
         ahead = [math.nan] * max((self.total or 0) - len(curve), 0)
         return [self.line(width, unicode=unicode), *loss_curve(curve + ahead, width, height, unicode=unicode)]

@@ -1,4 +1,10 @@
-"""Drawing on a stream: in place on a terminal, in plain lines everywhere else."""
+"""Drawing on a stream: in place on a terminal, in plain lines everywhere else.
+
+In place means that a block of lines is drawn again over itself: the cursor goes up as many lines as were drawn, what is
+below is erased, the new block follows. Two control sequences do this on every terminal since the VT100 (CUU and ED of
+ECMA-48), and no line ever reaches the last column, because some terminals wrap a full line and the block would creep.
+A pipe, a file and a dumb terminal get no control sequences at all: for them a line each tenth of the way is progress.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ from typing import Protocol, TextIO
 
 import attrs
 
-_UP = "\x1b[{}A"
+_UP = "\x1b[{}A"  # the cursor goes up so many lines
 _CLEAR_BELOW = "\r\x1b[J"
 
 
@@ -28,19 +34,32 @@ def draws_in_place(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def wants_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether to colour: a terminal, and NO_COLOR is not set (no-color.org: to any but an empty value)."""
+    """Return whether to colour: on a terminal, unless NO_COLOR is set (no-color.org: an empty value does not count)."""
     return draws_in_place(stream, environ) and not environ.get("NO_COLOR")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Return a text from elsewhere without the characters that would control a terminal.
+    """Return a string from elsewhere without the characters that would control a terminal.
 
     Args:
         text: What the service or a model said.
-        lines: Whether line breaks and tabs are kept; else they become spaces.
+        lines: Whether line breaks and tabs are kept; otherwise they become spaces.
     """
     kept = "\n\t" if lines else ""
     return "".join(char if char.isprintable() or char in kept else " " if char in "\r\n\t" else "�" for char in text)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table as lines, with every column but the last as wide as its widest cell.
+
+    Args:
+        rows: The rows, with the same number of cells in each.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
 
 
 class View(Protocol):
@@ -63,13 +82,13 @@ class View(Protocol):
 
 @attrs.define(eq=False)
 class Live:
-    """Shows the progress of a job, or of many: redrawn in place on a terminal, else a line for every tenth of the way.
+    """Shows the progress of one job or of many: redrawn in place on a terminal, otherwise a line for every tenth.
 
     Args:
-        stream: Where to; nothing but plain lines goes to what is not a terminal.
+        stream: Where to draw; what is not a terminal gets plain lines only.
         in_place: Whether the stream takes control sequences.
         unicode: Whether it takes more than ASCII.
-        size: Returns columns and lines of the terminal.
+        size: Returns the columns and lines of the terminal.
         indent: What every line begins with.
     """
 
@@ -79,20 +98,19 @@ class Live:
     size: Callable[[], os.terminal_size] = shutil.get_terminal_size
     indent: str = ""
     _drawn: int = attrs.field(default=0, init=False)
-    _told: tuple[str, int] | None = attrs.field(default=None, init=False)
+    _reported: tuple[str, int] | None = attrs.field(default=None, init=False)
 
     def show(self, view: View) -> None:
-        """Show where the job is."""
+        """Draw the view, or report it if a tenth more is done or the state is another."""
         if not self.in_place:
-            self._tell(view)
+            self._report(view)
             return
         columns, lines = self.size()
-        # The last column stays free: a full line makes some terminals wrap, and the block would creep.
         width = min(columns - 1, 100) - len(self.indent)
         self._draw(view.block(width, max(2, min(10, lines - 4)), unicode=self.unicode)[: max(lines - 1, 1)])
 
     def erase(self) -> None:
-        """Take away what was drawn in place."""
+        """Remove what was drawn in place."""
         if self._drawn:
             self.stream.write(_UP.format(self._drawn) + _CLEAR_BELOW)
             self.stream.flush()
@@ -104,9 +122,9 @@ class Live:
         self.stream.flush()
         self._drawn = len(block)
 
-    def _tell(self, view: View) -> None:
-        told = (view.state, view.tenths)
-        if told != self._told:
-            self._told = told
+    def _report(self, view: View) -> None:
+        reported = (view.state, view.tenths)
+        if reported != self._reported:
+            self._reported = reported
             self.stream.write(f"{self.indent}{view.line(100, unicode=self.unicode)}\n")
             self.stream.flush()

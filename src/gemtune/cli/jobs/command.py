@@ -16,8 +16,7 @@ from gemtune.cli.remedies import worded
 from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
-from gemtune.show.table import aligned
-from gemtune.show.terminal import printable
+from gemtune.show.terminal import aligned, printable
 
 if TYPE_CHECKING:
     from gemtune.client import Client
