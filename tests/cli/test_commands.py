@@ -15,7 +15,7 @@ def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows
     assert ran.code == 0, ran.err
     name = ran.out.strip()
     assert name.startswith("tunedModels/my-numbers-")
-    assert ran.err == f"the job goes on; look at it again with: gemtune jobs get {name}\n"
+    assert ran.err == f"the job continues; look at it again with: gemtune jobs get {name}\n"
     sent = json.loads(app.journal.of("tunedModels.create")[0].body)
     assert sent["tuningTask"]["hyperparameters"] == {"epochCount": 2, "batchSize": 1}
 
@@ -33,7 +33,7 @@ def test_tune_says_what_it_found_where_it_created_nothing(app, gemtune, rows, tu
     again = ["tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt"]
     ran = gemtune(*again)
     assert (ran.code, ran.out) == (0, f"{tuned}\n")
-    assert ran.err == f"{tuned} existed already (ACTIVE): nothing was created\n"
+    assert ran.err == f"{tuned} existed already (ACTIVE); nothing was created\n"
     assert "following" not in gemtune(*again, "--wait").err
     (record,) = gemtune(*again, "--json").records
     assert (record["kind"], record["state"]) == ("adopted", "ACTIVE")
@@ -46,8 +46,8 @@ def test_tune_says_that_an_adopted_job_goes_on_if_it_does(app, gemtune, rows):
     ran = gemtune(*again)
     assert [(record["kind"], record["operation"]) for record in ran.records] == [("adopted", created["operation"])]
     assert ran.err.splitlines() == [
-        "tunedModels/running existed already (CREATING): nothing was created",
-        "the job goes on; look at it again with: gemtune jobs get tunedModels/running",
+        "tunedModels/running existed already (CREATING); nothing was created",
+        "the job continues; look at it again with: gemtune jobs get tunedModels/running",
     ]
 
 
@@ -73,7 +73,7 @@ def test_waiting_ends_at_the_timeout_and_the_job_goes_on(app, gemtune, rows):
     ran = gemtune("tune", rows, "--base", BASE, "--id", "slow", "--wait", "--timeout", "200ms")
     assert ran.code == 124
     (error,) = ran.errors
-    assert "tunedModels/slow is not done after 0.2 s (CREATING); the job goes on" in error
+    assert "tunedModels/slow is not done after 0.2 s (CREATING); the job continues" in error
     app.clock.advance(HOUR)
     assert "ACTIVE" in gemtune("jobs", "get", "slow").out
 

@@ -129,7 +129,7 @@ def test_an_answer_that_does_not_come_is_given_up_in_time(app, gemtune, rows):
     app.faults.add(Fault(method="tunedModels.create", delay=60))
     ran = gemtune("tune", rows, "--base", BASE, "--timeout", "60ms")
     assert ran.code == 124
-    assert ran.err.splitlines()[0] == "the job may have been created: look with: gemtune jobs list"
+    assert ran.err.splitlines()[0] == "the job may have been created; look with: gemtune jobs list"
 
 
 def test_what_the_sdk_warns_about_is_noted(app, gemtune):

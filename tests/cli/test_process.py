@@ -47,7 +47,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     assert process.returncode == 130
     assert out == ""
     *_, look, end = err.splitlines()
-    assert look == "the job goes on; look at it again with: gemtune jobs get tunedModels/long"
+    assert look == "the job continues; look at it again with: gemtune jobs get tunedModels/long"
     assert end == "interrupted"
     assert app.journal.of("tunedModels.operations.cancel") == []
     assert gemtune("jobs", "list", "-q").out == "tunedModels/long\n"

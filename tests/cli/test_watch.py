@@ -39,7 +39,7 @@ def test_waiting_ends_with_the_jobs(app, gemtune, jobs):
 def test_waiting_has_an_end_of_its_own_and_the_exit_code_of_a_time_out(app, gemtune, jobs):
     ran = gemtune("jobs", "wait", "one", "two", "--timeout", "300ms")
     assert ran.code == 124
-    assert "not done after 0.3 s: tunedModels/one, tunedModels/two; the jobs go on" in ran.err
+    assert "not done after 0.3 s: tunedModels/one, tunedModels/two; the jobs continue" in ran.err
     assert app.journal.of("tunedModels.operations.cancel") == []
 
 
@@ -76,18 +76,18 @@ def test_watching_tells_every_event_as_json_and_goes_on_after_a_cursor(app, gemt
 
 def test_watching_wants_to_know_what(app, gemtune):
     ran = gemtune("jobs", "watch")
-    assert (ran.code, ran.errors) == (2, ["say which jobs to watch: give their names, or --all"])
+    assert (ran.code, ran.errors) == (2, ["name the jobs to watch, or pass --all"])
     for given in (["one", "--all"], ["--all", "one", "two"]):
         ran = gemtune("jobs", "watch", *given)
-        assert (ran.code, ran.errors) == (2, ["--all watches all jobs: leave out the names, or leave out --all"])
+        assert (ran.code, ran.errors) == (2, ["--all watches all jobs; leave out the names or --all"])
 
 
 @pytest.mark.parametrize(
     ("jobs", "said"),
     [
-        ([], "no job goes on now; watch for more with: gemtune jobs watch --all"),
-        (["one"], "1 job goes on; watch it again with: gemtune jobs watch --all"),
-        (["one", "two"], "2 jobs go on; watch them again with: gemtune jobs watch --all"),
+        ([], "no job is running now; watch for more with: gemtune jobs watch --all"),
+        (["one"], "1 job is still running; watch it again with: gemtune jobs watch --all"),
+        (["one", "two"], "2 jobs are still running; watch them again with: gemtune jobs watch --all"),
     ],
 )
 def test_leaving_says_how_many_jobs_go_on(app, gemtune, rows, jobs, said):
@@ -118,7 +118,7 @@ def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, 
     told, end = err.splitlines()
     assert end == "interrupted"
     options = "--all --json --timeout 3600 --project my-project --since c1."
-    assert told.startswith(f"2 jobs go on; watch them again with: gemtune jobs watch {options}")
+    assert told.startswith(f"2 jobs are still running; watch them again with: gemtune jobs watch {options}")
     app.clock.advance(HOUR)
     again = shlex.split(told.partition("gemtune ")[2])
     assert app.journal.of("tunedModels.operations.cancel") == []
@@ -133,7 +133,7 @@ def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, 
 def test_ctrl_c_and_sigterm_end_the_waiting_and_no_job(app, gemtune, jobs, command, number):
     code, err = stopped(app, [*command, "jobs", "wait", *jobs], number)
     assert code == 130
-    assert err.splitlines() == ["the jobs go on; wait for them again with the same command", "interrupted"]
+    assert err.splitlines() == ["the jobs continue; wait for them again with the same command", "interrupted"]
 
 
 def stopped(app, argv, number, told=0):

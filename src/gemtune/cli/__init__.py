@@ -1,4 +1,13 @@
-"""The ``gemtune`` command: one module for each group of commands, and a table of them in ``program``."""
+"""The ``gemtune`` command.
+
+Each command is a module with ``add``, which puts it into the parser, and a function that carries it out and returns
+the exit code; ``program`` holds the table of them and turns errors into one line and a code. What all share has a
+module of its own: ``options`` (the parser), ``running`` (client, event loop, limit of time), ``console`` (the streams),
+``signals`` (Ctrl-C), ``exits`` (codes), ``remedies`` (the SDK's advice as options). Commands import the public SDK and
+``show``, and load it late, inside their functions: ``gemtune --help`` and a mistyped option answer without it.
+
+Results go to standard output; progress, notes and errors go to standard error.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
     Args:
-        argv: The arguments without the program's name; None takes those of the process.
+        argv: The arguments without the program's name; None means those of the process.
 
     Returns:
         The exit code.
@@ -25,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from gemtune.cli.signals import take_sigterm_for_ctrl_c
 
             take_sigterm_for_ctrl_c()
-        # Loading the commands takes long enough for somebody to press Ctrl-C meanwhile.
+        # Loading the commands takes a quarter of a second, long enough to press Ctrl-C in it.
         from gemtune.cli.program import run
 
         code = run(sys.argv[1:] if argv is None else list(argv))
@@ -38,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _end(argv: Sequence[str] | None) -> None:
-    """Let nobody interrupt the end of the process, where the command line is that of the process."""
+    """Ignore signals from now on, if this is the whole process: a late Ctrl-C would print a traceback at its end."""
     if argv is None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

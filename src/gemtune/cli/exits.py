@@ -1,4 +1,8 @@
-"""Exit codes: the same for every command."""
+"""Exit codes: the same for every command.
+
+Small numbers say what to repair; 124 is that of timeout(1), 130 and 141 are what a shell reports of a program that
+SIGINT or SIGPIPE has ended (128 plus the signal's number).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ QUOTA: Final = 5
 TIMED_OUT: Final = 124
 INTERRUPTED: Final = 130
 CUT_OFF: Final = 141
-"""Nobody reads the output any more: what a shell tells of a program that SIGPIPE has ended."""
+"""Nobody reads the output any more."""
 
 _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.CredentialsError, CREDENTIALS),
@@ -33,17 +37,17 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
 
 CODES: Final = """\
 exit codes: 0 done, 1 something failed, 2 usage, 3 credentials, 4 not found or refused, 5 quota, 124 time-out,
-130 interrupted (Ctrl-C or SIGTERM), 141 nobody reads the output any more.
+130 interrupted (Ctrl-C or SIGTERM), 141 nobody reads the output any more
 """
-"""What help says of them."""
+"""The paragraph of ``--help``."""
 
 
 def exit_code(error: BaseException) -> int:
-    """Return the exit code that tells this error from others."""
+    """Return the exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 
 def together(codes: Collection[int]) -> int:
-    """Return the exit code of several things: done if all are, their common failure, else simply failed."""
+    """Return one exit code for several things: done if all are, the failure they share, otherwise just failed."""
     failures = {code for code in codes if code != DONE}
     return failures.pop() if len(failures) == 1 else FAILED if failures else DONE

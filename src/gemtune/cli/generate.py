@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, open_client, run_async, text
+from gemtune.cli.options import MODEL, Commands, add_command, text
+from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.terminal import printable
 
@@ -26,16 +27,16 @@ _EXAMPLES = """\
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "generate", _run, "ask a model and print its answer", _EXAMPLES)
-    parser.add_argument("prompt", type=text, metavar="PROMPT", help="what to say; - reads it from standard input")
-    parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
-    parser.add_argument("--stream", action="store_true", help="print the answer while it arrives")
+    parser.add_argument("prompt", type=text, metavar="PROMPT", help="what to ask; - reads it from standard input")
+    parser.add_argument("--model", required=True, metavar="M", help=MODEL)
+    parser.add_argument("--stream", action="store_true", help="print the answer as it arrives")
     parser.add_argument("--system", type=text, metavar="TEXT", help="an instruction that frames the answer")
-    parser.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
-    parser.add_argument("--max-output-tokens", type=int, metavar="N", help="the longest answer, in tokens")
+    parser.add_argument("--temperature", type=float, metavar="X", help="randomness, from 0 to 2")
+    parser.add_argument("--max-output-tokens", type=int, metavar="N", help="the most tokens of the answer")
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    # Read before the event loop runs, so that Ctrl-C ends the reading.
+    # Read before the event loop runs: Ctrl-C cannot end a blocking read inside of it.
     prompt = _standard_input() if options.prompt == "-" else options.prompt
     if not prompt.strip():
         what = "standard input is empty" if options.prompt == "-" else "the prompt is empty"
@@ -96,5 +97,5 @@ def _record(console: Console, reply: GenerateContentResponse) -> None:
 
 
 def _text(console: Console, text: str) -> str:
-    """A model's words must not control the terminal they are shown on; a file gets them as they are."""
+    """Return a model's words so that they cannot control a terminal; a file gets them unchanged."""
     return printable(text, lines=True) if console.out.isatty() else text

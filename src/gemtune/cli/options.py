@@ -1,23 +1,26 @@
-"""Options that several commands share, and the parser that reports errors our way."""
+"""Options that several commands share, and the parser that reports errors our way.
+
+One rule for names in all commands: in full, such as tunedModels/my-model, or as a bare id. A bare id means what the
+command is about: a tuned model in ``gemtune jobs``, a base model in ``--model`` and ``--base``, as in the SDK.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import USAGE
-from gemtune.errors import CallError, DeadlineExceeded
-
-if TYPE_CHECKING:
-    from gemtune.client import Client
 
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
+
+JOB: Final = "tunedModels/my-model, or the bare id my-model; an operation's name means its job"
+MODEL: Final = "models/... or tunedModels/...; a bare id such as gemini-3.7-flash is a base model's"
+"""What help says of the names that a command takes."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -27,7 +30,6 @@ class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line and exits with code 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Report and leave."""
         self.exit(USAGE, f"error: {message} (see: {self.prog} --help)\n")
 
 
@@ -38,7 +40,7 @@ else:
 
 
 def seconds(text: str) -> float:
-    """Return the seconds that ``30``, ``30s``, ``5m`` or ``2h`` stand for."""
+    """Return the seconds in ``30``, ``30s``, ``5m`` or ``2h``."""
     found = _DURATION.fullmatch(text.strip())
     value = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
     if not 0 < value < math.inf:
@@ -47,7 +49,7 @@ def seconds(text: str) -> float:
 
 
 def text(value: str) -> str:
-    """Return an argument that is to be sent, and refuse bytes of the command line that are no characters."""
+    """Return an argument that will be sent, and refuse one that cannot be: bytes that are not UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -59,11 +61,11 @@ def common_options(timeout: str = "give up after this long (30, 30s, 5m, 2h)") -
     """Return the options that every command takes, as a parent parser."""
     parent = Parser(add_help=False)
     group = parent.add_argument_group("common options")
-    group.add_argument("--json", action="store_true", help="write JSON, one object a line")
-    group.add_argument("--base-url", metavar="URL", help="another address of the service, such as an emulator's")
+    group.add_argument("--json", action="store_true", help="write JSON, one object per line")
+    group.add_argument("--base-url", metavar="URL", help="the service's address, such as that of an emulator")
     group.add_argument("--project", metavar="ID", help="the quota project to bill")
     group.add_argument("--timeout", type=seconds, metavar="T", help=timeout)
-    group.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR is honoured, too)")
+    group.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR in the environment means the same")
     return parent
 
 
@@ -77,7 +79,7 @@ def add_command(
 
 
 def add_parser(commands: Commands, name: str, help: str, examples: str, **more: Any) -> Parser:
-    """Add a command, or a group of them, with its examples, and return its parser."""
+    """Add a command or a group of commands with its examples, and return its parser."""
     return commands.add_parser(
         name,
         help=help,
@@ -87,48 +89,3 @@ def add_parser(commands: Commands, name: str, help: str, examples: str, **more: 
         allow_abbrev=False,
         **more,
     )
-
-
-def open_client(options: argparse.Namespace, **more: Any) -> Client:
-    """Return a client for the common options and the environment."""
-    from gemtune.client import Client
-
-    return Client(base_url=options.base_url, project=options.project, user_agent_suffix="gemtune-cli", **more)
-
-
-@contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise DeadlineExceeded unless the block is done in time, whatever it was that took too long."""
-    import anyio
-
-    end = math.inf if seconds is None else anyio.current_time() + seconds
-    met = ""
-    try:
-        with anyio.move_on_after(seconds):
-            yield
-            return
-    except CallError as error:
-        if anyio.current_time() < end:
-            raise
-        met = f" ({error.message})"
-    raise DeadlineExceeded(f"not done after {seconds:g} s{met}; allow more with --timeout")
-
-
-def run_async(command: Callable[..., Awaitable[int]], *arguments: object, limit: float | None = None) -> int:
-    """Run the asynchronous part of a command, with all that it needs loaded before the event loop turns.
-
-    Args:
-        command: The coroutine function; it returns the exit code.
-        arguments: What it is called with.
-        limit: Seconds after which it is given up.
-    """
-    import anyio
-
-    import gemtune.client  # noqa: F401
-
-    async def limited() -> int:
-        with time_limit(limit):
-            return await command(*arguments)
-        raise AssertionError("unreachable")
-
-    return anyio.run(limited)

@@ -1,4 +1,4 @@
-"""The program itself: the table of commands, and what becomes of an error."""
+"""The program itself: the table of commands, and how an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
 
 _EPILOG = f"""\
 start here:
-  gemtune demo                    the tuning tutorial against the bundled emulator, no account needed
+  gemtune demo                    Google's tuning tutorial against the bundled emulator, no account needed
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune generate "LXIII" --model tunedModels/my-model
 
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="gemtune",
-        description="Tune Gemini models and put the tuned models to work.",
+        description="Tune Gemini models, watch the tuning jobs, and use the tuned models.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""``gemtune settings``: what the SDK was told, and by whom."""
+"""``gemtune settings``: what the SDK is set to, and where each setting comes from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, open_client
+from gemtune.cli.options import Commands, add_command
+from gemtune.cli.running import open_client
 
 _EXAMPLES = """\
   gemtune settings
@@ -16,7 +17,7 @@ _EXAMPLES = """\
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    add_command(commands, "settings", _run, "show the settings and where each was taken from", _EXAMPLES)
+    add_command(commands, "settings", _run, "show the settings and where each comes from", _EXAMPLES)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:

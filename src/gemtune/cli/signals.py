@@ -1,4 +1,10 @@
-"""Ctrl-C and SIGTERM, for a command that has something to put away before it ends."""
+"""Ctrl-C and SIGTERM, for a command that has something to tidy up before it ends.
+
+The first signal ends the work; every further one is ignored, because people press Ctrl-C until something happens and a
+second KeyboardInterrupt in the middle of the tidying would leave a journal or a terminal half done. SIGTERM does the
+same as Ctrl-C. The handlers are set with ``signal.signal`` and not through the event loop: asyncio's own way resets
+SIGTERM to its default before the previous handler can be put back, and a signal in that gap kills the process.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class _First:
-    """A handler that answers one signal; more of them change nothing."""
+    """A handler that answers the first signal and ignores all others."""
 
     answer: Callable[[], object]
     came: bool = False
@@ -29,30 +35,30 @@ class _First:
 
 
 def take_sigterm_for_ctrl_c() -> None:
-    """Let the first SIGTERM be Ctrl-C, whatever answers that at the time, and more of them nothing, from now on."""
-    # Where Ctrl-C is ignored, as in the background of a script, SIGTERM ends the process by itself.
+    """From now on, let the first SIGTERM do what Ctrl-C does at that time; further ones are ignored."""
+    # A shell starts background jobs of a script with Ctrl-C ignored: there SIGTERM keeps its default and ends us.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGTERM, _First(lambda: signal.raise_signal(signal.SIGINT)))
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, so that no other disturbs what follows from it."""
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, and ignore further ones while that is handled."""
     with _answered(_interrupt):
         yield
 
 
 async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
-    """Do it until it is done, or until SIGINT or SIGTERM, which end it at once; more of them change nothing.
+    """Run the work until it is done or a SIGINT or SIGTERM cancels it; further signals are ignored.
 
     Args:
-        work: Is called with a task group for what is to run beside it and to end with it.
+        work: Called with a task group, for whatever should run beside it and end with it.
 
     Returns:
         Whether a signal ended it.
 
     Raises:
-        Exception: Whatever the work raised, and not in a group.
+        Exception: What the work raised, not wrapped in a group.
     """
     import asyncio
 
@@ -64,7 +70,7 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
         with _answered(lambda: loop.call_soon_threadsafe(tasks.cancel_scope.cancel)) as signals:
             try:
                 await work(tasks)
-            except Exception as error:  # noqa: BLE001 - it is raised below, and not in a group
+            except Exception as error:  # noqa: BLE001 - raised again below, outside of the task group
                 failure = error
             finally:
                 tasks.cancel_scope.cancel()
@@ -79,9 +85,9 @@ def _interrupt() -> NoReturn:
 
 @contextmanager
 def _answered(answer: Callable[[], object]) -> Iterator[_First]:
-    """Answer SIGINT and SIGTERM; not by way of the loop, which lets SIGTERM kill before one can put back what was."""
+    """Let ``answer`` answer the first SIGINT or SIGTERM that comes during the block."""
     first = _First(answer)
-    # Elsewhere the event loop has its own way with Ctrl-C.
+    # Windows has its own way with Ctrl-C, and only the main thread may set handlers (tests run commands in others).
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield first
         return
@@ -90,6 +96,6 @@ def _answered(answer: Callable[[], object]) -> Iterator[_First]:
         yield first
     finally:
         for number, handler in before.items():
-            if isinstance(handler, _First):
+            if isinstance(handler, _First):  # the signal of an inner block was the outer one's first, too
                 handler.came |= first.came
             signal.signal(number, handler)

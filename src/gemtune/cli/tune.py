@@ -1,4 +1,4 @@
-"""``gemtune tune``: start a tuning job, and follow it if wanted."""
+"""``gemtune tune``: start a tuning job, and follow it with ``--wait``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async, text, time_limit
+from gemtune.cli.options import MODEL, Commands, add_command, common_options, text
+from gemtune.cli.running import open_client, run_async, time_limit
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
 
@@ -21,21 +22,21 @@ DATA is a CSV, TSV, JSONL or JSON file with the columns text_input and output.
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    common = common_options("with --wait, stop waiting after this long; the job goes on (30, 30s, 5m, 2h)")
+    common = common_options("with --wait, stop waiting after this long (30, 30s, 5m, 2h); the job continues")
     parser = add_command(commands, "tune", _run, "start a tuning job", _EXAMPLES, common=common)
-    parser.add_argument("data", metavar="DATA", help="the file with the training examples")
-    parser.add_argument("--base", required=True, metavar="MODEL", help="what to tune: models/... or tunedModels/...")
-    parser.add_argument("--display-name", type=text, metavar="TEXT", help="its name for people, at most 40 characters")
-    parser.add_argument("--description", type=text, metavar="TEXT", help="what it is for")
-    parser.add_argument("--id", metavar="ID", help="your own id for the tuned model; else one is made up")
+    parser.add_argument("data", metavar="DATA", help="a file of training examples")
+    parser.add_argument("--base", required=True, metavar="MODEL", help=f"the model to tune: {MODEL}")
+    parser.add_argument("--display-name", type=text, metavar="TEXT", help="a name for people, at most 40 characters")
+    parser.add_argument("--description", type=text, metavar="TEXT", help="what the model is for")
+    parser.add_argument("--id", metavar="ID", help="your own id for the tuned model; without it one is made up")
     parser.add_argument(
-        "--if-exists", choices=("error", "adopt"), default="error", help="what to do where your id is taken"
+        "--if-exists", choices=("error", "adopt"), default="error", help="what to do if your id is taken"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="how often to go through the data")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="examples in a step")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes through the data")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="examples per step")
     rates = parser.add_mutually_exclusive_group()
-    rates.add_argument("--learning-rate", type=float, metavar="X")
-    rates.add_argument("--learning-rate-multiplier", type=float, metavar="X", help="a factor on the default rate")
+    rates.add_argument("--learning-rate", type=float, metavar="X", help="the step size of the training")
+    rates.add_argument("--learning-rate-multiplier", type=float, metavar="X", help="a factor of the recommended rate")
     parser.add_argument("--wait", action="store_true", help="follow the job to its end")
 
 
@@ -70,12 +71,12 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
                     timeout=options.timeout,
                 )
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
-            console.note("the job may have been created: look with: gemtune jobs list")
+            console.note("the job may have been created; look with: gemtune jobs list")
             raise
-        # Only the answer to a creation names the operation; whether that model goes on is seen by looking.
+        # Only a creation's reply names the operation, so a job without one was adopted; its state needs a look.
         adopted = options.if_exists == "adopt" and job.operation is None
         if adopted:
-            console.note(f"{job.name} existed already ({await job.refresh()}): nothing was created")
+            console.note(f"{job.name} existed already ({await job.refresh()}); nothing was created")
         kind = "adopted" if adopted else "created"
         console.record({"kind": kind, "job": job.name, "operation": job.operation, "state": job.state})
         if not options.wait:

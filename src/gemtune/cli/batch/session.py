@@ -13,8 +13,8 @@ from gemtune.cli.batch.bar import Bar
 from gemtune.cli.batch.output import Target
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
-from gemtune.cli.options import open_client, run_async
 from gemtune.cli.remedies import worded
+from gemtune.cli.running import open_client, run_async
 from gemtune.errors import (
     BatchStopped,
     DeadlineExceeded,

@@ -12,7 +12,8 @@ from gemtune.cli.console import Console
 from gemtune.cli.demo import tutorial
 from gemtune.cli.demo.requests import request_lines, shortened
 from gemtune.cli.exits import DONE, USAGE
-from gemtune.cli.options import Commands, add_command, common_options, open_client, run_async
+from gemtune.cli.options import Commands, add_command, common_options
+from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import JobView
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 _SPEED = 12.0
 _FRESHNESS = 0.5
-"""How old a snapshot of the emulator's may be, in seconds of its own time; a step takes it 1.2."""
+"""How old a snapshot may be, in seconds of the emulator's time, in which a step takes 1.2."""
 
 _EXAMPLES = """\
   gemtune demo
-  gemtune demo --speed 1          at the pace of the real service, about 46 s
+  gemtune demo --speed 1          as slow as the real service, about 46 s
   gemtune demo --json | jq -c 'select(.kind == "snapshot")'
   gemtune demo --live             with your own credentials, on the real service
 """
@@ -40,14 +41,19 @@ def add(commands: Commands) -> None:
     common = common_options("stop following the training after this long (30, 30s, 5m, 2h)")
     parser = add_command(commands, "demo", _run, "run the tuning tutorial from end to end", _EXAMPLES, common=common)
     parser.add_argument(
-        "--live", action="store_true", help="on the real service, or at --base-url, with your own credentials"
+        "--live", action="store_true", help="use the real service, or the one at --base-url, with your own credentials"
     )
     parser.add_argument(
-        "--speed", type=_speed, metavar="N", help=f"pace of the emulator; 1 is real time (default: {_SPEED:g})"
+        "--speed",
+        type=_speed,
+        metavar="N",
+        help=f"pace of the emulator's clock; 1 is real time (default: {_SPEED:g})",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the emulator's ids and loss curve")
     parser.add_argument(
-        "--base", default=tutorial.BASE_MODEL, metavar="MODEL", help="what to tune (default: %(default)s)"
+        "--seed", type=int, default=0, metavar="N", help="seed of the emulator's ids and losses (default: 0)"
+    )
+    parser.add_argument(
+        "--base", default=tutorial.BASE_MODEL, metavar="MODEL", help="the model to tune (default: %(default)s)"
     )
 
 
@@ -64,10 +70,10 @@ def _speed(text: str) -> float:
 def _run(options: argparse.Namespace, console: Console) -> int:
     if options.live:
         if options.speed is not None:
-            raise InvalidInput("--speed is the emulator's; the real service has its own pace", field="--speed")
+            raise InvalidInput("--speed sets the emulator's clock; leave it out with --live", field="--speed")
         return run_async(_live, options, console)
     if options.base_url is not None or options.project is not None:
-        raise InvalidInput("--base-url and --project go with --live; without it the demo brings its own service")
+        raise InvalidInput("--base-url and --project need --live; without it the demo runs a service of its own")
     from gemtune.emulator import running_emulator
 
     speed = options.speed or _SPEED
@@ -110,12 +116,12 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
 
 @attrs.define(eq=False)
 class _Demo:
-    """The tutorial's steps, each with the requests that it makes.
+    """The tutorial's steps, each shown with the requests that it makes.
 
     Args:
         console: Where to print.
         options: The command line.
-        pace: Seconds of the service's time in a second of ours.
+        pace: Seconds of the service's time in one of ours.
     """
 
     console: Console

@@ -1,1 +1,1 @@
-"""``gemtune jobs``: list, get, watch, wait, cancel, delete."""
+"""``gemtune jobs``: list, get, watch, wait, cancel and delete tuning jobs."""

@@ -1,4 +1,4 @@
-"""``gemtune jobs``: the tuning jobs, and the tuned models that come of them."""
+"""``gemtune jobs``: tuning jobs and the tuned models they make."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
 from gemtune.cli.jobs import watch
-from gemtune.cli.options import Commands, Run, add_command, add_parser, open_client, run_async, text
+from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
+from gemtune.cli.running import open_client, run_async
 from gemtune.errors import CallError, GemtuneError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
@@ -29,7 +30,7 @@ Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
 _LIST = """\
   gemtune jobs list
   gemtune jobs list --filter owner:me --json | jq -r .state
-  gemtune jobs list -q | xargs gemtune jobs get
+  gemtune jobs list -q | xargs -r gemtune jobs get
 """
 _GET = """\
   gemtune jobs get tunedModels/my-model
@@ -50,25 +51,28 @@ def add(commands: Commands) -> None:
     what = "list, show, watch, cancel and delete tuning jobs and their models"
     group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + _CANCEL + _DELETE)
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    found = _add(actions, "list", _list, "list the tuned models, those still being tuned included", _LIST, "ls")
+    found = _add(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
     found.add_argument(
-        "--filter", type=text, metavar="TEXT", help="words, owner:me, writers:me, readers:me, readers:everyone"
+        "--filter",
+        type=text,
+        metavar="TEXT",
+        help="words, or owner:me, writers:me, readers:me, readers:everyone",
     )
     for name, each, what, examples, alias in (
-        ("get", _get, "show jobs: state, progress, loss curve", _GET, "retrieve"),
+        ("get", _get, "show the state, progress and loss curve of jobs", _GET, "retrieve"),
         ("cancel", _cancel, "ask the service to cancel jobs; nothing is deleted", _CANCEL, ""),
         ("delete", _delete, "delete tuned models for good", _DELETE, "rm"),
     ):
         parser = _add(actions, name, _for_each(each), what, examples, alias)
-        parser.add_argument("names", nargs="+", metavar="NAME", help="a tuned model's name, its id, or an operation's")
+        parser.add_argument("names", nargs="+", metavar="NAME", help=JOB)
         if each is _delete:
-            parser.add_argument("--yes", "-y", action="store_true", help="do not ask, not even on a terminal")
+            parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     watch.add(actions)
 
 
 def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias: str) -> argparse.ArgumentParser:
     parser = add_command(actions, name, run, help, examples, aliases=[alias] if alias else [])
-    parser.add_argument("-q", "--quiet", action="store_true", help="write names only")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print names only")
     return parser
 
 
@@ -89,7 +93,7 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
                 else:
                     rows.append(_row(model))
                 console.record({"name": model.name} if options.quiet else encode(model))
-        finally:  # what was listed before a failure is shown, too
+        finally:  # what was listed before a failure is still shown
             if rows:
                 for line in aligned([("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"), *rows]):
                     console.print(line)
@@ -109,7 +113,7 @@ def _base(model: TunedModel) -> str:
 
 
 def _for_each(each: Each) -> Run:
-    """Return the run of a command that does something to every name, whatever becomes of the others."""
+    """Return what runs a command for each name, even if it fails for others."""
 
     def run(options: argparse.Namespace, console: Console) -> int:
 
@@ -157,7 +161,7 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
     console.record(encode(model))
     if console.json:
         return
-    if model.state != "ACTIVE":  # its operation knows how many steps there are, and whether it was cancelled
+    if model.state != "ACTIVE":  # only the operation knows how many steps there are and whether it was cancelled
         with suppress(CallError):
             await job.refresh()
     for line in _card(model, job, unicode=console.unicode):
@@ -165,7 +169,7 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
 
 
 def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:
-    """Return what there is to tell about a model, and about its job if that was looked at."""
+    """Return what is known about a model, and about its job if that was looked at."""
     task = model.tuning_task
     used = task.hyperparameters if task is not None else None
     snapshots = task.snapshots if task is not None else ()

@@ -1,4 +1,4 @@
-"""Following a job in a terminal until it ends, or until somebody has seen enough."""
+"""Following a job in a terminal until it ends or you have seen enough."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def look_again(name: str) -> str:
-    """Return how to look at a job again once nobody follows it."""
-    return f"the job goes on; look at it again with: gemtune jobs get {name}"
+    """Return how to look at a job again once it is no longer followed."""
+    return f"the job continues; look at it again with: gemtune jobs get {name}"
 
 
 async def follow(
@@ -32,19 +32,19 @@ async def follow(
     indent: str = "",
     left: str | None = None,
 ) -> None:
-    """Show a job's progress until its last event.
+    """Show a job's progress until its terminal event.
 
     Args:
         job: The job.
-        console: Where to; with JSON every event is a line of standard output.
+        console: Where to show it; with JSON every event is a line of standard output.
         view: Takes in the events.
         timeout: Seconds to follow it.
         indent: What lines of progress begin with.
-        left: What to say when the following ends before the job does.
+        left: What to say if the following ends before the job does.
 
     Raises:
-        DeadlineExceeded: The job goes on after ``timeout`` seconds.
-        KeyboardInterrupt: Somebody has seen enough, or SIGTERM came.
+        DeadlineExceeded: The job has not ended after ``timeout`` seconds.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came.
     """
     left = left or look_again(job.name)
     live, done = console.live(indent), False
@@ -82,10 +82,10 @@ async def _show(job: TuningJob, console: Console, view: JobView, live: Live | No
         match event:
             case events.Degraded(message=message):
                 console.note(
-                    f"note: no answer about {job.name} ({message}); still trying. Ctrl-C ends the waiting: {left}"
+                    f"note: no answer about {job.name} ({message}); still trying. Ctrl-C stops waiting: {left}"
                 )
             case events.Restarted(attempt=attempt):
-                console.note(f"note: the service began the training again (attempt {attempt})")
-        # What a look brought ends with its progress: one drawing for each look, however many steps it brought.
+                console.note(f"note: the service started the training again (attempt {attempt})")
+        # The events of a look end with its progress: drawing then means once per look, however many steps it brought.
         if live is not None and not isinstance(event, events.Snapshot):
             live.show(view)

@@ -1,4 +1,4 @@
-"""``gemtune jobs watch`` and ``gemtune jobs wait``: follow many jobs, or wait for their end."""
+"""``gemtune jobs watch`` and ``gemtune jobs wait``: follow many jobs, or wait until they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from gemtune import events
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
-from gemtune.cli.options import Commands, add_command, open_client, run_async
+from gemtune.cli.options import JOB, Commands, add_command
+from gemtune.cli.running import open_client, run_async
 from gemtune.show.jobs import JobsView
 from gemtune.show.terminal import Live, printable
 
@@ -26,37 +27,36 @@ _WATCH = """\
   gemtune jobs watch my-model --json | jq -r 'select(.kind == "snapshot") | "\\(.step) \\(.mean_loss)"'
 """
 _WAIT = """\
-  gemtune jobs wait my-model --timeout 30m && gemtune generate "LXIII" --model my-model
+  gemtune jobs wait my-model --timeout 30m && gemtune generate "LXIII" --model tunedModels/my-model
   gemtune jobs wait my-model another-model --until any
 """
 EXAMPLES = _WATCH + _WAIT
-_NAME = "a tuned model's name, its id, or an operation's"
-_WAIT_AGAIN = "the jobs go on; wait for them again with the same command"
+_WAIT_AGAIN = "the jobs continue; wait for them again with the same command"
 _SHORT = 2000
-"""Most characters of a resume token that anybody would copy from a terminal."""
+"""The longest resume token that anybody would copy from a terminal, in characters."""
 
 
 def add(actions: Commands) -> None:
     """Add both commands to the group of jobs."""
-    watch = add_command(actions, "watch", _watch, "show jobs as they go on, until they end", _WATCH)
-    watch.add_argument("names", nargs="*", metavar="NAME", help=_NAME)
-    watch.add_argument("--all", action="store_true", help="all jobs of yours, also those that come later")
+    watch = add_command(actions, "watch", _watch, "follow jobs until they end", _WATCH)
+    watch.add_argument("names", nargs="*", metavar="NAME", help=JOB)
+    watch.add_argument("--all", action="store_true", help="all jobs of yours, including those that you start later")
     since = (
         "an event's cursor (for its job only) or a resume token: snapshots and ends before it are not repeated; added, "
         "state_changed, restarted and progress may be"
     )
     watch.add_argument("--since", metavar="CURSOR", help=since)
-    wait = add_command(actions, "wait", _wait, "wait until jobs have ended", _WAIT)
-    wait.add_argument("names", nargs="+", metavar="NAME", help=_NAME)
+    wait = add_command(actions, "wait", _wait, "wait until jobs end", _WAIT)
+    wait.add_argument("names", nargs="+", metavar="NAME", help=JOB)
     wait.add_argument("--until", choices=("all", "any", "first_failure"), default="all", help="when to stop waiting")
 
 
 def _watch(options: argparse.Namespace, console: Console) -> int:
     if not (options.names or options.all or options.since):
-        console.error("say which jobs to watch: give their names, or --all")
+        console.error("name the jobs to watch, or pass --all")
         return USAGE
     if options.names and options.all:
-        console.error("--all watches all jobs: leave out the names, or leave out --all")
+        console.error("--all watches all jobs; leave out the names or --all")
         return USAGE
     return _run(_watched, options, console)
 
@@ -87,13 +87,13 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
             try:
                 stopped = await until_stopped(follow)
             except anyio.get_cancelled_exc_class():
-                console.note(_goes_on(watcher, ends, options))
+                console.note(_still_running(watcher, ends, options))
                 raise
             finally:
                 if live is not None:
                     live.erase()
             if stopped or limit.cancelled_caught:
-                console.note(_goes_on(watcher, ends, options))
+                console.note(_still_running(watcher, ends, options))
                 return INTERRUPTED if stopped else TIMED_OUT
     return exit_code_of(ends.values())
 
@@ -111,7 +111,7 @@ async def _follow(
         if events.is_terminal(event):
             ends[event.job] = event
             _print_end(event, console)
-        # What a look brought is drawn once, however many steps it brought.
+        # Drawn once per look, however many steps it brought.
         if live is not None and not reader.backlog:
             live.show(view)
     if live is not None:
@@ -148,7 +148,7 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
     enough = options.until == "any" and result.done
     failed = options.until == "first_failure" and exit_code_of(result.done.values()) != DONE
     if result.pending and not enough and not failed:
-        console.note(f"not done after {options.timeout:g} s: {', '.join(sorted(result.pending))}; the jobs go on")
+        console.note(f"not done after {options.timeout:g} s: {', '.join(sorted(result.pending))}; the jobs continue")
         return TIMED_OUT
     return exit_code_of(result.done.values())
 
@@ -164,21 +164,21 @@ def _print_end(event: events.Event, console: Console) -> None:
     console.print(printable(f"{event.job} {event.kind}{said}".rstrip()))
 
 
-def _goes_on(watcher: Watcher, ends: Collection[str], options: argparse.Namespace) -> str:
+def _still_running(watcher: Watcher, ends: Collection[str], options: argparse.Namespace) -> str:
     names = [name for name in watcher.jobs if name not in ends]
     if not (names or options.all):
-        return "no job goes on"
-    said = {0: "no job goes on now; watch for more", 1: "1 job goes on; watch it again"}
-    many = f"{len(names)} jobs go on; watch them again"
+        return "no job is running any more"
+    said = {0: "no job is running now; watch for more", 1: "1 job is still running; watch it again"}
+    many = f"{len(names)} jobs are still running; watch them again"
     return f"{said.get(len(names), many)} with: {again(options, watcher.resume_token())}"
 
 
 def again(options: argparse.Namespace, token: str) -> str:
-    """Return the command that goes on where this one was left.
+    """Return the command that continues where this one stopped.
 
     Args:
-        options: Those of this one.
-        token: Names the jobs, too. One that is too long to be copied is left out.
+        options: The options of this one.
+        token: The watcher's resume token, which names its jobs. One that is too long to copy is left out.
     """
     short = len(token) <= _SHORT
     words = ["gemtune", "jobs", "watch", *([] if short else options.names)]
@@ -196,6 +196,6 @@ def again(options: argparse.Namespace, token: str) -> str:
 
 
 def exit_code_of(ends: Collection[events.Event]) -> int:
-    """Return 0 if all jobs have their model, 4 if all others are gone or out of sight, else 1."""
+    """Return 0 if all jobs succeeded, 4 if all that did not are gone or out of sight, otherwise 1."""
     codes = {events.Succeeded: DONE, events.Deleted: REFUSED, events.Lost: REFUSED}
     return together([codes.get(type(event), FAILED) for event in ends])
