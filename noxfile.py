@@ -46,6 +46,9 @@ nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "typing", "floors", "tests"]
 
+# The suite takes half the time with two workers, on two cores; "-- -n 0" runs it in one process, as a debugger needs it.
+PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
+
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
@@ -66,7 +69,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test-suite on the sources; arguments after -- go to pytest."""
     install(session, "-e", ".[emulator]", groups=("test",))
-    session.run("pytest", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
 
 
 @nox.session
@@ -87,18 +90,19 @@ def protos(session: nox.Session) -> None:
 def histories(session: nox.Session) -> None:
     """Play more than 100,000 random histories of one job; takes three minutes."""
     install(session, "-e", ".[emulator]", groups=("test",))
-    command = ("pytest", "-o", "faulthandler_timeout=0", "tests/pure/test_reconciler_histories.py")
+    command = (*PYTEST, "-o", "faulthandler_timeout=0", "tests/pure/test_reconciler_histories.py")
     session.run(*command, *session.posargs, env={"GEMTUNE_DEEP": "20"})
 
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Play a hundred times as many random histories of jobs, and cancel at every moment; takes some hours."""
+    """Search with random seeds: a hundred times as many histories, and cancellations at every moment; takes hours."""
     install(session, "-e", ".[emulator]", groups=("test",))
     histories = ("tests/pure/test_reconciler_histories.py", "tests/watch/test_watcher_histories.py")
     moments = ("tests/proofs/test_cancellation.py",)
     deep = os.environ.get("GEMTUNE_DEEP", "100")
-    command = ("pytest", "-o", "faulthandler_timeout=0", *(session.posargs or histories + moments))
+    command = ("pytest", "-o", "faulthandler_timeout=0", "--hypothesis-profile", "random")
+    command += tuple(session.posargs or histories + moments)
     session.run(*command, env={"GEMTUNE_DEEP": deep})
 
 
@@ -157,7 +161,20 @@ def wheel(session: nox.Session) -> None:
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
-    session.run("pytest", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(requires=["build"], reuse_venv=False)
+def pages(session: nox.Session) -> None:
+    """Run every block of the README and of docs/ as a newcomer does: on the built wheel, in an empty project."""
+    (built,) = (ROOT / "dist").glob("*.whl")
+    install(session, f"gemtune[emulator] @ {built.as_uri()}", "fastapi", "pytest")  # what the pages say, and no more
+    away = Path(session.create_tmp()).resolve()
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for path in (*found, ROOT / "tests" / "pages.py"):
+        shutil.copy(path, away)
+    session.chdir(away)
+    session.run("python", "-W", "error", "pages.py", *(session.posargs or [path.name for path in found]))
 
 
 @nox.session

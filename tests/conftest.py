@@ -2,8 +2,12 @@
 
 A coroutine test runs on asyncio. Marked ``both_backends`` it runs on asyncio and on trio; with the fixture
 ``virtual_time`` it runs in virtual time (see virtualtime.py for its one hazard).
+
+What gates a change runs with fixed seeds and without deadlines, so that it is green or red for a reason;
+``--hypothesis-profile random`` searches, as ``nox -s deep`` does.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 import gemtune
 import virtualtime
@@ -21,6 +26,18 @@ UNNAMED_DATABASES = {
     "gemtune/batch/keys.py": {"unnamed_database", "__attrs_post_init__", "meet", "confirm", "known"},
     "gemtune/batch/journal/export.py": {"_offsets"},
 }
+
+settings.register_profile(
+    "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+# A shell starts what is put into the background ("&") with these ignored, and nohup with the last; programs that the
+# tests start would inherit that and never notice an interrupt.
+for inherited in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(inherited) is signal.SIG_IGN:
+        signal.signal(inherited, signal.default_int_handler if inherited is signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:

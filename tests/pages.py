@@ -50,10 +50,13 @@ _PAGE_WITHIN = 120.0
 """Seconds for a whole page: nothing on it waits for ever."""
 _QUICK = """\
 import sys
-if not any("pytest" in word for word in sys.orig_argv):  # there the fixtures do it
-    from types import SimpleNamespace
-    from gemtune.testing.fixture import shorten_waits
-    shorten_waits(SimpleNamespace(setattr=setattr))
+def shorten(policy, **short):
+    usual = policy.__init__
+    policy.__init__ = lambda self, **given: usual(self, **(short | given))
+if not any("pytest" in word for word in sys.orig_argv):  # the fixtures do it there
+    from gemtune.config import RetryPolicy, WatchPolicy
+    shorten(WatchPolicy, freshness=0.05, terminal_freshness=0.05, queued_interval=0.05, min_interval=0.01)
+    shorten(RetryPolicy, initial=0.01, maximum=0.05)
 """
 
 
@@ -254,7 +257,10 @@ def main() -> int:
     if options.quick:
         exec(_QUICK)  # the session lives in this very process
     try:
-        print(json.dumps(run(options.pages, options.quick)))
+        counts = run(options.pages, options.quick)
+        print(json.dumps(counts))
+        ran, skipped = (sum(count[what] for count in counts.values()) for what in ("ran", "skipped"))
+        print(f"{ran} blocks of {len(counts)} pages did what they say; {skipped} are only to be read")
     except Wrong as wrong:
         traceback.print_exception(wrong)
         return 1
