@@ -46,7 +46,7 @@ nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "typing", "floors", "tests"]
 
-# The suite takes half the time with two workers, on two cores; "-- -n 0" runs it in one process, as a debugger needs it.
+# Two workers halve the time on two cores; "-- -n 0" runs everything in one process, as a debugger needs it.
 PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
