@@ -7,7 +7,7 @@ The first line says what the journal is of, every other one is the outcome of on
 
 The fields stand in this order, so that a line can be read without parsing the reply in it: a resumed run of a million
 answers needs their digests and keys only. The checksum is the CRC-32 of all bytes before its comma; it finds every
-change of up to three bits in a line of any length that is met here, and misses one in four billion of the others.
+change of one or two bits, and misses one in four billion of the others.
 
 ``docs/journal-format.md`` is the page about this format for those who read journals with other programs.
 """
