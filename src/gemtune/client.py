@@ -294,7 +294,8 @@ class Client(Inference):
         """
         from gemtune.batch import make_batch
 
-        return make_batch(self, self._service.model_name(model), inputs, self._caller.limiter, **options)
+        name, limiter = self._service.model_name(model), self._caller.limiter
+        return make_batch(self, name, inputs, limiter, self._with_permits(), **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
         """Return one result for every prompt of a short list, in their order; all arguments are those of ``batch``.

@@ -8,7 +8,6 @@ import pytest
 
 import gemtune
 from gemtune import errors
-from gemtune.http.permits import holding
 from gemtune.limiter.limiter import Limiter
 from world import TOKEN
 
@@ -91,9 +90,10 @@ async def test_whoever_holds_a_permit_already_is_not_asked_for_another():
     limiter = Limiter(concurrency=1)
     permit = await limiter.acquire()
     async with made(lambda request: httpx.Response(200, json=REPLY), limiter) as client:
-        with holding(limiter):
-            assert (await client.generate_content("gemini-x", "LXIII", timeout=5)).text == "LXIV"
-    permit.success(None)
+        assert (await client._with_permits().generate_content("gemini-x", "LXIII", timeout=5)).text == "LXIV"
+        permit.success(None)
+        async with client.batch("gemini-x", ["LXIII"]) as results:
+            assert [result.text async for result in results] == ["LXIV"]
 
 
 async def test_a_stream_holds_its_permit_until_it_is_closed():

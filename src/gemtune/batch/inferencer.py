@@ -37,7 +37,8 @@ def make_batch(
     client: GeneratesContent,
     model: object,
     inputs: object,
-    default: object = None,
+    default: Limiter | None = None,
+    permitted: GeneratesContent | None = None,
     **options: Unpack[BatchOptions],
 ) -> Batch:
     """Return a batch that has not begun.
@@ -47,6 +48,8 @@ def make_batch(
         model: The model.
         inputs: The rows.
         default: The limiter to use if the options say nothing, or None.
+        permitted: The client to ask through if ``default`` is used: it asks for no permit of that limiter, because the
+            batch holds one for each of its requests.
         options: The arguments of ``client.batch``.
 
     Raises:
@@ -54,7 +57,9 @@ def make_batch(
     """
     spec, limiter, numbers = make_spec(model, options)
     if limiter is None:
-        limiter = default if isinstance(default, Limiter) and not numbers else Limiter(**numbers)
+        limiter = default if default is not None and not numbers else Limiter(**numbers)
+    if limiter is default and permitted is not None:
+        client = permitted
     return Batch(client, spec, inputs, limiter)
 
 

@@ -1,7 +1,14 @@
 """One remote call: retry( permit -> token -> send -> decode ).
 
-Retry is outermost, so that no permit is held while backing off and every attempt gets a fresh token. An id chosen by
-the client is made before, once, and so is the same on every attempt.
+The order is the design. Retry is outermost, so that no permit is held while backing off and every attempt gets a fresh
+token. The permit comes before the token, because a call may wait for it longer than a token lives. What is the same on
+every attempt, an id chosen by the client above all, is made before, once.
+
+Nothing here knows what a call is for. Who must do something between two attempts (a creation looks whether the first
+one created the thing after all) wraps ``attempt`` and hands the wrapper to ``repeat``.
+
+Nearly all calls succeed at the first attempt. That one is made plainly, and tenacity's machinery, which costs about as
+much as everything else here together, is set up only once an attempt has failed.
 """
 
 from __future__ import annotations
@@ -9,7 +16,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -20,22 +27,30 @@ from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
-from gemtune.http.permits import Permits, permitted, permitted_stream
+from gemtune.http.permits import permitted
 from gemtune.http.retry import Retrier, RetryBudget
-from gemtune.http.wire import StreamReply, Wire
+from gemtune.http.stream import StreamReply
+from gemtune.http.wire import Wire
+from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
-from gemtune.remedy import Argument, ClientCall, Remedy
+from gemtune.remedy import Remedy
 from gemtune.settings import Secret
 
 T = TypeVar("T")
 
+Headers = tuple[tuple[str, str], ...]
+
 _LARGE = 256 * 1024
-"""Bytes of a body above which it is decoded in a worker thread, so that the event loop goes on turning."""
-Recover = Callable[[float], Awaitable[T | None]]
-"""Looks up, within so many seconds, whether a creation happened: the result it would have had, or None."""
+"""Bytes of a body above which a worker thread decodes it: a megabyte of JSON takes some 10 ms, in which the event loop
+would serve nobody else."""
+_LONGEST_ERROR = 1 << 16
+"""Bytes of a streamed reply's error body that are read; more would be no message for anybody."""
+_LONGEST = 100 * 366 * 86400
+"""A hundred years in seconds: more than that is a mistake, and beyond what some timers can hold."""
+_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
 
 
 def user_agent(version: str, suffix: str | None) -> str:
@@ -69,6 +84,56 @@ class Statistics:
     connections: int
 
 
+@attrs.define
+class Tally:
+    """What was done so far; a caller and its variants count together."""
+
+    calls: int = 0
+    requests: int = 0
+    failed: int = 0
+
+
+@attrs.frozen
+class TimeLimit:
+    """The time that a call has.
+
+    Args:
+        attempt: Seconds for one attempt.
+        deadline: The time of ``anyio.current_time`` at which the call must be done, with all attempts and waits.
+        method: The call's method, for the message once there is no time.
+        resource: What it is about.
+    """
+
+    attempt: float
+    deadline: float
+    method: str
+    resource: str | None
+
+    def left(self) -> float:
+        """Return the seconds for the next attempt.
+
+        Raises:
+            DeadlineExceeded: There are none; nothing was sent.
+        """
+        left = self.deadline - current_time()
+        if left <= 0:
+            raise self.late("no time was left", Failure.NOT_SENT)
+        return min(self.attempt, left)
+
+    @property
+    def over(self) -> bool:
+        """Whether the deadline has passed."""
+        return current_time() >= self.deadline
+
+    def late(self, why: str, failure: Failure) -> errors.DeadlineExceeded:
+        """Return the error of a call whose time has run out."""
+        return errors.DeadlineExceeded(f"{self.method}: {why}", resource=self.resource, failure=failure)
+
+
+Attempt: TypeAlias = Callable[[Call[Any], TimeLimit], Awaitable[T]]
+"""Makes one attempt of a call."""
+
+
 @attrs.define(eq=False)
 class Caller:
     """Carries out calls over one wire with one credential.
@@ -79,7 +144,9 @@ class Caller:
         timeouts: How long to wait, unless a call says otherwise.
         retry: How often to try, unless a call says otherwise.
         agent: The user-agent text.
-        limiter: Where generate calls get a permit for each attempt, if anywhere.
+        limiter: Gives a permit for each attempt of a generate call; None sends without.
+        budget: The tokens for retries.
+        tally: The counts of calls and requests.
     """
 
     wire: Wire
@@ -87,168 +154,147 @@ class Caller:
     timeouts: Timeouts
     retry: RetryPolicy
     agent: str
-    limiter: Permits | None = None
-    budget: RetryBudget = attrs.field(init=False)
-    calls: int = attrs.field(default=0, init=False)
-    requests: int = attrs.field(default=0, init=False)
-    failed: int = attrs.field(default=0, init=False)
-    _plain: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
-    _json: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+    limiter: Limiter | None = None
+    budget: RetryBudget = attrs.field(
+        default=attrs.Factory(lambda self: RetryBudget(self.retry.budget), takes_self=True), kw_only=True
+    )
+    tally: Tally = attrs.field(factory=Tally, kw_only=True)
+    _plain: Headers = attrs.field(init=False, repr=False)
+    _json: Headers = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Prepare what is the same in every request."""
-        self.budget = RetryBudget(self.retry.budget)
         self._plain = (("user-agent", self.agent), ("x-goog-api-client", self.agent))
         self._json = (*self._plain, ("content-type", "application/json"))
 
-    async def call(
-        self,
-        call: Call[T],
-        *,
-        timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        recover: Recover[T] | None = None,
-    ) -> T:
+    def without_limiter(self) -> Caller:
+        """Return the same caller for somebody who holds a permit already when it calls."""
+        return attrs.evolve(self, limiter=None)
+
+    def call(self, call: Call[T], *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Awaitable[T]:
         """Carry out one call.
 
         Args:
             call: What to send and how to read the reply.
             timeout: Seconds for the whole call with all attempts and waits.
             retry: Another policy for this call alone.
-            recover: For creations: looks up whether an earlier, ambiguous attempt created the thing.
 
         Raises:
             CallError: What went wrong, with the attempts counted.
         """
-        self.calls += 1
-        policy = self._policy(retry)
-        attempt_timeout, deadline = self._times(call, timeout)
-        # Nearly all calls succeed at once, and pay for nothing that only a failure needs.
+        return self.repeat(call, None, timeout=timeout, retry=retry)
+
+    def open(
+        self, call: Call[Any], *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Awaitable[StreamReply]:
+        """Open a streamed reply; failures before its first byte are retried like those of a call."""
+        return self.repeat(call, self._open, timeout=timeout, retry=retry)
+
+    async def repeat(
+        self,
+        call: Call[Any],
+        attempt: Attempt[T] | None,
+        *,
+        timeout: float | None,
+        retry: RetryPolicy | None,
+    ) -> T:
+        """Carry out one call by as many attempts as the rules allow.
+
+        Args:
+            call: What to send.
+            attempt: Makes one attempt; None for the plain one, which is then no object that every call keeps.
+            timeout: As for ``call``.
+            retry: As for ``call``.
+
+        Raises:
+            CallError: The last attempt's failure.
+        """
+        self.tally.calls += 1
+        policy = self.retry if retry is None else checks.instance("retry", retry, RetryPolicy, "a RetryPolicy")
+        time = self._time_limit(call, timeout)
         try:
-            result = await self.attempt(call, attempt_timeout, deadline)
+            result: T = await (attempt or self.attempt)(call, time)
         except CallError as error:
             first = error
         else:
             self.budget.give()
             return result
-        attempts = _Attempts(self, call, attempt_timeout, deadline, recover)
-        attempts.learn(first)
-        try:
-            return await self._retrier(call, policy, deadline).after(first, attempts.next)
-        except CallError as error:
-            found = await attempts.last_look()
-            if found is not None:
-                return found
-            self.failed += 1
-            raise _final(error, call, deadline, ambiguous=attempts.may_exist) from None
-
-    async def open(
-        self, call: Call[T], *, timeout: float | None = None, retry: RetryPolicy | None = None
-    ) -> StreamReply:
-        """Open a streamed reply; failures before its first byte are retried like those of a call."""
-        self.calls += 1
-        policy = self._policy(retry)
-        attempt_timeout, deadline = self._times(call, timeout)
-
-        async def attempt() -> StreamReply:
-            opened = partial(self._opened, call, attempt_timeout, deadline)
-            if self.limiter is None:
-                return await opened()
-            return await permitted_stream(self.limiter, len(call.body or b""), deadline, opened)
-
-        try:
-            opened = await attempt()
-        except CallError as error:
-            first = error
-        else:
-            self.budget.give()
-            return opened
-        try:
-            return await self._retrier(call, policy, deadline).after(first, attempt)
-        except CallError as error:
-            self.failed += 1
-            raise _final(error, call, deadline, ambiguous=False) from None
-
-    def _policy(self, retry: RetryPolicy | None) -> RetryPolicy:
-        if retry is None:
-            return self.retry
-        return checks.instance("retry", retry, RetryPolicy, "a RetryPolicy")
-
-    def _retrier(self, call: Call[T], policy: RetryPolicy, deadline: float) -> Retrier:
+        # Out here the first failure is not the context of everything that follows.
         what = f"{call.method} {call.resource}" if call.resource else call.method
-        return Retrier(call.effect, policy, self.budget, deadline, what)
+        retrier = Retrier(call.effect, policy, self.budget, time.deadline, what)
+        try:
+            return await retrier.after(first, partial(attempt or self.attempt, call, time))
+        except CallError as error:
+            self.tally.failed += 1
+            raise _final(error, call, time) from None
 
-    def _times(self, call: Call[T], timeout: float | None) -> tuple[float, float]:
+    def _time_limit(self, call: Call[Any], timeout: float | None) -> TimeLimit:
         limit = self.timeouts.generate if call.generates else self.timeouts.call
         if timeout is None:
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
         else:
             checks.seconds("timeout", timeout, below=_LONGEST)
-        return min(limit, timeout), current_time() + timeout
+        return TimeLimit(min(limit, timeout), current_time() + timeout, call.method, call.resource)
 
-    def attempt(self, call: Call[T], attempt_timeout: float, deadline: float) -> Awaitable[T]:
-        """Make one attempt, with a permit where there is a limiter."""
+    def attempt(self, call: Call[T], time: TimeLimit) -> Awaitable[T]:
+        """Make one attempt, with a permit if there is a limiter and the call generates."""
         if self.limiter is None or not call.generates:
-            return self._exchange(call, attempt_timeout, deadline)
-        exchange = partial(self._exchange, call, attempt_timeout, deadline)
-        return permitted(self.limiter, len(call.body or b""), deadline, exchange)
+            return self._exchange(call, time, streamed=False)
+        exchange = partial(self._exchange, call, time, streamed=False)
+        return permitted(self.limiter, len(call.body or b""), time.deadline, exchange)
 
-    async def _exchange(self, call: Call[T], attempt_timeout: float, deadline: float) -> T:
-        """Make one attempt; a refused bearer token is refreshed once and the attempt replayed, uncounted."""
-        generation, headers = await self._headers(call, deadline)
-        reply = await self._sent(call, headers, attempt_timeout, deadline)
+    def _open(self, call: Call[Any], time: TimeLimit) -> Awaitable[StreamReply]:
+        if self.limiter is None:
+            return self._exchange(call, time, streamed=True)
+        exchange = partial(self._exchange, call, time, streamed=True)
+        return permitted(self.limiter, len(call.body or b""), time.deadline, exchange)
+
+    async def _exchange(self, call: Call[Any], time: TimeLimit, *, streamed: bool) -> Any:
+        """Make one attempt: return what the reply holds, or the open reply of a stream.
+
+        If the service refuses the bearer token, the attempt is made again with a new one, once; that is no retry. All
+        of an attempt is one coroutine, as a thousand calls in flight would keep a thousand of each.
+        """
+        generation, headers = await self._headers(call, time)
+        reply = await (self._head if streamed else self._sent)(call, headers, time)
         if reply.status == 401 and await self.credentials.renew(generation):
-            _, headers = await self._headers(call, deadline)
-            reply = await self._sent(call, headers, attempt_timeout, deadline)
+            _, headers = await self._headers(call, time)
+            reply = await (self._head if streamed else self._sent)(call, headers, time)
+        if not 200 <= reply.status < 300:
+            raise self._error(call, cast("Reply", reply), headers)
+        if isinstance(reply, StreamReply):
+            return reply
+        if len(reply.body) > _LARGE:
+            return await anyio.to_thread.run_sync(_read, call, reply)
+        return _read(call, reply)
+
+    def _sent(self, call: Call[Any], headers: Headers, time: TimeLimit) -> Awaitable[Reply]:
+        self.tally.requests += 1
+        return self.wire.send(call.verb, call.target, headers, call.body, timeout=time.left())
+
+    async def _head(self, call: Call[Any], headers: Headers, time: TimeLimit) -> StreamReply | Reply:
+        """Send and return the head of a reply; a refusal is read whole."""
+        self.tally.requests += 1
+        idle = self.timeouts.generate
+        reply = await self.wire.open(call.verb, call.target, headers, call.body, timeout=time.left(), idle=idle)
         if 200 <= reply.status < 300:
-            if len(reply.body) > _LARGE:
-                return await anyio.to_thread.run_sync(_read, call, reply)
-            return _read(call, reply)
-        raise self._error(call, reply, headers)
+            return reply
+        try:
+            return Reply(reply.status, reply.headers, await reply.read_all(_LONGEST_ERROR))
+        finally:
+            await reply.aclose()
 
-    async def _opened(self, call: Call[T], attempt_timeout: float, deadline: float) -> StreamReply:
-        for again in (True, False):
-            generation, headers = await self._headers(call, deadline)
-            self.requests += 1
-            reply = await self.wire.open(
-                call.verb,
-                call.target,
-                headers,
-                call.body,
-                timeout=_left(call, attempt_timeout, deadline),
-                idle=self.timeouts.generate,
-            )
-            if 200 <= reply.status < 300:
-                return reply
-            try:
-                answer = Reply(reply.status, reply.headers, await reply.read_all(1 << 16))
-            finally:
-                await reply.aclose()
-            if again and reply.status == 401 and await self.credentials.renew(generation):
-                continue
-            raise self._error(call, answer, headers)
-        raise AssertionError("unreachable")
-
-    async def _headers(self, call: Call[T], deadline: float) -> tuple[int, tuple[tuple[str, str], ...]]:
+    async def _headers(self, call: Call[Any], time: TimeLimit) -> tuple[int, Headers]:
         plain = self._plain if call.body is None else self._json
         ready = self.credentials.ready()
         if ready is None:
             try:
-                with anyio.fail_after(deadline - current_time()):
+                with anyio.fail_after(time.deadline - current_time()):
                     ready = await self.credentials.obtain()
             except TimeoutError:
-                raise _late(call, "no access token was obtained in time", Failure.NOT_SENT) from None
+                raise time.late("no access token was obtained in time", Failure.NOT_SENT) from None
         return ready.generation, (*plain, *ready.headers)
 
-    def _sent(
-        self, call: Call[T], headers: tuple[tuple[str, str], ...], attempt_timeout: float, deadline: float
-    ) -> Awaitable[Reply]:
-        self.requests += 1
-        return self.wire.send(
-            call.verb, call.target, headers, call.body, timeout=_left(call, attempt_timeout, deadline)
-        )
-
-    def _error(self, call: Call[T], reply: Reply, headers: tuple[tuple[str, str], ...]) -> CallError:
+    def _error(self, call: Call[Any], reply: Reply, headers: Headers) -> CallError:
         try:
             payload: object = loads(reply.body)
         except errors.MalformedResponse:
@@ -266,85 +312,12 @@ class Caller:
     def statistics(self) -> Statistics:
         """Return what was done so far."""
         return Statistics(
-            calls=self.calls,
-            requests=self.requests,
-            failed=self.failed,
+            calls=self.tally.calls,
+            requests=self.tally.requests,
+            failed=self.tally.failed,
             retry_budget=self.budget.left,
             connections=self.wire.statistics().connections,
         )
-
-
-# A hundred years: more than that is a mistake, and beyond what a float can hold.
-_LONGEST = 100 * 366 * 86400
-_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
-
-
-@attrs.define(eq=False)
-class _Attempts(Generic[T]):
-    """The attempts of one call, with what is known of a creation's fate between them."""
-
-    caller: Caller
-    call: Call[T]
-    timeout: float
-    deadline: float
-    recover: Recover[T] | None
-    may_exist: bool = False
-    """An attempt may have created it, and no look since has told."""
-    arrived: bool = False
-    """An attempt came before the service, so that a thing found, or a refusal as a duplicate, is its doing."""
-
-    async def next(self) -> T:
-        """Look up what an ambiguous attempt did, and only if it did nothing, send again."""
-        if self.may_exist:
-            found = await self._look()
-            if found is not None:
-                return found
-            self.may_exist = False
-        try:
-            return await self.caller.attempt(self.call, self.timeout, self.deadline)
-        except errors.AlreadyExists:
-            if self.recover is None or not self.arrived:
-                raise
-            self.may_exist = True
-            found = await self._look()
-            if found is None:
-                raise
-            return found
-        except CallError as error:
-            self.learn(error)
-            raise
-
-    def learn(self, error: CallError) -> None:
-        """Take from an attempt's failure what it tells of a creation's fate."""
-        if self.recover is not None and error.failure is Failure.AMBIGUOUS:
-            self.may_exist = True
-        # Who answers that it is unavailable says that it did not act; a look at the end costs little.
-        self.arrived = self.arrived or self.may_exist or isinstance(error, errors.Unavailable)
-
-    async def last_look(self) -> T | None:
-        """Before a creation is given up: look once whether it happened after all."""
-        if not self.arrived or current_time() >= self.deadline:
-            return None
-        try:
-            return await self._look()
-        except CallError:
-            return None
-
-    async def _look(self) -> T | None:
-        if self.recover is None:
-            return None
-        return await self.recover(_left(self.call, self.timeout, self.deadline))
-
-
-def _left(call: Call[T], attempt_timeout: float, deadline: float) -> float:
-    left = deadline - current_time()
-    if left <= 0:
-        raise _late(call, "no time was left", Failure.NOT_SENT)
-    return min(attempt_timeout, left)
-
-
-def _late(call: Call[T], why: str, failure: Failure) -> errors.DeadlineExceeded:
-    return errors.DeadlineExceeded(f"{call.method}: {why}", resource=call.resource, failure=failure)
 
 
 def _read(call: Call[T], reply: Reply) -> T:
@@ -363,27 +336,26 @@ def _read(call: Call[T], reply: Reply) -> T:
         ) from None
 
 
-def _final(error: CallError, call: Call[T], deadline: float, *, ambiguous: bool) -> CallError:
-    """Add what the call knows to the last failure, and say so where nobody can know what happened."""
+def _final(error: CallError, call: Call[Any], time: TimeLimit) -> CallError:
+    """Add what the call knows to the last failure; what a creation may have done is for its maker to say."""
     if error.resource is None:
         error.resource = call.resource
-    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and current_time() >= deadline:
+    if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and time.over:
         # It was the caller's own time that ended, not the ten seconds that a connection may take.
-        late = _late(call, f"the time allowed was over before a connection was made ({error.message})", error.failure)
+        late = time.late(f"the time allowed was over before a connection was made ({error.message})", error.failure)
         late.attempts = error.attempts
         return late
-    write = backoff.is_ambiguous_write(error, call.effect)
-    if not write and not (call.effect is Effect.CREATE and ambiguous):
+    if call.effect is Effect.CREATE or not backoff.is_ambiguous_write(error, call.effect):
         return error
-    about = call.resource or call.method
-    named = error.message if error.message.startswith(call.method) else f"{call.method} for {about}: {error.message}"
-    if call.effect is not Effect.CREATE:
-        return errors.AmbiguousOutcome.after(
-            error, f"{named}; it may have been carried out", Remedy("read the resource before you repeat it")
-        )
     return errors.AmbiguousOutcome.after(
         error,
-        f"{named}; it may have been created",
-        Remedy("look with ", ClientCall("tuned_models.get", about)),
-        Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
+        f"{named(error, call)}; it may have been carried out",
+        Remedy("read the resource before you repeat it"),
     )
+
+
+def named(error: CallError, call: Call[Any]) -> str:
+    """Return an error's message with the name of the call and of what it was about."""
+    if error.message.startswith(call.method):
+        return error.message
+    return f"{call.method} for {call.resource or call.method}: {error.message}"

@@ -9,27 +9,27 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune.errors import CallError, InvalidInput, MisuseError, ResponseTooLarge
+from gemtune.errors import CallError, InvalidInput, MisuseError
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.aiohttp_engine import AiohttpEngine
-from gemtune.http.engines.body import Gunzip, Identity, Incoming, Reply, inflater, refuse_too_long
+from gemtune.http.engines.body import Reply
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.http.engines.httpx_engine import ForeignEngine, RecyclingTransport, httpx_pool
 from gemtune.http.environment import find_proxy, make_ssl_context
-from gemtune.loops import call_soon, current_loop, on_asyncio
+from gemtune.http.stream import StreamReply
+from gemtune.loops import current_loop, on_asyncio
 from gemtune.settings import checked_origin, is_loopback
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+Engine: TypeAlias = AiohttpEngine | ForeignEngine
 
 _TARGET = re.compile(r"/(?!.*/\.{1,2}(?:[/?]|\Z))(?!\.{1,2}(?:[/?]|\Z))[!-\"$-~]*")
 """An absolute path with a query, percent-encoded, without dot segments and fragment (RFC 9112, 3.2.1)."""
@@ -47,14 +47,10 @@ class WireStatistics:
     """What a wire has done so far.
 
     Args:
-        sent: Requests begun.
-        failed: Requests without a reply.
         in_flight: Requests under way.
         connections: Connections open, idle ones included; 0 where the transport does not say.
     """
 
-    sent: int
-    failed: int
     in_flight: int
     connections: int
 
@@ -91,12 +87,10 @@ class Wire:
     trust_env: bool = attrs.field(default=True, kw_only=True)
     on_request: OnRequest | None = attrs.field(default=None, kw_only=True, repr=False)
     host: str = attrs.field(init=False, repr=False)
-    _engine: AiohttpEngine | ForeignEngine | None = attrs.field(default=None, init=False)
+    _engine: Engine | None = attrs.field(default=None, init=False)
     _opening: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
     _home: tuple[int, Any] | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
-    _sent: int = attrs.field(default=0, init=False)
-    _failed: int = attrs.field(default=0, init=False)
     _in_flight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -114,7 +108,9 @@ class Wire:
             what = "after a fork" if self._home[0] != home[0] else "in another event loop than the first"
             raise MisuseError(f"this client is used {what}: make one client for each process and event loop")
 
-    async def send(self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float) -> Reply:
+    def send(
+        self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float
+    ) -> Awaitable[Reply]:
         """Send one request and return its complete reply, whatever its status.
 
         Args:
@@ -134,29 +130,11 @@ class Wire:
             InvalidInput: The target or a header cannot be put into HTTP.
             MisuseError: See ``check``.
         """
-        self.check()
-        engine = self._engine or await self._open()
-        url = self._url(target)
-        if self.on_request is not None:
-            self.on_request(method, target, body)
-        self._sent += 1
-        self._in_flight += 1
-        try:
-            return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
-        except (CallError, *TRANSLATED) as exc:
-            error = translate(exc, self.host, timeout)
-        except BaseException:
-            self._failed += 1
-            raise
-        finally:
-            self._in_flight -= 1
-        self._failed += 1
-        headers = ()  # no credential stays in the traceback
-        raise error
+        return cast("Awaitable[Reply]", self._run(method, target, headers, body, timeout, None))
 
-    async def open(
+    def open(
         self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float, idle: float
-    ) -> StreamReply:
+    ) -> Awaitable[StreamReply]:
         """Send one request and return once the head of its reply has arrived.
 
         Args:
@@ -170,23 +148,29 @@ class Wire:
         Raises:
             GemtuneError: As ``send`` does.
         """
+        return cast("Awaitable[StreamReply]", self._run(method, target, headers, body, timeout, idle))
+
+    async def _run(
+        self, method: str, target: str, headers: Headers, body: bytes | None, timeout: float, idle: float | None
+    ) -> Reply | StreamReply:
         self.check()
         engine = self._engine or await self._open()
         url = self._url(target)
         if self.on_request is not None:
             self.on_request(method, target, body)
-        self._sent += 1
+        self._in_flight += 1
         try:
+            if idle is None:
+                return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
             incoming = await engine.open(method, url, headers, body, timeout=timeout, idle=idle)
+            return StreamReply(incoming, host=self.host, idle=idle, home=self._home)
         except (CallError, *TRANSLATED) as exc:
             error = translate(exc, self.host, timeout)
-        except BaseException:
-            self._failed += 1
-            raise
-        else:
-            return StreamReply(incoming, host=self.host, idle=idle, home=self._home)
-        self._failed += 1
-        headers = ()  # no credential stays in the traceback
+        finally:
+            self._in_flight -= 1
+        # Out here the library's own error, whose frames hold the request, is not our error's context; and this frame,
+        # which our error's traceback does show, lets go of the credential.
+        headers = ()
         raise error
 
     def _url(self, target: str) -> str:
@@ -194,13 +178,13 @@ class Wire:
             raise InvalidInput(f"not a request target: {target[:80]!r}", field="target")
         return self.origin + target
 
-    async def _open(self) -> AiohttpEngine | ForeignEngine:
+    async def _open(self) -> Engine:
         async with self._opening:
             if self._engine is None:
                 self._engine = await self._choose()
         return self._engine
 
-    async def _choose(self) -> AiohttpEngine | ForeignEngine:
+    async def _choose(self) -> Engine:
         if self.transport is not None:
             return ForeignEngine(self.transport, self.connect_timeout)
         context, proxy, keepalive = self.ssl_context, None, KEEPALIVE_LOCAL
@@ -228,8 +212,6 @@ class Wire:
     def statistics(self) -> WireStatistics:
         """Return the counts of requests and connections."""
         return WireStatistics(
-            sent=self._sent,
-            failed=self._failed,
             in_flight=self._in_flight,
             connections=self._engine.open_connections() if self._engine is not None else 0,
         )
@@ -245,104 +227,3 @@ class Wire:
             await self._engine.aclose()
         elif self.transport is not None:
             await self.transport.aclose()
-
-
-class StreamReply:
-    """A reply whose body is read piece by piece; close it, or use it in ``async with``."""
-
-    def __init__(self, incoming: Incoming, *, host: str, idle: float, home: tuple[int, Any] | None) -> None:
-        """Take over a reply whose head has arrived."""
-        self.status = incoming.status
-        self.headers = incoming.headers
-        self._incoming = incoming
-        self._host = host
-        self._idle = idle
-        self._home = home
-        self._decoder: Identity | Gunzip | None = None
-        self._pieces: Iterator[bytes] = iter(())
-        self._open = True
-        self._ended = False
-        self.on_close: Callable[..., None] | None = None
-
-    def __repr__(self) -> str:
-        """Return status and state, never a header."""
-        state = "complete" if self._ended else "open" if self._open else "closed"
-        return f"<StreamReply {self.status} from {self._host}, {state}>"
-
-    async def read(self) -> bytes:
-        """Return the next decompressed bytes, at most some 64 KiB, and b"" at the end.
-
-        Raises:
-            ConnectionLost: The connection broke before the end.
-            DeadlineExceeded: Nothing arrived for ``idle`` seconds.
-            MalformedResponse: The body cannot be decompressed.
-            MisuseError: The reply was closed.
-        """
-        while not self._ended:
-            if not self._open:
-                raise MisuseError("this reply is closed")
-            if self._decoder is None:
-                self._decoder = inflater(self.headers)
-            if (piece := next(self._pieces, None)) is not None:
-                return piece
-            try:
-                chunk = await self._incoming.read()
-            except TRANSLATED as exc:
-                error = translate(exc, self._host, self._idle)
-            else:
-                if chunk:
-                    self._pieces = self._decoder.feed(chunk)
-                    continue
-                self._decoder.finish()
-                self._ended = True
-                break
-            raise error
-        return b""
-
-    async def read_all(self, limit: int) -> bytes:
-        """Return the rest of the body.
-
-        Raises:
-            ResponseTooLarge: It is longer than ``limit`` bytes.
-        """
-        refuse_too_long(self.headers, limit)
-        whole = bytearray()
-        while piece := await self.read():
-            whole += piece
-            if len(whole) > limit:
-                raise ResponseTooLarge(f"the reply is larger than the limit of {limit} bytes")
-        return bytes(whole)
-
-    async def aclose(self) -> None:
-        """Give the connection back; it is closed where the body was not read to its end."""
-        if self._open:
-            self._closed()
-            await self._incoming.aclose()
-
-    def close(self) -> None:
-        """Do the same without awaiting."""
-        if self._open:
-            self._closed()
-            self._incoming.close()
-
-    def _closed(self) -> None:
-        self._open = False
-        if self.on_close is not None:
-            self.on_close(complete=self._ended)
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close."""
-        await self.aclose()
-
-    def __del__(self) -> None:
-        """Close in the event loop a reply that was dropped, and say so."""
-        if self._open and not self._ended and self._home is not None:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            self._open = False
-            call_soon(self._home[1], self._incoming.close)
-            if self.on_close is not None:
-                call_soon(self._home[1], partial(self.on_close, complete=False))

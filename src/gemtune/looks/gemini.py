@@ -19,7 +19,7 @@ from gemtune.events import JobState
 from gemtune.http.caller import Caller
 from gemtune.looks.service import Ask, moment
 from gemtune.pager import Pages
-from gemtune.protocol import names
+from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.creation import Creation, TunedModelDraft, model_to_create
@@ -66,6 +66,10 @@ class GeminiTuning:
     def model_name(self, given: object, *, field: str = "model") -> str:
         """Return ``models/{id}`` or ``tunedModels/{id}``."""
         return names.model_name(given, field=field)
+
+    generate_content = staticmethod(gemini.generate_content)
+    stream_generate_content = staticmethod(gemini.stream_generate_content)
+    count_tokens = staticmethod(gemini.count_tokens)
 
     async def look(self, job: str, work: str | None, source: Source, ask: Ask) -> Observation:
         """Look at the operation, at the model, or for the operation in the list of the model's."""

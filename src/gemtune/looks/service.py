@@ -16,6 +16,7 @@ import attrs
 from gemtune.config import RetryPolicy
 from gemtune.pager import Pages
 from gemtune.resources.creation import TunedModelDraft
+from gemtune.resources.inference import InferenceService
 from gemtune.story.observation import Listed, Moment, Observation, Source
 
 ONCE: Final = RetryPolicy(attempts=1)
@@ -44,8 +45,8 @@ class Ask:
     requests: Counter[str] = attrs.field(factory=Counter)
 
 
-class TuningService(Protocol):
-    """One service, as all that is common to tuning jobs sees it."""
+class TuningService(InferenceService, Protocol):
+    """One service, as everything that is common to tuning jobs sees it; it also says how its models are asked."""
 
     def job_names(self, given: object) -> tuple[str, str | None]:
         """Return the name of a job, and the name of its work if that is what was given.
@@ -55,18 +56,6 @@ class TuningService(Protocol):
 
         Raises:
             InvalidInput: It names no job of this service.
-        """
-        ...
-
-    def model_name(self, given: object, *, field: str = "model") -> str:
-        """Return the name under which requests for inference address a model.
-
-        Args:
-            given: A name, a base model, a tuned model or a handle on the job that makes it.
-            field: What to call it in an error.
-
-        Raises:
-            InvalidInput: It names no model of this service.
         """
         ...
 

@@ -1,14 +1,23 @@
-"""How a tuned model is created exactly once.
+"""How a tuned model is created exactly once, though the service knows no idempotency key.
 
-The client chooses the id, once per logical call, and sends the same one on every attempt. After a failure that leaves
-open whether the service acted, the model is looked up, and only where it is not there the creation is sent again. For
-an id that the caller chose, a look before the first attempt tells an older model from one of this call, so that a model
-found later can only be ours.
+The client chooses the id, once per logical call, and sends the same one on every attempt. What is left is to tell apart
+who created what exists under that id:
+
+1. If the caller chose the id, it may be taken, so that a look before the first attempt tells an older model from one of
+   this call. An id made up here (62 random bits) needs no such look.
+2. After a failure that leaves open whether the service acted, the model is looked up, and only if it is not there the
+   creation is sent again.
+3. A refusal as a duplicate (409) after an attempt that arrived, or may have, is the service's word that this very
+   attempt succeeded: the model is looked up and is the result.
+4. Before the call is given up, one more look: it costs little beside a model that is tuned and paid for unseen.
+5. If even that brings no certainty, AmbiguousOutcome says how to find out. Nothing is ever sent on the chance.
+
+``tests/proofs/never_twice.md`` lists every fault at every step and what becomes of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -22,15 +31,19 @@ from gemtune.config import ONCE, RetryPolicy
 from gemtune.datasets import examples
 from gemtune.errors import (
     AlreadyExists,
+    AmbiguousOutcome,
     BadRequest,
     CallError,
+    Failure,
     NotFound,
     PermissionDenied,
     TuningUnavailable,
+    Unavailable,
 )
-from gemtune.http.caller import Caller
-from gemtune.protocol import gemini, names
-from gemtune.remedy import Argument, Remedy
+from gemtune.http.caller import Caller, TimeLimit, named
+from gemtune.protocol import backoff, gemini, names
+from gemtune.protocol.call import Call
+from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
 from gemtune.types import (
     CreateTunedModelMetadata,
@@ -96,7 +109,7 @@ class Creation:
             left = _left(timeout, begun)
         call = await off_loop(self.large, partial(gemini.create_tuned_model, self.model, self.tuned_model_id))
         try:
-            return await self.caller.call(call, timeout=left, retry=retry, recover=self._look_after)
+            return await _Attempts(self.caller, self._look_after).run(call, left, retry)
         except AlreadyExists:
             # Taken before or since the look, by somebody else.
             theirs = await self._look_before(_left(timeout, begun), retry)
@@ -183,6 +196,74 @@ class Creation:
         )
         what = "cannot be tuned here" if base in offered else "is not offered here"
         return TuningUnavailable(f"{base} {what} ({error.message}); {advice}")
+
+
+@attrs.define(eq=False)
+class _Attempts:
+    """The attempts of one creation, and what is known between them of whether one has succeeded.
+
+    Args:
+        caller: Makes each attempt.
+        look: Looks up within so many seconds whether the model exists; None if it does not.
+    """
+
+    caller: Caller
+    look: Callable[[float], Awaitable[Operation | None]]
+    _time: TimeLimit | None = attrs.field(default=None, init=False)
+    _may_exist: bool = attrs.field(default=False, init=False)
+    """An attempt may have created it, and no look since has shown whether it did."""
+    _arrived: bool = attrs.field(default=False, init=False)
+    """An attempt reached the service, so that a model found, or a refusal as a duplicate, is its doing."""
+
+    async def run(self, call: Call[Operation], timeout: float | None, retry: RetryPolicy | None) -> Operation:
+        """Attempt it as often as the rules allow, and look before giving up."""
+        try:
+            return await self.caller.repeat(call, self._attempt, timeout=timeout, retry=retry)
+        except CallError as error:
+            last = error
+        found = await self._last_look()
+        if found is not None:
+            return found
+        if not self._may_exist and not backoff.is_ambiguous_write(last, call.effect):
+            raise last
+        raise AmbiguousOutcome.after(
+            last,
+            f"{named(last, call)}; it may have been created",
+            Remedy("look with ", ClientCall("tuned_models.get", call.resource or call.method)),
+            Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
+        )
+
+    async def _attempt(self, call: Call[Operation], time: TimeLimit) -> Operation:
+        """Look up what an ambiguous attempt did, and send again only if it did nothing."""
+        self._time = time
+        if self._may_exist:
+            found = await self.look(time.left())
+            if found is not None:
+                return found
+            self._may_exist = False
+        try:
+            return await self.caller.attempt(call, time)
+        except AlreadyExists:
+            if not self._arrived:
+                raise  # somebody else's, and older than this call
+            self._may_exist = True
+            found = await self.look(time.left())
+            if found is None:
+                raise
+            return found
+        except CallError as error:
+            self._may_exist = self._may_exist or error.failure is Failure.AMBIGUOUS
+            # A service that says it is unavailable says that it did not act; but a look at the end costs little.
+            self._arrived = self._arrived or self._may_exist or isinstance(error, Unavailable)
+            raise
+
+    async def _last_look(self) -> Operation | None:
+        if not self._arrived or self._time is None or self._time.over:
+            return None
+        try:
+            return await self.look(self._time.left())
+        except CallError:
+            return None  # it brought no certainty
 
 
 def _left(timeout: float | None, begun: float) -> float | None:

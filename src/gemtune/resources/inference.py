@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypedDict, TypeVar, Unpack
 
 from gemtune.config import RetryPolicy
 from gemtune.errors import InvalidInput, NotSupported
 from gemtune.http.caller import Caller
-from gemtune.protocol import gemini, names
+from gemtune.protocol import gemini
+from gemtune.protocol.call import Call
 from gemtune.resources.streams import GenerateContentStream
 from gemtune.types import (
     Content,
@@ -24,76 +27,127 @@ from gemtune.types import (
     to_contents,
 )
 
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+
+class Framing(TypedDict, total=False):
+    """What may frame a prompt.
+
+    Args:
+        system_instruction: A str, Part or Content that frames the answer.
+        generation_config: Temperature, token limits, response format ...
+        safety_settings: Thresholds for harm categories.
+        tools: Tools the model may call.
+        tool_config: How it may call them.
+        cached_content: The name of cached content to build on.
+    """
+
+    system_instruction: str | Part | Content | None
+    generation_config: GenerationConfig | None
+    safety_settings: Sequence[SafetySetting]
+    tools: Sequence[Tool]
+    tool_config: ToolConfig | None
+    cached_content: str | None
+
+
+class InferenceService(Protocol):
+    """How one service is asked for replies."""
+
+    def model_name(self, given: object, *, field: str = "model") -> str:
+        """Return the name under which requests address a model.
+
+        Args:
+            given: A name, a base model, a tuned model or a handle on the job that makes it.
+            field: What to call it in an error.
+
+        Raises:
+            InvalidInput: It names no model of this service.
+        """
+        ...
+
+    def generate_content(self, model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:
+        """Return the call that brings a reply whole."""
+        ...
+
+    def stream_generate_content(self, model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:
+        """Return the call that brings a reply in pieces."""
+        ...
+
+    def count_tokens(self, model: str, request: GenerateContentRequest) -> Call[CountTokensResponse]:
+        """Return the call that counts a prompt's tokens."""
+        ...
+
+
+def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
+    """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion."""
+
+    def decorate(function: FunctionT) -> FunctionT:
+        plain = inspect.signature(function)
+        named = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in options.__annotations__.items()
+        ]
+        kept = [each for each in plain.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        function.__signature__ = plain.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
 
 class Inference:
     """The part of a client that puts models to work."""
 
     _caller: Caller
+    _service: InferenceService
 
+    def _with_permits(self) -> Inference:
+        """Return the same for somebody who holds a permit of the client's limiter for each call."""
+        twin = Inference()
+        twin._caller, twin._service = self._caller.without_limiter(), self._service
+        return twin
+
+    @spelled_out(Framing)
     async def generate_content(
         self,
         model: object,
         contents: ContentLike | GenerateContentRequest,
         *,
-        system_instruction: str | Part | Content | None = None,
-        generation_config: GenerationConfig | None = None,
-        safety_settings: Sequence[SafetySetting] = (),
-        tools: Sequence[Tool] = (),
-        tool_config: ToolConfig | None = None,
-        cached_content: str | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        **framing: Unpack[Framing],
     ) -> GenerateContentResponse:
         """Return a model's reply.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob; a bare id means a base model.
             contents: What to say: a str, Part, Content, or a list of them; or a whole GenerateContentRequest.
-            system_instruction: A str, Part or Content that frames the answer.
-            generation_config: Temperature, token limits, response format ...
-            safety_settings: Thresholds for harm categories.
-            tools: Tools the model may call.
-            tool_config: How it may call them.
-            cached_content: The name of cached content to build on.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call. An attempt whose fate is unknown is repeated at most twice.
+            framing: ``system_instruction``, ``generation_config``, ``safety_settings``, ``tools``, ``tool_config`` and
+                ``cached_content``, see ``Framing``.
 
         Raises:
             CallError: What went wrong; a reply that was blocked or cut short is a reply, not an error.
         """
         # Not kept in a variable: a thousand calls in flight would keep a thousand requests for the garbage collector.
-        call = gemini.generate_content(
-            names.model_name(model),
-            _request(
-                contents, system_instruction, generation_config, safety_settings, tools, tool_config, cached_content
-            ),
-        )
+        call = self._service.generate_content(self._service.model_name(model), request_of(contents, **framing))
         return await self._caller.call(call, timeout=timeout, retry=retry)
 
+    @spelled_out(Framing)
     def stream_generate_content(
         self,
         model: object,
         contents: ContentLike | GenerateContentRequest,
         *,
-        system_instruction: str | Part | Content | None = None,
-        generation_config: GenerationConfig | None = None,
-        safety_settings: Sequence[SafetySetting] = (),
-        tools: Sequence[Tool] = (),
-        tool_config: ToolConfig | None = None,
-        cached_content: str | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        **framing: Unpack[Framing],
     ) -> GenerateContentStream:
         """Return a model's reply in pieces as they arrive; the arguments are those of ``generate_content``.
 
         Nothing is sent before the first piece is asked for: ``async for chunk in client.stream_generate_content(...)``.
         """
-        call = gemini.stream_generate_content(
-            names.model_name(model),
-            _request(
-                contents, system_instruction, generation_config, safety_settings, tools, tool_config, cached_content
-            ),
-        )
+        call = self._service.stream_generate_content(self._service.model_name(model), request_of(contents, **framing))
         return GenerateContentStream(self._caller, call, timeout, retry)
 
     async def count_tokens(
@@ -119,29 +173,35 @@ class Inference:
         Raises:
             NotSupported: The model is a tuned one; the message names its base model.
         """
-        name = names.model_name(model)
+        name = self._service.model_name(model)
         if name.startswith("tunedModels/"):
             base = getattr(model, "base_model", "") or await self._base_of(name)
             raise NotSupported(
                 f"tokens cannot be counted on {name}: the service counts for base models only; "
                 f"use client.count_tokens({base!r}, contents)"
             )
-        request = _request(contents, system_instruction, None, (), tools, None, None)
-        return await self._caller.call(gemini.count_tokens(name, request), timeout=timeout, retry=retry)
+        request = request_of(contents, system_instruction=system_instruction, tools=tools)
+        return await self._caller.call(self._service.count_tokens(name, request), timeout=timeout, retry=retry)
 
     async def _base_of(self, name: str) -> str:
         return (await self._caller.call(gemini.get_tuned_model(name))).base_model
 
 
-def _request(
+def request_of(
     contents: ContentLike | GenerateContentRequest,
-    system_instruction: str | Part | Content | None,
-    generation_config: GenerationConfig | None,
-    safety_settings: Sequence[SafetySetting],
-    tools: Sequence[Tool],
-    tool_config: ToolConfig | None,
-    cached_content: str | None,
+    *,
+    system_instruction: str | Part | Content | None = None,
+    generation_config: GenerationConfig | None = None,
+    safety_settings: Sequence[SafetySetting] = (),
+    tools: Sequence[Tool] = (),
+    tool_config: ToolConfig | None = None,
+    cached_content: str | None = None,
 ) -> GenerateContentRequest:
+    """Return the request that a prompt and its framing make.
+
+    Raises:
+        InvalidInput: The prompt is a whole request, and there is framing beside it.
+    """
     if isinstance(contents, GenerateContentRequest):
         if any((system_instruction, generation_config, safety_settings, tools, tool_config, cached_content)):
             raise InvalidInput(

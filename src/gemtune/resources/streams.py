@@ -12,7 +12,7 @@ from gemtune import errors
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, StreamInterrupted
 from gemtune.http.caller import Caller
-from gemtune.http.wire import StreamReply
+from gemtune.http.stream import StreamReply
 from gemtune.protocol import status
 from gemtune.protocol.call import Call
 from gemtune.protocol.sse import EventParser

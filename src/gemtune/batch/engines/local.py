@@ -37,7 +37,6 @@ from gemtune.batch.progress import Tally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
 from gemtune.errors import DeadlineExceeded
-from gemtune.http.permits import holding
 from gemtune.limiter.limiter import Limiter, Permit
 from gemtune.loops import current_time
 
@@ -196,16 +195,15 @@ class Run:
     async def _work(self, item: Item, permit: Permit) -> None:
         """Ask for one item after the other."""
         try:
-            with holding(self.limiter):
-                while True:
-                    result = await self.answering.answer(item, permit)
-                    if result is not None:
-                        self._finish(item, result)
-                    self._settle()
-                    work = None if result is None else await self._next()
-                    if work is None:
-                        return
-                    item, permit = work
+            while True:
+                result = await self.answering.answer(item, permit)
+                if result is not None:
+                    self._finish(item, result)
+                self._settle()
+                work = None if result is None else await self._next()
+                if work is None:
+                    return
+                item, permit = work
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop.begin(error, item)
             self._settle()

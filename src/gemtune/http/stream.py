@@ -1,0 +1,115 @@
+"""A reply whose body is read piece by piece.
+
+It owns a connection until it is read to its end or closed, in one of four ways: awaited, from plain code, by leaving an
+``async with`` block, or by the garbage collector, which may run in any thread and after the event loop, and therefore
+only asks the loop to do it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
+
+from gemtune.errors import MisuseError, ResponseTooLarge
+from gemtune.http.engines.body import Gunzip, Identity, Incoming, inflater, refuse_too_long
+from gemtune.http.engines.failures import TRANSLATED, translate
+from gemtune.loops import call_soon
+
+
+class StreamReply:
+    """A reply whose body is read piece by piece; close it, or use it in ``async with``."""
+
+    def __init__(self, incoming: Incoming, *, host: str, idle: float, home: tuple[int, Any] | None) -> None:
+        self.status = incoming.status
+        self.headers = incoming.headers
+        self._incoming = incoming
+        self._host = host
+        self._idle = idle
+        self._home = home
+        self._decoder: Identity | Gunzip | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._open = True
+        self._ended = False
+        self.on_close: Callable[..., None] | None = None
+
+    def __repr__(self) -> str:
+        state = "complete" if self._ended else "open" if self._open else "closed"
+        return f"<StreamReply {self.status} from {self._host}, {state}>"
+
+    async def read(self) -> bytes:
+        """Return the next decompressed bytes, at most some 64 KiB, and b"" at the end.
+
+        Raises:
+            ConnectionLost: The connection broke before the end.
+            DeadlineExceeded: Nothing arrived for ``idle`` seconds.
+            MalformedResponse: The body cannot be decompressed.
+            MisuseError: The reply was closed.
+        """
+        while not self._ended:
+            if not self._open:
+                raise MisuseError("this reply is closed")
+            if self._decoder is None:
+                self._decoder = inflater(self.headers)
+            if (piece := next(self._pieces, None)) is not None:
+                return piece
+            try:
+                chunk = await self._incoming.read()
+            except TRANSLATED as exc:
+                error = translate(exc, self._host, self._idle)
+            else:
+                if chunk:
+                    self._pieces = self._decoder.feed(chunk)
+                    continue
+                self._decoder.finish()
+                self._ended = True
+                break
+            raise error
+        return b""
+
+    async def read_all(self, limit: int) -> bytes:
+        """Return the rest of the body.
+
+        Raises:
+            ResponseTooLarge: It is longer than ``limit`` bytes.
+        """
+        refuse_too_long(self.headers, limit)
+        whole = bytearray()
+        while piece := await self.read():
+            whole += piece
+            if len(whole) > limit:
+                raise ResponseTooLarge(f"the reply is larger than the limit of {limit} bytes")
+        return bytes(whole)
+
+    async def aclose(self) -> None:
+        """Give the connection back; it is closed where the body was not read to its end."""
+        if self._open:
+            self._closed()
+            await self._incoming.aclose()
+
+    def close(self) -> None:
+        """Do the same without awaiting."""
+        if self._open:
+            self._closed()
+            self._incoming.close()
+
+    def _closed(self) -> None:
+        self._open = False
+        if self.on_close is not None:
+            self.on_close(complete=self._ended)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        """Close in the event loop a reply that was dropped, and say so."""
+        if self._open and not self._ended and self._home is not None:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._open = False
+            call_soon(self._home[1], self._incoming.close)
+            if self.on_close is not None:
+                call_soon(self._home[1], partial(self.on_close, complete=False))
