@@ -238,7 +238,9 @@ async def deliveries() -> dict[str, Cell]:
     from gemtune.types import TuningSnapshot
     from gemtune.types.timestamp import Timestamp
     from gemtune.watch.board import Board
-    from gemtune.watch.record import Record
+    from gemtune.watch.position import Interest, Replay
+    from gemtune.watch.reader import Reader
+    from gemtune.watch.record import WatchedJob
     from gemtune.watch.subscription import Subscription
 
     now = Moment(0.0, datetime.now(UTC))
@@ -248,16 +250,20 @@ async def deliveries() -> dict[str, Cell]:
     for label, live in (("live", True), ("catching up", False)):
         board = Board()
         board.running = True
-        readers = [Subscription(board, bookmarks=0.001) for _ in range(10)] if live else []
-        records = [Record(History(f"tunedModels/job-{number}")) for number in range(100)]
+
+        def subscribed(board: Board = board) -> Subscription:
+            return Subscription(board, Reader(Interest(), Replay(board.kept)), bookmarks=0.001)
+
+        readers = [subscribed() for _ in range(10)] if live else []
+        records = [WatchedJob(History(f"tunedModels/job-{number}")) for number in range(100)]
         for record in records:
             board.add(record, [record.history.added(now)])
         spent = count = 0
         for last in range(15, STEPS + 1, 15) if live else (STEPS,):
             for record in records:
                 look = Observation(source=Source.JOB, at=now, state=JobState.CREATING, snapshots=shown[:last])
-                board.tell(record, record.history.observe(look))
-            readers = readers or [Subscription(board, bookmarks=0.001) for _ in range(10)]
+                board.report(record, record.history.observe(look))
+            readers = readers or [subscribed() for _ in range(10)]
             began = time.process_time()
             for reader in readers:
                 async for event in reader:

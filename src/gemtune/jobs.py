@@ -242,7 +242,7 @@ class TuningJob:
     async def _result(self) -> TunedModel:
         while self._history.outcome is None:
             await self._pull()
-        outcome = self._history.outcome
+        outcome = next(event for event in reversed(self._log) if isinstance(event, events.TERMINAL))
         if isinstance(outcome, events.Succeeded):
             return outcome.model
         raise failure(self.name, outcome)

@@ -9,7 +9,7 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from gemtune.watch.record import Record
+from gemtune.watch.record import WatchedJob
 from gemtune.watch.resume_token import ResumeToken
 from watch.service import Job, Service, named
 from world import collect
@@ -47,7 +47,7 @@ async def read_some(reader, count, name=None):
 
 def records_of(*names):
     gc.collect()
-    return [each for each in gc.get_objects() if type(each) is Record and each.name in names]
+    return [each for each in gc.get_objects() if type(each) is WatchedJob and each.name in names]
 
 
 @pytest.mark.both_backends
@@ -253,7 +253,7 @@ async def test_jobs_that_have_left_take_little_memory():
             pass
         await anyio.sleep(100)
         assert watcher.jobs == {}
-        assert len(other._places) == len(reader._places) == 1, "the service's own"
+        assert len(other._reader._positions) == len(reader._reader._positions) == 0
         left = records_of(*service.jobs)
         assert sum(each.past for each in left) == count
         assert len(left) <= count + 2, "an entry of the schedule that does not count any more may hold the last ones"

@@ -74,7 +74,7 @@ async def test_a_job_that_the_list_shows_costs_nothing_between_two_sweeps():
     service = make_service(300)
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         await anyio.sleep(300)
-        assert len(watcher._engine.agenda) <= 1, "only the next sweep has a time"
+        assert len(watcher._engine.roster.agenda) <= 1, "only the next sweep has a time"
         assert watcher.statistics().effective_freshness == 15
     assert {method for _, method, _ in service.calls} == {"list"}
 

@@ -258,7 +258,7 @@ async def test_a_watcher_that_was_closed_before_it_began_does_not_begin():
 async def test_a_reader_who_is_overtaken_while_it_reads_what_is_made_again_from_the_log_misses_nothing(
     kept, monkeypatch
 ):
-    monkeypatch.setattr("gemtune.watch.board._KEPT", kept)
+    monkeypatch.setattr("gemtune.watch.position._KEPT", kept)
     service, seen = make_service(), []
     async with watch(service) as watcher:
         reader = watcher.subscribe(kinds=["snapshot"])

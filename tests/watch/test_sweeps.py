@@ -10,7 +10,7 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.limiter.pace import RequestPace
 from gemtune.watch import Watcher
-from gemtune.watch.planner import Planner
+from gemtune.watch.roster import ListPlan
 from watch.service import Job, Service, named
 from world import collect
 
@@ -202,7 +202,7 @@ def test_a_429_halves_the_rate_once_an_episode_and_calm_brings_it_back():
 
 
 def test_the_plan_follows_the_number_of_jobs():
-    planner = Planner(WatchPolicy())
+    planner = ListPlan(WatchPolicy())
     assert [planner.sweeps(live, 0.0) for live in (0, 8, 9, 10_000)] == [False, False, True, True]
     assert planner.pause(pages=10, rate=4.0) == 10.0
     assert planner.pause(pages=100, rate=4.0) == 50.0

@@ -15,7 +15,7 @@ A job's own state may never follow its cancelled work, and work expires; hence t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -25,7 +25,7 @@ from gemtune.errors import CallError, CredentialsError
 from gemtune.events import JobState, TerminalEvent
 from gemtune.story.observation import Observation, Source
 from gemtune.types.operations import Status
-from gemtune.types.tuning import TunedModel
+from gemtune.types.tuning import TunedModel, TuningSnapshot
 
 DEGRADED_AFTER: Final = 3
 LONGEST_HINT: Final = 120.0
@@ -109,6 +109,15 @@ class Ending:
         if self.state in {JobState.FAILED, JobState.CANCELLED}:
             return True
         return self.state is JobState.ACTIVE and self.model is not None and not missing
+
+
+def with_snapshots(event: events.Succeeded, snapshots: Iterable[TuningSnapshot]) -> events.Succeeded:
+    """Return the event with other snapshots in its model; with none it takes little memory."""
+    task = event.model.tuning_task
+    if task is None:
+        return event
+    task = attrs.evolve(task, snapshots=tuple(snapshots))
+    return attrs.evolve(event, model=attrs.evolve(event.model, tuning_task=task))
 
 
 def _shows_every_step(seen: Observation) -> bool:

@@ -31,7 +31,7 @@ from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
 from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.story.cursor import Cursor, parse_cursor
-from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks
+from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
 from gemtune.story.observation import Moment, Observation, Source
 from gemtune.story.schedule import Look, Pace, Rhythm, next_due
@@ -50,6 +50,7 @@ class History:
     born: Moment | None
     state: JobState
     outcome: TerminalEvent | None
+    """The terminal event, without the snapshots of its model: the log has them in a tenth of the memory."""
     unsure: bool
     """Whether the job may have been made anew since the cursor; its work does not say."""
     log: SnapshotLog
@@ -68,6 +69,7 @@ class History:
         born: Moment | None = None,
         seeks: bool = False,
         resumed: Cursor | None = None,
+        state: JobState = JobState.UNKNOWN,
     ) -> None:
         """Begin.
 
@@ -77,9 +79,10 @@ class History:
             born: When we created it, if we did: a new job may be missing for a moment.
             seeks: Whether a look at the work can find its name.
             resumed: What the owner of a cursor has dealt with.
+            state: Its state, if that is known before any look.
         """
         self.name, self.work, self.born = name, KnownWork(work, seeks), born
-        self.state, self.outcome = JobState.UNKNOWN, None
+        self.state, self.outcome = state, None
         self.log = SnapshotLog(name, resumed)
         self.headway, self.rhythm, self.ending, self.failed = Headway(), Rhythm(), Ending(), FailedLooks()
         self.unsure, self._live_from = resumed is not None, None if resumed is None else math.inf
@@ -194,9 +197,10 @@ class History:
         """
         if self.outcome is not None:
             return []
-        self.outcome = last_event(self, kind, now, **facts)
-        self.ending, self.rhythm.again = Ending(), None  # the ending held a whole model
-        return [self.outcome]
+        event = last_event(self, kind, now, **facts)
+        self.outcome = with_snapshots(event, ()) if isinstance(event, events.Succeeded) else event
+        self.ending, self.rhythm.again = Ending(), None  # the ending held the whole model
+        return [event]
 
     def next_look(self, now: Moment, policy: WatchPolicy, dice: float) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.

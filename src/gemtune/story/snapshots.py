@@ -15,7 +15,7 @@ from typing import overload
 import attrs
 
 from gemtune import events
-from gemtune.story.cursor import Cursor
+from gemtune.story.cursor import Cursor, Runs
 from gemtune.story.merge import Item, Merged, Segment, Tally, compare, view_of
 from gemtune.story.observation import timestamp
 from gemtune.story.schedule import WINDOW, Pulse
@@ -113,18 +113,22 @@ class SnapshotLog:
         held = self._columns
         return TuningSnapshot(held.steps[index], held.epochs[index], held.losses[index], timestamp(held.times[index]))
 
-    def replay(self, utc: datetime, first: int, *, replayed: int | None = None) -> Iterator[events.Snapshot]:
+    def replay(
+        self, utc: datetime, first: int, *, replayed: int | None = None, based: bool = False
+    ) -> Iterator[events.Snapshot]:
         """Yield the entries from ``first`` on as events again, each with the cursor of its place.
 
         Args:
             utc: The events' ``observed_at``.
             first: Where to begin.
             replayed: How many entries are marked as replayed; None marks all.
+            based: Whether it is for somebody who has also had what the log was resumed from.
         """
         held, end = self._columns, len(self)
         stops = [*(segment.start for segment in self._segments[1:]), end]
         for segment, stop in zip(self._segments, stops, strict=True):
-            done, highest = _empty(segment), 0
+            done = _done(segment, based=based)
+            highest = max(0, *(tally.steps.highest for tally in done))
             for index in range(segment.start, stop):
                 step = held.steps[index]
                 late, highest = step < highest, max(step, highest)
@@ -157,10 +161,15 @@ class SnapshotLog:
         """Return the snapshots of the attempt that the entry before ``end`` belongs to, up to there."""
         return [self.snapshot(index) for index in range(self._segment(max(end - 1, 0)).start, end)]
 
-    def cursor(self, end: int) -> str:
-        """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job."""
+    def cursor(self, end: int, *, based: bool = False) -> str:
+        """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job.
+
+        Args:
+            end: How many entries.
+            based: Whether it is somebody who has also had what the log was resumed from.
+        """
         segment = self._segment(max(end - 1, 0))
-        done = _empty(segment)
+        done = _done(segment, based=based)
         for index in range(segment.start, end):
             step = self._columns.steps[index]
             done[segment.place(step)].add(step, self._columns.times[index])
@@ -185,9 +194,10 @@ def _with(numbers: array[int], number: int) -> array[int]:
     return numbers
 
 
-def _empty(segment: Segment) -> list[Tally]:
-    """Return a tally for each of a segment's, with nothing in it yet."""
-    return [Tally() for _ in segment.tallies]
+def _done(segment: Segment, *, based: bool) -> list[Tally]:
+    """Return a tally for each of a segment's, with nothing in it yet but what it was resumed from."""
+    begun = [Tally(Runs(claim.steps), claim.newest) for claim in segment.base] if based else []
+    return begun + [Tally() for _ in segment.tallies[len(begun) :]]
 
 
 class Snapshots(Sequence[TuningSnapshot]):

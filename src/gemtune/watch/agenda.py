@@ -10,49 +10,51 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Item:
-    """Something that is due at a time; of its entries in the heaps only the last one counts."""
+class Due:
+    """Something that is due at a time."""
 
     due: float | None = attrs.field(default=None, init=False)
+    looking: bool = attrs.field(default=False, init=False)
+    """Whether its request is under way."""
     _entry: int = attrs.field(default=0, init=False)
+    """The number of the only entry in the heaps that counts; earlier ones stay there until they come up."""
 
 
-ItemT = TypeVar("ItemT", bound=Item)
-_Heap = list[tuple[float, int, ItemT]]
+DueT = TypeVar("DueT", bound=Due)
+_Heap = list[tuple[float, int, DueT]]
 
 
 @attrs.define(eq=False)
-class Agenda(Generic[ItemT]):
-    """The items by their time; the oldest due is the next, so that nothing starves."""
+class Agenda(Generic[DueT]):
+    """What is due, by its time; the oldest goes first, so that nothing starves."""
 
-    _heaps: tuple[_Heap[ItemT], _Heap[ItemT]] = attrs.field(factory=lambda: ([], []), init=False)
+    _heaps: tuple[_Heap[DueT], _Heap[DueT]] = attrs.field(factory=lambda: ([], []), init=False)
     _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
-    _items: int = attrs.field(default=0, init=False)
+    _size: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
-        """Return how many items have a time."""
-        return self._items
+        return self._size
 
-    def put(self, item: ItemT, due: float, *, pressing: bool = False) -> None:
+    def put(self, item: DueT, due: float, *, pressing: bool = False) -> None:
         """Give an item a time, instead of any it had."""
-        self._items += item.due is None
+        self._size += item.due is None
         item.due, item._entry = due, next(self._numbers)
         heap = self._heaps[0 if pressing else 1]
         heapq.heappush(heap, (due, item._entry, item))
-        if len(heap) > 2 * self._items + 64:
+        if len(heap) > 2 * self._size + 64:
             heap[:] = [entry for entry in heap if _counts(entry)]
             heapq.heapify(heap)
 
-    def drop(self, item: ItemT) -> None:
+    def drop(self, item: DueT) -> None:
         """Take away an item's time."""
-        self._items -= item.due is not None
+        self._size -= item.due is not None
         item.due, item._entry = None, 0
 
     def next_due(self) -> float | None:
         """Return when the next item is due; None if there is none."""
         return min((heap[0][0] for heap in map(self._clean, self._heaps) if heap), default=None)
 
-    def take(self, now: float | None) -> ItemT | None:
+    def take(self, now: float | None) -> DueT | None:
         """Take out what is due by now, what is pressing first; None if nothing is.
 
         Args:
@@ -65,15 +67,15 @@ class Agenda(Generic[ItemT]):
                 return item
         return None
 
-    def overdue(self, now: float) -> list[ItemT]:
+    def overdue(self, now: float) -> list[DueT]:
         """Return the items that were due before now, of those that are not pressing."""
         return [entry[2] for entry in self._heaps[1] if entry[0] < now and _counts(entry)]
 
-    def _clean(self, heap: _Heap[ItemT]) -> _Heap[ItemT]:
+    def _clean(self, heap: _Heap[DueT]) -> _Heap[DueT]:
         while heap and not _counts(heap[0]):
             heapq.heappop(heap)
         return heap
 
 
-def _counts(entry: tuple[float, int, ItemT]) -> bool:
+def _counts(entry: tuple[float, int, DueT]) -> bool:
     return entry[2]._entry == entry[1]

@@ -1,167 +1,208 @@
-"""The board: all records, and who has yet to read which.
+"""The board: what is reported of all jobs and of the service, and who reads it.
 
-A change marks the record as dirty for every subscription it concerns; what has changed each subscription finds out
-by itself from its own place in the story. So a subscription takes memory for each job and none for each event, and
-a slow one delays nobody.
+The engine writes on it, readers read from it, and neither knows the other. A change marks the record as news for every
+reader that it concerns; nothing is queued. It also knows what may be forgotten, and when:
+
+- a job that was *discovered* in a list and has ended leaves once its end was read by everybody who is there; what
+  stays is a small record that holds its place, so that a list can show that a job was made anew under its name;
+- a job that was *discarded* leaves at once. Its cursor stays, so that no sweep brings it back, and as long as a reader
+  is in the middle of its story, its record can be taken back.
+
+It waits for nothing.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gemtune import events
 from gemtune.events import Event
 from gemtune.story.cursor import Cursor, parse_cursor
-from gemtune.watch.record import Record
+from gemtune.watch.position import KeptSnapshots
+from gemtune.watch.reader import Reader
+from gemtune.watch.record import ServiceRecord, WatchedJob
 
-if TYPE_CHECKING:
-    from gemtune.watch.subscription import Subscription
 
-_KEPT: Final = 1024
-"""Snapshot events that are kept as they were made; older ones are made again from the log."""
+@attrs.define(eq=False)
+class Audience:
+    """The readers who are there; one that nobody holds any more is gone."""
+
+    _readers: dict[int, weakref.ref[Reader]] = attrs.field(factory=dict, init=False)
+    somebody_left: bool = attrs.field(default=False, init=False)
+    """Whether one went without a word, so that others may have been waited for in vain."""
+
+    def __iter__(self) -> Iterator[Reader]:
+        held = [reference() for reference in list(self._readers.values())]
+        return iter([reader for reader in held if reader is not None])
+
+    def add(self, reader: Reader) -> None:
+        """Take in a reader."""
+        key, audience = id(reader), weakref.ref(self)
+
+        def forget(_: object) -> None:
+            if (found := audience()) is not None:
+                found._readers.pop(key, None)
+                found.somebody_left = True  # no more than that: a collector may call this from anywhere
+
+        self._readers[key] = weakref.ref(reader, forget)
+
+    def remove(self, reader: Reader) -> None:
+        """Forget a reader."""
+        self._readers.pop(id(reader), None)
+
+
+@attrs.define(eq=False)
+class Discards:
+    """The jobs that were discarded and not added again."""
+
+    cursors: dict[str, Cursor] = attrs.field(factory=dict)
+    """What was read of each: a sweep must not bring it back, and who adds it again continues there."""
+    _held: weakref.WeakValueDictionary[str, WatchedJob] = attrs.field(factory=weakref.WeakValueDictionary, init=False)
+    """Those that have not ended, as long as there is a reader in the middle of their story."""
+
+    def put(self, job: WatchedJob, cursor: Cursor) -> None:
+        """Take in a job."""
+        self.cursors[job.name] = cursor
+        if not job.history.finished:
+            self._held[job.name] = job
+
+    def take_back(self, name: str) -> WatchedJob | None:
+        """Return the job, which is watched again, if a reader has it."""
+        return self._held.pop(name, None)
 
 
 @attrs.define(eq=False)
 class Board:
-    """The watched jobs by name, the service's own record, and the subscriptions."""
+    """The watched jobs by name, the service's own record, and the readers."""
 
-    records: dict[str, Record] = attrs.field(factory=dict, init=False)
-    service: Record = attrs.field(factory=lambda: Record(None), init=False)
+    discards: Discards = attrs.field(factory=Discards)
+    endless: bool = False
+    """Whether jobs are discovered, so that a subscription to all never ends."""
+    jobs: dict[str, WatchedJob] = attrs.field(factory=dict, init=False)
+    service: ServiceRecord = attrs.field(factory=ServiceRecord, init=False)
+    kept: KeptSnapshots = attrs.field(factory=KeptSnapshots, init=False)
+    readers: Audience = attrs.field(factory=Audience, init=False)
     live: int = attrs.field(default=0, init=False)
-    """Jobs whose end has not been told."""
-    endless: bool = attrs.field(default=False, init=False)
-    """Whether jobs may come by themselves, so that a subscription to all never ends."""
-    dismissed: dict[str, Cursor] = attrs.field(factory=dict, init=False)
-    """What was read of the jobs that were discarded and not added again: a sweep must not bring them back."""
-    began: float = attrs.field(default=0.0, init=False)
-    """When the watch began, or the one that it resumes, in seconds since 1970."""
+    """Jobs whose end was not reported."""
     running: bool = attrs.field(default=False, init=False)
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)
     delivered: int = attrs.field(default=0, init=False)
-    _detached: weakref.WeakValueDictionary[str, Record] = attrs.field(factory=weakref.WeakValueDictionary, init=False)
-    """Discarded jobs that go on, as long as there is a reader for whom they would go on, too."""
-    _leaving: dict[Record, None] = attrs.field(factory=dict, init=False)
+    _leaving: dict[WatchedJob, None] = attrs.field(factory=dict, init=False)
     """Discovered jobs that have ended, until everybody knows."""
-    _unsettled: bool = attrs.field(default=False, init=False)
-    _subscriptions: dict[int, weakref.ref[Subscription[Event]]] = attrs.field(factory=dict, init=False)
-    _fresh: OrderedDict[tuple[Record, int], events.Snapshot] = attrs.field(factory=OrderedDict, init=False)
-
-    def add(self, record: Record, told: Iterable[Event]) -> None:
-        """Take in a record under its name."""
-        self.records[record.name] = record
-        self.dismissed.pop(record.name, None)
-        self.live += 1
-        self.tell(record, told)
-
-    def remove(self, record: Record, told: Iterable[Event], cursor: Cursor) -> None:
-        """Forget a discarded record but for the cursor of its readers; whoever has yet to read of it still can."""
-        del self.records[record.name]
-        self._leaving.pop(record, None)
-        self.dismissed[record.name] = cursor
-        self.tell(record, told)
-        if not record.ended:
-            self._detached[record.name] = record
-        self._part(record)
-
-    def renew(self, name: str) -> Record | None:
-        """Return a record with which a discarded job goes on where its readers are; None if nobody holds it."""
-        former = self._detached.pop(name, None)
-        if former is None:
-            return None
-        record = former.renewed()
-        for subscription in self.subscriptions():
-            subscription._follow(former, record)
-        return record
-
-    def settle(self, record: Record) -> None:
-        """Let go of a discovered job once its end was read, and by everybody who is there."""
-        if record not in self._leaving or not record.end_read:
-            return
-        if not any(subscription._is_behind(record) for subscription in self.subscriptions()):
-            del self._leaving[record]
-            history = record.history
-            assert history is not None  # noqa: S101 - only jobs leave
-            self.records[record.name] = Record.of_the_past(parse_cursor(history.cursor), history.state)
-            self._part(record)
-
-    def _part(self, record: Record) -> None:
-        for index in range(record.snapshots):
-            self._fresh.pop((record, index), None)
-        for subscription in self.subscriptions():
-            subscription._part(record)
 
     @property
-    def watched(self) -> dict[str, Record]:
-        """The records without those that only hold the place of a job."""
-        return {name: record for name, record in self.records.items() if not record.past}
+    def watched(self) -> dict[str, WatchedJob]:
+        """The jobs without those that only hold the place of one."""
+        return {name: job for name, job in self.jobs.items() if not job.past}
 
-    def tell(self, record: Record, told: Iterable[Event]) -> None:
-        """Put events into a record's story and wake whoever is concerned."""
-        told = list(told)
-        if not told:
+    def add(self, job: WatchedJob, reported: Iterable[Event]) -> None:
+        """Take in a job under its name."""
+        self.jobs[job.name] = job
+        self.discards.cursors.pop(job.name, None)
+        self.live += 1
+        self.report(job, reported)
+
+    def discard(self, job: WatchedJob, reported: Iterable[Event], cursor: Cursor) -> None:
+        """Forget a job but for the cursor of its readers; whoever has yet to read of it still can."""
+        del self.jobs[job.name]
+        self._leaving.pop(job, None)
+        self.discards.put(job, cursor)
+        self.report(job, reported)
+        self._part(job)
+
+    def take_back(self, name: str) -> WatchedJob | None:
+        """Return a job with which a discarded one continues where its readers are; None if nobody is in its story."""
+        former = self.discards.take_back(name)
+        if former is None:
+            return None
+        job = WatchedJob.resumed_from(former)
+        for reader in self.readers:
+            reader.follow(former, job)
+        return job
+
+    def report(self, job: WatchedJob, reported: Iterable[Event]) -> None:
+        """Put events into a job's story and notify whoever is concerned."""
+        reported = list(reported)
+        if not reported:
             return
-        fresh = record.tell(told)
-        first = record.snapshots - len(fresh)
-        for index, event in enumerate(fresh, first):
-            self._fresh[record, index] = event
-        while len(self._fresh) > _KEPT:
-            self._fresh.popitem(last=False)
-        ends = sum(events.is_terminal(event) for event in told)
-        begins = sum(isinstance(event, events.Added) and event.origin == events.Origin.RECREATED for event in told)
+        self.kept.put(job, job.report(reported))
+        ends = sum(events.is_terminal(event) for event in reported)
+        begins = sum(isinstance(event, events.Added) and event.origin == events.Origin.RECREATED for event in reported)
         self.live += begins - ends
-        if record.discovered and self.records.get(record.name) is record:
-            if record.ended:
-                self._leaving[record] = None
+        if job.discovered and self.jobs.get(job.name) is job:
+            if job.history.finished:
+                self._leaving[job] = None
             else:
-                self._leaving.pop(record, None)
-        for subscription in self.subscriptions():
-            subscription._notice(record)
-        if self._unsettled:
+                self._leaving.pop(job, None)
+        for reader in self.readers:
+            reader.notice(job)
+        if self.readers.somebody_left:
             self._settle_all()
 
-    def snapshot(self, record: Record, index: int) -> events.Snapshot | None:
-        """Return a snapshot's event if it is still at hand."""
-        return self._fresh.get((record, index))
+    def report_service(self, event: events.Degraded | events.Recovered) -> None:
+        """Report the beginning or the end of an outage of the whole service."""
+        self.service.outages.report(event)
+        for reader in self.readers:
+            reader.notice(self.service)
 
-    def subscriptions(self) -> Iterator[Subscription[Event]]:
-        """Yield the open subscriptions."""
-        held = [reference() for reference in list(self._subscriptions.values())]
-        return iter([subscription for subscription in held if subscription is not None])
+    def attend(self, reader: Reader) -> None:
+        """Take in a reader; it meets the jobs that are there, those first whose turn it was next."""
+        self.readers.add(reader)
+        turns = {name: turn for turn, name in enumerate(reader.since)}
+        reader.meet_service(self.service)
+        for job in sorted(self.jobs.values(), key=lambda job: turns.get(job.name, -1)):
+            reader.meet(job)
 
-    def attend(self, subscription: Subscription[Event]) -> None:
-        """Take in a subscription; it is forgotten as soon as nobody else holds it."""
-        key, board = id(subscription), weakref.ref(self)
-
-        def forget(_: object) -> None:
-            if (found := board()) is not None:
-                found._subscriptions.pop(key, None)
-                found._unsettled = True  # a collector may call this from anywhere
-
-        self._subscriptions[key] = weakref.ref(subscription, forget)
-
-    def leave(self, subscription: Subscription[Event]) -> None:
-        """Forget a subscription."""
-        self._subscriptions.pop(id(subscription), None)
+    def leave(self, reader: Reader) -> None:
+        """Forget a reader."""
+        self.readers.remove(reader)
         self._settle_all()
 
-    def _settle_all(self) -> None:
-        self._unsettled = False
-        for record in list(self._leaving):
-            self.settle(record)
+    def settle(self, job: WatchedJob) -> None:
+        """Let go of a discovered job once its end was read, and by everybody who is there."""
+        if job not in self._leaving or not job.end_read:
+            return
+        if not any(reader.is_behind(job) for reader in self.readers):
+            del self._leaving[job]
+            self.jobs[job.name] = WatchedJob.of_the_past(parse_cursor(job.history.cursor), job.history.state)
+            self._part(job)
 
-    def wants_steps(self, record: Record) -> bool:
-        """Return whether anybody wants to know of each step, for which a list is not enough."""
-        return any(subscription._wants_steps(record) for subscription in self.subscriptions())
+    def wants_steps(self, job: WatchedJob) -> bool:
+        """Return whether anybody wants to know of each step of a job, for which a list is not enough."""
+        return any(reader.wants_steps(job) for reader in self.readers)
 
     def close(self, error: BaseException | None = None) -> None:
         """Let every reader finish with what there is, or fail with what ended the watch."""
         if not self.closed:
             self.closed, self.error = True, error
-            for subscription in self.subscriptions():
-                subscription._wake()
+            for reader in self.readers:
+                reader.wake()
+
+    def cursor_of(self, job: WatchedJob) -> str:
+        """Return the cursor up to which all readers of a job have come; who has left counts as far as they came."""
+        history, before = job.history, job.readings.ended_before
+        if job.past and history.outcome is not None:
+            return history.outcome.cursor
+        if before is not None and not 0 < before.created < history.log.now.created:
+            return str(before)
+        counted = [reader for reader in self.readers if reader.interest.counts]
+        concerned = [each for each in counted if each.interest.is_about(job.name) and not each.has_end(job)]
+        places = [each.read_to(job) for each in concerned if each.interest.wants(events.Snapshot)]
+        over = history.finished and all(each.read_to(job)[1] == len(job.reports.marks) for each in concerned)
+        if not places and (job.readings.begun or not concerned):
+            over = over and job.end_read  # who waits for ends only passes over snapshots that others have yet to read
+        return history.cursor if over else job.cursor(*min(places, default=job.read_to))
+
+    def _part(self, job: WatchedJob) -> None:
+        self.kept.forget(job)
+        for reader in self.readers:
+            reader.part(job)
+
+    def _settle_all(self) -> None:
+        self.readers.somebody_left = False
+        for job in list(self._leaving):
+            self.settle(job)

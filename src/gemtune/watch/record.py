@@ -1,8 +1,17 @@
-"""One watched job: its history, and what has been told of it in an order that any subscriber can read again."""
+"""What a watcher keeps: one record for each job, and one for the service.
+
+What was reported stands in a record in an order that any reader can read again, whenever it comes::
+
+    log      s1 s2 s3 s4 s5 s6 s7 s8        snapshots: 20 bytes each, made events again when read
+    marks   A     C           R     C S     Added, StateChanged, Restarted, the end: as they were reported
+    latest                              P   progress and the last outage: only the newest counts
+
+A mark stands before a snapshot (``at``); a position in the story is a pair of the next snapshot and the next mark.
+Marks are as many as a job has changes of state, so that a reader who never reads costs nothing but its place.
+"""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
@@ -12,11 +21,33 @@ import attrs
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
 from gemtune.story.cursor import Cursor
-from gemtune.story.history import History
+from gemtune.story.ending import with_snapshots
+from gemtune.story.history import History, last_event
 from gemtune.story.observation import Moment, Source
 from gemtune.story.snapshots import SnapshotLog
-from gemtune.types import TuningSnapshot
-from gemtune.watch.agenda import Item
+from gemtune.watch.agenda import Due
+
+
+@attrs.define(eq=False)
+class Outages:
+    """The latest outage of a job or of the service, and its end if it is over; earlier ones are nobody's news."""
+
+    trouble: events.Degraded | None = None
+    recovery: events.Recovered | None = None
+
+    def report(self, event: events.Degraded | events.Recovered) -> None:
+        """Take in the beginning or the end of an outage."""
+        if isinstance(event, events.Degraded):
+            self.trouble, self.recovery = event, None
+        else:
+            self.recovery = event
+
+
+@attrs.define(eq=False)
+class ServiceRecord:
+    """What is reported of the service as a whole; it concerns every reader and never ends."""
+
+    outages: Outages = attrs.field(factory=Outages, init=False)
 
 
 @attrs.frozen
@@ -26,7 +57,7 @@ class Mark:
     Args:
         at: The number of the snapshot before which it stands.
         event: The event.
-        lean: Whether the snapshots of its model were taken out: as objects they take ten times the memory of the log.
+        lean: Whether the snapshots of its model were taken out: as objects they take ten times the log's memory.
     """
 
     at: int
@@ -35,176 +66,52 @@ class Mark:
 
 
 @attrs.define(eq=False)
-class Record(Item):
-    """A job and its story.
-
-    Snapshots stand in the history's compact log. Between them stand the marks: the events that nobody may miss, of
-    which there are as many as a job has changes of state. Of progress and of trouble only the latest is kept.
+class Reports:
+    """What was reported of one job.
 
     Args:
-        history: What is known of the job; None for the record of the service as a whole.
+        log: The history's log, which holds the snapshots already.
     """
 
-    history: History | None
+    log: SnapshotLog
     marks: list[Mark] = attrs.field(factory=list, init=False)
     progress: events.Progress | None = attrs.field(default=None, init=False)
-    trouble: events.Degraded | None = attrs.field(default=None, init=False)
-    """The latest outage."""
-    recovery: events.Recovered | None = attrs.field(default=None, init=False)
-    """Its end, if it is over."""
-    read: int = attrs.field(default=0, init=False)
-    """How many snapshots somebody has been given."""
-    begun: bool = attrs.field(default=False, init=False)
-    """Whether somebody reads its snapshots, now or before a resume token: its end then counts only after them."""
-    ended_before: Cursor | None = attrs.field(default=None, init=False)
-    """With which cursor its end was dealt with before, unless somebody has read it from the beginning again."""
-    marks_read: int = attrs.field(default=0, init=False)
-    """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
-    based: Cursor | None = attrs.field(default=None, init=False)
-    """The cursor from which its history went on; the cursors of its events say that its steps were had, too."""
-    resumed: int = attrs.field(default=0, init=False)
+    outages: Outages = attrs.field(factory=Outages, init=False)
+    replayed: int = attrs.field(default=0, init=False)
     """How many snapshots the owner of a resume token may have been given."""
-    discovered: bool = attrs.field(default=False, init=False)
-    discarded: bool = attrs.field(default=False, init=False)
-    past: bool = attrs.field(default=False, init=False)
-    """Whether it only holds the place of a job that has ended and of which nobody has anything left to read."""
-    source: Source = attrs.field(default=Source.JOB, init=False)
-    created: int = attrs.field(default=0, init=False)
-    """When it was created (ns), as a list said."""
-    looking: bool = attrs.field(default=False, init=False)
-    failures: int = attrs.field(default=0, init=False)
-    """Failed looks in a row that count against the service and not against the job."""
-    failing_since: float = attrs.field(default=0.0, init=False)
-    denied_since: float | None = attrs.field(default=None, init=False)
-    covered: float | None = attrs.field(default=None, init=False)
-    """When a sweep showed it last."""
 
-    @classmethod
-    def of_the_past(cls, cursor: Cursor, state: JobState = JobState.ACTIVE) -> Self:
-        """Return what is kept of a job that has ended, so that a list can show that it was made anew, and only that."""
-        history = History(cursor.job)
-        history.log.identify(cursor.created)
-        history.state = state
-        history.outcome = events.Lost(
-            job=cursor.job, cursor=str(cursor), observed_at=datetime.now(UTC), reason=LostReason.DETACHED
-        )
-        record = cls(history)
-        record.past = record.discovered = True
-        return record
-
-    @property
-    def name(self) -> str:
-        """The job's name; empty for the service."""
-        return "" if self.history is None else self.history.name
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last event has been told; the service never ends."""
-        return self.history is not None and (self.discarded or self.history.finished)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job itself has come to its end, of which nobody has to be told again."""
-        return self.history is not None and self.history.finished
-
-    @property
-    def snapshots(self) -> int:
-        """How many snapshots stand in the log, of all attempts."""
-        return 0 if self.history is None else len(self.history.log)
-
-    def tell(self, told: Iterable[Event]) -> list[events.Snapshot]:
-        """Put events into the story and return the snapshots among them, which the log holds already."""
-        told = list(told)
-        fresh = [event for event in told if isinstance(event, events.Snapshot)]
-        at = self.snapshots - len(fresh)
-        for event in told:
+    def add(self, reported: list[Event]) -> list[events.Snapshot]:
+        """Put events into the story and return the snapshots among them."""
+        fresh = [event for event in reported if isinstance(event, events.Snapshot)]
+        at = len(self.log) - len(fresh)
+        for event in reported:
             match event:
                 case events.Snapshot(replayed=replayed):
                     at += 1
-                    self.resumed = at if replayed else self.resumed
+                    self.replayed = at if replayed else self.replayed
                 case events.Progress():
                     self.progress = event
-                case events.Degraded():
-                    self.trouble, self.recovery = event, None
-                case events.Recovered():
-                    self.recovery = event
-                case events.Added(origin=origin):
-                    self.past = False
-                    self.ended_before = None if origin == Origin.RECREATED else self.ended_before
-                    self.discovered = self.discovered or origin == Origin.DISCOVERED
-                    self.progress = self.trouble = self.recovery = None
-                    self.marks.append(Mark(at, event))
+                case events.Degraded() | events.Recovered():
+                    self.outages.report(event)
                 case events.Succeeded():
-                    self.marks.append(_lean(at, event))
-                    if self.history is not None and self.history.outcome is event:
-                        self.history.outcome = self.marks[-1].event  # type: ignore[assignment]
+                    task = event.model.tuning_task
+                    lean = task is not None and bool(task.snapshots)
+                    self.marks.append(Mark(at, with_snapshots(event, ()) if lean else event, lean))
+                case events.Added():
+                    self.progress, self.outages = None, Outages()
+                    self.marks.append(Mark(at, event))
                 case _:
                     self.marks.append(Mark(at, event))
         return fresh
 
-    def detach(self, now: Moment) -> list[Event]:
-        """End the watching, though not the story, and return what is told of it.
-
-        A look that is under way holds the history; it gets one that has ended, so that it can change nothing here.
-        """
-        ended, self.history = self.history, copy.copy(self.history)
-        self.discarded = True
-        if ended is None or ended.finished:
-            return []
-        told: list[Event] = list(ended.end(events.Lost, now, reason=LostReason.DETACHED))
-        ended.log = SnapshotLog(ended.name)
-        return told
-
-    def renewed(self) -> Record:
-        """Return a record that goes on with the story of this one, which was discarded."""
-        record = copy.copy(self)
-        record.due, record._entry = None, 0
-        record.discarded = record.looking = False
-        record.failures, record.denied_since, record.covered = 0, None, None
-        return record
-
-    @property
-    def end_read(self) -> bool:
-        """Whether the end was read, by a reader of snapshots if there was any."""
-        return self.finished and (self.ended_before is not None or self.marks_read == len(self.marks))
-
-    def give(self, index: int) -> None:
-        """Note that somebody was given a snapshot."""
-        if not self.begun:
-            self.begun, self.marks_read = True, 0
-        self.ended_before = None
-        self.read = max(self.read, index + 1)
-
     def whole(self, mark: Mark) -> Event:
-        """Return the event of a mark as it was told."""
-        event = mark.event
-        if not mark.lean or self.history is None or not isinstance(event, events.Succeeded):
-            return event
-        snapshots = sorted(self.history.log.run(mark.at), key=lambda snapshot: snapshot.step)
-        return _with_snapshots(event, tuple(snapshots))
-
-    def cursor(self, index: int, mark: int) -> str:
-        """Return the cursor of somebody who was told everything before a snapshot and a mark."""
-        history = self.history
-        assert history is not None  # noqa: S101 - nobody resumes the service's own record
-        if index >= self.snapshots and not any(is_terminal(each.event) for each in self.marks[mark:]):
-            return history.cursor
-        before = mark - 1 if mark and self.marks[mark - 1].at == index else None
-        if before is None:
-            return history.log.cursor(index)
-        if is_terminal(self.marks[before].event) and mark < len(self.marks):
-            before = mark  # the job was made anew, and that story is not over
-        return self.marks[before].event.cursor
-
-    @property
-    def read_to(self) -> tuple[int, int]:
-        """The snapshot and the mark before which everything was told to those who have left."""
-        if self.begun or not self.marks_read:
-            return self.read, self.marks_read
-        return self.marks[self.marks_read - 1].at, self.marks_read
+        """Return the event of a mark as it was reported."""
+        if not mark.lean or not isinstance(mark.event, events.Succeeded):
+            return mark.event
+        return with_snapshots(mark.event, sorted(self.log.run(mark.at), key=lambda snapshot: snapshot.step))
 
     def is_taken_back(self, place: int) -> bool:
-        """Return whether a mark tells that the job was discarded, after which it was added again."""
+        """Return whether a mark says that the job was discarded, after which it was added again."""
         event = self.marks[place].event
         detached = isinstance(event, events.Lost) and event.reason == LostReason.DETACHED
         return detached and place < len(self.marks) - 1
@@ -214,14 +121,169 @@ class Record(Item):
         return place == len(self.marks) - 1 and is_terminal(self.marks[place].event)
 
 
-def _lean(at: int, event: events.Succeeded) -> Mark:
-    task = event.model.tuning_task
-    if task is None or not task.snapshots:
-        return Mark(at, event)
-    return Mark(at, _with_snapshots(event, ()), lean=True)
+@attrs.define(eq=False)
+class Readings:
+    """What readers have read of a job, those included that have left: from there a resume token continues."""
+
+    begun: bool = False
+    """Whether somebody reads snapshots, now or before a resume: the end then counts only after them."""
+    ended_before: Cursor | None = None
+    """With which cursor the end was dealt with before, unless somebody has read it from the beginning again."""
+    snapshots: int = attrs.field(default=0, init=False)
+    marks: int = attrs.field(default=0, init=False)
+    """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
+
+    def gave(self, index: int) -> None:
+        """Note that somebody was given a snapshot."""
+        if not self.begun:
+            self.begun, self.marks = True, 0
+        self.ended_before = None
+        self.snapshots = max(self.snapshots, index + 1)
+
+    def passed(self, mark: int) -> None:
+        """Note that the marks before one were dealt with."""
+        self.marks = max(self.marks, mark)
 
 
-def _with_snapshots(event: events.Succeeded, snapshots: tuple[TuningSnapshot, ...]) -> events.Succeeded:
-    task = event.model.tuning_task
-    assert task is not None  # noqa: S101 - only such are made lean
-    return attrs.evolve(event, model=attrs.evolve(event.model, tuning_task=attrs.evolve(task, snapshots=snapshots)))
+@attrs.define(eq=False)
+class LookState:
+    """What the engine knows of its looks at a job."""
+
+    source: Source = Source.WORK
+    """Where to look next."""
+    created: int = 0
+    """When the job was created (ns), as a list said."""
+    covered: float | None = None
+    """When a sweep showed it last."""
+    failures: int = 0
+    """Failed looks in a row that count against the service and not against the job."""
+    failing_since: float = 0.0
+    denied_since: float | None = None
+
+    def failed(self, now: float) -> None:
+        """Count a failed look that may be the service's fault."""
+        if not self.failures:
+            self.failing_since = now
+        self.failures += 1
+
+    def denied(self, now: float) -> float:
+        """Note that the job is forbidden, and return since when."""
+        self.denied_since = now if self.denied_since is None else self.denied_since
+        return self.denied_since
+
+    def answered(self) -> None:
+        """Note a look that did not fail."""
+        self.failures, self.denied_since = 0, None
+
+
+@attrs.define(eq=False)
+class WatchedJob(Due):
+    """A job and its story.
+
+    Args:
+        history: What is known of the job.
+        readings: What readers have read of it.
+        based: The cursor from which its history was resumed; the cursors of its events include the steps before it.
+        discovered: Whether it was found in a list.
+        past: Whether it only holds the place of a job that has ended and of which nobody has anything left to read.
+    """
+
+    history: History
+    readings: Readings = attrs.field(factory=Readings)
+    based: Cursor | None = None
+    discovered: bool = False
+    past: bool = False
+    reports: Reports = attrs.field(init=False)
+    looks: LookState = attrs.field(init=False)
+    discarded: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reports = Reports(self.history.log)
+        self.looks = LookState(Source.JOB if self.history.unsure else Source.WORK)
+
+    @classmethod
+    def of(cls, name: str, work: str | None, *, born: Moment | None, since: Cursor | None, named: bool) -> Self:
+        """Return a job that begins to be watched.
+
+        Args:
+            name: The job's name.
+            work: The name of its work, if that is known.
+            born: When this client created it, if it did.
+            since: What was dealt with of it before.
+            named: Whether a resume token says so, which then counts even if it holds no step.
+        """
+        dealt_with = since is not None and since.begun
+        if since is not None and not since.ended and (dealt_with or named):
+            history = History(name, work, seeks=True, resumed=since)
+            return cls(history, Readings(begun=dealt_with), based=since)
+        ended = since if since is not None and since.ended else None
+        return cls(History(name, work, born=born, seeks=True), Readings(begun=dealt_with, ended_before=ended))
+
+    @classmethod
+    def of_the_past(cls, cursor: Cursor, state: JobState = JobState.ACTIVE) -> Self:
+        """Return what is kept of a job that has ended, so that a list can show that it was made anew, and only that."""
+        history = History(cursor.job, state=state, resumed=cursor)
+        history.end(events.Lost, Moment(0.0, datetime.now(UTC)), reason=LostReason.DETACHED)
+        return cls(history, discovered=True, past=True)
+
+    @classmethod
+    def resumed_from(cls, former: Self) -> Self:
+        """Return a job that continues the story of one that was discarded.
+
+        It is another object, because a look at the former may be under way: what that finds out is nobody's business.
+        """
+        job = cls(former.history, former.readings, former.based, former.discovered)
+        job.reports, job.looks.source = former.reports, former.looks.source
+        return job
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.history.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last event was reported."""
+        return self.discarded or self.history.finished
+
+    @property
+    def end_read(self) -> bool:
+        """Whether the end was read, by a reader of snapshots if there was any."""
+        readings = self.readings
+        return self.finished and (readings.ended_before is not None or readings.marks == len(self.reports.marks))
+
+    def report(self, reported: Iterable[Event]) -> list[events.Snapshot]:
+        """Put events into the story and return the snapshots among them."""
+        reported = list(reported)
+        for event in reported:
+            if isinstance(event, events.Added):
+                self.past = False
+                self.discovered = self.discovered or event.origin == Origin.DISCOVERED
+                if event.origin == Origin.RECREATED:
+                    self.readings.ended_before = None
+        return self.reports.add(reported)
+
+    def detach(self, now: Moment) -> list[Event]:
+        """End the watching, though not the story, and return what is reported of it."""
+        self.discarded = True
+        return [] if self.history.finished else [last_event(self.history, events.Lost, now, reason=LostReason.DETACHED)]
+
+    def cursor(self, index: int, mark: int) -> str:
+        """Return the cursor of somebody who was given everything before a snapshot and a mark."""
+        marks, log = self.reports.marks, self.history.log
+        if index >= len(log) and not any(is_terminal(each.event) for each in marks[mark:]):
+            return self.history.cursor
+        before = mark - 1 if mark and marks[mark - 1].at == index else None
+        if before is None:
+            return log.cursor(index, based=True)
+        if is_terminal(marks[before].event) and mark < len(marks):
+            before = mark  # the job was made anew, and that story is not over
+        return marks[before].event.cursor
+
+    @property
+    def read_to(self) -> tuple[int, int]:
+        """The snapshot and the mark before which everything was given to those who have left."""
+        readings = self.readings
+        if readings.begun or not readings.marks:
+            return readings.snapshots, readings.marks
+        return self.reports.marks[readings.marks - 1].at, readings.marks

@@ -1,8 +1,8 @@
-"""The resume token of a watcher or a subscription: which events of which jobs have been dealt with, as versioned text.
+"""The resume token of a watcher or a subscription: which events of which jobs have been dealt with, as a string.
 
 Its form is ``c1.`` and the base64url of deflated JSON: ``{"jobs": [cursor ...], "since": seconds, "discarded":
-[cursor ...]}``. It holds names and steps, and no address and no secret. Versions are told apart by the prefix; an
-unknown one is refused.
+[cursor ...]}``. It holds names and steps, no address and no secret. Versions are told apart by the prefix; an unknown
+one is refused.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
 
 from gemtune.errors import InvalidInput
-from gemtune.events import Event
 from gemtune.story.cursor import Cursor, parse_cursor
-from gemtune.watch.record import Record
-
-if TYPE_CHECKING:
-    from gemtune.watch.subscription import Subscription
 
 _LARGEST: Final = 64 << 20
-"""Most bytes that a resume token may inflate to: 10,000 jobs take 2 MB."""
+"""Most bytes that a token may inflate to: 10,000 jobs take 2 MB."""
 _LATEST: Final = 253_402_300_799
 """The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp)."""
 
@@ -35,17 +30,17 @@ class ResumeToken:
     """What its owner has dealt with.
 
     Args:
-        jobs: The cursor of each job, by name, of discarded ones too.
-        since: When the watch began, in seconds since 1970; 0 where that is not known.
+        jobs: The cursor of each job by name, those of discarded ones included.
+        since: When the watch began, in seconds since 1970; 0 if that is not known.
+        discarded: The names of the jobs that were discarded: nobody wants to see them until they are named again.
     """
 
-    jobs: Mapping[str, Cursor]
+    jobs: Mapping[str, Cursor] = attrs.field(factory=dict)
     since: float = 0.0
     discarded: frozenset[str] = frozenset()
-    """The names of the jobs that were discarded: nobody wants to see them until they are named again."""
 
     @property
-    def going_on(self) -> list[str]:
+    def unfinished(self) -> list[str]:
         """The names of the jobs that are to be watched again."""
         return [name for name, cursor in self.jobs.items() if not cursor.ended and name not in self.discarded]
 
@@ -54,7 +49,7 @@ class ResumeToken:
         """Read a resume token, or the cursor of a single job.
 
         Raises:
-            InvalidInput: It is neither, of no version that is known here.
+            InvalidInput: It is neither, or of a version that is unknown here.
         """
         if not isinstance(text, str) or not text.startswith("c"):
             cursor = parse_cursor(text)
@@ -80,27 +75,10 @@ class ResumeToken:
 
     @staticmethod
     def text(cursors: Iterable[str], since: float, discarded: Iterable[str] = ()) -> str:
-        """Return the text form."""
+        """Return the string for some cursors."""
         value = {"jobs": list(cursors), "since": since, "discarded": list(discarded)}
         plain = json.dumps(value, separators=(",", ":"))
         return "c1." + base64.urlsafe_b64encode(zlib.compress(plain.encode())).rstrip(b"=").decode()
-
-
-def cursor_of(record: Record, readers: Iterable[Subscription[Event]]) -> str:
-    """Return the cursor of a job up to which every reader has come; those that have left count as far as they came."""
-    history = record.history
-    assert history is not None  # noqa: S101 - nobody resumes the service's own record
-    if record.past and history.outcome is not None:
-        return history.outcome.cursor
-    before = record.ended_before
-    if before is not None and not 0 < before.created < history.log.now.created:
-        return str(before)
-    concerned = [each for each in readers if each._concerns(record) and not each._has_end(record)]
-    places = [each._read_to(record) for each in concerned if each._wants_snapshots]
-    over = history.finished and all(each._read_to(record)[1] == len(record.marks) for each in concerned)
-    if not places and (record.begun or not concerned):
-        over = over and record.end_read  # who waits for ends only passes over snapshots that others have yet to read
-    return history.cursor if over else record.cursor(*min(places, default=record.read_to))
 
 
 def _cursors(texts: object) -> dict[str, Cursor]:

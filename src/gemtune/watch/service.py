@@ -21,7 +21,7 @@ from gemtune.limiter.pace import RequestPace
 from gemtune.limiter.pauses import Outage
 from gemtune.story.observation import Moment
 from gemtune.watch.board import Board
-from gemtune.watch.record import Record
+from gemtune.watch.record import WatchedJob
 
 _AUTH_PROBE: Final = 60.0
 # Seconds without a 429 that end an episode of them.
@@ -58,17 +58,17 @@ class Service:
         if self._degraded_since is not None and now.clock - self._throttled_at >= _CALM:
             since, self._degraded_since = self._degraded_since, None
             recovered = events.Recovered(job="", cursor="", observed_at=now.utc, downtime=now.clock - since)
-            self.board.tell(self.board.service, [recovered])
+            self.board.report_service(recovered)
         return downtime is not None
 
-    def failed(self, error: CallError | CredentialsError, now: Moment, dice: float, record: Record | None) -> bool:
+    def failed(self, error: CallError | CredentialsError, now: Moment, dice: float, job: WatchedJob | None) -> bool:
         """Take in a failed request.
 
         Args:
             error: How it failed.
             now: When.
             dice: A random number in [0, 1).
-            record: The job it was about; None for a list.
+            job: The job it was about; None for a list.
 
         Returns:
             Whether it says something about the job, because the service is well.
@@ -84,9 +84,9 @@ class Service:
                 self.answered(now)
                 return True
             case PermissionDenied():
-                return self._forbidden(error, now, record)
+                return self._forbidden(error, now, job)
             case _:
-                return self._out(error, now, dice, record)
+                return self._out(error, now, dice, job)
         return False
 
     def denied(self, error: CallError | CredentialsError, now: Moment) -> None:
@@ -94,28 +94,24 @@ class Service:
         self.breaker.forbidden(now.clock, _AUTH_PROBE)
         self._degrade(error, now)
 
-    def _forbidden(self, error: PermissionDenied, now: Moment, record: Record | None) -> bool:
+    def _forbidden(self, error: PermissionDenied, now: Moment, job: WatchedJob | None) -> bool:
         """Return whether the service has answered anything else since it forbids this job.
 
         That we are not let in at all is certain only if it has answered nothing since it forbids several, or all.
         """
         healthy = self._answered_at
-        if record is not None:
-            record.denied_since = now.clock if record.denied_since is None else record.denied_since
-            if healthy >= record.denied_since or self.board.live <= 1:
-                return True
-        since = (each.denied_since for each in self.board.records.values() if not each.finished)
+        if job is not None and (healthy >= job.looks.denied(now.clock) or self.board.live <= 1):
+            return True
+        since = (each.looks.denied_since for each in self.board.jobs.values() if not each.finished)
         forbidden = sum(each is not None and each > healthy for each in since)
         if forbidden >= min(max(self.board.live, not self.board.endless), _DIFFERENT):
             self.denied(error, now)
         return False
 
-    def _out(self, error: CallError, now: Moment, dice: float, record: Record | None) -> bool:
-        if record is not None:
-            if not record.failures:
-                record.failing_since = now.clock
-            record.failures += 1
-        self._failing.add(record.name if record is not None else "")
+    def _out(self, error: CallError, now: Moment, dice: float, job: WatchedJob | None) -> bool:
+        if job is not None:
+            job.looks.failed(now.clock)
+        self._failing.add(job.name if job is not None else "")
         # All jobs in a row, or five of them, or one alone three times.
         different = len(self._failing) >= min(max(self.board.live, 1), _DIFFERENT)
         lasting = self.breaker.opened and now.clock >= self.breaker.probe_at
@@ -123,7 +119,7 @@ class Service:
             self._degrade(error, now)
         elif lasting:
             self.breaker.probe_failed(now.clock, dice)
-        return record is not None and not self.breaker.opened and self._answered_at >= record.failing_since
+        return job is not None and not self.breaker.opened and self._answered_at >= job.looks.failing_since
 
     def _degrade(self, error: CallError | CredentialsError, now: Moment) -> None:
         if self._degraded_since is not None:
@@ -138,4 +134,4 @@ class Service:
             status=getattr(error, "status", None),
             failures=max(self.breaker.streak, 1),
         )
-        self.board.tell(self.board.service, [degraded])
+        self.board.report_service(degraded)

@@ -1,20 +1,39 @@
-"""A sweep: one passage through the list, a page at a time, with the pages spread over the time until the next one."""
+"""A sweep: one passage through the list of all jobs, a page at a time.
+
+A list shows names and states of a thousand jobs in one request, and no snapshots: enough to know that a job has ended
+and must be looked at, and to discover jobs. The pages of a passage are spread over the time until the next one: pages
+that follow each other at once would take all the requests that are allowed, and the ends that they show would wait for
+theirs.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import anyio.lowlevel
 import attrs
 
+from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
+from gemtune.events import Origin
+from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.pager import Pages
-from gemtune.story.observation import Listed
-from gemtune.watch.agenda import Item
+from gemtune.story.history import History
+from gemtune.story.observation import Listed, Moment
+from gemtune.watch.agenda import Due
+from gemtune.watch.record import WatchedJob
+from gemtune.watch.roster import QUARANTINE, SLICE, Roster
+
+_log = logging.getLogger("gemtune.watch")
+
+_MINUTE: Final = 60 * 10**9
 
 
 @attrs.define(eq=False)
-class Sweep(Item):
-    """Where the passage through the list stands; it is due when its next page is.
-
-    Pages that follow each other at once would take all tokens, so that the ends which they tell would wait for theirs.
-    """
+class Passage:
+    """Where the passage through the list stands."""
 
     pages: Pages[Listed] | None = attrs.field(default=None, init=False)
     """The list; None between two passages."""
@@ -22,9 +41,8 @@ class Sweep(Item):
     taken: int = attrs.field(default=0, init=False)
     """Pages of this passage so far."""
     seen: int = attrs.field(default=0, init=False)
-    """Jobs that go on and were on them."""
-    looking: bool = attrs.field(default=False, init=False)
-    passages: int = attrs.field(default=0, init=False)
+    """Jobs on them that are watched and have not ended."""
+    completed: int = attrs.field(default=0, init=False)
     """How often the list was gone through to its end."""
     _usual: int = attrs.field(default=0, init=False)
 
@@ -34,7 +52,7 @@ class Sweep(Item):
 
     def end(self, *, whole: bool) -> None:
         """Leave the list, having gone through it or not; a passage after one that was broken off knows no delay."""
-        self.pages, self.passages = None, self.passages + whole
+        self.pages, self.completed = None, self.completed + whole
         self._usual = self.taken if whole else 0
 
     @property
@@ -48,3 +66,111 @@ class Sweep(Item):
         The first passage is made without delay; in a list that has grown, so is what is new.
         """
         return max(now, self.began + pause * self.taken / self._usual) if self.taken < self._usual else now
+
+
+@attrs.define(eq=False)
+class Sweep(Due):
+    """Goes through the list; it is due when its next page is.
+
+    Args:
+        service: Gives the list.
+        ask: How to ask.
+        roster: Plans what follows from a page.
+        filter: Which jobs are to be discovered; None discovers none.
+        began: Since when (ns) a job must have been created to be discovered although it has ended.
+    """
+
+    service: TuningService
+    ask: Ask
+    roster: Roster
+    filter: str | None
+    began: int
+    passage: Passage = attrs.field(factory=Passage, init=False)
+
+    def plan(self, now: float, *, check: bool = False) -> None:
+        """Plan a sweep now if there is none planned; to check whether the service is well, one is made in any case."""
+        plan = self.roster.plan
+        wanted = plan.sweeps(self.roster.board.live, now) or (check and not plan.refused)
+        under_way = self.looking or self.passage.pages is not None
+        if wanted and not under_way and (self.due is None or self.due > now + 1):
+            self.roster.agenda.put(self, now, pressing=True)
+
+    async def take_next_page(self) -> None:
+        """Ask for the next page, take it in, and plan the one after it."""
+        roster, passage, plan = self.roster, self.passage, self.roster.plan
+        pages, pause = passage.pages, roster.policy.terminal_freshness
+        if pages is None:
+            pages = self.service.list_jobs(self.filter, self.ask, light=not plan.refused)
+            passage.begin(pages, anyio.current_time())
+        passage.taken += 1
+        whole = False
+        try:
+            page = await anext(pages)
+        except (CallError, CredentialsError) as error:
+            pause = self._failed(error, pause)
+        else:
+            if roster.health.answered(moment()):
+                roster.respread(anyio.current_time())
+            passage.seen += await self._take_in(page.items)
+            whole = page.next_page_token is None or (passage.seen >= roster.board.live and not plan.discovering)
+            pause = plan.pause(passage.taken if whole else passage.expected, roster.health.bucket.rate)
+            if not whole:
+                roster.agenda.put(self, passage.next_page(anyio.current_time(), pause), pressing=True)
+                return
+        passage.end(whole=whole)
+        now = anyio.current_time()
+        plan.swept(passage.taken, roster.board.live, now)
+        await roster.rouse(now)
+        wait = plan.wait(roster.board.live, now)
+        if wait is not None:
+            roster.agenda.put(self, max(passage.began + pause, now + wait), pressing=True)
+
+    def _failed(self, error: CallError | CredentialsError, pause: float) -> float:
+        """Return the seconds to the next sweep."""
+        plan = self.roster.plan
+        if isinstance(error, BadRequest | NotFound) and not isinstance(error, CredentialsError):
+            if not plan.refused:
+                plan.refused = True
+                _log.info("no sweeps of the list (%s): jobs are looked at one by one", error.message)
+                return 0.0
+            return max(pause, QUARANTINE)
+        now = moment()
+        if isinstance(error, PermissionDenied):
+            plan.forgo(now.clock)
+        self.roster.health.failed(error, now, self.roster.dice.random(), None)
+        return pause
+
+    async def _take_in(self, entries: Sequence[Listed]) -> int:
+        """Take in a page of the list; return how many of its jobs are watched and have not ended."""
+        seen = 0
+        for first in range(0, len(entries), SLICE):
+            now = moment()
+            for entry in entries[first : first + SLICE]:
+                job = self.roster.board.jobs.get(entry.job) or self._discover(entry, now)
+                if job is not None:
+                    seen += not job.finished
+                    job.looks.covered = now.clock
+                    self._take_light(job, entry, now)
+            await anyio.lowlevel.checkpoint()
+        return seen
+
+    def _take_light(self, job: WatchedJob, entry: Listed, now: Moment) -> None:
+        history = job.history
+        if history.rhythm.pressing or job.looking:
+            return
+        if entry.state == history.state and entry.created == job.looks.created:
+            return  # the usual case by far
+        job.looks.created = entry.created
+        self.roster.follow(job, history.observe(entry.seen(now)), now)
+
+    def _discover(self, entry: Listed, now: Moment) -> WatchedJob | None:
+        board = self.roster.board
+        ended = entry.state is not None and entry.state.terminal
+        unwanted = not self.roster.plan.discovering or entry.job in board.discards.cursors
+        # The minute is for clocks that differ: of a job that ended just before the watch, nobody has had the end.
+        if unwanted or (ended and entry.created < self.began - _MINUTE):
+            return None
+        job = WatchedJob(History(entry.job, seeks=True))
+        board.add(job, [job.history.added(now, Origin.DISCOVERED)])
+        self.roster.agenda.put(job, now.clock)
+        return job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -21,17 +22,19 @@ from gemtune.looks.service import Ask, TuningService
 from gemtune.loops import call_soon, on_asyncio
 from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
-from gemtune.story.history import History
-from gemtune.story.observation import Moment, Source
+from gemtune.story.observation import Moment
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
-from gemtune.watch.board import Board
+from gemtune.watch.board import Board, Discards
 from gemtune.watch.engine import Engine
-from gemtune.watch.planner import Planner
-from gemtune.watch.record import Record
+from gemtune.watch.position import Interest, Replay
+from gemtune.watch.reader import Reader
+from gemtune.watch.record import WatchedJob
 from gemtune.watch.results import WaitResult, WatcherStatistics
-from gemtune.watch.resume_token import ResumeToken, cursor_of
+from gemtune.watch.resume_token import ResumeToken
+from gemtune.watch.roster import ListPlan, Roster
 from gemtune.watch.service import Service
 from gemtune.watch.subscription import Subscription
+from gemtune.watch.sweep import Sweep
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
@@ -59,19 +62,17 @@ class Watcher:
         resume: str | None = None,
     ) -> None:
         """Take in what is to be watched; ``client.watch`` is the usual way here."""
-        self._policy = checked_policy(policy)
-        self._service = service
+        policy = checked_policy(policy)
         check_filter(filter)
-        self._board = Board()
-        self._board.endless = filter is not None
-        resumed = ResumeToken({}) if resume is None else ResumeToken.parse(resume)
+        resumed = ResumeToken() if resume is None else ResumeToken.parse(resume)
+        self._service = service
         self._since = dict(resumed.jobs)
-        self._board.dismissed = {name: resumed.jobs[name] for name in resumed.discarded}
-        self._board.began = resumed.since or datetime.now(UTC).timestamp()
-        planner = Planner(policy, discovering=filter is not None)
-        health = Service(policy, self._board)
+        self._began = resumed.since or datetime.now(UTC).timestamp()
+        discards = Discards({name: resumed.jobs[name] for name in resumed.discarded})
+        self._board = Board(discards, endless=filter is not None)
         ask = Ask(timeout=policy.request_timeout)
-        self._engine = Engine(policy, self._board, service, ask, planner, health, filter, int(self._board.began * 1e9))
+        roster = Roster(policy, self._board, ListPlan(policy, filter is not None), Service(policy, self._board))
+        self._engine = Engine(service, ask, roster, Sweep(service, ask, roster, filter, int(self._began * 1e9)))
         self._group: anyio.abc.TaskGroup | None = None
         self._finished: anyio.Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,13 +80,12 @@ class Watcher:
         self._default: Subscription[Event] | None = None
         if filter is not None:
             ended = [cursor for name, cursor in self._since.items() if cursor.ended and name not in resumed.discarded]
-            self._board.records |= {cursor.job: Record.of_the_past(cursor) for cursor in ended}
-        self.add(*resumed.going_on, *(job for job in several(jobs) if not self._has_ended(job)))
+            self._board.jobs |= {cursor.job: WatchedJob.of_the_past(cursor) for cursor in ended}
+        self.add(*resumed.unfinished, *(job for job in several(jobs) if not _over(self._since.get(self._name(job)))))
 
     def __repr__(self) -> str:
-        """Return how many jobs there are, and whether it runs."""
         state = "running" if self._board.running else "closed" if self._board.closed else "not started"
-        return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} going on>"
+        return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} unfinished>"
 
     async def __aenter__(self) -> Self:
         """Begin to watch, until the block is left."""
@@ -100,8 +100,8 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the watch; an error of the block comes out as it is, in no group."""
-        assert self._group is not None  # noqa: S101 - entered
-        assert self._finished is not None  # noqa: S101 - entered
+        if self._group is None or self._finished is None:
+            return
         self._group.cancel_scope.cancel()
         try:
             await self._group.__aexit__(None, None, None)
@@ -152,15 +152,15 @@ class Watcher:
         """
         named = [(job, *self._service.job_names(job)) for job in given_jobs(jobs)]
         fresh = []
-        for job, name, operation in named:
-            record = self._board.records.get(name)
-            if record is not None and not record.past:
+        for given, name, work in named:
+            known = self._board.jobs.get(name)
+            if known is not None and not known.past:
                 continue
             if self._board.closed:
                 raise MisuseError(f"the watcher is closed and cannot watch {name}: make another with client.watch(...)")
-            record = self._board.renew(name) or self._record(job, name, operation)
-            self._board.add(record, [_history(record).added(_now())])
-            fresh.append(record)
+            job = self._board.take_back(name) or self._new(given, name, work)
+            self._board.add(job, [job.history.added(_now())])
+            fresh.append(job)
         if fresh:
             self._engine.admit(fresh)
         return [name for _, name, _ in named]
@@ -174,13 +174,12 @@ class Watcher:
         Returns:
             Whether it was watched.
         """
-        name = self._service.job_names(job)[0]
-        record = self._board.records.get(name)
-        if record is None or record.past:
+        watched = self._board.jobs.get(self._name(job))
+        if watched is None or watched.past:
             return False
-        cursor = parse_cursor(cursor_of(record, self._readers()))
-        self._engine.agenda.drop(record)
-        self._board.remove(record, record.detach(_now()), cursor)
+        cursor = parse_cursor(self._board.cursor_of(watched))
+        self._engine.roster.agenda.drop(watched)
+        self._board.discard(watched, watched.detach(_now()), cursor)
         return True
 
     @property
@@ -189,33 +188,19 @@ class Watcher:
 
         A job that the filter found is watched until it has ended and every subscriber has read that.
         """
-        return {name: _history(record).state for name, record in self._board.watched.items()}
+        return {name: job.history.state for name, job in self._board.watched.items()}
 
-    def _record(self, job: object, name: str, operation: str | None) -> Record:
+    def _name(self, job: object) -> str:
+        return self._service.job_names(job)[0]
+
+    def _new(self, given: object, name: str, work: str | None) -> WatchedJob:
         born: Moment | None = None
-        if isinstance(job, TuningJob):
-            operation, born = operation or job.operation, job.begun
-        since = self._dealt_with(name)
-        if since is None or since.ended or not (since.begun or name in self._since):
-            record = Record(History(name, operation, born=born, seeks=True))
-        else:
-            record = Record(History.from_cursor(str(since), operation, seeks=True))
-            record.based = since
-        record.begun = since is not None and since.begun
-        record.ended_before = since if since is not None and since.ended else None
-        record.source = Source.JOB if _history(record).unsure else Source.WORK
-        return record
-
-    def _dealt_with(self, name: str) -> Cursor | None:
-        """Return the cursor of a job that was watched before, by this watcher or the one that it resumes."""
-        past = self._board.records.get(name)
-        if past is not None and (outcome := _history(past).outcome) is not None:
-            return parse_cursor(outcome.cursor)
-        return self._board.dismissed.get(name) or self._since.get(name)
-
-    def _has_ended(self, job: object) -> bool:
-        since = self._since.get(self._service.job_names(job)[0])
-        return since is not None and since.ended
+        if isinstance(given, TuningJob):
+            work, born = work or given.operation, given.begun
+        past, since = self._board.jobs.get(name), self._board.discards.cursors.get(name) or self._since.get(name)
+        if past is not None and past.history.outcome is not None:
+            since = parse_cursor(past.history.outcome.cursor)
+        return WatchedJob.of(name, work, born=born, since=since, named=name in self._since)
 
     def __aiter__(self) -> Subscription[Event]:
         """Return the watcher's own subscription to everything, always the same."""
@@ -300,36 +285,30 @@ class Watcher:
         return WaitResult(done, pending)
 
     def resume_token(self) -> str:
-        """Return where the subscribers are, as text from which ``client.watch(resume=...)`` goes on.
+        """Return where the subscribers are, as a string from which ``client.watch(resume=...)`` continues.
 
         Of several, the one furthest behind counts. Take it after dealing with the last event; what came after that is
-        told again, marked as replayed.
+        delivered again, marked as replayed.
         """
-        readers, board = self._readers(), self._board
-        met = board.records.keys() | board.dismissed.keys()
+        board = self._board
+        met = board.jobs.keys() | board.discards.cursors.keys()
         ended = [str(cursor) for name, cursor in self._since.items() if name not in met]
-        jobs = ended + [cursor_of(record, readers) for record in board.records.values()]
-        return ResumeToken.text(jobs, self._board.began, map(str, board.dismissed.values()))
-
-    def _readers(self) -> list[Subscription[Event]]:
-        return [each for each in self._board.subscriptions() if each._counts]
+        jobs = ended + [board.cursor_of(job) for job in board.jobs.values()]
+        return ResumeToken.text(jobs, self._began, map(str, board.discards.cursors.values()))
 
     def statistics(self) -> WatcherStatistics:
         """Return what it does and has done."""
-        board, engine, bucket = self._board, self._engine, self._engine.health.bucket
-        jobs: dict[JobState, int] = {}
-        for state in self.jobs.values():
-            jobs[state] = jobs.get(state, 0) + 1
-        readers = list(board.subscriptions())
+        board, engine, health = self._board, self._engine, self._engine.roster.health
+        readers = list(board.readers)
         return WatcherStatistics(
-            jobs=jobs,
+            jobs=Counter(self.jobs.values()),
             requests=dict(engine.ask.requests),
-            sweeps=engine.sweeps,
-            effective_freshness=max(self._policy.freshness, engine.watched_steps() / bucket.rate),
+            sweeps=engine.sweep.passage.completed,
+            effective_freshness=max(engine.roster.policy.freshness, engine.watched_steps() / health.bucket.rate),
             overdue=engine.overdue(),
             in_flight=engine.in_flight,
-            throttled=bucket.throttled,
-            outage=engine.health.breaker.opened,
+            throttled=health.bucket.throttled,
+            outage=health.breaker.opened,
             stalls=engine.stalls,
             delivered=board.delivered,
             subscribers=len(readers),
@@ -346,21 +325,19 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
-        given = ResumeToken.parse(since) if since is not None else ResumeToken({})
+        given = ResumeToken() if since is None else ResumeToken.parse(since)
         before = self._since.items() if resumed else ()
         cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
         selected = None
         if jobs is not None:
-            wanted = [*several(jobs)]
-            named = [self._service.job_names(job)[0] for job in wanted]
-            self.add(*(job for job, name in zip(wanted, named, strict=True) if not _over(cursors.get(name))))
-            selected = frozenset(named)
+            wanted = {self._name(job): job for job in several(jobs)}
+            self.add(*(job for name, job in wanted.items() if not _over(cursors.get(name))))
+            selected = frozenset(wanted)
         else:
-            self.add(*given.going_on)
-        subscription = Subscription[Event](
-            self._board, selected, kinds, cursors, bookmarks, counts=counts, watcher=self
-        )
-        self._engine.attend(record for record in self._board.records.values() if subscription._wants_steps(record))
+            self.add(*given.unfinished)
+        reader = Reader(Interest(selected, kinds, counts), Replay(self._board.kept), cursors)
+        subscription = Subscription[Event](self._board, reader, self._began, bookmarks, watcher=self)
+        self._engine.attend(job for job in self._board.jobs.values() if reader.wants_steps(job))
         return subscription
 
 
@@ -373,11 +350,6 @@ async def _run(engine: Engine, finished: anyio.Event) -> None:
         await engine.run()
     finally:
         finished.set()
-
-
-def _history(record: Record) -> History:
-    assert record.history is not None  # noqa: S101 - only the service's record has none
-    return record.history
 
 
 def _now() -> Moment:

@@ -1,0 +1,194 @@
+"""The roster: which job is looked at when, and what is reported of a look.
+
+A job is either looked at one by one, at a time of its own in the agenda, or it *rests*: it has no time, costs nothing,
+and only a sweep of the list tells of it. It rests if sweeps are made, nobody wants to know of each of its steps, and
+nothing is to be confirmed; it is roused when no sweep has shown it for two times the freshness. Sweeps are made:
+
+==========================  ================================================================================
+jobs are discovered         always
+``coalesce="always"``       if there is any job
+``coalesce="auto"``         for 9 jobs and more, and not for 5 minutes after a sweep that took more pages than
+                            there are jobs (a list with thousands of models of others)
+``coalesce="never"``        never; nor if the service gives no list
+==========================  ================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import anyio.lowlevel
+import attrs
+
+from gemtune import events
+from gemtune.config import WatchPolicy
+from gemtune.events import Event, is_terminal
+from gemtune.story.observation import Moment
+from gemtune.story.schedule import backoff
+from gemtune.watch.agenda import Agenda, Due
+from gemtune.watch.board import Board
+from gemtune.watch.record import WatchedJob
+from gemtune.watch.service import Service
+
+_log = logging.getLogger("gemtune.watch")
+
+SLICE: Final = 100
+"""Jobs that are dealt with before others may run."""
+QUARANTINE: Final = 60.0
+"""Seconds without a look at a job over which gemtune itself has stumbled."""
+_DENIED: Final = 30.0
+_HANDFUL: Final = 8
+_POOR_FOR: Final = 300.0
+"""Seconds without sweeps after one that cost more pages than there are jobs."""
+
+
+@attrs.define
+class ListPlan:
+    """Whether one list may stand for many looks, and how often it is asked for: a pure decision.
+
+    Args:
+        policy: The caller's wishes.
+        discovering: Whether jobs are to be found in the list, so that it is asked for in any case.
+    """
+
+    policy: WatchPolicy
+    discovering: bool = False
+    refused: bool = attrs.field(default=False, init=False)
+    """Whether the service cannot make the list light, or gives no list."""
+    _poor_until: float = attrs.field(default=0.0, init=False)
+
+    def sweeps(self, live: int, now: float) -> bool:
+        """Return whether ``live`` jobs are to be swept."""
+        return self.wait(live, now) == 0.0
+
+    def wait(self, live: int, now: float) -> float | None:
+        """Return the seconds until ``live`` jobs are worth a sweep; None if they are not."""
+        if self.discovering:
+            return 0.0
+        enough = live > (0 if self.policy.coalesce == "always" else _HANDFUL)
+        if self.refused or self.policy.coalesce == "never" or not enough:
+            return None
+        return max(self._poor_until - now, 0.0)
+
+    def swept(self, pages: int, live: int, now: float) -> None:
+        """Take in what a sweep has cost: many models of others may make it dearer than single looks."""
+        if self.policy.coalesce == "auto" and pages > max(live, 1):
+            self._poor_until = now + _POOR_FOR
+
+    def forgo(self, now: float) -> None:
+        """Take in that the list is not for us at present."""
+        self._poor_until = now + _POOR_FOR
+
+    def pause(self, pages: int, rate: float) -> float:
+        """Return the seconds to the next sweep, which takes at most half of the requests."""
+        return max(self.policy.terminal_freshness, 2 * pages / rate)
+
+    @property
+    def longest_absence(self) -> float:
+        """The seconds after which a job that no sweep has shown is looked at on its own."""
+        return 2 * self.policy.freshness
+
+
+@attrs.define(eq=False)
+class Roster:
+    """Gives every job its time, and reports what a look at it has brought.
+
+    Args:
+        policy: The caller's wishes.
+        board: The jobs.
+        plan: What is known of the list.
+        health: How the service is, and how fast it may be asked.
+    """
+
+    policy: WatchPolicy
+    board: Board
+    plan: ListPlan
+    health: Service
+    agenda: Agenda[Due] = attrs.field(factory=Agenda, init=False)
+    dice: random.Random = attrs.field(factory=random.Random, init=False)
+
+    def admit(self, jobs: Sequence[WatchedJob], now: float) -> None:
+        """Give jobs their first time, so that many of them make no burst."""
+        for job, due in zip(jobs, self._spread(len(jobs), now), strict=True):
+            if self._is_light(job, now):
+                self._rest(job, now)
+            elif not (job.finished or job.looking):
+                self.agenda.put(job, due)
+
+    def is_covered(self, job: WatchedJob, now: float) -> bool:
+        """Return whether a job may rest although its time has come, because a sweep has shown it lately."""
+        return _shown(job) + self.plan.longest_absence > now and self._is_light(job, now)
+
+    def follow(self, job: WatchedJob, reported: list[Event], now: Moment) -> None:
+        """Report what is new of a job, and plan the next look at it."""
+        self.report(job, reported)
+        look = job.history.next_look(now, self.policy, self.dice.random())
+        if look is None:
+            self.agenda.drop(job)
+            return
+        pressing = job.history.rhythm.pressing
+        job.looks.source, after = look.source, look.after
+        if job.looks.failures:
+            after = backoff(job.looks.failures, self.dice.random())
+        elif job.looks.denied_since is not None and not pressing:
+            after = _DENIED
+        elif self._is_light(job, now.clock):
+            self._rest(job, now.clock)
+            return
+        self.agenda.put(job, now.clock + after, pressing=pressing)
+
+    def report(self, job: WatchedJob, reported: list[Event]) -> None:
+        """Put what is new of a job on the board and into the log."""
+        self.board.report(job, reported)
+        for event in reported:
+            if isinstance(event, events.StateChanged):
+                _log.info("%s: %s -> %s", event.job, event.old, event.new)
+            elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
+                _log.info("%s: %s", event.job, event.kind)
+
+    def respread(self, now: float) -> None:
+        """Spread over some time what has become due while nothing could be asked."""
+        overdue = self.agenda.overdue(now)
+        span = min(self.policy.freshness, len(overdue) / self.health.bucket.rate)
+        for item in overdue:
+            self.agenda.put(item, now + span * self.dice.random())
+
+    async def rouse(self, now: float) -> None:
+        """Give the jobs that rest a time again, if there are no more sweeps or the last ones have not shown them."""
+        latest = now - self.plan.longest_absence if self.plan.sweeps(self.board.live, now) else math.inf
+        absent = [job for job in self.board.jobs.values() if rests(job) and _shown(job) <= latest]
+        for number, (job, due) in enumerate(zip(absent, self._spread(len(absent), now), strict=True), 1):
+            if rests(job):
+                self.agenda.put(job, due)
+            if number % SLICE == 0:
+                await anyio.lowlevel.checkpoint()
+
+    def _is_light(self, job: WatchedJob, now: float) -> bool:
+        """Return whether a list is enough for a job."""
+        rhythm = job.history.rhythm
+        if job.looks.failures or rhythm.pressing or rhythm.blank:
+            return False
+        return self.plan.sweeps(self.board.live, now) and not self.board.wants_steps(job)
+
+    def _rest(self, job: WatchedJob, now: float) -> None:
+        """Leave a job to the sweeps."""
+        self.agenda.drop(job)
+        job.looks.covered = now
+
+    def _spread(self, count: int, now: float) -> Iterator[float]:
+        """Yield times for so many jobs, so that they make no burst."""
+        span = min(self.policy.freshness, count / self.health.bucket.rate) if count > self.policy.burst else 0.0
+        return (now + span * number / count for number in range(count))
+
+
+def rests(job: WatchedJob) -> bool:
+    """Return whether only a sweep tells of a job."""
+    return job.due is None and not job.looking and not job.finished
+
+
+def _shown(job: WatchedJob) -> float:
+    return -math.inf if job.looks.covered is None else job.looks.covered
