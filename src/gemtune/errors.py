@@ -5,7 +5,7 @@
     GemtuneError
     ├── InvalidInput            (ValueError)    correct the argument, row or file it names
     │   └── SettingsError                       correct the argument or environment variable it names
-    ├── MisuseError             (RuntimeError)  change the program: closed client, other event loop, fork
+    ├── MisuseError             (RuntimeError)  change the program: a closed client, another event loop, a fork
     ├── CredentialsError                        get or widen a credential, with the command it names
     ├── NotSupported                            use the alternative it names
     │   └── TuningUnavailable                   choose another base model or service
@@ -13,9 +13,9 @@
     ├── TuningError
     │   ├── TuningFailed                        read the server's reason, correct the data, tune again
     │   ├── TuningCancelled                     somebody cancelled the operation
-    │   └── TuningLost                          the job cannot be seen any more; it may go on
-    ├── BatchStopped                            read its cause, repair it, run the batch again with its journal
-    ├── JournalError                            the disk is full or the file replaced: make room, run again
+    │   └── TuningLost                          the job cannot be seen any more; it may still run
+    ├── BatchStopped                            repair its cause, then run the batch again with its journal
+    ├── JournalError                            the disk is full or the file was replaced: make room, run again
     │   ├── JournalBusy                         another process is writing it
     │   ├── JournalCorrupt                      bytes in its middle were changed: see ``offset``
     │   └── JournalMismatch (ValueError)        it belongs to another model, configuration or input
@@ -37,10 +37,11 @@
         ├── MalformedResponse                   the reply was not what the API promises
         │   └── ResponseTooLarge                ask for less
         ├── UnexpectedRedirect                  the address is not the API's
-        ├── StreamInterrupted                   a stream broke; the part received is in ``partial``
+        ├── StreamInterrupted                   a stream broke; ``partial`` is what had arrived
         └── AmbiguousOutcome                    a write may or may not have happened: look, then decide
 
-An error holds facts as attributes, survives pickling, and never holds a request, a header or a credential. Its
+Each leaf has a remedy of its own: two errors that you would handle alike are one class. An error holds facts as
+attributes, survives pickling, and never holds a request, a header or a credential. Its
 ``message`` says what happened, its ``remedies`` what to do next (see ``gemtune.remedy``); ``str()`` says both.
 """
 
@@ -79,7 +80,6 @@ class GemtuneError(Exception):
     """The root of everything that gemtune raises."""
 
     def __init__(self, message: str, *remedies: Remedy) -> None:
-        """Keep what happened and what to do about it; subclasses add their facts as attributes."""
         super().__init__(message)
         self.message = message
         self.remedies = remedies
@@ -96,8 +96,8 @@ class InvalidInput(GemtuneError, ValueError):
     """An argument, row or file is wrong; nothing was sent.
 
     Args:
-        message: What is wrong and how to correct it; about an argument it begins with the argument's name.
-        remedies: What else to do, as alternatives.
+        message: What is wrong; if it is about an argument, it begins with the argument's name.
+        remedies: How to correct it, as alternatives.
         field: The argument or field that is wrong, such as ``tuned_model_id`` or ``output``.
         row: The 1-based row of the data, or None if no row is concerned.
     """
@@ -159,7 +159,7 @@ class TuningError(GemtuneError):
         message: What happened to which job.
         job: The tuned model's name.
         reason: The server's own words, cleaned of control characters.
-        code: The google.rpc code of the operation's error, where there is one.
+        code: The google.rpc code of the operation's error, if there is one.
     """
 
     def __init__(
@@ -185,11 +185,11 @@ class TuningCancelled(TuningError):
 
 
 class TuningLost(TuningError):
-    """The job cannot be seen any more (deleted, or no longer readable for us); it says nothing of the job itself."""
+    """The job cannot be seen any more: it was deleted, or we may no longer read it. It may still be running."""
 
 
 class BatchStopped(GemtuneError):
-    """A batch ended before its inputs did, because nothing more could succeed; ``__cause__`` is what it met.
+    """A batch ended before its input did, because nothing more could succeed; ``__cause__`` says why.
 
     ``key`` is the key or index of the item that met it. That item did nothing wrong: it has neither a result nor a
     line in the journal, and the next run asks it again. ``reset_after`` is the seconds until a quota is there again.
@@ -203,10 +203,11 @@ class BatchStopped(GemtuneError):
 
 
 class JournalError(GemtuneError):
-    """A batch's journal cannot be used; nothing that was published is lost.
+    """A batch's journal cannot be used; no result that you were given is lost.
 
     Args:
-        message: What happened, to which file, and what to do.
+        message: What happened, and to which file.
+        remedies: What to do next, as alternatives.
         path: The file.
         unsaved: Results that were received and neither written safely nor yielded, as ``BatchResult``.
     """
@@ -235,8 +236,9 @@ class CallError(GemtuneError):
     """One call to the service failed.
 
     Args:
-        message: What happened, to which resource, and what to do next.
-        status: The HTTP status, or None where no reply was read.
+        message: What happened, and to which resource.
+        remedies: What to do next, as alternatives.
+        status: The HTTP status, or None if no reply was read.
         reason: The machine-readable reason (google.rpc.ErrorInfo.reason or the rpc status).
         retry_after: Seconds after which the server allows a new attempt, if it said so.
         attempts: How many attempts were made, at least 1 once a request was tried.
@@ -283,8 +285,8 @@ class CallError(GemtuneError):
 class ApiError(CallError):
     """The service answered with an error.
 
-    ``details`` holds the google.rpc details of the answer as plain JSON values (AIP-193); it is empty where the
-    answer was not JSON.
+    ``details`` holds the google.rpc details of the reply as plain JSON values (AIP-193); it is empty if the reply was
+    not JSON.
     """
 
     details: tuple[object, ...] = ()
@@ -311,14 +313,14 @@ class AlreadyExists(ApiError):
 
 
 class Conflict(ApiError):
-    """Somebody else changed the resource meanwhile (409 ABORTED)."""
+    """Somebody else changed the resource in the meantime (409 ABORTED)."""
 
 
 class QuotaExhausted(ApiError):
     """A quota is used up (429).
 
-    ``scope`` is ``minute`` where waiting helps, ``day`` where it helps only after the daily reset, ``none`` where the
-    quota is zero, ``billing`` where a spending cap was reached, and ``unknown`` where the server did not say.
+    ``scope`` is ``minute`` if waiting helps, ``day`` if it helps only after the daily reset, ``none`` if the quota is
+    zero, ``billing`` if a spending cap was reached, and ``unknown`` if the service did not say.
     """
 
     failure = Failure.REJECTED
@@ -332,7 +334,7 @@ class Unavailable(ApiError):
 
 
 class TransportError(CallError):
-    """The request did not come through to a readable reply."""
+    """The request got no readable reply."""
 
 
 class ConnectFailed(TransportError):
@@ -346,13 +348,13 @@ class TLSVerificationError(TransportError):
 
 
 class ConnectionLost(TransportError):
-    """The connection broke after the request had begun to leave; the server may have acted."""
+    """The connection broke after part of the request had left; the service may have acted."""
 
     failure = Failure.AMBIGUOUS
 
 
 class DeadlineExceeded(CallError, TimeoutError):
-    """Time ran out before the call was done; the server may have acted."""
+    """Time ran out before the call was done; the service may have acted."""
 
     failure = Failure.AMBIGUOUS
 
@@ -374,7 +376,7 @@ class UnexpectedRedirect(CallError):
 
 
 class StreamInterrupted(CallError):
-    """A streamed reply broke off; it is never repeated by itself.
+    """A streamed reply broke off; it is never repeated automatically.
 
     ``partial`` is the text received so far and ``chunks`` the number of events received.
     """
@@ -385,6 +387,6 @@ class StreamInterrupted(CallError):
 
 
 class AmbiguousOutcome(CallError):
-    """A write may or may not have been carried out, and repeating it could do it twice; look first, then decide."""
+    """Nobody can know whether a write was carried out, and repeating it could do it twice: look first, then decide."""
 
     failure = Failure.AMBIGUOUS

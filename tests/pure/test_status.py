@@ -229,3 +229,16 @@ def test_a_job_that_is_lost_says_why_in_one_sentence():
         job="tunedModels/a", cursor="", observed_at=datetime.now(UTC), reason="not_found", message="It does not exist."
     )
     assert str(failure("tunedModels/a", lost)).endswith("(not_found): It does not exist; the job itself may go on")
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        ("tunedModels/x", "; list yours with client.tuned_models.list()"),
+        ("models/my-model", "; if it is a tuned model, name it in full: tunedModels/my-model"),
+        (None, "no such thing."),
+    ],
+)
+def test_what_was_not_found_is_told_with_where_to_look(resource, words):
+    error = error_of(404, {"error": {"message": "no such thing.", "status": "NOT_FOUND"}}, resource=resource)
+    assert str(error).endswith(words)

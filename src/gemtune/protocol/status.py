@@ -17,7 +17,7 @@ from typing import Final
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
 from gemtune.protocol.quotas import scope_of
-from gemtune.remedy import Argument, Remedy
+from gemtune.remedy import Argument, ClientCall, Remedy
 
 _LIMIT: Final = 2048
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
@@ -112,7 +112,7 @@ def error_from_reply(
     following = _next_step(cls, reason)
     error = cls(
         f"{unended(message)}; {following}" if following else message,
-        *([Remedy("put a valid key into GOOGLE_API_KEY"), _PASS_KEY] if reason in _CREDENTIAL_REASONS else []),
+        *_remedies(cls, reason, resource or ""),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -252,11 +252,22 @@ def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) ->
     return value
 
 
-_PASS_KEY: Final = Remedy("pass ", Argument("api_key"))
 _LOGIN: Final = (
     "gcloud auth application-default login --scopes=https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/generative-language.tuning"
 )
+
+
+def _remedies(cls: type[ApiError], reason: str | None, resource: str) -> tuple[Remedy, ...]:
+    collection, _, name = resource.partition("/")
+    if reason in _CREDENTIAL_REASONS:
+        return Remedy("put a valid key into GOOGLE_API_KEY"), Remedy("pass ", Argument("api_key"))
+    if cls is errors.NotFound and collection == "tunedModels":
+        return (Remedy("list yours with ", ClientCall("tuned_models.list")),)
+    if cls is errors.NotFound and collection == "models":
+        # A bare id is a base model's, which whoever has just tuned a model easily forgets.
+        return (Remedy(f"if it is a tuned model, name it in full: tunedModels/{name}"),)
+    return ()
 
 
 def _next_step(cls: type[ApiError], reason: str | None) -> str:
