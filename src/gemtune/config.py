@@ -1,4 +1,7 @@
-"""Option values: how long to wait, how often to try, whom to call. Seconds are floats everywhere."""
+"""Options as frozen values: how long to wait, how often to try, how hard to push. Durations are seconds everywhere.
+
+A wrong value is refused where it is written, not at the first call that uses it.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,15 @@ class Unset:
     _only: ClassVar[Self | None] = None
 
     def __new__(cls) -> Self:
-        """Return the one instance, also when unpickled."""
+        # Unpickling comes here as well, and ``value is UNSET`` must hold in every process of a program.
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
 
     def __repr__(self) -> str:
-        """Return the name under which it is written."""
         return "UNSET"
 
     def __bool__(self) -> bool:
-        """Return False, so that an unset argument reads as absent."""
         return False
 
 
@@ -43,10 +44,11 @@ class Timeouts:
     """How long to wait, in seconds.
 
     Args:
-        connect: For a connection to be made, TLS included.
-        call: For one attempt of a management call (get, list, create, patch ...); Google's own 60 s.
-        generate: For one attempt of generateContent, and for the silence between two events of a stream; 600 s.
-        total: For a whole call with all its attempts and waits; None means 3 × ``call`` or 2 × ``generate``.
+        connect: For making a connection, including TLS.
+        call: For one attempt of a management call (get, list, create, patch ...). Google's own clients wait 60 s.
+        generate: For one attempt of generateContent, and for the silence between two events of a stream.
+        total: For a whole call with all its attempts and the waits between them. None means 3 × ``call``, and
+            2 × ``generate`` for a generation.
     """
 
     connect: float = 10.0
@@ -55,7 +57,7 @@ class Timeouts:
     total: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse zero, negative and infinite values: every wait has an end."""
+        # Infinity is refused: every wait of this package has an end.
         _seconds("Timeouts.connect", self.connect)
         _seconds("Timeouts.call", self.call)
         _seconds("Timeouts.generate", self.generate)
@@ -68,11 +70,13 @@ class RetryPolicy:
     """How often and how patiently a failed call is tried again.
 
     Args:
-        attempts: Attempts in all, the first included; 1 switches retrying off.
-        initial: Base of the backoff in seconds; attempt n waits a random time up to initial × 2^(n-1) (full jitter).
-        maximum: Longest backoff in seconds.
-        max_hint: Longest wait in seconds that the server may ask for; a longer one fails at once.
-        budget: Tokens shared by all calls of a client; a retry costs 14, a throttled one 5, a success returns 1.
+        attempts: Attempts in all, including the first; 1 switches retrying off.
+        initial: Base of the backoff in seconds. Before attempt n + 1 a call waits a random time of up to
+            initial × 2^(n-1) (full jitter).
+        maximum: The longest backoff in seconds.
+        max_hint: The longest wait in seconds that the service may ask for. If it asks for more, the call fails at once.
+        budget: Tokens that all calls of a client share. A retry takes 14, or 5 if it was pushed back, and a success
+            returns 1. While the budget is used up nothing is retried, so that an outage is not met with a storm.
     """
 
     attempts: int = 5
@@ -82,7 +86,6 @@ class RetryPolicy:
     budget: int = 500
 
     def __attrs_post_init__(self) -> None:
-        """Refuse values with which retrying could not work."""
         _whole("RetryPolicy.attempts", self.attempts, note="1 switches retrying off")
         _seconds("RetryPolicy.initial", self.initial)
         _seconds("RetryPolicy.maximum", self.maximum)
@@ -96,15 +99,15 @@ ONCE = RetryPolicy(attempts=1)
 
 @attrs.frozen(kw_only=True)
 class BatchPolicy:
-    """How patiently a limiter treats a service that is busy or out; durations in seconds.
+    """How patiently a limiter treats a service that pushes back or is out; durations in seconds.
 
     Args:
-        max_hint: The longest wait that the server may ask for; a longer one stops the run.
+        max_hint: The longest wait that the service may ask for. If it asks for more, the run stops.
         first_probe: How long after the beginning of an outage one request asks whether it is over.
         longest_probe: The longest interval between two such requests; it doubles up to here.
-        patience: How long an outage may last before failures of unknown outcome count against their items.
-        repeats: How often an item whose attempt failed with an unknown outcome is tried again.
-        backoff: The longest time that an item waits by itself before that.
+        patience: How long an outage may last before ambiguous failures count against their items.
+        repeats: How often an item is tried again after an ambiguous failure.
+        backoff: The longest wait before that, for the item alone.
     """
 
     max_hint: float = 900.0
@@ -115,7 +118,6 @@ class BatchPolicy:
     backoff: float = 60.0
 
     def __attrs_post_init__(self) -> None:
-        """Refuse intervals that are not positive."""
         for name in ("max_hint", "first_probe", "longest_probe", "patience", "backoff"):
             _seconds(f"BatchPolicy.{name}", getattr(self, name))
         _whole("BatchPolicy.repeats", self.repeats, least=0)
@@ -125,21 +127,21 @@ class BatchPolicy:
 class WatchPolicy:
     """How often to look at tuning jobs, and how many requests that may cost; durations in seconds.
 
-    All concern a watcher; the last five concern nothing else, as it looks at many jobs at once. The quota of the
-    remote methods is not documented, so that the defaults are careful.
+    A watcher uses all of these; a single job, which looks at nothing but itself, only the first five. Google does not
+    document the quota of the methods behind a look, so the defaults are careful.
 
     Args:
         freshness: The greatest age of a snapshot at its delivery.
         terminal_freshness: The interval once all steps are done and only the end is awaited, and between two
-            sweeps of the list.
+            sweeps.
         queued_interval: The longest interval before the first snapshot.
         min_interval: The shortest interval of all.
-        jitter: Which part of an interval may be taken off at random, 0 to 1; nothing is ever added.
-        max_rps: Requests a second; halved for a while when the service answers 429.
+        jitter: How much of an interval may be taken off at random, from 0 to 1. Nothing is ever added.
+        max_rps: Requests a second; fewer for a while after the service has pushed back.
         burst: Requests that may be made at once after a pause.
         max_in_flight: Requests under way at the same time.
         request_timeout: For a single request.
-        coalesce: Whether one list may stand for many looks: ``auto`` where it is cheaper, ``never``, ``always``.
+        coalesce: Whether a sweep may stand for many looks: ``auto`` (if that is cheaper), ``never``, ``always``.
     """
 
     freshness: float = 15.0
@@ -154,7 +156,6 @@ class WatchPolicy:
     coalesce: Literal["auto", "never", "always"] = "auto"
 
     def __attrs_post_init__(self) -> None:
-        """Refuse values with which nothing would ever be looked at, and a jitter that is not a part."""
         for name in ("freshness", "terminal_freshness", "queued_interval", "min_interval", "request_timeout"):
             _seconds(f"WatchPolicy.{name}", getattr(self, name))
         checks.fraction("WatchPolicy.jitter", self.jitter, error=SettingsError)

@@ -35,16 +35,14 @@ _log = logging.getLogger("gemtune")
 
 
 class Secret(str):
-    """A credential: an ordinary text for who sends it, masked for who shows it, as tracebacks with locals do."""
+    """A credential: an ordinary string to whoever sends it, masked for whoever shows it, such as a traceback."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Return the mask."""
         return "'****'"
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        """Refuse to be pickled or copied by accident."""
         raise TypeError("a credential cannot be pickled")
 
 
@@ -57,16 +55,15 @@ class Setting:
     source: str
 
     def __str__(self) -> str:
-        """Return one line: name, value, source."""
         return f"{self.name:<12} {self.shown}  (from {self.source})"
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a client was told, and by whom; printing it explains it, with secrets masked.
+    """The settings of a client and where each was taken from. Printing them explains them, with secrets masked.
 
     Args:
-        base_url: Scheme and host of the service, and a path where a gateway stands before it.
+        base_url: Scheme and host of the service, and a path if a gateway stands before it.
         credential: ``api_key``, ``token``, ``credentials`` or ``adc``.
         api_key: The API key, if that is the credential.
         project: The quota project (``x-goog-user-project``), if known.
@@ -80,11 +77,9 @@ class Settings:
     entries: tuple[Setting, ...] = ()
 
     def __iter__(self) -> Iterator[Setting]:
-        """Iterate over the settings in the order of the explanation."""
         return iter(self.entries)
 
     def __str__(self) -> str:
-        """Return one line for each setting."""
         return "\n".join(map(str, self.entries))
 
 
@@ -98,6 +93,7 @@ def resolve(
     base_url: str | None = None,
 ) -> Settings:
     """Return the settings that the arguments and the environment give; arguments win."""
+    # An empty variable is how shells and container files say "not set".
     env = {key: value.strip() for key, value in environ.items() if value.strip()}
     kind, key, credential = _credential(env, api_key, token, credentials)
     url, url_entry = _base_url(env, base_url)
@@ -117,7 +113,7 @@ T = TypeVar("T")
 
 
 def given(name: str, value: T | None, kind: type[T]) -> T | None:
-    """Return an argument of the client's, refusing one of another type."""
+    """Return an argument of the client's, or refuse one of another type."""
     return None if value is None else checks.instance(name, value, kind, f"a {kind.__name__}", error=SettingsError)
 
 

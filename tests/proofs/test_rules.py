@@ -399,6 +399,31 @@ async def test_misuse_a_client_used_after_a_fork_says_so():
         assert "fork" in said
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("used", [False, True])
+async def test_misuse_a_client_used_in_the_fork_of_a_running_loop_says_so(used):
+    client, _ = scripted(ok({"models": []}))
+    async with client:
+        if used:
+            await client.models.list().all()
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                await client.models.get("x")
+            except BaseException as error:  # noqa: BLE001 - the child has nobody to raise it to
+                os.write(writing, f"{type(error).__name__}: {error}".encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        said = await anyio.to_thread.run_sync(os.read, reading, 1000)
+        await anyio.to_thread.run_sync(os.waitpid, child, 0)
+        os.close(reading)
+        assert said.startswith(b"MisuseError: no event loop is running in this process")
+        assert b"fork" in said
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_misuse_a_closed_client_says_so_in_every_method(begun):
     client, sent = scripted(ok({"models": [], "name": "tunedModels/x"}))

@@ -13,7 +13,7 @@ from gemtune.settings import Secret, is_loopback
 
 
 def make_ssl_context(trust_env: bool) -> ssl.SSLContext:
-    """Return a context that trusts SSL_CERT_FILE or SSL_CERT_DIR where set, and the machine's roots."""
+    """Return a context that trusts SSL_CERT_FILE or SSL_CERT_DIR if they are set, and the machine's roots."""
     context = httpx.create_ssl_context(trust_env=trust_env)
     context.load_default_certs()
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)

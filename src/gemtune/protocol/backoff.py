@@ -17,7 +17,7 @@ from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, Failure, MalformedResponse, QuotaExhausted
 from gemtune.protocol.call import Effect
 
-# A quota per minute without a hint: half a window is the least that makes sense.
+# For a quota per minute without a hint: half of its window is the shortest wait that makes sense.
 _MINUTE_WITHOUT_HINT = 30.0
 
 
@@ -58,7 +58,7 @@ def delay(error: CallError, failures: int, policy: RetryPolicy, dice: float) -> 
 
     Returns:
         Full jitter over the backoff; never less than the server's hint, spread by up to a fifth of it (at most 5 s),
-        so that callers who were told the same time do not return together.
+        so that callers who got the same hint do not return together.
     """
     if error.failure is Failure.NOT_SENT:
         base = policy.initial / 4

@@ -45,7 +45,6 @@ class Page(Sequence[T]):
     next_page_token: str | None = None
 
     def __len__(self) -> int:
-        """Return the number of items on this page."""
         return len(self.items)
 
     @overload
@@ -55,7 +54,6 @@ class Page(Sequence[T]):
     def __getitem__(self, index: slice) -> Sequence[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        """Return one item or a slice of this page."""
         return self.items[index]
 
 

@@ -68,7 +68,7 @@ def job_names(value: object) -> tuple[str, str | None]:
 
 
 def operation_of(model: str, name: str | None) -> str | None:
-    """Return an operation's name as a reply gave it, or None where it is none, or not of this tuned model."""
+    """Return an operation's name as a reply gave it, or None if it is not one of this tuned model's."""
     return name if name and _OPERATION.fullmatch(name) and parent_of(name) == model else None
 
 
@@ -107,9 +107,10 @@ def id_from_display_name(display_name: str | None, dice: int) -> str:
     """Return a fresh id: a readable slug of at most 27 characters and 12 base-36 digits taken from ``dice``.
 
     Args:
-        display_name: What the model is called; words are joined by ``-``, other characters dropped.
+        display_name: What the model is called. Words are joined by ``-``, other characters dropped.
         dice: A random number of at least 62 bits; the same number gives the same id.
     """
+    # The name is readable in lists; what makes it unique are the digits, and 40 characters are the API's limit.
     words = re.findall(r"[a-z0-9]+", re.sub(r"[^a-z0-9\s-]", "", (display_name or "").lower()))
     slug = "-".join(words)[:27].strip("-")
     if not slug or not slug[0].isalpha():

@@ -33,7 +33,7 @@ Format = Literal["jsonl", "csv", "tsv", "text"]
 DELIMITERS: Final[Mapping[Format, str]] = {"csv": ",", "tsv": "\t"}
 
 _SEPARATORS: Final = ",;\t|"
-"""What tables are separated by, of which their heading tells one."""
+"""What separates columns in practice; the heading shows which one."""
 _ANY_LENGTH: Final = 2**31 - 1
 """The longest field of a table: what csv takes on every platform."""
 _QUOTED: Final = re.compile('"[^"]*"')
@@ -89,7 +89,7 @@ class Lines:
 
 
 def open_text(path: Path) -> AbstractContextManager[TextIO]:
-    """Open a file, or standard input for ``-``, so that ``Lines`` can tell where it is not UTF-8."""
+    """Open a file, or standard input for ``-``, so that ``Lines`` can name the place that is not UTF-8."""
     if str(path) == "-":
         return _standard_input()
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

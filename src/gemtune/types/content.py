@@ -245,7 +245,7 @@ def _to_part(value: object) -> Part:
     if isinstance(value, str):
         return Part(text=value)
     raise InvalidInput(
-        f"a part is a str or a Part, not {type(value).__name__}: for media use Part.from_bytes or from_uri",
+        f"a part must be a str or a Part, not {type(value).__name__}: for media use Part.from_bytes or from_uri",
         field="parts",
     )
 
@@ -255,7 +255,7 @@ def _to_parts(values: str | Part | Iterable[str | Part]) -> tuple[Part, ...]:
         return (_to_part(values),)
     if isinstance(values, Iterable) and not isinstance(values, bytes | dict):
         return tuple(map(_to_part, values))
-    raise InvalidInput(f"parts are a list of str and Part, not {type(values).__name__}", field="parts")
+    raise InvalidInput(f"parts must be a list of str and Part, not {type(values).__name__}", field="parts")
 
 
 @attrs.frozen(kw_only=True)
@@ -272,7 +272,7 @@ class Content(Message):
 
     @property
     def text_or_none(self) -> str | None:
-        """The joined text of the parts that are no thoughts, or None where no part is text."""
+        """The joined text of the parts that are not thoughts, or None if no part is text."""
         parts = self.parts
         if len(parts) == 1 and not parts[0].thought:
             return parts[0].text
@@ -316,7 +316,7 @@ def to_contents(value: ContentLike) -> tuple[Content, ...]:
         return (value,)
     if isinstance(value, bytes | dict) or not isinstance(value, Iterable):
         raise InvalidInput(
-            f"a prompt is a str, a Part, a Content or a list of these, not {type(value).__name__}",
+            f"a prompt must be a str, a Part, a Content or a list of these, not {type(value).__name__}",
             field="contents",
         )
     contents: list[Content] = []

@@ -56,7 +56,7 @@ class ThinkingConfig(Message):
 
     Args:
         include_thoughts: Whether the reply shows the thoughts.
-        thinking_budget: How many tokens it may think; 0 switches thinking off where the model allows it.
+        thinking_budget: How many tokens it may think; 0 switches thinking off if the model allows it.
         thinking_level: How deeply it thinks.
     """
 
@@ -156,7 +156,7 @@ class GenerateContentRequest(Message):
         generation_config: How the model answers.
         tools: What it may use.
         tool_config: How it uses it.
-        system_instruction: What it is told beforehand; text will do. Tuned models refuse it.
+        system_instruction: What the model is to know beforehand; a string will do. Tuned models refuse it.
         cached_content: The name of a cached beginning of the conversation.
         service_tier: How urgently the request is served.
         store: Whether the service may log it; None for the project's setting.

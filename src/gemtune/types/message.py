@@ -64,9 +64,9 @@ class AnyOf:
 def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return a tuple of the values; one string is refused, because its characters are never what is meant."""
     if isinstance(values, str | bytes):
-        raise InvalidInput(f"a list is wanted here, not one {type(values).__name__}: put it in [ ]")
+        raise InvalidInput(f"this must be a list, not one {type(values).__name__}: put it in [ ]")
     if not isinstance(values, Iterable):
-        raise InvalidInput(f"a list is wanted here, not {type(values).__name__}")
+        raise InvalidInput(f"this must be a list, not {type(values).__name__}")
     return tuple(values)
 
 
@@ -82,7 +82,7 @@ class Message:
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
-        """Give every message the short repr instead of the one that attrs writes."""
+        # attrs writes a repr of every field; what is at its default would hide the rest.
         cls.__repr__ = _short_repr  # type: ignore[method-assign,assignment]
 
 

@@ -22,7 +22,7 @@ class Model(Message):
         supported_generation_methods: The methods it serves, such as ``generateContent``.
         temperature: The default temperature.
         top_p: The default nucleus probability.
-        top_k: The default number of candidates per token; None where the model does not use it.
+        top_k: The default number of candidates per token; None if the model does not use it.
         max_temperature: The highest temperature.
         thinking: Whether it thinks before it answers.
     """

@@ -16,20 +16,19 @@ class OpenEnum(enum.StrEnum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
+        # Not registered with the enumeration: a service that sends ever new words must not make it grow.
         member = str.__new__(cls, value)
         member._name_ = member._value_ = str(value)
         return member
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
-        """Pickle by value: some versions of Python do it by name, which an unknown string does not have."""
+        # By value: some versions of Python pickle by name, which an unknown string does not have.
         return type(self), (self._value_,)
 
     def __copy__(self) -> Self:
-        """Return itself."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Return itself."""
         return self
 
     @property
@@ -38,5 +37,5 @@ class OpenEnum(enum.StrEnum):
         return self._value_ in type(self)._value2member_map_
 
     def __repr__(self) -> str:
-        """Return ``State.ACTIVE``, or ``State('PAUSED')`` for an unknown string."""
+        # State.ACTIVE, or State('PAUSED') for an unknown string
         return f"{type(self).__name__}.{self._name_}" if self.known else f"{type(self).__name__}({self._value_!r})"

@@ -27,7 +27,7 @@ class Status(Message):
 
 @attrs.frozen(kw_only=True)
 class Operation(Message):
-    """Work that goes on at the server.
+    """Work that the service does meanwhile.
 
     Args:
         name: ``tunedModels/{id}/operations/{id}`` or ``batches/{id}``.

@@ -212,7 +212,7 @@ class GenerateContentResponse(Message):
         """The first candidate's text without thoughts.
 
         Raises:
-            NoText: There is none; the error names the reason.
+            NoText: The reply holds no text; the error names the reason.
         """
         text = self.text_or_none
         if text is None:

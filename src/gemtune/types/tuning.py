@@ -86,7 +86,7 @@ class Hyperparameters(Message):
     learning_rate_multiplier: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what the API calls a oneof; a reply is decoded without coming here."""
+        # The API has a oneof here. Replies are decoded without this check (see protocol.codec.generate).
         if self.learning_rate is not None and self.learning_rate_multiplier is not None:
             raise InvalidInput(
                 "learning_rate and learning_rate_multiplier exclude each other: give one of them",
@@ -174,7 +174,7 @@ class TunedModel(Message):
 
 @attrs.frozen(kw_only=True)
 class CreateTunedModelMetadata(Message):
-    """The progress of a training, as its operation tells it.
+    """The progress of a job, as its operation reports it.
 
     Args:
         total_steps: How many steps there will be.

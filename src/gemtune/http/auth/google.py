@@ -47,7 +47,6 @@ class GoogleSource:
     _scoped: Any = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an object that is no google-auth credentials object."""
         if self.credentials is not None and not (
             callable(getattr(self.credentials, "refresh", None)) and callable(getattr(self.credentials, "apply", None))
         ):

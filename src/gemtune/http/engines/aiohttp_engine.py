@@ -92,7 +92,7 @@ class _Connector(aiohttp.TCPConnector):
     """A pool that notes what a request is given, and bounds the making of a connection as a whole.
 
     aiohttp asks it in the task that makes the request, which is how it knows which one that is: a context variable
-    would be kept alive by every timer, also those that have been cancelled.
+    would be kept alive by every timer, including those that have been cancelled.
     """
 
     def __init__(self, *, connect_timeout: float, **options: Any) -> None:
@@ -104,7 +104,7 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         sending = self.sendings[asyncio.current_task()]
         if sending.tried:
-            # aiohttp repeats idempotent methods by itself; the one retry of this package is elsewhere.
+            # aiohttp would repeat idempotent methods on its own; the one retry of this package is elsewhere.
             raise aiohttp.ServerDisconnectedError
         sending.tried = True
         while True:

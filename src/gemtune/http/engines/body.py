@@ -1,4 +1,8 @@
-"""Reply bodies: read to the end, inflated, and never larger than allowed."""
+"""Reply bodies: read to the end, inflated, and never larger than allowed.
+
+The limit holds for the bytes on the wire and for what they inflate to. 600 MB of zeros travel as 600 kB of gzip, so
+that inflating goes in steps of 64 KiB, and the limit is looked at after each.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +65,8 @@ class Gunzip:
     """The decoder of one gzip member (RFC 1952), in bounded steps."""
 
     def __init__(self) -> None:
-        """Start before the first byte; an empty body is legal (204, HEAD)."""
         self._inflate = zlib.decompressobj(wbits=31)
-        self._begun = False
+        self._begun = False  # an empty body is legal (204, HEAD)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield decompressed pieces of at most 64 KiB; raise MalformedResponse on garbage."""
@@ -82,7 +85,7 @@ class Gunzip:
             raise MalformedResponse("the reply has bytes after the end of its gzip encoding")
 
     def finish(self) -> None:
-        """Raise MalformedResponse where the body ended early."""
+        """Raise MalformedResponse if the body ended early."""
         if self._begun and not self._inflate.eof:
             raise MalformedResponse("the reply's gzip encoding ends too early")
 
@@ -98,7 +101,7 @@ def inflater(headers: Mapping[str, str]) -> Identity | Gunzip:
 
 
 def refuse_too_long(headers: Mapping[str, str], limit: int) -> None:
-    """Raise ResponseTooLarge where the Content-Length already says so, before anything is read."""
+    """Raise ResponseTooLarge if the Content-Length already says so, before anything is read."""
     length = headers.get("content-length", "")
     if length.isdecimal() and len(length) < 20 and int(length) <= limit:
         return

@@ -73,7 +73,7 @@ class ForeignEngine:
 
     Args:
         transport: The transport; it is closed together with the engine, as httpx's own client does.
-        connect_timeout: Seconds for making a connection, told to the transport.
+        connect_timeout: Seconds for making a connection, which the transport is asked to keep to.
     """
 
     transport: httpx.AsyncBaseTransport
@@ -117,7 +117,7 @@ class ForeignEngine:
             return _HttpxIncoming(await self.transport.handle_async_request(request), idle)
 
     def open_connections(self) -> int:
-        return 0  # httpx's interface does not tell
+        return 0  # httpx's interface does not say
 
     async def aclose(self) -> None:
         """Close the transport."""

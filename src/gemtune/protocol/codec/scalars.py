@@ -29,7 +29,6 @@ class Wrong(Exception):
     """A value that does not fit, and the way to it, innermost step first. It never holds the value."""
 
     def __init__(self, expected: str) -> None:
-        """Say what would fit."""
         super().__init__(expected)
         self.expected = expected
         self.steps: list[str | int] = []
@@ -125,14 +124,14 @@ def bound_depth(value: Any, depth: int) -> None:
 
 
 def str_to_json(value: Any) -> str:
-    """Return a string, also from a member of an enumeration."""
+    """Return a string; a member of an enumeration is one."""
     if isinstance(value, str):
         return str(value)
     raise Wrong(f"a string, not {type(value).__name__}")
 
 
 def int_to_json(value: Any) -> int:
-    """Return an integer, also from another library's."""
+    """Return an integer, including one of another library's (NumPy)."""
     try:
         return operator.index(value)
     except TypeError:
@@ -145,7 +144,7 @@ def int64_to_json(value: Any) -> str:
 
 
 def float_to_json(value: Any) -> float | str:
-    """Return a number, also from another library's, or the name of a non-number."""
+    """Return a number, including one of another library's (NumPy), or the name of a non-number."""
     try:
         if math.isfinite(value):
             return value if value.__class__ is float or value.__class__ is int else float(value)
