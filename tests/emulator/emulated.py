@@ -54,6 +54,7 @@ class Api:
     async def call(self, verb: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         if body is not None:
             options["content"] = body if isinstance(body, bytes) else json.dumps(body).encode()
+            options["headers"] = {"content-type": "application/json"} | options.get("headers", {})
         return await self.http.request(verb, path, **options)
 
     async def get(self, path: str, **options: Any) -> Any:

@@ -14,7 +14,7 @@ from gemtune.emulator import Fault, running_emulator
 
 pytestmark = pytest.mark.socket
 
-MODELS = b"GET /v1beta/models HTTP/1.1\r\nHost: x\r\n\r\n"
+MODELS = b"GET /v1beta/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @attrs.frozen
@@ -130,7 +130,9 @@ def test_a_cut_reply_was_to_a_request_that_was_carried_out(emulator, connect):
     body = b'{"baseModel":"models/gemini-1.0-pro-001","tuningTask":{"trainingData":{"examples":{"examples":[{"textInput":"1","output":"2"}]}}}}'  # noqa: E501
     emulator.app.faults.add(Fault(method="tunedModels.create", cut="reply"))
     peer = connect()
-    head = b"POST /v1beta/tunedModels?tunedModelId=cut HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1beta/tunedModels?tunedModelId=cut HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(
+        body
+    )
     peer.sendall(head + body)
     assert receive(peer) == Received(b"", True)
     assert httpx.get(emulator.url + "/v1beta/tunedModels/cut").status_code == 200

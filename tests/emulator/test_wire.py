@@ -13,14 +13,13 @@ from gemtune.emulator.gemini.messages import SCHEMA
 from gemtune.emulator.messages import codec
 from gemtune.emulator.messages.codec import (
     decode,
-    dumps,
     encode,
     float32,
     format_timestamp,
-    parse_json,
     parse_timestamp,
 )
 from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.json_text import dumps, parse_json
 from gemtune.emulator.messages.schema import camel_case, snake_case
 
 OBSERVED = {

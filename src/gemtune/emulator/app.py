@@ -13,7 +13,9 @@ import attrs
 from gemtune.emulator.front.control import PREFIX, control
 from gemtune.emulator.front.delivery import Receive, Scope, Send, connection_of, deliver, refuse
 from gemtune.emulator.front.exchange import exchange
-from gemtune.emulator.front.requests import read_request
+from gemtune.emulator.front.guard import refuse_foreign
+from gemtune.emulator.front.replies import own_error
+from gemtune.emulator.front.requests import BodyTooLong, read_request
 from gemtune.emulator.gemini.face import GEMINI
 from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.service import EmulatedService
@@ -30,6 +32,7 @@ from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 
 FACES: tuple[Face, ...] = (GEMINI,)
+_LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 
 
 @attrs.define(repr=False, eq=False)
@@ -56,7 +59,17 @@ class Emulator(EmulatedService):
         if connection and connection.doomed:
             await refuse(connection, receive)
             return
-        request = await read_request(scope, receive, self.settings.max_request_bytes)
+        foreign = refuse_foreign(scope, self.hosts)
+        if foreign:
+            await deliver(foreign, scope, receive, send, self.clock, 0.0)
+            return
+        try:
+            request = await read_request(scope, receive, self.settings)
+        except BodyTooLong as endless:
+            await deliver(own_error(413, str(endless), "INVALID_ARGUMENT"), scope, receive, send, self.clock, 0.0)
+            if connection:
+                connection.close(after=_LINGER)
+            return
         if request is None:
             return
         if request.path.startswith(PREFIX):

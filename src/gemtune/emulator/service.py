@@ -18,6 +18,7 @@ from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.clock import Clock, SteppedClock
 from gemtune.emulator.world.face import Face, RouteMatch
+from gemtune.emulator.world.files import FileInUseError
 from gemtune.emulator.world.request_log import RequestLog
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
@@ -38,6 +39,7 @@ class EmulatedService:
         load: what limits generateContent; may be changed while it runs.
         state: the file that keeps the tuned models, if any.
         requests: the requests that came in.
+        hosts: names besides this machine's under which it may be called.
     """
 
     settings: Settings
@@ -50,12 +52,14 @@ class EmulatedService:
     state: StateFile | None = None
     requests: RequestLog = attrs.field(init=False)
     replicas: Replicas = attrs.field(init=False)
+    hosts: set[str] = attrs.field(init=False)
     in_flight: int = attrs.field(default=0, init=False)
     peak_in_flight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.requests = RequestLog(self.settings.request_log_size)
+        self.requests = RequestLog(self.settings.request_log_size, self.settings.request_log_bytes)
         self.replicas = Replicas(self.settings)
+        self.hosts = set(self.settings.allow_hosts)
         for face in self.faces:
             shelf = face.new_shelf(self.settings)
             if shelf is not None:
@@ -128,5 +132,5 @@ class EmulatedService:
         try:
             if self.state:
                 await self.state.save(self.clock, self.store)
-        except OSError as error:
+        except (OSError, FileInUseError) as error:
             raise RpcError("INTERNAL", f"The emulator cannot write its state: {error}") from error

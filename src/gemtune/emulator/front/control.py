@@ -11,23 +11,31 @@ from typing import cast
 
 from gemtune.emulator.messages.codec import format_timestamp
 from gemtune.emulator.messages.http import HttpReply, HttpRequest
+from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.service import EmulatedService
 from gemtune.emulator.trouble.faults import read_scenario
 
 PREFIX = "/_emulator"
+_JSON = "application/json"
 Query = dict[str, str]
 
 
 def control(service: EmulatedService, request: HttpRequest) -> HttpReply:
     """Answer one control request."""
     verb, path, query, body = request.verb, request.path, dict(request.query), request.body
+    if request.size > len(body):
+        return _error(413, f"The body is longer than {service.settings.max_request_bytes} bytes.")
+    kind = request.headers.get("content-type", "" if body else _JSON)
+    if verb == "POST" and kind.partition(";")[0].strip().lower() != _JSON:
+        # A page may send text or a form to another server without asking it first, JSON not.
+        return _error(415, f"The body must be JSON, sent with the header 'content-type: {_JSON}'; not {kind!r}.")
     name, _, scenario = path.removeprefix(PREFIX).strip("/").partition("/")
     try:
         if scenario and name == "faults" and verb in ("GET", "DELETE"):
             return _reply(_scenario(service, verb, scenario))
         endpoint = None if scenario else _ENDPOINTS.get((verb, name))
         if endpoint:
-            return _reply(endpoint(service, query, json.loads(body) if body.strip() else {}))
+            return _reply(endpoint(service, query, loads(body) if body.strip() else {}))
     except (ValueError, TypeError) as error:
         return _error(400, str(error))
     except LookupError as error:
@@ -101,7 +109,7 @@ def _error(code: int, message: str) -> HttpReply:
 
 def _reply(value: object, status: int = 200) -> HttpReply:
     content = json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n"
-    return HttpReply(status=status, chunks=(content.encode(),), headers={"content-type": "application/json"})
+    return HttpReply(status=status, chunks=(content.encode(),), headers={"content-type": _JSON})
 
 
 def _plain(value: object) -> object:

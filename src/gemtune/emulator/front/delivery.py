@@ -38,9 +38,16 @@ class Connection:
         """Send bytes that are no part of an HTTP reply."""
         self.transport.write(data)
 
-    def close(self) -> None:
-        """Close it properly, after what was written."""
-        self.transport.close()
+    def close(self, after: float = 0.0) -> None:
+        """Close it properly, after what was written.
+
+        Args:
+            after: seconds during which more may come, unread: a close with unread bytes is a reset, and the reply lost.
+        """
+        if after:
+            asyncio.get_running_loop().call_later(after, self.transport.close)
+        else:
+            self.transport.close()
 
     def reset(self) -> None:
         """Break it off: the peer sees a reset, after what was written."""

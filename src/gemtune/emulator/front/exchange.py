@@ -16,6 +16,8 @@ from gemtune.emulator.world.face import RouteMatch
 from gemtune.emulator.world.store import MethodCall
 from gemtune.emulator.world.tuning import JobFate
 
+_NO_FATE = JobFate()
+
 
 async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
     """Return the reply to a request, faults included."""
@@ -53,7 +55,7 @@ async def _answer(
         said = face.read(match, request, settings)
         call = MethodCall(
             method=route.method, version=match.version, params=match.params, query=said.query, body=said.body,
-            caller=principal, now=now, fate=fate or JobFate(),
+            caller=principal, now=now, fate=fate or _NO_FATE,
         )  # fmt: skip
         service.store.overtake(now)
         call, thinning = service.replicas.ask(call, face.replication)

@@ -9,9 +9,9 @@ from email.utils import formatdate
 import attrs
 
 from gemtune.emulator.messages.bodies import HTML, JSON, error_body, event, whole
-from gemtune.emulator.messages.codec import dumps
 from gemtune.emulator.messages.errors import bad_gateway_page
 from gemtune.emulator.messages.http import HttpReply, JsonLayout
+from gemtune.emulator.messages.json_text import dumps
 from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.face import Face
@@ -31,6 +31,8 @@ def fault_reply(fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
     """Return the reply that a fault asks for instead of the request's own."""
     if fault.drop:
         return HttpReply(status=0, drop=True)
+    if fault.status in (204, 205, 304):  # HTTP gives these no body, whatever the fault says
+        return HttpReply(status=fault.status)
     if fault.exact is not None:
         return HttpReply(status=0, exact=fault.exact.encode("latin-1"))
     if fault.html:
@@ -88,6 +90,12 @@ def _accepts_gzip(accept_encoding: str) -> bool:
     """Whether gzip is among the codings of RFC 9110, section 12.5.3, and not with a weight of zero."""
     codings = (coding.partition(";") for coding in accept_encoding.lower().replace(" ", "").split(","))
     return any(name == "gzip" and weight.rstrip("0.") != "q=" for name, _, weight in codings)
+
+
+def own_error(code: int, message: str, status: str) -> HttpReply:
+    """Return an error of the emulator itself, which no service would give."""
+    body = dumps({"error": {"code": code, "message": message, "status": status}})
+    return HttpReply(status=code, chunks=(body,), headers={"content-type": JSON})
 
 
 def header_lines(headers: Mapping[str, str], now: int) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from gemtune.emulator.gemini.tuned_models import check_mutable
 from gemtune.emulator.messages.codec import Value
@@ -14,7 +14,7 @@ from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel, StoredPermission
-from gemtune.emulator.world.tuning import Job
+from gemtune.emulator.world.tuning import MOST_STEPS, Job, total_steps
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULTS = {"epoch_count": 5, "batch_size": 4, "learning_rate": 0.001}
@@ -36,25 +36,14 @@ def create(store: Store, call: MethodCall) -> StoredModel:
     found = list(islice(_violations(call, settings, given, examples), _MAX_VIOLATIONS))
     if found:
         raise invalid_fields("CreateTunedModelRequest", found)
+    hyperparameters = _effective(given)
+    _check_steps(len(examples), hyperparameters)
     base, source = _base_model(store, call)
     limit = settings.max_concurrent_jobs
     if limit is not None and store.running(call.now) >= limit:
         text = f"Quota exceeded for concurrent tuning jobs: {limit} are running. Please retry when one is done."
         raise RpcError("RESOURCE_EXHAUSTED", text)
     model_id = _new_id(store, call)
-    hyperparameters = _effective(given)
-    job = Job.plan(
-        queue_seconds=settings.queue_seconds,
-        step_seconds=settings.step_seconds,
-        refresh_seconds=settings.refresh_seconds,
-        name=f"tunedModels/{model_id}",
-        examples=len(examples),
-        epochs=hyperparameters["epoch_count"],
-        batch_size=hyperparameters["batch_size"],
-        created=call.now // 1000 * 1000,
-        seed=settings.seed,
-        fate=call.fate,
-    )
     owner = StoredPermission(store.random_id(12), "USER", call.caller.email, "OWNER", store.next_number())
     inherited = {key: getattr(base, key) for key in ("temperature", "top_p", "top_k")}
     parameters = inherited | {key: body[key] for key in inherited if body.get(key) is not None}
@@ -69,12 +58,34 @@ def create(store: Store, call: MethodCall) -> StoredModel:
         reader_project_numbers=cast("list[int]", body.get("reader_project_numbers", [])),
         hyperparameters=hyperparameters,
         examples=ExampleIndex.build(examples),
-        job=job,
+        job=_plan(settings, call, model_id, len(examples), hyperparameters),
         permissions={owner.id: owner},
         **parameters,
     )
     store.add(model)
     return model
+
+
+def _check_steps(examples: int, hyperparameters: dict[str, Any]) -> None:
+    steps = total_steps(examples, hyperparameters["epoch_count"], hyperparameters["batch_size"])
+    if steps > MOST_STEPS:
+        text = f"the tuning would take {steps} steps; at most {MOST_STEPS} are possible here"
+        raise invalid_fields("CreateTunedModelRequest", [("tuned_model.tuning_task.hyperparameters.epoch_count", text)])
+
+
+def _plan(settings: Settings, call: MethodCall, model_id: str, examples: int, hyperparameters: dict[str, Any]) -> Job:
+    return Job.plan(
+        queue_seconds=settings.queue_seconds,
+        step_seconds=settings.step_seconds,
+        refresh_seconds=settings.refresh_seconds,
+        name=f"tunedModels/{model_id}",
+        examples=examples,
+        epochs=hyperparameters["epoch_count"],
+        batch_size=hyperparameters["batch_size"],
+        created=call.now // 1000 * 1000,
+        seed=settings.seed,
+        fate=call.fate,
+    )
 
 
 def _examples(task: Value) -> list[tuple[str, str]]:
@@ -143,9 +154,9 @@ def _new_id(store: Store, call: MethodCall) -> str:
             return made
 
 
-def _effective(given: Value) -> dict[str, object]:
+def _effective(given: Value) -> dict[str, Any]:
     """Return the hyperparameters as they are echoed: with defaults, and a given multiplier instead of a rate."""
-    effective: dict[str, object] = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
+    effective = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
     if "learning_rate_multiplier" in given:
         del effective["learning_rate"]
     return effective

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gemtune.emulator.messages.codec import Value, dumps, encode
+from gemtune.emulator.messages.codec import Value, encode
 from gemtune.emulator.messages.errors import NOT_FOUND_PAGE, RpcError
 from gemtune.emulator.messages.http import HttpReply, JsonLayout
+from gemtune.emulator.messages.json_text import dumps
 from gemtune.emulator.messages.masks import Mask, apply_mask
 from gemtune.emulator.messages.schema import COMMON, Schema
 

@@ -23,130 +23,44 @@ Everything that is wrong in a body is found in one pass and reported in one erro
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import struct
 from collections.abc import Mapping
-from json.encoder import encode_basestring
 from typing import cast
 
 import attrs
 
 from gemtune.emulator.messages.errors import violations
+from gemtune.emulator.messages.json_text import FrozenJson, dumps
 from gemtune.emulator.messages.schema import FieldSpec, MessageSpec, Schema
 
 Value = dict[str, object]
 
 
 class FrozenMessage(dict[str, object]):
-    """A message, or the JSON of one, that never changes: its JSON and its text are made once."""
+    """A message that never changes: its JSON is made once for each way of writing it."""
 
-    __slots__ = ("encoded", "texts")
+    __slots__ = ("encoded",)
 
     def __init__(self, value: Mapping[str, object]) -> None:
         super().__init__(value)
-        self.encoded: dict[tuple[Schema, str, bool], FrozenMessage] = {}
-        self.texts: dict[tuple[str, str], str] = {}
+        self.encoded: dict[tuple[Schema, str, bool], FrozenJson] = {}
 
-    def encode(self, schema: Schema, message: str, enum_numbers: bool) -> FrozenMessage:
+    def encode(self, schema: Schema, message: str, enum_numbers: bool) -> FrozenJson:
+        """Return its JSON; services may have messages of different names for it."""
         key = (schema, message, enum_numbers)
         if key not in self.encoded:
-            self.encoded[key] = FrozenMessage(encode(schema, message, dict(self), enum_numbers=enum_numbers))
+            self.encoded[key] = FrozenJson(encode(schema, message, dict(self), enum_numbers=enum_numbers))
         return self.encoded[key]
 
-    def text(self, newline: str, colon: str) -> str:
-        if (newline, colon) not in self.texts:
-            out: list[str] = []
-            _write(dict(self), newline, colon, out)
-            self.texts[newline, colon] = "".join(out)
-        return self.texts[newline, colon]
 
-
-_STRING_OR_TRAILING_COMMA = re.compile(r'"(?:\\.|[^"\\])*"|,(?=\s*[\]}])', re.DOTALL)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
 _ZERO = {"string": "", "bytes": "", "bool": False, "int32": 0, "int64": 0, "float": 0.0, "double": 0.0}
 _INTEGER_BITS = {"int32": 31, "int64": 63}
+_MOST_FOUND = 100  # an error must not be larger than what is wrong by more than a constant
 
 
-# ── text ⇄ JSON values ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def parse_json(data: bytes) -> object:
-    """Return the JSON of a request body; a comma before a closing bracket is ignored, as the service does."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise violations([("", f"Invalid JSON payload received. Invalid UTF-8 at byte {error.start}.")]) from None
-    try:
-        return _loads(text)
-    except ValueError:
-        pass  # look again without the commas
-    try:
-        return _loads(_STRING_OR_TRAILING_COMMA.sub(lambda m: "" if m.group() == "," else m.group(), text))
-    except json.JSONDecodeError as error:
-        where = f"{error.msg} at line {error.lineno} column {error.colno}."
-        raise violations([("", f"Invalid JSON payload received. {where}")]) from None
-    except ValueError as error:
-        raise violations([("", f"Invalid JSON payload received. {error}")]) from None
-
-
-def _loads(text: str) -> object:
-    def refuse(name: str) -> object:
-        raise ValueError(f"Unexpected token {name}.")
-
-    try:
-        return cast(object, json.loads(text, parse_constant=refuse))
-    except RecursionError:
-        raise ValueError("It is nested too deeply.") from None
-
-
-def dumps(value: object, *, pretty: bool = True, colon: str = ":") -> bytes:
-    """Return JSON text: two spaces per level and a newline at the end, or one line if not ``pretty``."""
-    out: list[str] = []
-    if pretty:
-        _write(value, "\n", ": ", out)
-        out.append("\n")
-    else:
-        _write(value, "", colon, out)
-    # a lone surrogate becomes the escape it was read from
-    return "".join(out).encode("utf-8", "backslashreplace")
-
-
-def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
-    deeper = newline + "  " if newline else ""
-    if isinstance(value, FrozenMessage):
-        out.append(value.text(newline, colon))
-    elif isinstance(value, str):
-        out.append(_quote(value))
-    elif isinstance(value, dict):
-        separator = "{" + deeper
-        for key, item in value.items():
-            out.append(separator + _quote(str(key)) + colon)
-            _write(item, deeper, colon, out)
-            separator = "," + deeper
-        out.append(newline + "}" if value else "{}")
-    elif isinstance(value, list | tuple):
-        separator = "[" + deeper
-        for item in value:
-            out.append(separator)
-            _write(item, deeper, colon, out)
-            separator = "," + deeper
-        out.append(newline + "]" if value else "[]")
-    elif isinstance(value, float):
-        out.append(_number(value))
-    else:
-        out.append(json.dumps(value))
-
-
-def _quote(text: str) -> str:
-    # protobuf's JSON writer escapes angle brackets so that a body can stand inside HTML
-    return encode_basestring(text).replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _number(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is the only value unlike itself
-        return {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}[str(value)]
-    return repr(value).removesuffix(".0")
+# ── scalars ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def float32(value: float) -> float:
@@ -229,7 +143,7 @@ class _Decoder:
                 continue
             elif spec.oneof in oneofs:
                 text = f"oneof field '{spec.oneof}' is already set. Cannot set '{key}'"
-                self.found.append((path, f"Invalid value at '{path}' (oneof), {text}"))
+                self.wrong(path, f"Invalid value at '{path}' (oneof), {text}")
             else:
                 if spec.oneof:
                     oneofs[spec.oneof] = key
@@ -282,12 +196,15 @@ class _Decoder:
 
     def unknown(self, name: object, path: str) -> None:
         where = f" at '{path}'" if path else ""
-        text = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
-        self.found.append((path, text))
+        self.wrong(path, f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
 
     def invalid(self, path: str, kind: str, item: object) -> None:
         shown = dumps(item, pretty=False).decode()
-        self.found.append((path, f"Invalid value at '{path}' ({kind}), {shown[:200]}"))
+        self.wrong(path, f"Invalid value at '{path}' ({kind}), {shown[:200]}")
+
+    def wrong(self, path: str, text: str) -> None:
+        if len(self.found) < _MOST_FOUND:
+            self.found.append((path, text))
 
 
 def _scalar(kind: str, item: object) -> object:

@@ -41,65 +41,83 @@ def read_mask(text: str, schema: Schema, message: str | None) -> Mask:
     if not text:
         return {}
     parts = _PART.findall(text)
-    reader = _MaskReader(schema, list(parts))
-    if "".join(parts) != "".join(text.split()):
-        raise _bad(text)
-    mask = reader.fields(message, "")
-    if reader.parts:
-        raise _bad(text)
+    if len("".join(parts)) != len("".join(text.split())):
+        raise _bad([text])
+    reader = _MaskReader(schema, parts)
+    mask = reader.fields(message, [])
+    if reader.at < len(parts):
+        raise _bad([text])
     return mask
 
 
-def _bad(path: str) -> RpcError:
-    text = f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'."
-    error = violations([(path, text)])
+def _bad(path: list[str]) -> RpcError:
+    where = ".".join(path)
+    text = f"Error expanding 'fields' parameter. Cannot find matching fields for path '{where}'."
+    error = violations([(where, text)])
     error.message = "Request contains an invalid argument."
     return error
 
 
 @attrs.define
 class _MaskReader:
-    """Reads what is left of a mask, one part after the other."""
+    """Reads a mask, one part after the other, and each part once.
+
+    A path is a list of names and becomes a string only in an error: as a string it would be copied at every name below.
+    """
 
     schema: Schema
     parts: list[str]
+    at: int = 0
 
-    def fields(self, message: str | None, path: str) -> Mask:
+    def fields(self, message: str | None, path: list[str]) -> Mask:
         mask: Mask = {}
         while True:
             self.path(mask, message, path)
-            if not self.parts or self.parts[0] != ",":
+            if not self.take(","):
                 return mask
-            self.parts.pop(0)
 
-    def path(self, mask: Mask, message: str | None, path: str) -> None:
-        name = self.parts.pop(0) if self.parts else ""
-        where = f"{path}.{name}" if path else name
+    def path(self, mask: Mask, message: str | None, path: list[str]) -> None:
+        """Read one path and add it to a mask."""
+        name = self.parts[self.at] if self.at < len(self.parts) else ""
+        self.at += 1
+        where = [*path, name]
         key, inner = _find(self.schema, message, name, where)
         whole = key in mask and not mask[key]
         below: Mask = {}
-        if self.parts and self.parts[0] in "/.":
-            self.parts.pop(0)
+        if self.take("/") or self.take("."):
             self.path(below, inner, where)
-        elif self.parts and self.parts[0] == "(":
-            self.parts.pop(0)
+        elif self.take("("):
             below = self.fields(inner, where)
-            if not self.parts or self.parts.pop(0) != ")":
+            if not self.take(")"):
                 raise _bad(where)
-        mask[key] = {} if whole or not below else _merge(mask.get(key, {}), below)
+        if whole or not below:
+            mask[key] = {}
+        else:
+            _merge(mask.setdefault(key, {}), below)
+
+    def take(self, part: str) -> bool:
+        """Go past a part if it is the next one."""
+        if self.at < len(self.parts) and self.parts[self.at] == part:
+            self.at += 1
+            return True
+        return False
 
 
-def _merge(mask: Mask, other: Mask) -> Mask:
-    return mask | {
-        key: _merge(mask[key], below) if mask.get(key) and below else {} if key in mask else below
-        for key, below in other.items()
-    }
+def _merge(mask: Mask, other: Mask) -> None:
+    """Add what another mask names, in place: a copy for every path would cost the square of their number."""
+    for key, below in other.items():
+        if key in mask and not (mask[key] and below):
+            mask[key] = {}
+        elif key in mask:
+            _merge(mask[key], below)
+        else:
+            mask[key] = below
 
 
-def _find(schema: Schema, message: str | None, name: str, path: str) -> tuple[str, str | None]:
+def _find(schema: Schema, message: str | None, name: str, path: list[str]) -> tuple[str, str | None]:
     """Return the JSON name of a field and the message below it; None where the schema ends and anything may follow."""
-    if not name or name in "(),/." or path.count(".") > _DEPTH:
-        raise _bad(path or name)
+    if not name or name in "(),/." or len(path) > _DEPTH:
+        raise _bad(path)
     if name == "*" or message is None:
         return name, None
     spec = schema.messages[message].by_name.get(name) if message in schema.messages else None

@@ -17,19 +17,23 @@ A fault acts at one of three places, and what it may be combined with follows fr
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import attrs
 
 from gemtune.emulator.messages.errors import HTTP_STATUS, RpcError
 from gemtune.emulator.messages.http import Cut
+from gemtune.emulator.messages.json_text import dumps
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
 from gemtune.emulator.world.route import known_methods
 from gemtune.emulator.world.tuning import JobFate
+from gemtune.emulator.world.typed import check
 
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL = {429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"}
 
 
@@ -38,12 +42,7 @@ def _fate(value: JobFate | Mapping[str, object] | None) -> JobFate | None:
 
 
 def _pace(value: Iterable[float] | None) -> tuple[int, float] | None:
-    if value is None:
-        return None
-    size, seconds = value
-    if not (size >= 1 and seconds >= 0):
-        raise ValueError(f"pace must be (bytes, seconds): at least 1 byte, at least 0 seconds; not {value}")
-    return int(size), float(seconds)
+    return tuple(value) if isinstance(value, list) else value  # type: ignore[return-value]
 
 
 def _known_method(_: object, _field: object, value: object) -> None:
@@ -56,6 +55,24 @@ def _known_method(_: object, _field: object, value: object) -> None:
     advice = f": did you mean {meant}?" if meant else ""
     known = ", ".join(sorted(methods))
     raise ValueError(f"there is no method {value!r}{advice or ':'} a fault's method is '*' or one of {known}")
+
+
+def _is_latin(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)
+
+
+def _is_header(item: tuple[str, str]) -> bool:
+    name, value = item
+    framing = name.lower() in ("content-length", "transfer-encoding")
+    printable = _is_latin(value) and all(character == "\t" or character >= " " for character in value)
+    return bool(_HEADER_NAME.fullmatch(name)) and not framing and printable and value == value.strip()
+
+
+def _is_sendable(body: object) -> bool:
+    try:
+        return isinstance(body, bytes) or dumps(body) is not None
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 @attrs.frozen(kw_only=True)
@@ -90,34 +107,49 @@ class Fault:
     """
 
     method: str = attrs.field(default="*", validator=_known_method)
-    times: int = attrs.field(default=1, validator=attrs.validators.ge(1))
-    error: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.in_(KNOWN_ERRORS))
-    )
+    times: int = 1
+    error: str | None = None
     status: int | None = None
     body: object = None
     headers: dict[str, str] = attrs.field(factory=dict, converter=dict)
     message: str | None = None
-    delay: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+    delay: float = 0.0
     act: bool = False
     drop: bool = False
     html: bool = False
     garbage: bool = False
     exact: str | None = None
-    cut: Cut | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.in_(get_args(Cut)))
-    )
+    cut: Cut | None = None
     pace: tuple[int, float] | None = attrs.field(default=None, converter=_pace)
-    then: Literal["close", "reset"] | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.in_(("close", "reset")))
-    )
+    then: Literal["close", "reset"] | None = None
     after: int | None = None
     raw: bool = False
     job: JobFate | None = attrs.field(default=None, converter=_fate)
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse now what could not be followed later: the request that meets it may be somebody else's."""
+        check(self, *(name for name in attrs.fields_dict(Fault) if name != "method"))
+        for name, wrong, wanted in (
+            ("times", self.times < 1, "at least 1"),
+            ("error", self.error is not None and self.error not in KNOWN_ERRORS, f"one of {', '.join(KNOWN_ERRORS)}"),
+            ("status", self.status is not None and not 200 <= self.status <= 599, "from 200 to 599"),
+            ("delay", self.delay < 0, "at least 0 seconds"),
+            ("after", self.after is not None and self.after < 0, "at least 0 elements"),
+            ("exact", self.exact is not None and not _is_latin(self.exact), "of latin-1 characters"),
+            ("pace", self.pace is not None and not (self.pace[0] >= 1 and self.pace[1] >= 0),
+             "(bytes, seconds): at least 1 byte, at least 0 seconds"),
+            ("headers", not all(map(_is_header, self.headers.items())),
+             "names and values that HTTP allows, without content-length and transfer-encoding: see cut and exact"),
+            ("body", not _is_sendable(self.body), "JSON, a string or bytes"),
+        ):  # fmt: skip
+            if wrong:
+                raise ValueError(f"{name} must be {wanted}, not {getattr(self, name)!r:.100}")
+
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Fault:
         """Return a fault from JSON; raises ValueError for a name it does not know."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a fault is an object with some of {', '.join(attrs.fields_dict(cls))}")  # noqa: TRY004
         unknown = set(values) - set(attrs.fields_dict(cls))
         if unknown:
             known = ", ".join(attrs.fields_dict(cls))

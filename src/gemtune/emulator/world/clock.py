@@ -12,6 +12,7 @@ import anyio.lowlevel
 import attrs
 
 SECOND = 1_000_000_000
+LATEST = 253_402_300_799 * SECOND  # the end of the year 9999, the last one that a timestamp can say
 _STEPPED_START = 1_710_429_062_714_285_000  # an instant with microseconds, as the service's own create times have
 
 
@@ -92,6 +93,8 @@ class SteppedClock:
         """
         if not seconds >= 0:
             raise ValueError(f"a clock cannot go back: advance({seconds})")
+        if seconds > (LATEST - self._now) / SECOND:
+            raise ValueError(f"the clock would go beyond the year 9999: advance({seconds})")
         with self._lock:
             self._now += nanoseconds(seconds)
             due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self._now]

@@ -19,9 +19,10 @@ from typing import Protocol
 import attrs
 
 from gemtune.emulator.messages.bodies import error_reply, not_found_reply, value_reply
-from gemtune.emulator.messages.codec import Value, decode, parse_json
+from gemtune.emulator.messages.codec import Value, decode
 from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
+from gemtune.emulator.messages.json_text import parse_json
 from gemtune.emulator.messages.known_errors import payload_too_large
 from gemtune.emulator.messages.masks import Mask, read_mask
 from gemtune.emulator.messages.parameters import bind_query, json_layout, system_value

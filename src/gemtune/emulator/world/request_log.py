@@ -39,6 +39,12 @@ class LoggedRequest:
     body: bytes = attrs.field(repr=False)
     status: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Its bytes in memory, roughly: what was sent, and a fixed amount for each part of it."""
+        parts = [self.path, *(part for pair in self.query for part in pair), *self.headers, *self.headers.values()]
+        return len(self.body) + sum(map(len, parts)) + 60 * len(parts) + 500
+
     def to_dict(self) -> dict[str, object]:
         """Return the entry as JSON, without credentials."""
         return {
@@ -56,16 +62,24 @@ class LoggedRequest:
 
 @attrs.define(repr=False)
 class RequestLog:
-    """The latest requests, and how many there were in all."""
+    """The latest requests, and how many there were in all.
+
+    Args:
+        size: how many are remembered.
+        max_bytes: of them all together. Bodies of a few MiB each (training data) would otherwise fill the memory long
+            before ``size`` of them are there.
+    """
 
     size: int
+    max_bytes: int
     _entries: deque[LoggedRequest] = attrs.field(init=False)
+    _bytes: int = attrs.field(default=0, init=False)
     _count: int = attrs.field(default=0, init=False)
     _by_method: Counter[str] = attrs.field(factory=Counter, init=False)
     _by_status: Counter[int] = attrs.field(factory=Counter, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._entries = deque(maxlen=self.size)
+        self._entries = deque()
 
     def __repr__(self) -> str:
         return f"RequestLog({self._count} requests)"
@@ -94,6 +108,9 @@ class RequestLog:
             body=request.body,
         )
         self._entries.append(entry)
+        self._bytes += entry.size
+        while self._entries and (len(self._entries) > self.size or self._bytes > self.max_bytes):
+            self._bytes -= self._entries.popleft().size
         return entry
 
     def close(self, entry: LoggedRequest, status: int) -> None:
@@ -107,6 +124,7 @@ class RequestLog:
 
     def clear(self) -> None:
         self._entries.clear()
+        self._bytes = 0
         self._count = 0
         self._by_method.clear()
         self._by_status.clear()

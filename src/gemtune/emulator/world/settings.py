@@ -5,11 +5,20 @@ What nobody has published is a guess, marked "undocumented"; the setting is ther
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 MIB = 1 << 20
 _seconds = attrs.validators.ge(0.0)
+
 _part = attrs.validators.and_(attrs.validators.ge(0.0), attrs.validators.le(1.0))
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise TypeError(f"allow_hosts must be a list of names, not the string {names!r}")
+    return frozenset(name.lower().rstrip(".") for name in names)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +59,11 @@ class Settings:
         chunk_seconds: the time between two pieces of a stream, on the emulator's clock.
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
+        request_log_bytes: of all remembered requests together; the oldest are forgotten first.
+        body_seconds: how long a request's body may take to arrive.
+        idle_seconds: how long a connection may stay open without a request being answered on it.
+        max_connections: at the same time; beyond it the one that has been idle longest is closed.
+        allow_hosts: names besides those of this machine under which the emulator is reached, as in a compose file.
     """
 
     seed: int = 0
@@ -87,6 +101,11 @@ class Settings:
     chunk_seconds: float = attrs.field(default=0.0, validator=_seconds)
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
+    request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))
+    body_seconds: float = attrs.field(default=60.0, validator=attrs.validators.gt(0.0))
+    idle_seconds: float = attrs.field(default=65.0, validator=attrs.validators.gt(0.0))
+    max_connections: int = attrs.field(default=1_000, validator=attrs.validators.ge(1))
+    allow_hosts: frozenset[str] = attrs.field(default=frozenset(), converter=_lower)
 
     @property
     def replicated(self) -> bool:

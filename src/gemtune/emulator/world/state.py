@@ -1,15 +1,18 @@
 """Tuned models that outlive the process: a file with all there is to know about them, and the time.
 
 The file is written after every change and before its reply is sent, whole or not at all, so that a process may be
-killed at any moment: what was answered is there. A job needs no more than its plan to go on. Faults, quotas and the
-record of requests are not kept.
+killed at any moment: what was answered is there. A job needs no more than its plan to continue. Faults, quotas and the
+request log are not kept.
+
+What is read back is what was written, or it is refused: the file carries a checksum, because a single flipped bit in a
+number would otherwise be believed, and every value is checked against its type, because a checksum can be made again by
+whoever edits the file. One process at a time has it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,25 +22,40 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.world.answers import ExampleIndex
-from gemtune.emulator.world.clock import Clock, ScaledClock, SteppedClock
+from gemtune.emulator.world.clock import LATEST, Clock, ScaledClock, SteppedClock
+from gemtune.emulator.world.files import FileInUseError, HeldFile, hold
 from gemtune.emulator.world.store import Store, StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import Job, JobFate
+from gemtune.emulator.world.typed import check, fits
 
-VERSION = 1
+VERSION = 2
 _PARTS = ("examples", "job", "permissions")
 
 
 def dump(clock: Clock, store: Store) -> str:
     """Return all that is kept, as JSON."""
-    state = {
-        "version": VERSION,
+    return seal({
         "clock": {"time": clock.now(), "wall": time.time_ns()},
         "numbers": store.numbers,
         "tuned_models": [_dump_model(model) for model in store.tuned_models.values()],
         "shelves": {name: shelf.dump() for name, shelf in store.shelves.items()},
-    }
+    })  # fmt: skip
+
+
+def seal(state: object) -> str:
+    """Return the text of a state file: the state, with its version and its checksum before it."""
+    text = _text(state)
+    return f'{{"version":{VERSION},"checksum":"{_checksum(text)}","state":{text}}}'
+
+
+def _text(state: object) -> str:
     return json.dumps(state, ensure_ascii=True, separators=(",", ":"))
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _dump_model(model: StoredModel) -> dict[str, object]:
@@ -53,36 +71,50 @@ def _is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
     return attribute.init
 
 
-def restore(clock: Clock, store: Store, text: str) -> None:
+def restore(clock: Clock, store: Store, text: bytes) -> None:
     """Give a clock and a store back what was kept.
 
     Raises:
-        ValueError: the text is not a state, or one of another version.
+        ValueError: the text is not a state, one of another version, or not as it was written.
     """
-    state = json.loads(text)
-    version = state.get("version") if isinstance(state, dict) else None
-    if version != VERSION:
+    sealed = loads(text)
+    version = sealed.get("version") if isinstance(sealed, dict) else None
+    if not isinstance(sealed, dict) or version != VERSION:
         raise ValueError(f"its version is {version!r}, and this emulator knows version {VERSION}")
+    state: Any = sealed.get("state")
+    if sealed.get("checksum") != _checksum(_text(state)):
+        raise ValueError("its checksum is wrong: it was damaged, or changed by something other than an emulator")
     try:
+        times, numbers = (state["clock"]["time"], state["clock"]["wall"]), state["numbers"]
+        if not all(fits(each, int) and 0 <= each <= LATEST for each in (*times, numbers)):
+            raise ValueError(f"its clock {times} or its count {numbers!r} is impossible")
         models = [_restore_model(values) for values in state["tuned_models"]]
-        _resume(clock, state["clock"]["time"], state["clock"]["wall"])
-        store.restore(models, int(state["numbers"]))
+        store.restore(models, numbers)
         for name, shelf in store.shelves.items():
-            if name in state.get("shelves", {}):
+            if name in state["shelves"]:
                 shelf.restore(state["shelves"][name])
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        _resume(clock, *times)
+    except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
+        store.reset()
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
 def _restore_model(values: Mapping[str, Any]) -> StoredModel:
     job = dict(values["job"])
     job["fate"] = JobFate(**job["fate"])
+    pairs = [(text, output) for text, output in values["examples"]]
+    if not fits(pairs, list[tuple[str, str]]):
+        raise ValueError("an example is not a pair of strings")
     parts = {
-        "examples": ExampleIndex.build([(text, output) for text, output in values["examples"]]),
+        "examples": ExampleIndex.build(pairs),
         "job": Job(**job),
         "permissions": {facts["id"]: StoredPermission(**facts) for facts in values["permissions"]},
     }
-    return StoredModel(**(dict(values) | parts))
+    model = StoredModel(**(dict(values) | parts))
+    check(model, *attrs.fields_dict(StoredModel))
+    if not fits(model.hyperparameters, dict[str, float]):
+        raise ValueError("a hyperparameter is not a number")
+    return model
 
 
 def _resume(clock: Clock, kept: int, wall: int) -> None:
@@ -102,24 +134,26 @@ class StateFile:
     """
 
     path: Path = attrs.field(converter=Path)
+    _held: HeldFile | None = attrs.field(default=None, init=False, repr=False)
     _wanted: int = attrs.field(default=0, init=False)
     _written: int = attrs.field(default=0, init=False)
-    _lock: anyio.Lock = attrs.field(default=attrs.Factory(anyio.Lock), init=False, repr=False)
+    _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
 
     def load(self, clock: Clock, store: Store) -> None:
-        """Read it, if it is there.
+        """Take it for this process and read it; if it is not there, write it.
 
         Raises:
-            ValueError: it is no state of this version; the message names it.
+            ValueError: it is no state of this version, it is damaged, or another process has it. The message names it.
         """
         try:
-            text = self.path.read_text(encoding="utf-8")
+            self._held = hold(self.path, dump(clock, store))
+            restore(clock, store, self.path.read_bytes())
         except FileNotFoundError:
-            return
-        except UnicodeDecodeError as error:
-            raise ValueError(f"the state file {self.path} cannot be used: {error}") from None
-        try:
-            restore(clock, store, text)
+            return  # no folder to put it in: the first change says so
+        except FileInUseError:
+            raise ValueError(
+                f"the state file {self.path} is in use by another emulator: stop that one, or take another file"
+            ) from None
         except ValueError as error:
             raise ValueError(f"the state file {self.path} cannot be used: {error}") from None
 
@@ -130,19 +164,11 @@ class StateFile:
         async with self._lock:
             if self._written >= mine:
                 return
-            held, text = self._wanted, dump(clock, store)
-            await anyio.to_thread.run_sync(_replace, self.path, text)
-            self._written = held
+            wanted, text = self._wanted, dump(clock, store)
+            await anyio.to_thread.run_sync(self._replace, text)
+            self._written = wanted
 
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    def _replace(self, text: str) -> None:
+        if self._held is None:
+            self._held = hold(self.path, text)
+        self._held.replace(text)

@@ -16,6 +16,7 @@ from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
+from gemtune.emulator.world.typed import check
 
 ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
 _BASE36 = string.digits + string.ascii_lowercase
@@ -51,7 +52,7 @@ class MethodCall:
     body: Value = attrs.field(repr=False)
     caller: Principal
     now: int
-    fate: JobFate = attrs.field(factory=JobFate)
+    fate: JobFate
 
 
 @attrs.define
@@ -63,6 +64,11 @@ class StoredPermission:
     email: str | None
     role: str
     number: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        check(self, "id", "grantee_type", "email", "role", "number")
+        if self.role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
 
     def covers(self, caller: Principal) -> bool:
         """Return whether this permission is about a caller."""

@@ -23,8 +23,10 @@ from typing import Literal
 import attrs
 
 from gemtune.emulator.messages.codec import FrozenMessage
-from gemtune.emulator.world.clock import nanoseconds
+from gemtune.emulator.world.clock import LATEST, nanoseconds
+from gemtune.emulator.world.typed import check
 
+MOST_STEPS = 100_000  # a few bytes of a request ("epochCount") must not become snapshots without an end
 _MICROSECOND = 1_000
 # Real steps are not evenly spaced. A step reports at its end or up to this part of it earlier, and never
 # before the step before it.
@@ -66,6 +68,12 @@ class JobFate:
     expire_at_step: int | None = None
     delete_at_step: int | None = None
     hollow: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check(self, *attrs.fields_dict(JobFate))
+        steps = (self.fail_at_step, self.restart_at_step, self.stall_at_step, self.expire_at_step, self.delete_at_step)
+        if any(step is not None and step < 0 for step in steps):
+            raise ValueError(f"a step of a job's fate must be at least 0, not {min(s for s in steps if s is not None)}")
 
 
 @attrs.frozen
@@ -113,6 +121,15 @@ class Job:
     seed: int
     fate: JobFate = attrs.field(factory=JobFate)
     _runs: dict[int, list[StepMetrics]] = attrs.field(factory=dict, init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        check(self, *(f.name for f in attrs.fields(Job) if f.init))
+        sizes, times = (
+            (self.examples, self.epochs, self.batch_size),
+            (self.created, self.queue, self.step, self.refresh),
+        )
+        if min(sizes) < 1 or min(times) < 0 or self.created > LATEST or self.total_steps > MOST_STEPS:
+            raise ValueError(f"a job of {sizes} examples, epochs and batch size at {times} ns is impossible")
 
     @classmethod
     def plan(cls, *, queue_seconds: float, step_seconds: float, refresh_seconds: float, **facts: object) -> Job:
