@@ -15,6 +15,7 @@ from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob
+from gemtune.looks.follower import Follower
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
 from gemtune.resources.creation import TunedModelDraft
@@ -169,7 +170,7 @@ class Client(Inference):
             name: The tuned model's or the operation's name.
         """
         job, work = self._service.job_names(name)
-        return TuningJob.attach(self._service, self._watch, job, work=work)
+        return TuningJob(Follower.attach(self._service, self._watch, job, work))
 
     def watch(
         self,
@@ -251,7 +252,7 @@ class Client(Inference):
             top_k=top_k,
         )
         seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
-        return TuningJob.created(self._service, self._watch, seen)
+        return TuningJob(Follower.created(self._service, self._watch, seen))
 
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
         """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.

@@ -1,45 +1,31 @@
 """TuningJob: a handle on a job that runs on the service.
 
 It owns no task and no connection. Whoever waits for it, with ``await job`` or ``async for event in job.events()``,
-makes the looks at the service while waiting; several who wait at once share them. Leaving a wait, in whatever way,
-never touches the remote job.
+makes the looks at the service while waiting (``looks/follower.py``); several who wait at once share them. Leaving a
+wait, in whatever way, never touches the job on the service.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 import anyio
 import attrs
 
 from gemtune import events
-from gemtune.config import WatchPolicy
-from gemtune.errors import (
-    CallError,
-    CredentialsError,
-    DeadlineExceeded,
-    Failure,
-    InvalidInput,
-    NotFound,
-    TuningCancelled,
-    TuningError,
-    TuningFailed,
-    TuningLost,
-)
+from gemtune.errors import DeadlineExceeded, Failure, TuningCancelled, TuningError, TuningFailed, TuningLost
 from gemtune.events import Event, JobState
-from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.looks.follower import Follower
 from gemtune.protocol.status import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
-from gemtune.story.history import History
-from gemtune.story.observation import Moment, Observation, Source
+from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
 from gemtune.types import TunedModel
 
-# A job's end may need a look for its work, one at its work and one at the job itself.
-_LOOKS_AT_ONCE = 4
+Unsuccessful: TypeAlias = events.Failed | events.Cancelled | events.Deleted | events.Lost
+"""The ends of a job that leave no model."""
 
 
 @attrs.frozen
@@ -74,55 +60,17 @@ class JobStatistics:
     ignored: int
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.frozen(eq=False, repr=False)
 class TuningJob:
     """A handle on one tuning job: await it, iterate over its events, cancel it.
 
-    ``await job`` gives the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. A job of another process
-    is followed by ``client.job(name)``.
-
-    Args:
-        name: The tuned model's name, which is the job's.
+    ``await job`` returns the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. ``client.job(name)``
+    returns a handle on a job that another process created.
     """
 
-    _service: TuningService
-    _policy: WatchPolicy
-    name: str
-    _history: History
-    _log: list[Event] = attrs.field(factory=list, init=False)
-    _looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _due: float | None = attrs.field(default=None, init=False)
-    _source: Source | None = attrs.field(default=None, init=False)
-    _trouble: CallError | CredentialsError | None = attrs.field(default=None, init=False)
-
-    @classmethod
-    def attach(
-        cls,
-        service: TuningService,
-        policy: WatchPolicy,
-        name: str,
-        *,
-        work: str | None = None,
-        cursor: str | None = None,
-    ) -> TuningJob:
-        """Return a handle without asking the service."""
-        history = History(name, work, seeks=True) if cursor is None else History.from_cursor(cursor, work, seeks=True)
-        if history.name != name:
-            raise InvalidInput(f"the cursor belongs to {history.name}, not to {name}", field="since")
-        return cls(service, policy, name, history)
-
-    @classmethod
-    def created(cls, service: TuningService, policy: WatchPolicy, seen: Observation) -> TuningJob:
-        """Return a handle on a job that this client has created, from what the answer shows of it."""
-        history = History(seen.job or "", seen.work, born=seen.at, seeks=True)
-        self = cls(service, policy, history.name, history)
-        self._log.append(history.added(seen.at))
-        if seen.work is not None:
-            self._take(seen)
-        return self
+    _follower: Follower
 
     def __repr__(self) -> str:
-        """Return name, state and progress, without asking the service."""
         progress = self.progress
         total = "?" if progress.total_steps is None else progress.total_steps
         newest = self.snapshots[-1] if self.snapshots else None
@@ -130,56 +78,63 @@ class TuningJob:
         return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
 
     @property
+    def name(self) -> str:
+        """The job's name, which is the tuned model's."""
+        return self._follower.history.name
+
+    @property
     def operation(self) -> str | None:
-        """The operation's name, where it is known; a look at a job of another process finds it."""
-        return self._history.work.name
+        """The operation's name, if it is known; a look at a job of another process finds it."""
+        return self._follower.history.work.name
 
     @property
     def begun(self) -> Moment | None:
-        """When this client created the job, if it did: reads may lag behind that."""
-        return self._history.born
+        """When this client created the job, or None if it did not; for a moment after that, reads may lag behind."""
+        return self._follower.history.born
 
     @property
     def state(self) -> JobState:
         """The state as of the last look."""
-        return self._history.state
+        return self._follower.history.state
 
     @property
     def progress(self) -> TuningProgress:
         """The progress as of the last look."""
-        headway = self._history.headway
+        headway = self._follower.history.headway
         return TuningProgress(headway.completed_steps, headway.total_steps, headway.percent)
 
     @property
     def snapshots(self) -> Snapshots:
         """The snapshots seen so far, a sequence that grows."""
-        return self._history.snapshots
+        return self._follower.history.snapshots
 
     @property
     def done(self) -> bool:
-        """Whether the job is known to have ended, or to be out of sight."""
-        return self._history.finished
+        """Whether the job is known to have ended, or cannot be seen any more."""
+        return self._follower.history.finished
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""
-        log = self._history.log
+        history = self._follower.history
         return JobStatistics(
-            looks=self._history.rhythm.looks, events=len(self._log), snapshots=len(log), ignored=log.ignored
+            looks=history.rhythm.looks,
+            events=len(self._follower.log),
+            snapshots=len(history.log),
+            ignored=history.log.ignored,
         )
 
     def events(self, *, since: str | None = None) -> JobEvents:
         """Return an iterator over the job's events from its beginning, which ends with the job.
 
         Args:
-            since: The ``cursor`` of an event dealt with earlier, perhaps by another process: no snapshot and no end
-                is told again that came before it. It is no finer than that: Added, StateChanged, Restarted, Progress
-                and trouble may be told again. A snapshot that may have been told already is marked ``replayed``.
+            since: The ``cursor`` of the last event that you have dealt with, perhaps in another process. Snapshots and
+                terminal events before it are not repeated; other events (Added, StateChanged, Restarted, Progress and
+                trouble) may be. A snapshot that may have been delivered before is marked ``replayed``.
+
+        Raises:
+            InvalidInput: ``since`` is no cursor, or that of another job.
         """
-        if since is None:
-            return JobEvents(self)
-        return JobEvents(
-            TuningJob.attach(self._service, self._policy, self.name, work=self._history.work.name, cursor=since)
-        )
+        return JobEvents(self._follower if since is None else self._follower.since(since))
 
     def __await__(self) -> Generator[Any, Any, TunedModel]:
         """Wait for the end and return the tuned model."""
@@ -192,15 +147,15 @@ class TuningJob:
             timeout: Seconds to wait; None waits as long as it takes.
 
         Raises:
-            TuningFailed: With the server's reason.
-            TuningCancelled: The operation was cancelled.
+            TuningFailed: The job failed; the message has the service's reason.
+            TuningCancelled: The job was cancelled.
             TuningLost: The job cannot be seen any more.
-            DeadlineExceeded: The job goes on after ``timeout`` seconds; it is not touched.
-            CredentialsError: The service refuses the credential.
+            DeadlineExceeded: The job has not ended within ``timeout`` seconds; it is not touched.
+            CredentialsError: There is no credential, or the service refuses it.
         """
         with anyio.move_on_after(checked_wait(timeout)):
             return await self._result()
-        trouble = self._trouble
+        trouble = self._follower.trouble
         seen = f"; the last look failed: {unended(str(trouble))}" if trouble is not None else ""
         raise DeadlineExceeded(
             f"{self.name} is not done after {timeout:g} s ({self.state}){seen}; only the waiting has ended",
@@ -215,18 +170,7 @@ class TuningJob:
         Raises:
             CallError: The look failed.
         """
-        async with self._looking:
-            for _ in range(_LOOKS_AT_ONCE):
-                if self._source is None:
-                    self._schedule()
-                source = self._source or Source.JOB
-                error = await self._look(source)
-                # The work may have expired: then the job itself is to be looked at.
-                gone = isinstance(error, NotFound) and source is Source.WORK
-                if error is not None and not gone:
-                    raise error
-                if self.done or (self._due or 0.0) > anyio.current_time():
-                    break
+        await self._follower.refresh()
         return self.state
 
     async def cancel(self) -> None:
@@ -236,84 +180,43 @@ class TuningJob:
             NotSupported: The service does not cancel this job; the message names ``delete``.
             CallError: The service could not be asked.
         """
-        async with self._looking:
-            await self._service.cancel(self.name, self._history.work.name)
+        await self._follower.cancel()
 
     async def _result(self) -> TunedModel:
-        while self._history.outcome is None:
-            await self._pull()
-        outcome = next(event for event in reversed(self._log) if isinstance(event, events.TERMINAL))
+        outcome = await self._follower.outcome()
         if isinstance(outcome, events.Succeeded):
             return outcome.model
         raise failure(self.name, outcome)
 
-    async def _pull(self) -> None:
-        """Make the next look once it is due; of several who wait, one looks and all see."""
-        seen = len(self._log)
-        async with self._looking:
-            if len(self._log) > seen or self._history.finished:
-                return
-            if not self._log:
-                self._log.append(self._history.added(moment()))
-                return
-            if self._due is None:
-                self._schedule()
-            await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
-            error = await self._look(self._source or Source.JOB)
-        if isinstance(error, CredentialsError):
-            # It will not heal by waiting, and nobody but the caller can help.
-            raise error
-
-    async def _look(self, source: Source) -> CallError | CredentialsError | None:
-        self._trouble = None
-        try:
-            self._take(await self._service.look(self.name, self._history.work.name, source, Ask()))
-        except (CallError, CredentialsError) as error:
-            self._log += self._history.fault(error, source, moment())
-            self._schedule()
-            self._trouble = error
-        return self._trouble
-
-    def _take(self, seen: Observation) -> None:
-        self._log += self._history.observe(seen)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        now = moment()
-        look = self._history.next_look(now, self._policy, random.random())  # noqa: S311 - jitter
-        if look is not None:
-            self._due, self._source = now.clock + look.after, look.source
-
 
 @attrs.define(eq=False)
 class JobEvents:
-    """The events of one job: a plain async iterator, which may be left and taken up again at any time."""
+    """The events of one job: a plain async iterator, which you may leave and continue at any time."""
 
-    job: TuningJob
+    _follower: Follower
     _next: int = attrs.field(default=0, init=False)
 
     def __aiter__(self) -> JobEvents:
-        """Return itself."""
         return self
 
     async def __anext__(self) -> Event:
-        """Return the next event, looking at the service when it is time to.
+        """Return the next event, looking at the service when a look is due.
 
         Raises:
-            CredentialsError: The service refuses the credential; iterating may go on once it is mended.
+            CredentialsError: There is no credential, or the service refuses it; iterate again once that is mended.
         """
-        log = self.job._log
+        log = self._follower.log
         while self._next >= len(log):
-            if self.job.done:
+            if self._follower.history.finished:
                 raise StopAsyncIteration
-            await self.job._pull()
+            await self._follower.pull()
         event = log[self._next]
         self._next += 1
         return event
 
 
-def failure(name: str, outcome: events.TerminalEvent) -> TuningError:
-    """Return what awaiting a job raises for an end that is no success."""
+def failure(name: str, outcome: Unsuccessful) -> TuningError:
+    """Return what awaiting a job raises if it ended without a model."""
     match outcome:
         case events.Failed(error=error):
             reason = clean(error.message) if error is not None and error.message else None
@@ -329,4 +232,4 @@ def failure(name: str, outcome: events.TerminalEvent) -> TuningError:
             return TuningLost(
                 f"{name} cannot be seen any more ({why}){said}; the job itself may go on", job=name, reason=str(why)
             )
-    raise AssertionError(outcome)
+    assert_never(outcome)

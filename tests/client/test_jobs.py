@@ -53,6 +53,17 @@ async def test_tune_returns_at_once_and_awaiting_looks_about_every_freshness(vir
         assert len(sent(app, "tunedModels.operations.get")) <= 8
 
 
+async def test_events_begin_with_added_also_after_a_refresh():
+    app = make_app()
+    async with make_client(app) as client:
+        name = (await start(client)).name
+        job = client.job(name)
+        await job.refresh()
+        kinds = [event.kind for event in await collect(job.events())]
+    assert kinds[0] == "added"
+    assert kinds.count("added") == 1
+
+
 async def test_everybody_who_waits_for_a_job_shares_its_looks():
     app = make_app()
     async with make_client(app) as client:

@@ -244,7 +244,7 @@ class Arena:
             return f"the next call failed: {error!r}"
         if wire._opening.locked():
             return "the lock of opening is held"
-        if scene.job is not None and scene.job._looking.locked():
+        if scene.job is not None and scene.job._follower.looking.locked():
             return "the job's lock is held"
         found = None
         for look in range(20 + round(self.patience / 0.005)):

@@ -80,7 +80,7 @@ async def test_cancelled_after_any_number_of_checkpoints_the_next_call_works_on_
             with anyio.fail_after(5):
                 await client.models.get(BASE)
             assert client._caller.wire.statistics().in_flight == 0
-            assert scene.job is None or not scene.job._looking.locked()
+            assert scene.job is None or not scene.job._follower.looking.locked()
             if anyio_backend_name == "trio":
                 pool = client._caller.wire._engine.transport
                 assert isinstance(pool, RecyclingTransport)
@@ -129,7 +129,7 @@ async def a_request(scene, kept):
 
 async def a_lock(scene, kept):
     scene.job = scene.client.job("mine")
-    await scene.job._looking.acquire()
+    await scene.job._follower.looking.acquire()
 
 
 @pytest.mark.socket
@@ -173,7 +173,7 @@ async def test_of_two_that_wait_for_one_job_the_one_that_is_not_cancelled_gets_i
             tasks.start_soon(cut_off)
             tasks.start_soon(listen)
         assert seen[-1].kind == "succeeded"
-        assert job._looking.locked() is False
+        assert job._follower.looking.locked() is False
         assert (await job).state == "ACTIVE"
         assert [event.cursor for event in seen] == [event.cursor async for event in job.events()]
         assert app.journal.of("tunedModels.operations.cancel") == []

@@ -6,6 +6,7 @@ import pytest
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.jobs import TuningJob
+from gemtune.looks.follower import Follower
 from gemtune.watch import Watcher
 from watch.service import Face, Job, Service, Workshop, named
 from world import collect
@@ -20,7 +21,7 @@ def workshop(monkeypatch):
 
 def handle(service, **options):
     service.add(Job(named("job0"), **options))
-    return TuningJob.attach(service, WatchPolicy(), named("job0"))
+    return TuningJob(Follower.attach(service, WatchPolicy(), named("job0")))
 
 
 async def test_a_handle_follows_a_job_of_the_second_service_to_its_end():

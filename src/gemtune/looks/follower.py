@@ -1,0 +1,142 @@
+"""One job, looked at by whoever waits for it: no task, no timer, no connection of its own.
+
+Who waits takes the lock, sleeps until the next look is due and makes it; whoever else waits meanwhile finds the events
+that it brought. A wait may be cancelled at any moment: all that is lost is a look, and the next one who waits makes it.
+"""
+
+from __future__ import annotations
+
+import random
+
+import anyio
+import attrs
+
+from gemtune.config import WatchPolicy
+from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
+from gemtune.events import TERMINAL, Event, TerminalEvent
+from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.story.history import History
+from gemtune.story.observation import Observation, Source
+
+# A job's end may need a look for its work, one at its work and one at the job itself.
+_LOOKS_AT_ONCE = 4
+
+
+@attrs.define(eq=False)
+class Follower:
+    """Makes the looks at one job, and keeps the events that they brought.
+
+    Args:
+        service: The service that runs the job.
+        policy: How often to look.
+        history: What is known of the job.
+    """
+
+    service: TuningService
+    policy: WatchPolicy
+    history: History
+    log: list[Event] = attrs.field(factory=list, init=False)
+    """Every event of the job so far."""
+    looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    trouble: CallError | CredentialsError | None = attrs.field(default=None, init=False)
+    """How the last look failed, if it did."""
+    _due: float | None = attrs.field(default=None, init=False)
+    _source: Source = attrs.field(default=Source.JOB, init=False)
+
+    @classmethod
+    def attach(cls, service: TuningService, policy: WatchPolicy, job: str, work: str | None = None) -> Follower:
+        """Return a follower of a job of which only the name is known; nothing is asked."""
+        return cls(service, policy, History(job, work, seeks=True))
+
+    @classmethod
+    def created(cls, service: TuningService, policy: WatchPolicy, seen: Observation) -> Follower:
+        """Return a follower of a job that this client has created, from what the answer shows of it."""
+        self = cls(service, policy, History(seen.job or "", seen.work, born=seen.at, seeks=True))
+        self.log.append(self.history.added(seen.at))
+        if seen.work is not None:
+            self._take(seen)
+        return self
+
+    def since(self, cursor: str) -> Follower:
+        """Return another follower of the same job, for somebody who has dealt with its events up to a cursor.
+
+        Raises:
+            InvalidInput: It is no cursor, or another job's.
+        """
+        history = History.from_cursor(cursor, self.history.work.name, seeks=True)
+        if history.name != self.history.name:
+            raise InvalidInput(f"the cursor belongs to {history.name}, not to {self.history.name}", field="since")
+        return Follower(self.service, self.policy, history)
+
+    async def outcome(self) -> TerminalEvent:
+        """Wait for the job's last event."""
+        while not self.history.finished:
+            await self.pull()
+        # The event itself: what the history keeps of the end is less.
+        return next(event for event in reversed(self.log) if isinstance(event, TERMINAL))
+
+    async def pull(self) -> None:
+        """Make the next look once it is due; of several who wait, one looks and all see.
+
+        Raises:
+            CredentialsError: There is no credential, or the service refuses it.
+        """
+        seen = len(self.log)
+        async with self.looking:
+            if len(self.log) > seen or self.history.finished:
+                return
+            if not self.log:
+                self.log.append(self.history.added(moment()))
+                return
+            if self._due is None:
+                self._schedule()
+            await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
+            error = await self._look()
+        if isinstance(error, CredentialsError):
+            # Waiting will not heal it, and nobody but the caller can help.
+            raise error
+
+    async def refresh(self) -> None:
+        """Look now, as often as it takes until nothing is left to ask at once.
+
+        Raises:
+            CallError: A look failed.
+        """
+        async with self.looking:
+            if not self.log:
+                self.log.append(self.history.added(moment()))
+            if self._due is None:
+                self._schedule()
+            for _ in range(_LOOKS_AT_ONCE):
+                source = self._source
+                error = await self._look()
+                # The work may have expired: then the job itself is to be looked at.
+                if error is not None and not (isinstance(error, NotFound) and source is Source.WORK):
+                    raise error
+                if self.history.finished or (self._due or 0.0) > anyio.current_time():
+                    return
+
+    async def cancel(self) -> None:
+        """Ask the service to cancel the job."""
+        async with self.looking:
+            await self.service.cancel(self.history.name, self.history.work.name)
+
+    async def _look(self) -> CallError | CredentialsError | None:
+        self.trouble, source = None, self._source
+        try:
+            self._take(await self.service.look(self.history.name, self.history.work.name, source, Ask()))
+        except (CallError, CredentialsError) as error:
+            self.log += self.history.fault(error, source, moment())
+            self._schedule()
+            self.trouble = error
+        return self.trouble
+
+    def _take(self, seen: Observation) -> None:
+        self.log += self.history.observe(seen)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        now = moment()
+        look = self.history.next_look(now, self.policy, random.random())  # noqa: S311 - jitter
+        if look is not None:
+            self._due, self._source = now.clock + look.after, look.source
