@@ -6,9 +6,9 @@
         case events.Snapshot(step=step, mean_loss=loss): ...
         case events.Succeeded(model=model): ...
 
-Per job, snapshots come in the order in which they became visible, each once for its ``(job, attempt,
-step)``; one terminal event comes last. After a restart from a cursor an event may come again: a repeated
-snapshot has the same ``(job, attempt, step)``.
+Per job, snapshots come in the order in which they became visible, each once for its ``(job, attempt, step)``, and one
+terminal event comes last. After you resume from a cursor an event may come again; a repeated snapshot has the same
+``(job, attempt, step)``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = [
 
 
 class JobState(OpenEnum):
-    """Where a tuning job stands: the service's own words, and two that the service has no word for.
+    """The state of a tuning job, in the service's own words, and in two for which the service has none.
 
     A word that this version does not know is kept (``JobState("PAUSED")``) and is never terminal.
     """
@@ -60,17 +60,17 @@ class JobState(OpenEnum):
     CREATING = "CREATING"
     """Waiting or training."""
     ACTIVE = "ACTIVE"
-    """Done: the model can be used."""
+    """Done: you can use the model."""
     FAILED = "FAILED"
     """Ended without a usable model."""
     CANCELLED = "CANCELLED"
     """The operation ended with google.rpc code 1."""
     DELETED = "DELETED"
-    """The tuned model exists no more."""
+    """The tuned model no longer exists."""
 
     @property
     def terminal(self) -> bool:
-        """Whether the job goes no further."""
+        """Whether the job has ended."""
         return self in _TERMINAL_STATES
 
 
@@ -81,7 +81,7 @@ class Origin(enum.StrEnum):
     """How a job came to be watched."""
 
     EXPLICIT = "explicit"
-    """Somebody named it."""
+    """You named it."""
     DISCOVERED = "discovered"
     """It was found in a list."""
     RESUMED = "resumed"
@@ -91,20 +91,20 @@ class Origin(enum.StrEnum):
 
 
 class LostReason(enum.StrEnum):
-    """Why a job cannot be followed any longer; none of them says anything about the job itself."""
+    """Why a job can no longer be followed. None of them says anything about the job itself."""
 
     PERMISSION = "permission"
-    """The service says 403, also after a while."""
+    """The service answers 403, and still does after a while."""
     NOT_FOUND = "not_found"
     """There never was such a job, as far as we can see."""
     REFUSED = "refused"
-    """The service refuses the request as wrong."""
+    """The service refuses the request as invalid."""
     DEADLINE = "deadline"
-    """The time allowed for watching is over."""
+    """The time allowed for watching has run out."""
     GAVE_UP = "gave_up"
-    """Too many polls failed."""
+    """Too many looks failed."""
     DETACHED = "detached"
-    """The watch was ended here."""
+    """You stopped watching it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -112,10 +112,10 @@ class _Event:
     """What every event has.
 
     Args:
-        job: The job's name, such as ``tunedModels/abc``; empty where an event concerns a watch as a whole.
-        cursor: Where to resume once this event has been dealt with, about this job only. It is as fine as snapshots
-            and the end, which are not told again; Added, StateChanged, Restarted, Progress and trouble may be.
-        observed_at: The local time of the observation, in UTC.
+        job: The job's name, such as ``tunedModels/abc``; empty if the event concerns a watch as a whole.
+        cursor: Where to resume once you have dealt with this event; it covers this job only. Snapshots and terminal
+            events before it are not repeated; Added, StateChanged, Restarted, Progress and outages may be.
+        observed_at: When it was observed, by the local clock, in UTC.
     """
 
     kind: ClassVar[str]
@@ -125,7 +125,7 @@ class _Event:
     observed_at: datetime = attrs.field(repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the event as JSON values: enums as words, times as RFC 3339, a model by its plain facts."""
+        """Return the event as JSON values: enums as words, times as RFC 3339, a model as its name and dates."""
         fields = attrs.asdict(self, recurse=False)
         return {"kind": self.kind, **{name: _plain(value) for name, value in fields.items()}}
 
@@ -153,12 +153,12 @@ class Snapshot(_Event):
 
     Args:
         step: The step, from 1.
-        epoch: How often the whole data had been gone through after the step.
+        epoch: How often all of the data had been gone through after the step.
         mean_loss: The mean loss of the examples of this step.
         compute_time: When the service computed it.
         attempt: Which run of the job it belongs to, from 1.
         late: Whether a later step was delivered before it.
-        replayed: Whether it may have been delivered before: to a cursor's owner, or to earlier subscribers.
+        replayed: Whether it may have been delivered before: before you resumed, or to earlier subscribers.
     """
 
     kind: ClassVar[str] = "snapshot"
@@ -173,13 +173,13 @@ class Snapshot(_Event):
 
 @attrs.frozen(kw_only=True)
 class Progress(_Event):
-    """How far the job is; only the latest matters.
+    """How far the job is. Only the latest matters.
 
     Args:
         completed_steps: Steps done in this attempt.
-        total_steps: Steps in all; None where only the model could be asked, which does not tell.
-        percent: As the service reports it, else computed; None without a total.
-        eta: Seconds until the last step, by the pace of the last snapshots; None while unknown.
+        total_steps: Steps in all; None if only the model could be asked, which does not say.
+        percent: As the service reports it, otherwise computed; None without a total.
+        eta: Seconds until the last step, at the pace of the last snapshots; None while unknown.
     """
 
     kind: ClassVar[str] = "progress"
@@ -191,7 +191,7 @@ class Progress(_Event):
 
 @attrs.frozen(kw_only=True)
 class Restarted(_Event):
-    """The service began the training again; the snapshots that follow belong to the new attempt."""
+    """The service started the training over; the snapshots that follow belong to the new attempt."""
 
     kind: ClassVar[str] = "restarted"
     attempt: int
@@ -199,7 +199,7 @@ class Restarted(_Event):
 
 @attrs.frozen(kw_only=True)
 class Succeeded(_Event):
-    """The job is done and the model can be used."""
+    """The job is done, and you can use the model."""
 
     kind: ClassVar[str] = "succeeded"
     model: TunedModel
@@ -207,38 +207,38 @@ class Succeeded(_Event):
 
 @attrs.frozen(kw_only=True)
 class Failed(_Event):
-    """The job ended without a usable model; ``error`` is None where the service gave no reason."""
+    """The job ended without a usable model; ``error`` is None if the service gave no reason."""
 
     kind: ClassVar[str] = "failed"
     error: Status | None
 
     @property
     def reason(self) -> str:
-        """The service's own words, empty where it gave none."""
+        """The service's own words; empty if it gave none."""
         return self.error.message if self.error is not None else ""
 
 
 @attrs.frozen(kw_only=True)
 class Cancelled(_Event):
-    """The operation was cancelled, by us or by somebody else."""
+    """The job was cancelled, by you or by somebody else."""
 
     kind: ClassVar[str] = "cancelled"
 
 
 @attrs.frozen(kw_only=True)
 class Deleted(_Event):
-    """The tuned model exists no more; confirmed by asking twice, or by a new model under its name."""
+    """The tuned model no longer exists; confirmed by a second look, or by a new model under its name."""
 
     kind: ClassVar[str] = "deleted"
 
 
 @attrs.frozen(kw_only=True)
 class Lost(_Event):
-    """The job cannot be followed any longer; it may go on.
+    """The job can no longer be followed. The job itself may continue.
 
     Args:
         reason: Why.
-        message: The last error's words, empty where there was none.
+        message: The words of the last error; empty if there was none.
     """
 
     kind: ClassVar[str] = "lost"
@@ -248,13 +248,13 @@ class Lost(_Event):
 
 @attrs.frozen(kw_only=True)
 class Degraded(_Event):
-    """Polls fail; they are repeated, and the job itself is not concerned.
+    """Looks at the service are failing and are being retried. The job itself is unaffected.
 
     Args:
         error: The class of the last error, such as ``Unavailable``.
         message: Its words.
         status: Its HTTP status, if there was a reply.
-        failures: How many polls failed in a row.
+        failures: How many looks failed in a row.
     """
 
     kind: ClassVar[str] = "degraded"
@@ -266,7 +266,7 @@ class Degraded(_Event):
 
 @attrs.frozen(kw_only=True)
 class Recovered(_Event):
-    """A poll succeeded again, ``downtime`` seconds after the first that failed."""
+    """A look succeeded again, ``downtime`` seconds after the first that failed."""
 
     kind: ClassVar[str] = "recovered"
     downtime: float
@@ -280,19 +280,19 @@ class Bookmark(_Event):
 
 
 TerminalEvent: TypeAlias = Succeeded | Failed | Cancelled | Deleted | Lost
-"""What comes last."""
+"""What comes last for a job."""
 
 Event: TypeAlias = (
     Added | StateChanged | Snapshot | Progress | Restarted | TerminalEvent | Degraded | Recovered | Bookmark
 )
-"""Everything that a job or a watcher yields."""
+"""Everything that a job or a watcher can yield."""
 
 TERMINAL: Final = (Succeeded, Failed, Cancelled, Deleted, Lost)
-"""The terminal events, for isinstance()."""
+"""The terminal events, for ``isinstance``."""
 
 
 def is_terminal(event: Event) -> bool:
-    """Return whether the event is the last of its job."""
+    """Return whether the event is its job's last."""
     return isinstance(event, TERMINAL)
 
 

@@ -206,7 +206,7 @@ async def test_waiting_that_a_closed_watcher_cuts_short_is_an_error_and_no_time_
     watcher, raised = await watch(service).start(), []
 
     async def wait():
-        with pytest.raises(errors.MisuseError, match="closed while 1 of 2 jobs go on") as caught:
+        with pytest.raises(errors.MisuseError, match="closed before 1 of 2 jobs had ended") as caught:
             await watcher.wait()
         raised.append(caught.value)
 

@@ -6,7 +6,7 @@ after any restart. An example, of a reader who has had the steps 1 to 40 and 42 
     j1.dHVuZWRNb2RlbHMvYWJj.18a2f3c4d5e6f700.1.1-40,42.18a2f3e91b2c3d00
     version  the job's name (base64url)  createTime  attempt  claim: steps, newest computeTime
 
-Times are hexadecimal nanoseconds, 0 if unknown; ``.end`` at the end says that the terminal event was delivered too.
+Times are hexadecimal nanoseconds, 0 if unknown; ``.end`` at the end says that the terminal event was delivered.
 
 - *Runs of steps, not the highest step*: a step that a look left out must not be lost when it comes later. A run may
   have a stride, ``10-1000/10``, because the service reports every nth step of a long job.
@@ -37,8 +37,8 @@ from gemtune.errors import InvalidInput
 LONGEST: Final = 255
 _ACCEPTED: Final = 4096
 _INT32: Final = 2**31 - 1
+# More than any job has: a reply holds all snapshots of a job, and would be larger than a gigabyte.
 _MOST_STEPS: Final = 10_000_000
-"""More than any job has: a reply holds all snapshots of a job, and would be larger than a gigabyte."""
 
 _FORM: Final = re.compile(
     r"j1\.(?P<name>[A-Za-z0-9_-]{1,2048})\.(?P<created>[0-9a-f]{1,16})\.(?P<attempt>[1-9][0-9]{0,8})"

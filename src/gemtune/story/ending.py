@@ -29,25 +29,25 @@ from gemtune.types.tuning import TunedModel, TuningSnapshot
 
 DEGRADED_AFTER: Final = 3
 LONGEST_HINT: Final = 120.0
+# Seconds to wait for the full picture once the work says that the job has ended.
 PATIENCE: Final = 60.0
-"""Seconds to wait for the full picture once the work says that the job has ended."""
+# Seconds between two looks that make a missing job a deleted one.
 GONE_AFTER: Final = 10.0
-"""Seconds between two looks that make a missing job a deleted one."""
+# Seconds between two looks that make a forbidden job a lost one.
 FORBIDDEN_AFTER: Final = 30.0
-"""Seconds between two looks that make a forbidden job a lost one."""
 
 
 @attrs.define
 class Ending:
     """What is known of a job's end, and which look is still wanting."""
 
+    # UNKNOWN: the work is done and does not say how.
     by_work: JobState | None = None
-    """UNKNOWN: the work is done and does not say how."""
     by_job: JobState | None = None
     error: Status | None = None
     model: TunedModel | None = None
+    # Whether all snapshots have been seen.
     full: bool = False
-    """Whether all snapshots have been seen."""
     since: float | None = None
     looks: int = 0
     job_looks: int = 0
@@ -76,6 +76,8 @@ class Ending:
         ended = seen.state is not None and seen.state.terminal
         if seen.source is Source.WORK:
             if seen.done:
+                # Done without an error and without a model happens (a reply that this version cannot read): then the
+                # job itself says how it ended.
                 self.by_work = seen.state or JobState.UNKNOWN
                 self.error = seen.error
                 self.model = seen.model or self.model
@@ -130,8 +132,8 @@ class FailedLooks:
     """Looks that failed in a row, and jobs that could not be seen."""
 
     count: int = 0
+    # Seconds that the server asked to wait.
     hint: float = 0.0
-    """Seconds that the server asked to wait."""
     reported: bool = False
     _since: float = 0.0
     _missing_since: float | None = None
@@ -143,6 +145,7 @@ class FailedLooks:
             self._since = clock
         self.count += 1
         self.hint = min(getattr(error, "retry_after", None) or 0.0, LONGEST_HINT)
+        # Two failures in a row are everyday; a refused credential does not heal while one waits.
         if self.reported or (self.count < DEGRADED_AFTER and not isinstance(error, CredentialsError)):
             return False
         self.reported = True
@@ -161,6 +164,7 @@ class FailedLooks:
     def unseen(self, *, missing: bool, clock: float) -> float:
         """Count a missing (404) or forbidden (403) job; return the seconds until that is certain."""
         self.count, self.hint = 0, 0.0
+        # Each has a clock of its own, so that a job that is now missing, now forbidden is decided all the same.
         if missing:
             self._missing_since = clock if self._missing_since is None else self._missing_since
             return max(self._missing_since + GONE_AFTER - clock, 0.0)

@@ -20,8 +20,8 @@ class KnownWork:
     seeks: bool = False
     _sought: bool = False
     _gone: bool = False
+    # The work of a job that another one of its name has replaced: what it says is about nobody any more.
     _retired: str | None = None
-    """The work of a job that another one of its name has replaced: what it says is about nobody any more."""
 
     @property
     def seekable(self) -> bool:

@@ -37,8 +37,8 @@ from gemtune.story.observation import Moment, Observation, Source
 from gemtune.story.schedule import Look, Pace, Rhythm, next_due
 from gemtune.story.snapshots import SnapshotLog, Snapshots
 
+# Seconds after its creation during which a job may be missing: reads lag behind creation.
 GRACE: Final = 60.0
-"""Seconds after its creation during which a job may be missing: reads lag behind creation."""
 
 
 @attrs.define(eq=False, repr=False, init=False)
@@ -49,17 +49,17 @@ class History:
     work: KnownWork
     born: Moment | None
     state: JobState
+    # The terminal event, without the snapshots of its model: the log has them in a tenth of the memory.
     outcome: TerminalEvent | None
-    """The terminal event, without the snapshots of its model: the log has them in a tenth of the memory."""
+    # Whether the job may have been made anew since the cursor; its work does not say.
     unsure: bool
-    """Whether the job may have been made anew since the cursor; its work does not say."""
     log: SnapshotLog
     headway: Headway
     rhythm: Rhythm
     ending: Ending
     failed: FailedLooks
+    # Resumed from a cursor: what was computed before this time (ns) may have been delivered by the predecessor.
     _live_from: float | None
-    """Resumed from a cursor: what was computed before this time (ns) may have been delivered by the predecessor."""
 
     def __init__(
         self,
@@ -146,11 +146,14 @@ class History:
         if downtime is not None:
             reported.append(events.Recovered(**_stamp(self, seen.at), downtime=downtime))
         if seen.state is not None and not seen.state.terminal and self.ending.state is None:
-            reported += self._become(seen.state, seen.at)
+            reported += _changed(self, seen.state, seen.at)
+            self.state = seen.state
         reported += self._grow(seen)
-        if seen.snapshots is not None:
+        if seen.snapshots is not None:  # a list, which shows none, says nothing about the pace
             self.rhythm.brought(news=bool(reported))
+        # After the snapshots: the end is only full with what the same look has shown.
         self.ending.note(seen)
+        # Work has no createTime; only the job itself can say that it is not a new one under the old name.
         self.unsure = self.unsure and self.state is JobState.UNKNOWN and self.ending.state is None
         return reported + self._conclude(seen.at)
 
@@ -173,6 +176,7 @@ class History:
                 self.rhythm.again = 0.0
                 return self._conclude(now)
             return self._unseen(error, now)
+        # The same request will be refused the same way; a refused key (400 too) is not the job's fault.
         if isinstance(error, BadRequest) and not isinstance(error, CredentialsError):
             return self.end(events.Lost, now, reason=LostReason.REFUSED, message=error.message)
         reported: list[Event] = []
@@ -229,10 +233,6 @@ class History:
         self.unsure, self._live_from = False, None
         return [*reported, self.added(seen.at, Origin.RECREATED)]
 
-    def _become(self, state: JobState, now: Moment) -> list[Event]:
-        old, self.state = self.state, state
-        return [] if old == state else [events.StateChanged(**_stamp(self, now), old=old, new=state)]
-
     def _grow(self, seen: Observation) -> list[Event]:
         """Take in and report what is new in the snapshots and in the progress."""
         if seen.snapshots is None:
@@ -242,9 +242,9 @@ class History:
         if merged.begun is not None:
             self.headway.restart()
             reported.append(events.Restarted(**_stamp(self, seen.at), attempt=self.log.now.attempt))
-        for (step, time, snapshot), tally in zip(merged.fresh, merged.tallies, strict=True):
+        for (step, time, snapshot), claim in zip(merged.fresh, merged.claims, strict=True):
             # Appended one by one, so that the cursor of each event is of its own place.
-            late = self.log.append((step, time, snapshot), tally)
+            late = self.log.append((step, time, snapshot), claim)
             reported.append(
                 events.Snapshot(
                     **_stamp(self, seen.at),
@@ -270,7 +270,7 @@ class History:
         """Count a job that cannot be seen; once is not enough to call it gone."""
         missing = isinstance(error, NotFound)
         wait = self.failed.unseen(missing=missing, clock=now.clock)
-        if missing:
+        if missing:  # a replica may lag behind the creation
             wait = max(wait, GRACE - _age(self, now))
         if wait > 0:
             self.rhythm.again = min(wait, GONE_AFTER if missing else FORBIDDEN_AFTER)
@@ -279,6 +279,7 @@ class History:
             return self._conclude(now, certain=True)
         if not missing:
             return self.end(events.Lost, now, reason=LostReason.PERMISSION, message=error.message)
+        # Deleted is said only of what was seen; a name with a typing error never was.
         if self.state == JobState.UNKNOWN and not self.log.now.created:
             return self.end(events.Lost, now, reason=LostReason.NOT_FOUND, message=error.message)
         self.state = JobState.DELETED
@@ -292,12 +293,19 @@ class History:
             self.rhythm.again = self.ending.pause
             return []
         state, kind, facts = self.ending.event
-        return [*self._become(state, now), *self.end(kind, now, **facts)]
+        changed = _changed(self, state, now)
+        self.state = state
+        return [*changed, *self.end(kind, now, **facts)]
 
 
 def last_event(history: History, kind: Callable[..., TerminalEvent], now: Moment, **facts: object) -> TerminalEvent:
     """Return a terminal event of a job, which its history does not take for its own end."""
     return kind(**_stamp(history, now) | {"cursor": history.log.now.cursor(ended=True)}, **facts)
+
+
+def _changed(history: History, state: JobState, now: Moment) -> list[Event]:
+    old = history.state
+    return [] if old == state else [events.StateChanged(**_stamp(history, now), old=old, new=state)]
 
 
 def _progress(history: History, now: Moment) -> events.Progress:
@@ -330,6 +338,7 @@ def _pace(history: History, now: Moment) -> Pace:
 
 def _source(history: History, now: Moment) -> Source:
     """Return the place to look at next."""
+    # Once an end is in sight, what is wanting decides; before that, work says more: the total, and the reason.
     if history.ending.state is not None:
         return history.ending.wanting(now.clock, has_work=history.work.there) or Source.JOB
     unsure = history.unsure or history.failed.hidden

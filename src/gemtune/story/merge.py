@@ -13,7 +13,7 @@ empty, and the operation and the model may disagree. What tells runs of a job ap
 ===  =================================================  ==============================================================
 
 A look shows one attempt only. So what is new in a look belongs to the same attempt as anything that the look repeats.
-If it repeats nothing, a restart may lie between, and what is new makes a tally of its own (a claim of the cursor).
+If it repeats nothing, a restart may lie between, and what is new makes a claim of its own.
 
 A cursor knows no times but the newest of each of its claims. A step of a claim counts as known in the sense of 2 and 3
 with that newest time: only if it is newer than everything its owner has had can it be of a later attempt.
@@ -34,12 +34,12 @@ from gemtune.types.tuning import TuningSnapshot
 
 _INT32: Final = 2**31 - 1
 
+# A snapshot with its step and its computeTime in ns.
 Item: TypeAlias = tuple[int, int, TuningSnapshot]
-"""A snapshot with its step and its computeTime in ns."""
 
 
 @attrs.define(eq=False)
-class Tally:
+class GrowingClaim:
     """A claim of the cursor, while it grows: steps that are all of one attempt, and the newest of their times."""
 
     steps: Runs = attrs.field(factory=Runs)
@@ -71,32 +71,32 @@ class Segment:
     attempt: int = 1
     floor: int = 0
     base: tuple[Claim, ...] = ()
-    tallies: list[Tally] = attrs.field(init=False)
+    claims: list[GrowingClaim] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.tallies = [Tally(Runs(claim.steps), claim.newest) for claim in self.base] or [Tally()]
+        self.claims = [GrowingClaim(Runs(claim.steps), claim.newest) for claim in self.base] or [GrowingClaim()]
 
     @property
     def highest(self) -> int:
         """The highest step, or 0."""
-        return max(0, *(tally.steps.highest for tally in self.tallies))
+        return max(0, *(claim.steps.highest for claim in self.claims))
 
     @property
     def newest(self) -> int:
         """The newest computeTime in ns, or 0."""
-        return max(tally.newest for tally in self.tallies)
+        return max(claim.newest for claim in self.claims)
 
     def place(self, step: int) -> int:
-        """Return the place of the tally that holds a step."""
-        if len(self.tallies) == 1:
+        """Return the place of the claim that holds a step."""
+        if len(self.claims) == 1:
             return 0
-        return next(place for place, tally in enumerate(self.tallies) if step in tally.steps)
+        return next(place for place, claim in enumerate(self.claims) if step in claim.steps)
 
-    def cursor(self, tallies: Sequence[Tally] | None = None, *, ended: bool = False) -> str:
-        """Return the cursor of somebody who has dealt with these tallies; None: with all that are here."""
+    def cursor(self, claims: Sequence[GrowingClaim] | None = None, *, ended: bool = False) -> str:
+        """Return the cursor of somebody who has dealt with these claims; None: with all that are here."""
         head = cursor_head(self.job, self.created, self.attempt)
-        held = self.tallies if tallies is None else tallies
-        return cursor_text(head, [(tally.steps, tally.newest) for tally in held if tally.steps], ended=ended)
+        held = self.claims if claims is None else claims
+        return cursor_text(head, [(claim.steps, claim.newest) for claim in held if claim.steps], ended=ended)
 
 
 @attrs.frozen
@@ -105,7 +105,7 @@ class Merged:
 
     Args:
         fresh: What is new, to be appended and delivered in this order.
-        tallies: For each of these, the tally that is to hold it.
+        claims: For each of these, the claim that is to hold it.
         had: What only a cursor's owner has had, to be appended and not to be delivered.
         ignored: How many were repeated or are an earlier attempt's.
         begun: The attempt that has begun, if the job restarted.
@@ -113,7 +113,7 @@ class Merged:
     """
 
     fresh: Sequence[Item] = ()
-    tallies: Sequence[Tally] = ()
+    claims: Sequence[GrowingClaim] = ()
     had: Sequence[Item] = ()
     ignored: int = 0
     begun: Segment | None = None
@@ -131,7 +131,7 @@ def view_of(snapshots: Iterable[TuningSnapshot]) -> tuple[list[Item], int]:
         step, time = snapshot.step, nanoseconds(snapshot.compute_time)
         if not (0 <= step <= _INT32 and -_INT32 <= snapshot.epoch <= _INT32):
             malformed += 1
-        elif step not in view or view[step][1] < time:
+        elif step not in view or view[step][1] < time:  # operation and model may both show it
             view[step] = (step, time, snapshot)
     return sorted(view.values(), key=itemgetter(0)), malformed
 
@@ -149,7 +149,7 @@ def compare(view: Sequence[Item], now: Segment, steps: array[int], times: array[
     if not now.base and not now.floor and _begins_with(view, steps, times):
         # The usual look: the same list, perhaps longer. Ten thousand jobs make this the line that matters.
         fresh = view[len(steps) :]
-        return Merged(fresh, [now.tallies[0]] * len(fresh), ignored=len(steps))
+        return Merged(fresh, [now.claims[0]] * len(fresh), ignored=len(steps))
     known: Mapping[int, int] = dict(zip(steps, times, strict=True))
     out = _out_of_order(view)
     begun = None
@@ -167,26 +167,26 @@ def compare(view: Sequence[Item], now: Segment, steps: array[int], times: array[
     ]  # fmt: skip
     fresh = [item for item in new if not any(item[0] in claim for claim in now.base)]
     had = [item for item in new if any(item[0] in claim for claim in now.base)] if now.base else []
-    common = _tally_of([item for item in view if item[0] not in out], known, now)
+    common = _claim_of([item for item in view if item[0] not in out], known, now)
     # Steps in disorder cannot be of the same attempt as the rest of the look; nobody knows of which they are.
-    apart = Tally()
-    tallies = [apart if step in out else common for step, _, _ in fresh]
-    return Merged(fresh, tallies, had, len(view) - len(new), begun, stale)
+    apart = GrowingClaim()
+    claims = [apart if step in out else common for step, _, _ in fresh]
+    return Merged(fresh, claims, had, len(view) - len(new), begun, stale)
 
 
-def _tally_of(view: Sequence[Item], known: Mapping[int, int], now: Segment) -> Tally:
-    """Return the tally of which a look repeats something, or a new one.
+def _claim_of(view: Sequence[Item], known: Mapping[int, int], now: Segment) -> GrowingClaim:
+    """Return the claim of which a look repeats something, or a new one.
 
     Of what a cursor's owner has had, only a claim's newest snapshot is known by its time: an older one may be of an
     earlier attempt.
     """
-    for tally in now.tallies:
-        if not tally.steps:
-            return tally
+    for claim in now.claims:
+        if not claim.steps:
+            return claim
         for step, time, _ in view:
-            if step in tally.steps and time in {known.get(step, tally.newest), 0}:
-                return tally
-    return Tally()
+            if step in claim.steps and time in {known.get(step, claim.newest), 0}:
+                return claim
+    return GrowingClaim()
 
 
 def _delivered_at(step: int, known: Mapping[int, int], base: Iterable[Claim]) -> int:

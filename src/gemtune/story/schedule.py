@@ -32,8 +32,8 @@ import attrs
 from gemtune.config import WatchPolicy
 from gemtune.story.observation import Moment, Source
 
+# The snapshots that the pace is taken from, and one more than the gaps between them.
 WINDOW: Final = 17
-"""The snapshots that the pace is taken from, and one more than the gaps between them."""
 _GROWTH: Final = 1.6
 _SKIP_LIMIT: Final = 4
 _LONGEST_BACKOFF: Final = 60.0
@@ -99,16 +99,16 @@ class Pace:
 class Rhythm:
     """What the looks at a job have been like so far, as far as the next one depends on it."""
 
+    # How many there were, failed ones included.
     looks: int = 0
-    """How many there were, failed ones included."""
+    # When the first was, by the monotonic clock.
     first: float | None = None
-    """When the first was, by the monotonic clock."""
+    # How many in a row brought nothing new.
     idle: int = 0
-    """How many in a row brought nothing new."""
+    # In how many seconds a look must confirm something, whatever the schedule says.
     again: float | None = None
-    """In how many seconds a look must confirm something, whatever the schedule says."""
+    # Whether the last look only found that there is no work to look at.
     blank: bool = False
-    """Whether the last look only found that there is no work to look at."""
     _lag: float | None = None
 
     @property
@@ -163,11 +163,12 @@ def next_due(pace: Pace, policy: WatchPolicy, dice: float) -> float:
         interval = min(policy.queued_interval, policy.freshness / 2 * patience)
     elif pace.shortest_gap is None:
         interval = min(policy.freshness, policy.freshness / 2 * patience)
-    elif pace.remaining == 0:
+    elif pace.remaining == 0:  # all steps are there; what comes next is the end
         interval = min(policy.freshness, policy.terminal_freshness)
     else:
         interval = _skip_ahead(pace, pace.shortest_gap, policy)
     interval *= 1 - policy.jitter * dice
+    # Be there when it ends: nobody wants to learn of a finished model a quarter of a minute later.
     if pace.remaining and pace.per_step is not None:
         interval = min(interval, (pace.remaining * pace.per_step + pace.lag + 1) * patience)
     return max(policy.min_interval, interval)

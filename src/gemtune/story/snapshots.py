@@ -16,7 +16,7 @@ import attrs
 
 from gemtune import events
 from gemtune.story.cursor import Cursor, Runs
-from gemtune.story.merge import Item, Merged, Segment, Tally, compare, view_of
+from gemtune.story.merge import GrowingClaim, Item, Merged, Segment, compare, view_of
 from gemtune.story.observation import timestamp
 from gemtune.story.schedule import WINDOW, Pulse
 from gemtune.types.tuning import TuningSnapshot
@@ -74,6 +74,7 @@ class SnapshotLog:
 
     def identify(self, created: int) -> None:
         """Learn the createTime of the model in ns when it is first said."""
+        # Never another time: a newer model under the name is another incarnation, and a segment of its own.
         if created and not self.now.created:
             self.now.created = created
 
@@ -90,18 +91,19 @@ class SnapshotLog:
         self.ignored += merged.ignored
         if merged.begun is not None:
             self._segments.append(merged.begun)
+        # The whole attempt stands in the log, so that ``snapshots`` and the pace are right even after a resume.
         for item in merged.had:
-            self.append(item, self.now.tallies[self.now.place(item[0])])
+            self.append(item, self.now.claims[self.now.place(item[0])])
         return merged
 
-    def append(self, item: Item, tally: Tally) -> bool:
+    def append(self, item: Item, claim: GrowingClaim) -> bool:
         """Append a new snapshot and return whether it is late: lower than a step before it."""
         step, time, snapshot = item
         late = step < self.now.highest
         self._columns.append(step, snapshot.epoch, snapshot.mean_loss, time)
-        tally.add(step, time)
-        if tally not in self.now.tallies:
-            self.now.tallies.append(tally)
+        claim.add(step, time)
+        if claim not in self.now.claims:
+            self.now.claims.append(claim)
         return late
 
     def trim(self) -> None:
@@ -128,7 +130,7 @@ class SnapshotLog:
         stops = [*(segment.start for segment in self._segments[1:]), end]
         for segment, stop in zip(self._segments, stops, strict=True):
             done = _done(segment, based=based)
-            highest = max(0, *(tally.steps.highest for tally in done))
+            highest = max(0, *(claim.steps.highest for claim in done))
             for index in range(segment.start, stop):
                 step = held.steps[index]
                 late, highest = step < highest, max(step, highest)
@@ -194,10 +196,10 @@ def _with(numbers: array[int], number: int) -> array[int]:
     return numbers
 
 
-def _done(segment: Segment, *, based: bool) -> list[Tally]:
-    """Return a tally for each of a segment's, with nothing in it yet but what it was resumed from."""
-    begun = [Tally(Runs(claim.steps), claim.newest) for claim in segment.base] if based else []
-    return begun + [Tally() for _ in segment.tallies[len(begun) :]]
+def _done(segment: Segment, *, based: bool) -> list[GrowingClaim]:
+    """Return a claim for each of a segment's, with nothing in it yet but what it was resumed from."""
+    begun = [GrowingClaim(Runs(claim.steps), claim.newest) for claim in segment.base] if based else []
+    return begun + [GrowingClaim() for _ in segment.claims[len(begun) :]]
 
 
 class Snapshots(Sequence[TuningSnapshot]):

@@ -14,10 +14,10 @@ class Due:
     """Something that is due at a time."""
 
     due: float | None = attrs.field(default=None, init=False)
+    # Whether its request is under way.
     looking: bool = attrs.field(default=False, init=False)
-    """Whether its request is under way."""
+    # The number of the only entry in the heaps that counts; earlier ones stay there until they come up.
     _entry: int = attrs.field(default=0, init=False)
-    """The number of the only entry in the heaps that counts; earlier ones stay there until they come up."""
 
 
 DueT = TypeVar("DueT", bound=Due)
@@ -41,6 +41,7 @@ class Agenda(Generic[DueT]):
         item.due, item._entry = due, next(self._numbers)
         heap = self._heaps[0 if pressing else 1]
         heapq.heappush(heap, (due, item._entry, item))
+        # Whoever gets another time leaves an entry behind; ten thousand jobs that are put off must not fill the heap.
         if len(heap) > 2 * self._size + 64:
             heap[:] = [entry for entry in heap if _counts(entry)]
             heapq.heapify(heap)
@@ -60,6 +61,7 @@ class Agenda(Generic[DueT]):
         Args:
             now: The time; None takes the next item whenever it is due.
         """
+        # The pressing ones first: what confirms an end is worth more than what may bring one more step.
         for heap in map(self._clean, self._heaps):
             if heap and (now is None or heap[0][0] <= now):
                 item = heapq.heappop(heap)[2]

@@ -31,8 +31,8 @@ class Audience:
     """The readers who are there; one that nobody holds any more is gone."""
 
     _readers: dict[int, weakref.ref[Reader]] = attrs.field(factory=dict, init=False)
+    # Whether one went without a word, so that others may have been waited for in vain.
     somebody_left: bool = attrs.field(default=False, init=False)
-    """Whether one went without a word, so that others may have been waited for in vain."""
 
     def __iter__(self) -> Iterator[Reader]:
         held = [reference() for reference in list(self._readers.values())]
@@ -58,14 +58,15 @@ class Audience:
 class Discards:
     """The jobs that were discarded and not added again."""
 
+    # What was read of each: a sweep must not bring it back, and who adds it again continues there.
     cursors: dict[str, Cursor] = attrs.field(factory=dict)
-    """What was read of each: a sweep must not bring it back, and who adds it again continues there."""
+    # Those that have not ended, as long as there is a reader in the middle of their story.
     _held: weakref.WeakValueDictionary[str, WatchedJob] = attrs.field(factory=weakref.WeakValueDictionary, init=False)
-    """Those that have not ended, as long as there is a reader in the middle of their story."""
 
     def put(self, job: WatchedJob, cursor: Cursor) -> None:
         """Take in a job."""
         self.cursors[job.name] = cursor
+        # Weakly: without a reader in the middle of its story, the cursor says all that is worth keeping.
         if not job.history.finished:
             self._held[job.name] = job
 
@@ -79,20 +80,20 @@ class Board:
     """The watched jobs by name, the service's own record, and the readers."""
 
     discards: Discards = attrs.field(factory=Discards)
+    # Whether jobs are discovered, so that a subscription to all never ends.
     endless: bool = False
-    """Whether jobs are discovered, so that a subscription to all never ends."""
     jobs: dict[str, WatchedJob] = attrs.field(factory=dict, init=False)
     service: ServiceRecord = attrs.field(factory=ServiceRecord, init=False)
     kept: KeptSnapshots = attrs.field(factory=KeptSnapshots, init=False)
     readers: Audience = attrs.field(factory=Audience, init=False)
+    # Jobs whose end was not reported.
     live: int = attrs.field(default=0, init=False)
-    """Jobs whose end was not reported."""
     running: bool = attrs.field(default=False, init=False)
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)
     delivered: int = attrs.field(default=0, init=False)
+    # Discovered jobs that have ended, until everybody knows.
     _leaving: dict[WatchedJob, None] = attrs.field(factory=dict, init=False)
-    """Discovered jobs that have ended, until everybody knows."""
 
     @property
     def watched(self) -> dict[str, WatchedJob]:
@@ -119,6 +120,7 @@ class Board:
         former = self.discards.take_back(name)
         if former is None:
             return None
+        # Another record, though the same story: a look that is under way for the former must change nothing.
         job = WatchedJob.resumed_from(former)
         for reader in self.readers:
             reader.follow(former, job)
@@ -133,6 +135,7 @@ class Board:
         ends = sum(events.is_terminal(event) for event in reported)
         begins = sum(isinstance(event, events.Added) and event.origin == events.Origin.RECREATED for event in reported)
         self.live += begins - ends
+        # A job that you named stays until you discard it; one that was found leaves by the way it came.
         if job.discovered and self.jobs.get(job.name) is job:
             if job.history.finished:
                 self._leaving[job] = None
@@ -188,9 +191,10 @@ class Board:
         if job.past and history.outcome is not None:
             return history.outcome.cursor
         if before is not None and not 0 < before.created < history.log.now.created:
-            return str(before)
+            return str(before)  # its end was dealt with before the resume, and nobody has asked for it since
         counted = [reader for reader in self.readers if reader.interest.counts]
         concerned = [each for each in counted if each.interest.is_about(job.name) and not each.has_end(job)]
+        # Who reads snapshots decides; who waits for ends only is as far as it will ever be.
         places = [each.read_to(job) for each in concerned if each.interest.wants(events.Snapshot)]
         over = history.finished and all(each.read_to(job)[1] == len(job.reports.marks) for each in concerned)
         if not places and (job.readings.begun or not concerned):

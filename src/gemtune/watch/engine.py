@@ -37,8 +37,8 @@ from gemtune.watch.sweep import Sweep
 
 _log = logging.getLogger("gemtune.watch")
 
+# Seconds by which the scheduler may wake late before the machine counts as having slept.
 _STALL: Final = 5.0
-"""Seconds by which the scheduler may wake late before the machine counts as having slept."""
 
 
 @attrs.define(eq=False)
@@ -51,8 +51,8 @@ class Engine:
     sweep: Sweep
     in_flight: int = attrs.field(default=0, init=False)
     stalls: int = attrs.field(default=0, init=False)
+    # Requests for which the bucket gave a token.
     _paid: int = attrs.field(default=0, init=False)
-    """Requests for which the bucket gave a token."""
     _expected: float = attrs.field(default=math.inf, init=False)
     _woken: anyio.Event | None = attrs.field(default=None, init=False)
     _workers: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
@@ -62,7 +62,7 @@ class Engine:
         board = self.roster.board
         try:
             async with anyio.create_task_group() as self._workers:
-                self.admit(list(board.jobs.values()))
+                self.admit(list(board.jobs.values()))  # those that were added before the watch began
                 while not board.closed:
                     pause = self._dispatch(anyio.current_time())
                     self._expected = anyio.current_time() + pause
@@ -142,6 +142,7 @@ class Engine:
 
     def _recover(self, now: float) -> None:
         """After a sleep of the machine, or a stall, spread what has become due meanwhile."""
+        # Otherwise everything would be asked at once, the moment that the laptop is opened.
         if now > self._expected + _STALL:
             self.stalls += 1
             self.roster.health.bucket.drain(now)
@@ -187,6 +188,7 @@ class Engine:
             blamed = health.failed(error, now, self.roster.dice.random(), job)
             if job.discarded:
                 return
+            # Only what is the job's own fault may count against it: in an outage all looks fail alike.
             if blamed:
                 reported = history.fault(error, source, now)
                 looks.failures = 0

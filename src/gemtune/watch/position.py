@@ -114,10 +114,10 @@ class Replay:
 class OutagePosition:
     """Which outage, of a job or of the service, a reader was told of last."""
 
+    # The last that was reported, or that was over before the reader came.
     _seen: events.Degraded | None = None
-    """The last that was reported, or that was over before the reader came."""
+    # Whether it was reported and its end was not.
     _open: bool = False
-    """Whether it was reported and its end was not."""
 
     def begin(self, outages: Outages) -> None:
         """Begin to read: an outage that is over is no news."""
@@ -142,15 +142,15 @@ class Position:
     """Where a reader is in one job's story, of which its owner has had what ``since`` says."""
 
     since: Cursor | None = None
+    # Whether the job's history and the reader were resumed from different cursors, if from any.
     stranger: bool = False
-    """Whether the job's history and the reader were resumed from different cursors, if from any."""
     index: int = attrs.field(default=0, init=False)
     mark: int = attrs.field(default=0, init=False)
+    # Whether the job's end has yet to come.
     open: bool = attrs.field(default=False, init=False)
-    """Whether the job's end has yet to come."""
     _given: bool = attrs.field(default=False, init=False)
+    # How many snapshots may have been delivered before; None: those that are there when the first is.
     _replayed: int | None = attrs.field(default=0, init=False)
-    """How many snapshots may have been delivered before; None: those that are there when the first is."""
     _progress: events.Progress | None = attrs.field(default=None, init=False)
     _outage: OutagePosition = attrs.field(factory=OutagePosition, init=False)
 
@@ -158,6 +158,7 @@ class Position:
     def at_the_beginning(cls, job: WatchedJob, since: Cursor | None) -> Position:
         """Return the position of a reader that is new to a job."""
         self = cls(since, job.based is not since)
+        # Snapshots that others were given before this reader came are marked as replayed, unless its own cursor tells.
         known = since is not None or (job.readings.begun and not job.readings.snapshots)
         self._replayed = None if known else job.readings.snapshots
         self._outage.begin(job.reports.outages)
@@ -188,12 +189,16 @@ class Position:
         while True:
             mark = reports.marks[self.mark] if self.mark < len(reports.marks) else None
             if mark is not None and mark.at <= self.index:
+                # Discarded and added again before it was read: the reader need not know that the job was ever away.
                 if reports.is_taken_back(self.mark):
                     self.mark += 2
                     continue
+                # The latest progress comes before the end, because nothing comes after it.
                 if reports.is_last(self.mark) and (event := self._latest(job, interest)) is not None:
                     return event
                 self.mark += 1
+                # Whoever waits for ends only passes over snapshots that others have yet to read: once anybody reads
+                # snapshots, a resume token must not take that passing for reading.
                 if interest.wants(events.Snapshot) or (interest.counts and not job.readings.begun):
                     job.readings.passed(self.mark)
                 if interest.wants(type(mark.event)) and not had(job, mark, self.since):
@@ -211,7 +216,7 @@ class Position:
         if not interest.wants(events.Snapshot):
             self.index = end
             return None
-        if self._replayed is None:
+        if self._replayed is None:  # not at its coming: what is reported between that and its first reading is old too
             self._replayed = len(log)
         if has_end(job, self.since):
             self.index = end
@@ -248,6 +253,7 @@ def had(job: WatchedJob, mark: Mark, since: Cursor | None) -> bool:
     """Return whether a cursor's owner has dealt with a mark."""
     if since is None:
         return False
+    # Attempts are counted by whoever looks, and a cursor does not hold marks: incarnation and newest time decide.
     then = parse_cursor(mark.event.cursor)
     if since.created and then.created and then.created != since.created:
         return then.created < since.created

@@ -33,10 +33,10 @@ class Reader:
     interest: Interest
     replay: Replay
     since: MutableMapping[str, Cursor] = attrs.field(factory=dict)
+    # Whether there was ever a job for it.
     met: bool = attrs.field(default=False, init=False)
-    """Whether there was ever a job for it."""
+    # Jobs whose end has yet to come.
     open: int = attrs.field(default=0, init=False)
-    """Jobs whose end has yet to come."""
     _positions: dict[WatchedJob, Position] = attrs.field(factory=dict, init=False)
     _service: OutagePosition = attrs.field(factory=OutagePosition, init=False)
     _dirty: OrderedDict[WatchedJob | ServiceRecord, None] = attrs.field(factory=OrderedDict, init=False)
@@ -67,6 +67,7 @@ class Reader:
             if position is None:
                 self.meet(record)
                 return
+            # A job that is made anew opens again; a subscription ends only when none is open.
             still_open = not record.finished and not self.has_end(record)
             self.open += still_open - position.open
             position.open = still_open
@@ -76,6 +77,7 @@ class Reader:
     def part(self, job: WatchedJob) -> None:
         """Forget a job that has ended and is watched no longer, once it was read."""
         if job.history.finished and job in self._positions and job not in self._dirty:
+            # What stays is that its owner has had the end: if the job is watched again, it is not delivered again.
             del self._positions[job]
             self._reading = None
             self.since[job.name] = Cursor(job=job.name, created=job.history.log.now.created, ended=True)
@@ -119,6 +121,7 @@ class Reader:
             event = position.next(record, self.interest, self.replay)
         else:
             self._reading, event = record, self._service.next(record.outages, self.interest)
+        # It stays first until it has nothing more, so that one log at a time is replayed.
         if event is None:
             del self._dirty[record]
             if isinstance(record, WatchedJob) and record.discarded:

@@ -77,8 +77,8 @@ class Reports:
     marks: list[Mark] = attrs.field(factory=list, init=False)
     progress: events.Progress | None = attrs.field(default=None, init=False)
     outages: Outages = attrs.field(factory=Outages, init=False)
+    # How many snapshots the owner of a resume token may have been given.
     replayed: int = attrs.field(default=0, init=False)
-    """How many snapshots the owner of a resume token may have been given."""
 
     def add(self, reported: list[Event]) -> list[events.Snapshot]:
         """Put events into the story and return the snapshots among them."""
@@ -98,6 +98,7 @@ class Reports:
                     lean = task is not None and bool(task.snapshots)
                     self.marks.append(Mark(at, with_snapshots(event, ()) if lean else event, lean))
                 case events.Added():
+                    # The story begins, or begins again: the latest of the story before is nobody's latest any more.
                     self.progress, self.outages = None, Outages()
                     self.marks.append(Mark(at, event))
                 case _:
@@ -125,16 +126,17 @@ class Reports:
 class Readings:
     """What readers have read of a job, those included that have left: from there a resume token continues."""
 
+    # Whether somebody reads snapshots, now or before a resume: the end then counts only after them.
     begun: bool = False
-    """Whether somebody reads snapshots, now or before a resume: the end then counts only after them."""
+    # With which cursor the end was dealt with before, unless somebody has read it from the beginning again.
     ended_before: Cursor | None = None
-    """With which cursor the end was dealt with before, unless somebody has read it from the beginning again."""
     snapshots: int = attrs.field(default=0, init=False)
+    # How many marks were given to, or passed over by, somebody whose reading of the end counts.
     marks: int = attrs.field(default=0, init=False)
-    """How many marks were given to, or passed over by, somebody whose reading of the end counts."""
 
     def gave(self, index: int) -> None:
         """Note that somebody was given a snapshot."""
+        # From now on the end counts only for those who have read the snapshots before it.
         if not self.begun:
             self.begun, self.marks = True, 0
         self.ended_before = None
@@ -149,14 +151,14 @@ class Readings:
 class LookState:
     """What the engine knows of its looks at a job."""
 
+    # Where to look next.
     source: Source = Source.WORK
-    """Where to look next."""
+    # When the job was created (ns), as a list said.
     created: int = 0
-    """When the job was created (ns), as a list said."""
+    # When a sweep showed it last.
     covered: float | None = None
-    """When a sweep showed it last."""
+    # Failed looks in a row that count against the service and not against the job.
     failures: int = 0
-    """Failed looks in a row that count against the service and not against the job."""
     failing_since: float = 0.0
     denied_since: float | None = None
 
@@ -212,6 +214,7 @@ class WatchedJob(Due):
             since: What was dealt with of it before.
             named: Whether a resume token says so, which then counts even if it holds no step.
         """
+        # A cursor without a step says nothing, except in a resume token: there it says that the job was watched.
         dealt_with = since is not None and since.begun
         if since is not None and not since.ended and (dealt_with or named):
             history = History(name, work, seeks=True, resumed=since)
@@ -271,6 +274,7 @@ class WatchedJob(Due):
     def cursor(self, index: int, mark: int) -> str:
         """Return the cursor of somebody who was given everything before a snapshot and a mark."""
         marks, log = self.reports.marks, self.history.log
+        # With everything dealt with, the history's own cursor is right even if no event has carried it yet.
         if index >= len(log) and not any(is_terminal(each.event) for each in marks[mark:]):
             return self.history.cursor
         before = mark - 1 if mark and marks[mark - 1].at == index else None

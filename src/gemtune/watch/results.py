@@ -1,4 +1,4 @@
-"""What a watcher answers when it is asked how things stand."""
+"""What ``wait`` and ``statistics`` return."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gemtune.jobs import failure
 
 @attrs.frozen
 class WaitResult:
-    """How a wait came out.
+    """How a wait ended.
 
     Args:
-        done: The last event of each job that has ended, in the order in which they did.
-        pending: The jobs that go on.
+        done: The terminal event of each job that has ended, in the order in which they did.
+        pending: The jobs that have not.
     """
 
     done: Mapping[str, TerminalEvent]
@@ -38,7 +38,7 @@ class WaitResult:
 
 @attrs.frozen(kw_only=True)
 class WatcherStatistics:
-    """What a watcher does and has done.
+    """What a watcher is doing and has done.
 
     Args:
         jobs: How many jobs are in which state.

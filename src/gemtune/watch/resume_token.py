@@ -19,10 +19,10 @@ import attrs
 from gemtune.errors import InvalidInput
 from gemtune.story.cursor import Cursor, parse_cursor
 
+# Most bytes that a token may inflate to: 10,000 jobs take 2 MB.
 _LARGEST: Final = 64 << 20
-"""Most bytes that a token may inflate to: 10,000 jobs take 2 MB."""
+# The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp).
 _LATEST: Final = 253_402_300_799
-"""The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp)."""
 
 
 @attrs.frozen

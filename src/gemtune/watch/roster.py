@@ -36,14 +36,14 @@ from gemtune.watch.service import Service
 
 _log = logging.getLogger("gemtune.watch")
 
+# Jobs that are dealt with before others may run.
 SLICE: Final = 100
-"""Jobs that are dealt with before others may run."""
+# Seconds without a look at a job over which gemtune itself has stumbled.
 QUARANTINE: Final = 60.0
-"""Seconds without a look at a job over which gemtune itself has stumbled."""
 _DENIED: Final = 30.0
 _HANDFUL: Final = 8
+# Seconds without sweeps after one that cost more pages than there are jobs.
 _POOR_FOR: Final = 300.0
-"""Seconds without sweeps after one that cost more pages than there are jobs."""
 
 
 @attrs.define
@@ -57,8 +57,8 @@ class ListPlan:
 
     policy: WatchPolicy
     discovering: bool = False
+    # Whether the service cannot make the list light, or gives no list.
     refused: bool = attrs.field(default=False, init=False)
-    """Whether the service cannot make the list light, or gives no list."""
     _poor_until: float = attrs.field(default=0.0, init=False)
 
     def sweeps(self, live: int, now: float) -> bool:
@@ -132,6 +132,7 @@ class Roster:
             return
         pressing = job.history.rhythm.pressing
         job.looks.source, after = look.source, look.after
+        # The service's trouble outweighs the job's own schedule: a job that cannot be looked at is asked ever less.
         if job.looks.failures:
             after = backoff(job.looks.failures, self.dice.random())
         elif job.looks.denied_since is not None and not pressing:
@@ -162,7 +163,7 @@ class Roster:
         latest = now - self.plan.longest_absence if self.plan.sweeps(self.board.live, now) else math.inf
         absent = [job for job in self.board.jobs.values() if rests(job) and _shown(job) <= latest]
         for number, (job, due) in enumerate(zip(absent, self._spread(len(absent), now), strict=True), 1):
-            if rests(job):
+            if rests(job):  # others may have run since, and given it a time
                 self.agenda.put(job, due)
             if number % SLICE == 0:
                 await anyio.lowlevel.checkpoint()
@@ -170,6 +171,7 @@ class Roster:
     def _is_light(self, job: WatchedJob, now: float) -> bool:
         """Return whether a list is enough for a job."""
         rhythm = job.history.rhythm
+        # A list shows no 404, no reason and no last snapshots, which is what these wait for.
         if job.looks.failures or rhythm.pressing or rhythm.blank:
             return False
         return self.plan.sweeps(self.board.live, now) and not self.board.wants_steps(job)

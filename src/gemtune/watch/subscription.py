@@ -43,8 +43,8 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     _reader: Reader
     _began: float = 0.0
     _bookmarks: float | None = None
+    # Held, so that a watcher lives as long as anybody reads.
     _watcher: object = attrs.field(default=None, kw_only=True)
-    """Held, so that a watcher lives as long as anybody reads."""
     closed: bool = attrs.field(default=False, init=False)
     delivered: int = attrs.field(default=0, init=False)
 
@@ -98,6 +98,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
                 self.delivered += 1
                 self._board.delivered += 1
                 return cast(E_co, event)
+            # Read to the end of what there is: perhaps this reader was the last whom a job was kept for.
             if isinstance(record, WatchedJob):
                 self._board.settle(record)
         return None
@@ -155,6 +156,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
     def _over(self) -> bool:
         reader, board = self._reader, self._board
         endless = reader.interest.names is None and (board.endless or not reader.met)
+        # Its own end comes before the watcher's error: what it asked for has been delivered.
         if self.closed or (reader.open == 0 and not endless):
             return True
         if board.error is not None:
@@ -162,5 +164,5 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
         return board.closed
 
 
+# The classes of events by their kind.
 KINDS: Final[dict[str, type[Event]]] = {kind.kind: kind for kind in get_args(Event)}
-"""The classes of events by their kind."""

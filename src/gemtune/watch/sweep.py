@@ -35,15 +35,15 @@ _MINUTE: Final = 60 * 10**9
 class Passage:
     """Where the passage through the list stands."""
 
+    # The list; None between two passages.
     pages: Pages[Listed] | None = attrs.field(default=None, init=False)
-    """The list; None between two passages."""
     began: float = attrs.field(default=0.0, init=False)
+    # Pages of this passage so far.
     taken: int = attrs.field(default=0, init=False)
-    """Pages of this passage so far."""
+    # Jobs on them that are watched and have not ended.
     seen: int = attrs.field(default=0, init=False)
-    """Jobs on them that are watched and have not ended."""
+    # How often the list was gone through to its end.
     completed: int = attrs.field(default=0, init=False)
-    """How often the list was gone through to its end."""
     _usual: int = attrs.field(default=0, init=False)
 
     def begin(self, pages: Pages[Listed], now: float) -> None:
@@ -112,6 +112,7 @@ class Sweep(Due):
             if roster.health.answered(moment()):
                 roster.respread(anyio.current_time())
             passage.seen += await self._take_in(page.items)
+            # Once all jobs were seen, the rest of the list is of others; who discovers must see it all the same.
             whole = page.next_page_token is None or (passage.seen >= roster.board.live and not plan.discovering)
             pause = plan.pause(passage.taken if whole else passage.expected, roster.health.bucket.rate)
             if not whole:
@@ -129,6 +130,7 @@ class Sweep(Due):
         """Return the seconds to the next sweep."""
         plan = self.roster.plan
         if isinstance(error, BadRequest | NotFound) and not isinstance(error, CredentialsError):
+            # Perhaps it does not take the mask: whole models would cost a thousand times as much, so no list at all.
             if not plan.refused:
                 plan.refused = True
                 _log.info("no sweeps of the list (%s): jobs are looked at one by one", error.message)
@@ -149,6 +151,7 @@ class Sweep(Due):
                 job = self.roster.board.jobs.get(entry.job) or self._discover(entry, now)
                 if job is not None:
                     seen += not job.finished
+                    # Being shown is enough to rest on, whatever the state: a job that is gone is not shown.
                     job.looks.covered = now.clock
                     self._take_light(job, entry, now)
             await anyio.lowlevel.checkpoint()

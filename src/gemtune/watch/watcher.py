@@ -1,9 +1,11 @@
-"""Watcher: what users hold. Where it lives, which jobs it watches, and the ways to read what it learns."""
+"""Watcher: what users hold. Which jobs it watches, and the ways to read what it learns.
+
+It has more methods than any other class of the wing, because it is the wing's face: each is a line or two into the
+board (what is known and who reads it), the engine (what is looked at) or its lifetime.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,7 +13,6 @@ from types import TracebackType
 from typing import Final, Literal, Self, cast
 
 import anyio
-import anyio.abc
 
 from gemtune import checks, events
 from gemtune.config import WatchPolicy
@@ -19,13 +20,13 @@ from gemtune.errors import MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
 from gemtune.looks.service import Ask, TuningService
-from gemtune.loops import call_soon, on_asyncio
 from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.observation import Moment
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
 from gemtune.watch.board import Board, Discards
 from gemtune.watch.engine import Engine
+from gemtune.watch.lifetime import Lifetime
 from gemtune.watch.position import Interest, Replay
 from gemtune.watch.reader import Reader
 from gemtune.watch.record import WatchedJob
@@ -42,14 +43,15 @@ _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 class Watcher:
     """Watches any number of tuning jobs with one schedule, and gives every subscriber the events it wants.
 
-    Use ``async with``; or, where no scope can span (the cells of a notebook, the lifespan of a web application),
+    Use ``async with``. If no scope can span the watch (the cells of a notebook, the lifespan of a web application), use
     ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio. Leaving it never touches a job.
 
-    Iterating over it is one subscription to everything; ``subscribe`` makes more. Subscribers cost no requests.
-    Without jobs, that waits for ``add``; it ends once all jobs have.
+    Iterating over it is one subscription to everything; ``subscribe`` makes more. Subscribers cost no requests. The
+    iteration ends once all jobs have ended. A watcher that never had a job waits until you ``add`` one.
 
-    A job that the service does not know is told as Lost (``not_found``) after 10 s, or after 60 s while it is less than
-    a minute old, as a new model may take a while to be seen; one that it forbids as Lost (``permission``) after 30 s.
+    A job that the service does not know is reported Lost (``not_found``) after 10 s, or after 60 s if it is less than a
+    minute old, because a new model may take a while to become visible. One that you may not read is reported Lost
+    (``permission``) after 30 s.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Watcher:
         filter: str | None = None,
         resume: str | None = None,
     ) -> None:
-        """Take in what is to be watched; ``client.watch`` is the usual way here."""
+        """Use ``client.watch``, which says what the arguments are."""
         policy = checked_policy(policy)
         check_filter(filter)
         resumed = ResumeToken() if resume is None else ResumeToken.parse(resume)
@@ -73,12 +75,10 @@ class Watcher:
         ask = Ask(timeout=policy.request_timeout)
         roster = Roster(policy, self._board, ListPlan(policy, filter is not None), Service(policy, self._board))
         self._engine = Engine(service, ask, roster, Sweep(service, ask, roster, filter, int(self._began * 1e9)))
-        self._group: anyio.abc.TaskGroup | None = None
-        self._finished: anyio.Event | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._entered = False
+        self._lifetime = Lifetime(self._board, self._engine)
         self._default: Subscription[Event] | None = None
         if filter is not None:
+            # The list also shows jobs that ended before the resume; they are known, and must not be discovered again.
             ended = [cursor for name, cursor in self._since.items() if cursor.ended and name not in resumed.discarded]
             self._board.jobs |= {cursor.job: WatchedJob.of_the_past(cursor) for cursor in ended}
         self.add(*resumed.unfinished, *(job for job in several(jobs) if not _over(self._since.get(self._name(job)))))
@@ -88,57 +88,29 @@ class Watcher:
         return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} unfinished>"
 
     async def __aenter__(self) -> Self:
-        """Begin to watch, until the block is left."""
-        self._enter()
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        self._finished = anyio.Event()
-        self._group.start_soon(_run, self._engine, self._finished)
+        await self._lifetime.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the watch; an error of the block comes out as it is, in no group."""
-        if self._group is None or self._finished is None:
-            return
-        self._group.cancel_scope.cancel()
-        try:
-            await self._group.__aexit__(None, None, None)
-        finally:
-            self._finished.set()
+        await self._lifetime.leave()
 
     async def start(self) -> Self:
         """Begin to watch in a task of its own, until ``aclose``; starting a running watcher changes nothing.
 
         Raises:
-            MisuseError: Under trio, where every task has a parent: use ``async with``.
+            MisuseError: Under trio, where every task has a parent: use ``async with``. Or it was closed.
         """
-        if self._task is not None and not self._board.closed:
-            return self
-        if not on_asyncio():
-            raise MisuseError("start() needs asyncio; under trio use 'async with client.watch(...) as watcher'")
-        self._enter()
-        self._task = asyncio.create_task(self._engine.run(), name="gemtune watcher")
-        # A watcher that is forgotten, as by running a notebook's cell again, must not watch for ever.
-        weakref.finalize(self, call_soon, asyncio.get_running_loop(), self._engine.stop).atexit = False
+        self._lifetime.start(self)
         return self
 
     async def aclose(self) -> None:
-        """End the watch; readers finish with what there is. Jobs go on, and closing twice is harmless."""
-        self._engine.stop()
-        if self._finished is not None:
-            await self._finished.wait()  # the scope is left by the block that entered it
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
-    def _enter(self) -> None:
-        if self._entered or self._board.closed:
-            raise MisuseError("a watcher watches once: make another with client.watch(..., resume=w.resume_token())")
-        self._entered = self._board.running = True
+        """End the watch. Readers finish with what there is, the jobs continue, and closing twice is harmless."""
+        await self._lifetime.close()
 
     def add(self, *jobs: object) -> list[str]:
-        """Watch more jobs, at any time; those that are watched already stay as they are.
+        """Watch more jobs, at any time; nothing changes for those that are watched already.
 
         Args:
             jobs: Handles, models, or names of models or operations, one by one or as one list.
@@ -147,8 +119,8 @@ class Watcher:
             The jobs' names.
 
         Raises:
-            InvalidInput: One is no job.
-            MisuseError: The watcher is closed, and one is not among those that it watched.
+            InvalidInput: One of them names no job.
+            MisuseError: The watcher is closed, and did not watch one of them.
         """
         named = [(job, *self._service.job_names(job)) for job in given_jobs(jobs)]
         fresh = []
@@ -166,10 +138,10 @@ class Watcher:
         return [name for _, name, _ in named]
 
     def discard(self, job: object) -> bool:
-        """Watch a job no longer; its subscribers are told Lost with the reason ``detached``, and it goes on.
+        """Stop watching a job. The job itself continues.
 
-        That is its last event for whoever waits for it, too: ``wait`` and ``as_completed`` count it as done.
-        Added again, it goes on for each subscriber where it was.
+        Its subscribers receive Lost with the reason ``detached`` as its last event, and ``wait`` and ``as_completed``
+        count it as done. If you add it again, each subscriber continues where it was.
 
         Returns:
             Whether it was watched.
@@ -186,7 +158,7 @@ class Watcher:
     def jobs(self) -> dict[str, JobState]:
         """The watched jobs and their states as of the last look.
 
-        A job that the filter found is watched until it has ended and every subscriber has read that.
+        A job that the filter found is watched until it has ended and every subscriber has read its end.
         """
         return {name: job.history.state for name, job in self._board.watched.items()}
 
@@ -195,15 +167,17 @@ class Watcher:
 
     def _new(self, given: object, name: str, work: str | None) -> WatchedJob:
         born: Moment | None = None
+        # Only a handle that created the job knows its operation without asking, and that it may not be visible yet.
         if isinstance(given, TuningJob):
             work, born = work or given.operation, given.begun
+        # What was dealt with before: by this watcher, in this order, or by the one that it resumes.
         past, since = self._board.jobs.get(name), self._board.discards.cursors.get(name) or self._since.get(name)
         if past is not None and past.history.outcome is not None:
             since = parse_cursor(past.history.outcome.cursor)
         return WatchedJob.of(name, work, born=born, since=since, named=name in self._since)
 
     def __aiter__(self) -> Subscription[Event]:
-        """Return the watcher's own subscription to everything, always the same."""
+        """Return the watcher's own subscription to everything; it is always the same one."""
         if self._default is None:
             self._default = self.subscribe()
         return self._default
@@ -219,27 +193,28 @@ class Watcher:
         """Return the events of some jobs from their beginning, for a consumer of its own.
 
         Args:
-            jobs: Which; those not yet watched are added. None means all, also those that come later.
+            jobs: Which jobs; those not yet watched are added. None means all, including those that come later.
             kinds: Which events, by their ``kind`` or class; None means all. Without ``snapshot``, ``progress`` and
                 ``restarted``, many jobs cost no more than a list now and then.
-            since: What was dealt with before: the cursor of an event, which is about its own job only, or the
-                resume token of a subscription or a watcher. No snapshot and no end is told again that came before it.
-                It is no finer than that: Added, StateChanged, Restarted, Progress and trouble may be told again.
-                Where it comes from outside, name the ``jobs``, too; else those that it names are added.
-            bookmarks: Seconds of silence after which a Bookmark is told, as a stream over HTTP needs it.
+            since: Where to resume: an event's cursor, which covers its own job only, or the resume token of a
+                subscription or a watcher. Snapshots and terminal events before it are not repeated; Added,
+                StateChanged, Restarted, Progress and outages may be. If it comes from outside, such as a
+                Last-Event-ID, name the ``jobs`` as well: otherwise the jobs that it names are added.
+            bookmarks: Seconds of silence after which a Bookmark is delivered, which a stream over HTTP needs.
 
         Raises:
-            InvalidInput: A name, a kind or the cursor is none.
+            InvalidInput: A name, a kind or ``since`` is invalid.
         """
         return self._subscribe(jobs, classes(kinds), since, checked_bookmarks(bookmarks))
 
     def as_completed(self, *jobs: object) -> Subscription[TerminalEvent]:
-        """Return the last events of the jobs as they come, one for each; without jobs, of all, if there are any.
+        """Return the terminal events of jobs as they come, one for each job.
 
-        A job that somebody discards meanwhile has Lost with the reason ``detached`` as its last.
+        A job that is discarded meanwhile has Lost with the reason ``detached`` as its terminal event.
 
         Args:
-            jobs: Which, one by one or as one list; those not yet watched are added. Of an empty list there are none.
+            jobs: The jobs, as arguments or as one list; those not yet watched are added, and an empty list yields
+                nothing. Without arguments, all jobs, if there are any.
         """
         everything = not jobs and (self._board.endless or len(self._board.watched) > 0)
         wanted = None if everything else given_jobs(jobs)
@@ -251,24 +226,28 @@ class Watcher:
         until: Literal["all", "any", "first_failure"] = "all",
         timeout: float | None = None,
     ) -> WaitResult:
-        """Wait for the end of jobs; a job that fails is a result, not an error.
+        """Wait for the end of jobs. A job that fails is a result, not an error.
 
-        So is one that somebody discards meanwhile: it is done with Lost for the reason ``detached``.
+        So is a job that is discarded meanwhile: it is done, with Lost for the reason ``detached``.
 
         Args:
-            jobs: Which, one by one or as one list; those not yet watched are added. Without, all that are watched now.
-            until: ``all`` have ended, ``any`` has, or one has ended without a model (or all have ended).
-            timeout: Seconds to wait; None waits as long as it takes. The jobs go on after it.
+            jobs: The jobs, as arguments or as one list; those not yet watched are added. Without arguments, all that
+            are
+                watched now.
+            until: ``all``: every job has ended. ``any``: one has. ``first_failure``: one has ended without a model, or
+                all have ended.
+            timeout: Seconds to wait; None waits as long as it takes. The jobs continue after it.
 
         Returns:
             What has ended and what has not.
 
         Raises:
-            MisuseError: The watcher was closed while they go on.
+            MisuseError: The watcher was closed before they had ended.
         """
         checks.one_of("until", until, "all", "any", "first_failure")
         wanted = self.add(*given_jobs(jobs)) if jobs else list(self._board.watched)
         done: dict[str, TerminalEvent] = {}
+        # It asks for ends whoever has read them before, and no resume token waits for it.
         with self._subscribe(wanted, _ENDS, counts=False, resumed=False) as ends:
             with anyio.move_on_after(checked_wait(timeout)) as limit:
                 async for event in ends:
@@ -279,8 +258,8 @@ class Watcher:
         pending = frozenset(wanted) - done.keys()
         if pending and not limit.cancelled_caught:
             raise MisuseError(
-                f"the watcher was closed while {len(pending)} of {len(set(wanted))} jobs go on; wait for them with "
-                "another: client.watch(..., resume=w.resume_token())"
+                f"the watcher was closed before {len(pending)} of {len(set(wanted))} jobs had ended; wait for them "
+                "with another: client.watch(..., resume=w.resume_token())"
             )
         return WaitResult(done, pending)
 
@@ -326,6 +305,7 @@ class Watcher:
         resumed: bool = True,
     ) -> Subscription[Event]:
         given = ResumeToken() if since is None else ResumeToken.parse(since)
+        # What the predecessor's readers had counts for every subscription, unless its own token says otherwise.
         before = self._since.items() if resumed else ()
         cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
         selected = None
@@ -343,13 +323,6 @@ class Watcher:
 
 def _over(cursor: Cursor | None) -> bool:
     return cursor is not None and cursor.ended
-
-
-async def _run(engine: Engine, finished: anyio.Event) -> None:
-    try:
-        await engine.run()
-    finally:
-        finished.set()
 
 
 def _now() -> Moment:
