@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import ipaddress
 import json
 import os
-import socket
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,12 +18,13 @@ import anyio.to_thread
 import attrs
 
 from gemtune.emulator.app import Emulator, create_app
-from gemtune.emulator.front.delivery import CONNECTION, Connection
+from gemtune.emulator.server import listen, make_server
+from gemtune.emulator.world.files import write_whole
 
 if TYPE_CHECKING:
     import uvicorn
 
-_MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtune[emulator]'"
+_FACTS = ("url", "pid", "version")
 
 
 @attrs.define(repr=False, eq=False)
@@ -60,8 +60,9 @@ class RunningEmulator:
     def start(self) -> None:
         """Listen; returns when the first connection can be made."""
         ready = threading.Event()
-        server = _make_server(self.app, self.certfile, self.keyfile, ready.set)
-        listener = _listen(self.host, self.port)
+        server = make_server(self.app, self.certfile, self.keyfile, ready.set)
+        listener = listen(self.host, self.port)
+        self.app.hosts.add(self.host.lower())
         self.port = listener.getsockname()[1]
         self._server = server
         self._thread = threading.Thread(target=server.run, args=([listener],), name="gemtune-emulator", daemon=True)
@@ -126,74 +127,38 @@ def running_emulator(
     return RunningEmulator(app or create_app(**options), host, port, certfile, keyfile)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio: TCP_NODELAY only if told
-    if os.name == "posix":  # elsewhere the option lets two servers share a port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _check_ready_file(path: Path) -> None:
+    """Refuse a path where no file can appear, or where something lies that no emulator wrote."""
     try:
-        listener.bind((host, port))
-    except (OSError, OverflowError):
-        listener.close()
-        raise
-    return listener
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if text.strip() else dict.fromkeys(_FACTS)
+    except FileNotFoundError:
+        if os.access(path.parent, os.W_OK):
+            return
+        raise ValueError(f"--ready-file {path}: no file can be made there") from None
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or set(found) != set(_FACTS):
+        raise ValueError(f"--ready-file {path}: something else is there; remove it, or choose another name")
 
 
-def _make_server(
-    app: Emulator, certfile: str | None, keyfile: str | None, on_ready: Callable[[], object]
-) -> uvicorn.Server:
+def _warn(host: str) -> None:
+    """Say so if other machines can reach the emulator: it knows no secrets of its own to keep them out."""
     try:
-        import uvicorn
-        from uvicorn.protocols.http.h11_impl import H11Protocol
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
-
-    class Protocol(H11Protocol):
-        """HTTP/1.1 that lets the application reach its own connection."""
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            inner, connection = self.app, Connection(transport)
-
-            async def with_connection(scope: Any, receive: Any, send: Any) -> None:
-                scope.setdefault("extensions", {})[CONNECTION] = connection
-                await inner(scope, receive, send)
-
-            self.app = with_connection
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            on_ready()
-
-    config = uvicorn.Config(
-        app, http=Protocol, ws="none", loop="asyncio", lifespan="off", interface="asgi3", log_config=None,
-        log_level="warning", access_log=False, server_header=False, date_header=False, timeout_keep_alive=65,
-        timeout_graceful_shutdown=1, ssl_certfile=certfile, ssl_keyfile=keyfile,
-    )  # fmt: skip
-    return Server(config)
-
-
-def _clear_ready_file(path: Path) -> None:
-    """Take away the file of an earlier run, and refuse a path where no file could appear."""
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"--ready-file {path}: no file can be made there")
-    path.unlink(missing_ok=True)
-
-
-def _write_ready_file(path: Path, line: str) -> None:
-    """Let the file appear, whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w") as file:
-        file.write(line)
-    Path(name).replace(path)
+        alone = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        alone = False
+    if not alone:
+        sys.stderr.write(
+            f"warning: with --host {host} other machines can command the emulator and read the requests it saw\n"
+        )
 
 
 def _announce(url: str, options: argparse.Namespace) -> None:
-    facts = {"url": url, "pid": os.getpid(), "version": importlib.metadata.version("gemtune")}
-    line = json.dumps(facts) + "\n"
+    facts = (url, os.getpid(), importlib.metadata.version("gemtune"))
+    line = json.dumps(dict(zip(_FACTS, facts, strict=True))) + "\n"
     if options.ready_file:
-        _write_ready_file(options.ready_file, line)
+        write_whole(options.ready_file, line)
     if options.json:
         sys.stdout.write(line)
         sys.stdout.flush()
@@ -237,6 +202,10 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         default="any",
         help="whether requests need a credential; strict: a known one (default: any)",
     )
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="answer under this name, as in a compose file (repeatable; this machine's names always work)",
+    )  # fmt: skip
     parser.add_argument("--state", metavar="FILE", help="keep tuned models in this file, across restarts")
     return parser.parse_args(argv)
 
@@ -257,15 +226,19 @@ def main(
     try:
         app = create_app(
             clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth,
-            state=options.state,
+            state=options.state, allow_hosts=options.allow_host,
         )  # fmt: skip
         if options.ready_file:
-            _clear_ready_file(options.ready_file)
-        server = _make_server(app, None, None, lambda: _announce(url, options))
-        listener = _listen(options.host, options.port)
+            _check_ready_file(options.ready_file)
+        server = make_server(app, None, None, lambda: _announce(url, options))
+        listener = listen(options.host, options.port)
     except (ValueError, OSError, OverflowError, ImportError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    if options.ready_file:
+        options.ready_file.unlink(missing_ok=True)  # an earlier run's address is stale; a start that failed kept it
+    app.hosts.add(options.host.lower())
+    _warn(options.host)
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url
     try:
         server.run([listener])
