@@ -24,7 +24,7 @@ def control(service: EmulatedService, request: HttpRequest) -> HttpReply:
     """Answer one control request."""
     verb, path, query, body = request.verb, request.path, dict(request.query), request.body
     if request.size > len(body):
-        return _error(413, f"The body is longer than {service.settings.max_request_bytes} bytes.")
+        return _error(413, f"The body is longer than {service.settings.largest_body} bytes.")
     kind = request.headers.get("content-type", "" if body else _JSON)
     if verb == "POST" and kind.partition(";")[0].strip().lower() != _JSON:
         # A page may send text or a form to another server without asking it first, JSON not.

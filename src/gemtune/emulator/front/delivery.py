@@ -42,9 +42,11 @@ class Connection:
         """Close it properly, after what was written.
 
         Args:
-            after: seconds during which more may come, unread: a close with unread bytes is a reset, and the reply lost.
+            after: seconds for the reply to arrive while the caller is still sending: a close with unread bytes is a
+                reset, which may overtake it. Meanwhile nothing more is read.
         """
         if after:
+            self.transport.pause_reading()
             asyncio.get_running_loop().call_later(after, self.transport.close)
         else:
             self.transport.close()

@@ -21,12 +21,12 @@ class BodyTooLong(Exception):
 async def read_request(scope: Scope, receive: Receive, settings: Settings) -> HttpRequest | None:
     """Return the whole request; None if the caller went away.
 
-    A body beyond ``max_request_bytes`` is counted but not kept.
+    A body larger than any method takes is counted but not kept.
 
     Raises:
         BodyTooLong: with a message for the caller, whose connection is to be closed.
     """
-    limit = settings.max_request_bytes
+    limit = settings.largest_body
     with anyio.move_on_after(settings.body_seconds) as waiting:  # real time, whatever the emulator's clock does
         body = await _read_body(receive, limit)
     if waiting.cancelled_caught:

@@ -108,6 +108,11 @@ class Settings:
     allow_hosts: frozenset[str] = attrs.field(default=frozenset(), converter=_lower)
 
     @property
+    def largest_body(self) -> int:
+        """Bytes of the largest body that any method takes."""
+        return max(self.max_request_bytes, self.max_create_bytes)
+
+    @property
     def replicated(self) -> bool:
         """Whether a read may show anything but the present state."""
         parts = (self.stale_reads, self.hole_reads, self.list_gaps, self.hidden_reads, self.publish_lag_seconds)
