@@ -17,7 +17,7 @@ from gemtune import events
 from gemtune.errors import DeadlineExceeded, Failure, TuningCancelled, TuningError, TuningFailed, TuningLost
 from gemtune.events import Event, JobState
 from gemtune.looks.follower import Follower
-from gemtune.protocol.status import clean, unended
+from gemtune.protocol.said import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
 from gemtune.story.observation import Moment

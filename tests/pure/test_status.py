@@ -142,6 +142,70 @@ def test_an_html_page_is_told_as_text_without_its_tags():
     assert error.reason is None
 
 
+def said_by(payload):
+    text = json.dumps(payload)
+    return str(error_of(502, payload, text=text, method="m", secrets=["AIzaSECRET"])).removeprefix(
+        "m failed with HTTP 502: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"error": "no route"}, "no route"),
+        ({"error": "invalid_grant", "error_description": "Bad Request"}, "Bad Request"),
+        ({"message": "no route"}, "no route"),
+        ({"detail": "Not authenticated"}, "Not authenticated"),
+        ({"detail": [{"loc": ["body"], "msg": "field required"}, {"msg": "too long"}]}, "field required; too long"),
+        ({"errors": [{"code": 7, "message": "blocked"}]}, "blocked"),
+        ({"errors": ["a", "b", "c", "d"]}, "a; b; c"),
+        ({"fault": {"faultstring": "Rate limit", "detail": {"errorcode": "policies"}}}, "Rate limit"),
+        ({"type": "about:blank", "title": "Forbidden", "status": 403}, "Forbidden"),
+        ({"error": {"type": "overloaded", "message": "try later"}}, "try later"),
+        ({"error": {"code": 7, "errors": [{"reason": "quota"}]}}, "quota"),
+        ("upstream connect error", "upstream connect error"),
+        (["first", "second"], "first; second"),
+        ({"message": "the key AIzaSECRET is\x1b[31m bad"}, "the key **** is bad"),
+        ({"code": 7, "ok": False}, 'the reply reads: {"code": 7, "ok": false}'),
+        ({"key": "AIzaSECRET"}, 'the reply reads: {"key": "****"}'),
+        ({"k" * 5000: 1}, 'the reply reads: {"' + "k" * 195 + "..."),
+        ([[[[[["deep"]]]]]], 'the reply reads: [[[[[["deep"]]]]]]'),
+        ({"error": {"message": ["a", {"text": "b"}]}}, "a"),
+        ({}, "no message was given"),
+        ({"error": {}}, 'the reply reads: {"error": {}}'),
+        (None, "no message was given"),
+    ],
+)
+def test_an_error_in_json_that_is_not_googles_keeps_its_words(payload, said):
+    assert said_by(payload) == said
+
+
+def test_a_gateways_503_in_json_is_not_the_services_word_that_nothing_was_done():
+    assert error_of(503, {"message": "no upstream"}).failure is Failure.AMBIGUOUS
+    assert error_of(503, {"error": {"status": "UNAVAILABLE"}}).failure is Failure.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("page", "read"),
+    [
+        ("<title>502</title>\n<h1>Bad  Gateway</h1>", "502 Bad Gateway"),
+        ("<SCRIPT>var a = '<b>';</SCRIPT >after", "after"),
+        ("<style>p{}</style><script>", ""),
+        ("before<script>never ended", "before"),
+        ("1 < 2, and no tag", "1 < 2, and no tag"),
+        ("plain text", "plain text"),
+        ("<p>" + "x" * 500, "x" * 197 + "..."),
+        ("<i>" * 100_000 + "too far down", ""),
+        (" " * 8190 + "AIzaSECRET", "****"),
+        ("\x1b[31m<p>a AIzaSECRET", "a ****"),
+    ],
+)
+def test_a_page_is_read_as_a_reader_sees_it(page, read):
+    error = error_of(502, None, text=page, method="m", secrets=["AIzaSECRET"])
+    expected = f"not a JSON error; the text reads: {read}" if read else "no message was given"
+    assert str(error) == f"m failed with HTTP 502: {expected}"
+
+
 def test_a_503_without_json_comes_from_a_proxy_and_is_ambiguous():
     assert error_of(503, None, text="<html>bad</html>").failure is Failure.AMBIGUOUS
     assert error_of(502, None).failure is Failure.AMBIGUOUS

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -36,6 +37,7 @@ from gemtune.loops import current_time
 from gemtune.protocol import backoff, status
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import loads
+from gemtune.protocol.said import clean
 from gemtune.remedy import Remedy
 from gemtune.settings import Secret
 
@@ -43,11 +45,11 @@ T = TypeVar("T")
 
 Headers = tuple[tuple[str, str], ...]
 
-_LARGE = 256 * 1024
-"""Bytes of a body above which a worker thread decodes it: a megabyte of JSON takes some 10 ms, in which the event loop
-would serve nobody else."""
-_LONGEST_ERROR = 1 << 16
-"""Bytes of a streamed reply's error body that are read; more would be no message for anybody."""
+_LARGE = 64 * 1024
+"""Bytes of a body above which a worker thread decodes it, as the event loop would serve nobody else meanwhile: a
+megabyte takes 10 ms as one long text, and 200 ms in a hundred thousand small parts."""
+_LONGEST_ERROR = 1 << 20
+"""Bytes of an error's body that are read as JSON; of more only the beginning is looked at, as text."""
 _LONGEST = 100 * 366 * 86400
 """A hundred years in seconds: more than that is a mistake, and beyond what some timers can hold."""
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
@@ -260,7 +262,10 @@ class Caller:
             _, headers = await self._headers(call, time)
             reply = await (self._head if streamed else self._sent)(call, headers, time)
         if not 200 <= reply.status < 300:
-            raise self._error(call, cast("Reply", reply), headers)
+            refusal = cast("Reply", reply)
+            if len(refusal.body) > _LARGE:
+                raise await anyio.to_thread.run_sync(self._error, call, refusal, headers)
+            raise self._error(call, refusal, headers)
         if isinstance(reply, StreamReply):
             return reply
         if len(reply.body) > _LARGE:
@@ -295,15 +300,15 @@ class Caller:
         return ready.generation, (*plain, *ready.headers)
 
     def _error(self, call: Call[Any], reply: Reply, headers: Headers) -> CallError:
-        try:
-            payload: object = loads(reply.body)
-        except errors.MalformedResponse:
-            payload = None
+        payload: object = None
+        if len(reply.body) <= _LONGEST_ERROR:
+            with suppress(errors.MalformedResponse):
+                payload = loads(reply.body)
         return status.error_from_reply(
             reply.status,
             reply.headers,
             payload,
-            text="" if payload is not None else reply.body[:65536].decode("utf-8", "replace"),
+            text=reply.body[:65536].decode("utf-8", "replace"),
             resource=call.resource,
             method=call.method,
             secrets=[Secret(value.removeprefix("Bearer ")) for key, value in headers if key in _SECRET_HEADERS],
@@ -326,7 +331,7 @@ def _read(call: Call[T], reply: Reply) -> T:
             raise errors.MalformedResponse("the body is empty")
         return call.decode(loads(reply.body))
     except errors.MalformedResponse as error:
-        kind = status.clean(reply.headers.get("content-type", "none"), limit=100)
+        kind = clean(reply.headers.get("content-type", "none"), limit=100)
         about = f" for {call.resource}" if call.resource else ""
         raise errors.MalformedResponse(
             f"{call.method}{about}: the reply (HTTP {reply.status}, content type {kind}) could not be read: "

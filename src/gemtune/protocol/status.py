@@ -1,8 +1,9 @@
 """From an HTTP error reply to one of our errors: who can do what about it, and when.
 
 The table is that of AIP-193 and google.rpc.Code; the triage of 429 follows the quota ids that the service really sends
-(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``). Texts from the server are untrusted: they are shortened,
-cleaned of control characters, and known secrets in them are masked.
+(``GenerateRequestsPerDayPerProjectPerModel-FreeTier``). What the server says is untrusted: ``said`` shortens it, cleans
+it of control characters and masks the secrets that are known. A gateway's error in JSON of another shape keeps its
+words, but none of the trust: it is not the service that spoke.
 """
 
 from __future__ import annotations
@@ -17,17 +18,11 @@ from typing import Final
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
 from gemtune.protocol.quotas import scope_of
+from gemtune.protocol.said import clean, message_of, page_text, unended
 from gemtune.remedy import Argument, ClientCall, Remedy
 
-_LIMIT: Final = 2048
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
 _DEEPEST: Final = 64
-# Shorter ones are not secrets, and masking them would garble every word.
-_SHORTEST_SECRET: Final = 8
-_CONTROL: Final = re.compile(
-    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
-)
-_TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)")
 _IN_MESSAGE: Final = re.compile(r"[Pp]lease retry in (\d{1,9}(?:\.\d{1,9})?)(ms|s)")
 _LONGEST_HINT: Final = 7 * 86400.0
@@ -51,23 +46,8 @@ _CREDENTIAL_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 _MAY_HAVE_ACTED: Final = frozenset({408, 499, 500, 502, 504})
 
 
-def clean(text: object, secrets: Iterable[str] = (), limit: int = _LIMIT) -> str:
-    """Return untrusted text without control characters and secrets, at most ``limit`` characters long."""
-    shown = _CONTROL.sub("", str(text))
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            shown = shown.replace(secret, "****")
-    shown = shown.strip()
-    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
-
-
-def unended(said: str) -> str:
-    """Return a sentence without its full stop, so that more can follow."""
-    return said[:-1] if said.endswith(".") and not said.endswith("..") else said
-
-
 def rpc_error_class(status: int, rpc: str) -> type[ApiError]:
-    """Return the error class for an HTTP status and the google.rpc status name, ``""`` where there is none."""
+    """Return the error class for an HTTP status and the google.rpc status name, ``""`` if there is none."""
     by_rpc = _BY_RPC.get(rpc)
     if by_rpc is not None:
         return by_rpc
@@ -91,8 +71,8 @@ def error_from_reply(
     Args:
         status: The HTTP status.
         headers: The reply's headers with lower-case names.
-        payload: The decoded JSON body, or None where it was not JSON.
-        text: The body as text, used where it was not JSON.
+        payload: The decoded JSON body, or None if it was not JSON.
+        text: The beginning of the body as text, shown if it holds no message that is understood.
         resource: The resource the call was about.
         method: The REST method's id, such as ``tunedModels.get``.
         secrets: Credentials to mask, should the server echo them.
@@ -106,7 +86,7 @@ def error_from_reply(
     details = tuple(given) if isinstance(given, list) else ()
     reason = _reason(details) or rpc or None
     about = f" for {resource}" if resource else ""
-    said = clean(body["message"], secrets) if body.get("message") else _html_message(text, secrets)
+    said = _said(body, payload, text, secrets)
     cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
     following = _next_step(cls, reason)
@@ -158,6 +138,8 @@ def _from_header(headers: Mapping[str, str]) -> float | None:
 
 
 def _http_date(value: str) -> datetime | None:
+    if len(value) > 64:  # the longest of the three forms (RFC 9110 §5.6.7) has 33
+        return None
     try:
         when = parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
@@ -234,10 +216,16 @@ def _redirect(
     )
 
 
-def _html_message(text: str, secrets: Iterable[str]) -> str:
-    plain = " ".join(_TAG.sub(" ", text[:65536]).split())
-    shown = clean(plain, secrets, 200)
-    return f"not a JSON error; the text reads: {shown}" if shown else "no message was given"
+def _said(body: Mapping[str, object], payload: object, text: str, secrets: Iterable[str]) -> str:
+    """Return the error's own words, or what comes closest to words in the reply."""
+    message = body.get("message")
+    said = message if isinstance(message, str) else message_of(payload)
+    if said.strip():
+        return clean(said, secrets)
+    shown = page_text(text, secrets)
+    if not shown or shown in {"{}", "[]", "null", '""'}:
+        return "no message was given"
+    return f"{'the reply' if payload is not None else 'not a JSON error; the text'} reads: {shown}"
 
 
 def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) -> object:

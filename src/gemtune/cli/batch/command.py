@@ -107,7 +107,7 @@ def _whole(given: str) -> int:
 def _object(given: str) -> dict[str, object]:
     try:
         value = json.loads(given)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return value
