@@ -1,4 +1,8 @@
-"""The Client: what users hold. It owns connections and a credential, and no background task."""
+"""Client: what users hold. It owns connections and a credential, and no background task.
+
+Which service it talks to is decided here, once, and nowhere below: handles, watchers and batches ask the
+``TuningService`` that they are given.
+"""
 
 from __future__ import annotations
 
@@ -37,28 +41,30 @@ if TYPE_CHECKING:
 class Client(Inference):
     """Talks to the Gemini API: tunes models and puts them to work.
 
-    Everything is optional; what is not given is taken from the environment, and ``client.settings`` tells from where.
-    A client may be made outside of an event loop; it belongs to the loop in which it is first used. Use
-    ``async with Client() as client``, or call ``aclose()`` at the end. It runs nothing in the background.
+    Use ``async with Client() as client``, or call ``aclose()`` at the end. You may make a client outside an event loop;
+    it belongs to the loop in which you first use it. It runs nothing in the background.
+
+    Every argument is optional. What you leave out is taken from the environment, and ``client.settings`` says where
+    each setting came from.
 
     Args:
-        api_key: An API key; else ``GOOGLE_API_KEY``, then ``GEMINI_API_KEY``.
+        api_key: An API key; by default ``GOOGLE_API_KEY``, then ``GEMINI_API_KEY``.
         token: An access token, or a function (plain or async) that returns one.
-        credentials: A google-auth credentials object; without any of the three, Application Default Credentials.
-        project: The quota project to bill (``x-goog-user-project``); else ``GOOGLE_CLOUD_QUOTA_PROJECT``, else the
-            credentials' own.
-        base_url: Another address of the service; plain http only to this machine.
+        credentials: A google-auth credentials object. Without any of the three, Application Default Credentials.
+        project: The quota project to bill (``x-goog-user-project``); by default ``GOOGLE_CLOUD_QUOTA_PROJECT``, then
+            the credentials' own.
+        base_url: Another address of the service; plain http is allowed to this machine only.
         transport: Another ``httpx.AsyncBaseTransport``, such as ``httpx.ASGITransport`` or ``httpx.MockTransport``.
         timeouts: How long to wait, in seconds.
         retry: How often to try.
         watch: How often to look at jobs.
-        limiter: A Limiter that every single generate call asks for a permit, attempt by attempt; also given to a
-            batch, both share it.
+        limiter: A Limiter; every attempt of a generate call waits for a permit from it. Pass the same one to a batch to
+            share the quota.
         ssl_context: TLS settings, such as a private certificate authority.
         trust_env: Whether proxies and certificates are taken from the environment.
-        user_agent_suffix: Text added to the user agent, to name your application.
+        user_agent_suffix: A string added to the user agent, to name your application.
         on_request: A function that is called with the method, the target (path and query) and the body of every
-            request before it is sent, repeats included. It never sees a header, so no credential.
+            request before it is sent, repeats included. It sees no header, and therefore no credential.
 
     Raises:
         SettingsError: A setting is wrong or contradicts another.
@@ -82,7 +88,7 @@ class Client(Inference):
         user_agent_suffix: str | None = None,
         on_request: OnRequest | None = None,
     ) -> None:
-        """Resolve the settings; nothing is read from the network or from credential files yet."""
+        # Nothing is read from the network or from credential files yet.
         try:
             self._settings = resolve(
                 os.environ, api_key=api_key, token=token, credentials=credentials, project=project, base_url=base_url
@@ -91,10 +97,11 @@ class Client(Inference):
                 self._settings, token=token, credentials=credentials, ssl_context=ssl_context, trust_env=trust_env
             )
         except SettingsError as error:
+            # The frames below hold the secrets as they were given; no traceback may lead there, nor show this frame's.
             error.__context__ = None
             raise error.with_traceback(None) from None
         finally:
-            api_key = token = credentials = base_url = None  # no traceback is to show them
+            api_key = token = credentials = base_url = None
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
         given("ssl_context", ssl_context, ssl.SSLContext)
@@ -116,13 +123,12 @@ class Client(Inference):
         self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
 
     def __repr__(self) -> str:
-        """Return the address and the kind of credential."""
-        settings = getattr(self, "_settings", None)  # a traceback shows one that is half made
+        settings = getattr(self, "_settings", None)  # a traceback shows a client that is half made
         return f"<Client {settings.base_url} {settings.credential}>" if settings else "<Client without settings>"
 
     @property
     def settings(self) -> Settings:
-        """The settings and where each was taken from; printing them explains them, secrets masked."""
+        """The settings and where each came from; printing them explains them, with secrets masked."""
         return self._settings
 
     def statistics(self) -> Statistics:
@@ -130,17 +136,15 @@ class Client(Inference):
         return self._caller.statistics()
 
     async def aclose(self) -> None:
-        """Close all connections; jobs on the service go on. Closing twice is harmless."""
+        """Close all connections; jobs on the service are not touched. Closing twice is harmless."""
         await self._caller.wire.aclose()
 
     async def __aenter__(self) -> Self:
-        """Return itself."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all connections."""
         await self.aclose()
 
     @property
@@ -164,10 +168,13 @@ class Client(Inference):
         return Models(self._caller)
 
     def job(self, name: object) -> TuningJob:
-        """Return a handle on a tuning job, also one begun by another process; no request is made.
+        """Return a handle on a tuning job, including one that another process created; no request is made.
 
         Args:
-            name: The tuned model's or the operation's name.
+            name: The name of the tuned model or of the operation.
+
+        Raises:
+            InvalidInput: It is the name of neither.
         """
         job, work = self._service.job_names(name)
         return TuningJob(Follower.attach(self._service, self._watch, job, work))
@@ -183,16 +190,16 @@ class Client(Inference):
         """Return a watcher, which follows many jobs at once; nothing happens before it is entered or started.
 
         Args:
-            jobs: Handles, models or names; more can be added at any time.
-            policy: How often to look, and how many requests that may cost; else the client's. Its
-                ``terminal_freshness`` is also the interval of the sweeps through the list.
-            filter: Which jobs to find by themselves, such as ``owner:me``; None finds none.
+            jobs: Handles, models or names; you can add more at any time.
+            policy: How often to look, and how many requests that may cost; by default the client's. Its
+                ``terminal_freshness`` is also the interval between sweeps through the list.
+            filter: Which jobs to discover automatically, such as ``owner:me``; None discovers no job.
             resume: The ``resume_token()`` of an earlier watcher or subscription, or an event's cursor, which covers
                 its own job only. Snapshots and terminal events before it are not repeated; Added, StateChanged,
                 Restarted, Progress and outages may be.
 
         Raises:
-            InvalidInput: A name, or another argument, is none.
+            InvalidInput: A name or another argument is invalid.
         """
         from gemtune.watch import Watcher
 
@@ -220,26 +227,33 @@ class Client(Inference):
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> TuningJob:
-        """Start a tuning job and return at once; it is created exactly once, whatever the network does.
+        """Start a tuning job and return a handle on it at once. It is created exactly once, whatever the network does.
 
         Args:
-            base_model: A base model that can be tuned, or a tuned model to tune on from.
+            base_model: A base model that can be tuned, or a tuned model to continue from.
             training_data: (input, output) pairs, dicts with ``text_input`` and ``output``, columns, or the path of a
-                CSV, TSV, JSONL or JSON file; checked before anything is sent.
-            display_name: At most 40 characters.
+                CSV, TSV, JSONL or JSON file. All of it is checked before anything is sent.
+            display_name: What people call the model; at most 40 characters.
             hyperparameters: Epochs, batch size, and a learning rate or its multiplier.
-            tuned_model_id: Your own id, at most 40 characters a-z, 0-9 and ``-``; without it one is made up.
-            if_exists: Where your own id is taken: ``error``, or ``adopt`` the model that is there, which makes a
-                notebook cell or a restarted process safe to run again.
+            tuned_model_id: Your own id, at most 40 characters a-z, 0-9 and ``-``. Without it, the client makes one up.
+            if_exists: What to do if your own id is taken: ``error`` raises, ``adopt`` takes over the model that exists,
+                so that you can safely run a notebook cell or a restarted process again.
             description: What the model is for.
-            temperature: 0 to 1; like ``top_p`` (0 to 1) and ``top_k`` the base model's by default.
+            temperature: 0 to 1. Like ``top_p`` (0 to 1) and ``top_k``, by default the base model's.
+            top_p: See ``temperature``.
+            top_k: See ``temperature``.
             timeout: Seconds for this call; the job itself takes as long as it takes.
+            retry: Another retry policy for this call.
+
+        Returns:
+            The handle: await it, iterate over its events, or keep its ``name``.
 
         Raises:
             InvalidInput: An argument or a row of the data is wrong; nothing was sent.
             TuningUnavailable: The service does not tune this base model.
             AlreadyExists: Your id is taken.
-            AmbiguousOutcome: It could not be found out whether the job was created.
+            AmbiguousOutcome: The job may or may not have been created; the message says how to find out.
+            CallError: The job was not created.
         """
         draft = TunedModelDraft(
             base_model=base_model,
@@ -255,40 +269,44 @@ class Client(Inference):
         return TuningJob(Follower.created(self._service, self._watch, seen))
 
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
-        """Ask a model everything in an input, as fast as the service allows: ``async with``, then ``async for``.
+        """Send every prompt of an input to a model, as fast as the service allows: ``async with``, then ``async for``.
 
-        Failures are results, too; the run ends early only where nothing more can succeed, and what met that has no
-        result, as it is not at fault: the same call with the same journal asks it again. Transient failures do not
-        count: during an outage all items wait. While it runs, ``results.progress`` (the same as
-        ``results.statistics()``) tells how far it is, how fast it goes, and what holds it back.
+        A failure is a result like any other. The run stops early only if no further request can succeed; the item that
+        revealed this gets no result, because it did nothing wrong, and the same call with the same journal asks it
+        again. Transient failures do not count: during an outage all items wait. While it runs, ``results.progress``
+        (the same as ``results.statistics()``) says how far it is, how fast, and what holds it back.
 
-        The loop gets each result at most once. A run skips what its journal holds, also what an earlier run had
-        written there but not yet handed to its loop when that was left or killed. Take what has to be complete from
-        the journal, after the run: ``await results.export(PATH)``, or ``gemtune.batch.read_journal(PATH)``.
+        The loop gets each result at most once. A run skips everything in the journal, including results that an earlier
+        run wrote but never got to yield before it stopped. If you need every result, read them from the journal once
+        the run is over: ``await results.export(PATH)``, or ``gemtune.batch.read_journal(PATH)``.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
-            inputs: An iterable or async iterable, endless ones too, of prompts (str, Part, Content or a list of
-                these), requests (GenerateContentRequest or its JSON) or rows (key, prompt or request), also written
-                ``{"key": ..., "request": ...}``; a dict gives rows, too. A key is a text, or a whole number, which
-                is taken as its text; it stands once, which is checked against the last 65,536 where there is no
-                journal. Of a data frame give a column, or rows: ``zip(frame["id"], frame["prompt"])``.
+            inputs: An iterable or async iterable, which may be endless, of prompts (str, Part, Content or a list of
+                these), of requests (GenerateContentRequest or its JSON), or of rows (key, prompt or request), which may
+                be written ``{"key": ..., "request": ...}``. A dict gives rows. A key is a string or a whole number,
+                and unique: against the whole journal, or the last 65,536 keys without one. Of a data frame pass a
+                column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
-            rpm: Requests a minute, at most; like ``tpm`` (input tokens a minute) and ``rpd`` (requests a day) None.
+            rpm: Most requests a minute; None for no limit of your own. The same for ``tpm`` and ``rpd``.
+            tpm: Most input tokens a minute.
+            rpd: Most requests a day.
             policy: How patiently a busy service is treated.
-            limiter: Instead of these, a Limiter that is shared with others; by default the client's, if it has one.
-            order: ``completed``, or ``input`` to have results in the order of the input: what is done early is held
-                back, and once four times as many items are begun as may be in flight, or 64 MiB of replies wait,
-                nothing more begins until the item that is next has its outcome.
-            journal: A file to which every result is written before you get it; the same call goes on from there with
-                what it does not hold, and ``await results.export(PATH)`` writes the results of all runs to a JSONL
-                file in the order of the input.
-            durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: whenever.
-            on_error: ``keep`` yields failures, ``raise`` raises the first.
-            retry_failed: Whether what failed in an earlier run is asked again.
+            limiter: A Limiter shared with others, instead of these; by default the client's, if it has one.
+            order: ``completed``, or ``input`` for results in the order of the input. Results that are early are then
+                held back; nothing new begins while 64 MiB of them wait, or four times as many items are under way as
+                may be in flight.
+            journal: A file to which every result is written before you get it. The same call continues with what the
+                file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL, in the
+                order of the input.
+            durability: When a result counts as written: ``batch``: on the disk within 0.1 s; ``sync``: on the disk
+                before you get it; ``none``: when the system gets round to it.
+            on_error: ``keep`` yields failures, ``raise`` raises the first one.
+            retry_failed: Whether items that failed in an earlier run are asked again.
             item_timeout: Seconds for one item with all its attempts and waits; None for no end.
             timeout: Seconds for the whole run; None for no end.
-            system_instruction: Like the other arguments of ``generate_content``, for all requests that bring none.
+            system_instruction: For all requests that bring none of their own, like the other arguments of
+                ``generate_content``.
 
         Raises:
             InvalidInput: An argument is wrong.
@@ -299,14 +317,14 @@ class Client(Inference):
         return make_batch(self, name, inputs, limiter, self._with_permits(), **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
-        """Return one result for every prompt of a short list, in their order; all arguments are those of ``batch``.
+        """Return one result for every prompt of a short list, in order; the arguments are those of ``batch``.
 
-        With a journal that holds results of earlier runs these are read from it, and cost no request now: their
-        ``attempts`` and ``seconds`` are those of the run that made them.
+        With a journal, the results of earlier runs are read from it and cost no request. Their ``attempts`` and
+        ``seconds`` are those of the run that made them.
 
         Raises:
-            BatchStopped: Nothing more could succeed; ``results`` holds what was answered until then, earlier runs
-                included, as does every other error of gemtune's that ends the run.
+            BatchStopped: No further request could succeed. Its ``results`` hold what was answered until then,
+                including what earlier runs brought; so do those of every other error of gemtune's that ends the run.
         """
         options["order"] = "input"
         return await self.batch(model, prompts, **options).collect()

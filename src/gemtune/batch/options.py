@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -15,21 +15,15 @@ from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
 from gemtune.protocol import names
-from gemtune.types import Content, GenerationConfig, Part, SafetySetting, Tool, ToolConfig
+from gemtune.resources.inference import Framing
+from gemtune.types import GenerationConfig
 
 _OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
 _AS_USUAL: Final = {"concurrency": "auto"}
-_OF_THE_MODEL: Final = (
-    "system_instruction",
-    "generation_config",
-    "safety_settings",
-    "tools",
-    "tool_config",
-    "cached_content",
-)
+_OF_THE_MODEL: Final = tuple(Framing.__annotations__)
 
 
-class BatchOptions(TypedDict, total=False):
+class BatchOptions(Framing, total=False):
     """The keyword arguments of ``client.batch``, which explains them."""
 
     concurrency: int | Literal["auto"]
@@ -45,14 +39,10 @@ class BatchOptions(TypedDict, total=False):
     retry_failed: bool
     item_timeout: float | None
     timeout: float | None
-    system_instruction: str | Part | Content | None
-    generation_config: GenerationConfig | None
-    safety_settings: Sequence[SafetySetting]
-    tools: Sequence[Tool]
-    tool_config: ToolConfig | None
-    cached_content: str | None
 
 
+_OPTIONS: Final = sorted(BatchOptions.__annotations__, key=_OF_THE_MODEL.__contains__)
+"""The options by name, what is the model's last."""
 _SECONDS: Final = checks.validator(checks.seconds, endless=True)
 _PATH: Final = attrs.validators.optional(checks.validator(checks.file_path))
 
@@ -126,7 +116,7 @@ def _check(given: Mapping[str, object]) -> None:
             + (
                 f"; what the model is to do stands in generation_config=GenerationConfig({', '.join(meant)})"
                 if meant
-                else f": it takes {', '.join(BatchOptions.__annotations__)}"
+                else f": it takes {', '.join(_OPTIONS)}"
             ),
             field=unknown[0],
         )
