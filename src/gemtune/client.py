@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
+from gemtune import checks
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
 from gemtune.errors import SettingsError
@@ -19,6 +20,7 @@ from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob
+from gemtune.limiter.limiter import Limiter
 from gemtune.looks.follower import Follower
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
@@ -34,7 +36,7 @@ from gemtune.types import Hyperparameters
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-    from gemtune.batch import Batch, BatchOptions, BatchResult, Limiter
+    from gemtune.batch import Batch, BatchOptions, BatchResult
     from gemtune.watch import Watcher
 
 
@@ -88,7 +90,6 @@ class Client(Inference):
         user_agent_suffix: str | None = None,
         on_request: OnRequest | None = None,
     ) -> None:
-        # Nothing is read from the network or from credential files yet.
         try:
             self._settings = resolve(
                 os.environ, api_key=api_key, token=token, credentials=credentials, project=project, base_url=base_url
@@ -102,24 +103,19 @@ class Client(Inference):
             raise error.with_traceback(None) from None
         finally:
             api_key = token = credentials = base_url = None
-        self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
-        given("ssl_context", ssl_context, ssl.SSLContext)
-        self._caller = Caller(
-            Wire(
-                self._settings.base_url,
-                transport=transport,
-                ssl_context=ssl_context,
-                connect_timeout=timeouts.connect,
-                trust_env=trust_env,
-                on_request=on_request,
-            ),
-            credential,
-            timeouts,
-            given("retry", retry, RetryPolicy) or RetryPolicy(),
-            user_agent(__version__, user_agent_suffix),
-            limiter,
+        wire = Wire(
+            self._settings.base_url,
+            transport=_checked_transport(transport),
+            ssl_context=given("ssl_context", ssl_context, ssl.SSLContext),
+            connect_timeout=timeouts.connect,
+            trust_env=checks.flag("trust_env", trust_env),
+            on_request=_checked_function(on_request),
         )
+        retry = given("retry", retry, RetryPolicy) or RetryPolicy()
+        agent = user_agent(__version__, user_agent_suffix)
+        self._caller = Caller(wire, credential, timeouts, retry, agent, given("limiter", limiter, Limiter))
+        self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
 
     def __repr__(self) -> str:
@@ -240,13 +236,7 @@ class Client(Inference):
                 so that you can safely run a notebook cell or a restarted process again.
             description: What the model is for.
             temperature: 0 to 1. Like ``top_p`` (0 to 1) and ``top_k``, by default the base model's.
-            top_p: See ``temperature``.
-            top_k: See ``temperature``.
             timeout: Seconds for this call; the job itself takes as long as it takes.
-            retry: Another retry policy for this call.
-
-        Returns:
-            The handle: await it, iterate over its events, or keep its ``name``.
 
         Raises:
             InvalidInput: An argument or a row of the data is wrong; nothing was sent.
@@ -328,3 +318,15 @@ class Client(Inference):
         """
         options["order"] = "input"
         return await self.batch(model, prompts, **options).collect()
+
+
+def _checked_transport(transport: AsyncBaseTransport | None) -> AsyncBaseTransport | None:
+    if transport is not None and not callable(getattr(transport, "handle_async_request", None)):
+        checks.refuse("transport", "an httpx.AsyncBaseTransport", transport, error=SettingsError)
+    return transport
+
+
+def _checked_function(on_request: OnRequest | None) -> OnRequest | None:
+    if on_request is not None and not callable(on_request):
+        checks.refuse("on_request", "a function", on_request, error=SettingsError)
+    return on_request

@@ -1,0 +1,24 @@
+"""What a client may be made from: an argument of another type is refused at once, by its name."""
+
+import inspect
+
+import pytest
+
+import gemtune
+from gemtune import errors
+
+WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "a\nb", "\N{CYRILLIC SMALL LETTER A}"]
+ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
+RIGHT = {"trust_env": [True], "user_agent_suffix": [""]}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_an_argument_of_another_type_is_refused_by_name(name):
+    key = {} if name in {"api_key", "token", "credentials"} else {"api_key": "k"}
+    for value in WRONG:
+        if any(value is right for right in RIGHT.get(name, [])):
+            continue
+        with pytest.raises(errors.InvalidInput) as refused:
+            gemtune.Client(**key, **{name: value})
+        assert name in str(refused.value)
+        assert refused.value.field == name
