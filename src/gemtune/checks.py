@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Never, TypeGuard, TypeVar
 
 import attrs
@@ -140,9 +141,11 @@ def string(name: str, value: object) -> str:
 
 
 def file_path(name: str, value: object) -> str | os.PathLike[str]:
-    """Return the path of a file as it was given."""
+    """Return the path of a file as it was given, if the system can have a file of that name."""
     if isinstance(value, str | os.PathLike) and os.fspath(value):
-        return value
+        with suppress(UnicodeEncodeError):
+            if b"\0" not in os.fsencode(value):
+                return value
     refuse(name, "the path of a file", value)
 
 

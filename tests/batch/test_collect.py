@@ -76,21 +76,31 @@ async def test_an_input_that_is_not_the_journals_hands_over_nothing_of_the_row_t
     assert told(caught.value.results) == [(0, 0, "re: p0"), (1, 1, "re: p1")]
 
 
-@pytest.mark.parametrize("what", ["the input breaks", "the journal is gone at the end"])
+@pytest.mark.parametrize("what", ["the input breaks", "the journal is gone", "the journal is damaged"])
 async def test_whatever_ends_a_collection_hands_over_what_was_answered(tmp_path, what):
     async def rows():
         for prompt in PROMPTS[:4]:
             yield prompt
         if what == "the input breaks":
             raise ValueError("line 5 is no row")
-        await anyio.to_thread.run_sync((tmp_path / "j").unlink)
+        await anyio.to_thread.run_sync(harm)
+
+    def harm():
+        if what == "the journal is gone":
+            (tmp_path / "j").unlink()
+        else:
+            with (tmp_path / "j").open("r+b") as file:
+                file.seek(300)
+                file.write(b"#")
 
     async with Service(0.0).client() as client:
         await client.generate_many(MODEL, PROMPTS[:2], journal=tmp_path / "j")
         with pytest.raises(ValueError if "input" in what else errors.JournalError) as caught:
             await client.generate_many(MODEL, rows(), journal=tmp_path / "j", durability="none")
+    unsaved = getattr(caught.value, "unsaved", ())
     held = [(0, 0, "re: p0"), (1, 1, "re: p1")] if "input" in what else []
-    assert told(caught.value.results) == [*held, (2, 2, "re: p2"), (3, 3, "re: p3")]
+    assert told([*caught.value.results, *unsaved]) == [*held, (2, 2, "re: p2"), (3, 3, "re: p3")]
+    assert bool(unsaved) is (what == "the journal is gone")
 
 
 async def test_collecting_as_completed_begins_with_what_the_journal_holds(tmp_path):

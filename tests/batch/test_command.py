@@ -117,7 +117,7 @@ def test_what_failed_is_asked_again_by_resume_and_a_second_run_by_mistake_is_ref
     assert [("error" in record) for record in lines(tmp_path / "out.jsonl")] == [True] + [False] * 9
     refused = batch("in.txt")
     assert refused.code == 2
-    assert "--resume goes on from there" in refused.err
+    assert "--resume continues from there" in refused.err
     ran = batch("in.txt", "--resume")
     assert ran.code == 0
     assert "1 answered, 0 failed, 9 from before: 10 lines" in ran.err

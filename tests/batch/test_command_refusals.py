@@ -31,7 +31,6 @@ FILES = {
     "done": b"answers\n",
     "done.journal": b"{}\n",
     "folder/in": b"a\n",
-    "new.part": b"a\n",
     "new.journal": b"a\n",
 }
 NUMBER = "neither auto nor a whole number from 1"
@@ -69,14 +68,14 @@ REFUSED = {
     "in.txt.gz out": "in.txt.gz is compressed with gzip: unpack it, or let zcat write it to a pipe",
     "array.json out": "array.json is one JSON document: write one object or string a line, as jq -c '.[]' does",
     "lines out": "lines holds JSON; pass --format jsonl, or pass --format text to ask each line as it stands",
-    "in.txt old": "old exists, without a journal to go on from: remove it, or name another OUTPUT",
-    "in.txt old --resume": "old exists, without a journal to go on from: remove it, or name another OUTPUT",
+    "in.txt old": "old exists, without a journal to resume from: remove it, or name another OUTPUT",
+    "in.txt old --resume": "old exists, without a journal to resume from: remove it, or name another OUTPUT",
     "in.txt done": (
-        "done.journal holds the answers of an earlier run: --resume goes on from there; "
+        "done.journal holds the answers of an earlier run: --resume continues from there; "
         "to begin again, remove done.journal and done"
     ),
     "in.txt half": (
-        "half.journal holds the answers of an earlier run: --resume goes on from there; "
+        "half.journal holds the answers of an earlier run: --resume continues from there; "
         "to begin again, remove half.journal"
     ),
     "in.txt half --resume": re.compile(
@@ -86,9 +85,8 @@ REFUSED = {
     "in.txt no/folder/out": "there is no folder no/folder: make it, or name another OUTPUT",
     "in.txt folder": "folder is a directory: name a file in it as OUTPUT",
     "in.txt ./in.txt": "in.txt is the INPUT: name another OUTPUT",
-    "new.part new": "OUTPUT is written by way of new.part, and that is the INPUT: name another OUTPUT",
     "new.journal new": "OUTPUT is written by way of new.journal, and that is the INPUT: name another OUTPUT",
-    "in.txt /dev/null": "/dev/null is no file of its own: give - as OUTPUT, and redirect standard output there",
+    "in.txt /dev/null": "/dev/null is not a file of its own: give - as OUTPUT, and redirect standard output there",
     "in.txt - --resume": "standard output cannot be resumed: name an OUTPUT file",
     "in.txt out --concurrency 0": (
         "--concurrency must be a whole number from 1 to 1000 (the connections of one client), not 0"
@@ -247,7 +245,7 @@ def test_requests_of_a_day_end_the_run_and_it_goes_on_another_day(batch, app, fo
     error, hint = ran.err.splitlines()
     assert "the 2 requests a day that you allow are used up" in error
     assert "; 2 answered, 0 failed; " in error
-    assert hint.endswith("go on with the same command and --resume")
+    assert hint.endswith("resume with the same command and --resume")
     assert batch("in.txt", "--resume", "--rpd", "2").code == 0
     assert len(app.journal.of("models.generateContent")) == 3
 

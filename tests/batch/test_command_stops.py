@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import anyio.from_thread
 import anyio.lowlevel
 import pytest
 
@@ -26,7 +27,7 @@ SLOWLY = pytest.mark.parametrize("app", [0.02], indirect=True)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 COMMAND = [sys.executable, "-m", "gemtune", "batch", "--model", MODEL, "--concurrency", "4"]
 AGAIN = "nothing is lost; make room or choose another place, and try again"
-HINT = "what was answered is in out.journal; go on with the same command"
+HINT = "what was answered is in out.journal; resume with the same command"
 ROWS = 200
 
 
@@ -102,9 +103,12 @@ def test_a_signal_ends_a_run_whose_input_is_still_open(app, folder, number, agai
 def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, monkeypatch, number):
     plain = export.write_lines
 
-    def interrupted(records, to):
-        plain(islice(records, 50), to)
+    def interrupted(lines, to):
+        plain(islice(lines, 50), to)
         signal.raise_signal(number)
+        plain(lines, to)
+        while True:  # until the loop has been told
+            anyio.from_thread.check_cancelled()
 
     with monkeypatch.context() as patch:
         patch.setattr(export, "write_lines", interrupted)
@@ -176,7 +180,7 @@ def test_a_journal_that_cannot_grow_stops_the_run_and_loses_nothing(app, gemtune
 
 
 def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, folder, monkeypatch):
-    def full(records, to):
+    def full(lines, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -318,7 +322,7 @@ def test_json_tells_also_of_an_interrupt(app, folder, number):
 
 @pytest.mark.parametrize("app", [0.0], indirect=True)
 def test_json_tells_also_of_an_output_that_could_not_be_written(app, gemtune, folder, monkeypatch):
-    def full(records, to):
+    def full(lines, to):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "write_lines", full)

@@ -3,6 +3,9 @@
 The journal is a stand-in where its thread has to be caught in the act.
 """
 
+import errno
+import os
+
 import anyio
 import anyio.lowlevel
 import attrs
@@ -11,6 +14,7 @@ import pytest
 from batch.service import MODEL, Service, run
 from gemtune import errors
 from gemtune.batch import BatchResult
+from gemtune.batch.journal import locked
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.outbox import Outbox
 
@@ -78,7 +82,10 @@ async def test_a_journal_keeps_virtual_time(tmp_path, virtual_time, durability):
 
 
 @pytest.mark.parametrize("durability", ["batch", "sync"])
-async def test_where_the_last_sync_fails_every_answer_is_yielded_or_told_as_unsaved(tmp_path, durability):
+async def test_where_the_last_sync_fails_every_answer_is_yielded_or_told_as_unsaved(tmp_path, durability, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
     service, path, found = Service(0.0), tmp_path / "j", []
     service.seconds["p19"] = 0.05
     options = {"journal": path, "concurrency": 1, "durability": durability}
@@ -87,11 +94,10 @@ async def test_where_the_last_sync_fails_every_answer_is_yielded_or_told_as_unsa
         async for result in results:
             found.append(result.index)
             if result.index == 18:
-                (tmp_path / "other").write_bytes(b"")
-                (tmp_path / "other").replace(path)
+                monkeypatch.setattr(locked, "_sync_data", fail)
 
     async with service.client() as client, client.batch(MODEL, [f"p{n}" for n in range(20)], **options) as results:
-        with pytest.raises(errors.JournalError, match="replaced by another file") as caught:
+        with pytest.raises(errors.JournalError, match="is not safe on the disk: Input/output error") as caught:
             await take(results)
     unsaved = [result.index for result in caught.value.unsaved]
     assert service.answered == 20

@@ -169,7 +169,11 @@ class Batch:
         run = self._begun()
         self._left = True
         run.tasks.cancel_scope.cancel()
-        await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
+        try:
+            await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
+        finally:
+            if run.writer is not None:
+                run.writer.close()
         if isinstance(run.stop.reason, JournalError) and error is None:
             raise run.stop.reason
 

@@ -8,23 +8,22 @@ so that a journal of any size is sorted in the memory of a small one, and each r
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
 import attrs
 
 from gemtune import checks
-from gemtune.batch.journal.file import sync_folder
 from gemtune.batch.journal.lines import Record
-from gemtune.batch.journal.reading import read_records, reading
+from gemtune.batch.journal.reading import AT_ONCE, UNREADABLE, not_an_outcome, read_records, reading, unless_cancelled
 from gemtune.batch.keys import Keys, name_of, no_room, unnamed_database
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, InvalidInput, JournalError
 from gemtune.protocol.codec import loads
+from gemtune.wholefile import whole_file
 
 _TABLE = "create table outcomes (name integer primary key, place integer, at integer, ok integer)"
 _FIRST_REPLY_ELSE_LAST_FAILURE = (
@@ -51,13 +50,18 @@ def read_journal(
         places: The input whose items are read, at its own places; without it, all that the journal holds.
 
     Raises:
-        InvalidInput: ``order`` is not one of the two words.
+        InvalidInput: ``order`` is not one of the two words, or ``path`` cannot be a path.
         JournalMismatch: The file is not a journal, or a newer gemtune wrote it.
         JournalCorrupt: Its middle was changed.
         JournalError: It cannot be read.
     """
-    for record in _records(path, _offsets(path, order, places)):
-        result = record.to_result()
+    checks.one_of("order", order, "completed", "input")
+    journal = Path(checks.file_path("path", path))
+    for offset, record in _records(journal, order, places):
+        try:
+            result = record.to_result()
+        except UNREADABLE:
+            raise not_an_outcome(journal, offset) from None
         place = _place(record, places)
         yield result if place is None or place == result.index else attrs.evolve(result, index=place)
 
@@ -88,32 +92,30 @@ def export_journal(
         JournalError: The journal cannot be read, as in ``read_journal``.
         GemtuneError: The output could not be written.
     """
-    target = Path(output)
     checks.one_of("order", order, "completed", "input")
+    journal, target = Path(checks.file_path("path", path)), Path(checks.file_path("output", output))
     with _writing(target):
-        part = _checked(target, Path(path))
-        try:
-            with open(part, "wb", opener=_private) as file:
-                count = write_lines(_records(path, _offsets(path, order, places)), file)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                shutil.copymode(target, part)
-            part.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-        sync_folder(target.parent)
+        _check(target, journal)
+        with whole_file(target) as file:
+            count = write_lines(_lines(journal, order, places), file)
+            unless_cancelled()
     return count
 
 
-def write_lines(records: Iterator[Record], to: IO[bytes]) -> int:
-    """Write records as lines of the output, and return how many they were."""
+def write_lines(lines: Iterator[bytes], to: IO[bytes]) -> int:
+    """Write lines, and return how many they were."""
     count = 0
-    for count, record in enumerate(records, 1):  # noqa: B007 - the last count is the result
-        to.write(record.to_line())
+    for count, line in enumerate(lines, 1):  # noqa: B007 - the last count is the result
+        to.write(line)
     return count
+
+
+def _lines(journal: Path, order: str, places: Keys | None) -> Iterator[bytes]:
+    for offset, record in _records(journal, order, places):
+        try:
+            yield record.to_line()
+        except UNREADABLE:
+            raise not_an_outcome(journal, offset) from None
 
 
 @contextmanager
@@ -125,39 +127,34 @@ def _writing(target: Path) -> Iterator[None]:
         raise GemtuneError(f"{target} could not be written: {error.strerror}; {again}") from None
 
 
-def _checked(target: Path, journal: Path) -> Path:
-    """Return where the output is written until it is whole."""
+def _check(target: Path, journal: Path) -> None:
+    """Refuse an output that cannot be a file, or that is the journal."""
     if target.is_dir():
         raise InvalidInput(f"{target} is a directory: name a file in it as the output", field="output")
     if not target.parent.is_dir():
         raise InvalidInput(f"there is no folder {target.parent}: make it, or name another output", field="output")
     if target.exists() and not target.is_file():
         raise InvalidInput(f"{target} is no regular file: name another output", field="output")
-    part = target.with_name(f"{target.name}.part")
-    for path, what in ((target, f"{target} is"), (part, f"{target} is written by way of {part}, and that is")):
-        if path.exists() and journal.exists() and path.samefile(journal):
-            raise InvalidInput(f"{what} the journal: name another output", field="output")
-    return part
+    if target.exists() and journal.exists() and target.samefile(journal):
+        raise InvalidInput(f"{target} is the journal: name another output", field="output")
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _records(path: str | os.PathLike[str], offsets: Iterator[int]) -> Iterator[Record]:
+def _records(path: Path, order: str, places: Keys | None) -> Iterator[tuple[int, Record]]:
+    """Yield the outcome of every item in an order, with where its line begins."""
     with reading(path) as file:
-        for offset in offsets:
+        for number, offset in enumerate(_offsets(path, order, places)):
+            if number % AT_ONCE == 0:
+                unless_cancelled()
             file.seek(offset)
             record = Record.parse(file.readline())
             if record is None:
                 what = f"the journal {path} was replaced while it was read: read it again"
                 raise JournalError(what, path=os.fspath(path))
-            yield record
+            yield offset, record
 
 
-def _offsets(path: str | os.PathLike[str], order: str, places: Keys | None) -> Iterator[int]:
+def _offsets(path: Path, order: str, places: Keys | None) -> Iterator[int]:
     """Yield where the outcome of every item stands: its first reply, or its last failure if it has no reply."""
-    checks.one_of("order", order, "completed", "input")
     question = _BY_INPUT if order == "input" else _BY_COMPLETION
     with closing(unnamed_database()) as database:
         try:
@@ -169,7 +166,7 @@ def _offsets(path: str | os.PathLike[str], order: str, places: Keys | None) -> I
             raise no_room(path, error) from None
 
 
-def _outcomes(path: str | os.PathLike[str], places: Keys | None) -> Iterator[tuple[int, int, int, bool]]:
+def _outcomes(path: Path, places: Keys | None) -> Iterator[tuple[int, int, int, bool]]:
     for offset, record in read_records(path):
         place = _place(record, places)
         if place is not None:

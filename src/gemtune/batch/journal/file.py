@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,101 +23,14 @@ from typing import Final
 import attrs
 
 from gemtune.batch.journal.lines import HEADER, Header, Record
+from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.reading import OTHER_JOURNAL, read_header, read_lines
 from gemtune.batch.keys import Keys
-from gemtune.errors import JournalBusy, JournalError, JournalMismatch
+from gemtune.errors import JournalMismatch
 from gemtune.protocol.codec import loads
 
-_FLAGS: Final = (
-    os.O_RDWR
-    | os.O_CREAT
-    | os.O_APPEND
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 _RESUME: Final = "make room or repair the disk, then run it again to resume from what is in it"
-_sync_data = getattr(os, "fdatasync", os.fsync)
-
-
-@attrs.define(eq=False)
-class LockedFile:
-    """A file that one process has open to append to. Everything here blocks, and raises OSError as the system does.
-
-    Args:
-        path: Its absolute path.
-        fd: Its descriptor.
-        size: How many of its bytes are known to be ours and whole.
-        synced: How many of them are known to be on the disk.
-    """
-
-    path: Path
-    fd: int
-    size: int = 0
-    synced: int = 0
-
-    @classmethod
-    def open(cls, path: Path) -> LockedFile:
-        """Open it, and make it with mode 0600 if it is not there.
-
-        Raises:
-            JournalBusy: Somebody else has it open.
-            JournalError: It is not a regular file.
-        """
-        file = cls(path, os.open(path, _FLAGS, 0o600))
-        try:
-            if not stat.S_ISREG(os.fstat(file.fd).st_mode):
-                raise journal_error(path, "is not a regular file")
-            try:
-                _exclusive(file.fd)
-            except OSError:
-                busy = f"the journal {path} is being written by another batch: wait for it, or name another file"
-                raise JournalBusy(busy, path=str(path)) from None
-        except BaseException:
-            file.close()
-            raise
-        return file
-
-    def begin(self, data: bytes) -> None:
-        """Make this the whole content, on the disk under its name."""
-        os.ftruncate(self.fd, 0)
-        self._write(data)
-        os.fsync(self.fd)
-        self.size = self.synced = len(data)
-        sync_folder(self.path.parent)
-
-    def append(self, data: bytes) -> None:
-        """Append all of it or nothing."""
-        try:
-            self._write(data)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self.fd, self.size)
-            raise
-        self.size += len(data)
-
-    def sync(self) -> None:
-        """Wait until what was appended is on the disk."""
-        size = self.size
-        _sync_data(self.fd)
-        self.synced = size
-
-    @property
-    def replaced(self) -> bool:
-        """Whether another file has its name by now."""
-        ours, there = os.fstat(self.fd), self.path.stat()
-        return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
-
-    def close(self) -> None:
-        """Let go of it, and of its lock."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self.fd, left) :]
+_MOVED: Final = "what it held may be lost, so look for a copy of it, or run again with a new journal"
 
 
 @attrs.define(eq=False)
@@ -207,6 +118,7 @@ class Journal:
             lines = self._lines[:]  # the loop may append meanwhile
             if not lines:
                 return
+            self._check(file)
             try:
                 file.append(b"".join(lines))
             except OSError as error:
@@ -222,16 +134,29 @@ class Journal:
         """
         with self._working():
             file = self._opened
+            self._check(file)
             try:
-                before = file.synced
                 file.sync()
-                replaced = file.replaced
             except OSError as error:
                 raise journal_error(self.path, f"is not safe on the disk: {error.strerror}; {_RESUME}") from None
-            if replaced:
-                file.synced = before
-                what = "was replaced by another file while it was written; run again with a new journal"
-                raise journal_error(self.path, what)
+
+    def check(self) -> None:
+        """Look whether the file is still what was written; blocks.
+
+        Raises:
+            JournalError: Somebody has deleted, replaced, cut or changed it, so that results may be lost.
+        """
+        with self._working():
+            self._check(self._opened)
+
+    def _check(self, file: LockedFile) -> None:
+        """Refuse to write on in a file that is not ours any more: the results would go nowhere."""
+        try:
+            changed = file.changed()
+        except OSError as error:
+            changed = f"cannot be looked at: {error.strerror}"
+        if changed:
+            raise journal_error(self.path, f"{changed}; {_MOVED}")
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
@@ -254,8 +179,7 @@ class Journal:
         with open(file.fd, "rb", closefd=False) as content:
             content.seek(0)
             first = content.readline()
-            if not first.endswith(b"\n") and HEADER.startswith(first[: len(HEADER)]):
-                # Empty, or torn while its first line was written: there was never anything to lose in it.
+            if _is_torn_header(first):
                 file.begin(self.header.to_line())
                 return
             different = self.header.differs_from(read_header(first, self.path))
@@ -276,28 +200,7 @@ class Journal:
                 yield record.index, None if record.key is None else loads(record.key), record.digest
 
 
-def journal_error(path: str | os.PathLike[str], what: str) -> JournalError:
-    """Return an error that names its journal."""
-    return JournalError(f"the journal {path} {what}", path=os.fspath(path))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a loss of power."""
-    if sys.platform == "win32":
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _exclusive(fd: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _is_torn_header(first: bytes) -> bool:
+    """Whether a file is empty, or was torn while its first line was written, so that there is nothing to lose in it."""
+    torn = not first.endswith(b"\n") and HEADER.startswith(first[: len(HEADER)])
+    return torn and b'{"n":' not in first  # that would be a journal which has lost its line ends

@@ -23,7 +23,7 @@ import attrs
 
 from gemtune import errors
 from gemtune.batch.result import BatchResult
-from gemtune.errors import CallError, GemtuneError
+from gemtune.errors import CallError, GemtuneError, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.status import rpc_error_class
 from gemtune.types import GenerateContentResponse
@@ -79,7 +79,7 @@ class Header:
         try:
             value = loads(line)
             version, model, config = value["gemtune_journal"], value.get("model"), value.get("config")
-        except (ValueError, LookupError, RecursionError):
+        except (MalformedResponse, LookupError):
             return None
         if not isinstance(version, int):
             return None
@@ -130,6 +130,8 @@ class Record:
         if found is None:
             return None
         n, digest, key, attempts, seconds, kind = found.groups()
+        if key != b"null" and not _is_string(key):
+            return None
         return cls(
             int(n),
             int(digest, 16),
@@ -153,7 +155,12 @@ class Record:
         )
 
     def to_line(self) -> bytes:
-        """Return it as a line of the output, in the form of the service's own batch results."""
+        """Return it as a line of the output, in the form of the service's own batch results.
+
+        Raises:
+            MalformedResponse: It is not JSON, as only a line can be that somebody has made by hand.
+        """
+        loads(self.body)
         key = b"%d" % self.index if self.key is None else self.key
         return _output(key, self.ok, self.body)
 
@@ -181,6 +188,13 @@ def error_object(error: BaseException | None) -> dict[str, object]:
     code = getattr(error, "status", None) or next((code for kind, code in _CODES if isinstance(error, kind)), 500)
     status = "ALREADY_EXISTS" if isinstance(error, errors.AlreadyExists) else _NAMES.get(code, "UNKNOWN")
     return {"code": code, "message": str(error), "status": status}
+
+
+def _is_string(text: bytes) -> bool:
+    try:
+        return isinstance(loads(text), str)
+    except MalformedResponse:
+        return False
 
 
 def _spelled(name: str) -> str:

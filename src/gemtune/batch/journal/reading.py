@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import anyio.from_thread
+
 from gemtune.batch.journal.lines import VERSION, Header, Record, sound_lines
-from gemtune.errors import JournalCorrupt, JournalError, JournalMismatch
+from gemtune.errors import JournalCorrupt, JournalError, JournalMismatch, MalformedResponse
 from gemtune.remedy import Argument, Remedy
 
 OTHER_JOURNAL: Final = (Remedy("use what it was begun with"), Remedy("name another ", Argument("journal")))
+AT_ONCE: Final = 64
+"""Lines that are read before a thread looks whether anybody still waits for them."""
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, MalformedResponse)
+"""What reading a line may raise that has the right form and the right checksum, and was not written by gemtune."""
 _NEWER: Final = "it was written by a newer version of gemtune, so update gemtune; nothing was changed in it"
 
 
@@ -71,6 +77,20 @@ def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Ite
         raise named from None
 
 
+def not_an_outcome(path: str | os.PathLike[str], offset: int) -> JournalCorrupt:
+    """Return the error for a line that is whole and known, and in which there is no outcome of an item."""
+    what = f"the journal {path}: the line at byte {offset} holds no outcome of an item; gemtune did not write it"
+    error = JournalCorrupt(what, path=os.fspath(path))
+    error.offset = offset
+    return error
+
+
+def unless_cancelled() -> None:
+    """Raise the cancellation of whoever waits for this thread, if anybody does; nothing is half done here."""
+    with suppress(RuntimeError):  # in a thread of its own, or in the main thread of a command
+        anyio.from_thread.check_cancelled()
+
+
 def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
     """Yield every record of a journal with its offset, including of one that is being written; blocks.
 
@@ -82,5 +102,7 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
     with reading(path) as file:
         first = file.readline()
         read_header(first, path)
-        for at, _, record in read_lines(file, len(first), path):
+        for number, (at, _, record) in enumerate(read_lines(file, len(first), path)):
+            if number % AT_ONCE == 0:
+                unless_cancelled()
             yield at, record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -86,11 +87,14 @@ class Bar:
         still = self.stall.seconds(finished, now)
         if still is not None:
             total = f" of {stats.total}" if stats.total else ""
-            self.console.note(f"note: {finished}{total} done, and none for {duration(still)}: {self.held_back}")
+            note = f"note: {finished}{total} done, and none for {duration(still)}: {self.held_back}"
+            with suppress(OSError, ValueError):  # nobody reads it any more, and the run goes on
+                self.console.note(note)
 
     def _write(self, text: str) -> None:
-        self.console.err.write(text)
-        self.console.err.flush()
+        with suppress(OSError, ValueError):
+            self.console.err.write(text)
+            self.console.err.flush()
 
 
 def _finished(stats: BatchStatistics) -> int:

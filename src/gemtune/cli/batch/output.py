@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from gemtune.cli.console import Console
-from gemtune.errors import InvalidInput, JournalError
+from gemtune.errors import InvalidInput
+
+_NO_FOLDERS: Final = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
+"""Where names stand for what a process has open, and no file can be made beside them."""
 
 
 @attrs.frozen
@@ -16,7 +20,7 @@ class Target:
 
     Args:
         output: A file's path, or ``-``.
-        resume: Whether to go on from the file's journal.
+        resume: Whether to continue from the file's journal.
     """
 
     output: str
@@ -33,7 +37,7 @@ class Target:
         return self.journal if self.journal is not None and Path(self.journal).is_file() else None
 
     def check(self, source: str) -> None:
-        """Refuse what cannot be written, what would be lost, and to begin again by mistake.
+        """Refuse an OUTPUT that cannot be written, that would be lost, or that would begin again by mistake.
 
         Args:
             source: The INPUT.
@@ -50,40 +54,30 @@ class Target:
             raise InvalidInput(f"there is no folder {path.parent}: make it, or name another OUTPUT")
         if path.is_dir():
             raise InvalidInput(f"{path} is a directory: name a file in it as OUTPUT")
-        if self.output.startswith("/dev/") or (path.exists() and not path.is_file()):
-            raise InvalidInput(f"{path} is no file of its own: give - as OUTPUT, and redirect standard output there")
+        if path.absolute().parent in _NO_FOLDERS or (path.exists() and not path.is_file()):
+            raise InvalidInput(f"{path} is not a file of its own: give - as OUTPUT, and redirect standard output there")
         self._keep(source)
         if journal.exists() and not self.resume:
             both = f"{journal} and {path}" if path.exists() else f"{journal}"
             raise InvalidInput(
-                f"{journal} holds the answers of an earlier run: --resume goes on from there; "
+                f"{journal} holds the answers of an earlier run: --resume continues from there; "
                 f"to begin again, remove {both}"
             )
         if path.exists() and not journal.exists():
-            raise InvalidInput(f"{path} exists, without a journal to go on from: remove it, or name another OUTPUT")
+            raise InvalidInput(f"{path} exists, without a journal to resume from: remove it, or name another OUTPUT")
 
     def _keep(self, source: str) -> None:
-        for suffix in ("", ".journal", ".part"):
+        for suffix in ("", ".journal"):
             path = Path(f"{self.output}{suffix}")
             if source != "-" and path.exists() and path.samefile(source):
                 what = f"OUTPUT is written by way of {path}, and that" if suffix else f"{path}"
                 raise InvalidInput(f"{what} is the INPUT: name another OUTPUT")
 
     def leave(self, console: Console) -> None:
-        """After a run that did not reach its end: say how to go on, and keep no journal that holds nothing."""
-        if self.journal is None or self.kept is None:
+        """After a run that did not reach its end: say how to resume, and keep no journal that holds nothing."""
+        from gemtune.batch.journal.locked import remove_if_empty
+
+        if self.journal is None or self.kept is None or remove_if_empty(self.journal):
             return
-        if self._empty(Path(self.journal)):
-            Path(self.journal).unlink(missing_ok=True)
-        else:
-            how = "the same command" if self.resume else "the same command and --resume"
-            console.note(f"what was answered is in {self.journal}; go on with {how}")
-
-    @staticmethod
-    def _empty(journal: Path) -> bool:
-        from gemtune.batch.journal.reading import read_records
-
-        try:
-            return journal.stat().st_size == 0 or next(read_records(journal), None) is None
-        except (OSError, JournalError):
-            return False
+        how = "the same command" if self.resume else "the same command and --resume"
+        console.note(f"what was answered is in {self.journal}; resume with {how}")

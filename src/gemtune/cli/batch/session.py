@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from gemtune.batch import BatchResult, BatchStatistics
     from gemtune.batch.files import FileRows
-    from gemtune.batch.keys import Keys
 
 
 @attrs.define(eq=False)
@@ -53,7 +52,7 @@ class Session:
     bar: Bar
     batch: Mapping[str, Any]
     _stats: BatchStatistics | None = attrs.field(default=None, init=False)
-    _places: Keys | None = attrs.field(default=None, init=False)
+    _count: int | None = attrs.field(default=None, init=False)
     _failure: BatchResult | None = attrs.field(default=None, init=False)
 
     def run(self) -> int:
@@ -61,12 +60,9 @@ class Session:
         try:
             if run_async(self._ask) == INTERRUPTED or self._stats is None:
                 raise KeyboardInterrupt
-            if not self._stats.done + self._stats.failed + self._stats.skipped:
-                raise self.rows.nothing()
-            count = self._write()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told, and raised if it is not ours
             return self._stopped(error)
-        self._tell(self._stats, count)
+        self._tell(self._stats, self._count)
         return FAILED if self._stats.failed else DONE
 
     async def _ask(self) -> int:
@@ -88,9 +84,15 @@ class Session:
                             self._failure = result
                         if self.target.journal is None:
                             self._print(output_line(result).decode())
+                    stats = results.statistics()
+                    if not stats.done + stats.failed + stats.skipped:
+                        raise self.rows.nothing()
+                    if self.target.journal is not None:
+                        # In here the journal is still locked: no other run can begin before OUTPUT is there.
+                        self._count = await results.export(self.target.output, order=self.options.order)
             finally:
                 if began:
-                    self._stats, self._places = results.statistics(), results.places
+                    self._stats = results.statistics()
 
     def _print(self, line: str) -> None:
         try:
@@ -101,15 +103,6 @@ class Session:
             raise GemtuneError(
                 f"standard output could not be written: {error.strerror}; make room, or write elsewhere"
             ) from None
-
-    def _write(self) -> int | None:
-        """Write OUTPUT, outside of the event loop, so that Ctrl-C ends it; return its number of lines."""
-        from gemtune.batch import export_journal
-
-        journal, output = self.target.journal, self.target.output
-        if journal is None:
-            return None
-        return export_journal(journal, output, order=self.options.order, places=self._places)
 
     def _stopped(self, error: BaseException) -> int:
         """Tell what ended the run early and how to go on; return the exit code, or raise what others tell."""
