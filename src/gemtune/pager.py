@@ -1,4 +1,4 @@
-"""Lists that come in pages: iterate items, or pages, with no request before the first is wanted."""
+"""Lists that come in pages: iterate over items or over pages; nothing is requested before the first is wanted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_EMPTY_PAGES = 10
 
 @attrs.define(eq=False)
 class Pages(Generic[T]):
-    """An async iterator over pages: a plain object, which may be left at any time and read by another task."""
+    """An async iterator over pages: a plain object, which you may leave at any time and read in another task."""
 
     _fetch: Fetch[T]
     _token: str | None = None
@@ -28,11 +28,10 @@ class Pages(Generic[T]):
     _done: bool = attrs.field(default=False, init=False)
 
     def __aiter__(self) -> Pages[T]:
-        """Return itself."""
         return self
 
     async def __anext__(self) -> Page[T]:
-        """Return the next page; a page that could not be fetched is asked for again by the next call."""
+        """Return the next page; if it could not be fetched, the next call asks for it again."""
         if self._done:
             raise StopAsyncIteration
         page = await self._fetch(self._token)
@@ -59,7 +58,6 @@ class Pager(Generic[T]):
     _fetch: Fetch[T]
 
     def __aiter__(self) -> AsyncIterator[T]:
-        """Return an iterator over all items of all pages."""
         return _Items(self.pages())
 
     def pages(self, page_token: str | None = None) -> Pages[T]:

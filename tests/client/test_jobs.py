@@ -265,7 +265,7 @@ async def test_an_operation_is_awaited_by_its_own_name():
     app = make_app()
     async with make_client(app) as client:
         job = await start(client)
-        with pytest.raises(errors.DeadlineExceeded, match="it goes on"):
+        with pytest.raises(errors.DeadlineExceeded, match="it continues"):
             await client.operations.wait(job.operation, timeout=3)
         done = await client.operations.wait(job.operation)
         assert done.done

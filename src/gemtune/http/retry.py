@@ -1,9 +1,12 @@
 """The only retry of the package: tenacity, driven by RetryPolicy and the pure rules of protocol.backoff.
 
-The first attempt is plain and the caller's own, because nearly all succeed and tenacity's price is then not paid. Only
-after a failure a fresh AsyncRetrying takes over, one per call: shared ones mix up their callers (jd/tenacity#93). All
-its hooks are plain functions, and it only ever sees CallError, so that a cancellation is never retried
-(jd/tenacity#529).
+The first attempt is the caller's own: nearly all succeed, and then tenacity costs nothing. Only after a failure does a
+fresh AsyncRetrying take over, one for each call, because shared ones mix up their callers (jd/tenacity#93). All its
+hooks are plain functions, and it only ever sees CallError, so that a cancellation is never retried (jd/tenacity#529).
+
+Whether there is another attempt takes four answers: the rules for this failure and effect (``backoff``), the service's
+own hint, the call's deadline, and the budget, which is shared by all calls of a client. Retries multiply the load on a
+service that is already down; a budget bounds that to a few per cent, whatever the policies of single calls say.
 """
 
 from __future__ import annotations
@@ -40,11 +43,10 @@ class RetryBudget:
     left: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Start full."""
         self.left = self.size
 
     def take(self, tokens: int) -> bool:
-        """Take tokens for one retry, or return False where there are not enough."""
+        """Take tokens for one retry, or return False if there are not enough."""
         if self.left < tokens:
             return False
         self.left -= tokens
@@ -89,6 +91,8 @@ class Retrier:
             raise first
         made = 0
 
+        # tenacity counts the first attempt as well: the failure that is already known stands for it, so that its
+        # numbers of attempts and its waits are those of the call.
         async def next_attempt() -> T:
             nonlocal made
             made += 1

@@ -1,7 +1,10 @@
 """The only seam to the network: bytes out, bytes in.
 
-A Wire knows one origin. On asyncio it uses aiohttp, on trio httpx's own pool, or any httpx transport it is
-given. It raises only gemtune's errors, and none of them refers to the request, which holds the credential.
+A Wire knows one origin, so that a credential cannot travel to another. On asyncio it uses aiohttp, which costs a third
+of httpx's pool per request; on trio it uses that pool; given an httpx transport, it uses that. All three are engines
+(``engines/``) with two methods, a whole reply and an open one, and what is the same for both is here: who may use the
+wire, what a target is, and the translation of errors. It raises only gemtune's errors, and none of them refers to the
+request, which holds the credential.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ class WireStatistics:
 
     Args:
         in_flight: Requests under way.
-        connections: Connections open, idle ones included; 0 where the transport does not say.
+        connections: Connections open, idle ones included; 0 if the transport does not say.
     """
 
     in_flight: int
@@ -66,7 +69,7 @@ class Wire:
     Args:
         origin: The address, such as ``https://generativelanguage.googleapis.com``; http for loopback only.
         transport: An httpx transport to use instead of the default one; it is closed with the wire.
-        ssl_context: What https connections are made with; None means the usual roots and SSL_CERT_FILE.
+        ssl_context: TLS settings for https; None means the usual roots and SSL_CERT_FILE.
         connect_timeout: Seconds for making a connection: name lookup, TCP, proxy and TLS.
         max_connections: Most connections open at a time.
         max_body: Most bytes of a reply's body, on the wire and decompressed.
@@ -94,13 +97,13 @@ class Wire:
     _in_flight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Keep the host for messages."""
         self.host = urlsplit(self.origin).netloc
 
     def check(self) -> None:
-        """Raise MisuseError where this wire cannot be used: closed, after a fork, in another event loop."""
+        """Raise MisuseError if this wire cannot be used: it is closed, or belongs to another process or event loop."""
         if self._closed:
             raise MisuseError("this client is closed: make a new one")
+        # Connections belong to the loop that made them, and after a fork two processes would share their sockets.
         home = (os.getpid(), current_loop())
         if self._home is None:
             self._home = home
@@ -158,7 +161,7 @@ class Wire:
         url = self._url(target)
         if self.on_request is not None:
             self.on_request(method, target, body)
-        self._in_flight += 1
+        self._in_flight += 1  # until the head of a stream has arrived
         try:
             if idle is None:
                 return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
@@ -179,6 +182,7 @@ class Wire:
         return self.origin + target
 
     async def _open(self) -> Engine:
+        # The first calls may come all at once: one of them makes the engine, and the others wait for it.
         async with self._opening:
             if self._engine is None:
                 self._engine = await self._choose()
@@ -188,6 +192,8 @@ class Wire:
         if self.transport is not None:
             return ForeignEngine(self.transport, self.connect_timeout)
         context, proxy, keepalive = self.ssl_context, None, KEEPALIVE_LOCAL
+        # To this machine there is no proxy, whatever the variables say. Looking for one, and reading the root
+        # certificates, take files and tens of milliseconds, and therefore a thread.
         if not is_loopback(urlsplit(self.origin).hostname or ""):
             keepalive = KEEPALIVE
             if self.trust_env:

@@ -14,7 +14,7 @@ from gemtune.types import Model
 
 @attrs.frozen(eq=False)
 class Models:
-    """Reads base models; one that can be tuned has ``createTunedModel`` among its methods."""
+    """Reads base models; those that can be tuned have ``createTunedModel`` among their methods."""
 
     _caller: Caller
 
@@ -40,7 +40,7 @@ class Models:
         """Return the base models as a pager.
 
         Args:
-            page_size: Models a page; the service's default is 50, its maximum 1000.
+            page_size: Models on a page; the service's default is 50, its maximum 1000.
             timeout: Seconds for each page.
             retry: Another retry policy for each page.
         """

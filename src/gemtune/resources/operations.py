@@ -48,7 +48,7 @@ class Operations:
 
         Args:
             parent: The tuned model's name, or the model.
-            page_size: Operations a page.
+            page_size: Operations on a page.
             filter: The standard list filter (AIP-160).
             timeout: Seconds for each page.
             retry: Another retry policy for each page.
@@ -63,7 +63,7 @@ class Operations:
         return Pager(fetch)
 
     async def wait(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
-        """Return an operation once it is done, looking at it every ``WatchPolicy.freshness`` seconds.
+        """Wait until an operation is done and return it; it is looked at every ``WatchPolicy.freshness`` seconds.
 
         Args:
             name: ``tunedModels/{id}/operations/{id}`` or an Operation.
@@ -71,10 +71,10 @@ class Operations:
             retry: Another retry policy for each look.
 
         Returns:
-            The operation with its ``response`` or its ``error``: a failed one is returned, not raised.
+            The operation with its ``response`` or its ``error``; one that failed is returned as well, not raised.
 
         Raises:
-            DeadlineExceeded: The operation goes on after ``timeout`` seconds; it is not touched.
+            DeadlineExceeded: The operation is not done after ``timeout`` seconds; it is not touched.
         """
         checked = names.operation_name(name)
         with anyio.move_on_after(checked_wait(timeout)):
@@ -84,13 +84,13 @@ class Operations:
                     return operation
                 await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
         raise DeadlineExceeded(
-            f"{checked} is not done after {timeout:g} s; it goes on, wait for it again",
+            f"{checked} is not done after {timeout:g} s; it continues; wait for it again",
             resource=checked,
             failure=Failure.FATAL,
         )
 
     async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
-        """Ask the service to cancel an operation; it is best effort, and nothing is ever deleted.
+        """Ask the service to cancel an operation; best effort, and nothing is ever deleted.
 
         Raises:
             NotSupported: The service refuses to cancel this operation; the message names ``delete``.
@@ -111,7 +111,7 @@ class Operations:
 
 
 def checked_wait(timeout: float | None) -> float | None:
-    """Refuse a time to wait that is none: negative, infinite, not a number."""
+    """Refuse a time to wait that is negative, infinite or not a number."""
     return None if timeout is None else checks.seconds("timeout", timeout, zero=True)
 
 

@@ -15,7 +15,10 @@ from gemtune.types import GranteeType, Permission, Role
 
 @attrs.frozen(eq=False)
 class Permissions:
-    """Shares tuned models; the roles are nested: READER uses, WRITER also changes and shares, OWNER also deletes."""
+    """Shares tuned models.
+
+    The roles are nested: READER may use a model, WRITER may also change and share it, OWNER may also delete it.
+    """
 
     _caller: Caller
 
@@ -34,10 +37,13 @@ class Permissions:
         Args:
             parent: The tuned model.
             role: ``READER``, ``WRITER`` or ``OWNER``.
-            email_address: Whom; needed for USER and GROUP, not allowed for EVERYONE.
-            grantee_type: ``USER``, ``GROUP`` or ``EVERYONE``; USER where only an address is given.
+            email_address: The person or group; needed for USER and GROUP, not allowed for EVERYONE.
+            grantee_type: ``USER``, ``GROUP`` or ``EVERYONE``. If only an address is given: USER.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
+
+        Raises:
+            InvalidInput: The arguments contradict each other, or one is invalid; nothing was sent.
         """
         name = names.tuned_model_name(parent, field="parent")
         kind = _grantee(grantee_type or ("USER" if email_address else "EVERYONE"))
@@ -53,7 +59,7 @@ class Permissions:
         return await self._caller.call(gemini.create_permission(name, permission), timeout=timeout, retry=retry)
 
     async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Permission:
-        """Return a permission by ``tunedModels/{id}/permissions/{id}``."""
+        """Return a permission; its name is ``tunedModels/{id}/permissions/{id}``."""
         return await self._caller.call(gemini.get_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
     def list(
@@ -64,7 +70,7 @@ class Permissions:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Pager[Permission]:
-        """Return the permissions of a tuned model as a pager (10 a page by default, 1000 at most)."""
+        """Return the permissions of a tuned model as a pager; a page has 10 by default, and at most 1000."""
         name = names.tuned_model_name(parent, field="parent")
         gemini.list_permissions(name, page_size=page_size)
 
@@ -82,12 +88,12 @@ class Permissions:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Permission:
-        """Change the role of a permission, the only thing that can be changed."""
+        """Change the role of a permission; nothing else of it can be changed."""
         permission = Permission(name=names.permission_name(name), role=_role(role))
         return await self._caller.call(gemini.update_permission(permission), timeout=timeout, retry=retry)
 
     async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
-        """Take a role away again."""
+        """Take a role away."""
         await self._caller.call(gemini.delete_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
 

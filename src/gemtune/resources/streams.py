@@ -1,4 +1,8 @@
-"""A streamed reply: a plain object that is iterated, left early, or closed, and then frees its connection."""
+"""A streamed reply: a plain object to iterate over, which frees its connection once it is read, left or closed.
+
+A stream that has begun is never repeated: a second reply would begin with other words, and be paid for again. Whatever
+breaks it off therefore ends it, and the error says what was received until then.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,12 @@ from gemtune.types import GenerateContentResponse
 class GenerateContentStream:
     """The pieces of a reply as they arrive: ``async for chunk in stream: print(chunk.text_or_none)``.
 
-    Nothing is sent before the first piece is wanted. Use ``async with stream`` where the loop may be left early; a
-    stream that was read to its end has already given its connection back.
+    Nothing is sent before you ask for the first piece. A stream that was read to its end has given its connection back;
+    use ``async with stream`` if you may leave the loop earlier.
 
     Raises:
-        StreamInterrupted: From ``__anext__``, where the stream broke off or the service reported an error in the middle
-            of it; ``partial`` is the text so far. A stream that has begun is never repeated.
+        StreamInterrupted: From ``__anext__``, if the stream broke off or the service reported an error in the middle of
+            it; ``partial`` is the text so far. A stream that has begun is never repeated.
     """
 
     _caller: Caller
@@ -49,11 +53,9 @@ class GenerateContentStream:
         return "".join(self._texts)
 
     def __aiter__(self) -> GenerateContentStream:
-        """Return itself."""
         return self
 
     async def __anext__(self) -> GenerateContentResponse:
-        """Return the next piece."""
         if self._closed:
             raise StopAsyncIteration
         try:
@@ -65,7 +67,7 @@ class GenerateContentStream:
         except StopAsyncIteration:
             raise
         except BaseException:
-            # Also after a cancellation: what was begun cannot be continued, so the connection must go.
+            # After a cancellation as well: what was begun cannot be continued, so the connection must go.
             await self.aclose()
             raise
 
@@ -131,11 +133,9 @@ class GenerateContentStream:
             await reply.aclose()
 
     async def __aenter__(self) -> Self:
-        """Return itself; nothing is sent yet."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the stream."""
         await self.aclose()

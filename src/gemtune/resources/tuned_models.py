@@ -1,4 +1,4 @@
-"""``client.tuned_models``: the tuned models themselves; new ones are made by ``client.tune``."""
+"""``client.tuned_models``: the tuned models themselves; ``client.tune`` makes new ones."""
 
 from __future__ import annotations
 
@@ -55,11 +55,12 @@ class TunedModels:
         """Return the tuned models that this credential may read, as a pager.
 
         Args:
-            page_size: Models a page; the service's default is 10, its maximum 1000.
+            page_size: Models on a page; the service's default is 10, its maximum 1000.
             filter: Words to find in display name and description, and ``owner:me``, ``writers:me``, ``readers:me`` or
-                ``readers:everyone``; models shared with everyone are left out unless asked for.
-            fields: Google's system parameter: the parts of the reply that are wanted, in JSON names, such as
-                ``tunedModels(name,state),nextPageToken``; without the token only the first page comes.
+                ``readers:everyone``. Models shared with everyone are left out unless you ask for them.
+            fields: The parts of the reply that you want, in JSON names, such as
+                ``tunedModels(name,state),nextPageToken`` (Google's system parameter). Without the token you get the
+                first page only.
             timeout: Seconds for each page.
             retry: Another retry policy for each page.
         """
@@ -84,7 +85,7 @@ class TunedModels:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> TunedModel:
-        """Change exactly the fields that are given; the update mask is made of them.
+        """Change exactly the fields that you give; the update mask is made of them.
 
         Args:
             name: The tuned model.
@@ -98,7 +99,7 @@ class TunedModels:
             retry: Another retry policy for this call.
 
         Raises:
-            InvalidInput: No field was given, or one has a value that cannot be.
+            InvalidInput: No field was given, or a value is invalid; nothing was sent.
         """
         given = {
             "display_name": display_name,
@@ -121,7 +122,7 @@ class TunedModels:
         return await self._caller.call(gemini.update_tuned_model(model, mask), timeout=timeout, retry=retry)
 
     async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
-        """Delete a tuned model for good, also one that is still being tuned; only its owner may."""
+        """Delete a tuned model for good, even while it is being tuned; only its owner may."""
         await self._caller.call(gemini.delete_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry)
 
     async def transfer_ownership(
@@ -132,7 +133,14 @@ class TunedModels:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        """Make somebody else the owner; the present owner becomes a writer."""
+        """Make somebody else the owner; the present owner becomes a writer.
+
+        Args:
+            name: The tuned model.
+            email_address: The new owner's address.
+            timeout: Seconds for the whole call.
+            retry: Another retry policy for this call.
+        """
         if not isinstance(email_address, str) or "@" not in email_address:
             raise InvalidInput(f"email_address must be an address, not {email_address!r}", field="email_address")
         call = gemini.transfer_ownership(names.tuned_model_name(name), email_address)
