@@ -166,15 +166,17 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(requires=["build"], reuse_venv=False)
 def pages(session: nox.Session) -> None:
-    """Run every block of the README and of docs/ as a newcomer does: on the built wheel, in an empty project."""
+    """Run the blocks of the README, docs/ and --help as a newcomer does: on the built wheel, in an empty project."""
     (built,) = (ROOT / "dist").glob("*.whl")
     install(session, f"gemtune[emulator] @ {built.as_uri()}", "fastapi", "pytest")  # what the pages say, and no more
     away = Path(session.create_tmp()).resolve()
     found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for path in (*found, ROOT / "tests" / "pages.py"):
+    for path in (*found, ROOT / "tests" / "pages.py", ROOT / "tests" / "help_page.py"):
         shutil.copy(path, away)
     session.chdir(away)
-    session.run("python", "-W", "error", "pages.py", *(session.posargs or [path.name for path in found]))
+    session.run("python", "help_page.py", "help.md")
+    names = session.posargs or [*(path.name for path in found), "help.md"]
+    session.run("python", "-W", "error", "pages.py", *names)
 
 
 @nox.session

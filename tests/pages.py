@@ -15,7 +15,8 @@ comment before it, which no reader sees:
     <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
     <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
 
-Everything else (``json``, ``ini`` without a name, a ``text`` that follows no block) is only to be read.
+Ports 8000 and 8080 stand for any that is free. Everything else (``json``, ``ini`` without a name, a ``text`` that
+follows no block) is only to be read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -113,6 +115,7 @@ class Page:
     def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
         self.name, self.folder, self.environment = name, folder, environment
         self.session = types.ModuleType("__main__")
+        self.ports = {port: _free_port() for port in ("8000", "8080")}
         self.servers: list[tuple[Block, subprocess.Popen[str]]] = []
         self.ran = 0
 
@@ -138,7 +141,7 @@ class Page:
                 self._start(block)
                 printed = ""
             elif block.language == "sh":
-                printed = await self._command(["bash", "-euo", "pipefail", "-c", block.code])
+                printed = await self._command(self._shell(block.code))
             elif "asyncio.run(" in block.code:
                 printed = await self._command([sys.executable, "-X", "dev", "-W", "error", "-c", block.code])
             else:
@@ -174,10 +177,14 @@ class Page:
                 await result
         return printed.getvalue()
 
+    def _shell(self, code: str) -> list[str]:
+        for port, free in self.ports.items():
+            code = re.sub(rf"\b{port}\b", str(free), code)
+        return ["bash", "-euo", "pipefail", "-c", code]
+
     def _start(self, block: Block) -> None:
-        command = ["bash", "-euo", "pipefail", "-c", f"exec {block.code.strip()}"]
         server = subprocess.Popen(
-            command,
+            self._shell(f"exec {block.code.strip()}"),
             cwd=self.folder,
             env=self.environment,
             text=True,
@@ -198,6 +205,12 @@ class Page:
                 raise Wrong(f"{self.name}:{block.line} did not end within {_ENDS_WITHIN:g} s of SIGTERM") from None
             if "Traceback" in printed:
                 raise Wrong(f"{self.name}:{block.line} ended with\n{printed}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
 
 
 def matches(expected: str, printed: str) -> bool:

@@ -2,14 +2,19 @@
 
 import importlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
 import pages
+from gemtune.emulator import create_app, running_emulator
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -29,6 +34,60 @@ def test_a_page_does_what_it_says(name):
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     assert json.loads(ran.stdout.splitlines()[0])[name]["ran"] == sum(block.runs for block in BLOCKS[name])
+
+
+@pytest.fixture
+def web_application(tmp_path):
+    """The address and the process of the application on the page about web applications; its jobs take minutes."""
+    (code,) = [block.code for block in BLOCKS["web.md"] if block.file == "app.py"]
+    (tmp_path / "app.py").write_text(code, encoding="utf-8")
+    (tmp_path / "serve.py").write_text(
+        "import socket, uvicorn\n"
+        "listening = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listening.getsockname()[1], flush=True)\n"
+        "uvicorn.Server(uvicorn.Config('app:app')).run([listening])\n"
+    )
+    with running_emulator(create_app(step_seconds=60)) as emulator:
+        environment = os.environ | {"GOOGLE_GEMINI_BASE_URL": emulator.url, "GOOGLE_API_KEY": "x"}
+        process = subprocess.Popen(
+            [sys.executable, "serve.py"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        with process:
+            try:
+                yield f"http://127.0.0.1:{process.stdout.readline().strip()}", process
+            finally:
+                process.kill()
+
+
+@pytest.mark.socket
+@pytest.mark.slow
+def test_the_web_application_refuses_a_bad_id_before_the_first_byte_and_its_streams_end_at_sigterm(web_application):
+    url, process = web_application
+    with httpx.Client(base_url=url, trust_env=False) as browser:
+        job = browser.post("/jobs", json=[["1", "2"]]).json()["id"]
+        for bad in ("nonsense", "c1.AAAA", "j1.x.0.1..0", "\u00ff"):
+            refused = browser.get(f"/jobs/{job}/events", headers={"Last-Event-ID": bad.encode("latin-1")})
+            assert (refused.status_code, "Last-Event-ID" not in refused.text) == (400, True), refused.text
+        assert browser.get("/jobs/nobody/events").status_code == 404
+        with browser.stream("GET", f"/jobs/{job}/events", timeout=60) as events:
+            lines = events.iter_lines()
+            token = next(lines).removeprefix("id: ")
+            process.send_signal(signal.SIGTERM)
+            impatient = threading.Timer(30, process.kill)
+            impatient.start()
+            rest = list(lines)  # to the end: the reply is whole, or this raises
+            impatient.cancel()
+    assert token.startswith("c1.")
+    assert '"kind": "added"' in rest[0]
+    told, _ = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    assert process.returncode in (0, -signal.SIGTERM)
 
 
 def test_few_blocks_are_only_to_be_read_and_each_says_why():

@@ -1,0 +1,100 @@
+"""Writes the examples that ``gemtune COMMAND --help`` prints as a page, which pages.py runs as any other.
+
+    python help_page.py PAGE
+
+Before each example two tuned models and the files that the examples name are made anew, because examples delete them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_GEMTUNE = [sys.executable, "-m", "gemtune"]
+_READY = """\
+import contextlib
+import gzip
+import json
+from pathlib import Path
+
+import gemtune
+
+DATA = [("1", "2"), ("3", "4"), ("-3", "-2")]
+EXAMPLES = [{"text_input": number, "output": next} for number, next in DATA]
+PROMPTS = [{"text": "cat", "language": "French"}, {"text": "dog", "language": "Turkish"}]
+
+
+async def ready(command, epochs=1):
+    columns = EXAMPLES if command == "tune" else PROMPTS
+    lines = [",".join(columns[0]), *(",".join(row.values()) for row in columns)]
+    Path("rows.csv").write_text("\\n".join(lines))
+    for name in ("rows.jsonl", "more.jsonl"):
+        Path(name).write_text("\\n".join(map(json.dumps, EXAMPLES)))
+    Path("question.txt").write_text("How far is the moon?")
+    Path("questions.txt").write_text("one\\ntwo\\n")
+    request = {"contents": [{"parts": [{"text": "How far is the moon?"}]}]}
+    Path("requests.jsonl").write_text(json.dumps({"key": "moon", "request": request}))
+    Path("rows.jsonl.gz").write_bytes(gzip.compress(json.dumps({"prompt": "one"}).encode()))
+    for written in [*Path().glob("*.journal"), Path("out.jsonl"), Path("answers.jsonl")]:
+        written.unlink(missing_ok=True)
+    async with gemtune.Client() as client:
+        for name in ("my-model", "another-model"):
+            with contextlib.suppress(gemtune.errors.NotFound):
+                await client.tuned_models.delete(f"tunedModels/{name}")
+            await client.tune(
+                "models/gemini-1.0-pro-001",
+                DATA,
+                tuned_model_id=name,
+                hyperparameters=gemtune.Hyperparameters(epoch_count=epochs, batch_size=1),
+            )
+"""
+_ENDLESS = ("gemtune emulator", "gemtune jobs watch --all")
+"""What runs until it is interrupted."""
+_UNFIT = {
+    "demo --live": "it needs credentials of your own",
+    "--speed 1": "it takes as long as the real service",
+    "operations/abc123": "there is no such operation",
+}
+"""What is not run, and why."""
+_LONG = "jobs cancel"
+"""What is about jobs that have not ended."""
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """The commands that have examples, and each example as it stands there, without its remark."""
+    overview = _help()
+    for command in re.findall(r"^    (\w+)  ", overview.partition("options:")[0], re.MULTILINE):
+        told = _help(command).partition("examples:\n")[2].partition("\n\n")[0]
+        for line in told.splitlines():
+            yield command, re.split(r"\s{2,}(?=[a-z])", line.strip())[0]
+    for line in overview.partition("start here:\n")[2].partition("\n\n")[0].splitlines():
+        yield line.split()[1], re.split(r"\s{2,}(?=[A-Za-z])", line.strip())[0]
+
+
+def _help(*command: str) -> str:
+    return subprocess.check_output([*_GEMTUNE, *command, "--help"], text=True)
+
+
+def page() -> str:
+    """The page."""
+    parts = [f"```python\n{_READY}```"]
+    for command, line in examples():
+        unfit = next((why for what, why in _UNFIT.items() if what in line), None)
+        if "jq" in line.split() and shutil.which("jq") is None:
+            unfit = "there is no jq"
+        if unfit is not None:
+            parts.append(f"<!-- skip: {unfit} -->\n```sh\n{line}\n```")
+            continue
+        epochs = 40 if _LONG in line else 1
+        parts.append(f'```python\nawait ready("{command}", {epochs})\n```')
+        mark = "<!-- background -->\n" if line.startswith(_ENDLESS) else ""
+        parts.append(f"{mark}```sh\n{line.removesuffix(' &')}\n```")
+    return "\n\n".join([*parts, ""])
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
