@@ -33,7 +33,6 @@ html_show_sphinx = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 autodoc_default_options = {"exclude-members": "kind"}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
