@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -176,7 +177,8 @@ def pages(session: nox.Session) -> None:
     session.chdir(away)
     session.run("python", "help_page.py", "help.md")
     names = session.posargs or [*(path.name for path in found), "help.md"]
-    session.run("python", "-W", "error", "pages.py", *names)
+    outside = {"TMPDIR": tempfile.gettempdir()}  # below this checkout, pytest would find its configuration
+    session.run("python", "-W", "error", "pages.py", *names, env=outside)
 
 
 @nox.session
