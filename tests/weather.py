@@ -140,7 +140,7 @@ async def _watch(weather: Weather, jobs: int) -> Watch:
                 now = anyio.current_time()
                 if isinstance(event, Snapshot) and now > began + WARM:
                     ages.append(now - service.jobs[event.job].queue - event.step * GAP)
-        rate = watcher._engine.service.bucket.rate
+        rate = watcher._engine.health.bucket.rate
     calls = [at for at, _, _ in service.calls if at > began + WARM]
     return Watch(mean(ages), quantiles(ages, n=20)[-1], len(calls) / MEASURED, rate)
 

@@ -106,7 +106,8 @@ class BatchPolicy:
         first_probe: How long after the beginning of an outage one request asks whether it is over.
         longest_probe: The longest interval between two such requests; it doubles up to here.
         patience: How long an outage may last before ambiguous failures count against their items.
-        repeats: How often an item is tried again after an ambiguous failure.
+        repeats: How often an item is tried again after an ambiguous failure, at most. Where such failures are rare, two
+            repeats are enough to blame the item.
         backoff: The longest wait before that, for the item alone.
     """
 
@@ -114,7 +115,7 @@ class BatchPolicy:
     first_probe: float = 1.0
     longest_probe: float = 15.0
     patience: float = 300.0
-    repeats: int = 2
+    repeats: int = 4
     backoff: float = 60.0
 
     def __attrs_post_init__(self) -> None:

@@ -91,21 +91,57 @@ async def test_a_daily_quota_named_beside_a_short_delay_is_believed_the_second_t
     assert virtual_time() >= 47
 
 
+async def fails(limiter, failures, others):
+    """One item fails after a second in which ``others`` were answered; the ruling."""
+    permit = await limiter.acquire()
+    await anyio.sleep(1)
+    for _ in range(others):
+        (await limiter.acquire()).success(None)
+    return permit.failed(errors.Unavailable("no", status=500), failures)
+
+
 @pytest.mark.usefixtures("virtual_time")
-async def test_an_item_is_blamed_only_where_others_succeed_and_at_most_twice_tried_again():
+async def test_an_item_is_blamed_only_where_others_succeed_and_tried_again_twice_where_failures_are_rare():
     limiter = Limiter()
+    assert not (await fails(limiter, 0, others=0)).counted
+    rulings = [await fails(limiter, failures, others=200) for failures in range(3)]
+    assert [ruling.action for ruling in rulings] == ["retry", "retry", "fail"]
+    assert all(ruling.counted for ruling in rulings)
 
-    async def fail(failures, others):
-        permit = await limiter.acquire()
-        await anyio.sleep(1)
-        if others:
-            (await limiter.acquire()).success(None)
-        return permit.failed(errors.Unavailable("no", status=500), failures)
 
-    assert not (await fail(0, others=False)).counted
-    verdicts = [await fail(failures, others=True) for failures in range(3)]
-    assert [verdict.action for verdict in verdicts] == ["retry", "retry", "fail"]
-    assert all(verdict.counted for verdict in verdicts)
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("repeats", [0, 1, 4])
+async def test_where_many_fail_by_chance_an_item_is_given_all_the_repeats_and_no_more(repeats):
+    limiter = Limiter(policy=BatchPolicy(repeats=repeats))
+    for _ in range(50):
+        await fails(limiter, 0, others=9)
+    rulings = [await fails(limiter, failures, others=9) for failures in range(repeats + 1)]
+    assert [ruling.action for ruling in rulings] == ["retry"] * repeats + ["fail"]
+
+
+async def test_the_last_rows_of_a_run_all_of_them_bad_are_no_outage(virtual_time):
+    limiter = Limiter(concurrency=64, dice=random.Random(1).random)
+    rulings = []
+
+    async def work(bad):
+        failures = 0
+        while True:
+            permit = await limiter.acquire()
+            await anyio.sleep(1)
+            if not bad:
+                return permit.success(None)
+            ruling = permit.failed(refused(code=500), failures)
+            failures += ruling.counted
+            if ruling.action == "fail":
+                return rulings.append(ruling)
+            await anyio.sleep(ruling.delay)
+
+    async with anyio.create_task_group() as group:
+        for number in range(400):
+            group.start_soon(work, number >= 340)
+    assert len(rulings) == 60
+    assert limiter.statistics().outages == 0
+    assert virtual_time() < 60
 
 
 # The gate
@@ -172,6 +208,43 @@ async def test_push_back_without_a_hint_leaves_what_was_taken_and_pauses_until_t
     assert 0.2 <= statistics.gate <= 0.5
     permits[0].success(None)
     assert limiter.statistics().gate == 0
+
+
+@pytest.mark.both_backends
+@pytest.mark.parametrize("code", [429, 503])
+async def test_a_hint_of_a_single_refusal_holds_for_its_item_and_for_nobody_else(virtual_time, code):
+    limiter = Limiter(concurrency=100)
+    permits = [await limiter.acquire() for _ in range(20)]
+    for permit in permits[1:]:
+        permit.success(None)
+    ruling = permits[0].failed(refused(code=code, hint=26))
+    assert ruling.action == "retry"
+    assert 26 <= ruling.delay <= 26 * 1.05
+    (await limiter.acquire()).success(None)
+    assert virtual_time() == 0
+    assert (limiter.statistics().cuts, limiter.statistics().learned_rpm) == (0, None)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_the_hint_of_a_surge_of_refusals_holds_for_all(virtual_time, code):
+    limiter = Limiter(concurrency=100)
+    for permit in [await limiter.acquire() for _ in range(50)]:
+        permit.success(None)
+    for permit in [await limiter.acquire() for _ in range(20)]:
+        permit.failed(refused(code=code, hint=26))
+    await limiter.acquire()
+    assert 26 <= virtual_time() <= 26 * 1.05
+    assert limiter.statistics().cuts == 1
+
+
+@pytest.mark.parametrize("age", [10.0, 30.0, 300.0])
+async def test_a_rate_is_learned_from_what_was_accepted_over_the_real_age_of_the_run(virtual_time, age):
+    limiter = Limiter(concurrency=100)
+    while virtual_time() < age:
+        (await limiter.acquire()).success(None)
+        await anyio.sleep(0.1)
+    (await limiter.acquire()).failed(refused(MINUTE, hint=1))
+    assert limiter.statistics().learned_rpm == pytest.approx(600, rel=0.03)
 
 
 # Outages

@@ -43,7 +43,8 @@ async def test_the_most_that_auto_goes_to_is_named_as_that(ceiling):
 async def test_what_was_found_out_is_what_the_service_is_known_to_take():
     for limiter in (Limiter(), Limiter(concurrency=40)):
         permits = [await limiter.acquire() for _ in range(limiter.limit)]
-        permits.pop().failed(refused(code=503))
+        for _ in range(16):
+            permits.pop().failed(refused(code=503))
         for permit in permits:
             permit.unsent()
         await anyio.sleep(2.0)
@@ -55,6 +56,7 @@ async def test_what_was_found_out_is_what_the_service_is_known_to_take():
 @pytest.mark.parametrize(("hint", "left"), [(None, "less than 1 s"), (0.9, "less than 1 s"), (20.0, "20 s")])
 async def test_a_pause_is_told_with_its_length_and_not_as_asked_for_where_it_was_not(hint, left):
     limiter = Limiter(dice=lambda: 0.0)
-    (await limiter.acquire()).failed(refused(code=503, hint=hint))
+    for permit in [await limiter.acquire() for _ in range(8)]:
+        permit.failed(refused(hint=hint))
     said = await held_back(limiter, 0)
     assert (said.binding, said.reason) == ("gate", f"the service is pushing back: everybody pauses, {left} more")

@@ -1,7 +1,9 @@
 """Many jobs cost few requests: the list carries states, single looks carry steps, and a 429 is obeyed."""
 
 import logging
+import random
 from collections import Counter
+from statistics import fmean
 
 import anyio
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.limiter.pace import RequestPace
+from gemtune.limiter.rate import Bucket
 from gemtune.watch import Watcher
 from gemtune.watch.roster import ListPlan
 from watch.service import Job, Service, named
@@ -108,14 +111,14 @@ async def test_requests_never_exceed_what_is_allowed_and_effective_freshness_say
     assert max(250 - at for at in last.values()) <= 60
 
 
-async def test_a_429_halves_the_rate_and_its_hint_is_waited_for():
+async def test_a_surge_of_429_cuts_the_rate_and_its_hint_is_waited_for():
     service = make_service(50)
     async with make_watcher(service, coalesce="never", max_rps=10) as watcher:
         watcher.subscribe()
         reader = watcher.subscribe(kinds=["degraded", "recovered"])
         await anyio.sleep(20)
         service.p_error, service.dice = 1.0, Always429()
-        await anyio.sleep(1)
+        await anyio.sleep(3)
         service.p_error, before = 0.0, anyio.current_time()
         told = await reader.next_batch()
         await anyio.sleep(40)
@@ -182,23 +185,76 @@ async def test_a_job_that_is_discarded_during_a_look_is_not_looked_at_again():
         assert sum((name or "").startswith(named("job1")) for _, _, name in service.calls) == 1
 
 
-def test_a_429_halves_the_rate_once_an_episode_and_calm_brings_it_back():
-    bucket = RequestPace(most=8, burst=4)
-    bucket.throttle(100.0, None)
-    bucket.throttle(100.5, None)
-    assert bucket.rate == 4
-    assert bucket.wait(100.5) == pytest.approx(0.25)
-    for _ in range(20):
-        bucket.throttle(bucket.wait(200.0) + 200.0, None)
-    bucket.throttle(300.0, 500.0)
-    assert bucket.wait(300.0) == 120, "no longer than two minutes, whatever the service says"
-    lowest = bucket.rate
-    rates = []
-    for second in range(421, 1000):
-        bucket.wait(float(second))
-        rates.append(bucket.rate)
-    assert rates == sorted(rates)
-    assert lowest < rates[20] < 8 == rates[-1]
+class Requests:
+    """A pace, and requests at it of which some are refused."""
+
+    def __init__(self, **options):
+        self.pace = RequestPace(**options)
+        self.now = 100.0
+
+    def make(self, count, refused=lambda: False, hint=None):
+        """Make so many requests as soon as they may go; the rates after each."""
+        rates = []
+        for _ in range(count):
+            while wait := self.pace.wait(self.now):
+                self.now += wait
+            self.pace.take(self.now)
+            self.now += 0.01
+            if refused():
+                self.pace.throttle(self.now, hint)
+            else:
+                self.pace.answered(self.now)
+            rates.append(self.pace.rate)
+        return rates
+
+
+def test_a_single_429_leaves_a_watcher_at_its_pace_and_a_twentieth_of_them_nearly():
+    requests, dice = Requests(most=8, burst=4), random.Random(1)
+    requests.make(200)
+    assert requests.make(1, lambda: True, hint=30.0) == [8]
+    assert requests.pace.wait(requests.now) < 1
+    assert fmean(requests.make(3000, lambda: dice.random() < 0.05)) >= 0.95 * 8
+
+
+def test_a_quota_below_the_pace_is_found_and_the_pace_is_soon_back_when_it_is_lifted():
+    requests, quota = Requests(most=8, burst=4), Bucket(4.0)
+    refused = 0
+
+    def exceeded():
+        nonlocal refused
+        quota.fill(requests.now, 3.0, 4.0)
+        enough = quota.level >= 1.0
+        quota.level -= enough
+        refused += not enough
+        return not enough
+
+    requests.make(500)
+    requests.make(2000, exceeded)
+    assert 2.0 <= fmean(requests.make(500, exceeded)) <= 3.2
+    assert refused <= 0.1 * 2500
+    lifted = requests.now
+    while requests.pace.rate < 8:
+        requests.make(1)
+    assert requests.now - lifted <= 75
+
+
+def test_a_surge_of_429_pauses_as_told_though_no_longer_than_two_minutes():
+    for hint, pause in ((30.0, 30.0), (500.0, 120.0)):
+        requests = Requests(most=8, burst=4)
+        for _ in range(3):
+            requests.pace.take(requests.now)
+            requests.pace.throttle(requests.now, hint)
+        requests.pace.take(requests.now)
+        assert requests.pace.throttle(requests.now, hint)
+        assert requests.pace.wait(requests.now) == pause
+        assert requests.pace.rate < 8
+
+
+def test_a_quota_that_is_named_holds_for_all_from_the_first_429_on():
+    pace = RequestPace(most=8, burst=4)
+    pace.take(100.0)
+    assert pace.throttle(100.0, 20.0, quota=True)
+    assert pace.wait(100.0) == 20
 
 
 def test_the_plan_follows_the_number_of_jobs():

@@ -16,7 +16,7 @@ import attrs
 
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, DeadlineExceeded, Failure
-from gemtune.limiter.concurrency import Aimd
+from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.pauses import Gate, Outage, Spending
 from gemtune.limiter.rate import MINUTE, Meters, TokenEstimate
 from gemtune.limiter.ruling import Ruling, Signal, minute_quota, seconds_to_reset, signal_of, words_of
@@ -27,6 +27,12 @@ _MINUTE_WITHOUT_HINT: Final = 30.0
 # answered it takes few, later more, because neighbouring rows may name the same thing.
 _SAME_REFUSALS: Final = 3
 _SAME_REFUSALS_LATER: Final = 50
+# From so many in flight on, one kind of failure in a row means more than that one item is bad.
+_MANY: Final = 16
+_LATELY: Final = 10.0
+# Of a million items that fail so often in a row, chance explains one.
+_HARDLY: Final = 1e-6
+_LEAST_REPEATS: Final = 2
 
 
 @attrs.define(eq=False)
@@ -35,12 +41,14 @@ class Sent:
 
     Args:
         tokens: The input tokens reserved for it.
+        number: Which one it is, as ``Refusals`` counts.
         sent_at: When it was let go.
         probe: Whether it asks if an outage is over.
         ratio: The ratio with which its tokens were estimated.
     """
 
     tokens: int
+    number: int
     sent_at: float
     probe: bool
     ratio: float
@@ -88,12 +96,12 @@ class Control:
     """The decisions of one limiter.
 
     Args:
-        aimd: The adaptive limit.
+        adaptive: The adaptive limit.
         policy: How patiently a busy service is treated.
         dice: Returns random numbers in [0, 1).
     """
 
-    aimd: Aimd
+    adaptive: AdaptiveLimit
     policy: BatchPolicy
     dice: Callable[[], float] = attrs.field(repr=False)
     meters: Meters = attrs.field(factory=Meters, init=False)
@@ -110,7 +118,7 @@ class Control:
 
     def __attrs_post_init__(self) -> None:
         self.outage = Outage(self.policy.first_probe, self.policy.longest_probe)
-        self.allowed = int(self.aimd.limit)
+        self.allowed = int(self.adaptive.limit)
 
     def ready_at(self, now: float, tokens: int) -> float:
         """Return when one more request may leave: ``now`` or earlier, later, or infinity for "when one returns"."""
@@ -139,7 +147,7 @@ class Control:
         if probe:
             self.outage.probe_sent()
         self.meters.take(now, tokens)
-        return Sent(tokens, now, probe, self.estimate.ratio)
+        return Sent(tokens, self.adaptive.refusals.number(), now, probe, self.estimate.ratio)
 
     def release(self, sent: Sent) -> None:
         """Count a request as no longer in flight, however it ended."""
@@ -165,7 +173,7 @@ class Control:
         if usage_tokens is not None and sent.tokens:
             self.estimate.learn(sent.tokens, sent.ratio, usage_tokens)
             self.meters.counted(sent.sent_at, usage_tokens - sent.tokens)
-        changed = self.aimd.success(sent.sent_at, in_flight)
+        changed = self.adaptive.success(sent.number, now, in_flight)
         if self._alive(sent, now) or changed:
             self.settle()
 
@@ -208,15 +216,15 @@ class Control:
 
     def settle(self) -> None:
         """Derive the concurrency allowed after anything has changed."""
-        self.allowed = max(1, int(min(self.aimd.limit, self.outage.ramp)))
+        self.allowed = max(1, int(min(self.adaptive.limit, self.outage.ramp)))
 
     def _alive(self, sent: Sent, now: float) -> bool:
         """Note that the service answers; returns whether the concurrency allowed may have changed."""
         ended = sent.probe and self.outage.opened
         if ended:
             self.outage.end(now)
-            self.outage.start_slowly(self.aimd.limit, self.in_flight)
-        return self.outage.alive(self.aimd.limit) or ended
+            self.outage.start_slowly(self.adaptive.limit, self.in_flight)
+        return self.outage.alive(self.adaptive.limit) or ended
 
     def _throttled(self, sent: Sent, now: float, error: CallError) -> Ruling:
         """A quota per minute: one gate for all, and a lesson from the first of an episode."""
@@ -250,43 +258,63 @@ class Control:
         return Ruling(action="retry", reason="too much was spent in the last minutes")
 
     def _crowded(self, sent: Sent, now: float, error: CallError, in_flight: int) -> Ruling:
-        """Pushed back without a time: fewer at once, after a short pause for all."""
+        """Pushed back, nobody knows by what: this item waits as told, and all of them in a surge of refusals."""
         self.counts.rejected += 1
+        adaptive, hint = self.adaptive, error.retry_after
+        before, again = adaptive.limit, adaptive.surging
         # What is refused during an outage was one probe, or left before it: neither tells how many are too many.
-        before = self.aimd.limit
-        cut = not self.outage.opened and self.aimd.push_back(sent.sent_at, now, in_flight)
-        if cut or self._heard.success_at <= self.aimd.cut_at:
+        cut = not self.outage.opened and adaptive.push_back(sent.number, now, in_flight)
+        delay = 0.0 if hint is None else hint * (1 + 0.05 * self.dice())
+        if cut or self._heard.success_at <= adaptive.cut_at > -math.inf:
             # Nothing has succeeded since the cut: all that comes back is refused, so the pause continues.
             self.gate.pause(now + 0.25 + 0.25 * self.dice())
-        if error.retry_after is not None:
-            self.gate.close(now + error.retry_after * (1 + 0.05 * self.dice()))
+        if cut and adaptive.surging:
+            self.gate.close(now + delay)
         if error.status == 429:
             self._alive(sent, now)
+            if cut and again and hint is not None:
+                # Fewer at once did not help, and there is a time: it is a rate.
+                rate = self.meters.accepted_rate(now, self.in_flight)
+                self.meters.learn("learned rpm", rate, self.gate.told, told=False, now=now)
         else:
             # Crowded while others are answered; down when far more are refused than are still on their way.
             self._count_failure(sent, now, error, max(8, 2 * self.in_flight), before)
-        return Ruling(action="retry", reason="the service is crowded")
+        return Ruling(action="retry", delay=delay, reason="the service is crowded")
 
     def _troubled(self, sent: Sent, now: float, error: CallError, failures: int) -> Ruling:
         """No readable answer: alone it is bad luck, many in a row are an outage."""
         self.counts.troubled += 1
-        self.aimd.trouble()
-        since = self.outage.since
-        self._count_failure(sent, now, error, max(5, min(16, self.allowed // 8)), self.aimd.limit)
-        patience = self.policy.patience
-        blamed = self._heard.success_at > sent.sent_at or (since is not None and now - since > patience)
+        limit = self.adaptive.limit
+        self.adaptive.trouble(sent.number, now)
+        since, success_at = self.outage.since, self._heard.success_at
+        answers = error.status == 500 and self.allowed >= _MANY
+        if self.outage.opened or not failures:
+            # An item that failed before while others were answered says nothing about the service by failing again:
+            # the last rows of a run, all of them bad, are no outage.
+            most = self.allowed if answers else max(5, min(_MANY, self.allowed // 3))
+            self._count_failure(sent, now, error, most, limit)
+        if since is None:
+            # An internal error is an answer of a kind: while others were answered lately, it is about this item.
+            blamed = failures > 0 or success_at > (now - _LATELY if answers else sent.sent_at)
+        else:
+            blamed = success_at > sent.sent_at or now - since > self.policy.patience
         if error.failure is not Failure.AMBIGUOUS or not blamed:
             return Ruling(action="retry", reason="the service does not answer")
-        action: Literal["retry", "fail"] = "retry" if failures < self.policy.repeats else "fail"
+        action: Literal["retry", "fail"] = "fail" if self._is_its_own(failures) else "retry"
         delay = self.dice() * min(self.policy.backoff, 2.0**failures)
         return Ruling(action=action, counted=True, delay=delay, reason=error.message)
+
+    def _is_its_own(self, failures: int) -> bool:
+        """Return whether an item that fails once more has had its chances, or chance alone would hardly do that."""
+        by_chance = self.adaptive.refusals.share ** (failures + 1)
+        return failures >= self.policy.repeats or (failures >= _LEAST_REPEATS and by_chance < _HARDLY)
 
     def _count_failure(self, sent: Sent, now: float, error: CallError, most: int, limit: float) -> None:
         if not self.outage.streak:
             self._limit_before = limit
         if self.outage.failed(now, self.dice(), self.outage.streak + 1 >= most):
             # What was cut on the way into the outage was not crowded.
-            self.aimd.retune(min(self._limit_before, self.aimd.ceiling), self.aimd.ceiling)
+            self.adaptive.retune(min(self._limit_before, self.adaptive.ceiling), self.adaptive.ceiling)
         elif sent.probe and self.outage.opened:
             self.outage.probe_failed(now, self.dice(), error.retry_after)
 
@@ -316,7 +344,7 @@ def reason_of(binding: str, control: Control, *, auto: bool, now: float) -> str:
     if binding != "concurrency":
         gate = control.gate.opens_at - now
         return _WAITS_FOR[binding].format(left=f"{gate:.0f} s" if gate >= 1 else "less than 1 s")
-    if control.allowed < control.aimd.ceiling:
+    if control.allowed < control.adaptive.ceiling:
         return f"{control.allowed} requests are in flight, as many as the service is known to take"
     if not auto:
         return f"{control.allowed} requests are in flight, as many as you allow"

@@ -20,7 +20,7 @@ import attrs
 from gemtune import checks, errors
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
-from gemtune.limiter.concurrency import Aimd
+from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.control import Control, Sent, reason_of
 from gemtune.limiter.rate import DAY, Window
 from gemtune.limiter.ruling import Ruling
@@ -233,7 +233,7 @@ class Limiter:
     def __attrs_post_init__(self) -> None:
         checks.instance("policy", self._policy, BatchPolicy, "a BatchPolicy", error=errors.SettingsError)
         limit, ceiling = self._bounds(self._concurrency)
-        self._control = Control(Aimd(limit, ceiling), self._policy, self._dice)
+        self._control = Control(AdaptiveLimit(limit, ceiling), self._policy, self._dice)
         self._line = _Line(self._control)
         self._set_ceiling("rpm", self._rpm)
         self._set_ceiling("tpm", self._tpm)
@@ -249,7 +249,7 @@ class Limiter:
     def limit(self, concurrency: int | Literal["auto"]) -> None:
         limit, ceiling = self._bounds(concurrency)
         self._concurrency = concurrency
-        self._control.aimd.retune(limit, ceiling)
+        self._control.adaptive.retune(limit, ceiling)
         self._control.settle()
         self._line.admit()
 
@@ -294,7 +294,7 @@ class Limiter:
             accepted=control.counts.accepted,
             rejected=control.counts.rejected,
             troubled=control.counts.troubled,
-            cuts=control.aimd.cuts,
+            cuts=control.adaptive.cuts,
             outages=control.outage.count,
             probes=control.outage.probes,
             gate=max(0.0, control.gate.opens_at - now),

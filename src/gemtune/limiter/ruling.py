@@ -3,8 +3,8 @@
 ::
 
     error                                              signal      the item
-    429 with a hint, or a quota per minute             RATE        again, not counted
-    429 without either, 503 in JSON                    CROWDED     again, not counted
+    429 that names a quota per minute                  RATE        again, not counted, with all others
+    429 that names none, 503 in JSON                   CROWDED     again, not counted, after the hint if there is one
     429 for what was spent in the last minutes         SPENT       again, not counted; stops the run if it stays so
     no connection, connection lost, time-out,
     500, 502, 504, unreadable reply                    TROUBLE     again, counted unless nothing else succeeds either
@@ -38,7 +38,7 @@ class Signal(enum.Enum):
     SPENT = "spent"
     """Too much was spent in the last minutes: pause until that is over."""
     CROWDED = "crowded"
-    """Too many at once: fewer at the same time."""
+    """Too many at once, or bad luck: which of them, the share of such refusals tells."""
     TROUBLE = "trouble"
     """It does not work; many in a row are an outage."""
     ITEM = "item"
@@ -134,7 +134,8 @@ def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
         # One reply can name both quotas with a short delay (googleapis/python-genai#2044): that is worth one wait.
         both = hint is not None and minute_quota(error) is not None
         return Signal.RATE if both else Signal.DOOMED
-    return Signal.RATE if hint is not None or error.scope == "minute" else Signal.CROWDED
+    # A hint alone does not say what it is about: it holds for this item, and for all only in a surge of refusals.
+    return Signal.RATE if error.scope == "minute" else Signal.CROWDED
 
 
 def minute_quota(error: CallError) -> NamedQuota | None:

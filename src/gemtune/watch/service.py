@@ -52,6 +52,7 @@ class Service:
         """Take in an answer of any kind; return whether an outage has ended with it."""
         downtime = self.breaker.end(now.clock)
         self._answered_at = now.clock
+        self.bucket.answered(now.clock)
         self._failing.clear()
         if downtime is not None:
             self.bucket.drain(now.clock)
@@ -75,9 +76,10 @@ class Service:
         """
         match error:
             case QuotaExhausted():
-                self.bucket.throttle(now.clock, error.retry_after)
-                self._throttled_at = now.clock
-                self._degrade(error, now)
+                # A single one is about its own look, and the watch is none the worse for it.
+                if self.bucket.throttle(now.clock, error.retry_after, quota=error.scope in {"minute", "day"}):
+                    self._throttled_at = now.clock
+                    self._degrade(error, now)
             case CredentialsError():
                 self.denied(error, now)
             case NotFound() | BadRequest() | NotSupported():
