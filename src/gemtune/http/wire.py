@@ -1,10 +1,10 @@
 """The only seam to the network: bytes out, bytes in.
 
 A Wire knows one origin, so that a credential cannot travel to another. On asyncio it uses aiohttp, which costs a third
-of httpx's pool per request; on trio it uses that pool; given an httpx transport, it uses that. All three are engines
-(``engines/``) with two methods, a whole reply and an open one, and what is the same for both is here: who may use the
-wire, what a target is, and the translation of errors. It raises only gemtune's errors, and none of them refers to the
-request, which holds the credential.
+of httpx's pool per request, and a tenth under load; on trio it uses that pool; given an httpx transport, it uses that.
+All are engines (``engines/``) with two methods, one for a whole reply and one for an open one. What is the same for both
+is here: who may use the wire, what a target is, and the translation of errors. Only gemtune's errors are raised, and
+none of them refers to the request, which holds the credential.
 """
 
 from __future__ import annotations
