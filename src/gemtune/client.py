@@ -146,7 +146,7 @@ class Client(Inference):
     @property
     def tuned_models(self) -> TunedModels:
         """Tuned models: get, list, update, delete, share."""
-        return TunedModels(self._caller)
+        return TunedModels(self._caller)  # made each time: they hold nothing, and a client has no circles to collect
 
     @property
     def permissions(self) -> Permissions:
@@ -303,6 +303,7 @@ class Client(Inference):
         """
         from gemtune.batch import make_batch
 
+        # The batch holds a permit for each request itself; its requests must not wait for a second one.
         name, limiter = self._service.model_name(model), self._caller.limiter
         return make_batch(self, name, inputs, limiter, self._with_permits(), **options)
 
@@ -316,7 +317,7 @@ class Client(Inference):
             BatchStopped: No further request could succeed. Its ``results`` hold what was answered until then,
                 including what earlier runs brought; so do those of every other error of gemtune's that ends the run.
         """
-        options["order"] = "input"
+        options["order"] = "input"  # the only order in which a list can be read beside the prompts
         return await self.batch(model, prompts, **options).collect()
 
 

@@ -138,7 +138,7 @@ class TuningJob:
 
     def __await__(self) -> Generator[Any, Any, TunedModel]:
         """Wait for the end and return the tuned model."""
-        return self._result().__await__()
+        return self._result().__await__()  # a coroutine of its own each time, so that a handle can be awaited again
 
     async def wait(self, *, timeout: float | None = None) -> TunedModel:
         """Wait for the end and return the tuned model.
@@ -153,6 +153,7 @@ class TuningJob:
             DeadlineExceeded: The job has not ended within ``timeout`` seconds; it is not touched.
             CredentialsError: There is no credential, or the service refuses it.
         """
+        # Time that runs out here cancels this wait alone; others who wait for the job make its looks from then on.
         with anyio.move_on_after(checked_wait(timeout)):
             return await self._result()
         trouble = self._follower.trouble
@@ -205,6 +206,8 @@ class JobEvents:
         Raises:
             CredentialsError: There is no credential, or the service refuses it; iterate again once that is mended.
         """
+        # The log is shared, the position is not: every iterator reads all events, and none makes a look for one that
+        # another has caused already.
         log = self._follower.log
         while self._next >= len(log):
             if self._follower.history.finished:

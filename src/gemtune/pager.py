@@ -34,6 +34,7 @@ class Pages(Generic[T]):
         """Return the next page; if it could not be fetched, the next call asks for it again."""
         if self._done:
             raise StopAsyncIteration
+        # The token moves on only once its page is here, so that a failure or a cancellation loses nothing.
         page = await self._fetch(self._token)
         self._empty = 0 if page else self._empty + 1
         token = page.next_page_token

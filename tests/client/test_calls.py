@@ -54,6 +54,17 @@ async def test_a_read_is_repeated_until_it_succeeds(virtual_time):
     assert 0 < virtual_time() < 1 + 2 + 4
 
 
+async def test_a_huge_error_body_keeps_its_status_also_before_a_stream():
+    page = b"<html>" + b"x" * 300_000
+    async with scripted(Script((403, page))) as client:
+        with pytest.raises(errors.PermissionDenied) as whole:
+            await client.generate_content("gemini-x", "hi")
+        with pytest.raises(errors.PermissionDenied) as streamed:
+            await anext(client.stream_generate_content("gemini-x", "hi"))
+    assert len(str(whole.value)) < 2000
+    assert len(str(streamed.value)) < 2000
+
+
 async def test_a_read_that_keeps_failing_gives_up_after_five_attempts_and_says_so():
     script = Script((503, UNAVAILABLE))
     async with scripted(script) as client:

@@ -211,6 +211,7 @@ class Caller:
             CallError: The last attempt's failure.
         """
         self.tally.calls += 1
+        # Wrong arguments raise before anything is sent, and are not counted as failures of the service.
         policy = self.retry if retry is None else checks.instance("retry", retry, RetryPolicy, "a RetryPolicy")
         time = self._time_limit(call, timeout)
         try:
@@ -227,11 +228,13 @@ class Caller:
             return await retrier.after(first, partial(attempt or self.attempt, call, time))
         except CallError as error:
             self.tally.failed += 1
+            # What the attempts before it met is in the log; a chain of them would show the same frames many times.
             raise _final(error, call, time) from None
 
     def _time_limit(self, call: Call[Any], timeout: float | None) -> TimeLimit:
         limit = self.timeouts.generate if call.generates else self.timeouts.call
         if timeout is None:
+            # Room for one attempt that hangs until its limit and one more, or two more if attempts are short.
             timeout = self.timeouts.total or limit * (2 if call.generates else 3)
         else:
             checks.seconds("timeout", timeout, below=_LONGEST)
@@ -258,6 +261,8 @@ class Caller:
         """
         generation, headers = await self._headers(call, time)
         reply = await (self._head if streamed else self._sent)(call, headers, time)
+        # A token can be refused before its time: a clock is wrong, a key was rotated. ``renew`` knows which generation
+        # was refused, so that a thousand calls that are refused at once fetch one new token.
         if reply.status == 401 and await self.credentials.renew(generation):
             _, headers = await self._headers(call, time)
             reply = await (self._head if streamed else self._sent)(call, headers, time)
@@ -284,12 +289,13 @@ class Caller:
         if 200 <= reply.status < 300:
             return reply
         try:
-            return Reply(reply.status, reply.headers, await reply.read_all(_LONGEST_ERROR))
+            return Reply(reply.status, reply.headers, await reply.read_start(_LONGEST_ERROR))
         finally:
             await reply.aclose()
 
     async def _headers(self, call: Call[Any], time: TimeLimit) -> tuple[int, Headers]:
         plain = self._plain if call.body is None else self._json
+        # A token that is still good is had without awaiting, which is nearly always.
         ready = self.credentials.ready()
         if ready is None:
             try:
@@ -328,7 +334,7 @@ class Caller:
 def _read(call: Call[T], reply: Reply) -> T:
     try:
         if not reply.body:
-            raise errors.MalformedResponse("the body is empty")
+            raise errors.MalformedResponse("the body is empty")  # said here, as a parser would say "line 1, column 1"
         return call.decode(loads(reply.body))
     except errors.MalformedResponse as error:
         kind = clean(reply.headers.get("content-type", "none"), limit=100)
@@ -344,7 +350,7 @@ def _read(call: Call[T], reply: Reply) -> T:
 def _final(error: CallError, call: Call[Any], time: TimeLimit) -> CallError:
     """Add what the call knows to the last failure; what a creation may have done is for its maker to say."""
     if error.resource is None:
-        error.resource = call.resource
+        error.resource = call.resource  # the wire does not know what a request is about
     if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and time.over:
         # It was the caller's own time that ended, not the ten seconds that a connection may take.
         late = time.late(f"the time allowed was over before a connection was made ({error.message})", error.failure)

@@ -32,12 +32,14 @@ async def permitted(limiter: Limiter, size: int, deadline: float, attempt: Calla
         DeadlineExceeded: There was no permit in time; nothing was sent.
     """
     permit = await _acquired(limiter, size, deadline)
+    # From here on the permit ends in every case: one that is lost would lower the limit for good.
     try:
         result = await attempt()
         if isinstance(result, StreamReply):
             result.on_close = _end_with_stream(permit)
         else:
             usage = getattr(result, "usage_metadata", None)
+            # The service's own count corrects the estimate that was made from the size.
             permit.success(usage.prompt_token_count or None if usage else None)
     except CallError as error:
         permit.failed(error)
@@ -57,7 +59,7 @@ def _end_with_stream(permit: Permit) -> Callable[..., None]:
         if complete:
             permit.success(None)
         else:
-            permit.cancelled()
+            permit.cancelled()  # left early: that says nothing about the service
 
     return closed
 

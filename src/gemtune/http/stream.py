@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
-from gemtune.errors import MisuseError, ResponseTooLarge
-from gemtune.http.engines.body import Gunzip, Identity, Incoming, inflater, refuse_too_long
+from gemtune.errors import CallError, MisuseError
+from gemtune.http.engines.body import Gunzip, Identity, Incoming, inflater
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.loops import call_soon
 
@@ -51,7 +52,7 @@ class StreamReply:
             if not self._open:
                 raise MisuseError("this reply is closed")
             if self._decoder is None:
-                self._decoder = inflater(self.headers)
+                self._decoder = inflater(self.headers)  # here, because an unknown encoding is an error of reading
             if (piece := next(self._pieces, None)) is not None:
                 return piece
             try:
@@ -62,25 +63,22 @@ class StreamReply:
                 if chunk:
                     self._pieces = self._decoder.feed(chunk)
                     continue
-                self._decoder.finish()
+                self._decoder.finish()  # a compressed body that stops short looks like an end to HTTP
                 self._ended = True
                 break
-            raise error
+            raise error  # outside the except block, so that the library's own error is not its context
         return b""
 
-    async def read_all(self, limit: int) -> bytes:
-        """Return the rest of the body.
+    async def read_start(self, limit: int) -> bytes:
+        """Return the rest of the body, or as much of it as fits into ``limit`` bytes.
 
-        Raises:
-            ResponseTooLarge: It is longer than ``limit`` bytes.
+        What breaks off is no failure of its own here: this is for the bodies of errors, which are for a message.
         """
-        refuse_too_long(self.headers, limit)
         whole = bytearray()
-        while piece := await self.read():
-            whole += piece
-            if len(whole) > limit:
-                raise ResponseTooLarge(f"the reply is larger than the limit of {limit} bytes")
-        return bytes(whole)
+        with suppress(CallError):
+            while len(whole) < limit and (piece := await self.read()):
+                whole += piece
+        return bytes(whole[:limit])
 
     async def aclose(self) -> None:
         """Give the connection back; it is closed where the body was not read to its end."""
@@ -108,6 +106,7 @@ class StreamReply:
     def __del__(self) -> None:
         """Close in the event loop a reply that was dropped, and say so."""
         if self._open and not self._ended and self._home is not None:
+            # The garbage collector may run in any thread, while only the loop's own may touch the connection.
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._open = False
             call_soon(self._home[1], self._incoming.close)

@@ -2,9 +2,9 @@
 
 A Wire knows one origin, so that a credential cannot travel to another. On asyncio it uses aiohttp, which costs a third
 of httpx's pool per request, and a tenth under load; on trio it uses that pool; given an httpx transport, it uses that.
-All are engines (``engines/``) with two methods, one for a whole reply and one for an open one. What is the same for both
-is here: who may use the wire, what a target is, and the translation of errors. Only gemtune's errors are raised, and
-none of them refers to the request, which holds the credential.
+All are engines (``engines/``) with two methods, for a whole reply and for an open one. What is the same for both is
+here: who may use the wire, what a target is, and the translation of errors. Only gemtune's errors are raised, and none
+of them refers to the request, which holds the credential.
 """
 
 from __future__ import annotations

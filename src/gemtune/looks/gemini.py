@@ -73,6 +73,7 @@ class GeminiTuning:
 
     async def look(self, job: str, work: str | None, source: Source, ask: Ask) -> Observation:
         """Look at the operation, at the model, or for the operation in the list of the model's."""
+        # Counted before they are sent: a request that fails has cost its share of the quota.
         if source is Source.JOB:
             ask.requests["tuned_models.get"] += 1
             model = await self.tuned_models.get(job, timeout=ask.timeout, retry=ask.retry)
@@ -100,6 +101,7 @@ class GeminiTuning:
     async def _operation_of(self, job: str, ask: Ask) -> Operation | None:
         ask.requests["operations.list"] += 1
         page = await anext(self.operations.list(job, timeout=ask.timeout, retry=ask.retry).pages())
+        # One page: a model has the one operation that made it, and perhaps others that are not about tuning.
         tuning = (each for each in page if isinstance(each.metadata, CreateTunedModelMetadata))
         return next((each for each in tuning if names.operation_of(job, each.name) is not None), None)
 
@@ -113,6 +115,7 @@ class GeminiTuning:
             retry=ask.retry,
         )
 
+        # Pages of our own around the client's, so that each request is counted and each entry means something.
         async def fetch(token: str | None) -> Page[Listed]:
             ask.requests["tuned_models.list"] += 1
             page = await anext(models.pages(token))
@@ -130,11 +133,13 @@ class GeminiTuning:
         retry: RetryPolicy | None,
     ) -> Observation:
         """Create a tuned model exactly once, by an id that every attempt and every look carries."""
+        # Everything is checked before the id is made: whatever raises until then has sent nothing.
         model = await model_to_create(draft)
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         now = moment()
+        # A model that was found, by a look or to be adopted, has an operation whose name nobody told.
         if names.operation_of(creation.name, operation.name) is None:
             return Observation(source=Source.WORK, at=now, state=None, job=creation.name)
         return observe_operation(operation, now)
@@ -157,7 +162,7 @@ def observe_operation(operation: Operation, now: Moment) -> Observation:
     meta = operation.metadata if isinstance(operation.metadata, CreateTunedModelMetadata) else None
     job = names.parent_of(operation.name)
     model = operation.response if operation.done and isinstance(operation.response, TunedModel) else None
-    error = operation.error if operation.done else None
+    error = operation.error if operation.done else None  # the field may be filled before it counts (AIP-151)
     if not operation.done:
         state: JobState | None = JobState.CREATING
     elif error is not None:
@@ -165,7 +170,7 @@ def observe_operation(operation: Operation, now: Moment) -> Observation:
     elif model is not None:
         state = JobState.FAILED if model.state == TunedModelState.FAILED else JobState.ACTIVE
     else:
-        state = None
+        state = None  # done, with neither error nor model: the model itself has to be asked
     return Observation(
         source=Source.WORK,
         at=now,

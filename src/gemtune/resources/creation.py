@@ -101,6 +101,7 @@ class Creation:
             AmbiguousOutcome: Nobody could say whether the creation happened; the message tells how to find out.
             CallError: What else went wrong.
         """
+        # One time for all: the looks, the attempts and the waits together.
         begun, left = anyio.current_time(), timeout
         if self.chosen:
             found = await self._look_before(timeout, retry)
@@ -111,12 +112,13 @@ class Creation:
         try:
             return await _Attempts(self.caller, self._look_after).run(call, left, retry)
         except AlreadyExists:
-            # Taken before or since the look, by somebody else.
+            # Taken before or since the look, by somebody else: the look says by whom, and whether it can be adopted.
             theirs = await self._look_before(_left(timeout, begun), retry)
             if theirs is None:
                 raise self._foreign() from None
             return self._adopted(theirs)
         except (NotFound, BadRequest) as error:
+            # Google has taken tuning away from one base model after the other, and answers with either of these.
             unavailable = await self._why_unavailable(error)
             if unavailable is not None:
                 raise unavailable from None
@@ -134,6 +136,7 @@ class Creation:
             found = await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=ONCE)
         except NotFound:
             return None
+        # An id of our own making is ours wherever it is found; one that the caller chose may have been taken meanwhile.
         if not self._same_source(found):
             raise self._taken(found)
         return _found(found)
@@ -178,6 +181,7 @@ class Creation:
         base = self.model.base_model
         if not base.startswith("models/"):
             return None
+        # The error in hand is raised whatever comes of this, so that one page, asked for once, has to do.
         try:
             page = await self.caller.call(gemini.list_models(page_size=1000), retry=ONCE)
         except CallError:
@@ -236,6 +240,7 @@ class _Attempts:
     async def _attempt(self, call: Call[Operation], time: TimeLimit) -> Operation:
         """Look up what an ambiguous attempt did, and send again only if it did nothing."""
         self._time = time
+        # Before the first attempt nothing can exist, so that a creation that succeeds at once costs one request.
         if self._may_exist:
             found = await self.look(time.left())
             if found is not None:

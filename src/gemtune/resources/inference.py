@@ -174,6 +174,7 @@ class Inference:
             NotSupported: The model is a tuned one; the message names its base model.
         """
         name = self._service.model_name(model)
+        # The service binds this method to base models only; its own answer would be that there is no such page.
         if name.startswith("tunedModels/"):
             base = getattr(model, "base_model", "") or await self._base_of(name)
             raise NotSupported(

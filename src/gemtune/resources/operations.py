@@ -82,6 +82,7 @@ class Operations:
                 operation = await self.get(checked, retry=retry)
                 if operation.done:
                     return operation
+                # Somewhat less than the freshness, by chance: many who wait must not all ask at the same moment.
                 await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
         raise DeadlineExceeded(
             f"{checked} is not done after {timeout:g} s; it continues; wait for it again",

@@ -78,6 +78,7 @@ class GenerateContentStream:
             while not self._ready:
                 data = await self._reply.read()
                 if not data:
+                    # HTTP's end is not the reply's: only a finish reason says that nothing is missing.
                     self._ready.extend(self._parser.close())
                     if self._ready:
                         break
@@ -92,6 +93,7 @@ class GenerateContentStream:
         return self._ready.popleft()
 
     def _piece(self, payload: object) -> GenerateContentResponse:
+        # After its head, a stream can report an error only as one of its events.
         if isinstance(payload, dict) and "error" in payload:
             raise self._interrupted_by_server(payload)
         try:
@@ -110,6 +112,7 @@ class GenerateContentStream:
     def _interrupted_by_server(self, payload: dict[str, object]) -> StreamInterrupted:
         body = payload["error"]
         code = body.get("code") if isinstance(body, dict) else None
+        # Its status line said 200; the code in the event is the one that counts.
         http = code if isinstance(code, int) and 400 <= code <= 599 else 500
         error = status.error_from_reply(http, {}, payload, resource=self._call.resource, method=self._call.method)
         return self._interrupted(error.message, error)
