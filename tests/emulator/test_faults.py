@@ -3,10 +3,13 @@
 import json
 
 import anyio
+import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from emulator.emulated import ERRORS, model_body, prompt
-from gemtune.emulator import Fault
+from gemtune.emulator import Fault, create_app, running_emulator
 
 LIST = "/v1beta/tunedModels"
 STREAM = "/v1beta/tunedModels/tuned:streamGenerateContent"
@@ -171,3 +174,93 @@ async def test_a_slow_body_takes_its_time_and_is_whole(api):
             assert done == []
             api.app.advance(1.0)
     assert done == ["0123456789"]
+
+
+WRONG = [
+    {"status": "503"}, {"status": 99}, {"status": 100}, {"status": 600}, {"status": 503.5}, {"status": True},
+    {"status": -1}, {"status": 10**30}, {"times": 0}, {"times": 1.5}, {"times": "2"}, {"times": True}, {"error": "no"},
+    {"error": 5}, {"error": []}, {"delay": "1"}, {"delay": -1}, {"delay": None}, {"delay": float("nan")},
+    {"delay": float("inf")}, {"headers": {"a": 1}}, {"headers": {"a\r\nb": "c"}}, {"headers": {"a": "b\r\nc: d"}},
+    {"headers": {"": "a"}}, {"headers": {"a": "六"}}, {"headers": {"content-length": "5"}}, {"headers": "abc"},
+    {"headers": {"Transfer-Encoding": "chunked"}}, {"headers": {"a": "b\x00"}}, {"headers": 5}, {"message": 5},
+    {"act": "yes"}, {"drop": 1}, {"html": None}, {"garbage": []}, {"raw": "no"}, {"exact": "六"}, {"exact": 5},
+    {"cut": "tail"}, {"cut": 5}, {"cut": ["json"]}, {"then": "open"}, {"then": 1}, {"after": -1}, {"after": "1"},
+    {"after": 1.5}, {"pace": 5}, {"pace": []}, {"pace": [1]}, {"pace": [0, 1]}, {"pace": [1, -1]}, {"pace": ["1", 1]},
+    {"pace": [1, float("inf")]}, {"pace": [1, 2, 3]}, {"job": 5}, {"job": []}, {"job": {"fail_at_step": "3"}},
+    {"job": {"fail_at_step": -3}}, {"job": {"losses": 5}}, {"job": {"losses": ["a"]}},
+    {"job": {"losses": [float("nan")]}}, {"job": {"code": "13"}}, {"job": {"message": None}}, {"job": {"hollow": 1}},
+    {"job": {"nothing": 1}}, {"nothing": 1},
+    5, "abc", None, [[]], {"tunedModels.get": [5]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+async def test_a_fault_that_could_not_be_followed_is_refused_when_it_is_planted(api, wrong):
+    try:
+        body = json.dumps([{"status": 500}, wrong] if isinstance(wrong, dict) else wrong).encode()
+    except ValueError:
+        body = None
+    if body is not None:
+        reply = await api.call("POST", "/_emulator/faults", body)
+        assert reply.status_code == 400, reply.text
+    if isinstance(wrong, dict):
+        with pytest.raises(ValueError):
+            api.app.faults.add(wrong)
+    assert api.app.faults.scenarios == {}
+    assert api.app.faults.pending() == []
+    await api.get("/v1beta/models")
+
+
+@pytest.mark.parametrize(
+    "status", [200, 201, 204, 205, 206, 226, 299, 300, 304, 399, 400, 418, 451, 499, 500, 511, 599]
+)
+@pytest.mark.parametrize("rest", [{}, {"body": "text"}, {"body": {"a": 1}}, {"html": True}, {"garbage": True}], ids=str)
+def test_every_status_that_is_taken_can_be_answered(status, rest, served):
+    served.app.faults.add({"method": "models.list", "status": status, **rest})
+    with httpx.Client(base_url=served.url) as http:
+        assert http.get("/v1beta/models").status_code == status
+        assert http.get("/v1beta/models").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def served():
+    with running_emulator() as emulator:
+        yield emulator
+
+
+plausible = st.fixed_dictionaries(
+    {},
+    optional={
+        "times": st.integers(-1, 3), "status": st.integers(100, 700), "error": st.sampled_from(sorted(ERRORS)),
+        "body": st.text(max_size=5) | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+        "headers": st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
+        "message": st.text(max_size=5),
+        "act": st.booleans(), "html": st.booleans(), "garbage": st.booleans(), "after": st.integers(-1, 3),
+        "raw": st.booleans(), "cut": st.just("json"), "pace": st.tuples(st.integers(-1, 9), st.just(0)),
+    },
+)  # fmt: skip
+
+
+@given(
+    st.lists(
+        plausible
+        | st.dictionaries(st.sampled_from(["status", "times", "body", "job"]), st.text() | st.none() | st.floats()),
+        max_size=3,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_taken_is_followed_and_breaks_nothing(scenario):
+    app = create_app(clock="stepped")
+    try:
+        app.faults.add(*scenario)
+    except ValueError:
+        assert app.faults.pending() == []
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            while app.faults.pending():
+                reply = await http.get("/v1beta/models")
+                assert 200 <= reply.status_code <= 599
+            assert (await http.get("/v1beta/models")).status_code == 200
+
+    anyio.run(ask)

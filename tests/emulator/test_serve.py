@@ -120,6 +120,51 @@ def test_a_bad_option_ends_the_command_with_2_and_one_line(argv, capsys):
     assert capsys.readouterr().err.startswith("error: ")
 
 
+OURS = '{"url": "http://127.0.0.1:1", "pid": 1, "version": "0"}\n'
+
+
+@pytest.mark.parametrize("text", ["a year of work", OURS, "", "{}", '{"url": 1}', "[" * 100_000, "null", "[1, 2, 3]"])
+@pytest.mark.parametrize("argv", [["--port", "99999"], ["--host", "256.0.0.1"], ["--clock", "sundial"]])
+def test_what_lies_at_the_ready_file_stays_if_the_emulator_cannot_start(argv, text, tmp_path, capsys):
+    ready = tmp_path / "ready.json"
+    ready.write_text(text)
+    assert main([*argv, "--ready-file", str(ready)]) == 2
+    assert ready.read_text() == text
+    assert list(tmp_path.iterdir()) == [ready]
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "replaced"),
+    [(None, True), ("", True), (OURS, True), ("a year of work", False), ("{}", False), ("[" * 100_000, False)],
+    ids=["nothing", "empty", "ours", "text", "object", "deep"],
+)
+def test_a_ready_file_replaces_only_what_an_emulator_wrote(text, replaced, tmp_path, capsys, monkeypatch):
+    ready, seen = tmp_path / "ready.json", []
+    if text is not None:
+        ready.write_text(text)
+
+    def run(server, sockets):
+        seen.append(ready.exists())  # the address of an earlier run is gone before anybody can be misled
+        sockets[0].close()
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    assert main(["--ready-file", str(ready)]) == (0 if replaced else 2)
+    assert seen == ([False] if replaced else [])
+    if not replaced:
+        assert ready.read_text() == text
+        assert "something else is there" in capsys.readouterr().err
+
+
+def test_a_link_at_the_ready_file_does_not_lead_to_another_file(tmp_path, monkeypatch):
+    precious, ready = tmp_path / "precious", tmp_path / "ready.json"
+    precious.write_text(OURS)
+    ready.symlink_to(precious)
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
+    assert main(["--ready-file", str(ready)]) == 0
+    assert precious.read_text() == OURS
+
+
 def test_without_uvicorn_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ImportError, match=r"pip install 'gemtune\[emulator\]'"), running_emulator():

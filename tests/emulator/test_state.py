@@ -243,3 +243,32 @@ def test_what_was_answered_is_there_after_a_kill_at_any_moment(path, tmp_path):
     assert answered <= set(app.store.tuned_models)
     assert len(app.store.tuned_models) <= asked
     assert all(model.base_model == BASE for model in app.store.tuned_models.values())
+
+
+@pytest.mark.slow
+@pytest.mark.socket
+def test_two_processes_never_share_a_state(path, tmp_path):
+    process, url = begin(path, tmp_path)
+    try:
+        with httpx.Client(base_url=url) as http:
+            assert http.post(f"{LIST}?tunedModelId=a", json=model_body([("1", "2")])).status_code == 200
+            with pytest.raises(ValueError, match="in use by another emulator"):
+                create_app(state=path)
+            assert http.post(f"{LIST}?tunedModelId=b", json=model_body([("1", "2")])).status_code == 200
+            with pytest.raises(ValueError, match="in use by another emulator"):
+                create_app(state=path)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    assert create_app(state=path).statistics()["tuned_models"] == 2
+
+
+async def test_what_killed_writers_left_is_removed_and_nothing_else(start, path):
+    left, others = path.with_name(path.name + ".ab_c1234.new"), ["state.json.new", "state.json.backup.new", "a.new"]
+    left.write_text("half")
+    for name in others:
+        path.with_name(name).write_text("mine")
+    api = await start(state=path)
+    await api.create(id="mine")
+    assert sorted(found.name for found in path.parent.iterdir()) == sorted([*others, path.name])
