@@ -187,15 +187,15 @@ async def test_rows_of_every_form_are_asked():
     ("row", "message"),
     [
         ("", "row 2: the prompt is empty"),
-        (7, "row 2: a prompt is a str"),
-        (b"bytes", "row 2: a prompt is a str"),
+        (7, "row 2: a prompt must be a str"),
+        (b"bytes", "row 2: a prompt must be a str"),
         ((True, "x"), "row 2: a key is a str or an integer, not bool: write str(key)"),
         ((1.0, "x"), "row 2: a key is a str or an integer, not float"),
         ((None, "x"), "row 2: a key is a str or an integer, not NoneType"),
         ({"a", "b"}, "row 2: the parts of a prompt are a list, as a set has no order"),
         (("k", frozenset("ab")), "row 2, key 'k': the parts of a prompt are a list"),
         (("a", "b", "c"), "row 2: a tuple is a row"),
-        (("k", None), "row 2, key 'k': a prompt is a str"),
+        (("k", None), "row 2, key 'k': a prompt must be a str"),
         (
             {"prompt": "x"},
             "row 2: the request has no contents, only 'prompt': a row is a prompt, a request, (key, prom",
@@ -205,7 +205,7 @@ async def test_rows_of_every_form_are_asked():
         (("k", {"key": "a", "request": "x"}), "row 2, key 'k': the request has no contents, only 'key', 'request': "),
         ({"key": 1.5, "request": "x"}, "row 2: a key is a str or an integer, not float"),
         ({"key": "k", "request": {"contents": []}}, "row 2, key 'k': the request has no contents"),
-        ({"contents": [{"parts": 7}]}, "row 2: this is no GenerateContentRequest"),
+        ({"contents": [{"parts": 7}]}, "row 2: this is not a GenerateContentRequest"),
         ({"contents": "x", "model": "models/other"}, "row 2: the request is for models/other"),
     ],
 )
@@ -290,7 +290,7 @@ async def test_what_dooms_all_items_stops_the_run_at_once_and_says_how_to_go_on(
         for _ in range(40):
             await anext(results)
         service.always = reply
-        with pytest.raises(errors.BatchStopped, match=r"40 answered, 0 failed; .*pass journal=") as caught:
+        with pytest.raises(errors.BatchStopped, match=r"40 answered, 0 failed; .*(journal=|in full)") as caught:
             await collect(results)
         with pytest.raises(StopAsyncIteration):
             await anext(results)

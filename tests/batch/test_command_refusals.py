@@ -59,7 +59,7 @@ REFUSED = {
         "there is no column 'id', only 'a', 'b'; choose one of these for --key-column"
     ),
     "in.csv out --template {a}{c}": "there is no column 'c', only 'a', 'b'; choose one of these for --template",
-    "in.csv out --template a": "--template 'a' names no column: write {column} where its text belongs",
+    "in.csv out --template a": "--template 'a' names no column: write {column} to insert its text",
     "quotes.csv out": (
         "quotes.csv, line 2: ',' expected after '\"': check the quotes; inside quotes, write a quote twice"
     ),

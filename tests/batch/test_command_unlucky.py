@@ -1,6 +1,7 @@
 """``gemtune batch`` in odd places and bad hours: what it has paid for is written, and nobody else's file is touched."""
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from gemtune import errors
 from gemtune.batch.journal import export
 from gemtune.batch.progress import Tally
 from gemtune.cli.batch.bar import Bar, Stall
-from gemtune.cli.console import Console
+from gemtune.cli.console import Console, NoteHandler
 
 pytestmark = pytest.mark.socket
 
@@ -106,3 +107,10 @@ async def test_progress_that_cannot_be_shown_does_not_end_a_run(error, terminal,
     with anyio.CancelScope() as scope:
         await bar.watch(Results())
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("closed")], ids=repr)
+def test_a_note_that_cannot_be_written_does_not_disturb_what_is_noted(error):
+    log = logging.getLogger("gemtune-test")
+    log.addHandler(NoteHandler(Console(err=Broken(error))))
+    log.warning("the service is pushing back")

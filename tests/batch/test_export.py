@@ -90,7 +90,7 @@ async def refused(tmp_path, output):
         ("none/out", "there is no folder {0}/none: make it, or name another output"),
         ("j/out", "there is no folder {0}/j: make it, or name another output"),
         ("folder", "{0}/folder is a directory: name a file in it as the output"),
-        ("pipe", "{0}/pipe is no regular file: name another output"),
+        ("pipe", "{0}/pipe is not a regular file: name another output"),
         ("j", "{0}/j is the journal: name another output"),
         ("link", "{0}/link is the journal: name another output"),
     ],

@@ -172,7 +172,7 @@ def test_what_may_be_meant_for_the_request_and_is_no_field_of_it_is_refused_with
     first, second = FileRows(path)
     assert isinstance(first, InvalidInput)
     assert first.field == name
-    assert f"{name!r} is no field of a request" in str(first)
+    assert f"{name!r} is not a field of a request" in str(first)
     assert '{"key": ..., "request": {...}}' in str(first)
     assert second == {"contents": "b"}
 
@@ -355,7 +355,7 @@ def test_lines_that_only_talk_of_a_prompt_are_text(tmp_path):
 
 
 def test_a_template_has_a_column():
-    with pytest.raises(InvalidInput, match="template 'hello {{x}}' names no column: write {column} where"):
+    with pytest.raises(InvalidInput, match="template 'hello {{x}}' names no column: write {column} to"):
         Layout(template="hello {{x}}")
 
 

@@ -77,7 +77,7 @@ class Batch:
         spec: What is to be done.
         inputs: The rows.
         limiter: Says when a request may be sent.
-        places: With a journal, which items this input has, and where; what its export is of.
+        places: With a journal, the items of this input and their places, which its export writes.
     """
 
     client: PatientClient = attrs.field(converter=PatientClient)

@@ -27,9 +27,9 @@ from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 Row = object
 """A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, row).
 
-A row with a key may also stand as the service's own batches have it: ``{"key": ..., "request": ...}``.
+A row with a key may have the form of the service's own batches: ``{"key": ..., "request": ...}``.
 
-An InvalidInput in the place of a row says why there is none."""
+An InvalidInput in the place of a row says why it cannot be asked."""
 
 END: Final = object()
 """What ``Inputs.next`` returns after the last row."""
@@ -49,13 +49,13 @@ class Item:
     """One input on its way.
 
     Args:
-        index: Where it stands in the input, from 0.
+        index: Its place in the input, from 0.
         key: Its own key, or None.
         contents: The prompt.
-        own: The whole request, where the row brings one.
+        own: The whole request, if the row brings one.
         error: Why it cannot be asked, or None.
-        position: Where its result stands among those of this run.
-        digest: What a journal knows its content by.
+        position: The place of its result among those of this run.
+        digest: What stands for its content in a journal.
         attempts: Requests made for it so far.
     """
 
@@ -159,7 +159,9 @@ def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:
     try:
         request = decode(GenerateContentRequest, found)
     except MalformedResponse as error:
-        raise InvalidInput(error.message.replace("the reply does not hold a", "this is no"), field="request") from None
+        raise InvalidInput(
+            error.message.replace("the reply does not hold a", "this is not a"), field="request"
+        ) from None
     if not request.contents:
         only = ", ".join(map(repr, request.extra))
         rows = (
@@ -170,7 +172,7 @@ def request_from_json(value: Mapping[str, object]) -> GenerateContentRequest:
 
 
 def request_fields(row: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a request among the columns of a row, without labels beside them: text and numbers.
+    """Return the fields of a request among the columns of a row, without labels beside them: strings and numbers.
 
     Raises:
         InvalidInput: There is an object or array besides, which may be a field of another name that was meant.
@@ -181,7 +183,7 @@ def request_fields(row: Mapping[str, object]) -> dict[str, object]:
             found[name] = item
         elif isinstance(item, dict | list):
             raise InvalidInput(
-                f"{name!r} is no field of a request ({', '.join(_FIELDS.values())}): correct its name, or keep it "
+                f"{name!r} is not a field of a request ({', '.join(_FIELDS.values())}): correct its name, or keep it "
                 'apart from the request: {"key": ..., "request": {...}}',
                 field=name,
             )
@@ -189,7 +191,7 @@ def request_fields(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:
-    """Return a digest for each setting that all items share, so that a resumed run can tell which one differs."""
+    """Return a digest for each setting that all items share, so that a resumed run can name the one that differs."""
     body = encode(GenerateContentRequest(contents="-", **shared))
     del body["contents"]
     return {name: f"{_digest(_canonical(value)):016x}" for name, value in body.items()}
@@ -245,12 +247,14 @@ def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
     if isinstance(inputs, Mapping):
         return _rows_of(inputs)
     if isinstance(inputs, os.PathLike):
-        raise _wrong(f"inputs are rows, not a path: read the file with gemtune.batch.files.FileRows({str(inputs)!r})")
+        raise _wrong(
+            f"inputs must be rows, not a path: read the file with gemtune.batch.files.FileRows({str(inputs)!r})"
+        )
     if callable(inputs) and not isinstance(inputs, Iterable):
         kind, name = "class" if isinstance(inputs, type) else "function", getattr(inputs, "__name__", what)
         raise _wrong(f"inputs is the {kind} {name}: call it, {name}()")
     if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | bytearray | memoryview):
-        raise _wrong(f"inputs are an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
+        raise _wrong(f"inputs must be an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
     # Of pandas, polars, pyarrow ...: iterating over one gives the names of its columns, or the columns.
     if hasattr(type(inputs), "columns") and len(getattr(inputs, "shape", ())) == 2:
         raise _wrong(

@@ -1,10 +1,10 @@
-"""The items that a run knows of, by their keys: what the journal holds of each, and where it stands in the input.
+"""The items that a run knows of, by their keys: what the journal holds of each, and its place in the input.
 
-A batch of a million rows must tell, for each row that it pulls, whether its key was used before and whether the
+A batch of a million rows must find out, for each row that it pulls, whether its key was used before and whether the
 journal has its outcome already. A Python dict of a million keys takes some 150 MB. So the keys live in an unnamed
 SQLite database (``sqlite3.connect("")``): pages in a cache of fixed size, and behind it a file without a name in the
-system's temporary folder, which is gone when the process is, however it ends. It is no part of the journal and lies
-nowhere near it, so that a journal can be read in a folder that cannot be written.
+system's temporary folder, which is gone when the process is, however it ends. It is not part of the journal and does
+not lie beside it, so that a journal can be read in a folder that cannot be written.
 
 A name is one integer, the row id of its table: the ordinal of an item without a key, or 63 bits of a key's digest,
 made negative so that the two never meet. At ten million keys the chance that any two of them share a digest is 1 in
@@ -71,7 +71,7 @@ class Known:
     """What is known of an item before it is asked.
 
     Args:
-        place: Where its key was met before in this input, or None.
+        place: The place at which its key was met before in this input, or None.
         digest: 64 bits of what was asked when the journal got its outcome, or None if the journal has none.
     """
 
@@ -137,7 +137,7 @@ class Keys:
             raise no_room(self.path, error) from None
 
     def known(self, n: int, key: str | None) -> Known | None:
-        """Return where an item stands in the input, and what the journal held of it when the run began.
+        """Return an item's place in the input, and what the journal held of it when the run began.
 
         Args:
             n: The ordinal by which it is known if it has no key.
@@ -169,7 +169,7 @@ class RecentKeys:
         return len(self._places)
 
     def meet(self, n: int, key: str | None) -> Known | None:
-        """Note the n-th item, and return where its key was met before, if that is remembered."""
+        """Note the n-th item, and return the place at which its key was met before, if it is remembered."""
         if key is None:
             return None
         place = self._places.setdefault(name_of(n, key), n)

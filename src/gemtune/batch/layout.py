@@ -26,8 +26,8 @@ class Layout:
 
     Args:
         prompt: The column with the prompt; None takes ``prompt``.
-        key: The column with the key; None takes ``key``, where there is one.
-        template: Instead of a column, text with ``{column}`` in it; ``{{`` and ``}}`` stand for braces.
+        key: The column with the key; None takes ``key`` if there is one.
+        template: Instead of a column, a string with ``{column}`` in it; ``{{`` and ``}}`` stand for braces.
     """
 
     prompt: str | None = None
@@ -35,10 +35,9 @@ class Layout:
     template: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a template that makes the same prompt of all rows."""
         if self.template is not None and not any(found[1] for found in _FIELD.finditer(self.template)):
             raise InvalidInput(
-                f"template {self.template!r:.60} names no column: write {{column}} where its text belongs",
+                f"template {self.template!r:.60} names no column: write {{column}} to insert its text",
                 field="template",
             )
 
@@ -57,10 +56,10 @@ class Layout:
         return frozenset(asked if self.key is None else {*asked, self.key})
 
     def check(self, first: Mapping[str, object], *, table: bool) -> None:
-        """Look for the named columns in the first row, as a name that was mistyped fails them all.
+        """Look for the named columns in the first row: a name that was mistyped would fail every row.
 
         Raises:
-            InvalidInput: One is not there; in a table, also if it is not clear which has the prompt.
+            InvalidInput: One is not there, or it is not clear which column of a table has the prompt.
         """
         if self.key is not None:
             _column(first, self.key, "key")
@@ -68,7 +67,7 @@ class Layout:
             self._request(first)
 
     def row(self, value: object) -> Row:
-        """Return the row that a line stands for; an InvalidInput where it stands for none."""
+        """Return the row that a line stands for, or an InvalidInput if it does not stand for one."""
         if isinstance(value, str) and self.template is None:
             return value
         columns = {"prompt": value} if isinstance(value, str) else value
@@ -91,7 +90,7 @@ class Layout:
         if isinstance(key, int) and not isinstance(key, bool):
             return str(key)
         raise InvalidInput(
-            f"the key in column {self.key_column!r} is {key!r:.60}: it has to be a str or an integer", field="key"
+            f"the key in column {self.key_column!r} is {key!r:.60}: it must be a str or an integer", field="key"
         )
 
     def _request(self, value: Mapping[str, object]) -> Row:

@@ -14,9 +14,9 @@ class BatchResult:
 
     Args:
         key: The row's own key, else its index.
-        index: Where the row stands in the input, from 0.
+        index: The row's place in the input, from 0.
         response: The model's reply, or None if there is none.
-        error: Why there is none, or None.
+        error: Why there is no reply, or None.
         attempts: Requests made for it; 0 if it was refused before anything was sent.
         seconds: From its first request to its outcome, waits included.
         latency: Seconds that its last request took.
@@ -32,7 +32,7 @@ class BatchResult:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a reply; one that was blocked is a reply, too, and has no text."""
+        """Whether there is a reply. One that was blocked counts, although it has no text."""
         return self.error is None
 
     @property
@@ -47,7 +47,7 @@ class BatchResult:
 
     @property
     def text_or_none(self) -> str | None:
-        """The reply's text, or None where there is no text or no reply."""
+        """The reply's text, or None if there is no text or no reply."""
         return None if self.response is None else self.response.text_or_none
 
     @property

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 import attrs
@@ -99,5 +100,6 @@ class NoteHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one note."""
-        self._console.note(f"note: {record.getMessage()}")
+        """Write one note; a standard error that nobody reads any more does not disturb what is noted."""
+        with suppress(OSError, ValueError):
+            self._console.note(f"note: {record.getMessage()}")

@@ -1,4 +1,4 @@
-"""Rows read ahead by a thread of their own, as far as some rows and some bytes go.
+"""Rows read ahead by a thread of their own, up to some rows and some bytes.
 
 The thread is a daemon, because nothing can end a read from a terminal or a pipe, and whoever gives up waiting for one
 must not have to wait for it after all when the process ends.
@@ -68,7 +68,7 @@ class Ahead(Generic[T]):
             self._taken = self.read()
             self._news = news = anyio.Event()
             self._room.set()
-            if not self._buffer:  # else the thread put in a row before it could see whom to tell
+            if not self._buffer:  # else the thread put in a row before it could see whom to wake
                 await news.wait()
         return self._buffer.popleft()
 
@@ -86,12 +86,12 @@ class Ahead(Generic[T]):
                     if self._closed:
                         return
                     if at_once or self._full:
-                        self._tell(token)
+                        self._wake(token)
                     self._wait()
         except BaseException as error:  # noqa: BLE001 - it is raised where the rows are read
             end = _End(error)
         self._buffer.append(end)
-        self._tell(token)
+        self._wake(token)
 
     def _wait(self) -> None:
         while self._full and not self._closed:
@@ -99,7 +99,7 @@ class Ahead(Generic[T]):
             if self._full and not self._closed:
                 self._room.wait()
 
-    def _tell(self, token: anyio.lowlevel.EventLoopToken) -> None:
+    def _wake(self, token: anyio.lowlevel.EventLoopToken) -> None:
         news = self._news
         if news is not None:
             self._news = None

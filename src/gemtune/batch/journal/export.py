@@ -134,13 +134,13 @@ def _check(target: Path, journal: Path) -> None:
     if not target.parent.is_dir():
         raise InvalidInput(f"there is no folder {target.parent}: make it, or name another output", field="output")
     if target.exists() and not target.is_file():
-        raise InvalidInput(f"{target} is no regular file: name another output", field="output")
+        raise InvalidInput(f"{target} is not a regular file: name another output", field="output")
     if target.exists() and journal.exists() and target.samefile(journal):
         raise InvalidInput(f"{target} is the journal: name another output", field="output")
 
 
 def _records(path: Path, order: str, places: Keys | None) -> Iterator[tuple[int, Record]]:
-    """Yield the outcome of every item in an order, with where its line begins."""
+    """Yield the outcome of every item in an order, with the offset of its line."""
     with reading(path) as file:
         for number, offset in enumerate(_offsets(path, order, places)):
             if number % AT_ONCE == 0:
@@ -154,7 +154,7 @@ def _records(path: Path, order: str, places: Keys | None) -> Iterator[tuple[int,
 
 
 def _offsets(path: Path, order: str, places: Keys | None) -> Iterator[int]:
-    """Yield where the outcome of every item stands: its first reply, or its last failure if it has no reply."""
+    """Yield the offset of every item's outcome: its first reply, or its last failure if it has no reply."""
     question = _BY_INPUT if order == "input" else _BY_COMPLETION
     with closing(unnamed_database()) as database:
         try:

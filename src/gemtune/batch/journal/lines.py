@@ -125,7 +125,7 @@ class Record:
 
     @classmethod
     def parse(cls, line: bytes) -> Record | None:
-        """Return what a sound line says, or None if it is no record."""
+        """Return what a sound line says, or None if it is not a record."""
         found = _RECORD.match(line)
         if found is None:
             return None
@@ -143,7 +143,7 @@ class Record:
         )
 
     def to_result(self) -> BatchResult:
-        """Return it as the batch yielded it; an error keeps its class as far as its status tells."""
+        """Return it as the batch yielded it. An error keeps its class as far as its status shows it."""
         response = decode(GenerateContentResponse, loads(self.body)) if self.ok else None
         return BatchResult(
             key=self.index if self.key is None else loads(self.key),
@@ -166,13 +166,13 @@ class Record:
 
 
 def output_line(result: BatchResult) -> bytes:
-    """Return the line of the output that tells a result: ``{"key", "response"}`` or ``{"key", "error"}``."""
+    """Return the line of the output for a result: ``{"key", "response"}`` or ``{"key", "error"}``."""
     body = error_object(result.error) if result.response is None else encode(result.response)
     return _output(dumps(result.key), result.ok, dumps(body))
 
 
 def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
-    """Return the line that tells a result."""
+    """Return the line of the journal for a result."""
     if result.response is not None:
         kind, body = b"response", dumps(encode(result.response))
     else:
@@ -184,7 +184,7 @@ def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
 
 
 def error_object(error: BaseException | None) -> dict[str, object]:
-    """Return ``{"code", "message", "status"}``, as the service's own batch results tell an error."""
+    """Return ``{"code", "message", "status"}``, the form of an error in the service's own batch results."""
     code = getattr(error, "status", None) or next((code for kind, code in _CODES if isinstance(error, kind)), 500)
     status = "ALREADY_EXISTS" if isinstance(error, errors.AlreadyExists) else _NAMES.get(code, "UNKNOWN")
     return {"code": code, "message": str(error), "status": status}

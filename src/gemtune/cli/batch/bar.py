@@ -1,4 +1,4 @@
-"""How far a batch is: a line that is redrawn on a terminal, and elsewhere a word only when nothing moves."""
+"""How far a batch is: a line that is redrawn on a terminal; elsewhere a note, and only if nothing moves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REDRAW = 0.2
 
 @attrs.define
 class Stall:
-    """Tells when nothing has moved for long: after the patience, and again after twice, four times ... as long.
+    """Notices that nothing has moved for long: after its patience, and again after twice and four times as long.
 
     Args:
         patience: Seconds.
@@ -33,7 +33,7 @@ class Stall:
     _next: float = attrs.field(default=0.0, init=False)
 
     def seconds(self, finished: int, now: float) -> float | None:
-        """Return for how long nothing has been finished if that is to be told now, else None."""
+        """Return for how many seconds nothing has been finished, if it is time to report it, else None."""
         if finished != self._seen:
             self._seen, self._since, self._next = finished, now, self.patience
         still = now - self._since
@@ -48,9 +48,9 @@ class Bar:
     """Looks at a batch five times a second.
 
     Args:
-        console: Where to draw and to tell.
+        console: Where to draw and to report.
         quiet_output: Whether nothing is written to standard output meanwhile.
-        stall: Tells when a word is due where nothing is drawn.
+        stall: Notices when a note is due because nothing is drawn.
     """
 
     console: Console
@@ -61,7 +61,7 @@ class Bar:
 
     @property
     def drawn(self) -> bool:
-        """Whether there is a terminal to draw on, that nothing else is written to."""
+        """Whether there is a terminal to draw on to which nothing else is written."""
         apart = not self.console.out.isatty() or self.quiet_output
         return apart and draws_in_place(self.console.err, os.environ) and not self.console.json
 
@@ -72,7 +72,7 @@ class Bar:
         try:
             while True:
                 stats = results.statistics()
-                self.held_back = stats.limit or self.held_back  # also of a run whose time is up by now
+                self.held_back = stats.limit or self.held_back  # kept for a run whose time is up by now
                 self._show(stats, anyio.current_time())
                 await anyio.sleep(_REDRAW)
         finally:
@@ -88,7 +88,7 @@ class Bar:
         if still is not None:
             total = f" of {stats.total}" if stats.total else ""
             note = f"note: {finished}{total} done, and none for {duration(still)}: {self.held_back}"
-            with suppress(OSError, ValueError):  # nobody reads it any more, and the run goes on
+            with suppress(OSError, ValueError):  # nobody reads it any more, and the run continues
                 self.console.note(note)
 
     def _write(self, text: str) -> None:

@@ -27,16 +27,16 @@ _EXAMPLES = f"""\
   gemtune batch requests.jsonl - --model models/gemini-3.7-flash --rpm 600 > out.jsonl
   gemtune batch <(zcat rows.jsonl.gz) out.jsonl --model models/gemini-3.7-flash --format jsonl
 
-INPUT holds one prompt a line, or rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's
-own batches; labels beside a prompt or beside contents are not sent. OUTPUT gets {{"key", "response"}} or
-{{"key", "error"}} lines; until it is whole, what is answered stands in OUTPUT.journal, from which --resume goes on.
---json writes one object with the counts, "stopped" and, where it is known, "reset_after" (seconds), also of a run that
-ends early.
+INPUT holds one prompt per line, rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's own
+batches. Labels beside a prompt, or beside the contents of a request, are not sent. OUTPUT gets {{"key", "response"}}
+or {{"key", "error"}} lines. Until OUTPUT is complete, answers are kept in OUTPUT.journal; --resume continues from it.
+--json writes one object with the counts, including for a run that ends early: "stopped" says why it did, and
+"reset_after", if known, in how many seconds it can continue.
 
 {CODES}"""
 _RPD = (
-    "requests a day, at most; the run ends there; of this run alone: another run, also with --resume, sends as many "
-    "again"
+    "at most N requests a day, after which the run ends; it counts this run only, so another run, including one with "
+    "--resume, sends as many again"
 )
 _PASSED: Final = ("concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout")
 
@@ -47,37 +47,45 @@ def add(commands: Commands) -> None:
     parser.add_argument("input", metavar="INPUT", help="a JSONL, CSV, TSV or text file; - is standard input")
     parser.add_argument("output", metavar="OUTPUT", help="the JSONL file to write; - is standard output")
     parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
-    parser.add_argument("--resume", action="store_true", help="go on from OUTPUT.journal, if there is one")
+    parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
     _add_pace(parser)
     rows = parser.add_argument_group("rows")
-    rows.add_argument("--format", choices=("jsonl", "csv", "tsv", "text"), help="of INPUT; else by its suffix")
     rows.add_argument(
-        "--delimiter", metavar="C", help="between the columns of a table: ';' (default: a comma, or a tab)"
+        "--format", choices=("jsonl", "csv", "tsv", "text"), help="the format of INPUT (default: by its suffix)"
+    )
+    rows.add_argument(
+        "--delimiter",
+        metavar="C",
+        help="what separates the columns of a table, such as ';' (default: a comma; a tab in TSV)",
     )
     rows.add_argument("--prompt-column", metavar="C", help="the column or field with the prompt (default: prompt)")
-    rows.add_argument("--key-column", metavar="C", help="the one with the row's key (default: key)")
-    rows.add_argument("--template", type=text, metavar="T", help='a prompt made of columns: "Translate {text}"')
+    rows.add_argument("--key-column", metavar="C", help="the column or field with the row's key (default: key)")
+    rows.add_argument("--template", type=text, metavar="T", help='build the prompt from columns: "Translate {text}"')
     rows.add_argument(
-        "--order", choices=("input", "completed"), default="input", help="of OUTPUT (default: that of INPUT)"
+        "--order", choices=("input", "completed"), default="input", help="the order of OUTPUT (default: that of INPUT)"
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--system", type=text, metavar="TEXT", help="an instruction that frames every answer")
-    model.add_argument("--temperature", type=_number, metavar="X", help="randomness, 0 to 2")
+    model.add_argument("--system", type=text, metavar="TEXT", help="a system instruction for every prompt")
+    model.add_argument("--temperature", type=_number, metavar="X", help="randomness, from 0 to 2")
     model.add_argument("--max-output-tokens", type=_whole, metavar="N", help="the longest answer, in tokens")
     model.add_argument(
-        "--generation-config", type=_object, metavar="JSON", help='more of the kind: \'{"topP": 0.9, "seed": 7}\''
+        "--generation-config", type=_object, metavar="JSON", help='other settings: \'{"topP": 0.9, "seed": 7}\''
     )
 
 
 def _add_pace(parser: Parser) -> None:
     pace = parser.add_argument_group("pace")
     pace.add_argument(
-        "--concurrency", type=_concurrency, default="auto", metavar="N", help="requests in flight: auto, or a number"
+        "--concurrency",
+        type=_concurrency,
+        default="auto",
+        metavar="N",
+        help="requests in flight at a time: auto, or a number",
     )
-    pace.add_argument("--rpm", type=_number, metavar="N", help="requests a minute, at most")
-    pace.add_argument("--tpm", type=_number, metavar="N", help="input tokens a minute, at most")
+    pace.add_argument("--rpm", type=_number, metavar="N", help="at most N requests a minute")
+    pace.add_argument("--tpm", type=_number, metavar="N", help="at most N input tokens a minute")
     pace.add_argument("--rpd", type=_whole, metavar="N", help=_RPD)
-    pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up a single prompt after this long")
+    pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up on a single prompt after T")
 
 
 def _concurrency(given: str) -> int | str:

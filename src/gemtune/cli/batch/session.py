@@ -1,4 +1,4 @@
-"""One run of ``gemtune batch``, from its first row to what is told of it."""
+"""One run of ``gemtune batch``, from its first row to its report."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Session:
-    """Asks, then writes OUTPUT, then tells.
+    """Asks, then writes OUTPUT, then reports.
 
     Args:
         options: Of the command line.
-        console: Where to tell.
+        console: Where to report.
         rows: The INPUT.
         target: The OUTPUT.
         bar: Shows how far it is.
@@ -60,9 +60,9 @@ class Session:
         try:
             if run_async(self._ask) == INTERRUPTED or self._stats is None:
                 raise KeyboardInterrupt
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told, and raised if it is not ours
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is reported, and raised if it is not ours
             return self._stopped(error)
-        self._tell(self._stats, self._count)
+        self._report(self._stats, self._count)
         return FAILED if self._stats.failed else DONE
 
     async def _ask(self) -> int:
@@ -105,13 +105,13 @@ class Session:
             ) from None
 
     def _stopped(self, error: BaseException) -> int:
-        """Tell what ended the run early and how to go on; return the exit code, or raise what others tell."""
+        """Report what ended the run early and how to resume; return the exit code, or raise what others report."""
         match error:
             case BrokenPipeError():
                 self._summarize("nobody reads standard output any more")
                 raise error
             case JournalBusy() | JournalCorrupt() | JournalMismatch():
-                self._summarize(worded(error))  # going on with the same command would meet the same
+                self._summarize(worded(error))  # the same command would meet the same error
                 raise error
             case GemtuneError():
                 late = isinstance(error, DeadlineExceeded) and self.bar.held_back
@@ -135,7 +135,7 @@ class Session:
         stats, target = self._stats, self.target
         if stats is None or not self.console.json:
             return
-        told = {
+        report = {
             "answered": stats.done,
             "failed": stats.failed,
             "skipped": stats.skipped,
@@ -149,10 +149,10 @@ class Session:
             "reset_after": None if reset_after is None else round(reset_after, 3),
         }
         to = self.console.err if target.journal is None else self.console.out
-        to.write(f"{json.dumps(told)}\n")
+        to.write(f"{json.dumps(report)}\n")
         to.flush()
 
-    def _tell(self, stats: BatchStatistics, count: int | None) -> None:
+    def _report(self, stats: BatchStatistics, count: int | None) -> None:
         if self.console.json:
             self._summarize()
             return
@@ -165,8 +165,8 @@ class Session:
 
 
 def _named(result: BatchResult, error: GemtuneError | None) -> str:
-    told = worded(error) if error is not None else ""
+    reason = worded(error) if error is not None else ""
     if isinstance(error, InvalidInput) and error.row is not None:
-        return told  # begins with the row
+        return reason  # begins with the row
     key = f", key {result.key!r}" if isinstance(result.key, str) else ""
-    return f"row {result.index + 1}{key}: {told}"
+    return f"row {result.index + 1}{key}: {reason}"
