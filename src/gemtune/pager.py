@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
-from gemtune.errors import MalformedResponse
+from gemtune.errors import Failure, MalformedResponse
 from gemtune.protocol.gemini import Page
 
 T = TypeVar("T")
 Fetch = Callable[[str | None], Awaitable[Page[T]]]
 
-# A server that sends empty pages for ever must not keep us for ever.
-_MOST_EMPTY_PAGES = 10
+# A service that sends pages for ever must not keep us for ever, nor have us keep ever more of its tokens.
+_MOST_PAGES: Final = 10_000
+"""Pages of one list: of the smallest usual size, 10 entries, they hold 100,000, and of the largest ten million."""
+_MOST_EMPTY_PAGES: Final = 10
+_LONGEST_TOKEN: Final = 8192
+"""Characters of a page token: it comes back in an address, and servers take no longer ones."""
 
 
 @attrs.define(eq=False)
@@ -23,7 +27,8 @@ class Pages(Generic[T]):
 
     _fetch: Fetch[T]
     _token: str | None = None
-    _seen: set[str] = attrs.field(factory=set, init=False)
+    _seen: set[int] = attrs.field(factory=set, init=False)
+    """The tokens so far; their hashes do, as a repeated token is a fault of the service in any case."""
     _empty: int = attrs.field(default=0, init=False)
     _done: bool = attrs.field(default=False, init=False)
 
@@ -40,13 +45,26 @@ class Pages(Generic[T]):
         token = page.next_page_token
         if token is None:
             self._done = True
-        elif token in self._seen or self._empty >= _MOST_EMPTY_PAGES:
-            self._done = True
-            raise MalformedResponse("the list does not end: the service repeats a page token or sends empty pages")
         else:
-            self._seen.add(token)
-            self._token = token
+            self._go_on(token)
         return page
+
+    def _go_on(self, token: str) -> None:
+        """Take over the token of the next page, unless it leads nowhere."""
+        if hash(token) in self._seen:
+            why = "the service repeats a page token"
+        elif self._empty >= _MOST_EMPTY_PAGES:
+            why = "the service sends empty pages"
+        elif len(token) > _LONGEST_TOKEN:
+            why = f"a page token has {len(token):,} characters"
+        elif len(self._seen) + 1 >= _MOST_PAGES:
+            why = f"there are more than {_MOST_PAGES:,} pages; if that many are there, ask for larger ones (page_size)"
+        else:
+            self._seen.add(hash(token))
+            self._token = token
+            return
+        self._done = True
+        raise MalformedResponse(f"the list does not end: {why}", failure=Failure.FATAL)
 
 
 @attrs.define(eq=False)
