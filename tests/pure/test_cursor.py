@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from costs import operations
 from gemtune.errors import InvalidInput
 from gemtune.story.cursor import Claim, Cursor, Runs, parse_cursor
 from looks import JOB
@@ -169,3 +170,38 @@ def test_a_cursor_that_claims_more_steps_than_any_job_has_is_refused():
     for claims in ("1-2147483647.0", "1-10000001.0", "1-6000000.0.6000001-12000000.1"):
         with pytest.raises(InvalidInput, match="more steps than any job has"):
             parse_cursor(f"j1.{GOOD}.0.1.{claims}")
+
+
+SHAPES = {
+    "runs": lambda size: f"j1.{GOOD}.0.1.{','.join(map(str, range(1, size // 6, 2)))}.0",
+    "strides": lambda size: f"j1.{GOOD}.0.1.{','.join(f'{at}-{at + 9}/3' for at in range(1, 12 * (size // 12), 12))}.0",
+    "claims": lambda size: f"j1.{GOOD}.0.1" + ".1-9.0" * min(size // 6, 64),
+    "commas": lambda size: f"j1.{GOOD}.0.1.{',' * (size - 60)}.0",
+    "long name": lambda size: f"j1.{'A' * min(size - 20, 2048)}.0.1..0",
+    "one run": lambda size: f"j1.{GOOD}.0.1.5-{'9' * (min(size, 10) - 3)}.0",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reading_a_cursor_costs_no_more_than_its_characters(shape):
+    for size in (100, 400, 1600, 4000, 100_000, 1_000_000):
+        text = SHAPES[shape](size)
+        assert operations(parse_cursor, text) <= 60 + 4 * min(len(text), 4096)
+
+
+@pytest.mark.parametrize("claim", ["5-9999999", "2-9999998/2", "1,3-9999999"])
+def test_a_step_that_falls_into_a_run_costs_no_more_than_the_runs_that_there_are(claim):
+    (held,) = parse_cursor(f"j1.{GOOD}.0.1.{claim}.0").claims
+    runs = Runs(held.steps)
+    step = next(step for step in range(1, 10) if step not in runs)
+    assert operations(runs.add, step) < 100
+    assert step in runs
+    assert operations(runs.__contains__, 77_777) < 20
+
+
+def test_runs_that_were_split_and_filled_are_short_again():
+    runs = runs_of(range(0, 1000, 2))
+    for step in range(1, 999, 2):
+        runs.add(step)
+    assert runs.text() == "0-998"
+    assert len(runs_of([*range(500, 1000), *range(499, -1, -1)]).ranges) <= 2

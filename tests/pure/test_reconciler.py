@@ -6,6 +6,7 @@ import tracemalloc
 import attrs
 import pytest
 
+from costs import operations
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.events import JobState
@@ -580,3 +581,47 @@ def test_steps_and_epochs_of_any_size_are_kept():
         see_model(5, shown=[attrs.evolve(each, epoch=each.step) for each in snapshots(1, 70_000, 2**31 - 1)])
     )
     assert [(each.step, each.epoch) for each in history.snapshots] == [(step, step) for step in (1, 70_000, 2**31 - 1)]
+
+
+def test_an_operation_that_is_done_and_says_nothing_is_no_end_while_the_model_continues():
+    history = following()
+    history.observe(see_model(4, "CREATING", snapshots(1)))
+    assert kinds(history.observe(see_operation(5, snapshots(1, 2), total=9, done=True))) == ["snapshot", "progress"]
+    told, seconds = [], 5.0
+    while seconds < 300:
+        look = next_look(history, seconds)
+        assert look[0] is Source.JOB, "the operation knows no more"
+        seconds += look[1] + 0.1
+        told += history.observe(see_model(seconds, "CREATING", snapshots(*range(1, min(int(seconds / 30), 8) + 1))))
+    assert not history.finished
+    told += history.observe(see_model(301, "ACTIVE", snapshots(*range(1, 10))))
+    assert steps(told) == list(range(3, 10))
+    assert kinds(told)[-2:] == ["state_changed", "succeeded"]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "gone"])
+def test_after_an_operation_that_is_done_and_says_nothing_the_model_alone_says_how_the_job_ended(state):
+    history = following()
+    history.observe(see_model(4, "CREATING", snapshots(1)))
+    history.observe(see_operation(5, snapshots(1), total=9, done=True))
+    if state == "FAILED":
+        told = history.observe(see_model(200, "FAILED", snapshots(1)))
+        assert kinds(told) == ["state_changed", "failed"]
+    else:
+        gone = errors.NotFound("404", status=404)
+        history.fault(gone, Source.JOB, now(200))
+        assert kinds(history.fault(gone, Source.JOB, now(210))) == ["deleted"]
+
+
+@pytest.mark.parametrize("claim", ["5-9999999", "2-9999998/2"])
+def test_a_cursor_that_claims_millions_of_steps_costs_nothing_when_its_job_is_looked_at(claim):
+    prefix = History(JOB).cursor.rsplit(".", 2)[0]
+    honest = History.from_cursor(f"{prefix}.1-4.7{'f' * 15}")
+    history = History.from_cursor(f"{prefix}.{claim}.7{'f' * 15}")
+    shown = see_model(500, shown=snapshots(*range(1, 200)))
+    usual = operations(honest.observe, shown)
+    assert operations(history.observe, shown) <= 2 * usual
+    utc = now(500).utc
+    again = operations(lambda: list(honest.log.replay(utc, 0, based=True)))
+    assert operations(lambda: list(history.log.replay(utc, 0, based=True))) <= 2 * again
+    assert claim in history.log.cursor(100, based=True), "what was claimed stays claimed"

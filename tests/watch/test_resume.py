@@ -208,3 +208,23 @@ async def test_a_cursor_never_says_more_than_its_owner_was_told_also_where_the_w
             left = await watcher.subscribe([NAME], since=seen[-1].cursor).next_batch(100)
             assert (had + steps(left))[:10] == list(range(4, 14)), seen[-1]
         assert {"added", "snapshot", "state_changed"} <= {event.kind for event in seen}
+
+
+async def test_a_token_taken_after_a_resume_before_any_reader_has_come_keeps_what_the_predecessor_held():
+    service = make_service()
+    async with watch(service) as watcher:
+        reader = watcher.subscribe()
+        seen = []
+        while len(steps(seen)) < 9:
+            seen.append(await anext(reader))
+        token = watcher.resume_token()
+    for pause in (0, 0, 7):  # before the first look, and after some
+        async with watch(service, token) as watcher:
+            await anyio.sleep(pause)
+            held, token = ResumeToken.parse(token), watcher.resume_token()
+            for name, cursor in ResumeToken.parse(token).jobs.items():
+                assert cursor.claims == held.jobs[name].claims
+    async with watch(service, token) as watcher:
+        seen += await collect(watcher)
+    for job in service.jobs:
+        assert steps(seen, job) == list(range(1, 21))

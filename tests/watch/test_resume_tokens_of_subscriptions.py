@@ -15,7 +15,7 @@ from watch.service import Job, Service, named
 from world import collect
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
 POLICY = WatchPolicy(max_rps=50)
 LONGEST = 4096
 """Most characters of a header that nobody on the way refuses (nginx and others: 4 to 8 KiB for one)."""
@@ -111,14 +111,13 @@ async def test_what_is_no_resume_token_is_refused(text):
             watcher.subscribe(since=text)
 
 
-async def test_the_readmes_stream_goes_on_where_a_client_was_cut_off():
-    block = next(block for block in re.findall(r"^```py\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
+async def test_the_stream_of_the_documentation_continues_where_a_client_was_cut_off():
     names = {"json": json}
-    exec(block, names)
+    exec(re.search(r"^async def stream\(.*?^(?=\S|```)", PAGE, re.DOTALL | re.MULTILINE)[0], names)
     service, told, last = make_service(), [], None
     async with watch(service) as watcher:
         while not told or told[-1] is not None:
-            async with aclosing(names["stream"](watcher, list(service.jobs), last)) as stream:
+            async with aclosing(names["stream"](watcher.subscribe(list(service.jobs), since=last))) as stream:
                 for _ in range(7):
                     text = await anext(stream, None)
                     told.append(text and json.loads(text.partition("data: ")[2]))

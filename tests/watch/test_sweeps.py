@@ -12,6 +12,8 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.limiter.pace import RequestPace
 from gemtune.limiter.rate import Bucket
+from gemtune.pager import Pager
+from gemtune.protocol.gemini import Page
 from gemtune.watch import Watcher
 from gemtune.watch.roster import ListPlan
 from watch.service import Job, Service, named
@@ -262,3 +264,47 @@ def test_the_plan_follows_the_number_of_jobs():
     assert [planner.sweeps(live, 0.0) for live in (0, 8, 9, 10_000)] == [False, False, True, True]
     assert planner.pause(pages=10, rate=4.0) == 10.0
     assert planner.pause(pages=100, rate=4.0) == 50.0
+
+
+def endless(service, entries=()):
+    """A list that has a further page, with a token of its own, for ever."""
+
+    def listed(*, size, light):
+        async def fetch(token):
+            at = await service._request("list")
+            return Page(tuple((job, at) for job in entries), str(int(token or 0) + 1))
+
+        return Pager(fetch)
+
+    return listed
+
+
+@pytest.mark.parametrize("discovering", [False, True], ids=["named", "discovering"])
+@pytest.mark.parametrize("empty", [True, False], ids=["empty-pages", "one-job-again-and-again"])
+async def test_a_list_without_an_end_keeps_no_job_from_being_looked_at(empty, discovering, virtual_time):
+    service = make_service(12)
+    others = [] if empty else [Job(named("other"), gap=20.0, total=10_000)]
+    service._list = endless(service, others)
+    policy = WatchPolicy(coalesce="always")
+    options = {"filter": "owner:me"} if discovering else {}
+    async with Watcher(service, list(service.jobs), policy=policy, **options) as watcher:
+        with anyio.fail_after(3600):
+            assert len((await watcher.wait(*service.jobs)).done) == 12
+        late = virtual_time() - max(job.ends for job in service.jobs.values())
+        assert late <= 3 * policy.freshness
+        await anyio.sleep(3600)
+        assert methods(service)["list"] <= 0.6 * policy.max_rps * virtual_time()
+
+
+async def test_a_list_without_an_end_is_left_after_a_thousand_pages(caplog):
+    service = Service()
+    service.add(*(Job(named(f"job{number}"), gap=20.0, total=1000) for number in range(12)))
+    service._list = endless(service, [Job(named("other"), gap=20.0, total=10_000)])
+    async with Watcher(service, list(service.jobs), policy=WatchPolicy(coalesce="always")) as watcher:
+        await anyio.sleep(600)
+        assert methods(service)["list"] <= 1000
+        assert any("more than 1000 pages" in record.message for record in caplog.records)
+        before = methods(service)["list"]
+        await anyio.sleep(200)
+        assert methods(service)["list"] == before, "it is not begun again at once"
+        assert watcher.statistics().sweeps == 0

@@ -13,8 +13,9 @@ import attrs
 
 from gemtune.config import WatchPolicy
 from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
-from gemtune.events import TERMINAL, Event, TerminalEvent
+from gemtune.events import TERMINAL, Event, Lost, LostReason, TerminalEvent
 from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Observation, Source
 
@@ -66,6 +67,8 @@ class Follower:
         history = History.from_cursor(cursor, self.history.work.name, seeks=True)
         if history.name != self.history.name:
             raise InvalidInput(f"the cursor belongs to {history.name}, not to {self.history.name}", field="since")
+        if parse_cursor(cursor).ended:  # nothing comes after the end, and nobody has to be asked for that
+            history.end(Lost, moment(), reason=LostReason.DETACHED)
         return Follower(self.service, self.policy, history)
 
     async def outcome(self) -> TerminalEvent:

@@ -41,7 +41,6 @@ FORBIDDEN_AFTER: Final = 30.0
 class Ending:
     """What is known of a job's end, and which look is still wanting."""
 
-    # UNKNOWN: the work is done and does not say how.
     by_work: JobState | None = None
     by_job: JobState | None = None
     error: Status | None = None
@@ -75,10 +74,8 @@ class Ending:
             self.job_looks += seen.source is Source.JOB
         ended = seen.state is not None and seen.state.terminal
         if seen.source is Source.WORK:
-            if seen.done:
-                # Done without an error and without a model happens (a reply that this version cannot read): then the
-                # job itself says how it ended.
-                self.by_work = seen.state or JobState.UNKNOWN
+            if seen.done and seen.state is not None:
+                self.by_work = seen.state
                 self.error = seen.error
                 self.model = seen.model or self.model
                 self.full = self.full or (ended and _shows_every_step(seen))

@@ -141,6 +141,10 @@ class History:
         if self.outcome is not None:
             return reported
         self.rhythm.looked(seen.at, blank=self.work.note(seen))
+        if at_work and seen.done and seen.state is None:
+            # Done, and it does not say how: it knows no more than the job itself, which may still go on.
+            self.work.expire()
+            self.rhythm.again = 0.0
         self.log.identify(seen.created)
         downtime = self.failed.succeeded(seen)
         if downtime is not None:

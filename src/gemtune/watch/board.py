@@ -14,7 +14,9 @@ It waits for nothing.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
@@ -24,6 +26,11 @@ from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.position import KeptSnapshots
 from gemtune.watch.reader import Reader
 from gemtune.watch.record import ServiceRecord, WatchedJob
+
+# Discarded jobs that are remembered whole. Each takes 1 to 3 kB, and some 100 characters of a resume token.
+_REMEMBERED: Final = 256
+# Whole passages without a name before a job counts as gone from the list: a replica may show an older list.
+_GONE_AFTER: Final = 10
 
 
 @attrs.define(eq=False)
@@ -55,33 +62,82 @@ class Audience:
 
 
 @attrs.define(eq=False)
-class Discards:
-    """The jobs that were discarded and not added again."""
+class Absent:
+    """What is remembered of jobs that are not watched: discarded ones, and those that were dealt with before the watch.
 
-    # What was read of each: a sweep must not bring it back, and who adds it again continues there.
-    cursors: dict[str, Cursor] = attrs.field(factory=dict)
-    # Those that have not ended, as long as there is a reader in the middle of their story.
+    A watcher may live for months, so all of it is bounded: by a number, or by what the list shows.
+
+    Args:
+        before: What the watch that is resumed has dealt with.
+        discovering: Whether a sweep brings in whatever it does not know.
+    """
+
+    before: dict[str, Cursor] = attrs.field(factory=dict)
+    discovering: bool = False
+    # The latest that were discarded and not added again, the oldest first, with what was read of each: whoever adds it
+    # again continues there.
+    discarded: dict[str, Cursor] = attrs.field(factory=dict, init=False)
+    # Older ones, which no sweep must bring back.
+    shunned: set[str] = attrs.field(factory=set, init=False)
+    # Those discarded that have not ended, as long as there is a reader in the middle of their story.
     _held: weakref.WeakValueDictionary[str, WatchedJob] = attrs.field(factory=weakref.WeakValueDictionary, init=False)
+    # In how many passages in a row the list has not shown a name; one alone may be due to a stale replica.
+    _unlisted: Counter[str] = attrs.field(factory=Counter, init=False)
 
-    def put(self, job: WatchedJob, cursor: Cursor) -> None:
-        """Take in a job."""
-        self.cursors[job.name] = cursor
-        # Weakly: without a reader in the middle of its story, the cursor says all that is worth keeping.
+    def knows(self, name: str) -> bool:
+        """Return whether a job was discarded and must not be discovered again."""
+        return name in self.discarded or name in self.shunned
+
+    def discard(self, name: str, cursor: Cursor) -> list[str]:
+        """Take in a job of which a cursor says what was read, and return the jobs that are forgotten for it."""
+        self.discarded[name] = cursor
+        forgotten = list(self.discarded)[: max(len(self.discarded) - _REMEMBERED, 0)]
+        for old in forgotten:
+            del self.discarded[old]
+            self.before.pop(old, None)
+            if self.discovering:
+                self.shunned.add(old)
+        return forgotten
+
+    def hold(self, job: WatchedJob) -> None:
+        """Have a discarded job at hand for as long as a reader is in the middle of its story."""
+        # Weakly: without such a reader, the cursor says all that is worth keeping.
         if not job.history.finished:
             self._held[job.name] = job
 
     def take_back(self, name: str) -> WatchedJob | None:
-        """Return the job, which is watched again, if a reader has it."""
+        """Return a discarded job, which is watched again, if a reader has it."""
         return self._held.pop(name, None)
+
+    def added(self, name: str) -> None:
+        """Take in that a job is watched."""
+        self.discarded.pop(name, None)
+        self.shunned.discard(name)
+
+    def not_listed(self, names: Iterable[str]) -> list[str]:
+        """Count the names that a whole passage has not shown, and return those that are gone for good."""
+        self._unlisted = Counter({name: self._unlisted[name] + 1 for name in names})
+        gone = [name for name, count in self._unlisted.items() if count >= _GONE_AFTER]
+        self.shunned.difference_update(gone)
+        for name in gone:
+            del self._unlisted[name]
+            self.before.pop(name, None)
+        return gone
+
+    def dealt_with(self, name: str) -> Cursor | None:
+        """Return the cursor of a job that was watched before, by this watcher or the one that it resumes."""
+        return self.discarded.get(name) or self.before.get(name)
+
+    def cursors(self) -> list[str]:
+        """Return the cursors of the discarded jobs."""
+        return [*(str(Cursor(job=name)) for name in self.shunned), *map(str, self.discarded.values())]
 
 
 @attrs.define(eq=False)
 class Board:
     """The watched jobs by name, the service's own record, and the readers."""
 
-    discards: Discards = attrs.field(factory=Discards)
-    # Whether jobs are discovered, so that a subscription to all never ends.
-    endless: bool = False
+    absent: Absent = attrs.field(factory=Absent)
     jobs: dict[str, WatchedJob] = attrs.field(factory=dict, init=False)
     service: ServiceRecord = attrs.field(factory=ServiceRecord, init=False)
     kept: KeptSnapshots = attrs.field(factory=KeptSnapshots, init=False)
@@ -103,7 +159,7 @@ class Board:
     def add(self, job: WatchedJob, reported: Iterable[Event]) -> None:
         """Take in a job under its name."""
         self.jobs[job.name] = job
-        self.discards.cursors.pop(job.name, None)
+        self.absent.added(job.name)
         self.live += 1
         self.report(job, reported)
 
@@ -111,19 +167,26 @@ class Board:
         """Forget a job but for the cursor of its readers; whoever has yet to read of it still can."""
         del self.jobs[job.name]
         self._leaving.pop(job, None)
-        self.discards.put(job, cursor)
+        forgotten = self.absent.discard(job.name, cursor)
+        self.absent.hold(job)
         self.report(job, reported)
         self._part(job)
+        for name in forgotten:
+            if (former := self.absent.take_back(name)) is not None:
+                former.forgotten = True
+                self._part(former)
+            self._forget(name)
 
     def take_back(self, name: str) -> WatchedJob | None:
         """Return a job with which a discarded one continues where its readers are; None if nobody is in its story."""
-        former = self.discards.take_back(name)
+        former = self.absent.take_back(name)
         if former is None:
             return None
         # Another record, though the same story: a look that is under way for the former must change nothing.
         job = WatchedJob.resumed_from(former)
         for reader in self.readers:
             reader.follow(former, job)
+        self._fold(job)
         return job
 
     def report(self, job: WatchedJob, reported: Iterable[Event]) -> None:
@@ -200,6 +263,28 @@ class Board:
         if not places and (job.readings.begun or not concerned):
             over = over and job.end_read  # who waits for ends only passes over snapshots that others have yet to read
         return history.cursor if over else job.cursor(*min(places, default=job.read_to))
+
+    def candidates(self) -> set[str]:
+        """Return the names that are kept only because of what the list may show."""
+        return self.absent.shunned | {name for name, job in self.jobs.items() if job.past}
+
+    def swept(self, missing: Iterable[str]) -> None:
+        """Take in a whole passage through the list, which has not shown some of the candidates."""
+        for name in self.absent.not_listed(missing):
+            if (job := self.jobs.get(name)) is not None and job.past:
+                del self.jobs[name]
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        for reader in self.readers:
+            reader.since.pop(name, None)
+
+    def _fold(self, job: WatchedJob) -> None:
+        standing = {reader.read_to(job)[1] for reader in self.readers}
+        for place in job.reports.fold(standing):
+            job.readings.folded(place)
+            for reader in self.readers:
+                reader.folded(job, place)
 
     def _part(self, job: WatchedJob) -> None:
         self.kept.forget(job)

@@ -17,7 +17,7 @@ import attrs
 from gemtune.events import Event
 from gemtune.story.cursor import Cursor
 from gemtune.watch.position import Interest, OutagePosition, Position, Replay, has_end
-from gemtune.watch.record import ServiceRecord, WatchedJob
+from gemtune.watch.record import ServiceRecord, WatchedJob, fold
 
 
 @attrs.define(eq=False)
@@ -33,8 +33,8 @@ class Reader:
     interest: Interest
     replay: Replay
     since: MutableMapping[str, Cursor] = attrs.field(factory=dict)
-    # Whether there was ever a job for it.
-    met: bool = attrs.field(default=False, init=False)
+    # Whether there was ever a job for it, even one that had ended before it was resumed; until then it waits for one.
+    met: bool = attrs.field(init=False)
     # Jobs whose end has yet to come.
     open: int = attrs.field(default=0, init=False)
     _positions: dict[WatchedJob, Position] = attrs.field(factory=dict, init=False)
@@ -42,6 +42,9 @@ class Reader:
     _dirty: OrderedDict[WatchedJob | ServiceRecord, None] = attrs.field(factory=OrderedDict, init=False)
     _reading: WatchedJob | ServiceRecord | None = attrs.field(default=None, init=False)
     _news: anyio.Event | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.met = bool(self.since)
 
     @property
     def backlog(self) -> int:
@@ -75,8 +78,11 @@ class Reader:
         self.wake()
 
     def part(self, job: WatchedJob) -> None:
-        """Forget a job that has ended and is watched no longer, once it was read."""
-        if job.history.finished and job in self._positions and job not in self._dirty:
+        """Forget a job that has ended and is watched no longer, or is not remembered, once it was read."""
+        if job.forgotten and job not in self._dirty:
+            self._positions.pop(job, None)
+            self._reading = None
+        elif job.history.finished and job in self._positions and job not in self._dirty:
             # What stays is that its owner has had the end: if the job is watched again, it is not delivered again.
             del self._positions[job]
             self._reading = None
@@ -91,6 +97,11 @@ class Reader:
         if former in self._dirty:
             del self._dirty[former]
             self._dirty[job] = None
+
+    def folded(self, job: WatchedJob, place: int) -> None:
+        """Take in that a pair of marks was taken out of a job's story."""
+        if (position := self._positions.get(job)) is not None:
+            position.mark = fold(position.mark, place)
 
     def is_behind(self, job: WatchedJob) -> bool:
         """Return whether it has yet to read something of a job."""

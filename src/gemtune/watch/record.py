@@ -12,7 +12,7 @@ Marks are as many as a job has changes of state, so that a reader who never read
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from typing import Self
 
@@ -117,6 +117,22 @@ class Reports:
         detached = isinstance(event, events.Lost) and event.reason == LostReason.DETACHED
         return detached and place < len(self.marks) - 1
 
+    def fold(self, kept: Container[int]) -> list[int]:
+        """Take out the pairs of a discard and the adding after it, and return where each was.
+
+        Otherwise a job that is opened and left over and over would have an ever longer story. Whoever has yet to read
+        such a pair would skip it, and whoever has read it does not need it; only between its halves may somebody
+        stand.
+
+        Args:
+            kept: The marks at which a reader stands.
+        """
+        taken_out = [place for place in range(len(self.marks) - 1) if self.is_taken_back(place)]
+        taken_out = [place for place in reversed(taken_out) if place + 1 not in kept]
+        for place in taken_out:
+            del self.marks[place : place + 2]
+        return taken_out
+
     def is_last(self, place: int) -> bool:
         """Return whether a mark is the end of the story, as far as is known."""
         return place == len(self.marks) - 1 and is_terminal(self.marks[place].event)
@@ -142,9 +158,18 @@ class Readings:
         self.ended_before = None
         self.snapshots = max(self.snapshots, index + 1)
 
+    def folded(self, place: int) -> None:
+        """Take in that a pair of marks was taken out."""
+        self.marks = fold(self.marks, place)
+
     def passed(self, mark: int) -> None:
         """Note that the marks before one were dealt with."""
         self.marks = max(self.marks, mark)
+
+
+def fold(mark: int, place: int) -> int:
+    """Return the number of a mark after the two at ``place`` were taken out."""
+    return mark if mark <= place else max(mark - 2, place)
 
 
 @attrs.define(eq=False)
@@ -198,6 +223,8 @@ class WatchedJob(Due):
     reports: Reports = attrs.field(init=False)
     looks: LookState = attrs.field(init=False)
     discarded: bool = attrs.field(default=False, init=False)
+    # Whether it is discarded and no longer remembered: a reader has no reason to keep its position.
+    forgotten: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reports = Reports(self.history.log)

@@ -19,8 +19,13 @@ import attrs
 from gemtune.errors import InvalidInput
 from gemtune.story.cursor import Cursor, parse_cursor
 
-# Most bytes that a token may inflate to: 10,000 jobs take 2 MB.
-_LARGEST: Final = 64 << 20
+# A token is compressed, and a few bytes can be made to inflate to thousands of times as many. What a watcher writes
+# inflates to at most 17 times its size (10,000 jobs of one kind); what inflates to more was made up.
+_MOST_INFLATED: Final = 32
+_SMALL: Final = 4096
+# Bounds for a token that may come from outside: about a thousand jobs, which take some 50 ms to read.
+_OUTSIDE: Final = 65_536
+_OUTSIDE_INFLATED: Final = 512 << 10
 # The end of the year 9999, the last that a timestamp of the API can name (google.protobuf.Timestamp).
 _LATEST: Final = 253_402_300_799
 
@@ -45,8 +50,12 @@ class ResumeToken:
         return [name for name, cursor in self.jobs.items() if not cursor.ended and name not in self.discarded]
 
     @classmethod
-    def parse(cls, text: str) -> ResumeToken:
+    def parse(cls, text: str, *, outside: bool = False) -> ResumeToken:
         """Read a resume token, or the cursor of a single job.
+
+        Args:
+            text: The string.
+            outside: Whether it may come from anybody, such as a browser: then it is bounded as what fits a request.
 
         Raises:
             InvalidInput: It is neither, or of a version that is unknown here.
@@ -58,10 +67,15 @@ class ResumeToken:
         if version is None or version[1] != "1":
             found = f"version 'c{version[1]}'" if version else "no version"
             raise _refused(f"it has {found}, this gemtune reads version 'c1'")
+        room = _MOST_INFLATED * len(text) + _SMALL
+        if outside:
+            room = min(room, _OUTSIDE_INFLATED)
+            if len(text) > _OUTSIDE:
+                raise _refused(f"it has more than {_OUTSIDE:,} characters, which only client.watch(resume=...) takes")
         try:
             packed = base64.urlsafe_b64decode(text[3:].encode("ascii") + b"==")
             inflate = zlib.decompressobj()
-            plain = inflate.decompress(packed, _LARGEST)
+            plain = inflate.decompress(packed, room)
             if inflate.unconsumed_tail or not inflate.eof:
                 raise ValueError("too large, or cut off")
             value = json.loads(plain)

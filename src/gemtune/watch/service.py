@@ -106,7 +106,7 @@ class Service:
             return True
         since = (each.looks.denied_since for each in self.board.jobs.values() if not each.finished)
         forbidden = sum(each is not None and each > healthy for each in since)
-        if forbidden >= min(max(self.board.live, not self.board.endless), _DIFFERENT):
+        if forbidden >= min(max(self.board.live, not self.board.absent.discovering), _DIFFERENT):
             self.denied(error, now)
         return False
 

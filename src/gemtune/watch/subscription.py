@@ -155,7 +155,7 @@ class Subscription(AsyncIterator[E_co], Generic[E_co]):
 
     def _over(self) -> bool:
         reader, board = self._reader, self._board
-        endless = reader.interest.names is None and (board.endless or not reader.met)
+        endless = reader.interest.names is None and (board.absent.discovering or not reader.met)
         # Its own end comes before the watcher's error: what it asked for has been delivered.
         if self.closed or (reader.open == 0 and not endless):
             return True

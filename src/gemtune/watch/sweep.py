@@ -29,6 +29,10 @@ from gemtune.watch.roster import QUARANTINE, SLICE, Roster
 _log = logging.getLogger("gemtune.watch")
 
 _MINUTE: Final = 60 * 10**9
+# A million jobs; a list that is longer has no end, such as one of a gateway that makes up a new token for each page.
+_MOST_PAGES: Final = 1000
+# Pages beyond those of the last passage that are asked for without delay.
+_AT_ONCE: Final = 20
 
 
 @attrs.define(eq=False)
@@ -42,13 +46,16 @@ class Passage:
     taken: int = attrs.field(default=0, init=False)
     # Jobs on them that are watched and have not ended.
     seen: int = attrs.field(default=0, init=False)
+    # Names that the list has yet to show, if they are still on it.
+    missing: set[str] = attrs.field(factory=set, init=False)
     # How often the list was gone through to its end.
     completed: int = attrs.field(default=0, init=False)
     _usual: int = attrs.field(default=0, init=False)
 
-    def begin(self, pages: Pages[Listed], now: float) -> None:
+    def begin(self, pages: Pages[Listed], candidates: set[str], now: float) -> None:
         """Begin at the first page."""
         self.pages, self.began, self.taken, self.seen = pages, now, 0, 0
+        self.missing = candidates
 
     def end(self, *, whole: bool) -> None:
         """Leave the list, having gone through it or not; a passage after one that was broken off knows no delay."""
@@ -60,12 +67,25 @@ class Passage:
         """How many pages this passage will have, as far as is known."""
         return max(self.taken, self._usual)
 
-    def next_page(self, now: float, pause: float) -> float:
-        """Return when the next page is due, if ``pause`` seconds lie between the beginnings of two passages.
+    @property
+    def endless(self) -> bool:
+        """Whether it has taken more pages than any list has."""
+        return self.taken >= _MOST_PAGES
 
-        The first passage is made without delay; in a list that has grown, so is what is new.
+    def next_page(self, now: float, pause: float, rate: float) -> float:
+        """Return when the next page is due.
+
+        The first passage is made without delay; in a list that has grown, so is what is new. But pages that come
+        without end must leave at least half of the requests to the jobs.
+
+        Args:
+            now: The time.
+            pause: Seconds between the beginnings of two passages.
+            rate: Requests a second that are allowed.
         """
-        return max(now, self.began + pause * self.taken / self._usual) if self.taken < self._usual else now
+        if self.taken < self._usual:
+            return max(now, self.began + pause * self.taken / self._usual)
+        return now if self.taken - self._usual < _AT_ONCE else now + 2 / rate
 
 
 @attrs.define(eq=False)
@@ -101,7 +121,7 @@ class Sweep(Due):
         pages, pause = passage.pages, roster.policy.terminal_freshness
         if pages is None:
             pages = self.service.list_jobs(self.filter, self.ask, light=not plan.refused)
-            passage.begin(pages, anyio.current_time())
+            passage.begin(pages, roster.board.candidates() if plan.discovering else set(), anyio.current_time())
         passage.taken += 1
         whole = False
         try:
@@ -115,11 +135,19 @@ class Sweep(Due):
             # Once all jobs were seen, the rest of the list is of others; who discovers must see it all the same.
             whole = page.next_page_token is None or (passage.seen >= roster.board.live and not plan.discovering)
             pause = plan.pause(passage.taken if whole else passage.expected, roster.health.bucket.rate)
-            if not whole:
-                roster.agenda.put(self, passage.next_page(anyio.current_time(), pause), pressing=True)
+            if not (whole or passage.endless):
+                now = anyio.current_time()
+                await roster.rouse(now)  # the list may be long, and the jobs that it has yet to show wait for it
+                due = passage.next_page(now, pause, roster.health.bucket.rate)
+                roster.agenda.put(self, due, pressing=True)
                 return
-        passage.end(whole=whole)
+            if page.next_page_token is None:
+                roster.board.swept(passage.missing)
         now = anyio.current_time()
+        if passage.endless and not whole:
+            _log.warning("the list of jobs has more than %d pages; it is left there", _MOST_PAGES)
+            plan.forgo(now)
+        passage.end(whole=whole)
         plan.swept(passage.taken, roster.board.live, now)
         await roster.rouse(now)
         wait = plan.wait(roster.board.live, now)
@@ -148,6 +176,7 @@ class Sweep(Due):
         for first in range(0, len(entries), SLICE):
             now = moment()
             for entry in entries[first : first + SLICE]:
+                self.passage.missing.discard(entry.job)
                 job = self.roster.board.jobs.get(entry.job) or self._discover(entry, now)
                 if job is not None:
                     seen += not job.finished
@@ -169,7 +198,7 @@ class Sweep(Due):
     def _discover(self, entry: Listed, now: Moment) -> WatchedJob | None:
         board = self.roster.board
         ended = entry.state is not None and entry.state.terminal
-        unwanted = not self.roster.plan.discovering or entry.job in board.discards.cursors
+        unwanted = not self.roster.plan.discovering or board.absent.knows(entry.job)
         # The minute is for clocks that differ: of a job that ended just before the watch, nobody has had the end.
         if unwanted or (ended and entry.created < self.began - _MINUTE):
             return None

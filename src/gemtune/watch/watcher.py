@@ -24,7 +24,7 @@ from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.observation import Moment
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
-from gemtune.watch.board import Board, Discards
+from gemtune.watch.board import Absent, Board
 from gemtune.watch.engine import Engine
 from gemtune.watch.lifetime import Lifetime
 from gemtune.watch.position import Interest, Replay
@@ -68,10 +68,10 @@ class Watcher:
         check_filter(filter)
         resumed = ResumeToken() if resume is None else ResumeToken.parse(resume)
         self._service = service
-        self._since = dict(resumed.jobs)
         self._began = resumed.since or datetime.now(UTC).timestamp()
-        discards = Discards({name: resumed.jobs[name] for name in resumed.discarded})
-        self._board = Board(discards, endless=filter is not None)
+        self._board = Board(Absent(dict(resumed.jobs), filter is not None))
+        for name in resumed.discarded:
+            self._board.absent.discard(name, resumed.jobs[name])
         ask = Ask(timeout=policy.request_timeout)
         roster = Roster(policy, self._board, ListPlan(policy, filter is not None), Service(policy, self._board))
         self._engine = Engine(service, ask, roster, Sweep(service, ask, roster, filter, int(self._began * 1e9)))
@@ -79,9 +79,9 @@ class Watcher:
         self._default: Subscription[Event] | None = None
         if filter is not None:
             # The list also shows jobs that ended before the resume; they are known, and must not be discovered again.
-            ended = [cursor for name, cursor in self._since.items() if cursor.ended and name not in resumed.discarded]
+            ended = [cursor for name, cursor in resumed.jobs.items() if cursor.ended and name not in resumed.discarded]
             self._board.jobs |= {cursor.job: WatchedJob.of_the_past(cursor) for cursor in ended}
-        self.add(*resumed.unfinished, *(job for job in several(jobs) if not _over(self._since.get(self._name(job)))))
+        self.add(*resumed.unfinished, *(job for job in several(jobs) if not _over(resumed.jobs.get(self._name(job)))))
 
     def __repr__(self) -> str:
         state = "running" if self._board.running else "closed" if self._board.closed else "not started"
@@ -141,7 +141,8 @@ class Watcher:
         """Stop watching a job. The job itself continues.
 
         Its subscribers receive Lost with the reason ``detached`` as its last event, and ``wait`` and ``as_completed``
-        count it as done. If you add it again, each subscriber continues where it was.
+        count it as done. If you add it again, each subscriber continues where it was. The last 256 discarded jobs are
+        remembered for that; one that was discarded earlier begins anew.
 
         Returns:
             Whether it was watched.
@@ -171,10 +172,10 @@ class Watcher:
         if isinstance(given, TuningJob):
             work, born = work or given.operation, given.begun
         # What was dealt with before: by this watcher, in this order, or by the one that it resumes.
-        past, since = self._board.jobs.get(name), self._board.discards.cursors.get(name) or self._since.get(name)
+        past, since = self._board.jobs.get(name), self._board.absent.dealt_with(name)
         if past is not None and past.history.outcome is not None:
             since = parse_cursor(past.history.outcome.cursor)
-        return WatchedJob.of(name, work, born=born, since=since, named=name in self._since)
+        return WatchedJob.of(name, work, born=born, since=since, named=name in self._board.absent.before)
 
     def __aiter__(self) -> Subscription[Event]:
         """Return the watcher's own subscription to everything; it is always the same one."""
@@ -216,7 +217,7 @@ class Watcher:
             jobs: The jobs, as arguments or as one list; those not yet watched are added, and an empty list yields
                 nothing. Without arguments, all jobs, if there are any.
         """
-        everything = not jobs and (self._board.endless or len(self._board.watched) > 0)
+        everything = not jobs and (self._board.absent.discovering or len(self._board.watched) > 0)
         wanted = None if everything else given_jobs(jobs)
         return cast(Subscription[TerminalEvent], self._subscribe(wanted, _ENDS))
 
@@ -270,10 +271,10 @@ class Watcher:
         delivered again, marked as replayed.
         """
         board = self._board
-        met = board.jobs.keys() | board.discards.cursors.keys()
-        ended = [str(cursor) for name, cursor in self._since.items() if name not in met]
+        before = board.absent.before.items()
+        ended = [str(cursor) for name, cursor in before if name not in board.jobs and not board.absent.knows(name)]
         jobs = ended + [board.cursor_of(job) for job in board.jobs.values()]
-        return ResumeToken.text(jobs, self._began, map(str, board.discards.cursors.values()))
+        return ResumeToken.text(jobs, self._began, board.absent.cursors())
 
     def statistics(self) -> WatcherStatistics:
         """Return what it does and has done."""
@@ -304,9 +305,9 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
-        given = ResumeToken() if since is None else ResumeToken.parse(since)
+        given = ResumeToken() if since is None else ResumeToken.parse(since, outside=True)
         # What the predecessor's readers had counts for every subscription, unless its own token says otherwise.
-        before = self._since.items() if resumed else ()
+        before = self._board.absent.before.items() if resumed else ()
         cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
         selected = None
         if jobs is not None:
