@@ -19,7 +19,7 @@ _SHORTEST_SECRET: Final = 8
 _CONTROL: Final = re.compile(
     r"\x1b\[[0-9;]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
 )
-_UNSEEN: Final = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_UNSEEN: Final = re.compile(r"(script|style)\b", re.IGNORECASE)
 _NESTED: Final = 4
 _MESSAGE_KEYS: Final = (
     "message",
@@ -84,13 +84,14 @@ def page_text(page: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _without_tags(page: str) -> str:
-    seen, at, lower = [], 0, page.lower()
-    while (tag := page.find("<", at)) >= 0:
-        seen.append(page[at:tag])
-        unseen = _UNSEEN.match(page, tag)
-        closing = lower.find(f"</{unseen[1].lower()}", tag) if unseen else tag
-        end = page.find(">", closing) if closing >= 0 else -1
-        if end < 0:  # it has no end: what follows belongs to the script, or is no tag
-            return " ".join(seen if unseen else [*seen, page[tag:]])
-        at = end + 1
-    return " ".join([*seen, page[at:]])
+    first, *pieces = page.split("<")
+    seen, hidden = [first], ""
+    for piece in pieces:
+        if hidden and piece[: len(hidden)].lower() != hidden:
+            continue  # within a script, whose own "<" are no tags
+        tag = _UNSEEN.match(piece)
+        hidden = f"/{tag[1].lower()}" if tag else ""
+        _, ended, text = piece.partition(">")
+        if not hidden:
+            seen.append(text if ended else f"<{piece}")
+    return " ".join(seen)
