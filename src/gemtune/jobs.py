@@ -233,6 +233,8 @@ def failure(name: str, outcome: Unsuccessful) -> TuningError:
         case events.Lost(reason=why, message=message):
             said = f": {unended(clean(message))}" if message else ""
             return TuningLost(
-                f"{name} cannot be seen any more ({why}){said}; the job itself may go on", job=name, reason=str(why)
+                f"{name} cannot be seen any more ({why}){said}; this says nothing about the job itself",
+                job=name,
+                reason=str(why),
             )
     assert_never(outcome)

@@ -292,7 +292,9 @@ def test_a_job_that_is_lost_says_why_in_one_sentence():
     lost = events.Lost(
         job="tunedModels/a", cursor="", observed_at=datetime.now(UTC), reason="not_found", message="It does not exist."
     )
-    assert str(failure("tunedModels/a", lost)).endswith("(not_found): It does not exist; the job itself may go on")
+    assert str(failure("tunedModels/a", lost)).endswith(
+        "(not_found): It does not exist; this says nothing about the job itself"
+    )
 
 
 @pytest.mark.parametrize(

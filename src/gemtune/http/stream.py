@@ -81,7 +81,7 @@ class StreamReply:
         return bytes(whole[:limit])
 
     async def aclose(self) -> None:
-        """Give the connection back; it is closed where the body was not read to its end."""
+        """Give the connection back, or close it if the body was not read to its end."""
         if self._open:
             self._closed()
             await self._incoming.aclose()

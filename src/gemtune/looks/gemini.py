@@ -139,7 +139,7 @@ class GeminiTuning:
         creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         now = moment()
-        # A model that was found, by a look or to be adopted, has an operation whose name nobody told.
+        # A model that was found, by a look or to be adopted, has an operation whose name is not known yet.
         if names.operation_of(creation.name, operation.name) is None:
             return Observation(source=Source.WORK, at=now, state=None, job=creation.name)
         return observe_operation(operation, now)

@@ -93,12 +93,12 @@ class Creation:
         return f"tunedModels/{self.tuned_model_id}"
 
     async def run(self, *, timeout: float | None, retry: RetryPolicy | None) -> Operation:
-        """Create the model, or adopt it; the operation's ``name`` is empty where only the model is known.
+        """Create the model, or adopt it; the operation's ``name`` is empty if only the model is known.
 
         Raises:
             AlreadyExists: The id is taken, and not by this call.
             TuningUnavailable: The service does not tune this base model.
-            AmbiguousOutcome: Nobody could say whether the creation happened; the message tells how to find out.
+            AmbiguousOutcome: Nobody could say whether the creation happened; the message says how to find out.
             CallError: What else went wrong.
         """
         # One time for all: the looks, the attempts and the waits together.
@@ -128,7 +128,7 @@ class Creation:
         try:
             return await self.caller.call(gemini.get_tuned_model(self.name), timeout=timeout, retry=retry)
         except (NotFound, PermissionDenied):
-            # Permission is checked before existence (AIP-193): the creation itself will tell.
+            # Permission is checked before existence (AIP-193): only the creation itself will show.
             return None
 
     async def _look_after(self, timeout: float) -> Operation | None:
@@ -343,5 +343,5 @@ async def load_rows(training_data: object) -> examples.Rows:
 
 
 async def off_loop(large: bool, work: Callable[[], T]) -> T:
-    """Do some work at once where it is small, in a thread where it would hold up the event loop."""
+    """Do some work at once if it is small, and in a thread if it would hold up the event loop."""
     return await anyio.to_thread.run_sync(work) if large else work()

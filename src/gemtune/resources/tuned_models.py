@@ -158,7 +158,7 @@ def check_display_name(value: object) -> None:
 
 
 def check_description(value: object) -> None:
-    """Refuse a description that is not a text."""
+    """Refuse a description that is not a string."""
     if value is not None:
         checks.string("description", value)
 
