@@ -88,6 +88,7 @@ class FileRows:
         Raises:
             InvalidInput: As in iterating, or there are no rows.
         """
+        # A pipe is not looked into: what is read from it is gone, and its writer may not have begun.
         if self.again:
             for _ in self:
                 return
@@ -111,6 +112,7 @@ class FileRows:
         number, checked, shape = 0, False, self._shape
         try:
             with self._open() as file:
+                # Rows and not lines are counted: a quoted cell may hold line ends, and people count rows.
                 for _, value in shape.values(lines.of(file)):
                     number += 1
                     checked = checked or shape.check(value)

@@ -115,7 +115,7 @@ class Batch:
         run = self._run = self._made()
         try:
             if self.places is not None and self.spec.journal is not None:
-                run.writer = await self._opened(self.spec.journal, self.places, run)
+                run.writer = await _opened(self.spec, self.spec.journal, self.places, run)
         except BaseException:
             self._left = True  # nobody will put anything into the outbox
             self._outbox.end()
@@ -146,18 +146,6 @@ class Batch:
             stop=stop,
         )
 
-    async def _opened(self, path: str | os.PathLike[str], keys: Keys, run: Run) -> JournalWriter:
-        header = Header(self.model, config_digests(self.spec.shared))
-        journal = Journal(path, header, keys, keep_failed=not self.spec.retry_failed)
-        try:
-            await anyio.to_thread.run_sync(journal.open, abandon_on_cancel=True)
-        except BaseException:
-            journal.close()  # a thread that still reads it learns of that at its next line
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(partial(journal.close, wait=True))
-            raise
-        return JournalWriter(journal, self._outbox, self.spec.durability, run.abort)
-
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -168,6 +156,7 @@ class Batch:
         """
         run = self._begun()
         self._left = True
+        # Also after a normal end, when nothing is left to cancel: one way out is easier to get right than two.
         run.tasks.cancel_scope.cancel()
         try:
             await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
@@ -289,6 +278,20 @@ class Batch:
         if self._run is None:
             raise MisuseError("a batch runs in a block: async with client.batch(...) as results")
         return self._run
+
+
+async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> JournalWriter:
+    header = Header(spec.model, config_digests(spec.shared))
+    journal = Journal(path, header, keys, keep_failed=not spec.retry_failed)
+    try:
+        # A journal of 10 GB takes minutes to read, and whoever gives up must not wait for it.
+        await anyio.to_thread.run_sync(journal.open, abandon_on_cancel=True)
+    except BaseException:
+        journal.close()  # a thread that still reads it learns of that at its next line
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(partial(journal.close, wait=True))
+        raise
+    return JournalWriter(journal, run.outbox, spec.durability, run.abort)
 
 
 def _held(journal: str | os.PathLike[str], places: Keys, order: Literal["completed", "input"]) -> list[BatchResult]:

@@ -83,6 +83,7 @@ class Item:
         """About how many bytes its request has, media converted, for the estimate of its tokens."""
         if isinstance(self.contents, str):
             return _FRAME + _bytes(self.contents)
+        # Media count by what they cost in tokens, not by their bytes: a picture of 5 MB takes as many as one of 50 kB.
         size = _FRAME + sum(_part_size(part) for content in self.contents for part in content.parts)
         instruction = None if self.own is None else self.own.system_instruction
         return size + (sum(map(_part_size, instruction.parts)) if instruction is not None else 0)
@@ -105,7 +106,7 @@ class Item:
             InvalidInput: The row's request holds what cannot be sent.
         """
         if self.own is None:
-            return self.contents, shared
+            return self.contents, shared  # as it is: a dict per call would be felt at a thousand calls a second
         lacking = {name: value for name, value in shared.items() if not getattr(self.own, name)}
         return attrs.evolve(self.own, **lacking), {}
 
@@ -129,6 +130,7 @@ def make_item(row: Row, index: int, model: str) -> Item:
             return item
         if isinstance(row, Mapping):
             row = request_from_json(row)
+        # A set of parts would be sent in another order by another process, and have another digest then.
         if isinstance(row, set | frozenset):
             raise InvalidInput("the parts of a prompt are a list, as a set has no order", field="contents")
         if isinstance(row, GenerateContentRequest):
@@ -208,7 +210,7 @@ def _key(key: object) -> str:
     if isinstance(key, str):
         return key
     if not isinstance(key, bool):
-        with suppress(TypeError):
+        with suppress(TypeError):  # numpy's integers are integers, and its floats and NaN are not
             return str(operator.index(key))  # type: ignore[arg-type]
     raise InvalidInput(f"a key is a str or an integer, not {type(key).__name__}: write str(key)", field="key")
 
@@ -237,6 +239,7 @@ def _bytes(text: str) -> int:
 
 
 def _digest(text: str) -> int:
+    # Not Python's own hash: a journal is resumed by another process, and on another machine.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
@@ -267,6 +270,7 @@ def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
 def _rows_of(inputs: Mapping[Any, object]) -> Iterable[Row]:
     if "contents" in inputs:
         raise _wrong("inputs is one request: put it in [ ]")
+    # {"prompt": [...], "id": [...]} is what frames and datasets give; {"a": [part, part]} is one prompt of two parts.
     if inputs and all(isinstance(value, list | tuple) or hasattr(value, "shape") for value in inputs.values()):
         name = "prompt" if "prompt" in inputs else next(reversed([*inputs]))
         raise _wrong(
@@ -305,6 +309,7 @@ class Inputs:
         """
         if self._rows is None:
             given = self.iterable
+            # Now and not at the start: before the block is entered, nothing of the input may be touched.
             self._rows = aiter(given) if isinstance(given, AsyncIterable) else iter(given)
         if isinstance(self._rows, AsyncIterator):
             return await anext(self._rows, END)

@@ -54,11 +54,13 @@ class Intake:
             self._pulled += 1
             known = self.keys.meet(item.index, item.key)
             if known is not None and known.place is not None:
+                # Two results with one key could not be told apart, and the journal would hold one of them.
                 item = repeated(item, known.place)
                 known = self.keys.meet(item.index, None)
             if isinstance(self.keys, RecentKeys) or not self._is_held(item, known, self.keys):
                 return item
             self.tally.skipped += 1
+            # A resumed run passes over a million rows without waiting for anything.
             if self.tally.skipped % _SKIPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
         return None
@@ -67,11 +69,13 @@ class Intake:
         """Return whether the journal holds the item, and give it the digest by which a journal will know it."""
         if item.error is None:
             try:
+                # Even for a new item: its line will need the digest, and the row is at hand only now.
                 item.digest = item.content_digest()
             except InvalidInput as error:
                 item.error = item.refused(error)
         if known is None or known.digest is None:
             return False
+        # The key is the same and the question is not: the old answer would be passed off as an answer to the new one.
         if known.digest != item.digest:
             raise JournalMismatch(
                 f"{item.row}{',' if item.key is not None else ''} was answered before with another content",

@@ -42,6 +42,7 @@ def unnamed_database() -> sqlite3.Connection:
     Nothing is ever rolled back and nothing survives the connection, so there is no journal to write, no disk to wait
     for and one transaction for all its life: ``commit`` would write every changed page.
     """
+    # Opened by the loop's thread and filled by a worker's: SQLite itself serializes the calls of all threads.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     for setting in (f"cache_size=-{_CACHE_KIB}", "journal_mode=off", "synchronous=off", "locking_mode=exclusive"):
         database.execute(f"pragma {setting}")
@@ -62,6 +63,7 @@ def name_of(n: int, key: str | None) -> int:
     """Return the integer by which the n-th item is known: its own ordinal, or below zero a digest of its key."""
     if key is None:
         return n
+    # A key may hold half of a surrogate pair, as JSON can say it. It cannot be sent, and must not break the count.
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return -1 - (int.from_bytes(digest, "big") >> 1)
 
@@ -94,6 +96,7 @@ class Keys:
 
     def __attrs_post_init__(self) -> None:
         self._database.execute("create table items (name integer primary key, place integer, digest integer)")
+        # Not in __del__, and not left to the connection: from Python 3.13 on that would warn of a resource.
         weakref.finalize(self, self._database.close)
 
     def hold(self, outcomes: Iterable[tuple[int, str | None, int]]) -> None:
@@ -118,6 +121,7 @@ class Keys:
         """
         name = name_of(n, key)
         try:
+            # Most keys are new: one statement both asks and notes. Only for one that is known is there a second.
             if self._database.execute("insert or ignore into items (name, place) values (?, ?)", (name, n)).rowcount:
                 return None
             found = self._database.execute("select place, digest from items where name = ?", (name,)).fetchone()

@@ -86,7 +86,7 @@ class Layout:
     def _key(self, value: Mapping[str, object]) -> str | None:
         key = value.get(self.key_column)
         if isinstance(key, str | None):
-            return key or None
+            return key or None  # an empty cell is no key, or every row without one would repeat it
         if isinstance(key, int) and not isinstance(key, bool):
             return str(key)
         raise InvalidInput(
@@ -100,6 +100,7 @@ class Layout:
             return value["request"]
         # A column without a name is the index that pandas writes.
         columns = {name: item for name, item in value.items() if name not in ("", self.key_column)}
+        # A table of the user's may have a column of this name for something else: naming the prompt settles it.
         if self.prompt is None and "contents" in columns:
             return request_fields(columns)
         return _column(columns, self.prompt or "prompt", "prompt")

@@ -55,11 +55,13 @@ class Outbox:
 
     def put(self, position: int, result: BatchResult) -> None:
         """Take in the result of a position; never waits."""
+        # By the size of the texts: walking the whole reply with sys.getsizeof would cost more than receiving it.
         self.held += _size(result)
         if not self.ordered:
             self._ready.append(result)
         else:
             self._early[position] = result
+            # One result may set many others free. Each leaves the dict once, so that order costs the same at any size.
             while (found := self._early.pop(self._next, None)) is not None:
                 self._ready.append(found)
                 self._next += 1
@@ -68,6 +70,7 @@ class Outbox:
 
     def end(self) -> None:
         """End it: what was held back by an item that was given up comes out now, and nothing follows."""
+        # An item that was given up leaves a hole. What stands behind it was paid for, and is handed out all the same.
         for position in sorted(self._early):
             self._ready.append(self._early.pop(position))
         self._over = True

@@ -72,6 +72,7 @@ def stop_error(stop: Stop, tally: Tally, model: str, journal: str | os.PathLike[
 
 def _reached(tally: Tally, journal: str | os.PathLike[str] | None) -> str:
     """Say what there is to resume from, if there is anything."""
+    # "0 answered, 0 failed" beside an error of the first request would only draw the eye from it.
     if not tally.finished + tally.skipped:
         return ""
     before = f", {tally.skipped} from before" if tally.skipped else ""

@@ -74,6 +74,7 @@ class Ahead(Generic[T]):
 
     @property
     def _full(self) -> bool:
+        # One row is always let in, however long it is: else a row of more than the room would wait for ever.
         return len(self._buffer) >= _ROWS or (bool(self._buffer) and self.read() - self._taken >= _BYTES)
 
     def _work(self, token: anyio.lowlevel.EventLoopToken) -> None:
@@ -85,6 +86,7 @@ class Ahead(Generic[T]):
                     self._buffer.append(row)
                     if self._closed:
                         return
+                    # To wake the loop costs more than to read a row, so a file's rows come in lots.
                     if at_once or self._full:
                         self._wake(token)
                     self._wait()

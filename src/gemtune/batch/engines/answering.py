@@ -54,6 +54,7 @@ class Answering:
 
     async def answer(self, item: Item, permit: Permit) -> BatchResult | None:
         """Ask until there is an outcome; return None if the run stops before."""
+        # The permit's own clock: the time at which it was granted, and not the later one at which this task runs.
         begun = permit.sent_at
         deadline = begun + self.item_timeout
         failures = 0
@@ -66,6 +67,7 @@ class Answering:
                 self.stop.begin(error, item, verdict)
             if self.stop.begun:
                 return None
+            # Only failures that may be the item's own fault count (a 500, say). A 429 or an outage never uses it up.
             failures += verdict.counted
             again = await self._parked(item, verdict, deadline)
             if again is None:
@@ -74,6 +76,7 @@ class Answering:
                 error = _late(self.item_timeout, error)
                 break
             permit = again
+        # The client has made one attempt in its last call. Its user counts those of the item.
         if isinstance(error, CallError):
             error.attempts = item.attempts
         now = current_time()
@@ -98,7 +101,7 @@ class Answering:
             # The client repeats nothing: between two attempts an item stands in the limiter's line without a permit.
             response = await self.client.generate_content(self.model, contents, timeout=limit, retry=ONCE, **options)
         except CallError as error:
-            if not error.attempts:
+            if not error.attempts:  # nothing has left: no credential, or no connection
                 self._count(item, -1)
             if isinstance(error, DeadlineExceeded) and current_time() >= permit.sent_at + left - _CLOSE:
                 permit.cancelled()  # our own deadline says nothing about the service
@@ -107,14 +110,17 @@ class Answering:
         except GemtuneError as error:
             permit.unsent()
             self._count(item, -1)
+            # A closed client or a credential that is wrong fails every item: that ends the run, and fails none.
             if not isinstance(error, InvalidInput):
                 raise
             return None, item.refused(error), None
         except BaseException:
+            # Cancelled, or broken: nobody knows whether it was counted by the service, so its quota counts as used.
             permit.cancelled()
             raise
         else:
             usage = response.usage_metadata
+            # 0 is what a service without figures sends, and no prompt has none: it would ruin the limiter's estimate.
             tokens = usage.prompt_token_count if usage is not None else 0
             permit.success(tokens or None)
             return response, None, None
@@ -132,7 +138,7 @@ class Answering:
         self.tally.parked += 1
         try:
             with anyio.move_on_at(deadline):
-                if verdict.delay:
+                if verdict.delay:  # of this item alone; what the service asks of all is the limiter's to wait for
                     await anyio.sleep(verdict.delay)
                 permit = await self.limiter.acquire(self.limiter.estimate(item.size))
                 if not self.stop.begun:

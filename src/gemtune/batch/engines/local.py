@@ -8,8 +8,8 @@
 
 One task pulls a row, waits for a permit, and gives both to an idle worker, or starts a new one. So rows are pulled only
 as permits free up, and there are never more workers than items were under way at a time: no queue between the two
-could grow, and none has to be bounded. A worker that keeps its task for the next item saves a tenth of the time that
-an item takes. An item that failed for now keeps its worker and stands in the limiter's line again.
+could grow, and none has to be bounded. A worker keeps its task for the next item, as a task for each would be felt.
+An item that failed for now keeps its worker and stands in the limiter's line again.
 
 The input side (``Intake``) and the answer side (``Answering``) know nothing of each other. They meet in three places:
 the ``Stop`` that ends both, the ``Tally`` that both count in, and the outbox, in which an item has its position before
@@ -101,14 +101,17 @@ class Run:
     async def run(self, timeout: float) -> None:
         """Work until the input has ended, ``drain`` or ``abort`` is called; complete the journal in any case."""
         try:
+            # The clock is around the work alone: what is done when time is up still has to reach the journal.
             with anyio.move_on_after(timeout) as clock:
                 await self._work_all()
             if clock.cancelled_caught:
                 self.stop.begin(DeadlineExceeded(f"the batch was not done within {timeout:g} s"))
         finally:
+            # Left by break, by Ctrl-C or by an error: what was received was paid for, so the disk is waited for.
             with anyio.CancelScope(shield=True):
                 if self.writer is not None:
                     await self.writer.finish()
+            # Only now: before, the consumer would see an end while results are on their way to the file.
             self.outbox.end()
 
     def drain(self) -> None:
@@ -133,6 +136,7 @@ class Run:
             with self._work_scope:  # its own, as a task group on trio has none before it is entered
                 async with self._workers as workers:
                     workers.start_soon(self._pull_all)
+            # The writer waits for news without an end. ``finish`` writes what it leaves.
             outer.cancel_scope.cancel()
 
     # The input
@@ -145,11 +149,13 @@ class Run:
                     if item.error is None:
                         await self._begin(item)
                     else:
+                        # A row that cannot be asked needs no permit: it would take its place in somebody's quota.
                         item.position = self.outbox.begin()
                         result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
                         self._finish(item, result)
             finally:
                 self.holds = "last replies"
+                # In the task that has read it: a generator that holds a cancel scope can be closed by no other.
                 await self.intake.aclose()
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop.begin(error)
@@ -161,6 +167,7 @@ class Run:
     async def _pull(self) -> Item | None:
         """Return the next item once there is room for its result, or None at the end."""
         while not self.stop.begun:
+            # Looked at before each row and not once per lot, as replies of 4 MB fill the room within a few items.
             if self._far_ahead:
                 self.holds = "consumer"
                 await self.outbox.space()
@@ -178,15 +185,18 @@ class Run:
         """Wait for a permit, and give the item to a worker."""
         self.holds = "limiter"
         permit = await self.limiter.acquire(self.limiter.estimate(item.size))
-        if self.stop.begun:
+        if self.stop.begun:  # while it stood in line
             permit.unsent()
             return
+        # From here to the worker nothing is awaited, so that a permit is never without somebody who returns it.
         item.position = self.outbox.begin()
         self.tally.in_flight += 1
         if self._idle:
+            # The one that became idle last, so that those that a larger limit once needed stay out of the way.
             self._idle.pop().hand((item, permit))
         else:
             self._workers.start_soon(self._work, item, permit)
+        # With permits free and rows at hand nothing above waits, and without this the loop would stand still for all.
         if self.outbox.begun % max(1, self.limiter.limit // _SHARE) == 0:
             await anyio.lowlevel.checkpoint()
 

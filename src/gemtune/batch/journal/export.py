@@ -143,9 +143,9 @@ def _records(path: Path, order: str, places: Keys | None) -> Iterator[tuple[int,
     """Yield the outcome of every item in an order, with the offset of its line."""
     with reading(path) as file:
         for number, offset in enumerate(_offsets(path, order, places)):
-            if number % AT_ONCE == 0:
+            if number % AT_ONCE == 0:  # a Ctrl-C must not wait for a million lines
                 unless_cancelled()
-            file.seek(offset)
+            file.seek(offset)  # the journal only grows, so that an offset stays what it was
             record = Record.parse(file.readline())
             if record is None:
                 what = f"the journal {path} was replaced while it was read: read it again"

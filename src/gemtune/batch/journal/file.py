@@ -70,7 +70,7 @@ class Journal:
         """
         try:
             with self._working():
-                self.path = self.path.absolute()
+                self.path = self.path.absolute()  # the process may change its folder during the run
                 self._file = LockedFile.open(self.path)
                 self._load(self._file)
         except OSError as error:
@@ -123,6 +123,7 @@ class Journal:
                 file.append(b"".join(lines))
             except OSError as error:
                 raise journal_error(self.path, f"could not be written: {error.strerror}; {_RESUME}") from None
+            # Both under the lock and without a wait between them: counted is what is in the file, once.
             self.written += len(lines)
             del self._lines[: len(lines)]
 
@@ -187,7 +188,7 @@ class Journal:
                 raise JournalMismatch(f"the journal {self.path} {different}", *OTHER_JOURNAL, path=str(self.path))
             file.size = file.synced = len(first)
             self.keys.hold(self._held(file, read_lines(content, len(first), self.path)))
-        os.ftruncate(file.fd, file.size)
+        os.ftruncate(file.fd, file.size)  # a torn tail: the next line must not be appended to half of another
 
     def _held(
         self, file: LockedFile, lines: Iterator[tuple[int, int, Record]]

@@ -31,6 +31,7 @@ from gemtune.types import GenerateContentResponse
 VERSION: Final = 1
 HEADER: Final = b'{"gemtune_journal":'
 _TAIL: Final = len(b',"crc":"01234567"}\n')
+# In one order and without spaces, so that a pattern stands for a parser and the reply is never looked into.
 _RECORD: Final = re.compile(
     rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|"(?:[^"\\]|\\.)*"),'
     rb'"attempts":(\d{1,9}),"seconds":(\d{1,12}\.\d{3}),"(response|error)":'
@@ -204,6 +205,7 @@ def _spelled(name: str) -> str:
 
 def checked(line: bytes) -> bool:
     """Return whether a line is whole and its checksum right."""
+    # By hand and not by a pattern: this runs over every byte of a journal, and the CRC is the only part that may cost.
     if line[-3:] != b'"}\n' or line[-_TAIL : -_TAIL + 8] != b',"crc":"':
         return False
     return line[-_TAIL + 8 : -3] == b"%08x" % zlib.crc32(line[:-_TAIL])
@@ -223,7 +225,7 @@ def sound_lines(lines: Iterable[bytes], offset: int = 0) -> Iterator[tuple[int, 
     for line in lines:
         if checked(line):
             if broken is not None:
-                break
+                break  # something sound follows what is broken: that was no crash
             yield offset, line
         elif broken is None:
             broken, torn = offset, not line.endswith(b"\n") or b"\0" in line
@@ -249,9 +251,11 @@ def _signed(text: bytes) -> bytes:
 def _error(value: dict[str, Any], attempts: int) -> GemtuneError:
     code, status, message = value["code"], value["status"], value["message"]
     known: type[GemtuneError] | None = next((kind for kind, its in _CODES if its == code and its != 409), None)
+    # A line keeps the status that the service's own batches would have; several of our classes share one.
     cls = known if code in {400, 502} and known else rpc_error_class(code, status)
     if cls is errors.InvalidInput and attempts:
         cls = errors.BadRequest
     if not issubclass(cls, CallError):
         return cls(message)
+    # The message was written with the count of attempts, and the error appends it again.
     return cls(message.removesuffix(f" ({attempts} attempts)"), status=code, attempts=attempts)

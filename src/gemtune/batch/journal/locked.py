@@ -26,7 +26,7 @@ _FLAGS: Final = (
     | os.O_CREAT
     | os.O_APPEND
     | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NOFOLLOW", 0)  # a link at the journal's name could lead it over somebody else's file
     | getattr(os, "O_BINARY", 0)
 )
 _LONGEST_HEADER: Final = 65_536
@@ -85,6 +85,7 @@ class LockedFile:
         try:
             self._write(data)
         except OSError:
+            # Half a line in the middle would be damage for ever. If cutting fails as well, the next open cuts it.
             with contextlib.suppress(OSError):
                 os.ftruncate(self.fd, self.size)
             raise
@@ -92,7 +93,7 @@ class LockedFile:
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk."""
-        size = self.size
+        size = self.size  # before the call: what comes meanwhile may or may not be on the disk
         _sync_data(self.fd)
         self.synced = size
 
@@ -133,7 +134,7 @@ class LockedFile:
             self.fd = -1
 
     def _write(self, data: bytes) -> None:
-        left = memoryview(data)
+        left = memoryview(data)  # a full disk takes a part of it first, and says so at the next call
         while left:
             left = left[os.write(self.fd, left) :]
 

@@ -1,7 +1,7 @@
 """Between outcome and publication: the journal. One trip to a thread serves all results of a moment.
 
-A trip costs as much as ten lines (50 to 100 µs), and a sync of the disk as much as a hundred trips. So results pile up
-for 20 ms before they are written together, and the disk is waited for every 100 ms, once for all that came in. Between
+A trip costs as much as ten lines, and a sync of the disk far more. So results pile up for 20 ms before they are written
+together, and the disk is waited for every 100 ms, once for all that came in. Between
 an outcome and the buffer nothing is awaited: a reply that was paid for is in the buffer, or it was never received.
 """
 
@@ -63,13 +63,14 @@ class JournalWriter:
         synced = anyio.current_time()
         try:
             while True:
+                # With nothing written since the last sync, wait for news without an end: an idle run costs nothing.
                 late = self.durability == "batch" and self.journal.dirty
                 with anyio.move_on_at(synced + _SYNC_EVERY if late else float("inf")):
                     await self._news.wait()
                 if self._held:
                     await anyio.sleep(_PILE_UP)
                 if self._news.is_set():
-                    self._news = anyio.Event()
+                    self._news = anyio.Event()  # before the write, so that what comes during it is news again
                     await self._write()
                 if late and anyio.current_time() >= synced + _SYNC_EVERY:
                     await anyio.to_thread.run_sync(self.journal.sync)
@@ -106,6 +107,7 @@ class JournalWriter:
         if not self._held:
             return
         await anyio.to_thread.run_sync(self._flush)
+        # By number and not by count: a write that was cancelled may have happened all the same.
         while self._held and self._held[0][0] <= self.journal.written:
             _, position, result = self._held.popleft()
             self.outbox.put(position, result)

@@ -39,7 +39,7 @@ class Stall:
         still = now - self._since
         if still < self._next:
             return None
-        self._next *= 2
+        self._next *= 2  # a run that waits for a quota over night is not to fill a log
         return still
 
 

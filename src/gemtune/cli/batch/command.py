@@ -141,7 +141,7 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     rows.check()
     target.check(options.input)
     bar = Bar(console, quiet_output=target.journal is not None)
-    if bar.drawn and rows.again:
+    if bar.drawn and rows.again:  # only somebody who watches wants to know how much is left, and it reads the file
         rows.count()
     return Session(options, console, rows, target, bar, {**_passed(options), "journal": target.journal}).run()
 

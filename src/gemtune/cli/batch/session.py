@@ -107,7 +107,7 @@ class Session:
     def _stopped(self, error: BaseException) -> int:
         """Report what ended the run early and how to resume; return the exit code, or raise what others report."""
         match error:
-            case BrokenPipeError():
+            case BrokenPipeError():  # | head has what it wanted
                 self._summarize("nobody reads standard output any more")
                 raise error
             case JournalBusy() | JournalCorrupt() | JournalMismatch():
@@ -148,6 +148,7 @@ class Session:
             "stopped": stopped,
             "reset_after": None if reset_after is None else round(reset_after, 3),
         }
+        # Standard output belongs to the answers if they go there: an object among them would break the reader.
         to = self.console.err if target.journal is None else self.console.out
         to.write(f"{json.dumps(report)}\n")
         to.flush()
