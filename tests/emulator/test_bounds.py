@@ -191,12 +191,31 @@ def test_a_slow_answer_is_no_silence():
 
 
 @pytest.mark.socket
+def test_busy_connections_are_not_closed_for_others():
+    arrived = threading.Semaphore(0)
+    with serving(max_connections=3, answer_seconds=0.5, answers=lambda _: arrived.release()) as emulator:
+        busy = [connect(emulator) for _ in range(3)]
+        for peer in busy:
+            body = json.dumps(prompt("1")).encode()
+            head = b"POST /v1beta/models/gemini-3.7-flash:generateContent HTTP/1.1\r\nHost: localhost\r\n"
+            peer.sendall(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert all(arrived.acquire(timeout=10) for _ in busy)
+        with connect(emulator) as refused:
+            assert rest_of(refused) == b""
+        for peer in busy:
+            with peer:
+                assert rest_of(peer).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.socket
 def test_silent_connections_make_room_for_those_that_ask():
     with serving(max_connections=20) as emulator:
         silent = [connect(emulator) for _ in range(50)]
         try:
             for _ in range(10):
                 assert httpx.get(emulator.url + "/v1beta/models").status_code == 200
+            for peer in silent[:30]:
+                assert rest_of(peer) == b"", "there is room for 20"
         finally:
             for peer in silent:
                 peer.close()

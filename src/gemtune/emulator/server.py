@@ -14,11 +14,14 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from gemtune.emulator.app import Emulator
 from gemtune.emulator.front.delivery import CONNECTION, Connection
 
 if TYPE_CHECKING:
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtune[emulator]'"
 
@@ -60,10 +63,38 @@ def make_server(
     return Server(config)
 
 
+@attrs.define
+class _Crowd:
+    """The open connections, the one that was last busy longest ago first; uvicorn's own set has closed ones as well."""
+
+    limit: int
+    open: dict[H11Protocol, None] = attrs.field(factory=dict)
+
+    def admit(self, connection: H11Protocol) -> None:
+        """Take in a connection, in place of an idle one if there is no room; refuse it if all are busy."""
+        if len(self.open) >= self.limit:
+            oldest = next(filter(_is_idle, self.open), connection)
+            self.open.pop(oldest, None)
+            oldest.transport.abort()
+            if oldest is connection:
+                return
+        self.open[connection] = None
+
+    def move_back(self, connection: H11Protocol) -> None:
+        """Note that a connection has just been busy."""
+        if connection in self.open:
+            self.open[connection] = self.open.pop(connection)
+
+
+def _is_idle(connection: H11Protocol) -> bool:
+    return connection.cycle is None or connection.cycle.response_complete
+
+
 def _protocol(app: Emulator) -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     settings = app.settings
+    crowd = _Crowd(settings.max_connections)
 
     class Protocol(H11Protocol):
         """HTTP/1.1 that lets the application reach its own connection, and does not wait for ever."""
@@ -82,31 +113,24 @@ def _protocol(app: Emulator) -> type[asyncio.Protocol]:
             self.app = with_connection
             self.idle_since = self.loop.time()
             self.watching = self.loop.call_later(settings.idle_seconds, self.watch)
-            if len(self.connections) > settings.max_connections:
-                self.make_room()
+            crowd.admit(self)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self.watching.cancel()
+            crowd.open.pop(self, None)
             super().connection_lost(exc)
 
         def on_response_complete(self) -> None:
             self.idle_since = self.loop.time()
+            crowd.move_back(self)
             super().on_response_complete()
-
-        def is_idle(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
 
         def watch(self) -> None:
             """Close the connection if it has been idle for long; otherwise look again when it could have been."""
-            idle = self.loop.time() - self.idle_since if self.is_idle() else 0.0
+            idle = self.loop.time() - self.idle_since if _is_idle(self) else 0.0
             if idle >= settings.idle_seconds:
                 self.transport.abort()
             else:
                 self.watching = self.loop.call_later(settings.idle_seconds - idle, self.watch)
-
-        def make_room(self) -> None:
-            others = [other for other in self.connections if isinstance(other, Protocol) and other.is_idle()]
-            others = [other for other in others if other is not self]
-            (min(others, key=lambda other: other.idle_since) if others else self).transport.abort()
 
     return Protocol

@@ -1,4 +1,4 @@
-"""The service's observed errors, each by its name: what conditions raise, and what an instruction can ask for.
+"""The service's observed errors, each by its name: what conditions raise, and what a fault can ask for.
 
 Source: bodies captured from the service, error pages and public fixtures; where a capture was elided, the usual text of
 Google's frontends stands in.

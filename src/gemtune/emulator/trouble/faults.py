@@ -293,7 +293,7 @@ def read_scenario(given: object) -> list[Mapping[str, object]]:
     if isinstance(given, list):
         return list(given)
     if not isinstance(given, Mapping):
-        raise TypeError("faults are an instruction, a list of them, or {METHOD: [INSTRUCTION, ...]}")
+        raise TypeError("the body must be a fault, a list of them, or {METHOD: [FAULT, ...]}")
     if given and all(isinstance(listed, list) for listed in given.values()):
         return [{"method": method, **step} for method, listed in given.items() for step in listed]
     return [given]
