@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import gemtune
-from gemtune import errors
+from gemtune import errors, types
 
 WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "a\nb", "\N{CYRILLIC SMALL LETTER A}"]
 ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
@@ -22,3 +22,12 @@ def test_an_argument_of_another_type_is_refused_by_name(name):
             gemtune.Client(**key, **{name: value})
         assert name in str(refused.value)
         assert refused.value.field == name
+
+
+@pytest.mark.parametrize("name", ["tools", "safety_settings"])
+@pytest.mark.parametrize("value", [5, object(), "ab", {"a": 1}, [3], lambda: 1, types.Tool()], ids=type)
+async def test_tools_and_safety_settings_that_are_no_lists_of_them_are_refused_by_name(name, value):
+    client = gemtune.Client(api_key="k")
+    with pytest.raises(errors.InvalidInput, match=f"{name} must be a list of gemtune.types") as refused:
+        await client.generate_content("gemini-x", "hi", **{name: value})
+    assert refused.value.field == name

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypedDict, TypeVar, Unpack
 
+from gemtune import checks
 from gemtune.config import RetryPolicy
 from gemtune.errors import InvalidInput, NotSupported
 from gemtune.http.caller import Caller
@@ -27,6 +28,7 @@ from gemtune.types import (
     to_contents,
 )
 
+T = TypeVar("T")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
@@ -214,8 +216,14 @@ def request_of(
         contents=to_contents(contents),
         system_instruction=None if system_instruction is None else to_content(system_instruction, role="system"),
         generation_config=generation_config,
-        safety_settings=tuple(safety_settings),
-        tools=tuple(tools),
+        safety_settings=_all("safety_settings", safety_settings, SafetySetting),
+        tools=_all("tools", tools, Tool),
         tool_config=tool_config,
         cached_content=cached_content,
     )
+
+
+def _all(name: str, values: Sequence[T], kind: type[T]) -> tuple[T, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(each, kind) for each in values):
+        checks.refuse(name, f"a list of gemtune.types.{kind.__name__}", values)
+    return tuple(values)
