@@ -74,6 +74,14 @@ def test_watching_tells_every_event_as_json_and_goes_on_after_a_cursor(app, gemt
     assert (refused.code, len(refused.errors)) == (2, 1)
 
 
+def test_watching_after_the_last_event_ends_at_once(app, gemtune, jobs):
+    app.clock.advance(HOUR)
+    cursor = gemtune("jobs", "watch", "one", "--json").records[-1]["cursor"]
+    for names in (["one"], []):
+        again = gemtune("jobs", "watch", *names, "--since", cursor, "--json", "--timeout", "60s")
+        assert (again.records, again.code) == ([], 0)
+
+
 def test_watching_wants_to_know_what(app, gemtune):
     ran = gemtune("jobs", "watch")
     assert (ran.code, ran.errors) == (2, ["name the jobs to watch, or pass --all"])

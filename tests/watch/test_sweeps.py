@@ -308,3 +308,17 @@ async def test_a_list_without_an_end_is_left_after_a_thousand_pages(caplog):
         await anyio.sleep(200)
         assert methods(service)["list"] == before, "it is not begun again at once"
         assert watcher.statistics().sweeps == 0
+
+
+async def test_in_a_long_list_a_job_waits_for_its_page_and_is_not_looked_at_before():
+    service = Service(page_size=10)
+    service.add(*(Job(named(f"job{number}"), gap=20.0, total=1000) for number in range(1200)))
+    policy = WatchPolicy(coalesce="always", max_rps=4)
+    async with Watcher(service, list(service.jobs), policy=policy) as watcher:
+        await anyio.sleep(200)
+        service.calls.clear()
+        await anyio.sleep(600)
+        counts = methods(service)
+        assert counts["list"] > 1000
+        assert set(counts) == {"list"}
+        assert watcher.statistics().sweeps > 8

@@ -28,7 +28,7 @@ from gemtune.watch.reader import Reader
 from gemtune.watch.record import ServiceRecord, WatchedJob
 
 # Discarded jobs that are remembered whole. Each takes 1 to 3 kB, and some 100 characters of a resume token.
-_REMEMBERED: Final = 256
+_REMEMBERED: Final = 200
 # Whole passages without a name before a job counts as gone from the list: a replica may show an older list.
 _GONE_AFTER: Final = 10
 

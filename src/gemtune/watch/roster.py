@@ -57,6 +57,8 @@ class ListPlan:
 
     policy: WatchPolicy
     discovering: bool = False
+    # Seconds between two passages through the list, as long as they are whole.
+    _passage: float = attrs.field(default=0.0, init=False)
     # Whether the service cannot make the list light, or gives no list.
     refused: bool = attrs.field(default=False, init=False)
     _poor_until: float = attrs.field(default=0.0, init=False)
@@ -79,6 +81,10 @@ class ListPlan:
         if self.policy.coalesce == "auto" and pages > max(live, 1):
             self._poor_until = now + _POOR_FOR
 
+    def took(self, seconds: float) -> None:
+        """Take in how far apart two passages are; 0 if the last one was broken off."""
+        self._passage = seconds
+
     def forgo(self, now: float) -> None:
         """Take in that the list is not for us at present."""
         self._poor_until = now + _POOR_FOR
@@ -90,7 +96,8 @@ class ListPlan:
     @property
     def longest_absence(self) -> float:
         """The seconds after which a job that no sweep has shown is looked at on its own."""
-        return 2 * self.policy.freshness
+        # In a long list, a job is shown once in a passage at best, and that is no reason to look at it.
+        return max(2 * self.policy.freshness, 1.5 * self._passage)
 
 
 @attrs.define(eq=False)

@@ -148,6 +148,7 @@ class Sweep(Due):
             _log.warning("the list of jobs has more than %d pages; it is left there", _MOST_PAGES)
             plan.forgo(now)
         passage.end(whole=whole)
+        plan.took(pause if whole else 0.0)
         plan.swept(passage.taken, roster.board.live, now)
         await roster.rouse(now)
         wait = plan.wait(roster.board.live, now)

@@ -141,7 +141,7 @@ class Watcher:
         """Stop watching a job. The job itself continues.
 
         Its subscribers receive Lost with the reason ``detached`` as its last event, and ``wait`` and ``as_completed``
-        count it as done. If you add it again, each subscriber continues where it was. The last 256 discarded jobs are
+        count it as done. If you add it again, each subscriber continues where it was. The last 200 discarded jobs are
         remembered for that; one that was discarded earlier begins anew.
 
         Returns:
