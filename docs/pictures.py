@@ -31,8 +31,13 @@ COLORS = {
     "blue": "#79c0ff", "magenta": "#d2a8ff", "cyan": "#76e3ea", "white": "#f0f3f6",
 }  # fmt: skip
 DRAWN = frozenset({" ", "\u2588", *map(chr, range(0x2800, 0x2900))})
-# The id of the model is random; drawn from a seed, it is the same in every picture.
-PROGRAM = "import random, sys; random.seed(1); from gemtune.cli import main; sys.exit(main())"
+# The id of the model is made of random bits; these are the same in every picture, whoever has asked for some before.
+PROGRAM = """\
+import random, sys
+random.getrandbits = lambda bits: random.Random(4).getrandbits(bits)
+from gemtune.cli import main
+sys.exit(main())
+"""
 
 
 def screen() -> pyte.Screen:
