@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import gemtune
 import pages
 from gemtune.emulator import create_app, running_emulator
 
@@ -114,6 +115,17 @@ def test_what_the_pages_name_exists():
     code = "\n".join(text for name, text in TEXTS.items() if name not in {"design.md", "reference.md"})
     for name in set(re.findall(r"\bgemtune\.([a-zA-Z]\w+)", code)):
         assert name in known["gemtune"], name
+
+
+def test_the_modules_and_classes_of_the_design_page_are_there():
+    source = Path(gemtune.__file__).parent
+    words = set(re.findall(r"`([\w./]+)`", TEXTS["design.md"])) - {"src/gemtune/"}
+    paths = {word for word in words if re.fullmatch(r"[a-z_]+/[\w/]*(\.py)?|[a-z]+\.py", word)}
+    assert len(paths) > 30
+    assert [path for path in sorted(paths) if not (source / path).exists()] == []
+    code = "\n".join(path.read_text(encoding="utf-8") for path in source.rglob("*.py"))
+    for name in (word for word in words if re.fullmatch(r"([A-Z][a-z]+)+", word)):
+        assert re.search(rf"class {name}\b", code), name
 
 
 def test_the_reference_holds_every_public_name():
