@@ -20,7 +20,7 @@ from gemtune.events import Snapshot
 from gemtune.types import GenerateContentResponse
 from gemtune.watch import Watcher
 from storm import refused
-from watch.service import Job, Service
+from watch.service import Job, Service, named
 
 ROWS = 12_000
 QUICK = 0.05  # seconds until a failure is known
@@ -125,14 +125,14 @@ class Watch:
     age: float
     p95: float
     rps: float
-    rate: float
+    throttled: int
 
 
 async def _watch(weather: Weather, jobs: int) -> Watch:
     service = _Stormy(dice=random.Random(weather.seed))
     service.weather = weather
     total = int((WARM + MEASURED) / GAP) + 50
-    service.add(*(Job(f"tunedModels/j{n}", queue=GAP * n / jobs, gap=GAP, total=total) for n in range(jobs)))
+    service.add(*(Job(named(f"j{n}"), queue=GAP * n / jobs, gap=GAP, total=total) for n in range(jobs)))
     began, ages = anyio.current_time(), []
     async with Watcher(service, list(service.jobs), policy=WatchPolicy()) as watcher:
         with anyio.move_on_after(WARM + MEASURED):
@@ -140,9 +140,9 @@ async def _watch(weather: Weather, jobs: int) -> Watch:
                 now = anyio.current_time()
                 if isinstance(event, Snapshot) and now > began + WARM:
                     ages.append(now - service.jobs[event.job].queue - event.step * GAP)
-        rate = watcher._engine.health.bucket.rate
+        throttled = watcher.statistics().throttled
     calls = [at for at, _, _ in service.calls if at > began + WARM]
-    return Watch(mean(ages), quantiles(ages, n=20)[-1], len(calls) / MEASURED, rate)
+    return Watch(mean(ages), quantiles(ages, n=20)[-1], len(calls) / MEASURED, throttled)
 
 
 def _run(function: Callable[..., Any], *arguments: object, seed: int) -> Any:

@@ -119,16 +119,19 @@ async def test_where_many_fail_by_chance_an_item_is_given_all_the_repeats_and_no
     assert [ruling.action for ruling in rulings] == ["retry"] * repeats + ["fail"]
 
 
-async def test_the_last_rows_of_a_run_all_of_them_bad_are_no_outage(virtual_time):
-    limiter = Limiter(concurrency=64, dice=random.Random(1).random)
+@pytest.mark.parametrize("latency", [0.05, 1.0])
+@pytest.mark.parametrize(("concurrency", "bad"), [(4, 4), (64, 60), ("auto", 60)])
+async def test_the_last_rows_of_a_run_all_of_them_bad_are_soon_given_up(virtual_time, concurrency, bad, latency):
+    limiter = Limiter(concurrency=concurrency, dice=random.Random(1).random)
     rulings = []
 
-    async def work(bad):
-        failures = 0
+    async def work(is_bad):
+        failures, again = 0, False
         while True:
-            permit = await limiter.acquire()
-            await anyio.sleep(1)
-            if not bad:
+            permit = await limiter.acquire(again=again)
+            await anyio.sleep(latency)
+            again = True
+            if not is_bad:
                 return permit.success(None)
             ruling = permit.failed(refused(code=500), failures)
             failures += ruling.counted
@@ -138,10 +141,10 @@ async def test_the_last_rows_of_a_run_all_of_them_bad_are_no_outage(virtual_time
 
     async with anyio.create_task_group() as group:
         for number in range(400):
-            group.start_soon(work, number >= 340)
-    assert len(rulings) == 60
-    assert limiter.statistics().outages == 0
-    assert virtual_time() < 60
+            group.start_soon(work, number >= 400 - bad)
+    assert len(rulings) == bad
+    assert limiter.statistics().outages <= 1
+    assert virtual_time() < 400 / limiter.limit + 160
 
 
 # The gate

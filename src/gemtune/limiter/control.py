@@ -27,9 +27,10 @@ _MINUTE_WITHOUT_HINT: Final = 30.0
 # answered it takes few, later more, because neighbouring rows may name the same thing.
 _SAME_REFUSALS: Final = 3
 _SAME_REFUSALS_LATER: Final = 50
-# From so many in flight on, one kind of failure in a row means more than that one item is bad.
-_MANY: Final = 16
-_LATELY: Final = 10.0
+# These are answers of a kind: INTERNAL and DEADLINE_EXCEEDED may be about one prompt, however often it is sent.
+_ANSWERS: Final = frozenset({500, 504})
+# The last rows of an input, all of them bad, look like an outage; but so long it may not last that nothing else is left.
+_LAST_PATIENCE: Final = 30.0
 # Of a million items that fail so often in a row, chance explains one.
 _HARDLY: Final = 1e-6
 _LEAST_REPEATS: Final = 2
@@ -84,9 +85,14 @@ class SameRefusals:
 
 @attrs.define(eq=False)
 class Heard:
-    """When the service last said what: a reply, a lesson about a rate, a quota per day."""
+    """When the service last said what: a reply, a lesson about a rate, a quota per day.
+
+    Args:
+        only_bad: Whether since the last reply nothing was left but items that fail.
+    """
 
     success_at: float = -math.inf
+    only_bad: bool = False
     taught_at: float = -math.inf
     daily_at: float = math.inf
 
@@ -165,7 +171,7 @@ class Control:
         self.release(sent)
         self.counts.accepted += 1
         self._refusals.count = 0
-        self._heard.success_at = now
+        self._heard.success_at, self._heard.only_bad = now, False
         # The service takes requests again: the pause after a push-back is over.
         self.gate.breath = -math.inf
         self.spending.answered(sent.sent_at)
@@ -177,7 +183,9 @@ class Control:
         if self._alive(sent, now) or changed:
             self.settle()
 
-    def failed(self, sent: Sent, now: float, wall: float, error: CallError, failures: int) -> Ruling:
+    def failed(
+        self, sent: Sent, now: float, wall: float, error: CallError, failures: int, *, last: bool = False
+    ) -> Ruling:
         """Learn from a failure, and say what becomes of the item.
 
         Args:
@@ -186,6 +194,7 @@ class Control:
             wall: Seconds since 1970.
             error: The failure of this attempt.
             failures: How many failures of this item have counted before.
+            last: Whether nothing waits but what has failed before.
         """
         in_flight = self.in_flight
         self.release(sent)
@@ -204,7 +213,7 @@ class Control:
         elif signal is Signal.CROWDED:
             ruling = self._crowded(sent, now, error, in_flight)
         elif signal is Signal.TROUBLE:
-            ruling = self._troubled(sent, now, error, failures)
+            ruling = self._troubled(sent, now, error, failures, last)
         else:
             self._alive(sent, now)
             same = signal is Signal.REFUSED and self._refusals.again(words_of(error), self.counts.accepted > 0)
@@ -281,33 +290,36 @@ class Control:
             self._count_failure(sent, now, error, max(8, 2 * self.in_flight), before)
         return Ruling(action="retry", delay=delay, reason="the service is crowded")
 
-    def _troubled(self, sent: Sent, now: float, error: CallError, failures: int) -> Ruling:
+    def _troubled(self, sent: Sent, now: float, error: CallError, failures: int, last: bool) -> Ruling:
         """No readable answer: alone it is bad luck, many in a row are an outage."""
         self.counts.troubled += 1
-        limit = self.adaptive.limit
-        self.adaptive.trouble(sent.number, now)
-        since, success_at = self.outage.since, self._heard.success_at
-        answers = error.status == 500 and self.allowed >= _MANY
-        if self.outage.opened or not failures:
-            # An item that failed before while others were answered says nothing about the service by failing again:
-            # the last rows of a run, all of them bad, are no outage.
-            most = self.allowed if answers else max(5, min(_MANY, self.allowed // 3))
-            self._count_failure(sent, now, error, most, limit)
-        if since is None:
-            # An internal error is an answer of a kind: while others were answered lately, it is about this item.
-            blamed = failures > 0 or success_at > (now - _LATELY if answers else sent.sent_at)
-        else:
-            blamed = success_at > sent.sent_at or now - since > self.policy.patience
+        answers = error.status in _ANSWERS
+        if self.outage.opened or not (failures or (answers and self._heard.only_bad)):
+            # An item that failed before while others were answered says nothing about the service by failing again.
+            limit = self.adaptive.limit
+            self.adaptive.trouble(sent.number, now)
+            self._count_failure(sent, now, error, max(5, min(16, self.allowed // 5)), limit)
+        beside_others = blamed = self._heard.success_at > sent.sent_at
+        if not self.outage.opened:
+            blamed = blamed or failures > 0 or (answers and self._heard.only_bad)
+        elif not blamed and self.outage.since is not None:
+            lasted = now - self.outage.since
+            blamed = lasted > self.policy.patience
+            if answers and last and lasted > min(_LAST_PATIENCE, self.policy.patience):
+                # Nothing is left but items that fail, and each of them gets its answer: it is they, not the service.
+                self.outage.end(now)
+                blamed = self._heard.only_bad = True
         if error.failure is not Failure.AMBIGUOUS or not blamed:
             return Ruling(action="retry", reason="the service does not answer")
-        action: Literal["retry", "fail"] = "fail" if self._is_its_own(failures) else "retry"
+        action: Literal["retry", "fail"] = "fail" if self._is_its_own(failures, beside_others) else "retry"
         delay = self.dice() * min(self.policy.backoff, 2.0**failures)
         return Ruling(action=action, counted=True, delay=delay, reason=error.message)
 
-    def _is_its_own(self, failures: int) -> bool:
+    def _is_its_own(self, failures: int, beside_others: bool) -> bool:
         """Return whether an item that fails once more has had its chances, or chance alone would hardly do that."""
-        by_chance = self.adaptive.refusals.share ** (failures + 1)
-        return failures >= self.policy.repeats or (failures >= _LEAST_REPEATS and by_chance < _HARDLY)
+        if beside_others and failures >= _LEAST_REPEATS and self.adaptive.refusals.share ** (failures + 1) < _HARDLY:
+            return True
+        return failures >= self.policy.repeats
 
     def _count_failure(self, sent: Sent, now: float, error: CallError, most: int, limit: float) -> None:
         if not self.outage.streak:

@@ -78,6 +78,7 @@ class LimiterStatistics:
 @attrs.define(eq=False)
 class _Waiter:
     tokens: int
+    again: bool = False
     event: anyio.Event = attrs.field(factory=anyio.Event)
     sent: Sent | None = None
     until: float = math.inf
@@ -90,9 +91,14 @@ class _Line:
     control: Control
     waiters: OrderedDict[_Waiter, None] = attrs.field(factory=OrderedDict, init=False)
 
-    async def enter(self, tokens: int) -> Sent:
+    @property
+    def is_of_the_last(self) -> bool:
+        """Whether all that wait have failed before: there seems to be nothing new any more."""
+        return all(waiter.again for waiter in self.waiters)
+
+    async def enter(self, tokens: int, again: bool) -> Sent:
         """Wait at its end; whoever gives up, however late, holds up nobody."""
-        waiter = _Waiter(tokens)
+        waiter = _Waiter(tokens, again)
         self.waiters[waiter] = None
         try:
             if len(self.waiters) == 1:
@@ -303,11 +309,12 @@ class Limiter:
             estimate_ratio=control.estimate.ratio,
         )
 
-    async def acquire(self, tokens: int = 0) -> Permit:
+    async def acquire(self, tokens: int = 0, *, again: bool = False) -> Permit:
         """Wait until one more request may leave: first come, first served, large ones included.
 
         Args:
             tokens: Its input tokens, as estimated.
+            again: Whether the same item has failed before.
 
         Raises:
             QuotaExhausted: The ``rpd`` requests of this day are used up (``scope`` is ``day``); nothing was sent.
@@ -318,7 +325,7 @@ class Limiter:
         if not self._line.waiters and self._control.ready_at(now, tokens) <= now:
             return Permit(self, self._control.send(now, tokens))
         try:
-            return Permit(self, await self._line.enter(tokens))
+            return Permit(self, await self._line.enter(tokens, again))
         except BaseException:
             if self._day is not None:
                 self._day.correct(now, -1)
@@ -329,7 +336,8 @@ class Limiter:
         self._line.admit()
 
     def _failed(self, sent: Sent, error: CallError, failures: int) -> Ruling:
-        ruling = self._control.failed(sent, current_time(), time.time(), error, failures)
+        last = self._control.outage.opened and self._line.is_of_the_last
+        ruling = self._control.failed(sent, current_time(), time.time(), error, failures, last=last)
         self._line.admit()
         return ruling
 

@@ -179,13 +179,14 @@ class Engine:
 
     async def _look(self, job: WatchedJob) -> None:
         history, looks, health = job.history, job.looks, self.roster.health
-        source = looks.source
+        source, hint = looks.source, 0.0
         try:
             seen = await self.service.look(history.name, history.work.name, source, self.ask)
         except (CallError, CredentialsError) as error:
             now = moment()
             reported: list[events.Event] = []
             blamed = health.failed(error, now, self.roster.dice.random(), job)
+            hint = health.hint(error)
             if job.discarded:
                 return
             # Only what is the job's own fault may count against it: in an outage all looks fail alike.
@@ -202,7 +203,7 @@ class Engine:
             if job.discarded:
                 return  # somebody may have added it again: then another record continues its story
             reported = history.observe(seen)
-        self.roster.follow(job, reported, now)
+        self.roster.follow(job, reported, now, hint)
 
 
 def _stumbled(job: WatchedJob, error: Exception, now: Moment) -> events.Degraded:

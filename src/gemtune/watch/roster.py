@@ -130,8 +130,15 @@ class Roster:
         """Return whether a job may rest although its time has come, because a sweep has shown it lately."""
         return _shown(job) + self.plan.longest_absence > now and self._is_light(job, now)
 
-    def follow(self, job: WatchedJob, reported: list[Event], now: Moment) -> None:
-        """Report what is new of a job, and plan the next look at it."""
+    def follow(self, job: WatchedJob, reported: list[Event], now: Moment, hint: float = 0.0) -> None:
+        """Report what is new of a job, and plan the next look at it.
+
+        Args:
+            job: The job.
+            reported: What is new.
+            now: The time.
+            hint: Seconds that the service asked to wait with this look.
+        """
         self.report(job, reported)
         look = job.history.next_look(now, self.policy, self.dice.random())
         if look is None:
@@ -147,7 +154,7 @@ class Roster:
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
             return
-        self.agenda.put(job, now.clock + after, pressing=pressing)
+        self.agenda.put(job, now.clock + max(after, hint), pressing=pressing)
 
     def report(self, job: WatchedJob, reported: list[Event]) -> None:
         """Put what is new of a job on the board and into the log."""

@@ -91,6 +91,11 @@ class Service:
                 return self._out(error, now, dice, job)
         return False
 
+    def hint(self, error: CallError | CredentialsError) -> float:
+        """Return the seconds that the service asks this one look to wait."""
+        wanted = error.retry_after if isinstance(error, CallError) else None
+        return min(wanted or 0.0, self.bucket.longest_hint)
+
     def denied(self, error: CallError | CredentialsError, now: Moment) -> None:
         """Take in that we are not let in at all, which only somebody else can mend."""
         self.breaker.forbidden(now.clock, _AUTH_PROBE)

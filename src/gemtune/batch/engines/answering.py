@@ -140,7 +140,7 @@ class Answering:
             with anyio.move_on_at(deadline):
                 if verdict.delay:  # of this item alone; what the service asks of all is the limiter's to wait for
                     await anyio.sleep(verdict.delay)
-                permit = await self.limiter.acquire(self.limiter.estimate(item.size))
+                permit = await self.limiter.acquire(self.limiter.estimate(item.size), again=True)
                 if not self.stop.begun:
                     self.tally.in_flight += 1
                     return permit
