@@ -1,10 +1,15 @@
-"""Storms of 429: how much of a quota each policy uses, at what price, and how many prompts it loses.
+"""Storms and weather: how much of a quota each policy uses, at what price; what chance failures cost us. Virtual time.
 
-Thirty minutes of virtual time against a simulated service with four quota models, which change under way. The quotas
-and error bodies are the emulator's; there are no sockets, so that only decisions are compared. Other policies are our
+Storms are thirty minutes against a simulated service with four quota models, which change under way. The quotas and
+error bodies are the emulator's; there are no sockets, so that only decisions are compared. Other policies are our
 models of published code with its own numbers, not the code itself.
 
+The weather is a service without a quota that lets a share of the requests fail, or a single one: the goodput of a batch
+of 12,000 rows and the age of the snapshots of 200 watched jobs, as parts of those in calm weather. The share that fails
+is itself lost to nobody: it is asked again.
+
     python benchmarks/storm.py [--minutes 30] [--seed 1] [--policy NAME ...] [--json FILE]
+    python benchmarks/storm.py --weather [--seeds 3] [--json FILE]
 """
 
 import argparse
@@ -22,6 +27,7 @@ import attrs
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import storm
+import weather
 from gemtune.errors import CallError
 from gemtune.limiter.limiter import Limiter
 from storm import Service, Tally, Worker
@@ -180,20 +186,52 @@ POLICIES: dict[str, Callable[[int], Worker]] = {
 }
 
 
+def print_weather(seeds: int) -> list[dict[str, object]]:
+    """Print the table of the weather, the worst of so many seeds in each cell, and return its numbers."""
+    kept: list[dict[str, object]] = []
+    chosen = range(1, seeds + 1)
+    calm = {seed: (weather.batch("503", 0.0, seed), weather.watch("503", 0.0, seed)) for seed in chosen}
+    speed, age = calm[1][0].speed, calm[1][1].age
+    print(f"calm: {speed:.0f} rows a second, snapshots {age:.1f} s old; the worst of {seeds} seeds")
+    print("goodput of a batch / rows given up / age of a snapshot\n")
+    print(" " * 22 + "".join(f"{name:>20}" for name in weather.SHARES))
+    for kind in weather.KINDS:
+        cells = []
+        for name, share in weather.SHARES.items():
+            batches = {seed: weather.batch(kind, share, seed) for seed in chosen}
+            watches = {seed: weather.watch(kind, share, seed) for seed in chosen}
+            goodput = min(batches[seed].speed / calm[seed][0].speed for seed in chosen)
+            older = max(watches[seed].age / calm[seed][1].age for seed in chosen)
+            lost = sum(batch.lost + batch.left for batch in batches.values())
+            cells.append(f"{goodput:.2f} / {lost} / {older:.2f}")
+            kept.append({"kind": kind, "share": name, "goodput": goodput, "lost": lost, "age": older})
+        print(f"{kind:<22}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
+    return kept
+
+
 def main() -> None:
-    """Print the table."""
+    """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--policy", action="append", choices=POLICIES)
+    parser.add_argument("--weather", action="store_true", help="chance failures in place of quotas")
+    parser.add_argument("--seeds", type=int, default=3, help="of the weather")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    found = print_weather(given.seeds) if given.weather else print_storms(given)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def print_storms(given: argparse.Namespace) -> list[dict[str, object]]:
+    """Print the table of the storms, and return its numbers."""
     scenarios = storm.scenarios()
     about = f"{storm.RPM} requests per minute, {storm.MEAN:g} s an answer, seed {given.seed}"
     print(f"{given.minutes:g} virtual minutes, {about}")
     print("goodput of the ideal / refusals per accepted request / prompts lost\n")
     print(" " * 30 + "".join(f"{scenario.name:>26}" for scenario in scenarios))
-    kept = []
+    kept: list[dict[str, object]] = []
     for name in given.policy or POLICIES:
         cells, began = [], time.perf_counter()
         for scenario in scenarios:
@@ -210,8 +248,7 @@ def main() -> None:
             )
         line = f"{name:<30}" + "".join(f"{cell:>26}" for cell in cells)
         print(f"{line}   ({time.perf_counter() - began:.0f} s)", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(kept, indent=1) + "\n")
+    return kept
 
 
 if __name__ == "__main__":

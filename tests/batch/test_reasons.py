@@ -37,7 +37,7 @@ async def test_the_most_that_auto_goes_to_is_named_as_that(ceiling):
         for permit in [await limiter.acquire() for _ in range(limiter.limit)]:
             permit.success(None)
     said = await held_back(limiter, ceiling)
-    assert said.reason.startswith(f"{ceiling} requests are in flight, the most that 'auto' goes to; ")
+    assert said.reason.startswith(f"{ceiling} requests are in flight, the most that 'auto' goes to")
 
 
 async def test_what_was_found_out_is_what_the_service_is_known_to_take():

@@ -88,12 +88,15 @@ class Burst:
 
     cut_to: float = math.inf
     taken: int = 0
+    floor: float = 1.0
     unknown: bool = False
 
-    def left(self, floor: float) -> float:
+    def left(self) -> float:
         """Take in that one more of it was refused; return the limit that is left."""
         self.taken -= 1
-        return min(self.cut_to, float(self.taken)) if self.taken >= floor else self.cut_to
+        if self.taken < 1:
+            return self.cut_to
+        return max(self.floor, min(self.cut_to, float(self.taken)))
 
 
 @attrs.define(eq=False)
@@ -114,7 +117,8 @@ class AdaptiveLimit:
         limit: How many requests may be in flight.
         ceiling: The most there may ever be.
         floor: The least.
-        bursts: Whether requests leave in bursts, of which as many are taken as there is room for.
+        bursts: Whether requests leave in bursts, of which as many are taken as there is room for. A rate has none, and
+            after a cut feels its way back step by step.
         surging: Whether a limit that had held was cut, and no round has passed since.
     """
 
@@ -148,7 +152,7 @@ class AdaptiveLimit:
         """Count a failure that does not ask for less: it counts only against a growth, and in a trial."""
         if self.refusals.is_late(number):
             return
-        chance = self.refusals.refuse(number)
+        chance = self.refusals.refuse(number, self._round.answered)
         if self._trial is not None:
             self._end_trial(self._trial, now)
         elif self._growth.since and chance < _SURGE:
@@ -165,11 +169,11 @@ class AdaptiveLimit:
         """
         if self.refusals.is_late(number):
             if self._burst.cut_to < math.inf:
-                self.limit = self._burst.left(self.floor)
+                self.limit = self._burst.left()
                 if self._burst.unknown:
                     self._growth.known = self.limit
             return False
-        chance = self.refusals.refuse(number)
+        chance = self.refusals.refuse(number, self._round.answered)
         if self._trial is not None:
             self._end_trial(self._trial, now)
             return False
@@ -228,14 +232,14 @@ class AdaptiveLimit:
         reached = min(self.limit, float(max(self._round.peak, in_flight + self.refusals.refused - 1)))
         left = _CUT if grown_from else min(_CUT, max(_DEEPEST_CUT, 1 - share))
         cut_to = max(self.floor, min(grown_from, reached), reached * left // 1)
-        unknown = bool(grown_from) or self._growth.known == math.inf
+        unknown = bool(grown_from) or self._growth.known == math.inf or not self.bursts
         self.cuts += 1
         self.cut_at = now
         self._set(grown_from if grown_from and not self.bursts else cut_to)
         self._cut_from = self.refusals.sent
         if self.bursts:
-            self._burst = Burst(cut_to, in_flight, unknown)
-            self.limit = self._burst.left(self.floor)
+            self._burst = Burst(cut_to, in_flight, max(self.floor, min(grown_from, reached)), unknown)
+            self.limit = self._burst.left()
         self._growth = Growth(known=self.limit if unknown else self._growth.known)
         return True
 

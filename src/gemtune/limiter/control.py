@@ -29,7 +29,7 @@ _SAME_REFUSALS: Final = 3
 _SAME_REFUSALS_LATER: Final = 50
 # These are answers of a kind: INTERNAL and DEADLINE_EXCEEDED may be about one prompt, however often it is sent.
 _ANSWERS: Final = frozenset({500, 504})
-# The last rows of an input, all of them bad, look like an outage; but so long it may not last that nothing else is left.
+# The last rows of an input, all of them bad, look like an outage: so long they are taken for one.
 _LAST_PATIENCE: Final = 30.0
 # Of a million items that fail so often in a row, chance explains one.
 _HARDLY: Final = 1e-6

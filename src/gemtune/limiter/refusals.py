@@ -10,7 +10,8 @@ Their number is then compared with a Poisson distribution, the first ``n`` reque
 P(X >= r) for the mean ``share * n``.
 
 =====================  =======================================================================================
-known share            1 refusal in 20 before anything is known, then what was counted in the last 500 requests
+known share            1 refusal in 20 before anything is known, then what was counted in the last 500 requests;
+                       after a second, third, fourth surge in a row at first 1 in 10, in 5, in 2.5
 surge                  tail < 1 in 10,000: 4 refusals in a row, or 5 in 100 where the share was nil; the load is cut
 after a small growth   tail < 1 in 10, as its loss costs no more than the step
 share of 1 % or more   *trial*: go below what the share could mean, wait for what would be 8 refusals; with at most 2
@@ -33,8 +34,8 @@ from typing import Final
 import attrs
 
 # One in twenty: a service about which nothing is known may refuse that much by chance.
-_PRIOR_REFUSED: Final = 1.0
 _PRIOR_SENT: Final = 20.0
+_PRIOR_REFUSED: Final = (1.0, 1.0, 2.0, 4.0, 8.0)
 _MEMORY: Final = 500.0
 # Of fewer refusals the share is not worth asking about; of the memory these are 1.6 %.
 _COUNTABLE: Final = 8.0
@@ -52,15 +53,18 @@ class Refusals:
 
     sent: int = 0
     refused: int = 0
+    _newest: int = 0
     _moved_at: int = 0
     _window_at: int = 0
     _known_sent: float = 0.0
     _known_refused: float = 0.0
+    _doubts: int = 0
 
     @property
     def share(self) -> float:
         """The share that is refused at a load that was found good."""
-        return (self._known_refused + _PRIOR_REFUSED) / (self._known_sent + _PRIOR_SENT)
+        prior = _PRIOR_REFUSED[min(self._doubts, len(_PRIOR_REFUSED) - 1)]
+        return (self._known_refused + prior) / (self._known_sent + _PRIOR_SENT)
 
     @property
     def share_here(self) -> float:
@@ -87,13 +91,19 @@ class Refusals:
         """Return whether a request was sent at another load, so that its end says nothing about the present one."""
         return number <= self._moved_at
 
-    def refuse(self, number: int) -> float:
-        """Count a refusal at the present load; return how probable so many are by chance alone."""
+    def refuse(self, number: int, answered: int) -> float:
+        """Count a refusal at the present load; return how probable so many are by chance alone.
+
+        Args:
+            number: The number of the request.
+            answered: How many were answered in the present window.
+        """
         self.refused += 1
-        # Refusals come back sooner than answers: what counts is how many had been sent until this one, not how many
-        # were answered. One from before the window began stands for the slow ones, which belong to no place in it.
-        sent = (number if number > self._window_at else self.sent) - self._window_at
-        return poisson_tail(self.refused, self.share * max(1, sent))
+        self._newest = max(self._newest, number)
+        # Quick refusals come back before the answers to what was sent with them, so that those count that were sent
+        # until the newest one. Slow ones come back among the answers to what was sent in an earlier window.
+        sent = max(self._newest - self._window_at, answered + self.refused)
+        return poisson_tail(self.refused, self.share * sent)
 
     def calm(self, answered: int) -> None:
         """Take in that the window has passed without a surge: what was refused in it is known as chance."""
@@ -102,7 +112,7 @@ class Refusals:
         if self._known_sent > _MEMORY:
             self._known_refused *= _MEMORY / self._known_sent
             self._known_sent = _MEMORY
-        self._window_at, self.refused = self.sent, 0
+        self._window_at, self.refused, self._doubts = self.sent, 0, 0
 
     def moved(self) -> None:
         """Begin to count anew, as the load has changed."""
@@ -110,8 +120,13 @@ class Refusals:
         self.refused = 0
 
     def forget(self) -> None:
-        """Forget the known share, as it held at a load that does not hold any more."""
+        """Forget the known share, as it held at a load that does not hold any more.
+
+        The more often in a row, the more is borne by chance at first: where a tenth or a third is refused at any load,
+        cutting would never end.
+        """
         self._known_sent = self._known_refused = 0.0
+        self._doubts += 1
 
 
 def poisson_tail(count: int, mean: float) -> float:
