@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 Headers = tuple[tuple[str, str], ...]
 
-_LARGE = 64 * 1024
+LARGE = 64 * 1024
 """Bytes of a body above which a worker thread decodes it, as the event loop would serve nobody else meanwhile: a
 megabyte takes 10 ms as one long text, and 200 ms in a hundred thousand small parts."""
 _LONGEST_ERROR = 1 << 20
@@ -268,12 +268,12 @@ class Caller:
             reply = await (self._head if streamed else self._sent)(call, headers, time)
         if not 200 <= reply.status < 300:
             refusal = cast("Reply", reply)
-            if len(refusal.body) > _LARGE:
+            if len(refusal.body) > LARGE:
                 raise await anyio.to_thread.run_sync(self._error, call, refusal, headers)
             raise self._error(call, refusal, headers)
         if isinstance(reply, StreamReply):
             return reply
-        if len(reply.body) > _LARGE:
+        if len(reply.body) > LARGE:
             return await anyio.to_thread.run_sync(_read, call, reply)
         return _read(call, reply)
 

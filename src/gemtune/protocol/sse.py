@@ -25,6 +25,7 @@ Payload = dict[str, Any]
 """One JSON object of a stream: a piece of a reply, or ``{"error": ...}``."""
 
 _LIMIT: Final = 1 << 20
+_BLANK: Final = frozenset({b"\n", b"\r", b"\r\n"})
 _TRIES: Final = 16
 """How often text without an event is tried for being complete; then it is kept until a blank line, an event, the end.
 
@@ -97,6 +98,8 @@ class EventParser:
         if data:
             self._after_cr = data.endswith(b"\r")
         for line in data.splitlines(keepends=True):
+            if line in _BLANK and not self._line and not self._data and not self._first:
+                continue  # between events; a server may keep a connection alive with nothing else
             self._line += line.rstrip(b"\r\n")
             if self._size + len(self._line) > self.limit:
                 raise ResponseTooLarge(f"one event of the stream is larger than {self.limit} bytes")

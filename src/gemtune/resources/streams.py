@@ -10,12 +10,14 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
+import anyio.lowlevel
+import anyio.to_thread
 import attrs
 
 from gemtune import errors
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, StreamInterrupted
-from gemtune.http.caller import Caller
+from gemtune.http.caller import LARGE, Caller
 from gemtune.http.stream import StreamReply
 from gemtune.protocol import status
 from gemtune.protocol.call import Call
@@ -46,6 +48,9 @@ class GenerateContentStream:
     chunks: int = attrs.field(default=0, init=False)
     _finished: bool = attrs.field(default=False, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _fed: int = attrs.field(default=0, init=False, repr=False)
+    _unpaused: int = attrs.field(default=0, init=False, repr=False)
+    _large: bool = attrs.field(default=False, init=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -63,7 +68,7 @@ class GenerateContentStream:
             if payload is None:
                 await self.aclose()
                 raise StopAsyncIteration
-            return self._piece(payload)
+            return await self._piece(payload)
         except StopAsyncIteration:
             raise
         except BaseException:
@@ -86,18 +91,30 @@ class GenerateContentStream:
                         return None
                     raise self._interrupted("it ended without a finish reason", None)
                 self._ready.extend(self._parser.feed(data))
+                self._fed += len(data)
+                if self._ready:
+                    self._large = self._fed > LARGE
+                self._unpaused += len(data)
+                if self._unpaused >= LARGE:
+                    self._unpaused = 0
+                    # What a fast server sends is there at once: without this the loop would serve nobody else.
+                    await anyio.lowlevel.checkpoint()
+            self._fed = 0
         except StreamInterrupted:
             raise
         except CallError as error:
             raise self._interrupted(error.message, error) from None
         return self._ready.popleft()
 
-    def _piece(self, payload: object) -> GenerateContentResponse:
+    async def _piece(self, payload: object) -> GenerateContentResponse:
         # After its head, a stream can report an error only as one of its events.
         if isinstance(payload, dict) and "error" in payload:
             raise self._interrupted_by_server(payload)
         try:
-            piece = self._call.decode(payload)
+            if self._large:
+                piece = await anyio.to_thread.run_sync(self._call.decode, payload)
+            else:
+                piece = self._call.decode(payload)
         except errors.MalformedResponse as error:
             raise self._interrupted(error.message, error) from None
         self.chunks += 1

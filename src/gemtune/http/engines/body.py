@@ -16,7 +16,7 @@ import attrs
 from gemtune.errors import MalformedResponse, ResponseTooLarge
 
 CHUNK = 65_536
-"""Most bytes that one step of decompression may yield: a bomb is noticed before it grows."""
+"""Most bytes that one step yields: a bomb is noticed before it grows, and no parser is fed more at a time."""
 
 
 @attrs.frozen
@@ -54,8 +54,11 @@ class Identity:
     """The decoder of a body that is sent as it is."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the bytes unchanged."""
-        yield data
+        """Yield the bytes unchanged, at most 64 KiB at a time, as whoever parses them cannot be interrupted."""
+        if len(data) <= CHUNK:
+            yield data
+        else:
+            yield from (data[begin : begin + CHUNK] for begin in range(0, len(data), CHUNK))
 
     def finish(self) -> None:
         """Accept every end: the engine has checked the length."""
