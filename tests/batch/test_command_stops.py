@@ -363,5 +363,5 @@ def test_json_tells_also_of_a_reader_that_had_enough(app, folder):
 def test_the_help_tells_what_a_cron_job_has_to_know(gemtune):
     ran = gemtune("batch", "--help")
     text = " ".join(ran.out.split())
-    assert "of this run alone: another run, also with --resume, sends as many again" in text
+    assert "it counts this run only, so another run, including one with --resume, sends as many again" in text
     assert "5 quota, 124 time-out, 130 interrupted (Ctrl-C or SIGTERM), 141 nobody reads the output" in text

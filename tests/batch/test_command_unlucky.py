@@ -1,5 +1,6 @@
 """``gemtune batch`` in odd places and bad hours: what it has paid for is written, and nobody else's file is touched."""
 
+import io
 import json
 import logging
 import os
@@ -17,6 +18,8 @@ from gemtune import errors
 from gemtune.batch.journal import export
 from gemtune.batch.progress import Tally
 from gemtune.cli.batch.bar import Bar, Stall
+from gemtune.cli.batch.output import Target
+from gemtune.cli.batch.session import Session
 from gemtune.cli.console import Console, NoteHandler
 
 pytestmark = pytest.mark.socket
@@ -114,3 +117,21 @@ def test_a_note_that_cannot_be_written_does_not_disturb_what_is_noted(error):
     log = logging.getLogger("gemtune-test")
     log.addHandler(NoteHandler(Console(err=Broken(error))))
     log.warning("the service is pushing back")
+
+
+HOSTILE = ["\x9b2J", "\u202egpj.exe", "\x1b]0;title\x07", "\u200b", "\x85", "half \ud83d", "İstanbul ⟶ Ω 😀"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_reply_does_not_control_the_terminal_and_a_pipe_gets_it_as_it_is(text, terminal):
+    out = io.StringIO()
+    out.isatty = lambda: terminal
+    session = Session(None, Console(out=out), None, Target("-", resume=False), None, {})
+    line = json.dumps({"key": 0, "response": text}, ensure_ascii=False) + "\n"
+    session._print(line)
+    written = out.getvalue()
+    assert json.loads(written) == {"key": 0, "response": text}
+    assert terminal or written == line
+    assert text != HOSTILE[-1] or text in written
+    assert not terminal or written.removesuffix("\n").isprintable()

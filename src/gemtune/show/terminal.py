@@ -8,6 +8,7 @@ A pipe, a file and a dumb terminal get no control sequences at all: for them a l
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,17 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     kept = "\n\t" if lines else ""
     return "".join(char if char.isprintable() or char in kept else " " if char in "\r\n\t" else "�" for char in text)
+
+
+def printable_json(line: str) -> str:
+    """Return a line of JSON in which what would control a terminal is escaped, so that it means the same.
+
+    JSON itself escapes only the first 32 characters. U+009B is the start of a control sequence as well, and U+202E
+    turns the direction of what follows.
+    """
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in line)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

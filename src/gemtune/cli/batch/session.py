@@ -24,6 +24,7 @@ from gemtune.errors import (
     JournalCorrupt,
     JournalMismatch,
 )
+from gemtune.show.terminal import printable_json
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -95,6 +96,8 @@ class Session:
                     self._stats = results.statistics()
 
     def _print(self, line: str) -> None:
+        if self.console.out.isatty():  # a model's reply is not to draw on it; a pipe gets every byte
+            line = printable_json(line)
         try:
             self.console.write(line)
         except BrokenPipeError:
