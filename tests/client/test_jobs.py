@@ -64,6 +64,16 @@ async def test_events_begin_with_added_also_after_a_refresh():
     assert kinds.count("added") == 1
 
 
+async def test_cancelling_a_job_of_another_process_survives_a_failure_to_find_its_operation():
+    app = make_app(faults=[Fault(method="tunedModels.operations.list", status=503, times=2)])
+    async with make_client(app) as client:
+        job = client.job((await start(client)).name)
+        await job.cancel()
+        with pytest.raises(errors.TuningCancelled):
+            await job
+    assert len(sent(app, "tunedModels.operations.list")) >= 3
+
+
 async def test_everybody_who_waits_for_a_job_shares_its_looks():
     app = make_app()
     async with make_client(app) as client:

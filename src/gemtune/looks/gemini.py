@@ -147,7 +147,7 @@ class GeminiTuning:
     async def cancel(self, job: str, work: str | None) -> None:
         """Cancel the operation, which is looked for first if its name is not known."""
         if work is None:
-            found = await self._operation_of(job, Ask())
+            found = await self._operation_of(job, Ask(retry=None))
             work = found.name if found is not None else None
         if work is None:
             raise NotSupported(

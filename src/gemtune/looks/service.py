@@ -34,13 +34,13 @@ class Ask:
 
     Args:
         timeout: Seconds for each request; None for the client's own.
-        retry: How often each request is made.
+        retry: How often each request is made; None for the client's own policy.
         page_size: Jobs on a page of a list; None for as many as the service gives.
         requests: The requests made so far, by method; a look counts each of its requests before it sends it.
     """
 
     timeout: float | None = None
-    retry: RetryPolicy = ONCE
+    retry: RetryPolicy | None = ONCE
     page_size: int | None = None
     requests: Counter[str] = attrs.field(factory=Counter)
 
