@@ -157,9 +157,9 @@ def wheel(session: nox.Session) -> None:
     (built,) = (ROOT / "dist").glob("*.whl")
     install(session, f"gemtune[emulator,speed] @ {built.as_uri()}", groups=("test",))
     away = Path(session.create_tmp()).resolve()
-    for name in ("tests", "docs"):
+    for name in ("tests", "docs", "benchmarks"):
         shutil.copytree(ROOT / name, away / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for name in ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
     session.run(*PYTEST, *session.posargs)
