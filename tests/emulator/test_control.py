@@ -39,18 +39,18 @@ async def test_faults_are_given_read_back_and_cleared(api):
     faults = [{"method": "tunedModels.list", "status": 503}, {"method": "*", "delay": 1.0}]
     scenario = (await api.call("POST", "/_emulator/faults", faults)).json()
     unused = [fault | {"completed": False, "requests": []} for fault in faults]
-    assert scenario == {"id": "1", "completed": False, "instructions": unused}
+    assert scenario == {"id": "1", "completed": False, "faults": unused}
     assert (await api.call("POST", "/_emulator/faults", {"bad": 1})).status_code == 400
     assert (await api.call("GET", LIST)).status_code == 503
     used = [unused[0] | {"completed": True, "requests": [1]}, unused[1]]
-    assert await api.get("/_emulator/faults/1") == scenario | {"instructions": used}
-    everything = {"scenarios": [scenario | {"instructions": used}], "pending": faults[1:], "followed": 1}
+    assert await api.get("/_emulator/faults/1") == scenario | {"faults": used}
+    everything = {"scenarios": [scenario | {"faults": used}], "pending": faults[1:], "followed": 1}
     assert await api.get("/_emulator/faults") == everything
     assert (await api.call("DELETE", "/_emulator/faults")).json()["pending"] == []
     assert (await api.call("GET", "/_emulator/faults/1")).status_code == 404
 
 
-async def test_a_scenario_is_complete_when_all_its_instructions_are_used_up(api):
+async def test_a_scenario_is_complete_when_all_its_faults_are_used_up(api):
     scenario = (
         await api.call("POST", "/_emulator/faults", {"*": [{"status": 429, "times": 2}, {"status": 503}]})
     ).json()
@@ -59,8 +59,8 @@ async def test_a_scenario_is_complete_when_all_its_instructions_are_used_up(api)
         await api.call("GET", LIST)
         completed.append((await api.get(f"/_emulator/faults/{scenario['id']}"))["completed"])
     assert completed == [False, False, True]
-    instructions = (await api.get(f"/_emulator/faults/{scenario['id']}"))["instructions"]
-    assert [step["requests"] for step in instructions] == [[1, 2], [3]]
+    faults = (await api.get(f"/_emulator/faults/{scenario['id']}"))["faults"]
+    assert [step["requests"] for step in faults] == [[1, 2], [3]]
 
 
 async def test_one_scenario_is_forgotten_without_the_others(api):

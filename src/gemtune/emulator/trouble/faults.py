@@ -214,17 +214,17 @@ class Scenario:
     """Faults that were planted together, and what became of them."""
 
     id: str
-    steps: list[PlantedFault]
+    faults: list[PlantedFault]
 
     @property
     def completed(self) -> bool:
         """Whether every fault was used up."""
-        return all(step.completed for step in self.steps)
+        return all(planted.completed for planted in self.faults)
 
     def to_dict(self) -> dict[str, object]:
         """Return the scenario as JSON."""
-        instructions = [step.to_dict() for step in self.steps]
-        return {"id": self.id, "completed": self.completed, "instructions": instructions}
+        faults = [planted.to_dict() for planted in self.faults]
+        return {"id": self.id, "completed": self.completed, "faults": faults}
 
 
 @attrs.define
@@ -249,8 +249,8 @@ class Faults:
         self._given += 1
         scenario = Scenario(str(self._given), [PlantedFault(fault, fault.times) for fault in made])
         self.scenarios[scenario.id] = scenario
-        for step in scenario.steps:
-            self._queues[step.fault.method].append(step)
+        for planted in scenario.faults:
+            self._queues[planted.fault.method].append(planted)
         return scenario
 
     def take(self, method: str, request: int = 0) -> Fault | None:
@@ -258,25 +258,25 @@ class Faults:
         for key in (method, "*"):
             queue = self._queues.get(key)
             if queue:
-                step = queue[0]
-                step.remaining -= 1
-                step.requests.append(request)
-                if step.completed:
+                planted = queue[0]
+                planted.remaining -= 1
+                planted.requests.append(request)
+                if planted.completed:
                     queue.popleft()
                 self.followed += 1
-                return step.fault
+                return planted.fault
         return None
 
     def pending(self) -> list[Fault]:
         """Return the faults that are still to come, with the times that are left of each."""
-        steps = (step for queue in self._queues.values() for step in queue)
-        return [attrs.evolve(step.fault, times=step.remaining) for step in steps]
+        every = (planted for queue in self._queues.values() for planted in queue)
+        return [attrs.evolve(planted.fault, times=planted.remaining) for planted in every]
 
     def remove(self, scenario_id: str) -> None:
         """Forget one scenario; raises KeyError if there is none with this id."""
-        steps = self.scenarios.pop(scenario_id).steps
+        gone = set(map(id, self.scenarios.pop(scenario_id).faults))
         for method, queue in self._queues.items():
-            self._queues[method] = deque(step for step in queue if not any(step is gone for gone in steps))
+            self._queues[method] = deque(planted for planted in queue if id(planted) not in gone)
 
     def clear(self) -> None:
         self._queues.clear()
