@@ -201,7 +201,7 @@ def test_a_full_standard_output_is_told(app, folder, monkeypatch, unbuffered):
     assert ran.returncode == 1
     assert (
         ran.stderr
-        == "error: standard output could not be written: No space left on device; make room, or write elsewhere\n"
+        == "error: standard output cannot be written: No space left on device; make room, or write elsewhere\n"
     )
 
 

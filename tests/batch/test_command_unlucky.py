@@ -18,8 +18,6 @@ from gemtune import errors
 from gemtune.batch.journal import export
 from gemtune.batch.progress import Tally
 from gemtune.cli.batch.bar import Bar, Stall
-from gemtune.cli.batch.output import Target
-from gemtune.cli.batch.session import Session
 from gemtune.cli.console import Console, NoteHandler
 
 pytestmark = pytest.mark.socket
@@ -127,11 +125,10 @@ HOSTILE = ["\x9b2J", "\u202egpj.exe", "\x1b]0;title\x07", "\u200b", "\x85", "hal
 def test_a_reply_does_not_control_the_terminal_and_a_pipe_gets_it_as_it_is(text, terminal):
     out = io.StringIO()
     out.isatty = lambda: terminal
-    session = Session(None, Console(out=out), None, Target("-", resume=False), None, {})
-    line = json.dumps({"key": 0, "response": text}, ensure_ascii=False) + "\n"
-    session._print(line)
+    line = json.dumps({"key": 0, "response": text}, ensure_ascii=False)
+    Console(out=out).json_line(line)
     written = out.getvalue()
     assert json.loads(written) == {"key": 0, "response": text}
-    assert terminal or written == line
+    assert terminal or written == f"{line}\n"
     assert text != HOSTILE[-1] or text in written
     assert not terminal or written.removesuffix("\n").isprintable()

@@ -101,9 +101,9 @@ def test_a_list_of_nothing_says_so_beside_the_results(app, gemtune):
     assert (ran.code, ran.out, ran.err) == (0, "", "no tuned models\n")
 
 
-def test_jobs_list_shows_no_control_characters_of_others(app, gemtune, rows):
-    assert gemtune("tune", rows, "--base", BASE, "--display-name", "a\x1b[2Jb").code == 0
-    assert "\x1b" not in gemtune("jobs", "list").out
+def test_a_name_of_two_lines_has_one_in_a_table(app, gemtune, rows):
+    assert gemtune("tune", rows, "--base", BASE, "--display-name", "a\r\nb\tc").code == 0
+    assert gemtune("jobs", "list").out.splitlines()[1].endswith("a  b c")
 
 
 def test_jobs_get_shows_state_progress_and_curve(app, gemtune, tuned):
@@ -156,8 +156,8 @@ def test_jobs_cancel_asks_and_deletes_nothing(app, gemtune, rows):
 
 
 def test_jobs_delete_deletes(app, gemtune, tuned):
-    assert gemtune("jobs", "delete", tuned, "--json").records == [{"name": tuned, "deleted": True}]
-    assert gemtune("jobs", "delete", tuned).code == 4
+    assert gemtune("jobs", "delete", tuned, "--json", "--yes").records == [{"name": tuned, "deleted": True}]
+    assert gemtune("jobs", "delete", tuned, "--yes").code == 4
 
 
 def test_generate_prints_the_answer_whole_or_in_pieces(app, gemtune, tuned):
@@ -192,3 +192,10 @@ def test_settings_tell_where_everything_comes_from_and_no_secret(app, gemtune):
     assert "(from GOOGLE_GEMINI_BASE_URL)" in ran.out
     assert "key-of-the-tests" not in ran.out
     assert [record["name"] for record in gemtune("settings", "--json").records][:2] == ["base_url", "credential"]
+
+
+def test_nothing_is_deleted_without_a_terminal_to_ask_on_or_a_yes(app, gemtune, tuned):
+    ran = gemtune("jobs", "delete", tuned)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.errors == ["there is no terminal to ask on: pass --yes to delete without being asked"]
+    assert app.journal.of("tunedModels.delete") == []

@@ -110,7 +110,7 @@ def test_a_service_that_cannot_be_reached_is_a_failure(app, gemtune):
         ["jobs", "get", "x"],
         ["jobs", "get", "tunedModels/x/operations/y"],
         ["jobs", "cancel", "x"],
-        ["jobs", "delete", "x", "y"],
+        ["jobs", "delete", "x", "y", "--yes"],
         ["generate", "x", "--model", "tunedModels/x"],
         ["generate", "x", "--model", "tunedModels/x", "--stream"],
         ["tune", "ROWS", "--base", BASE],

@@ -15,6 +15,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from gemtune.cli.streams import finish, prepare
+
 __all__ = ["main"]
 
 _INTERRUPTED = 130
@@ -29,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if argv is None:
+        prepare()
     try:
         if argv is None:
             from gemtune.cli.signals import take_sigterm_for_ctrl_c
@@ -38,16 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from gemtune.cli.program import run
 
         code = run(sys.argv[1:] if argv is None else list(argv))
+        ended = ""
     except KeyboardInterrupt:
-        _end(argv)
-        sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
-    _end(argv)
-    return code
-
-
-def _end(argv: Sequence[str] | None) -> None:
-    """Ignore signals from now on, if this is the whole process: a late Ctrl-C would print a traceback at its end."""
+        code, ended = _INTERRUPTED, "interrupted\n"
     if argv is None:
+        # The end of the process is undisturbed: no late Ctrl-C, whose traceback nobody wants, and no full buffer.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+    sys.stderr.write(ended)
+    if argv is None:
+        finish()
+    return code

@@ -1,4 +1,9 @@
-"""Where a command writes: results to standard output, everything else to standard error."""
+"""Where a command writes: results to standard output, everything else to standard error.
+
+What a model or the service says may hold characters that control a terminal: escape sequences, C1 controls such as
+U+009B, marks that reorder a line. On a terminal they are replaced, in JSON they are escaped; a file or a pipe gets
+every character as it came. Colour is therefore put on last, on pieces of a line that say which style they want.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,23 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
 
 import attrs
 
-from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, wants_color
+from gemtune.cli.streams import failing, silence
+from gemtune.errors import GemtuneError
+from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, printable_json, wants_color
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
+_STYLES: Final = {"bold": "1", "cyan": "36", "green": "32"}
+
+
+@attrs.frozen
+class Styled:
+    """A piece of a line that is to be coloured, if colour is wanted."""
+
+    text: str
+    style: str
 
 
 @attrs.define(eq=False)
@@ -23,21 +38,24 @@ class Console:
     Args:
         out: Where results go.
         err: Where progress, notes and errors go.
-        json: Whether results are written as JSON, one object a line.
+        json: Whether results are written as JSON, one object per line.
         color: Whether colour is wanted at all.
+        deed: Whether the command does something that its output only reports. It then goes on, and reports on standard
+            error, if standard output fails; otherwise its output was all it had to do, and it has failed.
     """
 
     out: TextIO = attrs.field(factory=lambda: sys.stdout)
     err: TextIO = attrs.field(factory=lambda: sys.stderr)
     json: bool = False
     color: bool = True
+    deed: bool = False
     _live: Live | None = attrs.field(default=None, init=False)
+    _altered: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Let no character that an encoding lacks stop the command."""
         for stream in (self.out, self.err):
             reconfigure = getattr(stream, "reconfigure", None)
-            if reconfigure is not None:
+            if reconfigure is not None:  # no character that an encoding lacks stops a command
                 reconfigure(errors="backslashreplace")
 
     @property
@@ -45,35 +63,87 @@ class Console:
         """Whether results may be drawn with more than ASCII characters."""
         return encodes_unicode(self.out)
 
-    def paint(self, text: str, style: str) -> str:
-        """Return a text for standard output, coloured where that is wanted."""
-        if not (self.color and wants_color(self.out, os.environ)):
-            return text
-        return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+    def check(self) -> None:
+        """Refuse to begin what costs money if nobody could hear of its result.
 
-    def print(self, text: str = "") -> None:
+        Raises:
+            BrokenPipeError: Nobody reads standard output any more.
+            GemtuneError: Standard output cannot be written.
+        """
+        trouble = failing(self.out)
+        if trouble is not None and not (self.deed and failing(self.err) is None):
+            raise unwritten(trouble)
+
+    def print(self, *pieces: str | Styled) -> None:
         """Write a line to standard output, unless JSON is wanted."""
         if not self.json:
-            self.write(f"{text}\n")
+            self.write("".join([*map(self._shown, pieces), "\n"]))
+
+    def piece(self, text: str) -> None:
+        """Write a part of a line to standard output, unless JSON is wanted."""
+        if not self.json:
+            self.write(self._shown(text))
 
     def record(self, value: object) -> None:
         """Write a value as one line of JSON to standard output, if JSON is wanted."""
         if self.json:
-            self.write(json.dumps(value, ensure_ascii=not self.unicode, separators=(",", ":")) + "\n")
+            self.json_line(json.dumps(value, ensure_ascii=not self.unicode, separators=(",", ":")))
+
+    def json_line(self, text: str) -> None:
+        """Write a line that is JSON already to standard output."""
+        self.write(f"{printable_json(text) if self.out.isatty() else text}\n")
+
+    def _shown(self, piece: str | Styled) -> str:
+        text, style = (piece, "") if isinstance(piece, str) else (piece.text, piece.style)
+        text = printable(text, lines=True) if self.out.isatty() else text
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and self._colors else text
+
+    @property
+    def _colors(self) -> bool:
+        return self.color and wants_color(self.out, os.environ)
 
     def write(self, text: str) -> None:
-        """Write a text to standard output at once, below anything that is drawn in place."""
+        """Write a string to standard output at once, below anything that is drawn in place.
+
+        Raises:
+            BrokenPipeError: Nobody reads standard output any more, and the output was all that the command had to do.
+            GemtuneError: Standard output could not be written, and likewise.
+        """
         if self._live is not None:
             self._live.erase()
-        self.out.write(text)
-        self.out.flush()
+        self._warn_of_encoding(text)
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            silence(self.out)
+            if not self.deed:
+                raise unwritten(error) from None
+            if not isinstance(error, BrokenPipeError):
+                self.note(f"note: standard output cannot be written ({error.strerror}); it continues here")
+            self.out = self.err
+            self.out.write(text)
+            self.out.flush()
+
+    def _warn_of_encoding(self, text: str) -> None:
+        if self._altered or text.isascii() or self.unicode:
+            return
+        try:
+            text.encode(self.out.encoding or "ascii")
+        except (LookupError, UnicodeEncodeError):
+            self._altered = True
+            self.note(
+                f"note: standard output is {self.out.encoding}, which lacks some of these characters; they are written "
+                "as \\uXXXX. PYTHONIOENCODING=utf-8 keeps them"
+            )
 
     def note(self, text: str) -> None:
         """Write a line for people to standard error."""
-        if self._live is not None:
-            self._live.erase()
-        self.err.write(f"{printable(text)}\n")
-        self.err.flush()
+        with suppress(OSError, ValueError):  # a note that is lost changes nothing of what it is about
+            if self._live is not None:
+                self._live.erase()
+            self.err.write(f"{printable(text)}\n")
+            self.err.flush()
 
     def error(self, text: str) -> None:
         """Write one line that begins with ``error:`` to standard error."""
@@ -82,7 +152,8 @@ class Console:
     def live(self, indent: str = "") -> Live | None:
         """Return what shows progress on standard error; None with JSON, whose lines are the progress.
 
-        It draws in place only where both streams are the terminal: a pipe's lines would arrive in the middle of it.
+        It draws in place only if both streams are the terminal: lines in a pipe between them would arrive in the
+        middle of the drawing.
         """
         if self.json:
             return None
@@ -91,15 +162,19 @@ class Console:
         return self._live
 
 
+def unwritten(error: OSError) -> Exception:
+    """Return what to raise of output that could not be written."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    return GemtuneError(f"standard output cannot be written: {error.strerror}; make room, or write elsewhere")
+
+
 class NoteHandler(logging.Handler):
     """Shows what the SDK warns about, without disturbing what is drawn in place."""
 
     def __init__(self, console: Console) -> None:
-        """Keep the console."""
         super().__init__(logging.WARNING)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one note; a standard error that nobody reads any more does not disturb what is noted."""
-        with suppress(OSError, ValueError):
-            self._console.note(f"note: {record.getMessage()}")
+        self._console.note(f"note: {record.getMessage()}")

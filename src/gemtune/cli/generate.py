@@ -11,7 +11,6 @@ from gemtune.cli.exits import DONE
 from gemtune.cli.options import MODEL, Commands, add_command, text
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
-from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
     from gemtune.resources.streams import GenerateContentStream
@@ -41,6 +40,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if not prompt.strip():
         what = "standard input is empty" if options.prompt == "-" else "the prompt is empty"
         raise InvalidInput(f"{what}: there is nothing to ask", field="PROMPT")
+    console.check()
     return run_async(_generate, options, console, prompt, limit=options.timeout)
 
 
@@ -68,7 +68,7 @@ async def _generate(options: argparse.Namespace, console: Console, prompt: str) 
         else:
             reply = await client.generate_content(options.model, prompt, **request)
             _record(console, reply)
-            console.print(_text(console, reply.text))
+            console.print(reply.text)
             reason = reply.finish_reason
     if reason not in {None, "STOP"}:
         console.note(f"note: the answer ended early: {reason}")
@@ -81,8 +81,7 @@ async def _stream(stream: GenerateContentStream, console: Console) -> FinishReas
         async for piece in stream:
             _record(console, piece)
             reason = piece.finish_reason or reason
-            if not console.json:
-                console.write(_text(console, piece.text_or_none or ""))
+            console.piece(piece.text_or_none or "")
             if reason and not stream.text:
                 piece.text  # noqa: B018 - raises the error that names the reason
     console.print()
@@ -94,8 +93,3 @@ def _record(console: Console, reply: GenerateContentResponse) -> None:
         from gemtune.protocol.codec import encode
 
         console.record(encode(reply))
-
-
-def _text(console: Console, text: str) -> str:
-    """Return a model's words so that they cannot control a terminal; a file gets them unchanged."""
-    return printable(text, lines=True) if console.out.isatty() else text

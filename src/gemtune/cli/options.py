@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from gemtune.cli.console import Console
+from gemtune.cli.console import Console, unwritten
 from gemtune.cli.exits import USAGE
+from gemtune.cli.streams import silence
 
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
@@ -31,6 +33,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"error: {message} (see: {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write help or a version at once: argparse swallows a failure (from 3.12 on), or leaves it to the end."""
+        stream = file or sys.stderr
+        try:
+            stream.write(message)
+            stream.flush()
+        except OSError as error:
+            silence(stream)
+            raise unwritten(error) from None
 
 
 if TYPE_CHECKING:

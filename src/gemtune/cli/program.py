@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from gemtune._version import __version__
@@ -16,7 +15,7 @@ from gemtune.cli import emulator, generate, settings, tune
 from gemtune.cli.batch import command as batch
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.demo import command as demo
-from gemtune.cli.exits import CODES, CUT_OFF, DONE, USAGE, exit_code
+from gemtune.cli.exits import CODES, USAGE, exit_code
 from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.remedies import worded
@@ -62,58 +61,52 @@ def run(argv: list[str]) -> int:
     """Run a command line, without the program's name, and return the exit code."""
     parser = make_parser()
     if argv[:1] == ["emulator"]:  # its options are its own
-        return emulator.serve(argv[1:])
+        return _guarded(Console(deed=not {"-h", "--help"}.intersection(argv)), lambda _: emulator.serve(argv[1:]))
     try:
         options = parser.parse_args(argv)
+        if options.command is None:
+            parser.print_help(sys.stderr)
+            return USAGE
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else USAGE
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return USAGE
+    except (GemtuneError, BrokenPipeError) as error:  # help that could not be written
+        return _report(Console(), error)
     return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
     console = Console(json=options.json, color=not options.no_color)
+    return _guarded(console, lambda console: options.run(options, console))
+
+
+def _guarded(console: Console, command: Callable[[Console], int]) -> int:
+    """Run a command, and turn whatever it raises into one line and an exit code."""
     handler = NoteHandler(console)
     logger = logging.getLogger("gemtune")
     logger.addHandler(handler)
     try:
-        code: int = options.run(options, console)
-        if code == DONE:  # otherwise it has been told what is wrong
-            console.out.flush()
-    except BrokenPipeError:
-        _silence_stdout()
-        return CUT_OFF
+        return command(console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: one line, never a traceback
-        with suppress(BrokenPipeError):
-            _report(console, error)
-        return exit_code(error)
+        return _report(console, error)
     finally:
         logger.removeHandler(handler)
-        try:
-            console.out.flush()
-        except OSError:  # the output is full, which has been told, or its reader is gone
-            _silence_stdout()
-    return code
 
 
-def _report(console: Console, error: BaseException) -> None:
+def _report(console: Console, error: BaseException) -> int:
     if os.environ.get("GEMTUNE_DEBUG", "") not in {"", "0"}:
         traceback.print_exception(error, file=console.err)
-    if isinstance(error, KeyboardInterrupt):
-        console.note("interrupted")
-    elif isinstance(error, GemtuneError):
-        console.error(worded(error))
-    elif isinstance(error, OSError):
-        console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    else:
-        console.error(
-            f"{type(error).__name__}: {error} (this should not happen; run it again with GEMTUNE_DEBUG=1 and report it)"
-        )
-
-
-def _silence_stdout() -> None:
-    """Keep the interpreter from complaining of what it cannot flush at the end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    match error:
+        case BrokenPipeError():
+            pass  # as for a program that SIGPIPE ends; its reader has seen enough
+        case KeyboardInterrupt():
+            console.note("interrupted")
+        case GemtuneError():
+            console.error(worded(error))
+        case OSError():
+            console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        case _:
+            console.error(
+                f"{type(error).__name__}: {error} (this should not happen; run it again with GEMTUNE_DEBUG=1 and "
+                "report it)"
+            )
+    return exit_code(error)

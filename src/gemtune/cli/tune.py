@@ -10,6 +10,7 @@ from gemtune.cli.options import MODEL, Commands, add_command, common_options, te
 from gemtune.cli.running import open_client, run_async, time_limit
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
+from gemtune.show.terminal import encodes_unicode
 
 _EXAMPLES = """\
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
@@ -41,6 +42,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    console.deed = True
+    console.check()
     return run_async(_tune, options, console)
 
 
@@ -90,6 +93,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         await follow(job, console, view, timeout=options.timeout)
         model = await job
         if not console.json:
-            console.note(f"{view.line()}  {view.spark(unicode=console.unicode)}")
+            unicode = encodes_unicode(console.err)
+            console.note(f"{view.line(unicode=unicode)}  {view.spark(unicode=unicode)}")
         console.print(model.name)
         return DONE

@@ -18,6 +18,7 @@ import attrs
 
 _UP = "\x1b[{}A"  # the cursor goes up so many lines
 _CLEAR_BELOW = "\r\x1b[J"
+_JOINERS = "\u200c\u200d"  # they join letters of Persian and people of an emoji, and control nothing
 
 
 def encodes_unicode(stream: TextIO) -> bool:
@@ -46,8 +47,19 @@ def printable(text: str, *, lines: bool = False) -> str:
         text: What the service or a model said.
         lines: Whether line breaks and tabs are kept; otherwise they become spaces.
     """
-    kept = "\n\t" if lines else ""
-    return "".join(char if char.isprintable() or char in kept else " " if char in "\r\n\t" else "�" for char in text)
+    if text.isprintable():
+        return text
+    kept = f"\n\t{_JOINERS}" if lines else _JOINERS
+    return "".join(char if char.isprintable() or char in kept else " " if _blank(char) else "�" for char in text)
+
+
+def one_line(text: str) -> str:
+    """Return a string with its line breaks and tabs as spaces, for a cell of a table."""
+    return "".join(" " if _blank(char) else char for char in text)
+
+
+def _blank(char: str) -> bool:
+    return char.isspace() and char not in "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 
 
 def printable_json(line: str) -> str:
@@ -130,7 +142,7 @@ class Live:
 
     def _draw(self, block: Sequence[str]) -> None:
         up = _UP.format(self._drawn) + _CLEAR_BELOW if self._drawn else ""
-        self.stream.write(up + "".join(f"{self.indent}{line}\n" for line in block))
+        self.stream.write(up + "".join(f"{self.indent}{printable(line)}\n" for line in block))
         self.stream.flush()
         self._drawn = len(block)
 
@@ -138,5 +150,5 @@ class Live:
         reported = (view.state, view.tenths)
         if reported != self._reported:
             self._reported = reported
-            self.stream.write(f"{self.indent}{view.line(100, unicode=self.unicode)}\n")
+            self.stream.write(f"{self.indent}{printable(view.line(100, unicode=self.unicode))}\n")
             self.stream.flush()

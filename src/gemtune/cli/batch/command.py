@@ -140,6 +140,8 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     target = Target(options.output, resume=options.resume)
     rows.check()
     target.check(options.input)
+    console.deed = target.journal is not None
+    console.check()
     bar = Bar(console, quiet_output=target.journal is not None)
     if bar.drawn and rows.again:  # only somebody who watches wants to know how much is left, and it reads the file
         rows.count()

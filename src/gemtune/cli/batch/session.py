@@ -24,7 +24,6 @@ from gemtune.errors import (
     JournalCorrupt,
     JournalMismatch,
 )
-from gemtune.show.terminal import printable_json
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -84,7 +83,7 @@ class Session:
                         if result.error is not None and self._failure is None:
                             self._failure = result
                         if self.target.journal is None:
-                            self._print(output_line(result).decode())
+                            self.console.json_line(output_line(result).decode().removesuffix("\n"))
                     stats = results.statistics()
                     if not stats.done + stats.failed + stats.skipped:
                         raise self.rows.nothing()
@@ -94,18 +93,6 @@ class Session:
             finally:
                 if began:
                     self._stats = results.statistics()
-
-    def _print(self, line: str) -> None:
-        if self.console.out.isatty():  # a model's reply is not to draw on it; a pipe gets every byte
-            line = printable_json(line)
-        try:
-            self.console.write(line)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise GemtuneError(
-                f"standard output could not be written: {error.strerror}; make room, or write elsewhere"
-            ) from None
 
     def _stopped(self, error: BaseException) -> int:
         """Report what ended the run early and how to resume; return the exit code, or raise what others report."""
@@ -151,10 +138,12 @@ class Session:
             "stopped": stopped,
             "reset_after": None if reset_after is None else round(reset_after, 3),
         }
+        line = json.dumps(report)
         # Standard output belongs to the answers if they go there: an object among them would break the reader.
-        to = self.console.err if target.journal is None else self.console.out
-        to.write(f"{json.dumps(report)}\n")
-        to.flush()
+        if target.journal is None:
+            self.console.note(line)
+        else:
+            self.console.json_line(line)
 
     def _report(self, stats: BatchStatistics, count: int | None) -> None:
         if self.console.json:

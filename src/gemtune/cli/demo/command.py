@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from gemtune.cli.console import Console
+from gemtune.cli.console import Console, Styled
 from gemtune.cli.demo import tutorial
 from gemtune.cli.demo.requests import request_lines, shortened
 from gemtune.cli.exits import DONE, USAGE
@@ -17,7 +17,6 @@ from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import JobView
-from gemtune.show.terminal import printable
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -71,6 +70,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.live:
         if options.speed is not None:
             raise InvalidInput("--speed sets the emulator's clock; leave it out with --live", field="--speed")
+        console.deed = True
+        console.check()
         return run_async(_live, options, console)
     if options.base_url is not None or options.project is not None:
         raise InvalidInput("--base-url and --project need --live; without it the demo runs a service of its own")
@@ -150,7 +151,7 @@ class _Demo:
         self._step += 1
         self._latest = None
         self.console.record({"kind": "step", "number": self._step, "title": title})
-        self.console.print("\n" + self.console.paint(f"{self._step}. {title}", "bold"))
+        self.console.print("\n", Styled(f"{self._step}. {title}", "bold"))
 
     def show_request(self, method: str, target: str, body: bytes | None) -> None:
         """Print a request that is about to be sent; one that is repeated is only counted."""
@@ -161,11 +162,11 @@ class _Demo:
             return
         self._latest, self._repeats = (method, target), 1
         for line in request_lines(method, target, shown):
-            self.console.print("   " + self.console.paint(line, "cyan"))
+            self.console.print("   ", Styled(line, "cyan"))
 
     def _result(self, text: str) -> None:
         arrow = "→" if self.console.unicode else "->"
-        self.console.print(f"   {self.console.paint(arrow, 'green')} {printable(text)}")
+        self.console.print("   ", Styled(arrow, "green"), f" {text}")
 
     async def _list(self, client: Client) -> None:
         self._begin("List the tuned models, which checks the credential")

@@ -14,10 +14,10 @@ from gemtune.cli.jobs import watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import CallError, GemtuneError
+from gemtune.errors import CallError, GemtuneError, InvalidInput
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
-from gemtune.show.terminal import aligned, printable
+from gemtune.show.terminal import aligned, one_line
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -104,7 +104,7 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
 
 def _row(model: TunedModel) -> tuple[str, ...]:
     created = str(model.create_time or "")[:19].replace("T", " ")
-    return tuple(map(printable, (model.name, model.state, created, _base(model), model.display_name)))
+    return tuple(map(one_line, (model.name, model.state, created, _base(model), model.display_name)))
 
 
 def _base(model: TunedModel) -> str:
@@ -116,7 +116,7 @@ def _for_each(each: Each) -> Run:
     """Return what runs a command for each name, even if it fails for others."""
 
     def run(options: argparse.Namespace, console: Console) -> int:
-
+        console.deed = each is not _get
         if each is _delete and not _agreed(options, console):
             console.note("nothing was deleted")
             return FAILED
@@ -140,8 +140,10 @@ async def _each(each: Each, options: argparse.Namespace, console: Console) -> in
 
 
 def _agreed(options: argparse.Namespace, console: Console) -> bool:
-    if options.yes or not sys.stdin.isatty():
+    if options.yes:
         return True
+    if not sys.stdin.isatty():  # a script that deletes says so; a mistyped pipe is not consent
+        raise InvalidInput("there is no terminal to ask on: pass --yes to delete without being asked", field="--yes")
     console.err.write(f"delete {', '.join(options.names)} for good? [y/N] ")
     console.err.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -165,7 +167,7 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
         with suppress(CallError):
             await job.refresh()
     for line in _card(model, job, unicode=console.unicode):
-        console.print(printable(line))
+        console.print(one_line(line))
 
 
 def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:

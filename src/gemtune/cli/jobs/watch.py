@@ -119,6 +119,7 @@ async def _follow(
 
 
 def _wait(options: argparse.Namespace, console: Console) -> int:
+    console.deed = True
     return _run(_waited, options, console)
 
 
