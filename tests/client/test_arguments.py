@@ -31,3 +31,15 @@ async def test_tools_and_safety_settings_that_are_no_lists_of_them_are_refused_b
     with pytest.raises(errors.InvalidInput, match=f"{name} must be a list of gemtune.types") as refused:
         await client.generate_content("gemini-x", "hi", **{name: value})
     assert refused.value.field == name
+
+
+@pytest.mark.parametrize("method", [gemtune.Client.generate_content, gemtune.Client.stream_generate_content])
+def test_the_signature_spells_out_what_may_frame_a_prompt(method):
+    named = inspect.signature(method).parameters
+    assert {"system_instruction", "generation_config", "tools", "timeout"} <= named.keys()
+    assert "framing" not in named
+
+
+async def test_an_unknown_argument_of_a_prompt_is_refused():
+    with pytest.raises(TypeError, match="temperature"):
+        await gemtune.Client(api_key="k").generate_content("gemini-x", "hi", temperature=0.5)

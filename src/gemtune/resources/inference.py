@@ -125,8 +125,9 @@ class Inference:
             contents: What to say: a str, Part, Content, or a list of them; or a whole GenerateContentRequest.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call. An attempt whose fate is unknown is repeated at most twice.
-            framing: ``system_instruction``, ``generation_config``, ``safety_settings``, ``tools``, ``tool_config`` and
-                ``cached_content``, see ``Framing``.
+            framing: ``system_instruction``, a str, Part or Content that frames the answer; ``generation_config``:
+                temperature, token limits, response format ...; ``safety_settings``: thresholds for harm categories;
+                ``tools`` that the model may call, and ``tool_config``, how; ``cached_content``: its name.
 
         Raises:
             CallError: What went wrong; a reply that was blocked or cut short is a reply, not an error.
