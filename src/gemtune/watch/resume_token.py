@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -19,10 +20,12 @@ import attrs
 from gemtune.errors import InvalidInput
 from gemtune.story.cursor import Cursor, parse_cursor
 
-# A token is compressed, and a few bytes can be made to inflate to thousands of times as many. What a watcher writes
-# inflates to at most 17 times its size (10,000 jobs of one kind); what inflates to more was made up.
-_MOST_INFLATED: Final = 32
-_SMALL: Final = 4096
+# A token is compressed, and a few bytes can be made to inflate to a thousand times as many. What a watcher writes of
+# 10,000 jobs that differ by a number inflates to 17 to 45 times its size, the longer their names the more, and takes at
+# least 3.3 characters for each.
+_MOST_INFLATED: Final = 64
+_SLACK: Final = 64 << 10
+_FEWEST_CHARACTERS: Final = 2
 # Bounds for a token that may come from outside: about a thousand jobs, which take some 50 ms to read.
 _OUTSIDE: Final = 65_536
 _OUTSIDE_INFLATED: Final = 512 << 10
@@ -67,18 +70,10 @@ class ResumeToken:
         if version is None or version[1] != "1":
             found = f"version 'c{version[1]}'" if version else "no version"
             raise _refused(f"it has {found}, this gemtune reads version 'c1'")
-        room = _MOST_INFLATED * len(text) + _SMALL
-        if outside:
-            room = min(room, _OUTSIDE_INFLATED)
-            if len(text) > _OUTSIDE:
-                raise _refused(f"it has more than {_OUTSIDE:,} characters, which only client.watch(resume=...) takes")
+        if outside and len(text) > _OUTSIDE:
+            raise _refused(f"it has more than {_OUTSIDE:,} characters, which only client.watch(resume=...) takes")
         try:
-            packed = base64.urlsafe_b64decode(text[3:].encode("ascii") + b"==")
-            inflate = zlib.decompressobj()
-            plain = inflate.decompress(packed, room)
-            if inflate.unconsumed_tail or not inflate.eof:
-                raise ValueError("too large, or cut off")
-            value = json.loads(plain)
+            value = json.loads(_inflated(text, _OUTSIDE_INFLATED if outside else math.inf))
             jobs, left = _cursors(value["jobs"]), _cursors(value.get("discarded", []))
             since = float(value.get("since", 0))
             if not 0 <= since <= _LATEST:
@@ -91,8 +86,33 @@ class ResumeToken:
     def text(cursors: Iterable[str], since: float, discarded: Iterable[str] = ()) -> str:
         """Return the string for some cursors."""
         value = {"jobs": list(cursors), "since": since, "discarded": list(discarded)}
-        plain = json.dumps(value, separators=(",", ":"))
-        return "c1." + base64.urlsafe_b64encode(zlib.compress(plain.encode())).rstrip(b"=").decode()
+        plain = json.dumps(value, separators=(",", ":")).encode()
+        text = _packed(plain, zlib.Z_DEFAULT_STRATEGY)
+        # Names so alike that the token would be refused as made up: then it is written longer.
+        return text if len(plain) <= _room(text) else _packed(plain, zlib.Z_HUFFMAN_ONLY)
+
+
+def _room(text: str) -> int:
+    """Return how many bytes a token may inflate to."""
+    return _MOST_INFLATED * len(text) + _SLACK
+
+
+def _packed(plain: bytes, strategy: int) -> str:
+    deflate = zlib.compressobj(strategy=strategy)
+    return "c1." + base64.urlsafe_b64encode(deflate.compress(plain) + deflate.flush()).rstrip(b"=").decode()
+
+
+def _inflated(text: str, most: float) -> bytes:
+    """Return the JSON of a token, in which there is nothing that would cost more than its characters."""
+    packed = base64.urlsafe_b64decode(text[3:].encode("ascii") + b"==")
+    inflate = zlib.decompressobj()
+    plain = inflate.decompress(packed, int(min(_room(text), most)))
+    if inflate.unconsumed_tail or not inflate.eof:
+        raise ValueError("too large, or cut off")
+    # Nested lists take a hundred times the memory of their brackets, and cursors are dearer than their characters.
+    if plain.count(b"[") > 2 or plain.count(b"{") > 1 or plain.count(b'"') > len(text) / _FEWEST_CHARACTERS * 2 + 64:
+        raise ValueError("no watcher writes this")
+    return plain
 
 
 def _cursors(texts: object) -> dict[str, Cursor]:
