@@ -218,3 +218,14 @@ async def test_an_export_that_is_cancelled_leaves_nothing(tmp_path, monkeypatch)
             await results.export(tmp_path / "out")
         assert scope.cancelled_caught
     assert [path.name for path in tmp_path.iterdir()] == ["j"]
+
+
+@pytest.mark.parametrize("kind", NEWER)
+async def test_a_batch_on_a_newer_journal_asks_nothing(tmp_path, kind):
+    (tmp_path / "j").write_bytes(NEWER[kind])
+    service = Service(0.0)
+    async with service.client() as client:
+        with pytest.raises(errors.JournalMismatch, match="newer version of gemtune"):
+            await client.generate_many(MODEL, ["a", "b"], journal=tmp_path / "j")
+    assert service.asked.total() == 0
+    assert (tmp_path / "j").read_bytes() == NEWER[kind]

@@ -163,7 +163,7 @@ class RecentKeys:
     """The last keys of a run without a journal, whose input may be endless and whose memory may not.
 
     Args:
-        most: How many are remembered, at about 200 bytes each.
+        most: How many are remembered, at about 300 bytes each.
     """
 
     most: int = _RECENT
