@@ -67,6 +67,7 @@ class RunningEmulator:
         self._server = server
         self._thread = threading.Thread(target=server.run, args=([listener],), name="gemtune-emulator", daemon=True)
         self._thread.start()
+        # The thread may die before it is ready (a bad certificate): waiting for readiness alone would hang.
         while not ready.wait(0.1):
             if not self._thread.is_alive():
                 listener.close()

@@ -29,6 +29,7 @@ _MISSING = "the emulator needs uvicorn to listen on a socket: pip install 'gemtu
 def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket; raises OSError or OverflowError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Bound here and not by uvicorn: with port 0 the address must be known before it serves.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio: TCP_NODELAY only if told
     if os.name == "posix":  # elsewhere the option lets two servers share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

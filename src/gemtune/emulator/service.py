@@ -102,6 +102,7 @@ class EmulatedService:
         self.requests.clear()
         self.faults.clear()
         self.faults.followed = 0
+        # the requests under way are not forgotten, and so neither is their number
         self.peak_in_flight = self.in_flight
 
     @property

@@ -54,6 +54,7 @@ class Connection:
     def reset(self) -> None:
         """Break it off: the peer sees a reset, after what was written."""
         peer = self.transport.get_extra_info("socket")
+        # SO_LINGER of zero: close() sends RST instead of FIN, which is what a crashed proxy looks like.
         if peer is not None:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
@@ -77,6 +78,7 @@ async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, 
         pause: seconds between two pieces of a stream.
     """
     headers = header_lines(reply.headers, clock.now())
+    # These write on the connection past the HTTP server, which would refuse to send anything malformed.
     if reply.breaks:
         await _break(reply, headers, scope, receive)
         return
@@ -132,6 +134,7 @@ async def _break(reply: HttpReply, headers: list[tuple[bytes, bytes]], scope: Sc
 async def drop(scope: Scope, receive: Receive) -> None:
     """Close the connection under the caller. In process there is none, and the caller gets the error at once."""
     connection = connection_of(scope)
+    # In process there is no connection to close: the caller's transport raises what a socket would have raised.
     if connection is None:
         raise ConnectionResetError("the emulator dropped the connection, as a fault told it to")
     connection.transport.abort()

@@ -24,6 +24,7 @@ async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
     match = service.find(request.verb, request.path)
     face = match.face if match else service.faces[0]
     method = match.route.method if match else None
+    # Logged before anything can go wrong with it: a test asks the log what arrived, not what was answered.
     entry = service.requests.open(service.clock.now(), method, request)
     fault = service.faults.take(method or "*", entry.number)
     layout = face.layout(match, request)
@@ -57,6 +58,7 @@ async def _answer(
             method=route.method, version=match.version, params=match.params, query=said.query, body=said.body,
             caller=principal, now=now, fate=fate or _NO_FATE,
         )  # fmt: skip
+        # Who deleted the model behind our back did so before this request, not after it.
         service.store.overtake(now)
         call, thinning = service.replicas.ask(call, face.replication)
         value = route.handler(service.store, call)
@@ -64,6 +66,7 @@ async def _answer(
             value = thinning.show(value)
         if route.changes:
             await service.keep()
+        # Quotas are last: they limit answers, and what is refused for another reason costs nothing.
         if route.cost:
             tokens, model = route.cost(call)
             await service.load.serve(service.clock, tokens, model, settings.answer_seconds)

@@ -16,6 +16,7 @@ from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.face import Face
 
+# Observed on replies; clients must cope with them.
 _FRONTEND = {
     "vary": "Origin, X-Origin, Referer",
     "server": "scaffolding on HTTPServer2",
@@ -80,6 +81,7 @@ def mark(reply: HttpReply, fault: Fault) -> HttpReply:
 
 def compress(reply: HttpReply, accept_encoding: str) -> HttpReply:
     """Compress a whole body for a caller that accepts it; streams are sent as they are."""
+    # A compressed stream would arrive when the compressor pleases and not event by event.
     if reply.streams or not reply.chunks or not _accepts_gzip(accept_encoding):
         return reply
     content = gzip.compress(reply.chunks[0], compresslevel=1, mtime=0)

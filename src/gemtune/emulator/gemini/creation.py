@@ -17,6 +17,7 @@ from gemtune.emulator.world.store import MethodCall, Store, StoredModel, StoredP
 from gemtune.emulator.world.tuning import MOST_STEPS, Job, total_steps
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+# The service echoes them in its reply, and clients show them from there.
 _DEFAULTS = {"epoch_count": 5, "batch_size": 4, "learning_rate": 0.001}
 _MAX_VIOLATIONS = 20
 
@@ -82,6 +83,7 @@ def _plan(settings: Settings, call: MethodCall, model_id: str, examples: int, hy
         examples=examples,
         epochs=hyperparameters["epoch_count"],
         batch_size=hyperparameters["batch_size"],
+        # whole microseconds, as the service's own times are
         created=call.now // 1000 * 1000,
         seed=settings.seed,
         fate=call.fate,
@@ -97,6 +99,7 @@ def _examples(task: Value) -> list[tuple[str, str]]:
 def _violations(
     call: MethodCall, settings: Settings, given: Value, examples: list[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
+    # The limit of 40 characters is documented.
     wanted = call.query.get("tuned_model_id")
     if wanted is not None and not _ID.fullmatch(wanted):
         text = "must be 1 to 40 lower-case letters, digits and dashes, begin with a letter and not end with a dash"
@@ -132,6 +135,7 @@ def _base_model(store: Store, call: MethodCall) -> tuple[BaseModel, str | None]:
         if parent.state(call.now, store.settings) != "ACTIVE":
             raise bad_request(f"The source {parent.name} is not ACTIVE: only a completed tuned model can be tuned.")
         name = parent.base_model
+    # A tuned model as source: its base model counts, and it has to be readable and complete.
     if not name:
         raise invalid_fields("CreateTunedModelRequest", [("tuned_model.source_model", "base_model is required")])
     base = store.base_models.get(name)
@@ -147,6 +151,7 @@ def _new_id(store: Store, call: MethodCall) -> str:
             raise already_exists(store.settings.exists_message.format(name=f"tunedModels/{wanted}"))
         return wanted
     words = slug(cast(str, call.body.get("display_name", "")))
+    # A generated id never collides, even if all words and the seed are the same.
     while True:
         suffix = store.random_id(store.settings.suffix_length)
         made = f"{words}-{suffix}" if words else suffix

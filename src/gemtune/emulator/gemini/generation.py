@@ -77,6 +77,7 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
     name = call.params["model"]
     if model is not None:
         _check_tuned(call.body, name, store.settings.max_input_characters)
+    # After the checks: what is invalid does not count against the quota.
     wait = store.spend_request(name, call.now)
     if wait is not None:
         raise quota_exceeded(name.removeprefix("models/"), store.settings.requests_per_minute or 0, wait)
@@ -117,6 +118,7 @@ def _ready_model(store: Store, call: MethodCall) -> StoredModel | None:
     base = store.base_models.get(base_name)
     if base is None or "generateContent" not in base.supported_generation_methods:
         raise not_served(base_name, call.version, "generateContent")
+    # Such models were ACTIVE, listed and readable; only asking them showed that they had no weights.
     if model and model.job.fate.hollow:
         raise internal()
     return model
@@ -173,6 +175,7 @@ def _part_texts(content: Value) -> Iterable[str]:
 
 def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer:
     contents = cast("list[Value]", call.body["contents"])
+    # The last turn that is not the model's own; older ones are what it said before.
     asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
     text = "".join(_part_texts(asked))
     prompt = Prompt(text=text, model=call.params["model"], request=call.body, email=call.caller.email)

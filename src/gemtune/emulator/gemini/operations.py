@@ -73,9 +73,11 @@ def _show(model: StoredModel, store: Store, call: MethodCall, *, fresh: bool = F
         "tuned_model": model.name,
     }
     operation: Value = {"name": model.operation_name, "metadata": metadata}
+    # The reply to create was seen without any progress, not with a progress of zero.
     if fresh:
         return operation
     progress = model.progress(call.now)
+    # A hollow model has no snapshots and is complete all the same.
     completed = total if progress.state == "ACTIVE" else len(progress.snapshots)
     metadata["completed_steps"] = completed
     metadata["completed_percent"] = 100 * completed / total

@@ -31,6 +31,8 @@ def take_page(call: MethodCall, items: Iterable[tuple[int, T]], *, default: int,
     """
     size = _page_size(call.query.get("page_size"), default, maximum)
     check = _fingerprint(call)
+    # A token says after which number to go on and not how many were seen: whatever is created or deleted between two
+    # pages, nothing is shown twice and nothing that stays is left out.
     after = _read_token(call.query.get("page_token", ""), check)
     rest: Sequence[tuple[int, T]] = [(number, item) for number, item in items if number > after]
     page = rest[:size]
@@ -47,10 +49,12 @@ def _page_size(text: str | None, default: int, maximum: int) -> int:
         raise violations([("page_size", f"Invalid value at 'page_size' (TYPE_INT32), \"{text}\"")]) from None
     if size < 0:
         raise bad_request("Page size must not be negative.")
+    # 0 is "not given" in proto3.
     return min(size, maximum) or default
 
 
 def _fingerprint(call: MethodCall) -> str:
+    # AIP-158: a token is good only for the list it came from, so a hash of all other parameters goes with it.
     others = {name: value for name, value in call.query.items() if name != "page_token" and value}
     key = json.dumps([call.method, call.version, call.params, others], sort_keys=True)
     return hashlib.blake2b(key.encode(), digest_size=6).hexdigest()

@@ -45,6 +45,7 @@ def create(store: Store, call: MethodCall) -> Value:
     found += _role_violations(call)
     if found:
         raise invalid_fields("CreatePermissionRequest", found)
+    # One permission for each grantee, whatever the case of its email address.
     for other in model.permissions.values():
         if other.grantee_type == grantee and (other.email or "").casefold() == (email or "").casefold():
             raise already_exists(f"A permission for this grantee already exists: {model.name}/permissions/{other.id}")

@@ -24,6 +24,7 @@ def show(model: StoredModel, now: int, settings: Settings) -> Value:
     """Return the TunedModel message; it never contains training data."""
     progress = model.progress(now)
     source: Value = {"base_model": model.base_model}
+    # The service names both: the source, and the base model that it goes back to.
     if model.source:
         source = {"tuned_model_source": {"tuned_model": model.source, "base_model": model.base_model}}
     return {
@@ -33,6 +34,7 @@ def show(model: StoredModel, now: int, settings: Settings) -> Value:
         "description": model.description,
         "state": model.state(now, settings),
         "create_time": model.job.created,
+        # A job that ends touches its model as a PATCH does.
         "update_time": max(model.job.created, model.patched or 0, progress.complete_time or 0),
         "tuning_task": _show_task(model, progress),
         "temperature": model.temperature,
@@ -70,9 +72,11 @@ def list_(store: Store, call: MethodCall) -> Value:
 def _search(store: Store, call: MethodCall) -> Iterator[StoredModel]:
     words = call.query.get("filter", "").split()
     roles = [ROLES[_OPERATORS[word]] for word in words if word in _OPERATORS]
+    # Documented operators; every other word is looked for in the name and the description.
     everyone = "readers:everyone" in words
     text = [word.casefold() for word in words if word not in _OPERATORS and word != "readers:everyone"]
     for model in store.visible_to(call.caller):
+        # What is shared with everyone is only listed if asked for by that name.
         own = model.role(call.caller, beside_everyone=True)
         shared = any(permission.grantee_type == "EVERYONE" for permission in model.permissions.values())
         haystack = f"{model.display_name}\n{model.description}".casefold()
@@ -99,6 +103,7 @@ def patch(store: Store, call: MethodCall) -> Value:
     base = store.base_models.get(model.base_model)
     for key, value in changes.items():
         empty: object = {"reader_project_numbers": [], "display_name": "", "description": ""}.get(key)
+        # Cleared, a sampling parameter falls back to the base model's.
         if value is None and base is not None and key in ("temperature", "top_p", "top_k"):
             empty = getattr(base, key)
         setattr(model, key, empty if value is None else value)
@@ -162,6 +167,7 @@ def transfer_ownership(store: Store, call: MethodCall) -> Value:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise invalid_fields("TransferOwnershipRequest", [("email_address", "must be an email address")])
     new = next((p for p in model.permissions.values() if p.email and p.email.casefold() == email.casefold()), None)
+    # There is exactly one owner at any time; the former one keeps what a writer may do.
     for permission in model.permissions.values():
         if permission.role == "OWNER":
             permission.role = "WRITER"

@@ -70,6 +70,7 @@ def float32(value: float) -> float:
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
     exact = cast(float, struct.unpack("<f", packed)[0])
+    # A float32 has 6 to 9 significant digits. The first length that reads back as the same 32 bits is what is printed.
     for digits in (6, 7, 8):  # six digits of a shorter number are that number and zeros
         short = float(f"{exact:.{digits}g}")
         if struct.pack("<f", short) == packed:
@@ -139,6 +140,7 @@ class _Decoder:
             spec = message.by_name.get(key)
             if spec is None:
                 self.unknown(key, path)
+            # null is "absent" in proto3 JSON
             elif item is None:
                 continue
             elif spec.oneof in oneofs:

@@ -82,6 +82,7 @@ class _MaskReader:
         self.at += 1
         where = [*path, name]
         key, inner = _find(self.schema, message, name, where)
+        # Named before without a branch: it is wanted whole, whatever else is said about it.
         whole = key in mask and not mask[key]
         below: Mask = {}
         if self.take("/") or self.take("."):

@@ -18,6 +18,7 @@ _SYSTEM = frozenset({
 
 def json_layout(query: Pairs, *, streams: bool) -> JsonLayout:
     """Return how a query asks for the reply to be written; never fails, because errors are written that way too."""
+    # "$alt" and "alt" are the same; Google's clients send both spellings.
     given = {name.lstrip("$"): value for name, value in query}
     alt, *options = given.get("alt", "json").split(";")
     return JsonLayout(

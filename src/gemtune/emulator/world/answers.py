@@ -105,6 +105,7 @@ class ExampleIndex:
         if not self.pairs:
             return None
         normal = _normal(prompt)
+        # The usual case in a test: a prompt from the training data, found without comparing.
         if (number := self._exact.get(normal)) is not None:
             return self.pairs[number][1]
         size = len(normal) + 1
@@ -112,6 +113,7 @@ class ExampleIndex:
         for pair, count in _pairs(normal).items():
             for number, there in self._postings.get(pair, ()):
                 shared[number] += min(count, there)
+        # Only examples that share a pair of characters can be near; without any, all are equally far.
         candidates = shared or range(len(self.pairs))
 
         def rank(number: int) -> tuple[float, int, int]:

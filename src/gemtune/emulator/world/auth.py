@@ -106,6 +106,7 @@ class Auth:
         Raises:
             RpcError: 400, 401 or 403, as the service refuses such a credential.
         """
+        # With both, the token decides and the key is not looked at.
         if credential.token is not None:
             email = self._admit_token(credential.token, match, now)
             self._check_project(credential.project, match.face.host)
@@ -119,6 +120,7 @@ class Auth:
 
     def _admit_token(self, text: str, match: RouteMatch, now: int) -> str | None:
         known = self.tokens.get(text)
+        # Only strict knows whom it does not know; otherwise every credential is the default user's.
         if known is None:
             if self.mode == "strict":
                 raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", match.face.rpc_name(match), match.face.host)

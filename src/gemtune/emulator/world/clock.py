@@ -95,10 +95,13 @@ class SteppedClock:
             raise ValueError(f"a clock cannot go back: advance({seconds})")
         if seconds > (LATEST - self._now) / SECOND:
             raise ValueError(f"the clock would go beyond the year 9999: advance({seconds})")
+        # Under one lock: a sleeper that registers meanwhile is either woken now or sees the new time.
         with self._lock:
             self._now += nanoseconds(seconds)
             due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self._now]
             self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self._now]
+        # A test may advance the clock from its own thread while the emulator sleeps in another: each sleeper is woken
+        # on the loop it sleeps on.
         here = _event_loop()
         for _, event, home in due:
             if home == here:

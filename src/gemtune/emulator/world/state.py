@@ -86,6 +86,7 @@ def restore(clock: Clock, store: Store, text: bytes) -> None:
         raise ValueError("its checksum is wrong: it was damaged, or changed by something other than an emulator")
     try:
         times, numbers = (state["clock"]["time"], state["clock"]["wall"]), state["numbers"]
+        # A clock beyond the year 9999 could not be printed any more, and every later request would fail.
         if not all(fits(each, int) and 0 <= each <= LATEST for each in (*times, numbers)):
             raise ValueError(f"its clock {times} or its count {numbers!r} is impossible")
         models = [_restore_model(values) for values in state["tuned_models"]]
@@ -164,6 +165,7 @@ class StateFile:
         async with self._lock:
             if self._written >= mine:
                 return
+            # Everything that was asked for by now is in this text, so that ten creations at once share one write.
             wanted, text = self._wanted, dump(clock, store)
             await anyio.to_thread.run_sync(self._replace, text)
             self._written = wanted

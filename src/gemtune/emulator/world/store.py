@@ -120,6 +120,7 @@ class StoredModel:
             for permission in self.permissions.values()
             if permission.covers(caller) and not (beside_everyone and permission.grantee_type == "EVERYONE")
         ]
+        # Documented: members of these projects may read, without a permission of their own.
         if caller.project is not None and caller.project in map(str, self.reader_project_numbers):
             roles.append(ROLES["READER"])
         return max(roles, default=0)
@@ -181,6 +182,7 @@ class Store:
 
     def overtake(self, now: int) -> None:
         """Forget the models that somebody else has deleted by now."""
+        # Done at each request and not by a timer: a stepped clock knows no background.
         for name in [name for name, deleted in self._doomed.items() if deleted <= now]:
             self.remove(self.tuned_models[name])
 
@@ -200,6 +202,7 @@ class Store:
         for model in models:
             self.add(model)
         self._created = numbers
+        # Seeded by how far the former process had come, or its ids would come again.
         self._random = random.Random(f"{self.settings.seed}/{numbers}")  # noqa: S311 - ids of an emulator
 
     def random_id(self, length: int) -> str:
@@ -234,6 +237,7 @@ class Store:
         if limit is None:
             return None
         recent = self.recent.setdefault(model, deque())
+        # A sliding minute: the oldest request leaves the window 60 s after it came.
         while recent and recent[0] <= now - minute:
             recent.popleft()
         if len(recent) >= limit:
