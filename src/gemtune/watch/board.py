@@ -60,6 +60,19 @@ class Audience:
         """Forget a reader."""
         self._readers.pop(id(reader), None)
 
+    def forget(self, name: str) -> None:
+        """Have every reader forget that it has had a job."""
+        for reader in self:
+            reader.since.pop(name, None)
+
+    def fold(self, job: WatchedJob) -> None:
+        """Take out of a job's story what nobody needs any more."""
+        standing = {reader.read_to(job)[1] for reader in self}
+        for place in job.reports.fold(standing):
+            job.readings.folded(place)
+            for reader in self:
+                reader.folded(job, place)
+
 
 @attrs.define(eq=False)
 class Absent:
@@ -175,7 +188,7 @@ class Board:
             if (former := self.absent.take_back(name)) is not None:
                 former.forgotten = True
                 self._part(former)
-            self._forget(name)
+            self.readers.forget(name)
 
     def take_back(self, name: str) -> WatchedJob | None:
         """Return a job with which a discarded one continues where its readers are; None if nobody is in its story."""
@@ -186,7 +199,7 @@ class Board:
         job = WatchedJob.resumed_from(former)
         for reader in self.readers:
             reader.follow(former, job)
-        self._fold(job)
+        self.readers.fold(job)
         return job
 
     def report(self, job: WatchedJob, reported: Iterable[Event]) -> None:
@@ -219,7 +232,7 @@ class Board:
         """Take in a reader; it meets the jobs that are there, those first whose turn it was next."""
         self.readers.add(reader)
         turns = {name: turn for turn, name in enumerate(reader.since)}
-        reader.meet_service(self.service)
+        reader.meet(self.service)
         for job in sorted(self.jobs.values(), key=lambda job: turns.get(job.name, -1)):
             reader.meet(job)
 
@@ -264,27 +277,12 @@ class Board:
             over = over and job.end_read  # who waits for ends only passes over snapshots that others have yet to read
         return history.cursor if over else job.cursor(*min(places, default=job.read_to))
 
-    def candidates(self) -> set[str]:
-        """Return the names that are kept only because of what the list may show."""
-        return self.absent.shunned | {name for name, job in self.jobs.items() if job.past}
-
     def swept(self, missing: Iterable[str]) -> None:
-        """Take in a whole passage through the list, which has not shown some of the candidates."""
+        """Take in a whole passage through the list, which has not shown some names that are kept for it."""
         for name in self.absent.not_listed(missing):
             if (job := self.jobs.get(name)) is not None and job.past:
                 del self.jobs[name]
-            self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        for reader in self.readers:
-            reader.since.pop(name, None)
-
-    def _fold(self, job: WatchedJob) -> None:
-        standing = {reader.read_to(job)[1] for reader in self.readers}
-        for place in job.reports.fold(standing):
-            job.readings.folded(place)
-            for reader in self.readers:
-                reader.folded(job, place)
+            self.readers.forget(name)
 
     def _part(self, job: WatchedJob) -> None:
         self.kept.forget(job)

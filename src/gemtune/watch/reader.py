@@ -34,7 +34,7 @@ class Reader:
     replay: Replay
     since: MutableMapping[str, Cursor] = attrs.field(factory=dict)
     # Whether there was ever a job for it, even one that had ended before it was resumed; until then it waits for one.
-    met: bool = attrs.field(init=False)
+    met: bool = attrs.field(default=attrs.Factory(lambda self: bool(self.since), takes_self=True), init=False)
     # Jobs whose end has yet to come.
     open: int = attrs.field(default=0, init=False)
     _positions: dict[WatchedJob, Position] = attrs.field(factory=dict, init=False)
@@ -43,25 +43,20 @@ class Reader:
     _reading: WatchedJob | ServiceRecord | None = attrs.field(default=None, init=False)
     _news: anyio.Event | None = attrs.field(default=None, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self.met = bool(self.since)
-
     @property
     def backlog(self) -> int:
         """How many jobs have news, the service included."""
         return len(self._dirty)
 
-    def meet_service(self, service: ServiceRecord) -> None:
-        """Begin with the service."""
-        self._service.begin(service.outages)
-        self.notice(service)
-
-    def meet(self, job: WatchedJob) -> None:
-        """Begin with a job that is new to this reader, if it is about that job."""
-        if self.interest.is_about(job.name) and not job.past:
+    def meet(self, record: WatchedJob | ServiceRecord) -> None:
+        """Begin with the service, or with a job that is new to this reader, if it is about that job."""
+        if isinstance(record, ServiceRecord):
+            self._service.begin(record.outages)
+            self.notice(record)
+        elif self.interest.is_about(record.name) and not record.past:
             self.met = True
-            self._positions[job] = Position.at_the_beginning(job, self.since.get(job.name))
-            self.notice(job)
+            self._positions[record] = Position.at_the_beginning(record, self.since.get(record.name))
+            self.notice(record)
 
     def notice(self, record: WatchedJob | ServiceRecord) -> None:
         """Take notice of news."""

@@ -121,7 +121,7 @@ class Sweep(Due):
         pages, pause = passage.pages, roster.policy.terminal_freshness
         if pages is None:
             pages = self.service.list_jobs(self.filter, self.ask, light=not plan.refused)
-            passage.begin(pages, roster.board.candidates() if plan.discovering else set(), anyio.current_time())
+            passage.begin(pages, self._kept_for_the_list() if plan.discovering else set(), anyio.current_time())
         passage.taken += 1
         whole = False
         try:
@@ -154,6 +154,11 @@ class Sweep(Due):
         wait = plan.wait(roster.board.live, now)
         if wait is not None:
             roster.agenda.put(self, max(passage.began + pause, now + wait), pressing=True)
+
+    def _kept_for_the_list(self) -> set[str]:
+        """Return the names that are remembered only because the list may show them."""
+        board = self.roster.board
+        return board.absent.shunned | {name for name, job in board.jobs.items() if job.past}
 
     def _failed(self, error: CallError | CredentialsError, pause: float) -> float:
         """Return the seconds to the next sweep."""
