@@ -270,7 +270,7 @@ class Control:
         """Pushed back, nobody knows by what: this item waits as told, and all of them in a surge of refusals."""
         self.counts.rejected += 1
         adaptive, hint = self.adaptive, error.retry_after
-        before, again = adaptive.limit, adaptive.surging
+        before = adaptive.limit
         # What is refused during an outage was one probe, or left before it: neither tells how many are too many.
         cut = not self.outage.opened and adaptive.push_back(sent.number, now, in_flight)
         delay = 0.0 if hint is None else hint * (1 + 0.05 * self.dice())
@@ -278,13 +278,12 @@ class Control:
             # Nothing has succeeded since the cut: all that comes back is refused, so the pause continues.
             self.gate.pause(now + 0.25 + 0.25 * self.dice())
         if cut and adaptive.surging:
+            # A time without a name may be that of a rate or of a cap: all wait for it, and then fewer go at once. In
+            # simulations that uses 0.99 of a quota that does not name itself; a rate guessed from it used 0.92, and of
+            # a cap with hints of 30 s no more than 0.4.
             self.gate.close(now + delay)
         if error.status == 429:
             self._alive(sent, now)
-            if cut and again and hint is not None:
-                # Fewer at once did not help, and there is a time: it is a rate.
-                rate = self.meters.accepted_rate(now, self.in_flight)
-                self.meters.learn("learned rpm", rate, self.gate.told, told=False, now=now)
         else:
             # Crowded while others are answered; down when far more are refused than are still on their way.
             self._count_failure(sent, now, error, max(8, 2 * self.in_flight), before)
@@ -311,15 +310,10 @@ class Control:
                 blamed = self._heard.only_bad = True
         if error.failure is not Failure.AMBIGUOUS or not blamed:
             return Ruling(action="retry", reason="the service does not answer")
-        action: Literal["retry", "fail"] = "fail" if self._is_its_own(failures, beside_others) else "retry"
+        share = self.adaptive.refusals.share if beside_others else 1.0
+        action: Literal["retry", "fail"] = "fail" if _is_its_own(failures, self.policy.repeats, share) else "retry"
         delay = self.dice() * min(self.policy.backoff, 2.0**failures)
         return Ruling(action=action, counted=True, delay=delay, reason=error.message)
-
-    def _is_its_own(self, failures: int, beside_others: bool) -> bool:
-        """Return whether an item that fails once more has had its chances, or chance alone would hardly do that."""
-        if beside_others and failures >= _LEAST_REPEATS and self.adaptive.refusals.share ** (failures + 1) < _HARDLY:
-            return True
-        return failures >= self.policy.repeats
 
     def _count_failure(self, sent: Sent, now: float, error: CallError, most: int, limit: float) -> None:
         if not self.outage.streak:
@@ -329,6 +323,17 @@ class Control:
             self.adaptive.retune(min(self._limit_before, self.adaptive.ceiling), self.adaptive.ceiling)
         elif sent.probe and self.outage.opened:
             self.outage.probe_failed(now, self.dice(), error.retry_after)
+
+
+def _is_its_own(failures: int, repeats: int, share: float) -> bool:
+    """Return whether an item that fails once more has had its repeats, or chance would hardly strike it so often.
+
+    Args:
+        failures: How many of its failures have counted before.
+        repeats: How often it is tried again at most.
+        share: Which share of the requests fails by chance.
+    """
+    return failures >= repeats or (failures >= _LEAST_REPEATS and share ** (failures + 1) < _HARDLY)
 
 
 _WAITS_FOR: Final = {

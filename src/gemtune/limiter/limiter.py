@@ -29,7 +29,9 @@ from gemtune.remedy import Argument, Remedy
 
 CONNECTIONS = 1000
 """The connections of one client: no more requests can be in flight."""
+# The first burst of ``auto``, and the most that is refused in vain by a service that takes fewer.
 _START = 50
+# Timers may fire a moment early; without it the head of the line would then look again and again.
 _SHORTEST_SLEEP = 0.001
 
 
@@ -133,6 +135,7 @@ class _Line:
 
     async def _turn(self, waiter: _Waiter) -> Sent:
         while waiter.sent is None:
+            # The event has two meanings: you may go, or there is another time at which to look again.
             if waiter.event.is_set():
                 waiter.event = anyio.Event()
             if waiter.until == math.inf:
@@ -322,6 +325,7 @@ class Limiter:
         now = current_time()
         if self._day is not None:
             _take_one_of_the_day(self._day, now)
+        # Where nobody waits, nearly always, there is no event and no switch of tasks.
         if not self._line.waiters and self._control.ready_at(now, tokens) <= now:
             return Permit(self, self._control.send(now, tokens))
         try:

@@ -16,6 +16,7 @@ import attrs
 from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.rate import Bucket
 
+# A step of a twentieth is small enough to be lost without regret, and twenty of them are soon climbed.
 _PARTS: Final = 20
 # Requests on their way when the rate was cut come back within so many seconds; they belong to the same episode.
 _EPISODE: Final = 1.0
@@ -80,6 +81,7 @@ class RequestPace:
         if now < self._parts.cut_at + _EPISODE:
             surge = True
         elif quota:
+            # Whoever names a quota need not be doubted.
             surge = self._parts.cut(now, _PARTS)
         else:
             surge = self._parts.push_back(self._parts.refusals.sent, now, _PARTS)

@@ -104,6 +104,7 @@ class Outage:
         self._count(now)
         if self.opened or not enough:
             return False
+        # A service that is out again soon after it was back is the same outage: it is asked as rarely as before.
         again = now - self._ended_at <= self.healthy
         self._delay = min(self._delay * 2, self.longest) if again else self.first
         self._probe_at = now + self._jittered(dice)
@@ -135,6 +136,7 @@ class Outage:
             limit: The limit to return to.
             in_flight: Requests of before the outage that are still out; they may never come back.
         """
+        # All that was parked would otherwise leave at once, and be the next outage.
         self.ramp = in_flight + max(4.0, limit / 20)
 
     def alive(self, limit: float) -> bool:
@@ -189,6 +191,7 @@ class Spending:
         """
         if sent_at <= self._closed_at:
             return self._opens_at
+        # Since a whole window nothing was spent: no window can be the reason.
         if now >= self._since + SPENDING_WINDOW:
             return None
         if self._since == math.inf:
