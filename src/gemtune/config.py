@@ -34,6 +34,7 @@ class Unset:
 
 UNSET = Unset()
 
+# What is wrong with an option is a matter of settings, whoever notices it.
 _seconds = partial(checks.seconds, error=SettingsError)
 _number = partial(checks.number, error=SettingsError)
 _whole = partial(checks.whole, error=SettingsError)

@@ -121,6 +121,7 @@ def _credential(
     env: Mapping[str, str], api_key: str | None, token: object | None, credentials: object | None
 ) -> tuple[str, str | None, Setting]:
     given = {"api_key": api_key, "token": token, "credentials": credentials}
+    # Which one was meant cannot be known, and the wrong one may be billed to somebody else.
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise SettingsError(f"give one of {' and '.join(named)}, not both", field=named[1])
@@ -132,6 +133,7 @@ def _credential(
     if named:
         return named[0], None, Setting("credential", f"{named[0]} ****", f"argument {named[0]}")
     found = [name for name in _KEYS if name in env]
+    # Google's own SDK takes GOOGLE_API_KEY and warns; so does this one, so that nothing changes with the SDK.
     if len(found) > 1 and env[found[0]] != env[found[1]]:
         _log.warning("both %s and %s are set; using %s", found[0], found[1], found[0])
     if found:
@@ -150,6 +152,7 @@ def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Settin
     if name not in env:
         return DEFAULT_BASE_URL, Setting("base_url", DEFAULT_BASE_URL, "default")
     origin = checked_origin(env[name], name)
+    # Whoever can set a process's variables need not be able to read its credentials, and must not come to them so.
     host = urlsplit(origin).hostname or ""
     if not (is_loopback(host) or host == "googleapis.com" or host.endswith(".googleapis.com")):
         raise SettingsError(

@@ -104,6 +104,20 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize(
+    "given",
+    ['{"a":' * 20_000, '{"responseSchema":' + '{"items":' * 500 + "{}" + "}" * 501, '{"topK":' + "9" * 5_000 + "}"],
+)
+def test_a_generation_config_that_is_nested_deeply_or_holds_a_huge_number_is_refused_in_one_line(
+    gemtune, folder, given
+):
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--generation-config", given)
+    assert (ran.code, ran.out) == (2, "")
+    assert len(ran.err) < 300
+    assert "--generation-config" in ran.err
+    assert "Traceback" not in ran.err
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with all kinds of files, in which the command runs; a function that tells what is in it."""

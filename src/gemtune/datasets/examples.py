@@ -104,6 +104,7 @@ def _rows(lines: Iterator[str], suffix: str) -> Rows:
 def _head(row: list[str]) -> list[str] | None:
     """Return the first row as column names, or None if it is already an example."""
     cells = [cell.strip().removeprefix("\ufeff") for cell in row]
+    # Examples may begin in the first line. One word that people call columns by makes it a heading.
     if not any(cell.lower() in _HEADINGS for cell in cells):
         return None
     canonical = {name.lower(): name for name in (*_INPUT_KEYS, *_OUTPUT_KEYS)}
@@ -122,6 +123,7 @@ def from_rows(data: object) -> Rows:
     """Return the rows of a table in memory: an iterable of rows, or a mapping of columns such as a data frame."""
     if isinstance(data, str | bytes):
         raise InvalidInput("training_data is one string, not rows: pass pairs, dicts or a path", field="training_data")
+    # Not isinstance(data, Mapping): a data frame of pandas or polars is none, and is meant all the same.
     if hasattr(data, "keys") and hasattr(data, "__getitem__"):
         columns = {str(key): _column(key, data[key]) for key in data.keys()}  # noqa: SIM118 - a data frame
         lengths = {key: len(column) for key, column in columns.items()}
@@ -161,6 +163,7 @@ def checked(rows: Rows) -> tuple[TuningExample, ...]:
         except InvalidInput as problem:
             problems.append(problem)
             continue
+        # The limit is one of the request, which is measured in bytes of UTF-8 and not in characters.
         size += len(example.text_input.encode()) + len(example.output.encode())
         examples.append(example)
     if problems:
@@ -183,6 +186,7 @@ def _summary(problems: list[InvalidInput]) -> InvalidInput:
     first = problems[0]
     if len(problems) == 1:
         return first
+    # All at once, as whoever mends a file wants to mend it once; but not so many that nobody reads them.
     lines = [problem.message for problem in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
         lines.append(f"and {len(problems) - _SHOWN} more")

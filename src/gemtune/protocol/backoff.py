@@ -31,7 +31,7 @@ def extra_attempts(error: CallError, effect: Effect, policy: RetryPolicy) -> int
     if effect is Effect.WRITE:
         return 0
     if isinstance(error, MalformedResponse):
-        return min(most, 1)
+        return min(most, 1)  # a reply that reads wrong twice reads wrong always
     if effect is Effect.BILLED or error.status == 500:
         return min(most, 2)
     return most
@@ -60,12 +60,14 @@ def delay(error: CallError, failures: int, policy: RetryPolicy, dice: float) -> 
         Full jitter over the backoff; never less than the server's hint, spread by up to a fifth of it (at most 5 s),
         so that callers who got the same hint do not return together.
     """
+    # Nothing was sent, so that nobody was burdened: the next connection may be tried soon.
     if error.failure is Failure.NOT_SENT:
         base = policy.initial / 4
     elif isinstance(error, QuotaExhausted):
         base = policy.initial * 2
     else:
         base = policy.initial
+    # 60 doublings are beyond every maximum, and 1,024 would overflow.
     backoff = dice * min(policy.maximum, base * 2.0 ** min(failures - 1, 60))
     hint = error.retry_after
     if hint is None and isinstance(error, QuotaExhausted) and error.scope == "minute":

@@ -60,6 +60,7 @@ class Page(Sequence[T]):
 def _page(cls: type[M], key: str, value: object) -> Page[M]:
     if not isinstance(value, dict):
         raise MalformedResponse("the list is not a JSON object")
+    # The service leaves out an empty list, and a gateway may write null for it.
     found = value.get(key) or []
     token = value.get("nextPageToken") or None
     if not isinstance(found, list) or not (token is None or isinstance(token, str)):
@@ -74,7 +75,7 @@ def _filter(value: object) -> object:
 
 
 def _body(value: object) -> bytes:
-    return dumps(value, lone_surrogates=False)
+    return dumps(value, lone_surrogates=False)  # half of a character cannot be sent as UTF-8
 
 
 def _nothing(value: object) -> None:
@@ -240,6 +241,7 @@ def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountToken
         method="models.countTokens",
         verb="POST",
         path=f"/v1beta/{model}:countTokens",
+        # The long form, because the short one counts contents only, without instructions and tools.
         body=_body({"generateContentRequest": {"model": model, **encode(request)}}),
         effect=Effect.READ,
         decode=partial(decode, CountTokensResponse),

@@ -17,6 +17,7 @@ _TUNED: Final = re.compile(rf"tunedModels/{_ID}")
 _MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")
 _OPERATION: Final = re.compile(rf"(?:tunedModels|models)/{_ID}/operations/{_ID}")
 _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
+# A bare id is taken where only one collection can be meant.
 _BARE: Final = re.compile(_ID)
 _TUNED_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -24,6 +25,7 @@ _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 def _text(value: object, field: str) -> str:
     """Return the name that a string or a named object (model, job, operation) stands for."""
+    # Models, jobs, operations and permissions all have a name, so that each may stand for its own.
     name = value if isinstance(value, str) else getattr(value, "name", None)
     if not isinstance(name, str):
         raise InvalidInput(f"{field} must be a name or an object that has one, not {_shown(value)}", field=field)
@@ -113,7 +115,7 @@ def id_from_display_name(display_name: str | None, dice: int) -> str:
     # The name is readable in lists; what makes it unique are the digits, and 40 characters are the API's limit.
     words = re.findall(r"[a-z0-9]+", re.sub(r"[^a-z0-9\s-]", "", (display_name or "").lower()))
     slug = "-".join(words)[:27].strip("-")
-    if not slug or not slug[0].isalpha():
+    if not slug or not slug[0].isalpha():  # the API wants a letter first
         slug = f"tuned-{slug}"[:27].strip("-")
     suffix = ""
     for _ in range(12):

@@ -77,16 +77,16 @@ def error_from_reply(
         method: The REST method's id, such as ``tunedModels.get``.
         secrets: Credentials to mask, should the server echo them.
     """
+    # A redirect is never followed: it would carry the credential to another host.
     if 300 <= status < 400:
         return _redirect(status, headers, resource, secrets)
     body = _error_object(payload)
-    rpc = body.get("status")
-    rpc = clean(rpc, secrets, 64) if isinstance(rpc, str) else ""
-    given = body.get("details")
-    details = tuple(given) if isinstance(given, list) else ()
+    rpc = clean(word, secrets, 64) if isinstance(word := body.get("status"), str) else ""
+    details = tuple(given) if isinstance(given := body.get("details"), list) else ()
     reason = _reason(details) or rpc or None
     about = f" for {resource}" if resource else ""
     said = _said(body, payload, text, secrets)
+    # Google answers 400 to a wrong API key; for whoever reads the error it is a matter of credentials.
     cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
     following = _next_step(cls, reason)
@@ -121,6 +121,7 @@ def retry_after(headers: Mapping[str, str], details: Iterable[object], message: 
     ]
     in_message = _IN_MESSAGE.search(message)
     hints.append(_duration(in_message) if in_message else None)
+    # Above a week it is a date misread or a joke, and waiting for it helps nobody.
     usable = [hint for hint in hints if hint is not None and 0 <= hint <= _LONGEST_HINT]
     return max(usable) if usable else None
 
@@ -181,6 +182,7 @@ def _reason(details: tuple[object, ...]) -> str | None:
 
 
 def _request_id(headers: Mapping[str, str], details: tuple[object, ...], secrets: tuple[str, ...]) -> str | None:
+    # By this the service's own people can find the request.
     for item in details:
         if isinstance(item, dict) and str(item.get("@type", "")).endswith("google.rpc.RequestInfo"):
             return clean(item.get("requestId", ""), secrets, 200) or None

@@ -92,6 +92,7 @@ def open_text(path: Path) -> AbstractContextManager[TextIO]:
     """Open a file, or standard input for ``-``, so that ``Lines`` can name the place that is not UTF-8."""
     if str(path) == "-":
         return _standard_input()
+    # Spreadsheets begin UTF-8 with a mark; and csv wants line ends as they are, as cells may hold some.
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
@@ -123,6 +124,7 @@ def table(
     Raises:
         Unreadable: The quotes do not match, or two columns have one name.
     """
+    # Kept beside the reader, because the separator is looked for in it if it cannot be read.
     heading = next(lines, "")
     reader = csv.reader(chain([heading], lines), delimiter=delimiter, strict=True)
     names: list[str] | None = None
@@ -212,6 +214,7 @@ def json_lines(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
         if not line.strip():
             continue
         value = _value(line, number)
+        # One document over many lines would fail line by line, and none of the messages would say why.
         if first and (isinstance(value, list) or line.strip() in {"[", "{"}):
             raise Unreadable(" is one JSON document: write one object or string a line, as jq -c '.[]' does")
         first = False
@@ -240,7 +243,7 @@ def json_document(text: str) -> list[object] | None:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
-            return None
+            return None  # a first value, and then another: the file has one on each line
         what = f"{error.msg.removesuffix(' at')} (line {error.lineno}, column {error.colno})"
     except ValueError as error:
         what = str(error)

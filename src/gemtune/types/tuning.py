@@ -100,6 +100,7 @@ class Hyperparameters(Message):
                 checks.number(name, value)
 
 
+# What the API's int32 can hold.
 _INT32: Final = 2**31 - 1
 
 

@@ -72,6 +72,7 @@ class GoogleSource:
         try:
             if self._scoped is None:
                 self._scoped = self._load(request)
+            # A credentials object of the user's may hold a token that is still good.
             if forced or not self._scoped.valid:
                 self._refresh(request)
             return self._grant()
@@ -98,6 +99,7 @@ class GoogleSource:
     def _refresh(self, request: _GoogleTransport) -> None:
         from google.auth import exceptions
 
+        # google-auth repeats some failures of its own accord, but not those of the transport, which is ours.
         for pause in (*PAUSES, None):
             try:
                 self._scoped.refresh(request)
@@ -110,6 +112,7 @@ class GoogleSource:
                 return
 
     def _grant(self) -> Grant:
+        # apply() and not .token: some kinds add headers of their own (a quota project, a trust boundary).
         headers: dict[str, str] = {}
         self._scoped.apply(headers)
         named = {name.lower(): str(value) for name, value in headers.items()}

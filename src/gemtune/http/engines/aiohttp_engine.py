@@ -73,6 +73,7 @@ class _Sending:
 
     def explain(self, exc: Exception) -> Exception:
         """Return the httpx exception that says what happened and whether the server may have acted."""
+        # aiohttp.InvalidURL is a ValueError as well, but aiohttp raises it only before anything is sent.
         if isinstance(exc, ValueError) and not isinstance(exc, aiohttp.ClientError):
             return httpx.LocalProtocolError("the request cannot be put into HTTP")
         if not self.connected:
@@ -81,6 +82,7 @@ class _Sending:
             return httpx.ReadTimeout("no complete reply in time")
         if isinstance(exc, aiohttp.ClientResponseError):
             return MalformedReply("the reply is not well-formed HTTP")
+        # A server closes idle connections when it likes. A request that crosses the closing was not read.
         if not self.fresh and not self.begun:
             return StaleConnection("a connection that had been kept alive was lost")
         if isinstance(exc, aiohttp.ServerDisconnectedError):
@@ -209,15 +211,16 @@ class AiohttpEngine:
         connector = self._connector = _Connector(
             connect_timeout=self.connect_timeout,
             limit=self.max_connections,
+            # Shorter than most servers', so that few requests meet a connection that is being closed.
             keepalive_timeout=self.keepalive,
             ssl=self.ssl_context or True,
             timeout_ceil_threshold=math.inf,
         )
         session = self._session = aiohttp.ClientSession(
             connector=connector,
-            headers={"Accept-Encoding": "gzip"},
+            headers={"Accept-Encoding": "gzip"},  # what we inflate ourselves, in bounded steps
             cookie_jar=_NoCookies(),
-            auto_decompress=False,
+            auto_decompress=False,  # aiohttp would inflate without a bound
             # netrc and per-request proxy lookups (two threads each) are off; the proxy was found once, by us.
             trust_env=False,
             proxy=self.proxy,
@@ -236,6 +239,7 @@ class AiohttpEngine:
         session, connector = self._session, self._connector
         if session is None or connector is None:
             session, connector = self._open_session()
+        # bytes of a megabyte and more block the loop while they are written, as aiohttp warns.
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE else body
         task = asyncio.current_task()
         connector.sendings[task] = sending
@@ -245,7 +249,7 @@ class AiohttpEngine:
                 _parse(url),
                 headers=headers,
                 data=data,
-                allow_redirects=False,
+                allow_redirects=False,  # the credential must not travel to another host
                 timeout=limits,
             )
         finally:
@@ -274,13 +278,14 @@ class AiohttpEngine:
             response = await self._start(sending, _limits(timeout), method, url, headers, body)
             try:
                 found = {name.lower(): value for name, value in response.headers.items()}
+                # The usual reply is small and of known length: no decoder, no pieces, no copy.
                 length = response.content_length
                 if length is not None and length <= min(WHOLE, max_body) and "content-encoding" not in found:
                     content = await response.read()
                 else:
                     content = await collect(_AiohttpIncoming(sending, response), max_body)
             finally:
-                response.close()
+                response.close()  # does nothing after a complete reply, whose connection is back in the pool already
         except _FAILURES as exc:
             raise sending.explain(exc) from exc
         return Reply(response.status, found, content)

@@ -35,8 +35,10 @@ def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidI
         seconds: The time the attempt was given.
     """
     if isinstance(exc, CallError):
+        # Its frames hold the request's headers, and those the credential.
         exc.__cause__ = exc.__context__ = exc.__traceback__ = None
         return exc
+    # First those of which it is certain that nothing was sent: a creation may then be repeated.
     if isinstance(exc, httpx.ConnectTimeout | httpx.ConnectError | httpx.ProxyError | httpx.PoolTimeout):
         return _not_connected(exc, host)
     if isinstance(exc, TimeoutError | httpx.TimeoutException):
@@ -45,6 +47,7 @@ def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidI
         return MalformedResponse(f"{host} answered with something that is not HTTP, or with too large a head")
     if isinstance(exc, StaleConnection):
         return ConnectionLost(f"{host} closed a connection that had been kept alive", reason="stale")
+    # httpx has one class for a broken connection and for what is not HTTP; only its words tell them apart.
     if isinstance(exc, httpx.RemoteProtocolError) and not str(exc).startswith(_LOST):
         return MalformedResponse(f"{host} answered with something that is not HTTP, or with too large a head")
     if isinstance(exc, httpx.DecodingError):
@@ -57,13 +60,14 @@ def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidI
 def _not_connected(exc: Exception, host: str) -> CallError:
     causes = list(_causes(exc))
     if isinstance(exc, httpx.ProxyError):
-        refused = str(exc).startswith("407")
+        refused = str(exc).startswith("407")  # other credentials are needed, so that repeating it helps nobody
         what = "asks for other credentials (407)" if refused else "did not let the connection through"
         return ConnectFailed(
             f"the proxy on the way to {host} {what}: check HTTPS_PROXY and NO_PROXY",
             reason="proxy",
             failure=Failure.FATAL if refused else None,
         )
+    # The reason is what people search for in logs; it is taken from the innermost error, which knows it.
     for cause in causes:
         # aiohttp's own subclass has no words of its own; the one from the ssl module follows.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
@@ -87,6 +91,7 @@ def _not_connected(exc: Exception, host: str) -> CallError:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
+    # A breadth-first walk: anyio wraps the failures of several addresses in a group, each with causes of its own.
     seen: set[int] = set()
     waiting: list[BaseException | None] = [exc]
     while waiting:

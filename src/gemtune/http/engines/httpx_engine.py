@@ -34,6 +34,7 @@ class _HttpxIncoming:
     async def read(self) -> bytes:
         if self._chunks is None:
             self._chunks = aiter(self._stream)
+        # One wall around each wait: transports of the user's own need not keep to the limits they are handed.
         with anyio.fail_after(self._idle):
             while (chunk := await anext(self._chunks, None)) is not None:
                 if chunk:
@@ -41,6 +42,7 @@ class _HttpxIncoming:
         return b""
 
     async def aclose(self) -> None:
+        # Shielded, because it runs after cancellations too, when nothing else would give the connection back.
         with anyio.move_on_after(PATIENCE, shield=True):
             await _finish(self._chunks)
             await self._stream.aclose()
@@ -80,12 +82,13 @@ class ForeignEngine:
     connect_timeout: float = 10.0
 
     def _request(self, method: str, url: str, headers: Headers, body: bytes | None, timeout: float) -> httpx.Request:
+        # Only what we can inflate in bounded steps; httpx itself would offer br and zstd where they are installed.
         pairs = [("accept-encoding", "gzip")]
         pairs += headers.items() if isinstance(headers, Mapping) else headers
         waits = {"connect": min(self.connect_timeout, timeout), "read": timeout, "write": timeout, "pool": timeout}
         request = httpx.Request(method, url, headers=pairs, content=body, extensions={"timeout": waits})
         if body:
-            request.stream = _Body(body)
+            request.stream = _Body(body)  # as content=, it would be sent in chunks and without its length
         return request
 
     async def exchange(
@@ -112,6 +115,7 @@ class ForeignEngine:
     ) -> Incoming:
         """Send one request and return once the head of its reply has arrived."""
         request = self._request(method, url, headers, body, timeout)
+        # The silence between two events may be longer than the time until the first.
         request.extensions["timeout"]["read"] = max(timeout, idle)
         with anyio.fail_after(timeout + GRACE):
             return _HttpxIncoming(await self.transport.handle_async_request(request), idle)
@@ -212,6 +216,7 @@ class RecyclingTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass one request to the current pool, when a place is free."""
+        # Waiting happens here and never in the pool, whose queue is what a cancellation damages.
         await self._places.acquire()
         pool = self._current = self._current or _Pool(self.make())
         pool.users += 1
@@ -229,7 +234,7 @@ class RecyclingTransport(httpx.AsyncBaseTransport):
         self._places.release()
         pool.users -= 1
         if not normal and not pool.retired:
-            pool.retired = True
+            pool.retired = True  # those who are in it may finish; nobody new comes in
             self._current = None if self._current is pool else self._current
         if pool.retired and not pool.users:
             self._dead.append(pool)

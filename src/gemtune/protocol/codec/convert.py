@@ -11,6 +11,7 @@ from gemtune.types.message import Message
 
 M = TypeVar("M", bound=Message)
 
+# Made on first use: there are some eighty classes, and most programs need a handful.
 _decoders: dict[type[Message], Function] = {}
 _encoders: dict[type[Message], Function] = {}
 

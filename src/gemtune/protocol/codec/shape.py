@@ -66,6 +66,7 @@ def fields_of(cls: type[Message]) -> list[Field]:
 def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
     hint, marks = _unwrap(hint)
     presence = False
+    # "T | None" means that the API tells absent from zero; a plain T does not.
     if get_origin(hint) in {Union, types.UnionType}:
         rest = tuple(arm for arm in get_args(hint) if arm is not types.NoneType)
         presence = len(rest) < len(get_args(hint))
@@ -75,6 +76,7 @@ def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
     if many:
         hint, marks = _unwrap(get_args(hint)[0])
     kind, inner = _kind(hint, marks)
+    # What callers must give may still be missing in a reply; the API's zero takes its place (proto3).
     default = attribute.default
     if default is attrs.NOTHING:
         default = () if many else next(iter(inner)) if kind == "enum" else _ZEROS.get(kind)
@@ -97,6 +99,7 @@ def _unwrap(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _kind(hint: Any, marks: tuple[Any, ...]) -> tuple[Kind, Any]:
+    # Annotated says what a Python type cannot: int64 travels as a string, an Any names its own class.
     for mark in marks:
         if isinstance(mark, AnyOf):
             return "any", mark.classes

@@ -21,6 +21,7 @@ def _fast_parser() -> Any:
         return None
 
 
+# Faster, and optional: a package in Rust has no wheel for every platform.
 _orjson = _fast_parser()
 
 
