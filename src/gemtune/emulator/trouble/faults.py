@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Literal
 
 import attrs
 
@@ -73,6 +74,30 @@ def _is_sendable(body: object) -> bool:
         return isinstance(body, bytes) or dumps(body) is not None
     except (TypeError, ValueError, RecursionError):
         return False
+
+
+# What a value of the right type must be besides.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "times": (lambda times: times >= 1, "at least 1"),
+    "error": (lambda name: name in KNOWN_ERRORS, f"one of {', '.join(KNOWN_ERRORS)}"),
+    "status": (lambda status: 200 <= status <= 599, "from 200 to 599"),
+    "delay": (lambda seconds: seconds >= 0, "at least 0 seconds"),
+    "after": (lambda elements: elements >= 0, "at least 0 elements"),
+    "exact": (_is_latin, "of latin-1 characters"),
+    "pace": (lambda pace: pace[0] >= 1 and pace[1] >= 0, "(bytes, seconds): at least 1 byte, at least 0 seconds"),
+    "headers": (
+        lambda headers: all(map(_is_header, headers.items())),
+        "names and values that HTTP allows, without content-length and transfer-encoding: see cut and exact",
+    ),
+    "body": (_is_sendable, "JSON, a string or bytes"),
+}
+_ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
+
+
+@cache
+def _defaults() -> dict[str, object]:
+    fields = {each.name: each.default for each in attrs.fields(Fault) if each.name != "method"}
+    return fields | {"headers": {}}
 
 
 @attrs.frozen(kw_only=True)
@@ -128,22 +153,21 @@ class Fault:
 
     def __attrs_post_init__(self) -> None:
         """Refuse now what could not be followed later: the request that meets it may be somebody else's."""
-        check(self, *(name for name in attrs.fields_dict(Fault) if name != "method"))
-        for name, wrong, wanted in (
-            ("times", self.times < 1, "at least 1"),
-            ("error", self.error is not None and self.error not in KNOWN_ERRORS, f"one of {', '.join(KNOWN_ERRORS)}"),
-            ("status", self.status is not None and not 200 <= self.status <= 599, "from 200 to 599"),
-            ("delay", self.delay < 0, "at least 0 seconds"),
-            ("after", self.after is not None and self.after < 0, "at least 0 elements"),
-            ("exact", self.exact is not None and not _is_latin(self.exact), "of latin-1 characters"),
-            ("pace", self.pace is not None and not (self.pace[0] >= 1 and self.pace[1] >= 0),
-             "(bytes, seconds): at least 1 byte, at least 0 seconds"),
-            ("headers", not all(map(_is_header, self.headers.items())),
-             "names and values that HTTP allows, without content-length and transfer-encoding: see cut and exact"),
-            ("body", not _is_sendable(self.body), "JSON, a string or bytes"),
-        ):  # fmt: skip
-            if wrong:
-                raise ValueError(f"{name} must be {wanted}, not {getattr(self, name)!r:.100}")
+        given = self._given()
+        check(self, *given)
+        for name in given:
+            is_right, wanted = _RULES.get(name, _ANYTHING)
+            value = getattr(self, name)
+            if value is not None and not is_right(value):
+                raise ValueError(f"{name} must be {wanted}, not {value!r:.100}")
+
+    def _given(self) -> list[str]:
+        """Return the names of the fields, besides the method, that differ from their defaults in value or type."""
+        return [
+            name
+            for name, default in _defaults().items()
+            if type(value := getattr(self, name)) is not type(default) or value != default
+        ]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Fault:
@@ -161,12 +185,10 @@ class Fault:
 
     def to_dict(self) -> dict[str, object]:
         """Return the fault as JSON, without what is not set."""
-        defaults = Fault()
-        return {
-            key: value
-            for key, value in attrs.asdict(self).items()
-            if key == "method" or value != getattr(defaults, key)
-        }
+        said = {name: getattr(self, name) for name in self._given()}
+        if self.job is not None:
+            said["job"] = attrs.asdict(self.job)
+        return {"method": self.method, **said}
 
     @property
     def replaces_reply(self) -> bool:
