@@ -67,6 +67,7 @@ def test_a_job_that_fails_is_told_with_the_services_reason(app, gemtune, rows):
     assert ran.code == 1
     assert ran.out == ""
     assert ran.errors == ["tuning tunedModels/doomed failed: out of luck"]
+    assert "  reason        out of luck" in gemtune("jobs", "get", "doomed").out.splitlines()
 
 
 def test_waiting_ends_at_the_timeout_and_the_job_goes_on(app, gemtune, rows):

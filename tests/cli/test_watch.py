@@ -39,7 +39,7 @@ def test_waiting_ends_with_the_jobs(app, gemtune, jobs):
 def test_waiting_has_an_end_of_its_own_and_the_exit_code_of_a_time_out(app, gemtune, jobs):
     ran = gemtune("jobs", "wait", "one", "two", "--timeout", "300ms")
     assert ran.code == 124
-    assert "not done after 0.3 s: tunedModels/one, tunedModels/two; the jobs continue" in ran.err
+    assert "not done after 0.3 s: tunedModels/one, tunedModels/two; only the waiting has ended" in ran.err
     assert app.journal.of("tunedModels.operations.cancel") == []
 
 
@@ -141,7 +141,10 @@ def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, 
 def test_ctrl_c_and_sigterm_end_the_waiting_and_no_job(app, gemtune, jobs, command, number):
     code, err = stopped(app, [*command, "jobs", "wait", *jobs], number)
     assert code == 130
-    assert err.splitlines() == ["the jobs continue; wait for them again with the same command", "interrupted"]
+    assert err.splitlines() == [
+        "only the waiting has ended; wait again with the same command",
+        "interrupted",
+    ]
 
 
 def stopped(app, argv, number, told=0):
@@ -201,3 +204,24 @@ def test_the_table_has_a_line_for_each_job_and_those_that_go_on_first():
     assert "still trying" in view.line(100)
     view.feed(events.Recovered(**stamp(""), downtime=3.0))
     assert "still trying" not in view.line(100)
+
+
+@pytest.mark.parametrize("action", ["wait", "watch"])
+def test_nothing_is_claimed_of_a_name_that_the_service_does_not_know(app, gemtune, action):
+    ran = gemtune("jobs", action, "nope", "--timeout", "0.2")
+    assert (ran.code, ran.out) == (4, "")
+    (line,) = ran.errors
+    assert "tunedModels/nope does not exist" in line
+    assert line.endswith("list yours with gemtune jobs list")
+    assert "running" not in ran.err
+
+
+def test_a_watch_in_a_pipe_reports_progress_while_a_job_runs(app, gemtune, rows, command):
+    assert gemtune("tune", rows, "--base", BASE, "--id", "one").code == 0
+    argv = [*command, "jobs", "watch", "one"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.terminate()
+        assert first.startswith("tunedModels/one  CREATING")
+        assert "1 job is still running" in process.stderr.read()

@@ -25,7 +25,8 @@ class JobsView:
             case events.Recovered():
                 self.trouble = ""
         if event.job:
-            self.jobs.setdefault(event.job, JobView()).feed(event)
+            # Nothing is claimed of a job before a look at it.
+            self.jobs.setdefault(event.job, JobView(state="UNKNOWN")).feed(event)
 
     @property
     def state(self) -> str:
@@ -34,12 +35,20 @@ class JobsView:
         return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no jobs"
 
     @property
+    def known(self) -> bool:
+        """Whether there is anything to show: a job that was looked at, or trouble."""
+        return bool(self.trouble) or any(view.state != "UNKNOWN" for view in self.jobs.values())
+
+    @property
     def tenths(self) -> int:
         """How many tenths of all work are done, every job counting the same."""
         return sum(view.tenths for view in self.jobs.values()) // max(len(self.jobs), 1)
 
-    def line(self, width: int = 80, *, unicode: bool = True) -> str:  # noqa: ARG002 - a view
-        """Return the counts of states as one line."""
+    def line(self, width: int = 80, *, unicode: bool = True) -> str:
+        """Return the progress of a single job, or the counts of states, as one line."""
+        if len(self.jobs) == 1 and not self.trouble:
+            ((name, view),) = self.jobs.items()
+            return f"{name}  {view.line(width - len(name) - 2, unicode=unicode)}"[:width]
         return (f"{self.state}: {self.trouble}" if self.trouble else self.state)[:width]
 
     def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:

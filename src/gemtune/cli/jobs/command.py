@@ -14,7 +14,7 @@ from gemtune.cli.jobs import watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import CallError, GemtuneError, InvalidInput
+from gemtune.errors import CallError, GemtuneError, InvalidInput, TuningError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
 from gemtune.show.terminal import aligned, one_line
@@ -22,7 +22,7 @@ from gemtune.show.terminal import aligned, one_line
 if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.jobs import TuningJob
-    from gemtune.types import TunedModel
+    from gemtune.types import Hyperparameters, TunedModel
 
 Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
 """What is done to one job."""
@@ -166,23 +166,33 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
     if model.state != "ACTIVE":  # only the operation knows how many steps there are and whether it was cancelled
         with suppress(CallError):
             await job.refresh()
-    for line in _card(model, job, unicode=console.unicode):
+    for line in _card(model, job, await _reason(job), unicode=console.unicode):
         console.print(one_line(line))
 
 
-def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:
+async def _reason(job: TuningJob) -> str | None:
+    """Return why a job that has ended has no model; this asks nobody."""
+    if job.done:
+        try:
+            await job
+        except TuningError as error:
+            return error.reason
+    return None
+
+
+def _card(model: TunedModel, job: TuningJob, reason: str | None, *, unicode: bool) -> list[str]:
     """Return what is known about a model, and about its job if that was looked at."""
     task = model.tuning_task
     used = task.hyperparameters if task is not None else None
     snapshots = task.snapshots if task is not None else ()
-    rate = used and (used.learning_rate if used.learning_rate is not None else used.learning_rate_multiplier)
     facts = {
+        "reason": reason,
         "display name": model.display_name,
         "description": model.description,
         "base": _base(model),
         "created": model.create_time,
         "completed": task.complete_time if task is not None else None,
-        "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, learning rate {rate}",
+        "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, {_rate(used)}",
     }
     done = snapshots[-1].step if snapshots else 0
     loss = snapshots[-1].mean_loss if snapshots else None
@@ -191,6 +201,12 @@ def _card(model: TunedModel, job: TuningJob, *, unicode: bool) -> list[str]:
     lines += [f"  {label:<14}{value}" for label, value in facts.items() if value]
     curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], 72, 8, unicode=unicode)
     return lines + [f"  {line}" for line in curve]
+
+
+def _rate(used: Hyperparameters) -> str:
+    if used.learning_rate is not None:
+        return f"learning rate {used.learning_rate}"
+    return f"learning rate multiplier {used.learning_rate_multiplier}"
 
 
 async def _cancel(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:

@@ -12,13 +12,16 @@ from gemtune import events
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
 from gemtune.cli.options import JOB, Commands, add_command
+from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
+from gemtune.errors import CallError, NotFound
 from gemtune.show.jobs import JobsView
 from gemtune.show.terminal import Live, printable
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from gemtune.client import Client
     from gemtune.watch import Subscription, WaitResult, Watcher
 
 _WATCH = """\
@@ -31,7 +34,9 @@ _WAIT = """\
   gemtune jobs wait my-model another-model --until any
 """
 EXAMPLES = _WATCH + _WAIT
-_WAIT_AGAIN = "the jobs continue; wait for them again with the same command"
+_WAIT_AGAIN = "only the waiting has ended; wait again with the same command"
+_LOOKS = 20
+"""How many jobs are looked at once more if they have not ended in time."""
 _SHORT = 2000
 """The longest resume token that anybody would copy from a terminal, in characters."""
 
@@ -92,6 +97,9 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
             finally:
                 if live is not None:
                     live.erase()
+            late = {*watcher.jobs} - {*ends} if limit.cancelled_caught and not stopped else set[str]()
+            if await _unknown(client, late, console):
+                return REFUSED
             if stopped or limit.cancelled_caught:
                 console.note(_still_running(watcher, ends, options))
                 return INTERRUPTED if stopped else TIMED_OUT
@@ -105,17 +113,18 @@ async def _follow(
     console: Console,
     live: Live | None,
 ) -> None:
-    async for event in reader:
-        view.feed(event)
-        console.record(event.to_dict())
-        if events.is_terminal(event):
-            ends[event.job] = event
-            _print_end(event, console)
-        # Drawn once per look, however many steps it brought.
-        if live is not None and not reader.backlog:
+    async for first in reader:
+        event: events.Event | None = first
+        while event is not None:
+            view.feed(event)
+            console.record(event.to_dict())
+            if events.is_terminal(event):
+                ends[event.job] = event
+                _print_end(event, console)
+            event = reader.next_nowait()
+        # Everything that a look brought is read by now: one drawing for each look, however many steps it brought.
+        if live is not None and view.known:
             live.show(view)
-    if live is not None:
-        live.show(view)
 
 
 def _wait(options: argparse.Namespace, console: Console) -> int:
@@ -140,6 +149,7 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
         except anyio.get_cancelled_exc_class():
             console.note(_WAIT_AGAIN)
             raise
+        unknown = not stopped and result is not None and await _unknown(client, result.pending, console)
     if stopped or result is None:
         console.note(_WAIT_AGAIN)
         return INTERRUPTED
@@ -148,10 +158,35 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
         _print_end(event, console)
     enough = options.until == "any" and result.done
     failed = options.until == "first_failure" and exit_code_of(result.done.values()) != DONE
+    if unknown:
+        return REFUSED
     if result.pending and not enough and not failed:
-        console.note(f"not done after {options.timeout:g} s: {', '.join(sorted(result.pending))}; the jobs continue")
+        console.note(
+            f"not done after {options.timeout:g} s: {', '.join(sorted(result.pending))}; only the waiting has ended"
+        )
         return TIMED_OUT
     return exit_code_of(result.done.values())
+
+
+async def _unknown(client: Client, pending: Collection[str], console: Console) -> bool:
+    """Report the jobs, of those that have not ended in time, that the service does not know; return if all are such.
+
+    A watcher reports them as lost only after a while, as a job may be younger than the service's copies of it. Here the
+    time is up, and nothing is claimed of a job that nobody has seen.
+    """
+    from gemtune.config import RetryPolicy
+
+    names = sorted(pending)[:_LOOKS]
+    missing = 0
+    for name in names:
+        try:
+            await client.tuned_models.get(name, timeout=2, retry=RetryPolicy(attempts=1))
+        except NotFound as error:
+            console.error(worded(error))
+            missing += 1
+        except CallError:
+            continue
+    return bool(names) and missing == len(pending)
 
 
 def _print_end(event: events.Event, console: Console) -> None:
