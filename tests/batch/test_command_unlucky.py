@@ -16,7 +16,7 @@ from batch.service import MODEL
 from batch.test_journal import opened
 from gemtune import errors
 from gemtune.batch.journal import export
-from gemtune.batch.progress import Tally
+from gemtune.batch.progress import RunTally
 from gemtune.cli.batch.bar import Bar, Stall
 from gemtune.cli.console import Console, NoteHandler
 
@@ -103,7 +103,7 @@ async def test_progress_that_cannot_be_shown_does_not_end_a_run(error, terminal,
             looks.append(1)
             if len(looks) == 3:
                 scope.cancel()
-            return Tally(0.0).statistics(1.0, waiting=0, total=3, limit="waiting for the input")
+            return RunTally(0.0).statistics(1.0, waiting=0, total=3, limit="waiting for the input")
 
     with anyio.CancelScope() as scope:
         await bar.watch(Results())

@@ -24,7 +24,7 @@ from gemtune.batch.keys import Keys, RecentKeys
 from gemtune.batch.options import BatchOptions, BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
-from gemtune.batch.progress import BatchStatistics, Tally
+from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, held_back, stop_error
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, JournalError, MisuseError
@@ -125,7 +125,7 @@ class Batch:
         return self
 
     def _made(self) -> Run:
-        tally, stop = Tally(anyio.current_time()), Stop()
+        tally, stop = RunTally(anyio.current_time()), Stop()
         if self.spec.journal is not None:
             self.places = Keys(self.spec.journal)
         keys = RecentKeys() if self.places is None else self.places
@@ -263,7 +263,7 @@ class Batch:
         """Return how far the batch is, how fast it is, and what holds it back."""
         run = self._run
         if run is None:
-            return Tally(0.0).statistics(0.0, waiting=0, total=self._total, limit="the batch has not begun")
+            return RunTally(0.0).statistics(0.0, waiting=0, total=self._total, limit="the batch has not begun")
         waiting = self._outbox.waiting + (0 if run.writer is None else len(run.writer))
         away = f"no credential for now: {self.client.away}" if self.client.away else ""
         limit = away or held_back(run.holds, run.tally, self.limiter, self._outbox)

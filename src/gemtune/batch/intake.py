@@ -9,7 +9,7 @@ import attrs
 
 from gemtune.batch.inputs import END, Inputs, Item, make_item, repeated
 from gemtune.batch.keys import Keys, Known, RecentKeys
-from gemtune.batch.progress import Tally
+from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
 from gemtune.errors import InvalidInput, JournalMismatch
 from gemtune.remedy import Argument, Remedy
@@ -36,7 +36,7 @@ class Intake:
 
     inputs: Inputs
     model: str
-    tally: Tally
+    tally: RunTally
     stop: Stop
     keys: Keys | RecentKeys
     _pulled: int = attrs.field(default=0, init=False)

@@ -51,7 +51,7 @@ class BatchStatistics:
 
 
 @attrs.define(eq=False)
-class Tally:
+class RunTally:
     """What a run counts; time is an argument.
 
     Args:

@@ -12,7 +12,7 @@ import attrs
 
 from gemtune.batch.inputs import Item
 from gemtune.batch.outbox import Outbox
-from gemtune.batch.progress import Tally
+from gemtune.batch.progress import RunTally
 from gemtune.errors import BatchStopped, CallError, CredentialsError, DeadlineExceeded, GemtuneError
 from gemtune.limiter.limiter import Limiter
 from gemtune.limiter.ruling import Ruling
@@ -50,7 +50,7 @@ class Stop:
         self.begun, self.reason = True, reason
 
 
-def stop_error(stop: Stop, tally: Tally, model: str, journal: str | os.PathLike[str] | None) -> BaseException | None:
+def stop_error(stop: Stop, tally: RunTally, model: str, journal: str | os.PathLike[str] | None) -> BaseException | None:
     """Return what ended a run as the error to raise, with what was reached and how to continue; None if nothing did."""
     reason = stop.reason
     if not isinstance(reason, CallError | CredentialsError):
@@ -70,7 +70,7 @@ def stop_error(stop: Stop, tally: Tally, model: str, journal: str | os.PathLike[
     return stopped
 
 
-def _reached(tally: Tally, journal: str | os.PathLike[str] | None) -> str:
+def _reached(tally: RunTally, journal: str | os.PathLike[str] | None) -> str:
     """Say what there is to resume from, if there is anything."""
     # "0 answered, 0 failed" beside an error of the first request would only draw the eye from it.
     if not tally.finished + tally.skipped:
@@ -88,7 +88,7 @@ def _again(seconds: float | None) -> str:
     return f"; it can continue in {seconds:.0f} s"
 
 
-def held_back(holds: str, tally: Tally, limiter: Limiter, outbox: Outbox) -> str:
+def held_back(holds: str, tally: RunTally, limiter: Limiter, outbox: Outbox) -> str:
     """Return what holds a run back at present, or an empty string once nothing does.
 
     Args:

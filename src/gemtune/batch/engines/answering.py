@@ -16,7 +16,7 @@ import attrs
 
 from gemtune.batch.inputs import Item
 from gemtune.batch.patience import GeneratesContent
-from gemtune.batch.progress import Tally
+from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
 from gemtune.config import ONCE
@@ -48,7 +48,7 @@ class Answering:
     model: str
     shared: Mapping[str, Any]
     limiter: Limiter
-    tally: Tally
+    tally: RunTally
     stop: Stop
     item_timeout: float = math.inf
 

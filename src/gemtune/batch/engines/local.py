@@ -4,7 +4,7 @@
 
     intake ──item──> _pull_all ──item, permit──> worker ──result──> journal writer ──> outbox ──> the user's loop
                         │  waits for the limiter     │
-                        └────── Stop, Tally ─────────┘
+                        └───── Stop, RunTally ───────┘
 
 One task pulls a row, waits for a permit, and gives both to an idle worker, or starts a new one. So rows are pulled only
 as permits free up, and there are never more workers than items were under way at a time: no queue between the two
@@ -12,7 +12,7 @@ could grow, and none has to be bounded. A worker keeps its task for the next ite
 An item that failed for now keeps its worker and stands in the limiter's line again.
 
 The input side (``Intake``) and the answer side (``Answering``) know nothing of each other. They meet in three places:
-the ``Stop`` that ends both, the ``Tally`` that both count in, and the outbox, in which an item has its position before
+the ``Stop`` that ends both, the ``RunTally`` that both count in, and the outbox, where an item has its position before
 it is asked.
 
 Cancelled anywhere, a run leaves the journal whole: between a reply and the journal's buffer nothing is awaited, and
@@ -33,7 +33,7 @@ from gemtune.batch.inputs import Item
 from gemtune.batch.intake import Intake
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.outbox import Outbox
-from gemtune.batch.progress import Tally
+from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
 from gemtune.errors import DeadlineExceeded
@@ -89,7 +89,7 @@ class Run:
     answering: Answering
     limiter: Limiter
     outbox: Outbox
-    tally: Tally
+    tally: RunTally
     stop: Stop
     writer: JournalWriter | None = None
     holds: str = "input"
