@@ -77,7 +77,9 @@ class RetryPolicy:
         maximum: The longest backoff in seconds.
         max_hint: The longest wait in seconds that the service may ask for. If it asks for more, the call fails at once.
         budget: Tokens that all calls of a client share. A retry takes 14, or 5 if it was pushed back, and a success
-            returns 1. While the budget is used up nothing is retried, so that an outage is not met with a storm.
+            returns 1. A call's first retry is paid only if it fails, so that a burst of calls that each fail once is
+            tried again as a whole. While the budget is used up nothing is retried, so that an outage is not met with a
+            storm; the error then says so.
     """
 
     attempts: int = 5

@@ -64,7 +64,7 @@ def chunked(*chunks: bytes, encoding: bytes = b"identity") -> bytes:
         ),
         pytest.param(zipped(b"not gzip at all"), MalformedResponse, Failure.AMBIGUOUS, id="no gzip"),
         pytest.param(zipped(ZIPPED[:-12]), MalformedResponse, Failure.AMBIGUOUS, id="gzip cut"),
-        pytest.param(zipped(ZIPPED + b"more"), MalformedResponse, Failure.AMBIGUOUS, id="after gzip"),
+        pytest.param(zipped(ZIPPED + ZIPPED[:-12]), MalformedResponse, Failure.AMBIGUOUS, id="second member cut"),
         pytest.param(zipped(ZIPPED[:-8] + bytes(8)), MalformedResponse, Failure.AMBIGUOUS, id="gzip checksum"),
         pytest.param(
             with_length(zlib.compress(BODY), b"content-encoding: gzip, gzip"),

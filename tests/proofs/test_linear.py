@@ -22,7 +22,7 @@ from gemtune.batch.layout import Layout
 from gemtune.datasets import examples
 from gemtune.emulator.messages import codec as emulator_codec
 from gemtune.errors import GemtuneError
-from gemtune.http.engines.body import Gunzip, refuse_too_long
+from gemtune.http.engines.body import Inflater, refuse_too_long
 from gemtune.http.wire import _TARGET
 from gemtune.protocol import gemini, names, said, status
 from gemtune.protocol.codec import decode, loads, scalars
@@ -135,7 +135,7 @@ def snapshots(text):
 
 
 def inflate(text):
-    gunzip = Gunzip()
+    gunzip = Inflater("gzip")
     data = zlib.compress(text.encode("utf-8", "replace"), wbits=31) + text[:1].encode("utf-8", "replace")
     for begin in range(0, len(data), 10):
         list(gunzip.feed(data[begin : begin + 10]))

@@ -3,7 +3,8 @@
 import json
 import math
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -308,3 +309,23 @@ def test_a_job_that_is_lost_says_why_in_one_sentence():
 def test_what_was_not_found_is_told_with_where_to_look(resource, words):
     error = error_of(404, {"error": {"message": "no such thing.", "status": "NOT_FOUND"}}, resource=resource)
     assert str(error).endswith(words)
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+@pytest.mark.parametrize("status", [500, 502, 504, 506, 507, 509, *range(520, 531), 555, 561, 598, 599, 999])
+def test_every_5xx_of_a_gateway_may_pass_as_502_does(status, is_json):
+    error = error_of(status, {"error": {"message": "overloaded"}} if is_json else None)
+    assert type(error) is errors.Unavailable
+    assert error.failure is Failure.AMBIGUOUS
+
+
+@pytest.mark.parametrize("status", [501, 505])
+def test_what_is_never_understood_is_not_asked_again(status):
+    assert error_of(status, None).failure is Failure.FATAL
+
+
+def test_a_date_in_retry_after_without_a_date_header_is_read_by_our_clock():
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 25 < status.retry_after({"retry-after": soon}, (), "") <= 30
+    past = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+    assert status.retry_after({"retry-after": past}, (), "") == 0

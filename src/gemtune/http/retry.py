@@ -25,6 +25,7 @@ from gemtune.errors import CallError
 from gemtune.loops import current_time
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
+from gemtune.protocol.said import unended
 
 T = TypeVar("T")
 
@@ -37,6 +38,9 @@ class RetryBudget:
 
     A retry takes 14 tokens, a throttled one 5, a success returns 1: while everything fails, a budget of 500 allows 35
     retries and then none, until calls succeed again (the figures of the AWS standard mode).
+
+    A call's first retry is paid only once it has failed. Two hundred calls that meet one bad second together are no
+    outage, and all of them are tried again; in an outage the first retries empty the budget as fast as any others.
     """
 
     size: int
@@ -51,6 +55,14 @@ class RetryBudget:
             return False
         self.left -= tokens
         return True
+
+    def covers(self, tokens: int) -> bool:
+        """Return whether there are so many tokens; none are taken."""
+        return self.left >= tokens
+
+    def charge(self, tokens: int) -> None:
+        """Take tokens for a retry that has failed, as many of them as there are."""
+        self.left = max(0, self.left - tokens)
 
     def give(self, tokens: int = 1) -> None:
         """Return tokens after a success."""
@@ -90,6 +102,7 @@ class Retrier:
         if not backoff.extra_attempts(first, self.effect, self.policy):
             raise first
         made = 0
+        first_cost = backoff.cost(first)
 
         # tenacity counts the first attempt as well: the failure that is already known stands for it, so that its
         # numbers of attempts and its waits are those of the call.
@@ -98,7 +111,12 @@ class Retrier:
             made += 1
             if made == 1:
                 raise first
-            return await attempt()
+            try:
+                return await attempt()
+            except CallError:
+                if made == 2:
+                    self.budget.charge(first_cost)
+                raise
 
         retrying = AsyncRetrying(
             sleep=anyio.sleep,
@@ -121,12 +139,23 @@ class Retrier:
 
     def _stop(self, state: RetryCallState) -> bool:
         error = _error(state)
-        return (
-            state.attempt_number > backoff.extra_attempts(error, self.effect, self.policy)
-            or backoff.too_long(error, self.policy)
-            or current_time() + state.upcoming_sleep >= self.deadline
-            or not self.budget.take(backoff.cost(error))
-        )
+        if state.attempt_number > backoff.extra_attempts(error, self.effect, self.policy):
+            return True
+        if backoff.too_long(error, self.policy):
+            return self._say(error, f"the service asks for a wait of {error.retry_after:g} s", "max_hint")
+        if current_time() + state.upcoming_sleep >= self.deadline:
+            return True
+        cost = backoff.cost(error)
+        if self.budget.covers(cost) if state.attempt_number == 1 else self.budget.take(cost):
+            return False
+        return self._say(error, "this client's retry budget is used up", "budget")
+
+    def _say(self, error: CallError, why: str, setting: str) -> bool:
+        """Add to an error what kept it from being retried, and which setting of the policy that is."""
+        limit = f"RetryPolicy.{setting} is {getattr(self.policy, setting):g}"
+        _log.warning("%s: not tried again: %s (%s)", self.what, why, limit)
+        error.message = f"{unended(error.message)}; it was not tried again: {why} ({limit})"
+        return True
 
     def _told(self, state: RetryCallState) -> None:
         error = _error(state)

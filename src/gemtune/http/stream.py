@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Self
 
 from gemtune.errors import CallError, MisuseError
-from gemtune.http.engines.body import Gunzip, Identity, Incoming, inflater
+from gemtune.http.engines.body import Identity, Incoming, Inflater, inflater
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.loops import call_soon
 
@@ -29,7 +29,7 @@ class StreamReply:
         self._host = host
         self._idle = idle
         self._home = home
-        self._decoder: Identity | Gunzip | None = None
+        self._decoder: Identity | Inflater | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._open = True
         self._ended = False

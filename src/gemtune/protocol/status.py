@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -42,8 +42,10 @@ _BY_RPC: Final[Mapping[str, type[ApiError]]] = {
     "UNAUTHENTICATED": errors.Unauthenticated,
 }
 _CREDENTIAL_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
-# A 5xx without Google's JSON comes from a proxy on the way, which cannot know whether the service acted.
-_MAY_HAVE_ACTED: Final = frozenset({408, 499, 500, 502, 504})
+# A 5xx without Google's JSON comes from a proxy on the way, which cannot know whether the service acted. The list is
+# open: gateways have numbers of their own (520 to 530, 598, 599, 529 for "overloaded"), and all pass as 502 does. Only
+# 501 and 505 say that the same request will never be understood.
+_NEVER_UNDERSTOOD: Final = frozenset({501, 505})
 
 
 def rpc_error_class(status: int, rpc: str) -> type[ApiError]:
@@ -133,9 +135,9 @@ def _from_header(headers: Mapping[str, str]) -> float | None:
     when = _http_date(value)
     if when is None:
         return None
-    # The reply's own Date is the server's clock; ours may differ by hours.
-    sent = _http_date(headers.get("date", ""))
-    return None if sent is None else max(0.0, (when - sent).total_seconds())
+    # The reply's own Date is the server's clock; ours may differ by hours, and stands in if proxies dropped the Date.
+    sent = _http_date(headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (when - sent).total_seconds())
 
 
 def _http_date(value: str) -> datetime | None:
@@ -202,7 +204,8 @@ def _failure(cls: type[ApiError], status: int, *, is_json: bool) -> Failure:
 
 
 def _ambiguous_or_fatal(status: int) -> Failure:
-    return Failure.AMBIGUOUS if status in _MAY_HAVE_ACTED or status == 503 else Failure.FATAL
+    passing = status in {408, 499} or (status >= 500 and status not in _NEVER_UNDERSTOOD)
+    return Failure.AMBIGUOUS if passing else Failure.FATAL
 
 
 def _redirect(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import io
 import math
 import ssl
@@ -34,6 +35,10 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 WHOLE: Final = 262_144
 """Up to this many bytes a plain body is read in one go."""
+_HEADS: Final[dict[str, Any]] = {"max_line_size": 65_536, "max_field_size": 65_536}
+"""Bytes of a reply's status line and of each of its headers: gateways add long ones (policies, traces, cookies)."""
+if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters:  # from aiohttp 3.14 on
+    _HEADS["max_headers"] = 1_000
 LARGE: Final = 1_048_576
 """From this many bytes on a request body is sent in pieces, as aiohttp asks for."""
 
@@ -221,6 +226,7 @@ class AiohttpEngine:
             headers={"Accept-Encoding": "gzip"},  # what we inflate ourselves, in bounded steps
             cookie_jar=_NoCookies(),
             auto_decompress=False,  # aiohttp would inflate without a bound
+            **_HEADS,
             # netrc and per-request proxy lookups (two threads each) are off; the proxy was found once, by us.
             trust_env=False,
             proxy=self.proxy,

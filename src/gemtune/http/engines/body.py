@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -64,40 +64,77 @@ class Identity:
         """Accept every end: the engine has checked the length."""
 
 
-class Gunzip:
-    """The decoder of one gzip member (RFC 1952), in bounded steps."""
+class Inflater:
+    """The decoder of a compressed body, in bounded steps: of one member or of many (RFC 1952, 2.2).
 
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._begun = False  # an empty body is legal (204, HEAD)
+    Proxies that compress what passes them chunk by chunk make a member of each chunk. What follows the last one and is
+    none (gzip pads with zeros) says nothing about the answer, and is left alone.
+
+    Args:
+        encoding: ``gzip`` or ``deflate``.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._inflate: Any = None  # None: between two members; an empty body, of none, is legal (204, HEAD)
+        self._held = b""  # the first byte of what may be a member
+        self._members = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield decompressed pieces of at most 64 KiB; raise MalformedResponse on garbage."""
-        self._begun = self._begun or bool(data)
-        while True:
-            try:
-                piece = self._inflate.decompress(data, CHUNK)
-            except zlib.error:
-                raise MalformedResponse("the reply's gzip encoding is corrupt") from None
-            data = self._inflate.unconsumed_tail
-            if piece:
-                yield piece
-            elif not data:
-                break
-        if self._inflate.unused_data:
-            raise MalformedResponse("the reply has bytes after the end of its gzip encoding")
+        # Each member copies what follows it, so that many small ones in one piece would cost the square of its length.
+        for begin in range(0, len(data), CHUNK):
+            yield from self._feed(data[begin : begin + CHUNK])
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            if self._inflate is None:
+                data, self._held = self._held + data, b""
+                if len(data) < len(_GZIP):
+                    self._held = data
+                    return
+                if self._members and not self._is_member(data):
+                    return
+                self._inflate = zlib.decompressobj(wbits=self._window(data))
+            while True:
+                try:
+                    piece = self._inflate.decompress(data, CHUNK)
+                except zlib.error:
+                    raise MalformedResponse(f"the reply's {self._encoding} encoding is corrupt") from None
+                data = self._inflate.unconsumed_tail
+                if piece:
+                    yield piece
+                elif not data:
+                    break
+            if self._inflate.eof:
+                data, self._inflate = self._inflate.unused_data, None
+                self._members += 1
+
+    def _is_member(self, data: bytes) -> bool:
+        return data.startswith(_GZIP) if self._encoding == "gzip" else _is_zlib(data)
+
+    def _window(self, data: bytes) -> int:
+        # "deflate" means zlib's format (RFC 9110, 8.4.1.2), and some send the bare data instead.
+        return 31 if self._encoding == "gzip" else 15 if _is_zlib(data) else -15
 
     def finish(self) -> None:
         """Raise MalformedResponse if the body ended early."""
-        if self._begun and not self._inflate.eof:
-            raise MalformedResponse("the reply's gzip encoding ends too early")
+        if self._inflate is not None or (self._held and not self._members):
+            raise MalformedResponse(f"the reply's {self._encoding} encoding ends too early")
 
 
-def inflater(headers: Mapping[str, str]) -> Identity | Gunzip:
-    """Return the decoder that the Content-Encoding asks for; we only ever offered gzip (RFC 9110, 8.4)."""
+_GZIP: Final = b"\x1f\x8b"
+
+
+def _is_zlib(data: bytes) -> bool:
+    return data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2], "big") % 31 == 0
+
+
+def inflater(headers: Mapping[str, str]) -> Identity | Inflater:
+    """Return the decoder that the Content-Encoding asks for; only gzip was offered, and deflate is read as well."""
     encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in {"gzip", "x-gzip"}:
-        return Gunzip()
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        return Inflater(encoding.removeprefix("x-"))
     if encoding in {"", "identity"}:
         return Identity()
     raise MalformedResponse(f"the reply has the Content-Encoding {encoding[:40]!r}; only gzip was offered")
