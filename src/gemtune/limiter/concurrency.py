@@ -47,6 +47,8 @@ _CHANCE: Final = 3
 # It costs a tenth of the throughput while it lasts: at most 1 % of all, as it takes at most a tenth of the time.
 _BETWEEN_TRIALS: Final = 30.0
 _TRIAL_PART: Final = 10.0
+# At a few requests a second the answer would take minutes: then it is left open.
+_LONGEST_TRIAL: Final = 30.0
 
 
 @attrs.define(eq=False)
@@ -270,7 +272,8 @@ class AdaptiveLimit:
     def _is_better(self, trial: Trial, now: float) -> bool:
         """Keep the lower limit if so many were answered there that its share of refusals must be lower; whether."""
         if self.refusals.least_share * (self._round.answered + self.refusals.refused) < _EXPECTED:
-            return False
+            self._end_trial(trial, now)
+            return self._trial is None
         self._trial = None
         self.cuts += 1
         self.cut_at = now
@@ -282,8 +285,8 @@ class AdaptiveLimit:
         return self.limit != trial.back_to
 
     def _end_trial(self, trial: Trial, now: float) -> None:
-        """Go back up if as many are refused at the lower limit, and leave it at that for a while."""
-        if self.refusals.refused < _CHANCE:
+        """Go back up, for a while, if as many are refused at the lower limit or it takes too long."""
+        if self.refusals.refused < _CHANCE and now - trial.began < _LONGEST_TRIAL:
             return
         self._trial = None
         self._next_trial = now + max(_BETWEEN_TRIALS, _TRIAL_PART * (now - trial.began))
