@@ -71,7 +71,7 @@ class ResumeToken:
             found = f"version 'c{version[1]}'" if version else "no version"
             raise _refused(f"it has {found}, this gemtune reads version 'c1'")
         if outside and len(text) > _OUTSIDE:
-            raise _refused(f"it has more than {_OUTSIDE:,} characters, which only client.watch(resume=...) takes")
+            raise _refused(f"it has more than {_OUTSIDE:,} characters; a longer one can only begin a watch")
         try:
             value = json.loads(_inflated(text, _OUTSIDE_INFLATED if outside else math.inf))
             jobs, left = _cursors(value["jobs"]), _cursors(value.get("discarded", []))
