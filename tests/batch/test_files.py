@@ -194,7 +194,7 @@ def test_a_name_that_no_column_has_fails_the_file_and_not_each_row(tmp_path, nam
             ", line 3, column 3: the byte 0xe9 is not UTF-8: save the file as UTF-8",
         ),
         ("one\n".encode("utf-16"), " is UTF-16: save it as UTF-8"),
-        (gzip.compress(b"one\n"), " is compressed with gzip: unpack it, or let zcat write it to a pipe"),
+        (gzip.compress(b"one\n", mtime=0), " is compressed with gzip: unpack it, or let zcat write it to a pipe"),
         (b"(\xb5/\xfd\x04", " is compressed with zstd: unpack it, or let zstdcat write it to a pipe"),
         (b"PK\x03\x04\x14\0", " is a zip archive or a spreadsheet: save its rows as CSV, in UTF-8"),
         (b"PAR1\x15\x04", " is a Parquet file: save its rows as JSONL"),
