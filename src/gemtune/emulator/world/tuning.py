@@ -206,7 +206,7 @@ class Job:
 
     def snapshot(self, step: int, run_start: int) -> StepMetrics:
         """Return the report of one step of the run that began at ``run_start``."""
-        earlier = int(self._draw("time", step, run_start) * _JITTER * self.step)
+        earlier = int(drawn(self, "time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
         return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
 
@@ -237,12 +237,13 @@ class Job:
     def _loss(self, step: int) -> float:
         if self.fate.losses:
             return self.fate.losses[min(step, len(self.fate.losses)) - 1]
-        start = 5 + 4 * self._draw("start", 0)
-        noise = 2 * self._draw("loss", step) - 1
+        start = 5 + 4 * drawn(self, "start", 0)
+        noise = 2 * drawn(self, "loss", step) - 1
         passes = step * self.batch_size / self.examples
         return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
 
-    def _draw(self, *what: object) -> float:
-        """Return a number in [0, 1) that is always the same for this job and purpose."""
-        key = repr((self.seed, self.name, *what)).encode()
-        return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)
+
+def drawn(job: Job, *what: object) -> float:
+    """Return a number in [0, 1) that is always the same for one job and purpose."""
+    key = repr((job.seed, job.name, *what)).encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)
