@@ -68,7 +68,7 @@ async def test_a_stream_that_is_left_early_frees_its_connection(emulator, leave)
                 async with stream:
                     async for _piece in stream:
                         break
-            assert stream._reply is None
+            assert stream._pieces is None
             assert await settled(client) <= 1
         assert (await client.generate_content(MODEL, "count")).text
 

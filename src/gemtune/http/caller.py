@@ -13,9 +13,9 @@ much as everything else here together, is set up only once an attempt has failed
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -29,30 +29,23 @@ from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
 from gemtune.http.permits import permitted
+from gemtune.http.reading import LONGEST_ERROR, Headers, error_of, value_of
 from gemtune.http.retry import Retrier, RetryBudget
-from gemtune.http.stream import StreamReply
+from gemtune.http.stream import Begin, StreamReply
 from gemtune.http.wire import Wire
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
-from gemtune.protocol import backoff, status
+from gemtune.protocol import backoff
 from gemtune.protocol.call import Call, Effect
-from gemtune.protocol.codec import loads
-from gemtune.protocol.said import clean
 from gemtune.remedy import Remedy
-from gemtune.settings import Secret
 
 T = TypeVar("T")
-
-Headers = tuple[tuple[str, str], ...]
 
 LARGE = 64 * 1024
 """Bytes of a body above which a worker thread decodes it, as the event loop would serve nobody else meanwhile: a
 megabyte takes 10 ms as one long text, and 200 ms in a hundred thousand small parts."""
-_LONGEST_ERROR = 1 << 20
-"""Bytes of an error's body that are read as JSON; of more only the beginning is looked at, as text."""
 _LONGEST = 100 * 366 * 86400
 """A hundred years in seconds: more than that is a mistake, and beyond what some timers can hold."""
-_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
 
 
 def user_agent(version: str, suffix: str | None) -> str:
@@ -186,10 +179,19 @@ class Caller:
         return self.repeat(call, None, timeout=timeout, retry=retry)
 
     def open(
-        self, call: Call[Any], *, timeout: float | None = None, retry: RetryPolicy | None = None
+        self, call: Call[Any], begin: Begin, *, timeout: float | None = None, retry: RetryPolicy | None = None
     ) -> Awaitable[StreamReply]:
-        """Open a streamed reply; failures before its first byte are retried like those of a call."""
-        return self.repeat(call, self._open, timeout=timeout, retry=retry)
+        """Open a streamed reply and read its beginning; failures until then are retried like those of a call.
+
+        Args:
+            call: What to send.
+            begin: Reads what must have arrived for the attempt to have succeeded.
+            timeout: Seconds for the whole stream. By default those of ``Timeouts.total``; without it, only the silence
+                between two events has a limit.
+            retry: Another policy for this call alone.
+        """
+        whole = self.timeouts.total if timeout is None else timeout
+        return self.repeat(call, partial(self._open, begin, whole is not None), timeout=timeout, retry=retry)
 
     async def repeat(
         self,
@@ -247,11 +249,17 @@ class Caller:
         exchange = partial(self._exchange, call, time, streamed=False)
         return permitted(self.limiter, len(call.body or b""), time.deadline, exchange)
 
-    def _open(self, call: Call[Any], time: TimeLimit) -> Awaitable[StreamReply]:
+    def _open(self, begin: Begin, limited: bool, call: Call[Any], time: TimeLimit) -> Awaitable[StreamReply]:
+        async def opened() -> StreamReply:
+            reply: StreamReply = await self._exchange(call, time, streamed=True)
+            # A head is no answer yet: a service that is overloaded may say so in the first event.
+            await reply.begin(begin, time.deadline)
+            reply.deadline = time.deadline if limited else math.inf
+            return reply
+
         if self.limiter is None:
-            return self._exchange(call, time, streamed=True)
-        exchange = partial(self._exchange, call, time, streamed=True)
-        return permitted(self.limiter, len(call.body or b""), time.deadline, exchange)
+            return opened()
+        return permitted(self.limiter, len(call.body or b""), time.deadline, opened)
 
     async def _exchange(self, call: Call[Any], time: TimeLimit, *, streamed: bool) -> Any:
         """Make one attempt: return what the reply holds, or the open reply of a stream.
@@ -269,13 +277,13 @@ class Caller:
         if not 200 <= reply.status < 300:
             refusal = cast("Reply", reply)
             if len(refusal.body) > LARGE:
-                raise await anyio.to_thread.run_sync(self._error, call, refusal, headers)
-            raise self._error(call, refusal, headers)
+                raise await anyio.to_thread.run_sync(error_of, call, refusal, headers)
+            raise error_of(call, refusal, headers)
         if isinstance(reply, StreamReply):
             return reply
         if len(reply.body) > LARGE:
-            return await anyio.to_thread.run_sync(_read, call, reply)
-        return _read(call, reply)
+            return await anyio.to_thread.run_sync(value_of, call, reply, headers)
+        return value_of(call, reply, headers)
 
     def _sent(self, call: Call[Any], headers: Headers, time: TimeLimit) -> Awaitable[Reply]:
         self.tally.requests += 1
@@ -289,7 +297,7 @@ class Caller:
         if 200 <= reply.status < 300:
             return reply
         try:
-            return Reply(reply.status, reply.headers, await reply.read_start(_LONGEST_ERROR))
+            return Reply(reply.status, reply.headers, await reply.read_start(LONGEST_ERROR))
         finally:
             await reply.aclose()
 
@@ -305,21 +313,6 @@ class Caller:
                 raise time.late("no access token was obtained in time", Failure.NOT_SENT) from None
         return ready.generation, (*plain, *ready.headers)
 
-    def _error(self, call: Call[Any], reply: Reply, headers: Headers) -> CallError:
-        payload: object = None
-        if len(reply.body) <= _LONGEST_ERROR:
-            with suppress(errors.MalformedResponse):
-                payload = loads(reply.body)
-        return status.error_from_reply(
-            reply.status,
-            reply.headers,
-            payload,
-            text=reply.body[:65536].decode("utf-8", "replace"),
-            resource=call.resource,
-            method=call.method,
-            secrets=[Secret(value.removeprefix("Bearer ")) for key, value in headers if key in _SECRET_HEADERS],
-        )
-
     def statistics(self) -> Statistics:
         """Return what was done so far."""
         return Statistics(
@@ -329,22 +322,6 @@ class Caller:
             retry_budget=self.budget.left,
             connections=self.wire.statistics().connections,
         )
-
-
-def _read(call: Call[T], reply: Reply) -> T:
-    try:
-        if not reply.body:
-            raise errors.MalformedResponse("the body is empty")  # said here, as a parser would say "line 1, column 1"
-        return call.decode(loads(reply.body))
-    except errors.MalformedResponse as error:
-        kind = clean(reply.headers.get("content-type", "none"), limit=100)
-        about = f" for {call.resource}" if call.resource else ""
-        raise errors.MalformedResponse(
-            f"{call.method}{about}: the reply (HTTP {reply.status}, content type {kind}) could not be read: "
-            f"{error.message}",
-            status=reply.status,
-            resource=call.resource,
-        ) from None
 
 
 def _final(error: CallError, call: Call[Any], time: TimeLimit) -> CallError:

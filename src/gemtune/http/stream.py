@@ -7,37 +7,62 @@ only asks the loop to do it.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from gemtune.errors import CallError, MisuseError
+from gemtune.errors import CallError, MisuseError, ResponseTooLarge
 from gemtune.http.engines.body import Identity, Incoming, Inflater, inflater
 from gemtune.http.engines.failures import TRANSLATED, translate
 from gemtune.loops import call_soon
 
+Begin: TypeAlias = Callable[["StreamReply"], Awaitable[object]]
+"""Reads the beginning of a streamed reply."""
+
 
 class StreamReply:
-    """A reply whose body is read piece by piece; close it, or use it in ``async with``."""
+    """A reply whose body is read piece by piece; close it, or use it in ``async with``.
 
-    def __init__(self, incoming: Incoming, *, host: str, idle: float, home: tuple[int, Any] | None) -> None:
+    Attributes:
+        idle: Most seconds of silence.
+        max_body: Most bytes of the body, on the wire and decompressed.
+        deadline: When it must have been read, for whoever reads it, on the clock of ``anyio.current_time``.
+        complete: Whether it was read to its end. Whoever knows earlier that nothing is missing may say so.
+    """
+
+    def __init__(
+        self, incoming: Incoming, *, host: str, idle: float, max_body: int, home: tuple[int, Any] | None
+    ) -> None:
         self.status = incoming.status
         self.headers = incoming.headers
         self._incoming = incoming
         self._host = host
-        self._idle = idle
+        self.idle = idle
+        self.max_body = max_body
+        self.deadline = math.inf
+        self.complete = False
+        self._size = 0
         self._home = home
         self._decoder: Identity | Inflater | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._open = True
-        self._ended = False
         self.on_close: Callable[..., None] | None = None
 
     def __repr__(self) -> str:
-        state = "complete" if self._ended else "open" if self._open else "closed"
+        state = "complete" if self.complete else "open" if self._open else "closed"
         return f"<StreamReply {self.status} from {self._host}, {state}>"
+
+    async def begin(self, begin: Begin, deadline: float) -> None:
+        """Have the beginning read until a deadline; if that fails, the reply is closed."""
+        self.deadline = deadline
+        try:
+            await begin(self)
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def read(self) -> bytes:
         """Return the next decompressed bytes, at most some 64 KiB, and b"" at the end.
@@ -46,25 +71,29 @@ class StreamReply:
             ConnectionLost: The connection broke before the end.
             DeadlineExceeded: Nothing arrived for ``idle`` seconds.
             MalformedResponse: The body cannot be decompressed.
+            ResponseTooLarge: It has more than ``max_body`` bytes.
             MisuseError: The reply was closed.
         """
-        while not self._ended:
+        while not self.complete:
             if not self._open:
                 raise MisuseError("this reply is closed")
             if self._decoder is None:
                 self._decoder = inflater(self.headers)  # here, because an unknown encoding is an error of reading
             if (piece := next(self._pieces, None)) is not None:
+                self._size += len(piece)
+                if self._size > self.max_body:
+                    raise ResponseTooLarge(f"the reply is larger than {self.max_body} bytes")
                 return piece
             try:
                 chunk = await self._incoming.read()
             except TRANSLATED as exc:
-                error = translate(exc, self._host, self._idle)
+                error = translate(exc, self._host, self.idle)
             else:
                 if chunk:
                     self._pieces = self._decoder.feed(chunk)
                     continue
                 self._decoder.finish()  # a compressed body that stops short looks like an end to HTTP
-                self._ended = True
+                self.complete = True
                 break
             raise error  # outside the except block, so that the library's own error is not its context
         return b""
@@ -95,7 +124,7 @@ class StreamReply:
     def _closed(self) -> None:
         self._open = False
         if self.on_close is not None:
-            self.on_close(complete=self._ended)
+            self.on_close(complete=self.complete)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,7 +134,7 @@ class StreamReply:
 
     def __del__(self) -> None:
         """Close in the event loop a reply that was dropped, and say so."""
-        if self._open and not self._ended and self._home is not None:
+        if self._open and not self.complete and self._home is not None:
             # The garbage collector may run in any thread, while only the loop's own may touch the connection.
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._open = False

@@ -166,7 +166,7 @@ class Wire:
             if idle is None:
                 return await engine.exchange(method, url, headers, body, timeout=timeout, max_body=self.max_body)
             incoming = await engine.open(method, url, headers, body, timeout=timeout, idle=idle)
-            return StreamReply(incoming, host=self.host, idle=idle, home=self._home)
+            return StreamReply(incoming, host=self.host, idle=idle, max_body=self.max_body, home=self._home)
         except (CallError, *TRANSLATED) as exc:
             error = translate(exc, self.host, timeout)
         finally:

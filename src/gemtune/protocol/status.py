@@ -41,6 +41,25 @@ _BY_RPC: Final[Mapping[str, type[ApiError]]] = {
     "RESOURCE_EXHAUSTED": errors.QuotaExhausted,
     "UNAUTHENTICATED": errors.Unauthenticated,
 }
+# In the order of their numbers in google.rpc.Code, from 1.
+_HTTP_BY_RPC: Final[Mapping[str, int]] = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
+}
 _CREDENTIAL_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 # A 5xx without Google's JSON comes from a proxy on the way, which cannot know whether the service acted. The list is
 # open: gateways have numbers of their own (520 to 530, 598, 599, 529 for "overloaded"), and all pass as 502 does. Only
@@ -108,6 +127,51 @@ def error_from_reply(
         if error.scope in {"day", "none", "billing"}:
             error.failure = Failure.FATAL
     return error
+
+
+def error_within(
+    payload: object,
+    headers: Mapping[str, str],
+    *,
+    generates: bool,
+    resource: str | None = None,
+    method: str = "",
+    secrets: Iterable[str] = (),
+) -> CallError | None:
+    """Return the error that a reply with status 200 holds, or None if it holds none.
+
+    Whoever has sent the head of a reply before the model failed (a stream, a gateway) can report that only in the body.
+
+    Args:
+        payload: The decoded JSON.
+        headers: As for ``error_from_reply``, like the following.
+        generates: Whether a reply without candidates is one that says nothing beside its error. Other messages may have
+            an error of their own, as that of an operation: there, only an error that is all there is counts.
+        resource: The resource the call was about.
+        method: The REST method's id.
+        secrets: Credentials to mask.
+    """
+    body = payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or error is None or error is False:
+        return None
+    if body.keys() != {"error"} and (not generates or body.get("candidates")):
+        return None
+    http = _http_status(error)
+    return error_from_reply(http, headers, payload, resource=resource, method=method, secrets=secrets)
+
+
+def _http_status(error: object) -> int:
+    """Return the HTTP status that an error stands for, by its code or its name; 500 if it has neither."""
+    given = error if isinstance(error, dict) else {}
+    code, name = given.get("code"), given.get("status")
+    number = int(str(code)) if re.fullmatch(r"[0-9]{1,3}", str(code)) else 0
+    if 400 <= number <= 599:
+        return number
+    names = [*_HTTP_BY_RPC]
+    if name not in names and 1 <= number <= len(names):  # a number of google.rpc.Code
+        name = names[number - 1]
+    return _HTTP_BY_RPC.get(str(name), 500)
 
 
 def retry_after(headers: Mapping[str, str], details: Iterable[object], message: str) -> float | None:
