@@ -246,6 +246,7 @@ async def test_a_cancelled_call_is_never_repeated():
 
 
 class Renewable:
+    kind, source = "token callable", ""
     """A credential with a second token in reserve."""
 
     def __init__(self):

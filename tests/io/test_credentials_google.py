@@ -35,7 +35,7 @@ def private_key():
 def adc(private_key, tmp_path, monkeypatch):
     """A function that makes Application Default Credentials which ask this token endpoint."""
 
-    def make(endpoint):
+    def make(endpoint, **changes):
         file = tmp_path / "account.json"
         account = {
             "type": "service_account",
@@ -46,7 +46,7 @@ def adc(private_key, tmp_path, monkeypatch):
             "token_uri": f"{endpoint}/token",
             "quota_project_id": "pays",
         }
-        file.write_text(json.dumps(account))
+        file.write_text(json.dumps(account | changes))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
         monkeypatch.setattr(google_auth, "PAUSES", (0.0, 0.0))
         return make_credentials(resolve({}))
@@ -109,7 +109,7 @@ async def test_a_refused_refresh_names_the_command(serve, adc, reply, answer):
     with pytest.raises(CredentialsError) as caught:
         await adc(server.origin).obtain()
     assert answer["error"] in str(caught.value)
-    assert COMMAND in str(caught.value)
+    assert "check the file that GOOGLE_APPLICATION_CREDENTIALS names" in str(caught.value)
     assert "GOOGLE_API_KEY" in str(caught.value)
     assert caught.value.__context__ is None
     assert len(server.requests) == 1
@@ -192,3 +192,138 @@ async def test_an_anonymous_credential_sends_nothing():
 def test_what_is_no_credentials_object_is_refused_at_once(value):
     with pytest.raises(SettingsError, match="google-auth"):
         make_credentials(resolve({}, credentials=value), credentials=value)
+
+
+class NoRequests:
+    """A machine on which the package requests is not installed, as after ``pip install gemtune``."""
+
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {"requests", "urllib3"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.fixture
+def cloud(serve, reply, monkeypatch, nothing):
+    """A function that starts a metadata server with these answers for tokens, on a machine without ``requests``."""
+
+    def start(*answers, flavor=b"metadata-flavor: Google"):
+        left = list(answers)
+
+        async def handle(connection):
+            while (request := await connection.request()) is not None:
+                assert b"metadata-flavor: google" in request.lower()
+                status, value = (b"200 OK", {}) if b"GET / " in request else left.pop(0) if len(left) > 1 else left[0]
+                await connection.send(reply(json.dumps(value).encode(), flavor, status=status))
+
+        server = serve(handle)
+        monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{server.port}")
+        monkeypatch.setenv("GCE_METADATA_IP", f"127.0.0.1:{server.port}")
+        monkeypatch.delenv("NO_GCE_CHECK")
+        monkeypatch.setattr(google_auth, "PAUSES", (0.0, 0.0))
+        for name in [name for name in sys.modules if name.partition(".")[0] in {"requests", "urllib3"}]:
+            monkeypatch.delitem(sys.modules, name)
+        for name in [
+            name for name in sys.modules if name.startswith(("google.auth.compute", "google.auth.transport.requests"))
+        ]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, "meta_path", [NoRequests(), *sys.meta_path])
+        return server
+
+    return start
+
+
+async def test_the_metadata_server_gives_tokens_without_the_package_requests(cloud):
+    server = cloud(GOOD)
+    ready = await make_credentials(resolve({})).obtain()
+    assert dict(ready.headers)["authorization"] == "Bearer ya29.canary"
+    asked = server.requests[-1].split(b" ")[1].decode()
+    assert asked.startswith("/computeMetadata/v1/instance/service-accounts/default/token?scopes=")
+    assert "cloud-platform" in asked
+    assert "generative-language.tuning" in asked
+
+
+async def test_a_metadata_server_that_is_not_ready_is_asked_again(cloud):
+    server = cloud((b"503 Service Unavailable", {}), (b"403 Forbidden", {}), GOOD)
+    ready = await make_credentials(resolve({})).obtain()
+    assert dict(ready.headers)["authorization"] == "Bearer ya29.canary"
+    assert len(server.requests) == 4
+
+
+async def test_without_an_account_the_advice_is_for_the_cloud_and_not_for_a_laptop(cloud):
+    cloud((b"404 Not Found", {}))
+    with pytest.raises(CredentialsError, match="gave no token .HTTP 404.*service account") as caught:
+        await make_credentials(resolve({})).obtain()
+    assert "gcloud" not in str(caught.value)
+
+
+async def test_what_else_listens_at_that_address_is_no_metadata_server(cloud):
+    cloud(GOOD, flavor=b"server: captive-portal")
+    with pytest.raises(CredentialsError, match="no Google credential was found"):
+        await make_credentials(resolve({})).obtain()
+
+
+async def test_a_broken_gcloud_file_hides_no_metadata_server_and_a_named_file_does(cloud, monkeypatch, tmp_path):
+    server = cloud(GOOD)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
+    with pytest.raises(CredentialsError, match="gone.json', which does not exist"):
+        await make_credentials(resolve({})).obtain()
+    assert server.requests == []
+
+
+async def test_workload_identity_works_without_the_package_requests(cloud, serve, reply, monkeypatch, tmp_path):
+    cloud(GOOD)
+    server = serve(token_endpoint(reply, (GOOD[0], GOOD[1] | {"issued_token_type": "x"})))
+    (tmp_path / "subject").write_text("jwt")
+    account = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/github",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{server.origin}/v1/token",
+        "credential_source": {"file": str(tmp_path / "subject")},
+    }
+    (tmp_path / "pool.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "pool.json"))
+    ready = await make_credentials(resolve({})).obtain()
+    assert dict(ready.headers)["authorization"] == "Bearer ya29.canary"
+    assert b"subject_token=jwt" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "does not exist"),
+        ("directory", "is a directory"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b'{"type": "service_acc', "is not JSON"),
+        (b"AIzaSyExample", "GOOGLE_API_KEY"),
+        (b"[]", "is not a JSON object"),
+        (
+            b'{"installed": {"client_secret": "canary"}}',
+            "OAuth client's secret and not yet.*client-id-file=",
+        ),
+        (b'{"web": {"client_secret": "canary"}}', "OAuth client's secret"),
+        (b'{"client_id": "canary"}', "holds no 'type'"),
+    ],
+)
+async def test_a_file_that_is_no_credential_is_named_with_what_it_is(nothing, monkeypatch, tmp_path, content, said):
+    path = tmp_path / "credentials.json"
+    if content == "directory":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(CredentialsError, match=said) as caught:
+        await make_credentials(resolve({})).obtain()
+    assert "GOOGLE_APPLICATION_CREDENTIALS names" in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert "token callable" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+async def test_a_service_account_whose_key_is_broken_is_an_error_of_ours(adc, key):
+    adc("https://127.0.0.1:9", private_key=key)
+    with pytest.raises(CredentialsError) as caught:
+        await make_credentials(resolve({})).obtain()
+    assert "token callable" not in str(caught.value)

@@ -14,7 +14,9 @@ much as everything else here together, is set up only once an attempt has failed
 from __future__ import annotations
 
 import math
+import os
 import platform
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
@@ -36,6 +38,7 @@ from gemtune.http.wire import Wire
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.protocol import backoff
+from gemtune.protocol.advice import Addressee
 from gemtune.protocol.call import Call, Effect
 from gemtune.remedy import Remedy
 
@@ -276,9 +279,10 @@ class Caller:
             reply = await (self._head if streamed else self._sent)(call, headers, time)
         if not 200 <= reply.status < 300:
             refusal = cast("Reply", reply)
+            addressee = Addressee.of(self.credentials.kind, self.credentials.source, os.environ, sys.modules)
             if len(refusal.body) > LARGE:
-                raise await anyio.to_thread.run_sync(error_of, call, refusal, headers)
-            raise error_of(call, refusal, headers)
+                raise await anyio.to_thread.run_sync(error_of, call, refusal, headers, addressee)
+            raise error_of(call, refusal, headers, addressee)
         if isinstance(reply, StreamReply):
             return reply
         if len(reply.body) > LARGE:

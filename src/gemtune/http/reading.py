@@ -15,6 +15,7 @@ from gemtune import errors
 from gemtune.errors import CallError
 from gemtune.http.engines.body import Reply
 from gemtune.protocol import status
+from gemtune.protocol.advice import Addressee
 from gemtune.protocol.call import Call
 from gemtune.protocol.codec import loads
 from gemtune.protocol.said import clean
@@ -67,8 +68,15 @@ def value_of(call: Call[T], reply: Reply, headers: Headers) -> T:
     raise error
 
 
-def error_of(call: Call[Any], reply: Reply, headers: Headers) -> CallError:
-    """Return the error that a reply with another status stands for; the arguments are those of ``value_of``."""
+def error_of(call: Call[Any], reply: Reply, headers: Headers, addressee: Addressee) -> CallError:
+    """Return the error that a reply with another status stands for.
+
+    Args:
+        call: What was sent.
+        reply: The reply.
+        headers: As for ``value_of``.
+        addressee: Who reads it, for the advice about a credential.
+    """
     payload: object = None
     if len(reply.body) <= LONGEST_ERROR:
         with suppress(errors.MalformedResponse):
@@ -81,6 +89,7 @@ def error_of(call: Call[Any], reply: Reply, headers: Headers) -> CallError:
         resource=call.resource,
         method=call.method,
         secrets=_secrets(headers),
+        addressee=addressee,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from gemtune import errors
 from gemtune.errors import ApiError, CallError, Failure
+from gemtune.protocol.advice import Addressee, refused, too_narrow
 from gemtune.protocol.quotas import scope_of
 from gemtune.protocol.said import clean, message_of, page_text, unended
 from gemtune.remedy import Argument, ClientCall, Remedy
@@ -86,6 +87,7 @@ def error_from_reply(
     resource: str | None = None,
     method: str = "",
     secrets: Iterable[str] = (),
+    addressee: Addressee | None = None,
 ) -> CallError:
     """Return the error that an HTTP reply other than 2xx stands for.
 
@@ -97,6 +99,7 @@ def error_from_reply(
         resource: The resource the call was about.
         method: The REST method's id, such as ``tunedModels.get``.
         secrets: Credentials to mask, should the server echo them.
+        addressee: Who reads it, for the advice about a credential.
     """
     # A redirect is never followed: it would carry the credential to another host.
     if 300 <= status < 400:
@@ -110,10 +113,10 @@ def error_from_reply(
     # Google answers 400 to a wrong API key; for whoever reads the error it is a matter of credentials.
     cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
-    following = _next_step(cls, reason)
+    following, remedies = _next_step(cls, reason, said, addressee or Addressee())
     error = cls(
         f"{unended(message)}; {following}" if following else message,
-        *_remedies(cls, reason, resource or ""),
+        *(remedies or _remedies(cls, reason, resource or "")),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -123,9 +126,7 @@ def error_from_reply(
     )
     error.details = tuple(_scrubbed(item, tuple(secrets)) for item in details)
     if isinstance(error, errors.QuotaExhausted):
-        error.scope = scope_of(str(body.get("message", "")), details)
-        if error.scope in {"day", "none", "billing"}:
-            error.failure = Failure.FATAL
+        _find_scope(error, str(body.get("message", "")), details)
     return error
 
 
@@ -172,6 +173,12 @@ def _http_status(error: object) -> int:
     if name not in names and 1 <= number <= len(names):  # a number of google.rpc.Code
         name = names[number - 1]
     return _HTTP_BY_RPC.get(str(name), 500)
+
+
+def _find_scope(error: errors.QuotaExhausted, message: str, details: tuple[object, ...]) -> None:
+    error.scope = scope_of(message, details)
+    if error.scope in {"day", "none", "billing"}:
+        error.failure = Failure.FATAL
 
 
 def retry_after(headers: Mapping[str, str], details: Iterable[object], message: str) -> float | None:
@@ -309,12 +316,6 @@ def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) ->
     return value
 
 
-_LOGIN: Final = (
-    "gcloud auth application-default login --scopes=https://www.googleapis.com/auth/cloud-platform,"
-    "https://www.googleapis.com/auth/generative-language.tuning"
-)
-
-
 def _remedies(cls: type[ApiError], reason: str | None, resource: str) -> tuple[Remedy, ...]:
     collection, _, name = resource.partition("/")
     if reason in _CREDENTIAL_REASONS:
@@ -327,11 +328,13 @@ def _remedies(cls: type[ApiError], reason: str | None, resource: str) -> tuple[R
     return ()
 
 
-def _next_step(cls: type[ApiError], reason: str | None) -> str:
+def _next_step(
+    cls: type[ApiError], reason: str | None, said: str, addressee: Addressee
+) -> tuple[str, tuple[Remedy, ...]]:
     if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
-        return f"the credential is too narrow for tuning, run: {_LOGIN}"
+        return too_narrow(addressee), ()
     if cls is errors.Unauthenticated and reason not in _CREDENTIAL_REASONS:
-        return f"the token is expired or of the wrong kind, run: {_LOGIN}"
+        return refused(addressee, said)
     if cls is errors.PermissionDenied and reason == "PERMISSION_DENIED":
-        return "check that this credential's account may read or change it"
-    return ""
+        return "check that this credential's account may read or change it", ()
+    return "", ()

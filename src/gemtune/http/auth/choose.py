@@ -36,7 +36,8 @@ def make_credentials(
         SettingsError: The token or the credentials object is of no known kind.
     """
     if settings.credential == "api_key":
-        return Static("API key", (("x-goog-api-key", Secret(settings.api_key or "")),))
+        taken = next((entry.source for entry in settings.entries if entry.name == "credential"), "")
+        return Static("API key", (("x-goog-api-key", Secret(settings.api_key or "")),), taken)
     if settings.credential != "token":
         from gemtune.http.auth.google import GoogleSource
 

@@ -17,12 +17,12 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, Self, cast
+from typing import ClassVar, Final, Protocol, Self, cast
 
 import anyio
 import attrs
 
-from gemtune.errors import CredentialsError
+from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http.auth.grant import BOUND, Grant, Headers, Ready
 from gemtune.loops import call_soon, current_loop
 
@@ -38,6 +38,14 @@ PAUSE: Final = 1.0
 
 class Credentials(Protocol):
     """What a caller needs of a credential."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, for whoever reads that it was refused."""
+
+    @property
+    def source(self) -> str:
+        """Where it was taken from, if that is known."""
 
     def ready(self) -> Ready | None:
         """Return headers to send now, or None if ``obtain`` must be awaited."""
@@ -56,10 +64,12 @@ class Static:
     Args:
         kind: What it is, for the representation.
         headers: Names and values.
+        source: Where it was taken from, such as ``GOOGLE_API_KEY``.
     """
 
     kind: str
     headers: Headers = attrs.field(repr=False)
+    source: str = ""
     _always: Ready = attrs.field(init=False, repr=False)
 
     @_always.default
@@ -125,6 +135,8 @@ class Refreshing:
         fetch: Gets a token.
         clock: Returns monotonic seconds.
     """
+
+    source: ClassVar[str] = ""
 
     kind: str
     _fetch: Fetch = attrs.field(repr=False)
@@ -242,6 +254,8 @@ def _explained(exc: Exception) -> CredentialsError:
     if isinstance(exc, CredentialsError):
         exc.__traceback__ = exc.__context__ = None  # its frames hold the token that was refused
         return exc
+    if isinstance(exc, SettingsError):  # a proxy or roots that cannot be used, found on the way to the token
+        return CredentialsError(exc.message, *exc.remedies)
     error = CredentialsError(f"the token callable failed with {type(exc).__name__}")
     error.__cause__ = exc
     return error

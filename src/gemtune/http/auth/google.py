@@ -5,6 +5,7 @@ google-auth brings no transport of its own that can refresh, so a small one over
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 import time
@@ -14,16 +15,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from gemtune.errors import CredentialsError, SettingsError
+from gemtune.errors import CredentialsError, GemtuneError, SettingsError
 from gemtune.http._httpx import httpx
+from gemtune.http.auth import files
 from gemtune.http.auth.grant import BOUND, Grant, bearer, lifetime_until, with_project
 from gemtune.http.environment import find_proxy, make_ssl_context
-
-SCOPES: Final = (
-    "https://www.googleapis.com/auth/cloud-platform",
-    "https://www.googleapis.com/auth/generative-language.tuning",
-)
-"""The scopes of tunedModels.create and of everything around it."""
+from gemtune.protocol.advice import SCOPES, Addressee, missing, not_renewed
 
 PAUSES: Final = (0.5, 1.0)
 """Seconds to wait before the second and third attempt of a refresh that failed for a passing reason."""
@@ -60,6 +57,10 @@ class GoogleSource:
         """What it is, for representations."""
         return "google-auth" if self.credentials is not None else "Application Default Credentials"
 
+    @property
+    def _addressee(self) -> Addressee:
+        return Addressee.of(self.kind, "", os.environ, sys.modules)
+
     def fetch(self, forced: bool) -> Grant:
         """Return headers with a good token; blocks for files, the metadata server and the token endpoint.
 
@@ -77,11 +78,15 @@ class GoogleSource:
                 self._refresh(request)
             return self._grant()
         except exceptions.DefaultCredentialsError as exc:
-            message = f"no Google credential was found ({_words(exc)}). {advice()}"
+            message = f"no Google credential was found ({_words(exc)}). {missing(self._addressee)}"
         except exceptions.RefreshError as exc:
-            message = f"Google did not renew the credential ({_words(exc)}). {advice()}"
+            message = f"Google did not renew the credential ({_words(exc)}); {not_renewed(self._addressee)}"
         except exceptions.GoogleAuthError as exc:
             message = f"no access token could be obtained ({_words(exc)}): check network and proxy"
+        except (GemtuneError, httpx.HTTPError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - what google-auth lets through: of files, keys, other libraries
+            message = f"google-auth could not use the credential ({type(exc).__name__}): check the file or object"
         finally:
             request.close()
         # Out here, so that google-auth's error, whose frames hold what was sent and answered, is not its context.
@@ -93,7 +98,20 @@ class GoogleSource:
 
         if self.credentials is not None:
             return with_scopes_if_required(self.credentials, list(SCOPES))  # type: ignore[no-untyped-call]
-        credentials, _ = google.auth.default(scopes=list(SCOPES), request=cast("Any", request))
+        named = os.environ.get(files.VARIABLE)
+        info = files.read(named) if named else {}
+        if info.get("type") == "external_account":
+            return files.external_account(info)
+        try:
+            credentials, _ = google.auth.default(scopes=list(SCOPES), request=cast("Any", request))
+        except google.auth.exceptions.DefaultCredentialsError:
+            from gemtune.http.auth import metadata
+
+            # google-auth asks the metadata server only if it finds the package requests.
+            here = None if named else metadata.find(request)
+            if here is None:
+                raise
+            return here
         return credentials
 
     def _refresh(self, request: _GoogleTransport) -> None:
@@ -122,20 +140,6 @@ class GoogleSource:
         pairs = bearer(token, project) if token else with_project((), project)
         expiry = getattr(self._scoped, "expiry", None)
         return Grant((*pairs, *named.items()), lifetime_until(expiry) if expiry is not None else None)
-
-
-def advice() -> str:
-    """Return what to do about a missing, refused or too narrow credential, in a notebook or elsewhere."""
-    if "google.colab" in sys.modules:
-        return (
-            "In Colab, store an API key in the secrets panel and pass "
-            "api_key=google.colab.userdata.get('GOOGLE_API_KEY'), "
-            "or run google.colab.auth.authenticate_user()"
-        )
-    return (
-        f"Run: gcloud auth application-default login --scopes={','.join(SCOPES)}\n"
-        "or set the environment variable GOOGLE_API_KEY to an API key"
-    )
 
 
 def _words(exc: Exception) -> str:
