@@ -21,7 +21,7 @@ from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob
 from gemtune.limiter.limiter import Limiter
-from gemtune.looks.follower import Follower
+from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
 from gemtune.resources.creation import TunedModelDraft
@@ -117,6 +117,7 @@ class Client(Inference):
         self._caller = Caller(wire, credential, timeouts, retry, agent, given("limiter", limiter, Limiter))
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
+        self._followers = Followers(self._service, self._watch)
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)  # a traceback shows a client that is half made
@@ -166,14 +167,15 @@ class Client(Inference):
     def job(self, name: object) -> TuningJob:
         """Return a handle on a tuning job, including one that another process created; no request is made.
 
+        It shows what other handles and the watchers of this client know of the job.
+
         Args:
             name: The name of the tuned model or of the operation.
 
         Raises:
             InvalidInput: It is the name of neither.
         """
-        job, work = self._service.job_names(name)
-        return TuningJob(Follower.attach(self._service, self._watch, job, work))
+        return TuningJob(self._followers.find(*self._service.job_names(name)))
 
     def watch(
         self,
@@ -205,6 +207,7 @@ class Client(Inference):
             policy=self._watch if policy is None else policy,
             filter=filter,
             resume=resume,
+            handles=self._followers,
         )
 
     async def tune(
@@ -256,7 +259,7 @@ class Client(Inference):
             top_k=top_k,
         )
         seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
-        return TuningJob(Follower.created(self._service, self._watch, seen))
+        return TuningJob(self._followers.created(seen))
 
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
         """Send every prompt of an input to a model, as fast as the service allows: ``async with``, then ``async for``.

@@ -8,6 +8,7 @@ wait, in whatever way, never touches the job on the service.
 from __future__ import annotations
 
 from collections.abc import Generator
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, assert_never
 
 import anyio
@@ -20,9 +21,10 @@ from gemtune.looks.follower import Follower
 from gemtune.protocol.said import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
+from gemtune.story.history import History, eta
 from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
-from gemtune.types import TunedModel
+from gemtune.types import Hyperparameters, Status, TunedModel
 
 Unsuccessful: TypeAlias = events.Failed | events.Cancelled | events.Deleted | events.Lost
 """The ends of a job that leave no model."""
@@ -61,12 +63,8 @@ class JobStatistics:
 
 
 @attrs.frozen(eq=False, repr=False)
-class TuningJob:
-    """A handle on one tuning job: await it, iterate over its events, cancel it.
-
-    ``await job`` returns the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. ``client.job(name)``
-    returns a handle on a job that another process created.
-    """
+class KnownFacts:
+    """What is known of a job as of the last look, whichever handle or watcher of the client made it; nothing waits."""
 
     _follower: Follower
 
@@ -85,7 +83,7 @@ class TuningJob:
     @property
     def operation(self) -> str | None:
         """The operation's name, if it is known; a look at a job of another process finds it."""
-        return self._follower.history.work.name
+        return self._seen.work.name or self._follower.history.work.name
 
     @property
     def begun(self) -> Moment | None:
@@ -94,24 +92,78 @@ class TuningJob:
 
     @property
     def state(self) -> JobState:
-        """The state as of the last look."""
-        return self._follower.history.state
+        """The state."""
+        return self._follower.known.state
 
     @property
     def progress(self) -> TuningProgress:
-        """The progress as of the last look."""
-        headway = self._follower.history.headway
+        """The progress."""
+        headway = self._seen.headway
         return TuningProgress(headway.completed_steps, headway.total_steps, headway.percent)
 
     @property
     def snapshots(self) -> Snapshots:
         """The snapshots seen so far, a sequence that grows."""
-        return self._follower.history.snapshots
+        return Snapshots(self._follower.known)
 
     @property
     def done(self) -> bool:
         """Whether the job is known to have ended, or cannot be seen any more."""
-        return self._follower.history.finished
+        return self._follower.history.finished or self._seen.finished
+
+    @property
+    def display_name(self) -> str | None:
+        """What people call the model; None while unknown, or if it has no such name."""
+        return self._follower.known.about.display_name
+
+    @property
+    def base_model(self) -> str | None:
+        """The model that is tuned; None while unknown."""
+        return self._follower.known.about.base_model
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """What controls the training; None while unknown. What was left out is filled in once the service has said."""
+        return self._follower.known.about.hyperparameters
+
+    @property
+    def error(self) -> Status | None:
+        """Why the job failed; None if it did not, or as long as that is unknown."""
+        outcome = self._seen.outcome
+        return outcome.error if isinstance(outcome, events.Failed) else None
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds since the job was created, or from then to its end; None while unknown."""
+        history, born = self._seen, self.begun
+        began = history.log.now.created or (born and int(born.utc.timestamp() * 1e9))
+        if not began:
+            return None
+        if history.outcome is None:
+            end = datetime.now(UTC).timestamp()
+        else:
+            end = (self._follower.known.about.completed or history.log.now.newest) / 1e9
+            end = end or history.outcome.observed_at.timestamp()
+        return max(end - began / 1e9, 0.0)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds from the last look to the last step, by the pace of the latest ones; None while unknown."""
+        return eta(self._seen)
+
+    @property
+    def _seen(self) -> History:
+        return self._follower.known.history
+
+
+@attrs.frozen(eq=False, repr=False)
+class TuningJob(KnownFacts):
+    """A handle on one tuning job: await it, iterate over its events, cancel it.
+
+    ``await job`` returns the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. ``client.job(name)``
+    returns a handle on a job that another process created. What a handle says of its job, it says as of the last look,
+    whichever handle or watcher of the client made that.
+    """
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""

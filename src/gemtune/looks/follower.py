@@ -14,6 +14,7 @@ import attrs
 from gemtune.config import WatchPolicy
 from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
 from gemtune.events import TERMINAL, Event, Lost, LostReason, TerminalEvent
+from gemtune.looks.known import KnownJob
 from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
@@ -30,12 +31,14 @@ class Follower:
     Args:
         service: The service that runs the job.
         policy: How often to look.
-        history: What is known of the job.
+        history: What this follower has seen of the job.
+        known: What anybody has; it may be ahead.
     """
 
     service: TuningService
     policy: WatchPolicy
     history: History
+    known: KnownJob = attrs.field(default=attrs.Factory(lambda self: KnownJob(self.history), takes_self=True))
     log: list[Event] = attrs.field(factory=list, init=False)
     """Every event of the job so far."""
     looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
@@ -54,8 +57,11 @@ class Follower:
         """Return a follower of a job that this client has created, from what the answer shows of it."""
         self = cls(service, policy, History(seen.job or "", seen.work, born=seen.at, seeks=True))
         self.log.append(self.history.added(seen.at))
-        if seen.work is not None:
+        if seen.work is not None or seen.source is Source.JOB:
             self._take(seen)
+        elif seen.about is not None:
+            self.history.about = seen.about
+        self.known.saw(self.history)
         return self
 
     def since(self, cursor: str) -> Follower:
@@ -69,11 +75,13 @@ class Follower:
             raise InvalidInput(f"the cursor belongs to {history.name}, not to {self.history.name}", field="since")
         if parse_cursor(cursor).ended:  # nothing comes after the end, and nobody has to be asked for that
             history.end(Lost, moment(), reason=LostReason.DETACHED)
-        return Follower(self.service, self.policy, history)
+        return Follower(self.service, self.policy, history, self.known)
 
     async def outcome(self) -> TerminalEvent:
         """Wait for the job's last event."""
         while not self.history.finished:
+            if (end := self.known.end) is not None:
+                return end  # somebody else has seen it
             await self.pull()
         # The event itself: what the history keeps of the end is less.
         return next(event for event in reversed(self.log) if isinstance(event, TERMINAL))
@@ -130,12 +138,14 @@ class Follower:
             self._take(await self.service.look(self.history.name, self.history.work.name, source, Ask()))
         except (CallError, CredentialsError) as error:
             self.log += self.history.fault(error, source, moment())
+            self.known.saw(self.history)
             self._schedule()
             self.trouble = error
         return self.trouble
 
     def _take(self, seen: Observation) -> None:
         self.log += self.history.observe(seen)
+        self.known.saw(self.history)
         self._schedule()
 
     def _schedule(self) -> None:

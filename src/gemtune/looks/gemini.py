@@ -25,7 +25,7 @@ from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.creation import Creation, TunedModelDraft, model_to_create
 from gemtune.resources.operations import Operations
 from gemtune.resources.tuned_models import TunedModels
-from gemtune.story.observation import Listed, Moment, Observation, Source, nanoseconds
+from gemtune.story.observation import About, Listed, Moment, Observation, Source, nanoseconds
 from gemtune.types import (
     CreateTunedModelMetadata,
     Operation,
@@ -140,9 +140,11 @@ class GeminiTuning:
         operation = await creation.run(timeout=timeout, retry=retry)
         now = moment()
         # A model that was found, by a look or to be adopted, has an operation whose name is not known yet.
-        if names.operation_of(creation.name, operation.name) is None:
-            return Observation(source=Source.WORK, at=now, state=None, job=creation.name)
-        return observe_operation(operation, now)
+        if names.operation_of(creation.name, operation.name) is not None:
+            return attrs.evolve(observe_operation(operation, now), about=About.of(model))
+        if isinstance(operation.response, TunedModel):
+            return attrs.evolve(observe_model(operation.response, now), job=creation.name)
+        return Observation(source=Source.WORK, at=now, state=None, job=creation.name, about=About.of(model))
 
     async def cancel(self, job: str, work: str | None) -> None:
         """Cancel the operation, which is looked for first if its name is not known."""
@@ -185,6 +187,7 @@ def observe_operation(operation: Operation, now: Moment) -> Observation:
         done=operation.done,
         error=error,
         model=model,
+        about=About.of(model) if model is not None else None,
     )
 
 
@@ -197,6 +200,7 @@ def observe_model(model: TunedModel, now: Moment) -> Observation:
         created=nanoseconds(model.create_time),
         snapshots=_snapshots(model),
         model=model,
+        about=About.of(model),
     )
 
 

@@ -93,7 +93,7 @@ class Creation:
         return f"tunedModels/{self.tuned_model_id}"
 
     async def run(self, *, timeout: float | None, retry: RetryPolicy | None) -> Operation:
-        """Create the model, or adopt it; the operation's ``name`` is empty if only the model is known.
+        """Create the model, or adopt it; if only the model is known, the operation holds it and has no name.
 
         Raises:
             AlreadyExists: The id is taken, and not by this call.
@@ -276,7 +276,8 @@ def _left(timeout: float | None, begun: float) -> float | None:
 
 
 def _found(model: TunedModel) -> Operation:
-    return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name))
+    # Not done: the model is there, and how its training stands is for the model itself to say.
+    return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name), response=model)
 
 
 @attrs.frozen(kw_only=True, eq=False)

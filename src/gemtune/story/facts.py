@@ -1,4 +1,4 @@
-"""Two small ledgers of a history: the work that carries a job out, and how far the job is."""
+"""Small ledgers of a history: the work that carries a job out, and how far the job is."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
-from gemtune.story.observation import Moment, Observation, Source
+from gemtune.story.observation import NOTHING, About, Moment, Observation, Source
 from gemtune.story.schedule import Look, Pace, Rhythm, next_due
 from gemtune.story.snapshots import SnapshotLog, Snapshots
 
@@ -53,6 +53,7 @@ class History:
     outcome: TerminalEvent | None
     # Whether the job may have been made anew since the cursor; its work does not say.
     unsure: bool
+    about: About
     log: SnapshotLog
     headway: Headway
     rhythm: Rhythm
@@ -82,7 +83,7 @@ class History:
             state: Its state, if that is known before any look.
         """
         self.name, self.work, self.born = name, KnownWork(work, seeks), born
-        self.state, self.outcome = state, None
+        self.state, self.outcome, self.about = state, None, NOTHING
         self.log = SnapshotLog(name, resumed)
         self.headway, self.rhythm, self.ending, self.failed = Headway(), Rhythm(), Ending(), FailedLooks()
         self.unsure, self._live_from = resumed is not None, None if resumed is None else math.inf
@@ -108,7 +109,7 @@ class History:
     @property
     def snapshots(self) -> Snapshots:
         """The snapshots of the current attempt, as a sequence that grows."""
-        return Snapshots(self.log)
+        return Snapshots(self)
 
     @property
     def finished(self) -> bool:
@@ -146,6 +147,8 @@ class History:
             self.work.expire()
             self.rhythm.again = 0.0
         self.log.identify(seen.created)
+        if seen.about is not None:
+            self.about = self.about.updated(seen.about)
         downtime = self.failed.succeeded(seen)
         if downtime is not None:
             reported.append(events.Recovered(**_stamp(self, seen.at), downtime=downtime))
@@ -232,7 +235,7 @@ class History:
         reported = self.end(events.Deleted, seen.at)
         self.log.recreate(seen.created)
         self.work.retire()
-        self.state, self.outcome = JobState.UNKNOWN, None
+        self.state, self.outcome, self.about = JobState.UNKNOWN, None, NOTHING
         self.headway, self.failed, self.rhythm.idle = Headway(), FailedLooks(), 0
         self.unsure, self._live_from = False, None
         return [*reported, self.added(seen.at, Origin.RECREATED)]
@@ -307,6 +310,13 @@ def last_event(history: History, kind: Callable[..., TerminalEvent], now: Moment
     return kind(**_stamp(history, now) | {"cursor": history.log.now.cursor(ended=True)}, **facts)
 
 
+def eta(history: History) -> float | None:
+    """Return the seconds to the last step, by the pace of the latest ones; None while unknown, and after the end."""
+    remaining = history.headway.remaining if history.outcome is None else None
+    pulse = history.log.pulse() if remaining is not None else None
+    return pulse.per_step * remaining if pulse and remaining is not None else None
+
+
 def _changed(history: History, state: JobState, now: Moment) -> list[Event]:
     old = history.state
     return [] if old == state else [events.StateChanged(**_stamp(history, now), old=old, new=state)]
@@ -314,13 +324,12 @@ def _changed(history: History, state: JobState, now: Moment) -> list[Event]:
 
 def _progress(history: History, now: Moment) -> events.Progress:
     headway = history.headway
-    pulse = history.log.pulse() if headway.total_steps else None
     return events.Progress(
         **_stamp(history, now),
         completed_steps=headway.completed_steps,
         total_steps=headway.total_steps,
         percent=headway.percent,
-        eta=pulse.per_step * headway.remaining if pulse and headway.remaining is not None else None,
+        eta=eta(history),
     )
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final, Self
 
 import attrs
 
 from gemtune.events import JobState
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
-from gemtune.types.tuning import TunedModel, TuningSnapshot
+from gemtune.types.tuning import Hyperparameters, TunedModel, TuningSnapshot
 
 
 @attrs.frozen
@@ -49,6 +50,45 @@ class Source(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
+class About:
+    """What a job is, apart from how far it is; None for what no reply has said yet.
+
+    Args:
+        display_name: What people call the model.
+        base_model: The model that is tuned.
+        hyperparameters: What controls the training.
+        completed: When the training ended, in ns; 0 if no reply has said so.
+    """
+
+    display_name: str | None = None
+    base_model: str | None = None
+    hyperparameters: Hyperparameters | None = None
+    completed: int = 0
+
+    @classmethod
+    def of(cls, model: TunedModel) -> Self:
+        """Return what a tuned model says."""
+        task, source = model.tuning_task, model.tuned_model_source
+        return cls(
+            display_name=model.display_name or None,
+            base_model=model.base_model or (source.tuned_model or None if source is not None else None),
+            hyperparameters=task.hyperparameters if task is not None else None,
+            completed=nanoseconds(task.complete_time) if task is not None else 0,
+        )
+
+    def updated(self, newer: About) -> About:
+        """Return this with what a newer reply says."""
+        if newer is self or newer == NOTHING:
+            return self
+        said = {name: value for name, value in attrs.asdict(newer, recurse=False).items() if value}
+        return attrs.evolve(self, **said)
+
+
+NOTHING: Final = About()
+"""About a job of which nothing is known: one value for ten thousand of them."""
+
+
+@attrs.frozen(kw_only=True)
 class Observation:
     """What one look at a job brought.
 
@@ -67,6 +107,7 @@ class Observation:
         done: Whether the work has ended.
         error: Why it failed.
         model: The tuned model, if the reply holds it.
+        about: What the job is, if the reply says so.
     """
 
     source: Source
@@ -83,6 +124,7 @@ class Observation:
     done: bool = False
     error: Status | None = None
     model: TunedModel | None = None
+    about: About | None = None
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import overload
+from typing import Protocol, overload
 
 import attrs
 
@@ -202,14 +202,23 @@ def _done(segment: Segment, *, based: bool) -> list[GrowingClaim]:
     return begun + [GrowingClaim() for _ in segment.claims[len(begun) :]]
 
 
+class _HasLog(Protocol):
+    @property
+    def log(self) -> SnapshotLog: ...
+
+
 class Snapshots(Sequence[TuningSnapshot]):
     """The snapshots of a job's current attempt, made on access; it grows with the job."""
 
-    __slots__ = ("_log",)
+    __slots__ = ("_holder",)
 
-    def __init__(self, log: SnapshotLog) -> None:
-        """Look at a log."""
-        self._log = log
+    def __init__(self, holder: _HasLog) -> None:
+        """Look at the log that somebody holds, whichever it is at the time."""
+        self._holder = holder
+
+    @property
+    def _log(self) -> SnapshotLog:
+        return self._holder.log
 
     def __len__(self) -> int:
         return len(self._log) - self._log.now.start

@@ -27,6 +27,8 @@ import attrs
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.events import Event, is_terminal
+from gemtune.looks.followers import Followers
+from gemtune.story.history import History
 from gemtune.story.observation import Moment
 from gemtune.story.schedule import backoff
 from gemtune.watch.agenda import Agenda, Due
@@ -109,12 +111,14 @@ class Roster:
         board: The jobs.
         plan: What is known of the list.
         health: How the service is, and how fast it may be asked.
+        handles: The handles of the same client, which show what is learnt here.
     """
 
     policy: WatchPolicy
     board: Board
     plan: ListPlan
     health: Service
+    handles: Followers | None = None
     agenda: Agenda[Due] = attrs.field(factory=Agenda, init=False)
     dice: random.Random = attrs.field(factory=random.Random, init=False)
 
@@ -140,6 +144,8 @@ class Roster:
             hint: Seconds that the service asked to wait with this look.
         """
         self.report(job, reported)
+        if self.handles is not None:
+            self.handles.saw(job.history)
         look = job.history.next_look(now, self.policy, self.dice.random())
         if look is None:
             self.agenda.drop(job)
@@ -164,6 +170,11 @@ class Roster:
                 _log.info("%s: %s -> %s", event.job, event.old, event.new)
             elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
                 _log.info("%s: %s", event.job, event.kind)
+
+    def history_of(self, name: str) -> History | None:
+        """Return the history of a watched job."""
+        job = self.board.watched.get(name) if name in self.board.jobs else None
+        return job.history if job is not None else None
 
     def respread(self, now: float) -> None:
         """Spread over some time what has become due while nothing could be asked."""

@@ -19,6 +19,7 @@ from gemtune.config import WatchPolicy
 from gemtune.errors import MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
+from gemtune.looks.followers import Followers
 from gemtune.looks.service import Ask, TuningService
 from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
@@ -62,6 +63,7 @@ class Watcher:
         policy: WatchPolicy,
         filter: str | None = None,
         resume: str | None = None,
+        handles: Followers | None = None,
     ) -> None:
         """Use ``client.watch``, which says what the arguments are."""
         policy = checked_policy(policy)
@@ -73,7 +75,10 @@ class Watcher:
         for name in resumed.discarded:
             self._board.absent.discard(name, resumed.jobs[name])
         ask = Ask(timeout=policy.request_timeout)
-        roster = Roster(policy, self._board, ListPlan(policy, filter is not None), Service(policy, self._board))
+        plan, health = ListPlan(policy, filter is not None), Service(policy, self._board)
+        roster = Roster(policy, self._board, plan, health, handles)
+        if handles is not None:
+            handles.join(roster)
         self._engine = Engine(service, ask, roster, Sweep(service, ask, roster, filter, int(self._began * 1e9)))
         self._lifetime = Lifetime(self._board, self._engine)
         self._default: Subscription[Event] | None = None
