@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gemtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gemtune import datasets as datasets
     from gemtune import errors as errors
     from gemtune import events as events
     from gemtune import types as types
@@ -55,7 +56,7 @@ _HOMES: Final = {
     for name in names.split()
 }
 """Every public name that is not a module, and the module that defines it."""
-_MODULES: Final = ("errors", "events", "types")
+_MODULES: Final = ("datasets", "errors", "events", "types")
 
 __all__ = sorted(("__version__", *_HOMES, *_MODULES))  # noqa: PLE0605 - checkers read the imports above
 

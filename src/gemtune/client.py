@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from gemtune import checks
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
+from gemtune.datasets.headings import Choice
 from gemtune.errors import SettingsError
 from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
@@ -24,7 +25,7 @@ from gemtune.limiter.limiter import Limiter
 from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
-from gemtune.resources.creation import TunedModelDraft
+from gemtune.resources.creation import TunedModelDraft, read_data
 from gemtune.resources.inference import Inference
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
@@ -215,6 +216,10 @@ class Client(Inference):
         base_model: object,
         training_data: object,
         *,
+        input: str | int | None = None,
+        output: str | int | None = None,
+        heading: bool | None = None,
+        delimiter: str | None = None,
         display_name: str | None = None,
         hyperparameters: Hyperparameters | None = None,
         tuned_model_id: str | None = None,
@@ -230,8 +235,12 @@ class Client(Inference):
 
         Args:
             base_model: A base model that can be tuned, or a tuned model to continue from.
-            training_data: (input, output) pairs, dicts with ``text_input`` and ``output``, columns, or the path of a
-                CSV, TSV, JSONL or JSON file. All of it is checked before anything is sent.
+            training_data: (input, output) pairs, dicts or objects with ``text_input`` and ``output``, a data frame,
+                columns, chats of one turn, or a CSV, TSV, JSONL or JSON file, by its path or open. All of it is
+                checked before anything is sent; ``job.data`` says what was read.
+            input: The column with the input, if its name is none of the usual ones; the same for ``output``.
+            heading: Whether line 1 of a table names its columns; None finds out, and refuses what could be either.
+            delimiter: What separates the columns of a file; None finds out.
             display_name: What people call the model; at most 40 characters.
             hyperparameters: Epochs, batch size, and a learning rate or its multiplier.
             tuned_model_id: Your own id, at most 40 characters a-z, 0-9 and ``-``. Without it, the client makes one up.
@@ -248,18 +257,10 @@ class Client(Inference):
             AmbiguousOutcome: The job may or may not have been created; the message says how to find out.
             CallError: The job was not created.
         """
-        draft = TunedModelDraft(
-            base_model=base_model,
-            training_data=training_data,
-            display_name=display_name,
-            description=description,
-            hyperparameters=hyperparameters,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-        )
+        data = await read_data(training_data, Choice.of(input, output, heading=heading, delimiter=delimiter))
+        draft = TunedModelDraft(base_model, data, display_name, description, hyperparameters, temperature, top_p, top_k)
         seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
-        return TuningJob(self._followers.created(seen))
+        return TuningJob(self._followers.created(seen), data.report)
 
     def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
         """Send every prompt of an input to a model, as fast as the service allows: ``async with``, then ``async for``.

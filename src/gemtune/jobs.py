@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from gemtune import events
+from gemtune.datasets.report import DataReport
 from gemtune.errors import DeadlineExceeded, Failure, TuningCancelled, TuningError, TuningFailed, TuningLost
 from gemtune.events import Event, JobState
 from gemtune.looks.follower import Follower
@@ -163,7 +164,12 @@ class TuningJob(KnownFacts):
     ``await job`` returns the TunedModel, or raises TuningFailed, TuningCancelled or TuningLost. ``client.job(name)``
     returns a handle on a job that another process created. What a handle says of its job, it says as of the last look,
     whichever handle or watcher of the client made that.
+
+    Args:
+        data: What ``client.tune`` read of the training data; None for a handle that another call returned.
     """
+
+    data: DataReport | None = None
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""

@@ -34,7 +34,7 @@ class Argument:
     """
 
     name: str
-    value: str | None = None
+    value: str | bool | None = None
 
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}={self.value!r}"

@@ -9,13 +9,15 @@ from gemtune.emulator import Fault, JobFate
 
 pytestmark = pytest.mark.socket
 
+READ = "training data: 3 rows of rows.csv; input = column 'text_input', output = 'output'"
+
 
 def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows):
     ran = gemtune("tune", rows, "--base", BASE, "--display-name", "My Numbers", "--epochs", 2, "--batch-size", 1)
     assert ran.code == 0, ran.err
     name = ran.out.strip()
     assert name.startswith("tunedModels/my-numbers-")
-    assert ran.err == f"the job continues; look at it again with: gemtune jobs get {name}\n"
+    assert ran.err.splitlines() == [READ, f"the job continues; look at it again with: gemtune jobs get {name}"]
     sent = json.loads(app.journal.of("tunedModels.create")[0].body)
     assert sent["tuningTask"]["hyperparameters"] == {"epochCount": 2, "batchSize": 1}
 
@@ -33,7 +35,7 @@ def test_tune_says_what_it_found_where_it_created_nothing(app, gemtune, rows, tu
     again = ["tune", rows, "--base", BASE, "--id", "my-model", "--if-exists", "adopt"]
     ran = gemtune(*again)
     assert (ran.code, ran.out) == (0, f"{tuned}\n")
-    assert ran.err == f"{tuned} existed already (ACTIVE); nothing was created\n"
+    assert ran.err.splitlines() == [READ, f"{tuned} existed already (ACTIVE); nothing was created"]
     assert "following" not in gemtune(*again, "--wait").err
     (record,) = gemtune(*again, "--json").records
     assert (record["kind"], record["state"]) == ("adopted", "ACTIVE")
@@ -46,6 +48,7 @@ def test_tune_says_that_an_adopted_job_goes_on_if_it_does(app, gemtune, rows):
     ran = gemtune(*again)
     assert [(record["kind"], record["operation"]) for record in ran.records] == [("adopted", created["operation"])]
     assert ran.err.splitlines() == [
+        READ,
         "tunedModels/running existed already (CREATING); nothing was created",
         "the job continues; look at it again with: gemtune jobs get tunedModels/running",
     ]
@@ -200,3 +203,34 @@ def test_nothing_is_deleted_without_a_terminal_to_ask_on_or_a_yes(app, gemtune, 
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == ["there is no terminal to ask on: pass --yes to delete without being asked"]
     assert app.journal.of("tunedModels.delete") == []
+
+
+def sent_pairs(app):
+    """The examples that reached the service."""
+    body = json.loads(app.journal.of("tunedModels.create")[0].body)
+    rows = body["tuningTask"]["trainingData"]["examples"]["examples"]
+    return [(row["textInput"], row["output"]) for row in rows]
+
+
+def test_tune_takes_the_columns_that_are_named_and_shows_what_was_read(app, gemtune, tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("id;Review;Rating\n1;lovely;5,0\n2;awful;1,0\n2;awful;2,0\n", encoding="utf-8")
+    ran = gemtune("tune", path, "--base", BASE, "--input-column", "Review", "--output-column", "rating")
+    assert ran.code == 0, ran.err
+    assert sent_pairs(app) == [("lovely", "5,0"), ("awful", "1,0"), ("awful", "2,0")]
+    assert ran.err.splitlines()[:2] == [
+        "note: training data: the same input has different outputs in lines 3 and 4",
+        "training data: 3 rows of reviews.csv; input = column 'Review', output = 'Rating'; left out: 'id'",
+    ]
+
+
+def test_tune_asks_whether_line_1_is_a_heading_in_the_words_of_the_command(app, gemtune, tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("Birth Date,Zodiac Sign\n2 March,Pisces\n", encoding="utf-8")
+    (error,) = gemtune("tune", path, "--base", BASE).errors
+    assert error.endswith(
+        "if it is a heading, pass --input-column 'Birth Date' and --output-column 'Zodiac Sign', "
+        "or if it is an example, pass --no-heading"
+    )
+    assert gemtune("tune", path, "--base", BASE, "--no-heading").code == 0
+    assert sent_pairs(app)[0] == ("Birth Date", "Zodiac Sign")

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from gemtune import types
 from gemtune.batch.journal.lines import Header, Record, sound_lines
 from gemtune.batch.layout import Layout
-from gemtune.datasets import examples
+from gemtune.datasets import examples, sheets
+from gemtune.datasets.headings import Choice
 from gemtune.emulator.messages import codec as emulator_codec
 from gemtune.errors import GemtuneError
 from gemtune.http.engines.body import Inflater, refuse_too_long
@@ -73,8 +74,7 @@ def events(text, cut):
 
 
 def table_rows(text, suffix):
-    rows = examples.from_lines(tables.Lines().of(io.StringIO(text, newline="")), suffix)
-    examples.checked(rows)
+    examples.checked(sheets.rows_of(sheets.decoded(text.encode("utf-8", "replace")), suffix, Choice()))
 
 
 def prompts(text, delimiter):

@@ -24,7 +24,7 @@ SHELL = re.compile(r"(?<![\w-])--[a-z]|\bgemtune (demo|tune|jobs|generate|batch|
 PYTHON_ALONE = (
     "client.batch", "collect()", "generation_config=GenerationConfig(", "client.count_tokens(", "grantee_type=",
     "gemtune.Hyperparameters(...)", "gemtune.GenerationConfig(", "resume=w.", "google.colab", "gemini_emulator(",
-    " loss=", "inputs.items()",
+    " loss=", "inputs.items()", "list(data.items())", 'frame.to_dict("records")',
 )  # fmt: skip
 CODE = "protocol/codec/generate.py"
 # What both readers type into a shell.

@@ -19,7 +19,9 @@ OPTIONS: Final = {
     "epoch_count": "--epochs",
     "filter": "--filter",
     "format": "--format",
+    "heading": "--no-heading",
     "if_exists": "--if-exists",
+    "input": "--input-column",
     "item_timeout": "--item-timeout",
     "journal": "OUTPUT",
     "key": "--key-column",
@@ -28,6 +30,7 @@ OPTIONS: Final = {
     "max_output_tokens": "--max-output-tokens",
     "model": "--model",
     "name": "NAME",
+    "output": "--output-column",
     "project": "--project",
     "prompt": "--prompt-column",
     "resume": "--since",
@@ -59,7 +62,7 @@ def in_shell(word: Argument | ClientCall) -> str | None:
         command = COMMANDS.get(word.method)
         return command if command is None or word.resource is None else f"{command} {shlex.quote(word.resource)}"
     option = OPTIONS.get(word.name)
-    if option is None or word.value is None:
+    if option is None or word.value is None or isinstance(word.value, bool):
         return option
     # What stands by its place, such as OUTPUT, has no way to be given a certain value.
     return f"{option} {shlex.quote(word.value)}" if option.startswith("--") else None

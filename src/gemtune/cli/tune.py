@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
@@ -10,6 +11,9 @@ from gemtune.cli.options import MODEL, Commands, add_command, common_options, te
 from gemtune.cli.running import open_client, run_async, time_limit
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
+
+if TYPE_CHECKING:
+    from gemtune.types import Hyperparameters
 from gemtune.show.terminal import encodes_unicode
 
 _EXAMPLES = """\
@@ -17,7 +21,10 @@ _EXAMPLES = """\
   gemtune tune rows.jsonl --base models/gemini-1.0-pro-001 --id my-model --if-exists adopt --wait --timeout 2h
   gemtune tune more.jsonl --base tunedModels/my-model --epochs 3 --learning-rate-multiplier 0.5
 
-DATA is a CSV, TSV, JSONL or JSON file with the columns text_input and output.
+  gemtune tune reviews.csv --input-column Review --output-column Rating --base models/gemini-1.0-pro-001
+
+DATA is a CSV, TSV, JSONL or JSON file; - is standard input. The usual names of columns are known, such as text_input
+and output, prompt and completion, question and answer. What was read is shown on standard error.
 """
 
 
@@ -26,6 +33,14 @@ def add(commands: Commands) -> None:
     common = common_options("with --wait, stop waiting after this long (30, 30s, 5m, 2h); the job continues")
     parser = add_command(commands, "tune", _run, "start a tuning job", _EXAMPLES, common=common)
     parser.add_argument("data", metavar="DATA", help="a file of training examples")
+    parser.add_argument("--input-column", metavar="NAME", help="the column with the input, if its name is unusual")
+    parser.add_argument("--output-column", metavar="NAME", help="the column with the output, if its name is unusual")
+    parser.add_argument(
+        "--heading",
+        action=argparse.BooleanOptionalAction,
+        help="whether line 1 names the columns; without it, that has to be plain",
+    )
+    parser.add_argument("--delimiter", metavar="C", help="what separates the columns, if that is unusual")
     parser.add_argument("--base", required=True, metavar="MODEL", help=f"the model to tune: {MODEL}")
     parser.add_argument("--display-name", type=text, metavar="TEXT", help="a name for people, at most 40 characters")
     parser.add_argument("--description", type=text, metavar="TEXT", help="what the model is for")
@@ -51,24 +66,20 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
     import anyio
 
     from gemtune.cli.jobs.follow import follow, look_again
-    from gemtune.types import Hyperparameters
 
-    chosen = {
-        "epoch_count": options.epochs,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate,
-        "learning_rate_multiplier": options.learning_rate_multiplier,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
     async with open_client(options) as client:
         try:
             with time_limit(options.timeout):
                 job = await client.tune(
                     options.base,
                     options.data,
+                    input=options.input_column,
+                    output=options.output_column,
+                    heading=options.heading,
+                    delimiter=options.delimiter,
                     display_name=options.display_name,
                     description=options.description,
-                    hyperparameters=Hyperparameters(**given) if given else None,
+                    hyperparameters=_hyperparameters(options),
                     tuned_model_id=options.id,
                     if_exists=options.if_exists,
                     timeout=options.timeout,
@@ -76,6 +87,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
             console.note("the job may have been created; look with: gemtune jobs list")
             raise
+        console.note(f"training data: {job.data}")
         # Only a creation's reply names the operation, so a job without one was adopted; its state needs a look.
         adopted = options.if_exists == "adopt" and job.operation is None
         if adopted:
@@ -89,11 +101,23 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             return DONE
         if not job.done:
             console.note(f"following {job.name}; Ctrl-C leaves it running")
-        view = JobView()
-        await follow(job, console, view, timeout=options.timeout)
+        await follow(job, console, view := JobView(), timeout=options.timeout)
         model = await job
         if not console.json:
             unicode = encodes_unicode(console.err)
             console.note(f"{view.line(unicode=unicode)}  {view.spark(unicode=unicode)}")
         console.print(model.name)
         return DONE
+
+
+def _hyperparameters(options: argparse.Namespace) -> Hyperparameters | None:
+    from gemtune.types import Hyperparameters
+
+    chosen = {
+        "epoch_count": options.epochs,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "learning_rate_multiplier": options.learning_rate_multiplier,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return Hyperparameters(**given) if given else None

@@ -1,185 +1,220 @@
-"""Training examples: from what users have (pairs, dicts, columns, CSV, JSONL) to checked TuningExample values.
+"""From rows to examples that can be sent, every cell checked.
 
 The limits are those documented for tuning on the Gemini API: 40,000 characters of input and 5,000 of output per
 example, 4 MB of training data inline. Everything is checked before anything is sent, and an error names row, field
-and fix.
+and fix, in the words of whoever filled in the table.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Final
+import enum
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
 
 import attrs
 
 from gemtune.checks import is_number
+from gemtune.datasets.headings import Choice, Columns, choose, is_heading, named_in_order
+from gemtune.datasets.layouts import layout_of, pair
+from gemtune.datasets.report import DataReport, TrainingSet
+from gemtune.datasets.sheets import Rows
 from gemtune.errors import InvalidInput
-from gemtune.rows import tables
 from gemtune.types import TuningExample
 
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000
 _SHOWN: Final = 5
-_DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-
-_INPUT_KEYS: Final = ("text_input", "textInput", "input", "prompt")
-_OUTPUT_KEYS: Final = ("output", "completion", "response")
-# What people call their columns: a first row that holds one of these is a header, not an example.
-_HEADINGS: Final = frozenset(
-    {"answer", "assistant", "input", "instruction", "label", "question", "source", "target", "text", "user"}
-    | {name.lower() for name in (*_INPUT_KEYS, *_OUTPUT_KEYS)}
-)
+_EMPTY: Final = frozenset({"NAType", "NaTType"})
+"""What pandas puts in the place of a cell that is not there, beside NaN."""
 
 
-@attrs.frozen
-class Rows:
-    """Rows with the number by which each can be found again.
-
-    Args:
-        unit: What is counted: ``row`` in memory, ``line`` in a file.
-        numbered: Number and row, in order.
-    """
-
-    unit: str
-    numbered: tuple[tuple[int, object], ...]
-
-    @classmethod
-    def of(cls, rows: Iterable[object]) -> Rows:
-        """Return rows in memory, counted from 1."""
-        return cls("row", tuple(enumerate(rows, 1)))
-
-
-def from_file(path: Path) -> Rows:
-    """Return the rows of a CSV, TSV, JSONL or JSON file; blocks.
-
-    Raises:
-        InvalidInput: It cannot be read, is not UTF-8, or is not what its suffix says.
-    """
-    try:
-        with tables.open_text(path) as file:
-            return from_lines(tables.Lines().of(file), path.suffix, name=f"training_data: {path}")
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise InvalidInput(f"training_data: {path} cannot be read ({why})", field="training_data") from None
-    except ValueError as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"training_data: {str(path)!a} is not a path", field="training_data") from None
-
-
-def from_lines(lines: Iterable[str], suffix: str, *, name: str = "training_data") -> Rows:
-    """Return the rows of a CSV, TSV, JSONL or JSON text.
-
-    Args:
-        lines: The lines, with their ends.
-        suffix: What tells the format: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json``.
-        name: What the text is called in messages.
-
-    Raises:
-        InvalidInput: It is not what its suffix says.
-    """
-    try:
-        return _rows(iter(lines), suffix.lower())
-    except tables.Unreadable as error:
-        raise InvalidInput(f"{name}{error}", field="training_data") from None
-
-
-def _rows(lines: Iterator[str], suffix: str) -> Rows:
-    if suffix in _DELIMITERS:
-        return Rows("line", tuple(tables.table(lines, _DELIMITERS[suffix], _head)))
-    if suffix == ".json":
-        text = "".join(lines)
-        document = tables.json_document(text)
-        if document is not None:
-            return Rows.of(document)
-        lines = io.StringIO(text)
-    elif suffix not in {".jsonl", ".ndjson"}:
-        raise tables.Unreadable(f" cannot be read from a file ending in {suffix!r}: use .csv, .tsv, .jsonl or .json")
-    return Rows("line", tuple(tables.json_lines(lines)))
-
-
-def _head(row: list[str]) -> list[str] | None:
-    """Return the first row as column names, or None if it is already an example."""
-    cells = [cell.strip().removeprefix("\ufeff") for cell in row]
-    # Examples may begin in the first line. One word that people call columns by makes it a heading.
-    if not any(cell.lower() in _HEADINGS for cell in cells):
-        return None
-    canonical = {name.lower(): name for name in (*_INPUT_KEYS, *_OUTPUT_KEYS)}
-    names = [canonical.get(cell.lower(), cell) for cell in cells]
-    for wanted in (_INPUT_KEYS, _OUTPUT_KEYS):
-        if not any(name in wanted for name in names):
-            raise InvalidInput(
-                f"training_data: the heading has no column {wanted[0]} (also accepted: {', '.join(wanted[1:])}); "
-                f"it has {', '.join(cells)}",
-                field=wanted[0],
-            )
-    return names
-
-
-def from_rows(data: object) -> Rows:
-    """Return the rows of a table in memory: an iterable of rows, or a mapping of columns such as a data frame."""
-    if isinstance(data, str | bytes):
-        raise InvalidInput("training_data is one string, not rows: pass pairs, dicts or a path", field="training_data")
-    # Not isinstance(data, Mapping): a data frame of pandas or polars is none, and is meant all the same.
-    if hasattr(data, "keys") and hasattr(data, "__getitem__"):
-        columns = {str(key): _column(key, data[key]) for key in data.keys()}  # noqa: SIM118 - a data frame
-        lengths = {key: len(column) for key, column in columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise InvalidInput(f"the columns differ in length: {lengths}", field="training_data")
-        return Rows.of(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    if not isinstance(data, Iterable):
-        raise InvalidInput(
-            f"training_data must be pairs, dicts, TuningExamples, columns or a path, not {type(data).__name__}",
-            field="training_data",
-        )
-    return Rows.of(data)
-
-
-def _column(name: object, values: object) -> list[object]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidInput(
-            f"training_data is a mapping of columns, but {name} holds one {type(values).__name__}: for a single "
-            "example put the dict in a list",
-            field="training_data",
-        )
-    return list(values)
-
-
-def checked(rows: Rows) -> tuple[TuningExample, ...]:
-    """Return the rows as examples.
+def checked(rows: Rows, choice: Choice | None = None) -> TrainingSet:
+    """Return the rows as examples, with a report of what was read.
 
     Raises:
         InvalidInput: With the first five problems; ``row`` and ``field`` are those of the first.
     """
-    examples: list[TuningExample] = []
+    table = _Table(rows.unit, choice or Choice())
+    cells: list[_Cells] = []
     problems: list[InvalidInput] = []
-    size = 0
     for number, row in rows.numbered:
         try:
-            example = _example(row, f"{rows.unit} {number}", number)
+            cells.append(table.cells(row, number))
+        except _Again:
+            continue
         except InvalidInput as problem:
             problems.append(problem)
-            continue
-        # The limit is one of the request, which is measured in bytes of UTF-8 and not in characters.
-        size += len(example.text_input.encode()) + len(example.output.encode())
-        examples.append(example)
+    cells, notes = _whole_numbers(cells)
+    examples: list[tuple[int, TuningExample]] = []
+    for each in cells:
+        try:
+            examples.append((each.number, each.example(rows.unit)))
+        except InvalidInput as problem:
+            problems.append(problem)
     if problems:
-        raise _summary(problems)
+        raise _summary(sorted(problems, key=lambda problem: problem.row or 0))
+    _check_size([example for _, example in examples])
+    report = attrs.evolve(table.report(), rows=len(examples), source=rows.source)
+    return TrainingSet(
+        tuple(example for _, example in examples),
+        attrs.evolve(report, notes=(*rows.notes, *notes, *_repeated(examples, rows.unit))),
+    )
+
+
+@attrs.frozen
+class _Place:
+    """A cell, as errors name it."""
+
+    field: str
+    column: str
+    where: str
+    row: int
+
+    def wrong(self, what: str) -> InvalidInput:
+        """Return the error that something is wrong with it."""
+        column = "" if self.column in ("", self.field) else f" (column {self.column!r:.60})"
+        return InvalidInput(f"{self.where}: {self.field}{column} {what}", field=self.field, row=self.row)
+
+
+@attrs.frozen
+class _Cells:
+    """What stands in the place of input and output, and what their columns are called."""
+
+    number: int
+    text_input: object
+    output: object
+    columns: tuple[str, str] = ("", "")
+
+    def with_cell(self, field: str, value: object) -> _Cells:
+        """Return these with another value in one place."""
+        return attrs.evolve(self, text_input=value) if field == "text_input" else attrs.evolve(self, output=value)
+
+    def example(self, unit: str) -> TuningExample:
+        """Return an example whose texts were checked."""
+        where = f"{unit} {self.number}"
+        source = _Place("text_input", self.columns[0], where, self.number)
+        target = _Place("output", self.columns[1], where, self.number)
+        return TuningExample(
+            text_input=_limited(_text(self.text_input, source), source, MAX_INPUT),
+            output=_limited(_text(self.output, target), target, MAX_OUTPUT),
+        )
+
+
+class _Again(Exception):
+    """The columns of a row are wrong as those of an earlier one, which says it all."""
+
+
+@attrs.define(eq=False)
+class _Table:
+    """The columns of the rows seen so far; rows with the same names share one choice."""
+
+    unit: str
+    choice: Choice
+    _chosen: dict[tuple[str, ...], Columns | str | InvalidInput] = attrs.field(factory=dict, init=False)
+
+    def cells(self, row: object, number: int) -> _Cells:
+        """Return what stands in the place of input and output."""
+        where = f"{self.unit} {number}"
+        if isinstance(row, InvalidInput):  # the reader could make nothing of it
+            raise InvalidInput(f"{where}: {row.message}", field="training_data", row=number)
+        if hasattr(row, "_fields"):
+            fields = {name: getattr(row, name) for name in row._fields}
+            if len(fields) != 2 or self.choice.named or is_heading(row._fields, Choice()):
+                row = fields
+        given = as_mapping(row)
+        if given is None and hasattr(row, "text_input") and hasattr(row, "output"):
+            given = {"text_input": row.text_input, "output": row.output}
+        if given is not None:
+            return self._mapped({str(name): cell for name, cell in given.items() if name is not None}, given, number)
+        row = row.tolist() if hasattr(row, "tolist") else row
+        if isinstance(row, tuple | list) and len(row) == 2:
+            return _Cells(number, row[0], row[1])
+        raise InvalidInput(
+            f"{where}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
+            field="training_data",
+            row=number,
+        )
+
+    def _mapped(self, row: Mapping[str, object], given: Mapping[Any, object], number: int) -> _Cells:
+        where = f"{self.unit} {number}"
+        if given.get(None):  # what csv.DictReader does with cells that have no heading
+            raise InvalidInput(f"{where}: this row has more cells than the heading", field="training_data", row=number)
+        names = tuple(row)
+        if names not in self._chosen:
+            self._chosen[names] = self._choose(row)
+            chosen = self._chosen[names]
+            if isinstance(chosen, InvalidInput):
+                raise InvalidInput(f"{where}: {chosen.message}", *chosen.remedies, field=chosen.field, row=number)
+        chosen = self._chosen[names]
+        if isinstance(chosen, InvalidInput):
+            raise _Again
+        if isinstance(chosen, str):
+            try:
+                return _Cells(number, *pair(row, chosen))
+            except InvalidInput as error:
+                raise InvalidInput(f"{where}: {error.message}", field="training_data", row=number) from None
+        labels = (" + ".join(chosen.inputs), chosen.output)
+        if len(chosen.inputs) == 1:
+            text_input = row[chosen.inputs[0]]
+        elif all(_is_empty(row[name]) for name in chosen.needed):
+            text_input = None
+        else:
+            filled = [name for name in chosen.inputs if not _is_empty(row[name])]
+            text_input = "\n\n".join(_text(row[name], _Place("text_input", name, where, number)) for name in filled)
+        return _Cells(number, text_input, row[chosen.output], labels)
+
+    def _choose(self, row: Mapping[str, object]) -> Columns | str | InvalidInput:
+        try:
+            return choose(tuple(row), named_in_order(tuple(row), self.choice))
+        except InvalidInput as error:
+            layout = None if self.choice.named else layout_of(row)
+            return error if layout is None else layout
+
+    def report(self) -> DataReport:
+        """Return which columns were what."""
+        columns = [each for each in self._chosen.values() if isinstance(each, Columns)]
+        layouts = [(names, each) for names, each in self._chosen.items() if isinstance(each, str)]
+        if layouts:
+            left = [name for names, each in layouts for name in names if name != each]
+            return DataReport(
+                rows=0,
+                input=(f"{layouts[0][1]}: user",),
+                output=(f"{layouts[0][1]}: model",),
+                left_out=tuple(dict.fromkeys(left)),
+            )
+        return DataReport(
+            rows=0,
+            input=tuple(dict.fromkeys(name for each in columns for name in each.inputs)),
+            output=tuple(dict.fromkeys(each.output for each in columns)),
+            left_out=tuple(dict.fromkeys(name for each in columns for name in each.left_out)),
+        )
+
+
+def as_mapping(value: Any) -> Mapping[Any, Any] | None:
+    """Return what has keys and values as a mapping, such as a row of a database or of a frame; None for all else."""
+    if isinstance(value, Mapping):
+        return value
+    if callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__"):
+        return {key: value[key] for key in value.keys()}  # noqa: SIM118 - it is no mapping
+    return None
+
+
+def _check_size(examples: list[TuningExample]) -> None:
     if not examples:
         raise InvalidInput(
             "training_data is empty: give at least one (input, output) pair, better 100 or more",
             field="training_data",
         )
+    # The limit is one of the request, which is measured in bytes of UTF-8 and not in characters.
+    size = sum(len(example.text_input.encode()) + len(example.output.encode()) for example in examples)
     if size > MAX_BYTES:
         raise InvalidInput(
             f"training_data holds {size:,} bytes of text, more than the {MAX_BYTES:,} that can be sent: "
             "use fewer or shorter examples",
             field="training_data",
         )
-    return tuple(examples)
 
 
 def _summary(problems: list[InvalidInput]) -> InvalidInput:
@@ -191,72 +226,102 @@ def _summary(problems: list[InvalidInput]) -> InvalidInput:
     if len(problems) > _SHOWN:
         lines.append(f"and {len(problems) - _SHOWN} more")
     message = f"training_data has {len(problems)} problems: " + "; ".join(lines)
-    return InvalidInput(message, field=first.field, row=first.row)
+    return InvalidInput(message, *first.remedies, field=first.field, row=first.row)
 
 
-def _example(row: object, where: str, number: int) -> TuningExample:
-    text_input: object
-    output: object
-    if isinstance(row, InvalidInput):  # the reader could make nothing of it
-        raise InvalidInput(f"{where}: {row.message}", field="training_data", row=number)
-    if isinstance(row, TuningExample):
-        text_input, output = row.text_input, row.output
-    elif isinstance(row, Mapping):
-        text_input = _cell(row, _INPUT_KEYS, where, number)
-        output = _cell(row, _OUTPUT_KEYS, where, number)
-    elif isinstance(row, tuple | list) and len(row) == 2:
-        text_input, output = row
-    else:
-        raise InvalidInput(
-            f"{where}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
-            field="training_data",
-            row=number,
-        )
-    return TuningExample(
-        text_input=_text(text_input, "text_input", where, number, MAX_INPUT),
-        output=_text(output, "output", where, number, MAX_OUTPUT),
-    )
+def _whole_numbers(cells: list[_Cells]) -> tuple[list[_Cells], list[str]]:
+    """Write a column of floats that are all whole without the ``.0`` that pandas gives to integers with gaps."""
+    notes = []
+    for field, called in (("text_input", "inputs"), ("output", "outputs")):
+        column = [getattr(each, field) for each in cells]
+        floats = [value for value in column if isinstance(value, float) and not _is_empty(value)]
+        whole = floats and all(value.is_integer() for value in floats)
+        if whole and all(isinstance(value, float) or _is_empty(value) for value in column):
+            changed = [value if _is_empty(value) else str(int(value)) for value in column]
+            cells = [each.with_cell(field, value) for each, value in zip(cells, changed, strict=True)]
+            notes.append(f"the {called} are whole numbers and are written without .0: {floats[0]} as {int(floats[0])}")
+    return cells, notes
+
+
+def _repeated(examples: list[tuple[int, TuningExample]], unit: str) -> list[str]:
+    """Return notes about examples that come again, and about inputs with more than one output."""
+    first: dict[TuningExample, int] = {}
+    by_input: dict[str, int] = {}
+    same: list[str] = []
+    contradicting: list[str] = []
+    for number, example in examples:
+        if example in first:
+            same.append(f"{number} (as {first[example]})")
+            continue
+        first[example] = number
+        if example.text_input in by_input:
+            contradicting.append(f"{by_input[example.text_input]} and {number}")
+        by_input.setdefault(example.text_input, number)
+    notes = []
+    if contradicting:
+        notes.append(f"the same input has different outputs in {unit}s {_some(contradicting)}")
+    if same:
+        notes.append(f"the same example comes again in {unit}{'s' if len(same) > 1 else ''} {_some(same)}")
+    return notes
+
+
+def _some(items: Iterable[str]) -> str:
+    every = [*items]
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return ", ".join(every[:_SHOWN]) + more
 
 
 def _kind(row: object) -> str:
     if isinstance(row, tuple | list):
         return f"a {type(row).__name__} of {len(row)}"
-    return type(row).__name__
+    if isinstance(row, str):
+        return f"the text {row!r:.40}"
+    return f"a {type(row).__name__}"
 
 
-def _cell(row: Mapping[object, object], keys: tuple[str, ...], where: str, number: int) -> object:
-    for key in keys:
-        if key in row:
-            return row[key]
-    found = ", ".join(sorted(str(key) for key in row)[:8]) or "nothing"
-    raise InvalidInput(
-        f"{where}: no {keys[0]} (also accepted: {', '.join(keys[1:])}); it holds {found}",
-        field=keys[0],
-        row=number,
-    )
+def _is_empty(value: object) -> bool:
+    if value is None or type(value).__name__ in _EMPTY:
+        return True
+    if isinstance(value, str):
+        return not value.strip()
+    return isinstance(value, float | Decimal) and value != value  # noqa: PLR0124 - NaN
 
 
-def _text(value: object, field: str, where: str, number: int, limit: int) -> str:
-    if is_number(value):
-        value = str(value)
-    if value is None or isinstance(value, float) or (isinstance(value, str) and not value.strip()):
-        # The only float left is NaN, which is how data frames write an empty cell.
-        raise InvalidInput(f"{where}: {field} is empty; fill it in or drop the row", field=field, row=number)
-    if not isinstance(value, str):
-        raise InvalidInput(f"{where}: {field} must be text, not {_kind(value)}", field=field, row=number)
+def _text(value: Any, place: _Place) -> str:
+    if hasattr(value, "as_py"):  # pyarrow's
+        value = value.as_py()
+    if hasattr(value, "item") and not isinstance(value, str) and getattr(value, "shape", None) == ():  # numpy's
+        value = value.item()
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if _is_empty(value):
+        raise place.wrong("is empty; fill it in or drop the row")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | Decimal) or is_number(value):
+        return str(value)
+    raise place.wrong(f"must be text or a number, not {_thing(value)}: write it as text")
+
+
+def _thing(value: object) -> str:
+    if as_mapping(value) is not None:
+        return "an object with fields"
+    if isinstance(value, list | tuple | set):
+        return f"a list of {len(value)}"
+    if isinstance(value, bytes | bytearray):
+        return "bytes"
+    if hasattr(value, "isoformat"):
+        return "a date or time"
+    return f"a {type(value).__name__}"
+
+
+def _limited(value: str, place: _Place, limit: int) -> str:
     if len(value) > limit:
-        raise InvalidInput(
-            f"{where}: {field} has {len(value):,} characters, more than the {limit:,} allowed; "
-            f"shorten it by {len(value) - limit:,}",
-            field=field,
-            row=number,
+        raise place.wrong(
+            f"has {len(value):,} characters, more than the {limit:,} allowed; shorten it by {len(value) - limit:,}"
         )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(
-            f"{where}: {field} holds a lone surrogate and is not valid Unicode; re-read the source as UTF-8",
-            field=field,
-            row=number,
-        ) from None
+        raise place.wrong("holds a lone surrogate and is not valid Unicode; re-read the source as UTF-8") from None
     return value

@@ -17,9 +17,9 @@ who created what exists under that id:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
@@ -28,7 +28,10 @@ import attrs
 
 from gemtune import checks
 from gemtune.config import ONCE, RetryPolicy
-from gemtune.datasets import examples
+from gemtune.datasets.examples import checked
+from gemtune.datasets.headings import Choice
+from gemtune.datasets.load import is_file, load, rows_in
+from gemtune.datasets.report import TrainingSet
 from gemtune.errors import (
     AlreadyExists,
     AmbiguousOutcome,
@@ -57,6 +60,8 @@ from gemtune.types import (
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger("gemtune")
 
 MANY: Final = 1000
 """Examples, about 10 ms of work, from which on they are checked and written in a thread."""
@@ -280,13 +285,13 @@ def _found(model: TunedModel) -> Operation:
     return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name), response=model)
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(eq=False)
 class TunedModelDraft:
-    """What the caller of ``client.tune`` wants, as it was given; nothing is checked yet.
+    """What the caller of ``client.tune`` wants; but for the examples it is as it was given, and not checked yet.
 
     Args:
         base_model: The model to tune, or a tuned model to continue from.
-        training_data: Rows, columns, or the path of a file.
+        training_data: The examples, checked.
         display_name: What people call the model.
         description: What it is for.
         hyperparameters: How to tune.
@@ -294,7 +299,7 @@ class TunedModelDraft:
     """
 
     base_model: object
-    training_data: object
+    training_data: TrainingSet
     display_name: str | None = None
     description: str | None = None
     hyperparameters: Hyperparameters | None = None
@@ -309,11 +314,10 @@ async def model_to_create(draft: TunedModelDraft) -> TunedModel:
     Raises:
         InvalidInput: An argument or a row is wrong.
     """
-    rows = await load_rows(draft.training_data)
-    return await off_loop(len(rows.numbered) > MANY, partial(_checked, draft, rows))
+    return await off_loop(len(draft.training_data.examples) > MANY, partial(_checked, draft))
 
 
-def _checked(draft: TunedModelDraft, rows: examples.Rows) -> TunedModel:
+def _checked(draft: TunedModelDraft) -> TunedModel:
     check_display_name(draft.display_name)
     check_description(draft.description)
     if draft.hyperparameters is not None:
@@ -323,7 +327,7 @@ def _checked(draft: TunedModelDraft, rows: examples.Rows) -> TunedModel:
     check_top_k(draft.top_k)
     source = names.model_name(draft.base_model, field="base_model")
     tuned = source.startswith("tunedModels/")
-    data = TrainingData(examples=TuningExamples(examples=examples.checked(rows)))
+    data = TrainingData(examples=TuningExamples(examples=draft.training_data.examples))
     return TunedModel(
         tuned_model_source=TunedModelSource(tuned_model=source) if tuned else None,
         base_model="" if tuned else source,
@@ -336,11 +340,24 @@ def _checked(draft: TunedModelDraft, rows: examples.Rows) -> TunedModel:
     )
 
 
-async def load_rows(training_data: object) -> examples.Rows:
-    """Return the rows of training data in memory or, read in a thread, of a file."""
-    if not isinstance(training_data, str | Path):
-        return examples.from_rows(training_data)
-    return await anyio.to_thread.run_sync(examples.from_file, Path(training_data))
+async def read_data(training_data: object, choice: Choice) -> TrainingSet:
+    """Return training data as checked examples, and log what was read; files are read in a thread.
+
+    Raises:
+        InvalidInput: It cannot be read, or a row is wrong.
+    """
+    if isinstance(training_data, TrainingSet):
+        data = training_data
+    elif is_file(training_data):
+        data = await anyio.to_thread.run_sync(load, training_data, choice)
+    else:
+        # Iterators are the caller's code, and run where the caller runs.
+        rows = rows_in(training_data, choice)
+        data = await off_loop(len(rows.numbered) > MANY, partial(checked, rows, choice))
+    _log.info("training data: %s", data.report)
+    for note in data.report.notes:
+        _log.warning("training data: %s", note)
+    return data
 
 
 async def off_loop(large: bool, work: Callable[[], T]) -> T:

@@ -107,7 +107,7 @@ def _standard_input() -> AbstractContextManager[TextIO]:
 
 
 def table(
-    lines: Iterator[str], delimiter: str, head: Callable[[list[str]], list[str] | None]
+    lines: Iterator[str], delimiter: str, head: Callable[[list[str]], list[str] | None], *, quotes: bool = True
 ) -> Iterator[tuple[int, object]]:
     """Yield the rows of a table, each with the line where it begins.
 
@@ -117,6 +117,7 @@ def table(
         lines: The lines, with their ends.
         delimiter: What separates the cells.
         head: Is given the first row and returns the names of the columns, or None if that row is already data.
+        quotes: Whether a quote encloses a cell; otherwise it is a character like any other.
 
     Yields:
         A dict for each row; a tuple if there are no names; an InvalidInput if the row has more or fewer cells.
@@ -126,7 +127,11 @@ def table(
     """
     # Kept beside the reader, because the separator is looked for in it if it cannot be read.
     heading = next(lines, "")
-    reader = csv.reader(chain([heading], lines), delimiter=delimiter, strict=True)
+    every = chain([heading], lines)
+    if quotes:
+        reader = csv.reader(every, delimiter=delimiter, strict=True)
+    else:
+        reader = csv.reader(every, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     names: list[str] | None = None
     width = 0
     while True:
@@ -163,7 +168,7 @@ def _refuse_twins(names: list[str]) -> None:
 def _next(reader: Any, heading: str, delimiter: str) -> list[str] | None:
     line = reader.line_num + 1
     try:
-        with _any_length():
+        with any_length():
             return next(reader, None)
     except csv.Error as error:
         if line == 1:
@@ -188,7 +193,8 @@ _FIELD_LIMIT: Final = _FieldLimit()
 
 
 @contextmanager
-def _any_length() -> Iterator[None]:
+def any_length() -> Iterator[None]:
+    """Let csv take cells of any length, as long as the block lasts."""
     limit = _FIELD_LIMIT
     with limit.lock:
         if not limit.parsing:
