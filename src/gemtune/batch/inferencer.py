@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune.background import Background, check_start
 from gemtune.batch.engines.answering import Answering
 from gemtune.batch.engines.local import Run
 from gemtune.batch.inputs import Inputs, config_digests
@@ -72,6 +73,9 @@ class Batch:
     the journal holds: if you need every result, read them from the journal once the run is over, with ``export`` or
     ``read_journal``.
 
+    On asyncio you may enter it, take results and leave it in different tasks, as ``asyncio.wait_for`` and async
+    generators do, or use ``start()`` and ``aclose()`` instead of a block.
+
     Args:
         client: The client to ask through.
         spec: What is to be done.
@@ -88,6 +92,7 @@ class Batch:
     _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
     _run: Run | None = attrs.field(default=None, init=False)
+    _background: Background | None = attrs.field(default=None, init=False)
     _entered: bool = attrs.field(default=False, init=False)
     _left: bool = attrs.field(default=False, init=False)
 
@@ -109,42 +114,18 @@ class Batch:
 
     async def __aenter__(self) -> Self:
         """Open the journal and begin."""
-        if self._entered:
-            raise MisuseError(_ONCE)
-        self._entered = True
-        run = self._run = self._made()
-        try:
-            if self.places is not None and self.spec.journal is not None:
-                run.writer = await _opened(self.spec, self.spec.journal, self.places, run)
-        except BaseException:
-            self._left = True  # nobody will put anything into the outbox
-            self._outbox.end()
-            raise
-        await run.tasks.__aenter__()
-        run.tasks.start_soon(run.run, self.spec.timeout)
+        await (await _prepared(self)).enter(self)
         return self
 
-    def _made(self) -> Run:
-        tally, stop = RunTally(anyio.current_time()), Stop()
-        if self.spec.journal is not None:
-            self.places = Keys(self.spec.journal)
-        keys = RecentKeys() if self.places is None else self.places
-        return Run(
-            intake=Intake(self.inputs, self.model, tally, stop, keys),
-            answering=Answering(
-                client=self.client,
-                model=self.model,
-                shared=self.spec.shared,
-                limiter=self.limiter,
-                tally=tally,
-                stop=stop,
-                item_timeout=self.spec.item_timeout,
-            ),
-            limiter=self.limiter,
-            outbox=self._outbox,
-            tally=tally,
-            stop=stop,
-        )
+    async def start(self) -> Self:
+        """Begin without a block, until ``aclose``, for what outlives a function: ``results = await batch.start()``.
+
+        Raises:
+            MisuseError: Under trio, where every task has a parent: use ``async with``. Or it has begun before.
+        """
+        check_start("async with client.batch(...) as results")
+        (await _prepared(self)).start(self)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -154,17 +135,23 @@ class Batch:
         Raises:
             JournalError: A result could not be written, and the iteration has not reported it.
         """
-        run = self._begun()
         self._left = True
-        # Also after a normal end, when nothing is left to cancel: one way out is easier to get right than two.
-        run.tasks.cancel_scope.cancel()
-        try:
-            await run.tasks.__aexit__(None, None, None)  # the block's own error is not to come out in a group
-        finally:
-            if run.writer is not None:
-                run.writer.close()
-        if isinstance(run.stop.reason, JournalError) and error is None:
-            raise run.stop.reason
+        # Also after a normal end, when nothing is left to give up: one way out is easier to get right than two.
+        if self._background is not None:
+            await self._background.leave()
+        if error is None:
+            _raise_unwritten(self._begun())
+
+    async def aclose(self) -> None:
+        """End it as leaving the block does; closing twice is harmless.
+
+        Raises:
+            JournalError: A result could not be written, and the iteration has not reported it.
+        """
+        self._left = True
+        if self._background is not None:
+            await self._background.close()
+            _raise_unwritten(self._begun())
 
     def __aiter__(self) -> Self:
         return self
@@ -212,23 +199,15 @@ class Batch:
             async with nullcontext() if self._entered else self:
                 async for result in self:
                     found.append(result)  # noqa: PERF401 - a comprehension would lose them if it breaks
-            return await self._with_held(found)
+            return await _with_held(self, found)
         except Exception as error:
             # Whatever it is, the input's own error or a journal that is gone: what was paid for is handed over.
             found += self._outbox.rest()
             with suppress(GemtuneError):  # what ended the run is to be reported, not that the journal is unreadable
-                found = await self._with_held(found)
+                found = await _with_held(self, found)
             with suppress(AttributeError):
                 error.results = tuple(found)  # type: ignore[attr-defined]
             raise
-
-    async def _with_held(self, found: list[BatchResult]) -> list[BatchResult]:
-        """Return results together with those of the rows that the journal held before this run."""
-        run, journal, order = self._run, self.spec.journal, self.spec.order
-        if run is None or journal is None or self.places is None or not run.tally.skipped:
-            return found
-        held = await anyio.to_thread.run_sync(_held, journal, self.places, order)
-        return sorted([*held, *found], key=lambda one: one.index) if order == "input" else [*held, *found]
 
     def drain(self) -> None:
         """Begin nothing more: what is in flight finishes and is yielded, then the iteration ends."""
@@ -276,8 +255,62 @@ class Batch:
 
     def _begun(self) -> Run:
         if self._run is None:
-            raise MisuseError("a batch runs in a block: async with client.batch(...) as results")
+            raise MisuseError("the batch has not begun: async with client.batch(...) as results")
         return self._run
+
+
+async def _prepared(batch: Batch) -> Background:
+    if batch._entered:
+        raise MisuseError(_ONCE)
+    batch._entered = True
+    if batch.spec.journal is not None:
+        batch.places = Keys(batch.spec.journal)
+    run = batch._run = _made_run(batch)
+    try:
+        if batch.places is not None and batch.spec.journal is not None:
+            run.writer = await _opened(batch.spec, batch.spec.journal, batch.places, run)
+    except BaseException:
+        batch._left = True  # nobody will put anything into the outbox
+        batch._outbox.end()
+        raise
+    batch._background = Background("batch", partial(run.run, batch.spec.timeout), run.leave)
+    return batch._background
+
+
+def _raise_unwritten(run: Run) -> None:
+    if isinstance(run.stop.reason, JournalError):
+        reason, run.stop.reason = run.stop.reason, None
+        raise reason
+
+
+def _made_run(batch: Batch) -> Run:
+    spec, tally, stop = batch.spec, RunTally(anyio.current_time()), Stop()
+    keys = RecentKeys() if batch.places is None else batch.places
+    return Run(
+        intake=Intake(batch.inputs, batch.model, tally, stop, keys),
+        answering=Answering(
+            client=batch.client,
+            model=batch.model,
+            shared=spec.shared,
+            limiter=batch.limiter,
+            tally=tally,
+            stop=stop,
+            item_timeout=spec.item_timeout,
+        ),
+        limiter=batch.limiter,
+        outbox=batch._outbox,
+        tally=tally,
+        stop=stop,
+    )
+
+
+async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult]:
+    """Return results together with those of the rows that the journal held before this run."""
+    run, journal, order = batch._run, batch.spec.journal, batch.spec.order
+    if run is None or journal is None or batch.places is None or not run.tally.skipped:
+        return found
+    held = await anyio.to_thread.run_sync(_held, journal, batch.places, order)
+    return sorted([*held, *found], key=lambda one: one.index) if order == "input" else [*held, *found]
 
 
 async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> JournalWriter:

@@ -93,7 +93,7 @@ class Watcher:
         return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} unfinished>"
 
     async def __aenter__(self) -> Self:
-        await self._lifetime.enter()
+        await self._lifetime.enter(self)
         return self
 
     async def __aexit__(

@@ -36,7 +36,7 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
-from gemtune.errors import DeadlineExceeded
+from gemtune.errors import DeadlineExceeded, GemtuneError
 from gemtune.limiter.limiter import Limiter, Permit
 from gemtune.loops import current_time
 
@@ -82,7 +82,6 @@ class Run:
         stop: What ends the run before its input does.
         writer: The way into the journal, if there is one.
         holds: What the next item waits for, and once there is none, the end of the run.
-        tasks: All tasks of the run; the consumer's block enters and leaves it.
     """
 
     intake: Intake
@@ -93,7 +92,8 @@ class Run:
     stop: Stop
     writer: JournalWriter | None = None
     holds: str = "input"
-    tasks: TaskGroup = attrs.field(factory=anyio.create_task_group)
+    _left: bool = False
+    _over: bool = False
     _workers: TaskGroup = attrs.field(factory=anyio.create_task_group)
     _work_scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     _idle: list[_Idle] | None = attrs.field(factory=list)
@@ -106,6 +106,12 @@ class Run:
                 await self._work_all()
             if clock.cancelled_caught:
                 self.stop.begin(DeadlineExceeded(f"the batch was not done within {timeout:g} s"))
+        except Exception as error:  # noqa: BLE001 - it is raised where results are read
+            self.stop.overrule(error)
+        except BaseException:
+            # Somebody has cancelled all tasks. The consumer may live on, and must not take this for the end.
+            self.stop.overrule(GemtuneError("the task of the batch was cancelled before the batch was done"))
+            raise
         finally:
             # Left by break, by Ctrl-C or by an error: what was received was paid for, so the disk is waited for.
             with anyio.CancelScope(shield=True):
@@ -113,6 +119,8 @@ class Run:
                     await self.writer.finish()
             # Only now: before, the consumer would see an end while results are on their way to the file.
             self.outbox.end()
+            self._over = True
+            self._let_go()
 
     def drain(self) -> None:
         """Begin nothing more; what is in flight finishes, what is parked is given up."""
@@ -123,6 +131,17 @@ class Run:
         """Give up everything at once."""
         self.stop.overrule(reason)
         self._work_scope.cancel()
+
+    def leave(self) -> None:
+        """Give up what is in flight, as nobody reads any more, and let go of the journal once it is complete."""
+        self._left, self.stop.begun = True, True
+        self._work_scope.cancel()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # Not at the end of the run: until the consumer leaves, the journal is locked for an export.
+        if self._left and self._over and self.writer is not None:
+            self.writer.close()
 
     def _settle(self) -> None:
         """End the run if it is to stop and the last reply is here."""
