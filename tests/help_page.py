@@ -60,6 +60,8 @@ _UNFIT = {
     "operations/abc123": "there is no such operation",
 }
 """What is not run, and why."""
+_ASKS = "gemtune jobs delete my-model"
+"""What asks on a terminal, and refuses where there is none; ``test_commands`` answers it."""
 _LONG = "jobs cancel"
 """What is about jobs that have not ended."""
 
@@ -84,6 +86,8 @@ def page() -> str:
     parts = [f"```python\n{_READY}```"]
     for command, line in examples():
         unfit = next((why for what, why in _UNFIT.items() if what in line), None)
+        if line == _ASKS:
+            unfit = "it asks on a terminal"
         if "jq" in line.split() and shutil.which("jq") is None:
             unfit = "there is no jq"
         if unfit is not None:

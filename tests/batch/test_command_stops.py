@@ -225,7 +225,7 @@ def test_where_nothing_is_drawn_a_word_is_said_when_nothing_moves(gemtune, folde
     monkeypatch.setattr("gemtune.cli.batch.command.Bar", partial(Bar, stall=Stall(0.25)))
     ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--timeout", "2s", "--base-url", "http://127.0.0.1:9")
     *notes, _ = ran.err.splitlines()
-    assert 1 <= len(notes) <= 3
+    assert 1 <= len(notes) <= 6  # each after twice as long: even a machine as slow as a minute for 2 s says no more
     assert all(note.startswith("note: 0 done, and none for ") for note in notes)
     assert all(": the service does not answer; " in note for note in notes)
 
