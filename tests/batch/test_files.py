@@ -302,6 +302,14 @@ def test_a_table_with_another_separator_is_refused_with_its_name(tmp_path, name,
     assert str(caught.value) == f"{path} {message}"
 
 
+def test_a_line_that_names_the_separator_is_no_heading(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("sep=;\r\nkey;prompt\r\na;hello, you\r\n")
+    assert list(FileRows(path, delimiter=";")) == [("a", "hello, you")]
+    with pytest.raises(InvalidInput, match="is separated by ';', not by ','; pass delimiter=';'"):
+        list(FileRows(path))
+
+
 def test_a_separator_may_be_told_and_a_name_may_hold_another(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text('key;prompt\na;"hello; you"\n')

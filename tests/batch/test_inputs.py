@@ -1,5 +1,7 @@
 """What is given as a whole input: taken as rows, or refused with what to give instead."""
 
+import csv
+import io
 import pathlib
 
 import pytest
@@ -47,6 +49,10 @@ async def forever():
     yield "x"
 
 
+class OpenTable(io.StringIO):
+    name = "rows.csv"
+
+
 class Number:
     """A whole number as numpy has it: no int, but as good as one."""
 
@@ -68,6 +74,9 @@ REFUSED = {
     "a bytearray": (bytearray(b"x"), r"put one prompt in \[ \]"),
     "a path": (pathlib.Path("in.jsonl"), r"FileRows\("),
     "a number": (7, "not int"),
+    "a csv.reader": (csv.reader(["prompt", "x"]), "inputs is a csv.reader, .*: use csv.DictReader"),
+    "an open table": (OpenTable(), r"inputs is an open file, .*FileRows\('rows.csv'\)"),
+    "columns by row number": ({"id": {0: "1"}, "prompt": {0: "x"}}, "inputs is a dict of columns"),
     "a generator function": (endless, r"inputs is the function endless: call it, endless\(\)"),
     "an async generator function": (forever, r"inputs is the function forever: call it, forever\(\)"),
 }

@@ -22,6 +22,7 @@ def _installed(name: str) -> bool:
 _NEEDED = {
     "test_google_genai.py": ("google.genai", "aiohttp", "httpx2"),
     "test_google_generativeai.py": ("google.generativeai",),
+    "test_tuning_data.py": ("google.genai",),
     "test_together.py": ("google.genai",),
     "test_tutorial.py": ("requests",),
 }

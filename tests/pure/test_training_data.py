@@ -493,3 +493,93 @@ def test_examples_that_come_again_or_contradict_each_other_are_noted_with_their_
     )
     (note,) = read([("a", "x")] * 9).report.notes
     assert note.endswith("rows 2 (as 1), 3 (as 1), 4 (as 1), 5 (as 1), 6 (as 1) and 3 more")
+
+
+# Frames, where they are installed; what they look like is tested above without them.
+
+
+def test_frames_of_pandas_are_read_whatever_they_are_turned_into():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"id": [1, 2], "text_input": QUESTIONS, "output": ANSWERS}, index=[4, 7])
+    for data in (
+        frame,
+        frame.itertuples(),
+        frame.to_records(),
+        [row for _, row in frame.iterrows()],
+        frame.T.to_dict(),
+    ):
+        assert pairs(data) == WANTED
+    for orient in ("dict", "list", "series", "split", "tight", "records", "index"):
+        assert pairs(frame.to_dict(orient)) == WANTED
+    for orient in ("columns", "records", "index", "split", "table"):
+        assert pairs(io.StringIO(frame.to_json(orient=orient))) == WANTED
+    assert pairs(io.BytesIO(frame.to_csv(sep=";").encode("utf-16"))) == WANTED
+    assert pairs(frame[["text_input", "output"]].to_numpy()) == WANTED
+    assert pairs(pd.DataFrame(WANTED)) == WANTED
+    assert "one column" in refusal(frame["output"])
+
+
+def test_cells_of_pandas_are_empty_or_plain_values():
+    pd = pytest.importorskip("pandas")
+    text = ["a", "b", "c"]
+    for gaps in (
+        [1, 2, None],
+        pd.array([1, 2, None], dtype="Int64"),
+        pd.array(["x", "y", None], dtype="string"),
+        pd.array([True, False, None], dtype="boolean"),
+        ["x", "y", pd.NA],
+        ["x", "y", pd.NaT],
+    ):
+        frame = pd.DataFrame({"text": text, "label": gaps})
+        assert refusal(frame).startswith("row 3: output (column 'label') is empty")
+    counted = pd.DataFrame({"text": text, "label": [1, 2, None]})
+    assert [output for _, output in pairs(counted.dropna())] == ["1", "2"]
+    assert [output for _, output in pairs(counted.assign(label=[True, False, True]))] == ["True", "False", "True"]
+
+
+def test_frames_of_polars_and_tables_of_pyarrow_are_read():
+    columns = {"id": [1, 2], "text_input": list(QUESTIONS), "output": list(ANSWERS)}
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(columns)
+    for data in (frame, frame.to_dict(), frame.iter_rows(named=True), frame.select("text_input", "output").rows()):
+        assert pairs(data) == WANTED
+    assert "call collect()" in refusal(frame.lazy())
+    pa = pytest.importorskip("pyarrow")
+    for data in (pa.table(columns), pa.table(columns).to_batches()[0], pa.table(columns).to_pylist()):
+        assert pairs(data) == WANTED
+    assert "row 1: output is empty" in refusal(pa.table({"text_input": ["a"], "output": [None]}))
+
+
+class FrameOfColumns:
+    """A data frame from outside: a shape, names, and columns that know how to become a list."""
+
+    class Column:
+        def __init__(self, cells):
+            self.cells = cells
+
+        def __iter__(self):
+            raise AssertionError("a column is turned into a list and not iterated over")
+
+        def to_list(self):
+            return list(self.cells)
+
+    def __init__(self, **columns):
+        self.held = columns
+        self.columns = list(columns)
+        self.shape = (len(next(iter(columns.values()))), len(columns))
+
+    def __getitem__(self, name):
+        return self.Column(self.held[name])
+
+    def __iter__(self):
+        raise AssertionError("a loop over a frame gives its columns or their names")
+
+
+def test_a_data_frame_is_read_by_its_columns():
+    frame = FrameOfColumns(id=[1, 2], text_input=QUESTIONS, output=ANSWERS)
+    assert pairs(frame) == WANTED
+    assert str(read(frame).report) == (
+        "2 rows of a data frame; input = column 'text_input', output = 'output'; left out: 'id'"
+    )
+    assert "no column is known to be the input" in refusal(FrameOfColumns(Frage=["a"], Antwort=["x"]))
+    assert "several sets of rows" in refusal({"train": frame, "test": frame})

@@ -39,6 +39,7 @@ _FIELDS: Final = {
     if field.name != "extra"
 }
 _FRAME: Final = len('{"contents":[{"parts":[{"text":""}],"role":"user"}]}')
+_TABLES: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _MEDIA_BYTES: Final = 1000
 """What an image or a file counts for when tokens are estimated: 258 tokens at about four bytes each."""
 _canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -258,6 +259,16 @@ def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
         raise _wrong(f"inputs is the {kind} {name}: call it, {name}()")
     if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | bytearray | memoryview):
         raise _wrong(f"inputs must be an iterable or async iterable of prompts, not {what}: put one prompt in [ ]")
+    if hasattr(inputs, "line_num") and hasattr(inputs, "dialect") and not hasattr(inputs, "fieldnames"):
+        raise _wrong(
+            "inputs is a csv.reader, whose rows are lists of cells and begin with the heading: use csv.DictReader and "
+            'give a column, (row["prompt"] for row in reader), or read the file with gemtune.batch.files.FileRows'
+        )
+    name = str(getattr(inputs, "name", "")) if hasattr(inputs, "read") else ""
+    if name.lower().endswith(_TABLES):
+        raise _wrong(
+            f"inputs is an open file, whose lines are no prompts: read it with gemtune.batch.files.FileRows({name!r})"
+        )
     # Of pandas, polars, pyarrow ...: iterating over one gives the names of its columns, or the columns.
     if hasattr(type(inputs), "columns") and len(getattr(inputs, "shape", ())) == 2:
         raise _wrong(
@@ -271,13 +282,19 @@ def _rows_of(inputs: Mapping[Any, object]) -> Iterable[Row]:
     if "contents" in inputs:
         raise _wrong("inputs is one request: put it in [ ]")
     # {"prompt": [...], "id": [...]} is what frames and datasets give; {"a": [part, part]} is one prompt of two parts.
-    if inputs and all(isinstance(value, list | tuple) or hasattr(value, "shape") for value in inputs.values()):
+    if inputs and all(map(_is_column, inputs.values())):
         name = "prompt" if "prompt" in inputs else next(reversed([*inputs]))
         raise _wrong(
             f"inputs is a dict of columns ({', '.join(map(repr, inputs))}): give one, inputs[{name!r}], or rows, "
             f'zip(inputs["id"], inputs[{name!r}]); for a dict of prompts with several parts give inputs.items()'
         )
     return inputs.items()
+
+
+def _is_column(value: object) -> bool:
+    if isinstance(value, Mapping):  # of frame.to_dict(): the numbers of the rows and their cells
+        return len(value) > 0 and [*value] == [*range(len(value))]
+    return isinstance(value, list | tuple) or hasattr(value, "shape")
 
 
 def _wrong(what: str) -> InvalidInput:

@@ -119,11 +119,8 @@ def cell_rows(
 
 
 def _table_rows(text: str, usual: str, choice: Choice) -> Rows:
-    first, _, rest = text.partition("\n")
-    told = _told(first)
-    if told is not None:
-        text = f"\n{rest}"  # so that the lines keep their numbers
-    delimiter = choice.delimiter or told or _separator(text, usual, choice)
+    first = text.partition("\n")[0]
+    delimiter = choice.delimiter or tables.told_separator(first) or _separator(text, usual, choice)
     return _table(text, delimiter, choice)
 
 
@@ -147,12 +144,6 @@ def _begins_json(text: str) -> bool:
     begin = text[:1000].lstrip()
     following = begin[1:].lstrip()[:1]
     return (begin[:1] == "{" and following in {'"', "}"}) or (begin[:1] == "[" and following in {'"', "[", "{"})
-
-
-def _told(line: str) -> str | None:
-    """Return the separator that the first line of a spreadsheet's file names, if it does."""
-    said = line.rstrip("\r\n").strip(' "')
-    return said[4] if len(said) == 5 and said.lower().startswith("sep=") else None
 
 
 def _has_bare_quotes(text: str) -> bool:

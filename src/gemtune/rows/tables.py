@@ -126,7 +126,7 @@ def table(
         Unreadable: The quotes do not match, or two columns have one name.
     """
     # Kept beside the reader, because the separator is looked for in it if it cannot be read.
-    heading = next(lines, "")
+    heading = _heading(lines, delimiter)
     every = chain([heading], lines)
     if quotes:
         reader = csv.reader(every, delimiter=delimiter, strict=True)
@@ -154,6 +154,16 @@ def table(
             columns = "column" if len(row) == 1 else "columns"
             what = f"this row has {len(row)} {columns}, and the first has {width}: check its quotes"
             yield line, InvalidInput(what, row=line)
+
+
+def _heading(lines: Iterator[str], delimiter: str) -> str:
+    first = next(lines, "")
+    told = told_separator(first)
+    if told is None:
+        return first
+    if told != delimiter:
+        refuse_separator(told, delimiter)
+    return "\n"  # so that the lines keep their numbers
 
 
 def _refuse_twins(names: list[str]) -> None:
@@ -268,6 +278,12 @@ def text_lines(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
 def separator(line: str) -> str | None:
     """Return what separates the columns of a heading: the first separator that is in it."""
     return min(filter(line.count, _SEPARATORS), key=line.index, default=None)
+
+
+def told_separator(line: str) -> str | None:
+    """Return what the line ``sep=;`` says, by which some spreadsheets begin a file; None if it is another line."""
+    said = line.rstrip("\r\n").strip(' "')
+    return said[4] if len(said) == 5 and said.lower().startswith("sep=") else None
 
 
 def refuse_separator(heading: str, delimiter: str) -> None:

@@ -1,0 +1,100 @@
+"""What ``client.tune`` reads of training data, as Google's own pages write it, and what it says about it."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from gemtune import datasets, errors
+from gemtune.testing import GeminiEmulator
+
+BASE = "models/gemini-1.0-pro-001"
+NUMBERS = [("1", "2"), ("seven", "eight")]
+
+
+async def tuned(data, **options):
+    """The job, and the pairs that reached the service."""
+    emulator = GeminiEmulator.make()
+    async with emulator.client() as client:
+        job = await client.tune(BASE, data, **options)
+    body = json.loads(list(emulator.requests.of("tunedModels.create"))[-1].body)
+    rows = body["tuningTask"]["trainingData"]["examples"]["examples"]
+    return job, [(row["textInput"], row["output"]) for row in rows]
+
+
+class Fields:
+    """A class of Google's SDKs: fields by name, and a loop over them."""
+
+    def __init__(self, **fields):
+        self.__dict__.update(fields)
+
+    def __iter__(self):
+        yield from self.__dict__.items()
+
+
+def example(text_input, output):
+    return Fields(text_input=text_input, output=output)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # google-generativeai: genai.create_tuned_model(training_data=[...])
+        [{"text_input": text, "output": output} for text, output in NUMBERS],
+        {"text_input": [text for text, _ in NUMBERS], "output": [output for _, output in NUMBERS]},
+        Fields(examples=Fields(examples=[example(*pair) for pair in NUMBERS])),
+        # google-genai: types.TuningDataset(examples=[types.TuningExample(...) for i, o in training_dataset])
+        Fields(gcs_uri=None, vertex_dataset_resource=None, examples=[example(*pair) for pair in NUMBERS]),
+        [example(*pair) for pair in NUMBERS],
+        # the REST tutorial's "training_data" and its whole "tuning_task"
+        {"examples": {"examples": [{"text_input": text, "output": output} for text, output in NUMBERS]}},
+        {"hyperparameters": {}, "training_data": {"examples": {"examples": [example(*pair) for pair in NUMBERS]}}},
+        {"tuning_task": {"training_data": {"examples": {"examples": [example(*pair) for pair in NUMBERS]}}}},
+    ],
+    ids=["dicts", "columns", "Dataset", "TuningDataset", "TuningExamples", "REST data", "REST task", "REST body"],
+)
+async def test_the_data_of_googles_own_pages_is_sent_as_it_stands_there(data):
+    _, sent = await tuned(data)
+    assert sent == NUMBERS
+
+
+async def test_the_address_of_a_csv_file_is_refused_with_what_to_do():
+    with pytest.raises(errors.InvalidInput, match="addresses are not read: download it as CSV"):
+        await tuned("https://storage.googleapis.com/generativeai-downloads/data/test.csv")
+
+
+async def test_a_job_knows_what_was_read_and_one_line_is_logged(caplog):
+    rows = io.StringIO("id,Frage,Antwort\n1,a,x\n2,b,y\n3,b,z\n")
+    with caplog.at_level(logging.INFO, logger="gemtune"):
+        job, sent = await tuned(rows, input="Frage", output="Antwort")
+    assert sent == [("a", "x"), ("b", "y"), ("b", "z")]
+    read = "3 rows of an open file; input = column 'Frage', output = 'Antwort'; left out: 'id'"
+    assert str(job.data) == read
+    said = [(record.levelname, record.getMessage()) for record in caplog.records if "training" in record.getMessage()]
+    assert said == [
+        ("INFO", f"training data: {read}"),
+        ("WARNING", "training data: the same input has different outputs in lines 3 and 4"),
+    ]
+
+
+async def test_what_was_read_before_is_sent_without_being_read_again():
+    data = datasets.read(NUMBERS)
+    job, sent = await tuned(data)
+    assert sent == NUMBERS
+    assert job.data is data.report
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"heading": 1}, "heading must be True or False, not 1"),
+        ({"delimiter": ";;"}, "delimiter must be one character"),
+        ({"input": "a", "output": "a"}, "both column 'a'"),
+        ({"input": True}, "input must be"),
+        ({"input": "a", "heading": False}, "a table without a heading has no names"),
+    ],
+)
+async def test_options_of_the_table_are_checked(options, words):
+    with pytest.raises(errors.InvalidInput, match=words):
+        await tuned(NUMBERS, **options)
