@@ -68,9 +68,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the test-suite on the sources; arguments after -- go to pytest."""
+    """Run the test-suite on the sources, without orjson; arguments after -- go to pytest."""
     install(session, "-e", ".[emulator]", groups=("test",))
-    session.run(*PYTEST, *session.posargs)
+    session.run(*PYTEST, *session.posargs, env={"GEMTUNE_JSON": "standard"})  # a plain installation
 
 
 @nox.session
@@ -153,7 +153,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"], reuse_venv=False)
 def wheel(session: nox.Session) -> None:
-    """Run the test-suite on the built wheel in a new environment, with no source tree around."""
+    """Run the test-suite on the built wheel in a new environment, with orjson and no source tree around."""
     (built,) = (ROOT / "dist").glob("*.whl")
     install(session, f"gemtune[emulator,speed] @ {built.as_uri()}", groups=("test",))
     away = Path(session.create_tmp()).resolve()
@@ -162,7 +162,7 @@ def wheel(session: nox.Session) -> None:
     for name in ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
-    session.run(*PYTEST, *session.posargs)
+    session.run(*PYTEST, *session.posargs, env={"GEMTUNE_JSON": "orjson"})
 
 
 @nox.session(requires=["build"], reuse_venv=False)

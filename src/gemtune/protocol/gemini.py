@@ -75,7 +75,7 @@ def _filter(value: object) -> object:
 
 
 def _body(value: object) -> bytes:
-    return dumps(value, lone_surrogates=False)  # half of a character cannot be sent as UTF-8
+    return dumps(value, strict=True)  # half of a character cannot be sent as UTF-8, and NaN not at all
 
 
 def _nothing(value: object) -> None:
