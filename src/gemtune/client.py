@@ -287,16 +287,17 @@ class Client(Inference):
             rpd: Most requests a day.
             policy: How patiently a busy service is treated.
             limiter: A Limiter shared with others, instead of these; by default the client's, if it has one.
-            order: ``completed``, or ``input`` for results in the order of the input. Results that are early are then
-                held back; nothing new begins while 64 MiB of them wait, or four times as many items are under way as
-                may be in flight.
+            order: ``completed``, or ``input``: early results are held back, and nothing new begins while 64 MiB of them
+                wait, or four times as many items are under way as may be in flight.
             journal: A file to which every result is written before you get it. The same call continues with what the
                 file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL, in the
                 order of the input.
-            durability: When a result counts as written: ``batch``: on the disk within 0.1 s; ``sync``: on the disk
-                before you get it; ``none``: when the system gets round to it.
+            durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: some time later.
             on_error: ``keep`` yields failures, ``raise`` raises the first one.
             retry_failed: Whether items that failed in an earlier run are asked again.
+            accept: Which replies are answers: a set of finish reasons (``{"STOP"}``), or a plain function of the reply.
+                Others are asked again, now and by the next run, and fail with ``NotAccepted`` (by default the empty).
+            max_failures: How many items may fail before the run ends: a number, or a share of those finished (0.1).
             item_timeout: Seconds for one item with all its attempts and waits; None for no end.
             timeout: Seconds for the whole run; None for no end.
             system_instruction: For all requests that bring none of their own, like the other arguments of

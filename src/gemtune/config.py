@@ -126,6 +126,10 @@ class BatchPolicy:
             _seconds(f"BatchPolicy.{name}", getattr(self, name))
         _whole("BatchPolicy.repeats", self.repeats, least=0)
 
+    def wait_after(self, failures: int) -> float:
+        """Return the longest wait before an item that has failed so often before is tried again."""
+        return self.backoff * min(1.0, 2.0**failures / 60)
+
 
 @attrs.frozen(kw_only=True)
 class WatchPolicy:

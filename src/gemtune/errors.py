@@ -37,6 +37,7 @@
         ├── MalformedResponse                   the reply was not what the API promises
         │   └── ResponseTooLarge                ask for less
         ├── UnexpectedRedirect                  the address is not the API's
+        ├── NotAccepted                         look at ``response``; ask otherwise, or accept it
         ├── StreamInterrupted                   a stream broke; ``partial`` is what had arrived
         └── AmbiguousOutcome                    a write may or may not have happened: look, then decide
 
@@ -57,9 +58,10 @@ __all__ = [
     "AlreadyExists", "AmbiguousOutcome", "ApiError", "BadRequest", "BatchStopped", "CallError", "Conflict",
     "ConnectFailed", "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
     "InvalidInput", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
-    "MisuseError", "NoText", "NotFound", "NotSupported", "PermissionDenied", "QuotaExhausted", "ResponseTooLarge",
-    "SettingsError", "StreamInterrupted", "TLSVerificationError", "TransportError", "TuningCancelled", "TuningError",
-    "TuningFailed", "TuningLost", "TuningUnavailable", "Unauthenticated", "Unavailable", "UnexpectedRedirect",
+    "MisuseError", "NoText", "NotAccepted", "NotFound", "NotSupported", "PermissionDenied", "QuotaExhausted",
+    "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError", "TransportError",
+    "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable", "Unauthenticated",
+    "Unavailable", "UnexpectedRedirect",
 ]  # fmt: skip
 
 
@@ -373,6 +375,12 @@ class ResponseTooLarge(MalformedResponse):
 
 class UnexpectedRedirect(CallError):
     """The server answered with a redirect, which is never followed: a credential must not travel to another host."""
+
+
+class NotAccepted(CallError):
+    """Every reply for an item of a batch was empty, or not one that ``accept`` takes; ``response`` is the last."""
+
+    response: object = None
 
 
 class StreamInterrupted(CallError):

@@ -259,6 +259,8 @@ def summary(text):
 
 FIELDS = {
     "answered",
+    "without_answer",
+    "finish_reasons",
     "failed",
     "skipped",
     "requests",

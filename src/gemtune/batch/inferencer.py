@@ -295,6 +295,8 @@ def _made_run(batch: Batch) -> Run:
             limiter=batch.limiter,
             tally=tally,
             stop=stop,
+            acceptance=batch.spec.accept,
+            max_failures=batch.spec.max_failures,
             item_timeout=spec.item_timeout,
         ),
         limiter=batch.limiter,
@@ -315,7 +317,7 @@ async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult
 
 async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> JournalWriter:
     header = Header(spec.model, config_digests(spec.shared))
-    journal = Journal(path, header, keys, keep_failed=not spec.retry_failed)
+    journal = Journal(path, header, keys, keep_failed=not spec.retry_failed, acceptance=spec.accept)
     try:
         # A journal of 10 GB takes minutes to read, and whoever gives up must not wait for it.
         await anyio.to_thread.run_sync(journal.open, abandon_on_cancel=True)

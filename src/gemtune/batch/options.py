@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from gemtune import checks
+from gemtune.batch.acceptance import Accept, Acceptance, acceptance_of, most_failures
 from gemtune.batch.journal.writer import Durability
 from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
@@ -37,6 +38,8 @@ class BatchOptions(Framing, total=False):
     durability: Durability
     on_error: Literal["keep", "raise"]
     retry_failed: bool
+    accept: Accept | None
+    max_failures: float | None
     item_timeout: float | None
     timeout: float | None
 
@@ -70,6 +73,8 @@ class BatchSpec:
         durability: When a result counts as written, see ``JournalWriter``.
         on_error: ``keep`` yields failures, ``raise`` raises the first.
         retry_failed: Whether items that failed in an earlier run are asked again.
+        accept: What is taken for an answer.
+        max_failures: The most items that may fail, or the greatest share of them, or None.
         item_timeout: Seconds for one item with all its attempts and waits.
         timeout: Seconds for the whole run.
         shared: Arguments of ``generate_content`` for all items.
@@ -81,6 +86,8 @@ class BatchSpec:
     durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
     on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
     retry_failed: bool = attrs.field(default=True, validator=checks.validator(checks.flag))
+    accept: Acceptance = attrs.field(factory=Acceptance, converter=acceptance_of)
+    max_failures: float | None = attrs.field(default=None, converter=most_failures)
     item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
     timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
     shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
 from gemtune.batch.result import BatchResult
+from gemtune.types import UsageMetadata
 
 _SECOND: Final = 1.0
 _WINDOW: Final = 30
@@ -19,6 +21,8 @@ class BatchStatistics:
 
     Args:
         done: Items answered by this run.
+        without_answer: Those of them whose reply was blocked, or is JSON that was cut short. Always 0 with ``accept``.
+        finish_reasons: How often the replies ended for which reason; a blocked prompt counts by its block reason.
         failed: Items that failed in this run.
         skipped: Items that the journal already held.
         in_flight: Requests under way.
@@ -35,6 +39,8 @@ class BatchStatistics:
     """
 
     done: int
+    without_answer: int
+    finish_reasons: Mapping[str, int]
     failed: int
     skipped: int
     in_flight: int
@@ -67,6 +73,8 @@ class RunTally:
     parked: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    without_answer: int = 0
+    finish_reasons: Counter[str] = attrs.field(factory=Counter)
     _marks: deque[tuple[float, int]] = attrs.field(factory=lambda: deque(maxlen=_WINDOW + 1), repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -83,12 +91,20 @@ class RunTally:
             self.done += 1
         else:
             self.failed += 1
-        usage = result.usage
+        self.paid(result.usage)
+        if now >= self._marks[-1][0] + _SECOND:
+            self._marks.append((now, self.finished))
+
+    def ended(self, reason: str, without_answer: bool) -> None:
+        """Count how an accepted reply ended."""
+        self.finish_reasons[reason or "none"] += 1
+        self.without_answer += without_answer
+
+    def paid(self, usage: UsageMetadata | None) -> None:
+        """Count the tokens of a reply, whatever became of it."""
         if usage is not None:
             self.prompt_tokens += usage.prompt_token_count
             self.output_tokens += usage.candidates_token_count + usage.thoughts_token_count
-        if now >= self._marks[-1][0] + _SECOND:
-            self._marks.append((now, self.finished))
 
     def rate(self, now: float) -> float:
         """Return the items a second over the last half minute."""
@@ -101,6 +117,8 @@ class RunTally:
         left = None if total is None else max(0, total - self.skipped - self.finished)
         return BatchStatistics(
             done=self.done,
+            without_answer=self.without_answer,
+            finish_reasons=dict(self.finish_reasons),
             failed=self.failed,
             skipped=self.skipped,
             in_flight=self.in_flight,

@@ -32,18 +32,28 @@ class Stop:
         reason: The error behind it, or None if the user has drained the run.
         item: The item that met it. It gets no result, because it did nothing wrong.
         verdict: What the limiter said about it.
+        why: Why that ends the run, if the error alone does not say so.
     """
 
     begun: bool = False
     reason: BaseException | None = None
     item: Item | None = None
     verdict: Ruling | None = None
+    why: str = ""
 
-    def begin(self, reason: BaseException | None, item: Item | None = None, verdict: Ruling | None = None) -> None:
+    def begin(
+        self,
+        reason: BaseException | None,
+        item: Item | None = None,
+        verdict: Ruling | None = None,
+        *,
+        why: str = "",
+    ) -> None:
         """Begin nothing more. The first reason counts: what fails after it may well be its consequence."""
         self.begun = True
         if self.reason is None:
             self.reason, self.item, self.verdict = reason, item, verdict
+            self.why = verdict.reason if verdict is not None and verdict.guessed else why
 
     def overrule(self, reason: BaseException) -> None:
         """Put a graver reason in the place of any other."""
@@ -53,17 +63,22 @@ class Stop:
 def stop_error(stop: Stop, tally: RunTally, model: str, journal: str | os.PathLike[str] | None) -> BaseException | None:
     """Return what ended a run as the error to raise, with what was reached and how to continue; None if nothing did."""
     reason = stop.reason
-    if not isinstance(reason, CallError | CredentialsError):
+    if not isinstance(reason, CallError | CredentialsError) and not stop.why:
         return reason
     reached = _reached(tally, journal)
-    remedies = getattr(reason, "remedies", ()) or (_TO_RESUME if reached and journal is None else ())
-    if isinstance(reason, DeadlineExceeded) and stop.verdict is None:  # the run's own time is up
+    remedies: tuple[Remedy, ...] = getattr(reason, "remedies", ())
+    if stop.why:
+        remedies = (*remedies, Remedy("if such items may fail, say how many with ", Argument("max_failures")))
+    elif not remedies and reached and journal is None:
+        remedies = _TO_RESUME
+    if isinstance(reason, DeadlineExceeded) and stop.verdict is None and not stop.why:  # the run's own time is up
         reason.message, reason.remedies = f"{reason.message}{reached}", remedies
         return reason
     reset_after = getattr(reason, "retry_after", None) if stop.verdict is None else stop.verdict.reset_after
     met = "" if stop.item is None else f"; met at {stop.item.row}"
     message = reason.message if isinstance(reason, GemtuneError) else str(reason)
-    what = f"the batch on {model} stopped: {message}{met}{_again(reset_after)}{reached}"
+    why = f"{stop.why}; the last: " if stop.why else ""
+    what = f"the batch on {model} stopped: {why}{message}{met}{_again(reset_after)}{reached}"
     stopped = BatchStopped(what, *remedies)
     stopped.key, stopped.reset_after = None if stop.item is None else stop.item.name, reset_after
     stopped.__cause__ = reason

@@ -9,6 +9,7 @@ from gemtune.errors import GemtuneError
 from gemtune.remedy import Argument, ClientCall
 
 OPTIONS: Final = {
+    "accept": "--accept",
     "base_model": "--base",
     "base_url": "--base-url",
     "batch_size": "--batch-size",
@@ -27,6 +28,7 @@ OPTIONS: Final = {
     "key": "--key-column",
     "learning_rate": "--learning-rate",
     "learning_rate_multiplier": "--learning-rate-multiplier",
+    "max_failures": "--max-failures",
     "max_output_tokens": "--max-output-tokens",
     "model": "--model",
     "name": "NAME",

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import attrs
 
 from gemtune.config import BatchPolicy
-from gemtune.errors import CallError, DeadlineExceeded, Failure
+from gemtune.errors import BadRequest, CallError, DeadlineExceeded, Failure
 from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.pauses import Gate, Outage, Spending
 from gemtune.limiter.rate import MINUTE, Meters, TokenEstimate
@@ -29,8 +29,8 @@ _SAME_REFUSALS: Final = 3
 _SAME_REFUSALS_LATER: Final = 50
 # These are answers of a kind: INTERNAL and DEADLINE_EXCEEDED may be about one prompt, however often it is sent.
 _ANSWERS: Final = frozenset({500, 504})
-# The last rows of an input, all of them bad, look like an outage: so long they are taken for one.
-_LAST_PATIENCE: Final = 30.0
+# The last rows of an input, all of them bad, look like an outage: so much of the patience they are taken for one.
+_LAST_PATIENCE: Final = 0.1
 # Of a million items that fail so often in a row, chance explains one.
 _HARDLY: Final = 1e-6
 _LEAST_REPEATS: Final = 2
@@ -66,21 +66,44 @@ class Counts:
 
 @attrs.define(eq=False)
 class SameRefusals:
-    """Refusals with the same words in a row: so many, and they are not the items' fault."""
+    """Refusals with the same words in a row: so many, and they are not the items' fault.
+
+    What says that the request itself is wrong is that only while nothing was ever answered, and everything that was
+    under way when the row began has come back: refusals are quick, and answers to others may be on their way.
+    """
 
     words: str = ""
     count: int = 0
+    _since: int = 0
+    _earlier: int = 0
 
-    def again(self, words: str, answered: bool) -> bool:
-        """Count one; return whether they are too many.
+    def ruling(self, error: CallError, signal: Signal, sent: int, in_flight: int, answered: bool) -> Ruling:
+        """Count one; return what becomes of the item, and of the run if they are too many.
 
         Args:
-            words: What the service said.
+            error: What the service said.
+            signal: What it means if it is met once.
+            sent: How many requests were ever sent.
+            in_flight: How many are under way.
             answered: Whether it has ever answered a request of this limiter.
         """
-        self.count = self.count + 1 if words == self.words else 1
-        self.words = words
-        return self.count >= (_SAME_REFUSALS_LATER if answered else _SAME_REFUSALS)
+        words = words_of(error)
+        if words != self.words or not self.count:
+            self.words, self.count, self._since, self._earlier = words, 0, sent, in_flight
+        self.count += 1
+        if signal is Signal.ITEM:
+            of_the_service = isinstance(error, BadRequest) and not answered
+            same = of_the_service and self.count >= _SAME_REFUSALS_LATER and self._earlier <= 0
+        else:
+            same = self.count >= (_SAME_REFUSALS_LATER if answered else _SAME_REFUSALS)
+        if not same:
+            return Ruling(action="fail", reason=error.message)
+        return Ruling(action="stop", guessed=True, reason=f"{self.count} items in a row were refused alike")
+
+    def returned(self, number: int) -> None:
+        """Note that a request is back."""
+        if number <= self._since:
+            self._earlier -= 1
 
 
 @attrs.define(eq=False)
@@ -158,6 +181,7 @@ class Control:
     def release(self, sent: Sent) -> None:
         """Count a request as no longer in flight, however it ended."""
         self.in_flight -= 1
+        self._refusals.returned(sent.number)
         if sent.probe:
             self.outage.probe_over()
 
@@ -216,10 +240,12 @@ class Control:
             ruling = self._troubled(sent, now, error, failures, last)
         else:
             self._alive(sent, now)
-            same = signal is Signal.REFUSED and self._refusals.again(words_of(error), self.counts.accepted > 0)
-            doomed = same or signal is Signal.DOOMED
-            reset_after = seconds_to_reset(error, wall) if doomed else None
-            ruling = Ruling(action="stop" if doomed else "fail", reset_after=reset_after, reason=error.message)
+            answered = self.counts.accepted > 0
+            ruling = (
+                Ruling(action="stop", reset_after=seconds_to_reset(error, wall), reason=error.message)
+                if signal is Signal.DOOMED
+                else self._refusals.ruling(error, signal, self.adaptive.refusals.sent, self.in_flight, answered)
+            )
         self.settle()
         return ruling
 
@@ -304,7 +330,7 @@ class Control:
         elif not blamed and self.outage.since is not None:
             lasted = now - self.outage.since
             blamed = lasted > self.policy.patience
-            if answers and last and lasted > min(_LAST_PATIENCE, self.policy.patience):
+            if answers and last and lasted > _LAST_PATIENCE * self.policy.patience:
                 # Nothing is left but items that fail, and each of them gets its answer: it is they, not the service.
                 self.outage.end(now)
                 blamed = self._heard.only_bad = True
@@ -312,7 +338,7 @@ class Control:
             return Ruling(action="retry", reason="the service does not answer")
         share = self.adaptive.refusals.share if beside_others else 1.0
         action: Literal["retry", "fail"] = "fail" if _is_its_own(failures, self.policy.repeats, share) else "retry"
-        delay = self.dice() * min(self.policy.backoff, 2.0**failures)
+        delay = self.dice() * self.policy.wait_after(failures)
         return Ruling(action=action, counted=True, delay=delay, reason=error.message)
 
     def _count_failure(self, sent: Sent, now: float, error: CallError, most: int, limit: float) -> None:

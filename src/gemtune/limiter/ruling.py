@@ -12,8 +12,9 @@
     (402, too); untrusted certificate; 401, 403, 404
     or a failed precondition about the model, the
     credential or the service                          DOOMED      stop the run
-    403, 404, a failed precondition otherwise          REFUSED     fails; stops the run if all meet the same
-    every other error                                  ITEM        fails
+    403, 404, a failed precondition otherwise, and
+    what is not on this list (405, 418, 501, ...)      REFUSED     fails; stops the run if all meet the same
+    400, 413, 415, 422, every other error              ITEM        fails; the same if nothing was ever answered
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Ruling:
         action: ``retry``: put it back at the front; ``fail``: it is its own fault, or its attempts are used up;
             ``stop``: nothing of this run can succeed.
         counted: Whether the attempt counts against the item; pass the sum as ``failures`` to the next ``failed``.
+        guessed: With ``stop``: whether it was concluded from many failures alike, and the items may be to blame.
         delay: Seconds that this item should wait by itself before it is tried again; other items need not.
         reset_after: With ``stop``: seconds until the quota is there again, where that is known.
         reason: Why, in words.
@@ -64,6 +66,7 @@ class Ruling:
 
     action: Literal["retry", "fail", "stop"]
     counted: bool = False
+    guessed: bool = False
     delay: float = 0.0
     reset_after: float | None = None
     reason: str = ""
@@ -83,7 +86,9 @@ def signal_of(error: CallError, longest_hint: float) -> Signal:
     if isinstance(error, _REFUSED) or error.reason == "FAILED_PRECONDITION":
         return _refusal_signal(error)
     if error.failure is Failure.FATAL:
-        return Signal.ITEM
+        # What is not known to be about the request may be about anything, and then all meet it.
+        known = not isinstance(error, errors.ApiError) or error.status in _ABOUT_THE_REQUEST
+        return Signal.ITEM if known else Signal.REFUSED
     if error.failure is Failure.REJECTED:
         return Signal.CROWDED
     return Signal.TROUBLE
@@ -91,6 +96,7 @@ def signal_of(error: CallError, longest_hint: float) -> Signal:
 
 _DOOMED = (errors.Unauthenticated, errors.TLSVerificationError, errors.UnexpectedRedirect)
 _REFUSED = (errors.PermissionDenied, errors.NotFound)
+_ABOUT_THE_REQUEST = frozenset({None, 400, 411, 413, 414, 415, 416, 422, 431})
 _BAD_KEY = re.compile(r"API key (?:not valid|expired)", re.IGNORECASE)
 # google.api.ErrorReason (https://cloud.google.com/apis/design/errors), as far as it is about who asks whom.
 _OF_THE_RUN = re.compile(

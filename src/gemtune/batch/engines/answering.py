@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 import attrs
 
+from gemtune.batch.acceptance import Acceptance, ending_of, wants_json
 from gemtune.batch.inputs import Item
 from gemtune.batch.patience import GeneratesContent
 from gemtune.batch.progress import RunTally
@@ -41,6 +42,8 @@ class Answering:
         limiter: Says when an item that was parked may be asked again.
         tally: Where attempts are counted.
         stop: What ends the run; set here if nothing more can succeed.
+        acceptance: What is taken for an answer.
+        max_failures: With how many failures the caller wants the run to continue, if that was said.
         item_timeout: Seconds for one item with all its attempts and waits, or infinite.
     """
 
@@ -50,6 +53,8 @@ class Answering:
     limiter: Limiter
     tally: RunTally
     stop: Stop
+    acceptance: Acceptance
+    max_failures: float | None = None
     item_timeout: float = math.inf
 
     async def answer(self, item: Item, permit: Permit) -> BatchResult | None:
@@ -61,7 +66,8 @@ class Answering:
         while True:
             sent = permit.sent_at
             response, error, verdict = await self._attempt(item, permit, failures, deadline - sent)
-            if verdict is None or verdict.action == "fail":
+            # Whoever has said how many items may fail has thought of items that all fail alike.
+            if verdict is None or verdict.action == "fail" or (verdict.guessed and self.max_failures is not None):
                 break
             if verdict.action == "stop":
                 self.stop.begin(error, item, verdict)
@@ -121,9 +127,20 @@ class Answering:
         else:
             usage = response.usage_metadata
             # 0 is what a service without figures sends, and no prompt has none: it would ruin the limiter's estimate.
-            tokens = usage.prompt_token_count if usage is not None else 0
-            permit.success(tokens or None)
-            return response, None, None
+            tokens = (usage.prompt_token_count if usage is not None else 0) or None
+            try:
+                refusal = self.acceptance.refusal(response)
+            except BaseException:
+                permit.success(tokens)
+                raise
+            if refusal is None:
+                permit.success(tokens)
+                self.tally.ended(ending_of(response), self.acceptance.lacks(response, wants_json(contents, options)))
+                return response, None, None
+            self.tally.paid(usage)
+            verdict = permit.unaccepted(tokens, failures)
+            # The service looks at a prompt before the model does: it would be blocked again.
+            return None, refusal, verdict if response.candidates or not ending_of(response) else None
         finally:
             self.tally.in_flight -= 1
 

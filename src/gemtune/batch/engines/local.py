@@ -28,6 +28,7 @@ import anyio.lowlevel
 import attrs
 from anyio.abc import TaskGroup
 
+from gemtune.batch.acceptance import too_many
 from gemtune.batch.engines.answering import Answering
 from gemtune.batch.inputs import Item
 from gemtune.batch.intake import Intake
@@ -178,7 +179,7 @@ class Run:
                 await self.intake.aclose()
         except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
             self.stop.begin(error)
-            self._settle()
+        self._settle()
         idle, self._idle = self._idle or [], None
         for worker in idle:
             worker.hand(None)
@@ -248,6 +249,10 @@ class Run:
     def _finish(self, item: Item, result: BatchResult) -> None:
         """Hand an outcome on; nothing is awaited between the reply and the journal's buffer."""
         self.tally.count(result, current_time())
+        if result.error is not None:
+            why = too_many(self.answering.max_failures, self.tally.failed, self.tally.finished)
+            if why and not self.stop.begun:
+                self.stop.begin(result.error, why=why)
         if self.writer is None:
             self.outbox.put(item.position, result)
         else:

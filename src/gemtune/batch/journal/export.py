@@ -26,9 +26,10 @@ from gemtune.protocol.codec import loads
 from gemtune.wholefile import whole_file
 
 _TABLE = "create table outcomes (name integer primary key, place integer, at integer, ok integer)"
-_FIRST_REPLY_ELSE_LAST_FAILURE = (
+# An item that the journal holds is asked again only if what it holds is not wanted.
+_LAST_OUTCOME = (
     "insert into outcomes (name, place, at, ok) values (?, ?, ?, ?) "
-    "on conflict (name) do update set place = excluded.place, at = excluded.at, ok = excluded.ok where not ok"
+    "on conflict (name) do update set place = excluded.place, at = excluded.at, ok = excluded.ok"
 )
 
 # Two items of a journal may have had one place in the inputs of their times: the order of the file decides then.
@@ -154,12 +155,12 @@ def _records(path: Path, order: str, places: Keys | None) -> Iterator[tuple[int,
 
 
 def _offsets(path: Path, order: str, places: Keys | None) -> Iterator[int]:
-    """Yield the offset of every item's outcome: its first reply, or its last failure if it has no reply."""
+    """Yield the offset of every item's outcome: its last one."""
     question = _BY_INPUT if order == "input" else _BY_COMPLETION
     with closing(unnamed_database()) as database:
         try:
             database.execute(_TABLE)
-            database.executemany(_FIRST_REPLY_ELSE_LAST_FAILURE, _outcomes(path, places))
+            database.executemany(_LAST_OUTCOME, _outcomes(path, places))
             for (at,) in database.execute(question):
                 yield at
         except sqlite3.Error as error:

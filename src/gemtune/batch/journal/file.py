@@ -22,9 +22,10 @@ from typing import Final
 
 import attrs
 
+from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
-from gemtune.batch.journal.reading import OTHER_JOURNAL, read_header, read_lines
+from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
 from gemtune.batch.keys import Keys
 from gemtune.errors import JournalMismatch
 from gemtune.protocol.codec import loads
@@ -45,6 +46,7 @@ class Journal:
         header: What a journal of this batch begins with.
         keys: What learns which items it holds.
         keep_failed: Whether items that failed count as held.
+        acceptance: Which replies count as held.
         written: How many of the lines that were appended are in the file.
     """
 
@@ -52,6 +54,7 @@ class Journal:
     header: Header
     keys: Keys
     keep_failed: bool = False
+    acceptance: Acceptance = attrs.field(factory=Acceptance)
     written: int = attrs.field(default=0, init=False)
     _appended: int = attrs.field(default=0, init=False)
     _file: LockedFile | None = attrs.field(default=None, init=False)
@@ -197,8 +200,18 @@ class Journal:
             if self._closed:
                 raise journal_error(self.path, "is closed")
             file.size = file.synced = offset + length
-            if record.ok or self.keep_failed:
+            if self.keep_failed or (record.ok and self._is_answer(record, offset)):
                 yield record.index, None if record.key is None else loads(record.key), record.digest
+
+    def _is_answer(self, record: Record, offset: int) -> bool:
+        # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.
+        if self.acceptance.accept is None and b'"parts":[{' in record.body:
+            return True
+        try:
+            response = record.to_result().response
+        except UNREADABLE:
+            raise not_an_outcome(self.path, offset) from None
+        return response is not None and self.acceptance.refusal(response) is None
 
 
 def _is_torn_header(first: bytes) -> bool:

@@ -53,6 +53,7 @@ _CODES: Final[tuple[tuple[type[GemtuneError], int], ...]] = (
     (errors.InvalidInput, 400),
     (errors.AlreadyExists, 409),
     (errors.DeadlineExceeded, 504),
+    (errors.NotAccepted, 406),
     (errors.MalformedResponse, 502),
     (errors.TransportError, 503),
 )
@@ -252,7 +253,7 @@ def _error(value: dict[str, Any], attempts: int) -> GemtuneError:
     code, status, message = value["code"], value["status"], value["message"]
     known: type[GemtuneError] | None = next((kind for kind, its in _CODES if its == code and its != 409), None)
     # A line keeps the status that the service's own batches would have; several of our classes share one.
-    cls = known if code in {400, 502} and known else rpc_error_class(code, status)
+    cls = known if code in {400, 406, 502} and known else rpc_error_class(code, status)
     if cls is errors.InvalidInput and attempts:
         cls = errors.BadRequest
     if not issubclass(cls, CallError):

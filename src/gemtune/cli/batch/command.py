@@ -38,7 +38,9 @@ _RPD = (
     "at most N requests a day, after which the run ends; it counts this run only, so another run, including one with "
     "--resume, sends as many again"
 )
-_PASSED: Final = ("concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout")
+_PASSED: Final = (
+    "concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout", "accept", "max_failures",
+)  # fmt: skip
 
 
 def add(commands: Commands) -> None:
@@ -49,6 +51,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
     _add_pace(parser)
+    _add_failures(parser)
     rows = parser.add_argument_group("rows")
     rows.add_argument(
         "--format", choices=("jsonl", "csv", "tsv", "text"), help="the format of INPUT (default: by its suffix)"
@@ -86,6 +89,39 @@ def _add_pace(parser: Parser) -> None:
     pace.add_argument("--tpm", type=_number, metavar="N", help="at most N input tokens a minute")
     pace.add_argument("--rpd", type=_whole, metavar="N", help=_RPD)
     pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up on a single prompt after T")
+
+
+def _add_failures(parser: Parser) -> None:
+    failures = parser.add_argument_group("failures")
+    failures.add_argument(
+        "--accept",
+        type=_reasons,
+        metavar="REASONS",
+        help="only replies with these finish reasons are answers, such as STOP,MAX_TOKENS; the others are asked again, "
+        "now and with --resume (default: all that are not empty)",
+    )
+    failures.add_argument(
+        "--max-failures",
+        type=_most,
+        metavar="N",
+        help="end the run once more than N rows have failed, or more than a share of them, such as 5%%",
+    )
+
+
+def _reasons(given: str) -> list[str]:
+    return [reason.strip().upper() for reason in given.split(",") if reason.strip()]
+
+
+def _most(given: str) -> float:
+    try:
+        share = float(given.removesuffix("%")) / 100 if given.endswith("%") else float(given)
+    except ValueError:
+        share = math.nan
+    if share >= 0 and share.is_integer() and not given.endswith("%"):
+        return int(share)
+    if 0 < share < 1:
+        return share
+    raise argparse.ArgumentTypeError(f"{given!r} is neither a whole number from 0 nor a share such as 5%")
 
 
 def _concurrency(given: str) -> int | str:

@@ -63,7 +63,7 @@ class Session:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is reported, and raised if it is not ours
             return self._stopped(error)
         self._report(self._stats, self._count)
-        return FAILED if self._stats.failed else DONE
+        return FAILED if self._stats.failed + self._stats.without_answer else DONE
 
     async def _ask(self) -> int:
         from gemtune.cli.signals import until_stopped
@@ -127,6 +127,8 @@ class Session:
             return
         report = {
             "answered": stats.done,
+            "without_answer": stats.without_answer,
+            "finish_reasons": dict(stats.finish_reasons),
             "failed": stats.failed,
             "skipped": stats.skipped,
             "requests": stats.requests,
@@ -153,6 +155,13 @@ class Session:
         lines = "line" if count == 1 else "lines"
         where = "" if count is None else f": {count} {lines} in {self.target.output}"
         self.console.note(f"{stats.done} answered, {stats.failed} failed{before}{where}")
+        if stats.without_answer:
+            reasons = ", ".join(f"{name}: {count}" for name, count in sorted(stats.finish_reasons.items()))
+            replies = "reply is" if stats.without_answer == 1 else "replies are"
+            self.console.note(
+                f"{stats.without_answer} {replies} without an answer: blocked, or JSON cut short ({reasons}); "
+                "--accept says which replies are answers, and with --resume the others are asked again"
+            )
         if self._failure is not None:
             self.console.note(f"the first that failed: {_named(self._failure, self._failure.error)}")
 
