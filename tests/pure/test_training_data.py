@@ -583,3 +583,40 @@ def test_a_data_frame_is_read_by_its_columns():
     )
     assert "no column is known to be the input" in refusal(FrameOfColumns(Frage=["a"], Antwort=["x"]))
     assert "several sets of rows" in refusal({"train": frame, "test": frame})
+
+
+def test_a_first_row_in_memory_that_may_be_a_heading_is_noted():
+    rows = [["Frage", "Antwort"], ["Wie geht es dir?", "Gut."]]
+    (note,) = read(rows).report.notes
+    assert note.startswith("row 1 ('Frage', 'Antwort') is read as an example; if it is the heading, say so")
+    assert read(rows, heading=False).report.notes == ()
+    assert pairs(rows, heading=True) == pairs(rows, input="Frage") == [("Wie geht es dir?", "Gut.")]
+    assert read(rows[1:]).report.notes == read([("seven", "eight")]).report.notes == ()
+
+
+def test_text_that_was_made_of_an_empty_cell_is_noted():
+    (note,) = read([("a", "nan"), ("b", "<NA>")]).report.notes
+    assert note == "cells that may have been empty are read as text, in rows 1 ('nan'), 2 ('<NA>')"
+
+
+@pytest.mark.parametrize(
+    ("mode", "encoding", "words"),
+    [("w", "utf-8", "cannot be read (not readable)"), ("r", "utf-8", "not utf-8: open it in binary mode")],
+)
+def test_an_open_file_that_cannot_be_read_is_refused(mode, encoding, words, file):
+    with file("prompt,completion\na,b\n", encoding="utf-16").open(mode, encoding=encoding) as opened:
+        assert words in refusal(opened)
+    assert "closed file" in refusal(opened)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("prompt,completion\na,b\n".encode("utf-16-le"), "UTF-16 without a mark: save it as UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "a spreadsheet of an old kind: save its rows as CSV"),
+        (b"\x1f\x8b\x08\0\0", "compressed with gzip"),
+        (b"PAR1\x15\0", "a Parquet file"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_by_its_name(content, words, file):
+    assert words in refusal(file(content))

@@ -26,6 +26,7 @@ MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000
 _SHOWN: Final = 5
+_NOTHING: Final = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "#N/A"})
 _EMPTY: Final = frozenset({"NAType", "NaTType"})
 """What pandas puts in the place of a cell that is not there, beside NaN."""
 
@@ -56,11 +57,9 @@ def checked(rows: Rows, choice: Choice | None = None) -> TrainingSet:
     if problems:
         raise _summary(sorted(problems, key=lambda problem: problem.row or 0))
     _check_size([example for _, example in examples])
-    report = attrs.evolve(table.report(), rows=len(examples), source=rows.source)
-    return TrainingSet(
-        tuple(example for _, example in examples),
-        attrs.evolve(report, notes=(*rows.notes, *notes, *_repeated(examples, rows.unit))),
-    )
+    notes += [*_repeated(examples, rows.unit), *_words_for_nothing(examples, rows.unit)]
+    report = attrs.evolve(table.report(), rows=len(examples), source=rows.source, notes=(*rows.notes, *notes))
+    return TrainingSet(tuple(example for _, example in examples), report)
 
 
 @attrs.frozen
@@ -263,6 +262,17 @@ def _repeated(examples: list[tuple[int, TuningExample]], unit: str) -> list[str]
     if same:
         notes.append(f"the same example comes again in {unit}{'s' if len(same) > 1 else ''} {_some(same)}")
     return notes
+
+
+def _words_for_nothing(examples: list[tuple[int, TuningExample]], unit: str) -> list[str]:
+    """Return a note about cells that were empty before somebody made text of them."""
+    found = [
+        f"{number} ({text!r})"
+        for number, example in examples
+        for text in (example.text_input, example.output)
+        if text in _NOTHING
+    ]
+    return [f"cells that may have been empty are read as text, in {unit}s {_some(found)}"] if found else []
 
 
 def _some(items: Iterable[str]) -> str:

@@ -40,6 +40,8 @@ INSTRUCTION: Final = "instruction"
 
 _REST: Final = re.compile(r"[\s_\-:]+")
 _SHOWN: Final = 12
+_NAME: Final = 30
+"""Characters of a long name of a column."""
 
 
 def plain(name: str) -> str:
@@ -199,6 +201,13 @@ def named_in_order(names: Sequence[str], choice: Choice) -> Choice:
     if choice.heading and not choice.named and len(named) == 2 and not any(map(_side, named)):
         return attrs.evolve(choice, input=named[0], output=named[1])
     return choice
+
+
+def looks_like_heading(cells: Sequence[str]) -> bool:
+    """Return whether two cells may well be names: short words, and no numbers."""
+    return len(cells) == 2 and all(
+        0 < len(cell) <= _NAME and not _is_number(cell) and cell[-1] not in ".?!" for cell in cells
+    )
 
 
 def _is_number(cell: str) -> bool:

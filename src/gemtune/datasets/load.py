@@ -19,7 +19,7 @@ from typing import Any, Final, Never
 import attrs
 
 from gemtune.datasets.examples import as_mapping, checked
-from gemtune.datasets.headings import Choice, is_heading, judge_first, named_in_order
+from gemtune.datasets.headings import Choice, is_heading, judge_first, looks_like_heading, named_in_order
 from gemtune.datasets.layouts import layout_of
 from gemtune.datasets.report import TrainingSet
 from gemtune.datasets.sheets import Rows, cell_rows, decoded, rows_of
@@ -61,7 +61,7 @@ def rows_in(data: object, choice: Choice) -> Rows:
         _refuse("training_data is iterated over asynchronously: collect its rows in a list first")
     if hasattr(data, "line_num") and hasattr(data, "dialect") and not hasattr(data, "fieldnames"):
         return _cells(data, choice, certain=False)  # type: ignore[arg-type]  # a csv.reader
-    frame = _frame(data)
+    frame = _frame(data, choice)
     if frame is not None:
         return frame
     columns = as_mapping(data)
@@ -115,7 +115,12 @@ def _refuse_address(name: str) -> None:
 def _opened(file: Any, choice: Choice) -> Rows:
     name = getattr(file, "name", None)
     name = name if isinstance(name, str) else ""
-    text = file.read()
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        _refuse(f"training_data is an open file that is not {error.encoding}: open it in binary mode, or pass its path")
+    except (OSError, ValueError) as error:  # closed, or open for writing only
+        _refuse(f"training_data is an open file that cannot be read ({error}): pass its path")
     if hasattr(text, "__await__"):
         text.close()
         _refuse("training_data is a file that is read asynchronously: pass its path")
@@ -153,7 +158,7 @@ def _document(value: object) -> Rows:
     return _mapping(value)
 
 
-def _frame(data: object) -> Rows | None:
+def _frame(data: object, choice: Choice) -> Rows | None:
     """Return the rows of a data frame; None if it is none."""
     kind = type(data).__name__
     if hasattr(data, "collect_schema") and hasattr(data, "collect"):
@@ -172,10 +177,11 @@ def _frame(data: object) -> Rows | None:
             names = list(frame.columns)
             cells = _without_twins(names, lambda: {name: _cells_of(name, frame[name]) for name in names})
             if names == [0, 1]:  # no names, but numbers: rows of two cells
-                return Rows.of(zip(*cells.values(), strict=True), "a data frame")
+                pairs: list[object] = [list(row) for row in zip(*cells.values(), strict=True)]
+                return attrs.evolve(_listed(pairs, choice), source="a data frame")
             return _columns(cells, "a data frame")
         if hasattr(data, "tolist"):
-            return Rows.of(data.tolist(), "an array")
+            return attrs.evolve(_listed(data.tolist(), choice), source="an array")
     return None
 
 
@@ -332,4 +338,7 @@ def _cells(rows: Iterable[Sequence[object]], choice: Choice, *, certain: bool) -
         heading = judge_first(names, named)
     if heading:
         return Rows("row", tuple(cell_rows(every, names, 2)), source)
-    return Rows("row", ((1, first), *cell_rows(every, None, 2)), source)
+    notes: tuple[str, ...] = ()
+    if certain and isinstance(first, list) and choice.heading is None and looks_like_heading(names):
+        notes = (f"row 1 ({names[0]!r}, {names[1]!r}) is read as an example; if it is the heading, say so (heading)",)
+    return Rows("row", ((1, first), *cell_rows(every, None, 2)), source, notes)

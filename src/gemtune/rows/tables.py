@@ -43,6 +43,7 @@ _OTHER_FILES: Final = (
     ("\x1f\udc8b", "is compressed with gzip: unpack it, or let zcat write it to a pipe"),
     ("(\udcb5/\udcfd", "is compressed with zstd: unpack it, or let zstdcat write it to a pipe"),
     ("PK\x03\x04", "is a zip archive or a spreadsheet: save its rows as CSV, in UTF-8"),
+    ("\udcd0\udccf\x11", "is a spreadsheet of an old kind: save its rows as CSV, in UTF-8"),
     ("PAR1", "is a Parquet file: save its rows as JSONL"),
     ("\udcff\udcfe", "is UTF-16: save it as UTF-8"),
     ("\udcfe\udcff", "is UTF-16: save it as UTF-8"),
