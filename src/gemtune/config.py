@@ -135,17 +135,21 @@ class BatchPolicy:
 class WatchPolicy:
     """How often to look at tuning jobs, and how many requests that may cost; durations in seconds.
 
-    A watcher uses all of these; a single job, which looks at nothing but itself, only the first five. Google does not
-    document the quota of the methods behind a look, so the defaults are careful.
+    How often a job is looked at depends on how many there are: every ``min_interval`` for a handful, and less often for
+    more, so that looks take three quarters of ``max_rps``. ``freshness`` is a promise for many, and not a pause for
+    one. Jobs that you await one by one share the same rate. Google does not document the quota of the methods behind a
+    look, so the defaults are careful.
 
     Args:
-        freshness: The greatest age of a snapshot at its delivery.
+        freshness: The greatest age of a snapshot at its delivery, as long as the requests suffice for that (with the
+            defaults, for 60 jobs).
         terminal_freshness: The interval once all steps are done and only the end is awaited, and between two
             sweeps.
         queued_interval: The longest interval before the first snapshot.
-        min_interval: The shortest interval of all.
+        min_interval: The shortest interval of all, and the usual one for a handful of jobs.
         jitter: How much of an interval may be taken off at random, from 0 to 1. Nothing is ever added.
-        max_rps: Requests a second; fewer for a while after the service has pushed back.
+        max_rps: Requests a second, for a watcher or for all handles of a client; a watcher makes fewer for a while
+            after the service has pushed back.
         burst: Requests that may be made at once after a pause.
         max_in_flight: Requests under way at the same time.
         request_timeout: For a single request.

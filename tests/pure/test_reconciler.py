@@ -165,7 +165,7 @@ def test_an_unknown_state_is_told_as_it_is_and_watched_on():
     history = History(JOB)
     (changed,) = history.observe(see_model(0, "VALIDATING"))
     assert (changed.old, changed.new) == ("UNKNOWN", "VALIDATING")
-    assert next_look(history, 0) == (Source.JOB, 7.5)
+    assert next_look(history, 0) == (Source.JOB, 2.0)
     assert History(JOB).observe(see_model(0, "STATE_UNSPECIFIED")) == []
 
 

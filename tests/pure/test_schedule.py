@@ -3,6 +3,7 @@
 import random
 from itertools import accumulate
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,9 @@ paces = st.builds(
     per_step=st.none() | SECONDS,
     shortest_gap=st.none() | SECONDS,
     age=st.floats(-1e6, 1e9),
-    lag=SECONDS,
+    lag=st.floats(-1e6, 1e6),
+    silence=SECONDS,
+    share=SECONDS,
     failures=st.integers(0, 10**6),
     hint=st.floats(0, 120),
 )
@@ -49,9 +52,17 @@ def test_it_is_never_later_than_promised(pace, cadence, dice):
     elif pace.snapshots == 0:
         assert due <= max(cadence.queued_interval, cadence.min_interval)
     else:
-        # Later than the freshness only where nothing can be new before, and then with an end.
+        # Later than the freshness only where the requests do not buy it, and nothing can be new before.
         unseen = 0.9 * (pace.shortest_gap or 0.0) + pace.lag - pace.age
-        assert due <= max(cadence.freshness, cadence.min_interval, min(unseen, 4 * cadence.freshness))
+        bought = min(pace.share, 4 * cadence.freshness)
+        assert due <= max(cadence.freshness, cadence.min_interval, min(unseen, bought))
+
+
+@given(paces, cadences, DICE)
+def test_no_clock_stretches_it(pace, cadence, dice):
+    alone = attrs.evolve(pace, share=0.0)
+    if not pace.failures and pace.snapshots:
+        assert next_due(alone, cadence, dice) <= max(cadence.freshness, cadence.min_interval)
 
 
 @given(paces, cadences, DICE)
@@ -70,33 +81,41 @@ def test_the_backoff_doubles_to_a_minute(failures, dice):
 @given(paces, cadences, DICE)
 def test_the_look_is_there_when_the_last_step_is_due(pace, cadence, dice):
     if pace.remaining and pace.per_step is not None and not pace.failures and not pace.idle:
-        ready = pace.remaining * pace.per_step + pace.lag + 1
+        ready = pace.remaining * pace.per_step + max(pace.lag, 0.0) + 1
         assert next_due(pace, cadence, dice) <= max(ready, cadence.min_interval)
 
 
 @pytest.mark.parametrize(
     ("pace", "seconds"),
     [
-        (Pace(), 7.5),
-        (Pace(idle=1), 12.0),
-        (Pace(idle=9), 30.0),
-        (Pace(snapshots=1), 7.5),
-        (Pace(snapshots=1, idle=5), 15.0),
-        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=100), 15.0),
-        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=2, lag=1.0), 10.0),
-        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=2, lag=1.0, idle=9), 15.0),
-        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=0), 10.0),
-        (Pace(snapshots=9, shortest_gap=40.0, per_step=40.0, remaining=9, lag=2.0, age=3.0), 35.0),
-        (Pace(snapshots=9, shortest_gap=40.0, per_step=40.0, remaining=9, lag=2.0, age=3.0, idle=1), 15.0),
-        (Pace(snapshots=9, shortest_gap=900.0, per_step=900.0, remaining=9), 60.0),
-        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0), 15.0),
+        (Pace(), 2.0),
+        (Pace(silence=100.0), 5.0),
+        (Pace(silence=1e5), 30.0),
+        (Pace(share=10.0), 10.0),
+        (Pace(share=500.0), 30.0),
+        (Pace(snapshots=1), 2.0),
+        (Pace(snapshots=1, silence=100.0), 5.0),
+        (Pace(snapshots=1, silence=1e5), 15.0),
+        (Pace(snapshots=9, shortest_gap=1.0, per_step=1.0, remaining=100), 2.0),
+        (Pace(snapshots=9, shortest_gap=1.0, per_step=1.0, remaining=100, share=6.5), 6.5),
+        (Pace(snapshots=9, shortest_gap=1.0, per_step=1.0, remaining=100, share=500.0), 15.0),
+        (Pace(snapshots=9, shortest_gap=10.0, per_step=10.0, remaining=100, lag=1.0, age=4.0), 6.0),
+        (Pace(snapshots=9, shortest_gap=10.0, per_step=10.0, remaining=100, lag=-59.0, age=-56.0), 6.0),
+        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=2, lag=1.0, share=15.0), 10.0),
+        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=2, lag=1.0, share=15.0, idle=9), 15.0),
+        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=0), 2.0),
+        (Pace(snapshots=9, shortest_gap=4.0, per_step=4.0, remaining=0, silence=1e5), 10.0),
+        (Pace(snapshots=9, shortest_gap=40.0, per_step=40.0, remaining=9, lag=2.0, age=3.0), 15.0),
+        (Pace(snapshots=9, shortest_gap=40.0, per_step=40.0, remaining=9, lag=2.0, age=33.0), 5.0),
+        (Pace(snapshots=9, shortest_gap=40.0, per_step=40.0, remaining=9, lag=2.0, age=3.0, share=50.0), 35.0),
+        (Pace(snapshots=9, shortest_gap=900.0, per_step=900.0, remaining=9, share=100.0), 60.0),
         (Pace(failures=1), 1.0),
         (Pace(failures=3, hint=20.0), 20.0),
         (Pace(snapshots=9, shortest_gap=0.001, per_step=0.001, remaining=3), 2.0),
     ],
 )
 def test_with_the_default_cadence(pace, seconds):
-    """The worked numbers of the promise: freshness 15 s, end 10 s, queued 30 s, shortest 2 s."""
+    """The worked numbers: freshness 15 s, end 10 s, queued 30 s, shortest 2 s."""
     cadence = WatchPolicy(jitter=0.0, min_interval=1.0 if pace.failures else 2.0)
     assert next_due(pace, cadence, 0.0) == pytest.approx(seconds)
 
@@ -129,6 +148,24 @@ def test_a_job_played_through_is_followed_as_promised(gap, count):
         looks += asked
         minutes += lasted
     delays.sort()
-    assert delays[int(0.95 * len(delays))] <= 15.0
-    assert max(ends) <= 15.0
-    assert looks / minutes <= 6.0
+    assert delays[int(0.5 * len(delays))] <= 2.0 + 2.5  # the service shows a snapshot after 2.5 s
+    assert delays[int(0.95 * len(delays))] <= 8.0
+    assert max(ends) <= 5.0
+    assert looks / minutes <= 30.0
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, -60.0, 0.0, 60.0, 3600.0])
+@pytest.mark.parametrize("speed", [0.3, 1.0, 3.0, 20.0, 1000.0])
+@pytest.mark.parametrize("gap", [1.0, 6.0, 30.0])
+def test_a_clock_that_is_wrong_or_of_another_speed_stretches_nothing(ahead, speed, gap):
+    """A step every ``gap`` seconds of ours, which the server takes for ``speed`` times as long."""
+    history, seconds, late, pauses = History(JOB, OPERATION), 0.0, [], []
+    while seconds < 30 * gap:
+        done, known = int(seconds / gap), len(history.snapshots)
+        shown = snapshots(*((step, ahead + step * gap * speed) for step in range(1, done + 1)))
+        history.observe(see_operation(seconds, shown, total=100))
+        late += [seconds - step * gap for step in range(known + 1, done + 1)]
+        pauses.append(history.next_look(now(seconds), WatchPolicy(), 0.0).after)
+        seconds += pauses[-1]
+    assert max(late) <= 4.0
+    assert max(pauses) <= WatchPolicy().freshness

@@ -16,6 +16,7 @@ from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
 from gemtune.events import TERMINAL, Event, Lost, LostReason, TerminalEvent
 from gemtune.looks.known import KnownJob
 from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.looks.turns import Turns
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Observation, Source
@@ -33,12 +34,14 @@ class Follower:
         policy: How often to look.
         history: What this follower has seen of the job.
         known: What anybody has; it may be ahead.
+        turns: Shares out the requests among all followers of a client.
     """
 
     service: TuningService
     policy: WatchPolicy
     history: History
     known: KnownJob = attrs.field(default=attrs.Factory(lambda self: KnownJob(self.history), takes_self=True))
+    turns: Turns = attrs.field(default=attrs.Factory(lambda self: Turns(self.policy), takes_self=True))
     log: list[Event] = attrs.field(factory=list, init=False)
     """Every event of the job so far."""
     looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
@@ -51,6 +54,11 @@ class Follower:
     def attach(cls, service: TuningService, policy: WatchPolicy, job: str, work: str | None = None) -> Follower:
         """Return a follower of a job of which only the name is known; nothing is asked."""
         return cls(service, policy, History(job, work, seeks=True))
+
+    def among(self, turns: Turns) -> Follower:
+        """Have it look when it is its turn among others."""
+        self.turns = turns
+        return self
 
     @classmethod
     def created(cls, service: TuningService, policy: WatchPolicy, seen: Observation) -> Follower:
@@ -75,7 +83,7 @@ class Follower:
             raise InvalidInput(f"the cursor belongs to {history.name}, not to {self.history.name}", field="since")
         if parse_cursor(cursor).ended:  # nothing comes after the end, and nobody has to be asked for that
             history.end(Lost, moment(), reason=LostReason.DETACHED)
-        return Follower(self.service, self.policy, history, self.known)
+        return Follower(self.service, self.policy, history, self.known, self.turns)
 
     async def outcome(self) -> TerminalEvent:
         """Wait for the job's last event."""
@@ -99,10 +107,15 @@ class Follower:
             if not self.log:
                 self.log.append(self.history.added(moment()))
                 return
-            if self._due is None:
-                self._schedule()
-            await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
-            error = await self._look()
+            self.turns.waiting += 1
+            try:
+                if self._due is None:
+                    self._schedule()
+                await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
+                await self.turns.wait()
+                error = await self._look()
+            finally:
+                self.turns.waiting -= 1
         if isinstance(error, CredentialsError):
             # Waiting will not heal it, and nobody but the caller can help.
             raise error
@@ -150,6 +163,6 @@ class Follower:
 
     def _schedule(self) -> None:
         now = moment()
-        look = self.history.next_look(now, self.policy, random.random())  # noqa: S311 - jitter
+        look = self.history.next_look(now, self.policy, random.random(), self.turns.share)  # noqa: S311 - jitter
         if look is not None:
             self._due, self._source = now.clock + look.after, look.source

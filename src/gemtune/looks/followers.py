@@ -15,6 +15,7 @@ from gemtune.config import WatchPolicy
 from gemtune.events import Deleted, Lost
 from gemtune.looks.follower import Follower
 from gemtune.looks.service import TuningService
+from gemtune.looks.turns import Turns
 from gemtune.story.history import History
 from gemtune.story.observation import Observation
 
@@ -39,6 +40,7 @@ class Followers:
     service: TuningService
     policy: WatchPolicy
     _by_name: WeakValueDictionary[str, Follower] = attrs.field(factory=WeakValueDictionary, init=False)
+    _turns: Turns = attrs.field(default=attrs.Factory(lambda self: Turns(self.policy), takes_self=True), init=False)
     _watchers: WeakSet[Histories] = attrs.field(factory=WeakSet, init=False)
 
     def find(self, job: str, work: str | None = None) -> Follower:
@@ -46,7 +48,8 @@ class Followers:
         follower = self._by_name.get(job)
         # Of a job that could not be seen, or was deleted, there may be something new to see under its name.
         if follower is None or isinstance(follower.known.history.outcome, Lost | Deleted):
-            follower = self._by_name[job] = Follower.attach(self.service, self.policy, job, work)
+            follower = Follower.attach(self.service, self.policy, job, work).among(self._turns)
+            self._by_name[job] = follower
             for watcher in self._watchers:
                 history = watcher.history_of(job)
                 if history is not None and not isinstance(history.outcome, Lost | Deleted):
@@ -55,7 +58,7 @@ class Followers:
 
     def created(self, seen: Observation) -> Follower:
         """Return the follower of a job that was created or adopted just now, from what the answer shows of it."""
-        follower = Follower.created(self.service, self.policy, seen)
+        follower = Follower.created(self.service, self.policy, seen).among(self._turns)
         self._by_name[follower.history.name] = follower
         return follower
 

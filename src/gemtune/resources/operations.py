@@ -15,6 +15,7 @@ from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
+from gemtune.story.schedule import Pace, next_due
 from gemtune.types import Operation
 
 
@@ -63,7 +64,7 @@ class Operations:
         return Pager(fetch)
 
     async def wait(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
-        """Wait until an operation is done and return it; it is looked at every ``WatchPolicy.freshness`` seconds.
+        """Wait until an operation is done and return it; it is looked at as often as a job that you await.
 
         Args:
             name: ``tunedModels/{id}/operations/{id}`` or an Operation.
@@ -76,19 +77,22 @@ class Operations:
         Raises:
             DeadlineExceeded: The operation is not done after ``timeout`` seconds; it is not touched.
         """
-        checked = names.operation_name(name)
+        checked, began = names.operation_name(name), anyio.current_time()
         with anyio.move_on_after(checked_wait(timeout)):
             while True:
                 operation = await self.get(checked, retry=retry)
                 if operation.done:
                     return operation
-                # Somewhat less than the freshness, by chance: many who wait must not all ask at the same moment.
-                await anyio.sleep(self._policy.freshness * (1 - self._policy.jitter * random.random()))  # noqa: S311
+                await anyio.sleep(self._pause(anyio.current_time() - began))
         raise DeadlineExceeded(
             f"{checked} is not done after {timeout:g} s; it continues; wait for it again",
             resource=checked,
             failure=Failure.FATAL,
         )
+
+    def _pause(self, waited: float) -> float:
+        # Somewhat less by chance: many who wait must not all ask at the same moment.
+        return next_due(Pace(snapshots=1, silence=waited), self._policy, random.random())  # noqa: S311
 
     async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Ask the service to cancel an operation; best effort, and nothing is ever deleted.

@@ -157,7 +157,7 @@ class History:
             self.state = seen.state
         reported += self._grow(seen)
         if seen.snapshots is not None:  # a list, which shows none, says nothing about the pace
-            self.rhythm.brought(news=bool(reported))
+            self.rhythm.brought(seen.at, news=bool(reported))
         # After the snapshots: the end is only full with what the same look has shown.
         self.ending.note(seen)
         # Work has no createTime; only the job itself can say that it is not a new one under the old name.
@@ -213,13 +213,14 @@ class History:
         self.ending, self.rhythm.again = Ending(), None  # the ending held the whole model
         return [event]
 
-    def next_look(self, now: Moment, policy: WatchPolicy, dice: float) -> Look | None:
+    def next_look(self, now: Moment, policy: WatchPolicy, dice: float, share: float = 0.0) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.
 
         Args:
             now: The time from which the seconds count.
             policy: How often the caller wants to look.
             dice: A random number in [0, 1).
+            share: Seconds between two looks at each of the jobs that the allowed requests can buy.
         """
         if self.outcome is not None:
             return None
@@ -228,7 +229,7 @@ class History:
             return Look(source, 0.0)
         if rhythm.again is not None and not self.failed.count:
             return Look(source, rhythm.again)
-        return Look(source, next_due(_pace(self, now), policy, dice))
+        return Look(source, next_due(_pace(self, now, share), policy, dice))
 
     def _recreate(self, seen: Observation) -> list[Event]:
         """End the story of a job that was replaced by another of its name, and begin the other's."""
@@ -266,7 +267,7 @@ class History:
             )
         if merged.fresh:
             self.log.trim()
-            self.rhythm.lagged(seen.at.since(self.log.now.newest))
+            self.rhythm.lagged(seen.at, self.log.now.newest)
         if self._live_from is not None:
             self._live_from = min(self._live_from, seen.at.utc.timestamp() * 1e9)
         if merged.stale or not self.headway.note(seen, self.log.now.highest):
@@ -333,17 +334,22 @@ def _progress(history: History, now: Moment) -> events.Progress:
     )
 
 
-def _pace(history: History, now: Moment) -> Pace:
+def _pace(history: History, now: Moment, share: float) -> Pace:
     """Return what the schedule must know."""
-    pulse, newest = history.log.pulse(), history.log.now.newest
+    pulse, newest, rhythm = history.log.pulse(), history.log.now.newest, history.rhythm
+    age = now.since(newest) if newest else 0.0
+    quiet_since = rhythm.first if rhythm.news is None else rhythm.news
     return Pace(
         snapshots=len(history.snapshots),
-        idle=history.rhythm.idle,
+        idle=rhythm.idle,
         remaining=history.headway.remaining,
         per_step=pulse.per_step if pulse else None,
-        shortest_gap=pulse.shortest if pulse else None,
-        age=now.since(newest) if newest else 0.0,
-        lag=history.rhythm.lag,
+        shortest_gap=pulse.shortest * rhythm.speed if pulse else None,
+        # After a resume nothing of the last steps was new, so that there is nothing to compare the clocks by.
+        age=age if rhythm.lag is not None else max(age, 0.0),
+        lag=rhythm.lag or 0.0,
+        silence=now.clock - quiet_since if quiet_since is not None else 0.0,
+        share=share,
         failures=history.failed.count,
         hint=history.failed.hint,
     )

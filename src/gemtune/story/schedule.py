@@ -1,23 +1,28 @@
 """When to look at a job again: soon enough for the promise, and no sooner than anything can be new.
 
-The promise is freshness: a snapshot is delivered at most ``freshness`` seconds (F) after it became visible.
+The promise is freshness: a snapshot is delivered at most ``freshness`` seconds (F) after it became visible. That is for
+many jobs. A few are looked at as often as the requests allow, because somebody may sit and watch: with n jobs that is
+every q = n / (3/4 of ``max_rps``) seconds, 2 s for up to six of them, and F for 45 and more.
 
 ====================================  ========================================================================
 the job                               the next look, less up to ``jitter`` of it
 ====================================  ========================================================================
-has no snapshot                       F/2, growing by 1.6 with each look that brings nothing, up to
+has no snapshot                       q, or a 20th of the time that it has been silent, up to
                                       ``queued_interval``: jobs may wait for hours
-has one snapshot                      F/2, growing likewise, up to F
-has a pace                            F; if the last look brought something and the next step cannot come
-                                      sooner, when it can, up to 4 F
-has done its last step                ``terminal_freshness``
+has snapshots                         likewise, up to F; if the next step cannot come sooner, when it can
+has done its last step                likewise, up to ``terminal_freshness``
 ends soon, by its pace                when it does; a job that hangs just before its end is not asked every
-                                      other second, because this grows by 1.6 too
+                                      other second, because this grows by 1.6 with each look in vain
 could not be looked at                1 to 2 s, 2 to 4 ... 30 to 60 s, or what the server asks for
 ====================================  ========================================================================
 
 None comes sooner than ``min_interval``. Looks that confirm an end or a missing model do not wait for the schedule: they
 have their own time (``Rhythm.again``).
+
+When the next step can come follows from the service's times, and its clock may be ahead of ours, behind, or of another
+speed. Hence three precautions: the age of a snapshot counts from the youngest that was ever seen, so that a constant
+difference cancels out; seconds of the service are taken for no longer than they were by our clock; and whatever comes
+of it, F stands.
 """
 
 from __future__ import annotations
@@ -36,6 +41,10 @@ from gemtune.story.observation import Moment, Source
 WINDOW: Final = 17
 _GROWTH: Final = 1.6
 _SKIP_LIMIT: Final = 4
+# The part of the requests that is spent on looks; the rest is for ends, sweeps and what must be asked twice.
+_SPENT: Final = 0.75
+# A job that has been silent for longer than a step takes is given this part of the excess before the next look.
+_PATIENCE: Final = 0.05
 _LONGEST_BACKOFF: Final = 60.0
 _LONGEST_LAG: Final = 60.0
 
@@ -78,8 +87,10 @@ class Pace:
         remaining: Steps to go; None while the total is unknown.
         per_step: Seconds per step; None while unknown.
         shortest_gap: The shortest of the last gaps between two snapshots, in seconds; None while unknown.
-        age: Seconds since the newest snapshot was computed.
-        lag: Seconds from the computation of a snapshot until it can be seen.
+        age: Seconds since the newest snapshot was computed; negative if the server's clock is ahead.
+        lag: Seconds from the computation of a snapshot until it can be seen; negative likewise.
+        silence: Seconds since a look last brought something, by our clock.
+        share: Seconds between two looks at each of the jobs that the allowed requests can buy.
         failures: How many looks in a row failed.
         hint: Seconds that the server asked to wait, 0 if it did not.
     """
@@ -91,6 +102,8 @@ class Pace:
     shortest_gap: float | None = None
     age: float = 0.0
     lag: float = 0.0
+    silence: float = 0.0
+    share: float = 0.0
     failures: int = 0
     hint: float = 0.0
 
@@ -109,12 +122,14 @@ class Rhythm:
     again: float | None = None
     # Whether the last look only found that there is no work to look at.
     blank: bool = False
-    _lag: float | None = None
-
-    @property
-    def lag(self) -> float:
-        """The shortest time from the computation of a snapshot until it was seen; it is the service's, not ours."""
-        return self._lag or 0.0
+    # When one last brought something new, by the monotonic clock.
+    news: float | None = None
+    # The shortest time from the computation of a snapshot until it was seen; it is the service's, not ours.
+    lag: float | None = None
+    # The first newest snapshot: when it was seen by our clock, and when (ns) it was computed by the server's.
+    _since: tuple[float, int] | None = None
+    # Seconds of ours in a second of the server's, at most 1; 0 as long as that is unknown.
+    speed: float = 0.0
 
     @property
     def pressing(self) -> bool:
@@ -133,19 +148,29 @@ class Rhythm:
         if self.first is None:
             self.first = now.clock
 
-    def brought(self, *, news: bool) -> None:
+    def brought(self, now: Moment, *, news: bool) -> None:
         """Count what a look at the snapshots brought."""
         self.idle = 0 if news else self.idle + 1
+        if news:
+            self.news = now.clock
 
-    def lagged(self, seconds: float) -> None:
-        """Take in how old a snapshot was when it was first seen."""
-        longest = _LONGEST_LAG if self._lag is None else self._lag
-        self._lag = min(max(seconds, 0.0), longest)
+    def lagged(self, now: Moment, newest: int) -> None:
+        """Take in when (ns) a snapshot was computed that was first seen now."""
+        self.lag = min(now.since(newest), _LONGEST_LAG if self.lag is None else self.lag)
+        if self._since is None:
+            self._since = now.clock, newest
+        elif newest > self._since[1]:
+            self.speed = min((now.clock - self._since[0]) / ((newest - self._since[1]) / 1e9), 1.0)
 
 
 def backoff(failures: int, dice: float) -> float:
     """Return the seconds to wait after ``failures`` failed looks: 1 to 2, 2 to 4 ... 30 to 60."""
     return min(_LONGEST_BACKOFF, 2.0 ** min(failures, 6)) * (0.5 + 0.5 * dice)
+
+
+def affordable(jobs: int, rate: float) -> float:
+    """Return the seconds between two looks at each of some jobs that ``rate`` requests a second can buy."""
+    return jobs / (_SPENT * rate)
 
 
 def next_due(pace: Pace, policy: WatchPolicy, dice: float) -> float:
@@ -158,26 +183,27 @@ def next_due(pace: Pace, policy: WatchPolicy, dice: float) -> float:
     """
     if pace.failures:
         return max(pace.hint, policy.min_interval, backoff(pace.failures, dice))
-    patience = _GROWTH ** min(pace.idle, 20)
+    overdue = max(pace.silence - (pace.shortest_gap or 0.0), 0.0)
+    interval = max(policy.min_interval, pace.share, overdue * _PATIENCE)
     if pace.snapshots == 0:
-        interval = min(policy.queued_interval, policy.freshness / 2 * patience)
-    elif pace.shortest_gap is None:
-        interval = min(policy.freshness, policy.freshness / 2 * patience)
+        interval = min(policy.queued_interval, interval)
     elif pace.remaining == 0:  # all steps are there; what comes next is the end
-        interval = min(policy.freshness, policy.terminal_freshness)
+        interval = min(policy.freshness, policy.terminal_freshness, interval)
     else:
-        interval = _skip_ahead(pace, pace.shortest_gap, policy)
+        interval = min(policy.freshness, interval)
+        if pace.shortest_gap is not None:
+            interval = max(interval, _skip_ahead(pace, pace.shortest_gap, policy))
     interval *= 1 - policy.jitter * dice
     # Be there when it ends: nobody wants to learn of a finished model a quarter of a minute later.
     if pace.remaining and pace.per_step is not None:
-        interval = min(interval, (pace.remaining * pace.per_step + pace.lag + 1) * patience)
+        ready = pace.remaining * pace.per_step + max(pace.lag, 0.0) + 1
+        interval = min(interval, ready * _GROWTH ** min(pace.idle, 20))
     return max(policy.min_interval, interval)
 
 
 def _skip_ahead(pace: Pace, shortest_gap: float, policy: WatchPolicy) -> float:
-    """Return an interval longer than the freshness if nothing can be new before, else the freshness."""
+    """Return the seconds until something can be new, as far as they may be believed."""
     # A tenth is left for a step that is quicker than all of the last ones.
     earliest = 0.9 * shortest_gap + pace.lag - pace.age
-    if pace.idle == 0 and earliest > policy.freshness:
-        return min(earliest, policy.freshness * _SKIP_LIMIT)
-    return policy.freshness
+    # Where the requests do not buy the freshness in any case, none is wasted on a job of slow steps.
+    return min(earliest, max(policy.freshness, min(pace.share, policy.freshness * _SKIP_LIMIT)))

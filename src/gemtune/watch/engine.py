@@ -94,7 +94,8 @@ class Engine:
     def attend(self, jobs: Iterable[WatchedJob]) -> None:
         """Look soon at the jobs whose steps somebody has begun to want."""
         if self._workers is not None:
-            soon = anyio.current_time() + self.roster.policy.freshness
+            policy = self.roster.policy
+            soon = anyio.current_time() + max(policy.min_interval, min(self.roster.share, policy.freshness))
             self.admit([job for job in jobs if rests(job) or (job.due or soon) > soon])
 
     def stop(self, error: BaseException | None = None) -> None:

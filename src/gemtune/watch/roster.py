@@ -30,7 +30,7 @@ from gemtune.events import Event, is_terminal
 from gemtune.looks.followers import Followers
 from gemtune.story.history import History
 from gemtune.story.observation import Moment
-from gemtune.story.schedule import backoff
+from gemtune.story.schedule import affordable, backoff
 from gemtune.watch.agenda import Agenda, Due
 from gemtune.watch.board import Board
 from gemtune.watch.record import WatchedJob
@@ -130,6 +130,11 @@ class Roster:
             elif not (job.finished or job.looking):
                 self.agenda.put(job, due)
 
+    @property
+    def share(self) -> float:
+        """Seconds between two looks at each of the jobs that are looked at one by one, with the requests allowed."""
+        return affordable(len(self.agenda) + 1, self.health.bucket.rate)
+
     def is_covered(self, job: WatchedJob, now: float) -> bool:
         """Return whether a job may rest although its time has come, because a sweep has shown it lately."""
         return _shown(job) + self.plan.longest_absence > now and self._is_light(job, now)
@@ -146,7 +151,7 @@ class Roster:
         self.report(job, reported)
         if self.handles is not None:
             self.handles.saw(job.history)
-        look = job.history.next_look(now, self.policy, self.dice.random())
+        look = job.history.next_look(now, self.policy, self.dice.random(), self.share)
         if look is None:
             self.agenda.drop(job)
             return
@@ -160,7 +165,9 @@ class Roster:
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
             return
-        self.agenda.put(job, now.clock + max(after, hint), pressing=pressing)
+        due = now.clock + max(after, hint)
+        # Only a list is read while a job has its time. It has shown no steps, so it is no reason to look later.
+        self.agenda.put(job, due if job.due is None else min(job.due, due), pressing=pressing)
 
     def report(self, job: WatchedJob, reported: list[Event]) -> None:
         """Put what is new of a job on the board and into the log."""
