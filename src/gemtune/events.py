@@ -20,6 +20,7 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
+from gemtune.types.frames import rows_with
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
@@ -147,9 +148,10 @@ class StateChanged(_Event):
     new: JobState
 
 
+@rows_with("job", "step", "epoch", "mean_loss", "compute_time", "attempt")
 @attrs.frozen(kw_only=True)
 class Snapshot(_Event):
-    """The metrics of one training step.
+    """The metrics of one training step; a list of them makes a data frame.
 
     Args:
         step: The step, from 1.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 import attrs
 
-from gemtune.errors import Failure, MalformedResponse
+from gemtune.errors import Failure, MalformedResponse, MisuseError
 from gemtune.protocol.gemini import Page
 
 T = TypeVar("T")
@@ -21,8 +21,18 @@ _LONGEST_TOKEN: Final = 8192
 """Characters of a page token: it comes back in an address, and servers take no longer ones."""
 
 
+class _AsyncOnly:
+    """Says how it is read to whoever reads it in one of the other two ways."""
+
+    def __iter__(self) -> NoReturn:
+        raise MisuseError("a list of the service comes in pages: read it with `async for`, not with `for`")
+
+    def __await__(self) -> NoReturn:
+        raise MisuseError("a list of the service comes in pages: read it with `async for`, or await its method `all`")
+
+
 @attrs.define(eq=False)
-class Pages(Generic[T]):
+class Pages(_AsyncOnly, Generic[T]):
     """An async iterator over pages: a plain object, which you may leave at any time and read in another task."""
 
     _fetch: Fetch[T]
@@ -68,7 +78,7 @@ class Pages(Generic[T]):
 
 
 @attrs.define(eq=False)
-class Pager(Generic[T]):
+class Pager(_AsyncOnly, Generic[T]):
     """A list in pages: ``async for item in pager``, ``async for page in pager.pages()`` or ``await pager.all()``.
 
     Each iteration starts at the first page; nothing is requested before.

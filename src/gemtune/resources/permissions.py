@@ -36,9 +36,9 @@ class Permissions:
 
         Args:
             parent: The tuned model.
-            role: ``READER``, ``WRITER`` or ``OWNER``.
+            role: ``READER``, ``WRITER`` or ``OWNER``, in letters of either case.
             email_address: The person or group; needed for USER and GROUP, not allowed for EVERYONE.
-            grantee_type: ``USER``, ``GROUP`` or ``EVERYONE``. If only an address is given: USER.
+            grantee_type: ``USER``, ``GROUP`` or ``EVERYONE``, likewise. If only an address is given: USER.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
 
@@ -100,11 +100,11 @@ class Permissions:
 def _grantee(grantee_type: GranteeType | str) -> GranteeType:
     if not isinstance(grantee_type, str):
         raise InvalidInput(f"grantee_type must be USER, GROUP or EVERYONE, not {grantee_type!r}", field="grantee_type")
-    return GranteeType(grantee_type)
+    return GranteeType(grantee_type.upper())
 
 
 def _role(role: Role | str) -> Role:
-    chosen = Role(role) if isinstance(role, str) else role
+    chosen = Role(role.upper()) if isinstance(role, str) else role
     if chosen not in {"READER", "WRITER", "OWNER"}:
         raise InvalidInput(f"role must be READER, WRITER or OWNER, not {role!r}", field="role")
     return chosen

@@ -208,7 +208,11 @@ class _HasLog(Protocol):
 
 
 class Snapshots(Sequence[TuningSnapshot]):
-    """The snapshots of a job's current attempt, made on access; it grows with the job."""
+    """The snapshots of a job's current attempt, made on access; it grows with the job.
+
+    Example:
+        >>> pandas.DataFrame(job.snapshots).plot(x="epoch", y="mean_loss")
+    """
 
     __slots__ = ("_holder",)
 
@@ -231,6 +235,10 @@ class Snapshots(Sequence[TuningSnapshot]):
         """Return one snapshot, or a tuple of them for a slice."""
         places = range(self._log.now.start, len(self._log))[index]
         return self._log.snapshot(places) if isinstance(places, int) else tuple(map(self._log.snapshot, places))
+
+    def to_dicts(self) -> list[dict[str, int | float | datetime | None]]:
+        """Return the snapshots as dictionaries with step, epoch, mean_loss and compute_time, the rows of a frame."""
+        return [snapshot.to_dict() for snapshot in self]
 
     def __repr__(self) -> str:
         return f"<{len(self)} snapshots{f', last {self[-1]}' if self else ''}>"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
+from gemtune.types.frames import rows_with
 from gemtune.types.message import Int64, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
@@ -49,9 +51,10 @@ class TrainingData(Message):
     examples: TuningExamples | None = None
 
 
+@rows_with("step", "epoch", "mean_loss", "compute_time")
 @attrs.frozen
 class TuningSnapshot(Message):
-    """The metrics of one training step.
+    """The metrics of one training step; a list of them makes a data frame.
 
     Args:
         step: The step, from 1.
@@ -64,6 +67,11 @@ class TuningSnapshot(Message):
     epoch: int = 0
     mean_loss: float = 0.0
     compute_time: Timestamp | None = None
+
+    def to_dict(self) -> dict[str, int | float | datetime | None]:
+        """Return step, epoch, mean_loss and compute_time, the last as a datetime."""
+        time = self.compute_time.to_datetime() if self.compute_time is not None else None
+        return {"step": self.step, "epoch": self.epoch, "mean_loss": self.mean_loss, "compute_time": time}
 
 
 @attrs.frozen(kw_only=True)
