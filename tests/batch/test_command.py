@@ -189,6 +189,6 @@ def test_on_a_terminal_a_line_tells_how_far_it_is_and_goes_away(app, tmp_path):
     os.close(ours)
     assert process.communicate()[0] == b""
     assert process.returncode == 0
-    *drawn, last = shown.decode().split("\r\x1b[K")
-    assert re.search(r"\d+/60  0 failed  4 in flight  \d+\.\d/s  .*4 requests are in flight", "".join(drawn))
+    *drawn, last = shown.decode().split("\r\x1b[J")
+    assert re.search(r"\d+/60 done  4 in flight  \d+\.\d/s  .*4 requests are in flight", "".join(drawn), re.DOTALL)
     assert last == "60 answered, 0 failed: 60 lines in out\r\n"

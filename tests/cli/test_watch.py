@@ -197,7 +197,7 @@ def test_the_table_has_a_line_for_each_job_and_those_that_go_on_first():
     assert view.line(100) == "4 CREATING, 1 FAILED"
     block = view.block(80, 10, unicode=False)
     assert block[0] == view.line(80)
-    assert [line.split()[0] for line in block[1:]] == [f"tunedModels/job{n}" for n in (1, 2, 3, 4, 0)]
+    assert [line.split()[0] for line in block[1:]] == [f"job{n}" for n in (1, 2, 3, 4, 0)]
     assert all(len(line) <= 80 for line in block)
     assert view.block(80, 3)[-1] == "and 3 more"
     view.feed(events.Degraded(**stamp(""), error="Unavailable", message="the service is out", status=503, failures=3))

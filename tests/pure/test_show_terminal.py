@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemtune.show.live import Live
 from gemtune.show.progress import JobView
-from gemtune.show.terminal import Live, aligned, draws_in_place, encodes_unicode, printable, wants_color
+from gemtune.show.terminal import (
+    aligned,
+    cells,
+    clipped,
+    draws_in_place,
+    encodes_unicode,
+    fitted,
+    printable,
+    wants_color,
+)
 
 CELL = st.text("abc", max_size=60)
 
@@ -58,9 +68,50 @@ def test_on_a_terminal_the_latest_frame_stands_where_the_first_was_drawn(steps, 
     fresh = Terminal()
     live(fresh, columns, lines).show(view(steps[-1]))
     assert (first, last) == ("above", "")
-    assert block == fresh.getvalue().splitlines()
+    assert block == screen(fresh.getvalue())[:-1]
     assert len(block) < lines
     assert all(len(line) < columns for line in block)
+    assert block[-1].endswith("0 s"), "the time that has passed"
+    shown.finish()
+    assert screen(stream.getvalue()) == ["above", *block[:-1], ""], "the last picture stays, without the time"
+
+
+def test_a_tick_draws_again_when_a_second_has_passed_or_the_size_is_another():
+    stream, now, columns = Terminal(), 0.0, 80
+    shown = Live(stream, in_place=True, clock=lambda: now, size=lambda: os.terminal_size((columns, 24)), hint="hint")
+    shown.tick()
+    shown.show(view(5))
+    drawn = stream.getvalue()
+    now = 0.9
+    shown.tick()
+    assert stream.getvalue() == drawn
+    now = 61.5
+    shown.tick()
+    assert screen(stream.getvalue())[-2] == "1 min 01 s  hint"
+    columns = 40
+    shown.tick()
+    assert max(map(len, screen(stream.getvalue()))) < 40
+
+
+@given(
+    st.integers(1, 5).flatmap(lambda count: st.lists(st.tuples(*[CELL] * count), min_size=1, max_size=6)),
+    st.integers(1, 90),
+)
+def test_a_table_gives_up_what_can_be_spared_until_it_fits(rows, width):
+    spare = range(len(rows[0]) - 1, 0, -1)
+    lines = fitted(rows, width, spare)
+    least = max(len(row[0]) for row in rows)
+    assert len(lines) == len(rows)
+    assert max(map(len, lines)) <= max(width, least)
+
+
+@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("六七", 4), ("e\u0301", 1), ("", 0)])
+def test_wide_characters_take_two_columns_and_accents_none(text, columns):
+    assert cells(text) == columns
+
+
+def test_what_is_clipped_says_so():
+    assert [clipped("六七八", width) for width in (6, 5, 4, 1)] == ["六七八", "六七~", "六~", "~"]
 
 
 def test_erasing_leaves_nothing_and_may_come_twice():

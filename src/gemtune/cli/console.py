@@ -18,7 +18,8 @@ import attrs
 
 from gemtune.cli.streams import failing, silence
 from gemtune.errors import GemtuneError
-from gemtune.show.terminal import Live, draws_in_place, encodes_unicode, printable, printable_json, wants_color
+from gemtune.show.live import Live
+from gemtune.show.terminal import draws_in_place, encodes_unicode, printable, printable_json, wants_color, wrapped
 
 _STYLES: Final = {"bold": "1", "cyan": "36", "green": "32"}
 
@@ -142,24 +143,34 @@ class Console:
         with suppress(OSError, ValueError):  # a note that is lost changes nothing of what it is about
             if self._live is not None:
                 self._live.erase()
-            self.err.write(f"{printable(text)}\n")
+            self.err.write(f"{wrapped(printable(text), self.err)}\n")
             self.err.flush()
 
     def error(self, text: str) -> None:
         """Write one line that begins with ``error:`` to standard error."""
         self.note(f"error: {text}")
 
-    def live(self, indent: str = "") -> Live | None:
+    def live(self, indent: str = "", *, hint: str = "", beside: bool = False) -> Live | None:
         """Return what shows progress on standard error; None with JSON, whose lines are the progress.
 
         It draws in place only if both streams are the terminal: lines in a pipe between them would arrive in the
         middle of the drawing.
+
+        Args:
+            indent: What every line begins with.
+            hint: What stands beside the time that has passed.
+            beside: Whether nothing is written to standard output meanwhile, wherever that goes.
         """
         if self.json:
             return None
-        in_place = self.out.isatty() and draws_in_place(self.err, os.environ)
-        self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent)
+        in_place = (beside or self.out.isatty()) and draws_in_place(self.err, os.environ)
+        self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent, hint=hint)
         return self._live
+
+    @property
+    def draws(self) -> bool:
+        """Whether progress is drawn in place."""
+        return self._live is not None and self._live.in_place
 
 
 def unwritten(error: OSError) -> Exception:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from gemtune.errors import CallError, DeadlineExceeded
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from gemtune.client import Client
+    from gemtune.config import WatchPolicy
+    from gemtune.show.live import Live, View
+
+_TICK = 0.1
+"""Seconds after which a window that has changed its size is drawn again."""
+_FEW = 4
 
 
 def open_client(options: argparse.Namespace, **more: Any) -> Client:
@@ -57,3 +65,26 @@ def run_async(command: Callable[..., Awaitable[int]], *arguments: object, limit:
         raise AssertionError("unreachable")
 
     return anyio.run(limited)
+
+
+def keep_drawing(tasks: TaskGroup, live: Live | None, view: View) -> None:
+    """Draw in place, if that is possible, and let it follow the clock and the size of the terminal until cancelled."""
+    import anyio
+
+    async def follow(live: Live) -> None:
+        while True:
+            await anyio.sleep(_TICK)
+            live.tick()
+
+    if live is not None and live.in_place:
+        live.show(view)
+        tasks.start_soon(follow, live)
+
+
+def while_somebody_watches(jobs: int) -> WatchPolicy | None:
+    """Return how often to look at so many jobs while somebody sits before the terminal; None: as always."""
+    from gemtune.config import WatchPolicy
+
+    if not 0 < jobs <= _FEW:
+        return None
+    return WatchPolicy(freshness=2.5, terminal_freshness=2.5, queued_interval=2.5, min_interval=1.0)

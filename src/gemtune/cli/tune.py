@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
 from gemtune.cli.options import MODEL, Commands, add_command, common_options, text
-from gemtune.cli.running import open_client, run_async, time_limit
+from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
+from gemtune.show.terminal import encodes_unicode
 
 if TYPE_CHECKING:
     from gemtune.types import Hyperparameters
-from gemtune.show.terminal import encodes_unicode
 
 _EXAMPLES = """\
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
@@ -67,7 +67,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
 
     from gemtune.cli.jobs.follow import follow, look_again
 
-    async with open_client(options) as client:
+    async with open_client(options, watch=while_somebody_watches(1)) as client:
         try:
             with time_limit(options.timeout):
                 job = await client.tune(
@@ -103,7 +103,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             console.note(f"following {job.name}; Ctrl-C leaves it running")
         await follow(job, console, view := JobView(), timeout=options.timeout)
         model = await job
-        if not console.json:
+        if not (console.json or console.draws):  # there the last picture says it
             unicode = encodes_unicode(console.err)
             console.note(f"{view.line(unicode=unicode)}  {view.spark(unicode=unicode)}")
         console.print(model.name)

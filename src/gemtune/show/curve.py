@@ -17,6 +17,9 @@ _BRAILLE = 0x2800
 # The bit of each dot of a braille character, by row and column (Unicode chapter 21.1, Braille Patterns).
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
+NARROWEST = 16
+"""Columns that a curve takes at least, axis included."""
+
 Span = tuple[float, float]
 
 
@@ -53,7 +56,7 @@ def loss_curve(values: Sequence[float], width: int = 60, height: int = 10, *, un
     known = [value for value in values if math.isfinite(value)]
     if not known:
         return []
-    width, height = max(width, 16), max(height, 2)
+    width, height = max(width, NARROWEST), max(height, 2)
     low, high = min(known), max(known)
     labels = _labels(low, high, height)
     margin = max(map(len, labels))

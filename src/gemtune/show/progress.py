@@ -1,6 +1,7 @@
 """How far a job is, as one line, and what a view has to remember of its events.
 
-A line that does not fit loses its bar first, then the facts from the right: the state and the steps matter most.
+A line that does not fit loses its bar first, then the percentage, which the steps say as well, then the facts from the
+right: the state and the steps matter most.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import math
 import attrs
 
 from gemtune import events
-from gemtune.show.curve import loss_curve, sparkline
+from gemtune.show.curve import NARROWEST, loss_curve, sparkline
+from gemtune.show.terminal import clipped
+
+WAITING = "waiting for the first look"
 
 
 def duration(seconds: float) -> str:
@@ -46,24 +50,38 @@ def progress_line(
         width: The most columns.
         unicode: False for ASCII characters only.
     """
-    percent = _percent(completed, total, percent)
-    facts = [state]
-    if total:
-        facts.append(f"{min(completed, total):{len(str(total))}}/{total} steps")
-    elif completed:
-        facts.append(f"{completed} steps")
-    if percent is not None:
-        facts.append(f"{percent:5.1f} %")
-    if loss is not None:
-        facts.append(f"loss {loss:.4g}")
-    if eta and math.isfinite(eta):
-        facts.append(f"{duration(eta)} left")
+    known = facts_of(state, completed, total, percent=percent, loss=loss, eta=eta)
+    facts = [fact for fact in known if fact]
+    share = _percent(completed, total, percent)
+    if total and len("  ".join(facts)) > width:
+        facts, share = [fact for fact in facts if fact != known[2]], None  # the steps say the same
     room = width - len("  ".join(facts)) - 4
-    if total and percent is not None and room >= 4:
-        facts.insert(1, _bar(percent / 100, min(room, 30), unicode))
+    if total and share is not None and room >= 4:
+        facts.insert(1, bar(share / 100, min(room, 30), unicode=unicode))
     while len(facts) > 1 and len("  ".join(facts)) > width:
         facts.pop()
     return "  ".join(facts)[: max(width, 0)]
+
+
+def facts_of(
+    state: str,
+    completed: int,
+    total: int | None,
+    *,
+    percent: float | None = None,
+    loss: float | None = None,
+    eta: float | None = None,
+) -> tuple[str, str, str, str, str]:
+    """Return a job's state, steps, percentage, loss and time left in words; what is not known is empty."""
+    percent = _percent(completed, total, percent)
+    steps = f"{completed} steps" if completed else ""
+    return (
+        state,
+        f"{min(completed, total):{len(str(total))}}/{total} steps" if total else steps,
+        "" if percent is None else f"{percent:5.1f} %",
+        "" if loss is None else f"loss {loss:.4g}",
+        f"{duration(eta)} left" if eta and math.isfinite(eta) else "",
+    )
 
 
 def _percent(completed: int, total: int | None, reported: float | None) -> float | None:
@@ -72,9 +90,15 @@ def _percent(completed: int, total: int | None, reported: float | None) -> float
     return 100 * completed / total if total else None
 
 
-def _bar(share: float, width: int, unicode: bool) -> str:
+def bar(share: float, width: int, *, unicode: bool) -> str:
+    """Return a share, from 0 to 1, as a bar of so many columns and two brackets."""
     full = min(max(int(share * width), 0), width)
     return f"[{('█' if unicode else '#') * full}{('░' if unicode else '.') * (width - full)}]"
+
+
+def no_answer(error: str, status: int | None) -> str:
+    """Return that the service does not answer, in a few words; the whole message is said once, above."""
+    return f"no answer ({f'HTTP {status}' if status else error}); still trying"
 
 
 @attrs.define
@@ -89,6 +113,7 @@ class JobView:
         eta: Seconds until the last step, while known.
         losses: The mean losses of this attempt, by step.
         pace: Seconds of the service's time in one of ours; only an emulator's clock runs fast.
+        trouble: Why the job cannot be looked at, if that is so.
     """
 
     state: str = "CREATING"
@@ -98,10 +123,15 @@ class JobView:
     eta: float | None = None
     losses: dict[int, float] = attrs.field(factory=dict, repr=False)
     pace: float = 1.0
+    trouble: str = ""
 
     def feed(self, event: events.Event) -> None:
         """Take in an event."""
         match event:
+            case events.Degraded(error=error, status=status):
+                self.trouble = no_answer(error, status)
+            case events.Recovered():
+                self.trouble = ""
             case events.StateChanged(new=state):
                 self.state = str(state)
             case events.Snapshot(step=step, mean_loss=loss):
@@ -133,8 +163,28 @@ class JobView:
         """The mean losses in the order of their steps."""
         return [loss for _, loss in sorted(self.losses.items())]
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the job: nothing is claimed of one before a look at it."""
+        return self.state != "UNKNOWN" or bool(self.losses)
+
+    @property
+    def share(self) -> float | None:
+        """How much of the way is done, from 0 to 1, if that is known."""
+        percent = _percent(self.completed, self.total, self.percent)
+        return None if percent is None or not self.total else percent / 100
+
+    def facts(self) -> tuple[str, str, str, str, str]:
+        """Return state, steps, percentage, loss and time left in words; what is not known is empty."""
+        curve = self.curve
+        eta = None if events.JobState(self.state).terminal else self.eta
+        loss = curve[-1] if curve else None
+        return facts_of(self.state, self.completed, self.total, percent=self.percent, loss=loss, eta=eta)
+
     def line(self, width: int = 80, *, unicode: bool = True) -> str:
         """Return the progress as one line."""
+        if not self.known:
+            return clipped(WAITING, width)
         curve = self.curve
         return progress_line(
             self.state,
@@ -151,7 +201,8 @@ class JobView:
         """Return the progress line and below it the loss curve, which grows to the right while the job runs."""
         curve = self.curve
         ahead = [math.nan] * max((self.total or 0) - len(curve), 0)
-        return [self.line(width, unicode=unicode), *loss_curve(curve + ahead, width, height, unicode=unicode)]
+        drawn = loss_curve(curve + ahead, width, height, unicode=unicode) if width >= NARROWEST else []
+        return [self.line(width, unicode=unicode), *drawn]
 
     def spark(self, width: int = 40, *, unicode: bool = True) -> str:
         """Return the losses as one line of blocks."""

@@ -1,23 +1,15 @@
-"""Drawing on a stream: in place on a terminal, in plain lines everywhere else.
-
-In place means that a block of lines is drawn again over itself: the cursor goes up as many lines as were drawn, what is
-below is erased, the new block follows. Two control sequences do this on every terminal since the VT100 (CUU and ED of
-ECMA-48), and no line ever reaches the last column, because some terminals wrap a full line and the block would creep.
-A pipe, a file and a dumb terminal get no control sequences at all: for them a line each tenth of the way is progress.
-"""
+"""What a stream can show, and how text fits into it: encodings, control characters, widths, tables."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TextIO
+import textwrap
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TextIO
 
-import attrs
-
-_UP = "\x1b[{}A"  # the cursor goes up so many lines
-_CLEAR_BELOW = "\r\x1b[J"
 _JOINERS = "\u200c\u200d"  # they join letters of Persian and people of an emoji, and control nothing
 
 
@@ -73,82 +65,95 @@ def printable_json(line: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in line)
 
 
+def size_of(stream: TextIO) -> os.terminal_size:
+    """Return the columns and lines of the terminal behind a stream, or what COLUMNS and LINES say, or 80 and 24."""
+    try:
+        found = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):  # not a terminal, or no file at all
+        found = os.terminal_size((0, 0))
+    # A terminal may not know its size, and then says 0.
+    return found if found.columns > 0 and found.lines > 0 else shutil.get_terminal_size()
+
+
+def width_of(stream: TextIO, most: int) -> int:
+    """Return how wide lines may be: as wide as the terminal is, but at most so many columns."""
+    return min(size_of(stream).columns, most) if stream.isatty() else most
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Return a text in lines that a terminal need not break; a command at its end stays whole, to be copied."""
+    columns = size_of(stream).columns - 1
+    if not stream.isatty() or cells(text) <= columns:
+        return text
+    words, colon, command = text.partition(": gemtune ")
+    lines = textwrap.wrap(words + colon[:1], max(columns, 1), break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, f"gemtune {command}"] if command else lines)
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a string takes: two for wide characters, none for marks on others."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def _cells(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def clipped(text: str, width: int) -> str:
+    """Return a string that takes no more than so many columns; one that is cut ends in ``~``."""
+    if cells(text) <= width:
+        return text
+    taken, room = 0, max(width, 1) - 1
+    for place, char in enumerate(text):
+        taken += _cells(char)
+        if taken > room:
+            return text[:place] + "~"
+    return text
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the rows of a table as lines, with every column but the last as wide as its widest cell.
 
     Args:
         rows: The rows, with the same number of cells in each.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)][:-1]
     return [
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        "  ".join([*(padded(cell, width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
 
 
-class View(Protocol):
-    """What can be shown: one job, or many."""
-
-    @property
-    def state(self) -> str:
-        """The state in a few words."""
-
-    @property
-    def tenths(self) -> int:
-        """How many tenths of the way are done."""
-
-    def line(self, width: int = 80, *, unicode: bool = True) -> str:
-        """Return one line."""
-
-    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return some lines."""
+def padded(text: str, width: int) -> str:
+    """Return a string with blanks behind it until it takes so many columns."""
+    return text + " " * (width - cells(text))
 
 
-@attrs.define(eq=False)
-class Live:
-    """Shows the progress of one job or of many: redrawn in place on a terminal, otherwise a line for every tenth.
+def fitted(rows: Sequence[Sequence[str]], width: int, spare: Sequence[int]) -> list[str]:
+    """Return a table as lines of at most so many columns, without what is empty in all rows and what can be spared.
 
     Args:
-        stream: Where to draw; what is not a terminal gets plain lines only.
-        in_place: Whether the stream takes control sequences.
-        unicode: Whether it takes more than ASCII.
-        size: Returns the columns and lines of the terminal.
-        indent: What every line begins with.
+        rows: The rows, headings included, with the same number of cells in each.
+        width: The columns that there are.
+        spare: The columns of the table that can be left out, the most dispensable first.
     """
+    left = [column for column in range(len(rows[0]) if rows else 0) if any(row[column] for row in rows)]
+    lines: list[str] = []
+    for column in (None, *spare):
+        if len(left) > 1 and column == left[-1]:
+            # The last column needs no room of its own: a few characters of it are better than nothing.
+            before = aligned([[*(row[other] for other in left[:-1]), "|"] for row in rows])
+            if width + 1 - max(map(cells, before)) >= _ENOUGH:
+                return [clipped(line, width) for line in lines]
+        left = [other for other in left if other != column]
+        lines = aligned([[row[other] for other in left] for row in rows]) if left else [""] * len(rows)
+        if all(cells(line) <= width for line in lines):
+            break
+    return lines
 
-    stream: TextIO
-    in_place: bool = False
-    unicode: bool = True
-    size: Callable[[], os.terminal_size] = shutil.get_terminal_size
-    indent: str = ""
-    _drawn: int = attrs.field(default=0, init=False)
-    _reported: tuple[str, int] | None = attrs.field(default=None, init=False)
 
-    def show(self, view: View) -> None:
-        """Draw the view, or report it if a tenth more is done or the state is another."""
-        if not self.in_place:
-            self._report(view)
-            return
-        columns, lines = self.size()
-        width = min(columns - 1, 100) - len(self.indent)
-        self._draw(view.block(width, max(2, min(10, lines - 4)), unicode=self.unicode)[: max(lines - 1, 1)])
-
-    def erase(self) -> None:
-        """Remove what was drawn in place."""
-        if self._drawn:
-            self.stream.write(_UP.format(self._drawn) + _CLEAR_BELOW)
-            self.stream.flush()
-            self._drawn = 0
-
-    def _draw(self, block: Sequence[str]) -> None:
-        up = _UP.format(self._drawn) + _CLEAR_BELOW if self._drawn else ""
-        self.stream.write(up + "".join(f"{self.indent}{printable(line)}\n" for line in block))
-        self.stream.flush()
-        self._drawn = len(block)
-
-    def _report(self, view: View) -> None:
-        reported = (view.state, view.tenths)
-        if reported != self._reported:
-            self._reported = reported
-            self.stream.write(f"{self.indent}{printable(view.line(100, unicode=self.unicode))}\n")
-            self.stream.flush()
+_ENOUGH = 8

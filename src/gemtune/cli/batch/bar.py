@@ -1,17 +1,16 @@
-"""How far a batch is: a line that is redrawn on a terminal; elsewhere a note, and only if nothing moves."""
+"""How far a batch is: drawn in place on a terminal; elsewhere a note, and only if nothing moves."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
 
 from gemtune.cli.console import Console
-from gemtune.show.progress import duration
-from gemtune.show.terminal import draws_in_place, printable
+from gemtune.show.live import Live
+from gemtune.show.progress import bar, duration
+from gemtune.show.terminal import clipped, printable
 
 if TYPE_CHECKING:
     from gemtune.batch import Batch, BatchStatistics
@@ -43,6 +42,57 @@ class Stall:
         return still
 
 
+@attrs.define
+class BatchView:
+    """What is shown of a batch.
+
+    Args:
+        stats: Its counts, once it has begun.
+        trouble: What holds it back, if anything does.
+    """
+
+    stats: BatchStatistics | None = None
+    trouble: str = ""
+
+    @property
+    def state(self) -> str:
+        """How many prompts are finished."""
+        if self.stats is None:
+            return "starting"
+        total = f"/{self.stats.total}" if self.stats.total else ""
+        return f"{_finished(self.stats)}{total} done"
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, from 0 to 1, if it is known how much there is."""
+        return _finished(self.stats) / self.stats.total if self.stats is not None and self.stats.total else None
+
+    @property
+    def tenths(self) -> int:
+        """How many tenths are done."""
+        return int((self.share or 0.0) * 10)
+
+    def line(self, width: int = 80, *, unicode: bool = True) -> str:
+        """Return one line; what does not fit is left out, the bar first and then from the right."""
+        facts, stats = [self.state], self.stats
+        if stats is not None:
+            facts += [f"{stats.failed} failed"] if stats.failed else []
+            facts.append(f"{stats.in_flight} in flight")
+            facts += [f"{stats.parked} parked"] if stats.parked else []
+            facts.append(f"{stats.rate:.1f}/s")
+            facts += [f"{duration(stats.eta)} left"] if stats.eta is not None else []
+        room = width - len("  ".join(facts)) - 4
+        if self.share is not None and room >= 4:
+            facts.insert(0, bar(self.share, min(room, 30), unicode=unicode))
+        while len(facts) > 1 and len("  ".join(facts)) > width:
+            facts.pop()
+        return clipped("  ".join(facts), width)
+
+    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
+        """Return the same as lines."""
+        return [self.line(width, unicode=unicode)]
+
+
 @attrs.define(eq=False)
 class Bar:
     """Looks at a batch five times a second.
@@ -58,56 +108,43 @@ class Bar:
     stall: Stall = attrs.field(factory=Stall)
     held_back: str = attrs.field(default="", init=False)
     """What held the batch back when it was looked at last."""
+    _live: Live | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        apart = self.quiet_output or not self.console.out.isatty()
+        self._live = self.console.live(beside=True) if apart else None
 
     @property
     def drawn(self) -> bool:
         """Whether there is a terminal to draw on to which nothing else is written."""
-        apart = not self.console.out.isatty() or self.quiet_output
-        return apart and draws_in_place(self.console.err, os.environ) and not self.console.json
+        return self._live is not None and self._live.in_place
 
     async def watch(self, results: Batch) -> None:
-        """Show how far it is until cancelled, then take the line away."""
+        """Show how far it is until cancelled, then take the picture away: what is reported then says more."""
         import anyio
 
+        view = BatchView()
         try:
             while True:
                 stats = results.statistics()
                 self.held_back = stats.limit or self.held_back  # kept for a run whose time is up by now
-                self._show(stats, anyio.current_time())
+                view.stats, view.trouble = stats, printable(stats.limit or "")
+                self._show(view, anyio.current_time())
                 await anyio.sleep(_REDRAW)
         finally:
-            if self.drawn:
-                self._write("\r\x1b[K")
+            with suppress(OSError, ValueError):
+                if self._live is not None:
+                    self._live.finish(keep=False)
 
-    def _show(self, stats: BatchStatistics, now: float) -> None:
-        if self.drawn:
-            self._write(f"\r{_line(stats, self.held_back)}\x1b[K")
-            return
-        finished = _finished(stats)
-        still = self.stall.seconds(finished, now)
-        if still is not None:
+    def _show(self, view: BatchView, now: float) -> None:
+        stats = view.stats
+        if self._live is not None and self._live.in_place:
+            with suppress(OSError, ValueError):  # nobody sees it any more, and the run continues
+                self._live.show(view)
+        elif stats is not None and (still := self.stall.seconds(_finished(stats), now)) is not None:
             total = f" of {stats.total}" if stats.total else ""
-            note = f"note: {finished}{total} done, and none for {duration(still)}: {self.held_back}"
-            with suppress(OSError, ValueError):  # nobody reads it any more, and the run continues
-                self.console.note(note)
-
-    def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            self.console.err.write(text)
-            self.console.err.flush()
+            self.console.note(f"note: {_finished(stats)}{total} done, and none for {duration(still)}: {self.held_back}")
 
 
 def _finished(stats: BatchStatistics) -> int:
     return stats.done + stats.failed + stats.skipped
-
-
-def _line(stats: BatchStatistics, held_back: str) -> str:
-    total = f"/{stats.total}" if stats.total else ""
-    parts = [f"{_finished(stats)}{total}", f"{stats.failed} failed", f"{stats.in_flight} in flight"]
-    if stats.parked:
-        parts.append(f"{stats.parked} parked")
-    parts.append(f"{stats.rate:.1f}/s")
-    if stats.eta is not None:
-        parts.append(f"{duration(stats.eta)} left")
-    parts.append(held_back)
-    return printable("  ".join(parts))[: max(20, shutil.get_terminal_size().columns - 1)]

@@ -14,7 +14,7 @@ from gemtune.cli.batch.output import Target
 from gemtune.cli.batch.session import Session
 from gemtune.cli.console import Console
 from gemtune.cli.exits import CODES
-from gemtune.cli.options import Commands, Parser, add_command, seconds, text
+from gemtune.cli.options import MODEL, Commands, Parser, add_command, seconds, text
 from gemtune.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "batch", _run, "ask a model everything in a file", _EXAMPLES)
     parser.add_argument("input", metavar="INPUT", help="a JSONL, CSV, TSV or text file; - is standard input")
     parser.add_argument("output", metavar="OUTPUT", help="the JSONL file to write; - is standard output")
-    parser.add_argument("--model", required=True, metavar="M", help="tunedModels/... or models/...")
+    parser.add_argument("--model", required=True, metavar="M", help=MODEL)
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
     _add_pace(parser)
     _add_failures(parser)

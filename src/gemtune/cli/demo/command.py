@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import JobView
+from gemtune.show.terminal import width_of, wrapped
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -104,9 +106,13 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
     from gemtune.client import Client
     from gemtune.config import WatchPolicy
 
-    console.print(f"The tuning tutorial against the bundled emulator at {url}, {speed:g} times as fast as real time.")
-    console.print("No account, no network, and nothing is learned: the losses are a formula, and every answer is the")
-    console.print("output of the training example nearest to the prompt.")
+    about = (
+        f"The tuning tutorial against the bundled emulator at {url}, {speed:g} times as fast as real time. No account, "
+        "no network, and nothing is learned: the losses are a formula, and every answer is the output of the training "
+        "example nearest to the prompt."
+    )
+    for line in textwrap.wrap(about, width_of(console.out, 100) - 1, break_on_hyphens=False):
+        console.print(line)
     pause = max(_FRESHNESS / speed, 0.02)
     policy = WatchPolicy(freshness=pause, terminal_freshness=pause, queued_interval=pause, min_interval=pause)
     demo = _Demo(console, options, pace=speed)
@@ -144,14 +150,16 @@ class _Demo:
         self.console.record({"kind": "done", "model": model.name, "seconds": round(elapsed, 3)})
         further = f"gemtune jobs delete {model.name}" if self.options.live else "gemtune demo --live"
         what = "delete the model" if self.options.live else "the same on the real service"
-        self.console.print(f"\nDone in {elapsed:.1f} s; {what}: {further}")
+        self.console.print()
+        self.console.print(wrapped(f"Done in {elapsed:.1f} s; {what}: {further}", self.console.out))
         return DONE
 
     def _begin(self, title: str) -> None:
         self._step += 1
         self._latest = None
         self.console.record({"kind": "step", "number": self._step, "title": title})
-        self.console.print("\n", Styled(f"{self._step}. {title}", "bold"))
+        heading = "\n".join(textwrap.wrap(f"{self._step}. {title}", width_of(self.console.out, 110) - 1))
+        self.console.print("\n", Styled(heading, "bold"))
 
     def show_request(self, method: str, target: str, body: bytes | None) -> None:
         """Print a request that is about to be sent; one that is repeated is only counted."""
@@ -161,12 +169,15 @@ class _Demo:
             self._repeats += 1
             return
         self._latest, self._repeats = (method, target), 1
-        for line in request_lines(method, target, shown):
+        for line in request_lines(method, target, shown, width_of(self.console.out, 110) - 4):
             self.console.print("   ", Styled(line, "cyan"))
 
     def _result(self, text: str) -> None:
         arrow = "→" if self.console.unicode else "->"
-        self.console.print("   ", Styled(arrow, "green"), f" {text}")
+        first, *others = textwrap.wrap(text, width_of(self.console.out, 110) - 6, break_on_hyphens=False) or [""]
+        self.console.print("   ", Styled(arrow, "green"), f" {first}")
+        for line in others:
+            self.console.print(f"     {line}")
 
     async def _list(self, client: Client) -> None:
         self._begin("List the tuned models, which checks the credential")
@@ -205,10 +216,12 @@ class _Demo:
         self._begin("Follow its snapshots to 100 %")
         left = None if self.options.live else "the emulator and its job end with the demo"
         view = JobView(pace=self.pace)
-        await follow(job, self.console, view, timeout=self.options.timeout, indent="   ", left=left)
+        await follow(job, self.console, view, timeout=self.options.timeout, indent="   ", left=left, keep=False)
         await job
-        self._result(f"{view.line(unicode=self.console.unicode)}, seen with {_count(self._repeats, 'request')}")
-        for line in loss_curve(view.curve, 76, 8, unicode=self.console.unicode):
+        width = width_of(self.console.out, 82) - 6
+        self._result(f"{view.line(width, unicode=self.console.unicode)}")
+        self._result(f"seen with {_count(self._repeats, 'request')}")
+        for line in loss_curve(view.curve, width, 8, unicode=self.console.unicode):
             self.console.print(f"     {line}")
         return await self._state(client, job)
 

@@ -20,10 +20,10 @@ def _short(value: object) -> object:
     return value
 
 
-def request_lines(method: str, target: str, body: object) -> list[str]:
-    """Return a request as lines of at most 110 columns, as far as words allow."""
-    lines = [f"{method} {target}"]
+def request_lines(method: str, target: str, body: object, width: int = 106) -> list[str]:
+    """Return a request as lines of at most so many columns, as far as words allow."""
+    lines = textwrap.wrap(f"{method} {target}", width, subsequent_indent="  ", break_on_hyphens=False)
     if body is not None:
         text = json.dumps(body, ensure_ascii=False)
-        lines += textwrap.wrap(text, 106, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        lines += textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
     return lines

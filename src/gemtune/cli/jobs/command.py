@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -17,12 +18,12 @@ from gemtune.cli.running import open_client, run_async
 from gemtune.errors import CallError, GemtuneError, InvalidInput, TuningError
 from gemtune.show.curve import loss_curve
 from gemtune.show.progress import progress_line
-from gemtune.show.terminal import aligned, one_line
+from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
 if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.jobs import TuningJob
-    from gemtune.types import Hyperparameters, TunedModel
+    from gemtune.types import Hyperparameters, Timestamp, TunedModel
 
 Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
 """What is done to one job."""
@@ -36,6 +37,11 @@ _GET = """\
   gemtune jobs get tunedModels/my-model
   gemtune jobs get my-model --json | jq '.tuningTask.snapshots[-1].meanLoss'
 """
+_SPARE = (3, 2, 4)
+"""The columns of the list that can be left out: BASE, CREATED, DISPLAY NAME."""
+_CARD = 83
+_ANY = 1 << 16
+"""As wide as it takes."""
 _CANCEL = """\
   gemtune jobs cancel my-model
   gemtune jobs cancel tunedModels/my-model/operations/abc123
@@ -95,16 +101,30 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
                 console.record({"name": model.name} if options.quiet else encode(model))
         finally:  # what was listed before a failure is still shown
             if rows:
-                for line in aligned([("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"), *rows]):
+                for line in _table(rows, width_of(console.out, _ANY) - 1):
                     console.print(line)
     if not rows and not options.quiet and not console.json:
         console.note("no tuned models")
     return DONE
 
 
+def _table(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return the table in as many columns as a terminal has; a pipe gets all of it."""
+    lines = fitted([("NAME", "STATE", "CREATED", "BASE", "DISPLAY NAME"), *rows], width, _SPARE)
+    if all(cells(line) <= width for line in lines):
+        return lines
+    # A name that is cut could not be used: it has a line of its own, which the terminal wraps if it must.
+    return [line for name, state, created, *_ in rows for line in (name, clipped(f"  {state}  {created}", width))]
+
+
 def _row(model: TunedModel) -> tuple[str, ...]:
-    created = str(model.create_time or "")[:19].replace("T", " ")
+    created = _moment(model.create_time)
     return tuple(map(one_line, (model.name, model.state, created, _base(model), model.display_name)))
+
+
+def _moment(time: Timestamp | None) -> str:
+    """Return a moment to the second, in UTC as the service says it."""
+    return str(time or "")[:19].replace("T", " ")
 
 
 def _base(model: TunedModel) -> str:
@@ -166,8 +186,8 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
     if model.state != "ACTIVE":  # only the operation knows how many steps there are and whether it was cancelled
         with suppress(CallError):
             await job.refresh()
-    for line in _card(model, job, await _reason(job), unicode=console.unicode):
-        console.print(one_line(line))
+    for line in _card(model, job, await _reason(job), console):
+        console.print(line)
 
 
 async def _reason(job: TuningJob) -> str | None:
@@ -180,7 +200,7 @@ async def _reason(job: TuningJob) -> str | None:
     return None
 
 
-def _card(model: TunedModel, job: TuningJob, reason: str | None, *, unicode: bool) -> list[str]:
+def _card(model: TunedModel, job: TuningJob, reason: str | None, console: Console) -> list[str]:
     """Return what is known about a model, and about its job if that was looked at."""
     task = model.tuning_task
     used = task.hyperparameters if task is not None else None
@@ -190,17 +210,26 @@ def _card(model: TunedModel, job: TuningJob, reason: str | None, *, unicode: boo
         "display name": model.display_name,
         "description": model.description,
         "base": _base(model),
-        "created": model.create_time,
-        "completed": task.complete_time if task is not None else None,
+        "created": _moment(model.create_time),
+        "completed": _moment(task.complete_time) if task is not None else None,
         "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, {_rate(used)}",
     }
     done = snapshots[-1].step if snapshots else 0
     loss = snapshots[-1].mean_loss if snapshots else None
     state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
-    lines = [model.name, f"  {progress_line(state, done, total, loss=loss, unicode=unicode)}"]
-    lines += [f"  {label:<14}{value}" for label, value in facts.items() if value]
-    curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], 72, 8, unicode=unicode)
+    width, unicode = width_of(console.out, _CARD) - 3, console.unicode
+    lines = [model.name, f"  {progress_line(state, done, total, loss=loss, width=width, unicode=unicode)}"]
+    for label, value in facts.items():
+        if value:
+            lines += _fact(label, one_line(str(value)), width_of(console.out, _ANY) - 1)
+    curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], width - 5, 8, unicode=unicode)
     return lines + [f"  {line}" for line in curve]
+
+
+def _fact(label: str, value: str, width: int) -> list[str]:
+    """Return a fact as one line, or as several if it is longer than the terminal is wide."""
+    first, *others = textwrap.wrap(value, max(width - 16, 8), break_on_hyphens=False)
+    return [f"  {label:<14}{first}", *(" " * 16 + line for line in others)]
 
 
 def _rate(used: Hyperparameters) -> str:

@@ -8,11 +8,12 @@ import anyio
 
 from gemtune import events
 from gemtune.cli.console import Console
+from gemtune.cli.running import keep_drawing
 from gemtune.cli.signals import until_stopped
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.jobs import TuningJob
+from gemtune.show.live import Live
 from gemtune.show.progress import JobView
-from gemtune.show.terminal import Live
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -31,6 +32,7 @@ async def follow(
     timeout: float | None = None,
     indent: str = "",
     left: str | None = None,
+    keep: bool = True,
 ) -> None:
     """Show a job's progress until its terminal event.
 
@@ -41,16 +43,18 @@ async def follow(
         timeout: Seconds to follow it.
         indent: What lines of progress begin with.
         left: What to say if the following ends before the job does.
+        keep: Whether the last picture stays on the terminal.
 
     Raises:
         DeadlineExceeded: The job has not ended after ``timeout`` seconds.
         KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came.
     """
     left = left or look_again(job.name)
-    live, done = console.live(indent), False
+    live, done = console.live(indent, hint="Ctrl-C stops watching"), False
 
-    async def show(_: TaskGroup) -> None:
+    async def show(tasks: TaskGroup) -> None:
         nonlocal done
+        keep_drawing(tasks, live, view)
         with anyio.move_on_after(timeout):
             await _show(job, console, view, live, left)
             done = True
@@ -62,17 +66,14 @@ async def follow(
         raise
     finally:
         if live is not None:
-            live.erase()
-    if done:
-        return
-    if stopped:
+            live.finish(keep=keep)
+    if stopped and not done:
         console.note(left)
         raise KeyboardInterrupt
-    raise DeadlineExceeded(
-        f"{job.name} is not done after {timeout:g} s ({view.state}); {left}",
-        resource=job.name,
-        failure=Failure.FATAL,
-    )
+    if done:
+        return
+    said = f"{job.name} is not done after {timeout:g} s ({view.state}); {left}"
+    raise DeadlineExceeded(said, resource=job.name, failure=Failure.FATAL)
 
 
 async def _show(job: TuningJob, console: Console, view: JobView, live: Live | None, left: str) -> None:

@@ -13,10 +13,11 @@ from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
 from gemtune.cli.options import JOB, Commands, add_command
 from gemtune.cli.remedies import worded
-from gemtune.cli.running import open_client, run_async
+from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.errors import CallError, NotFound
 from gemtune.show.jobs import JobsView
-from gemtune.show.terminal import Live, printable
+from gemtune.show.live import Live
+from gemtune.show.terminal import printable, wrapped
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -78,13 +79,17 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
 
     from gemtune.cli.signals import until_stopped
 
-    view, ends, live = JobsView(), dict[str, events.Event](), console.live()
+    view, ends = JobsView(), dict[str, events.Event]()
+    live = console.live(hint="Ctrl-C stops watching")
     limit = anyio.CancelScope()
-    async with open_client(options) as client:
+    async with open_client(options, watch=while_somebody_watches(len(options.names))) as client:
         mine = "owner:me" if options.all else None
         async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
 
-            async def follow(_: TaskGroup) -> None:
+            async def follow(tasks: TaskGroup) -> None:
+                if live is not None and live.in_place:
+                    view.expect(watcher.jobs)
+                keep_drawing(tasks, live, view)
                 limit.deadline = anyio.current_time() + (options.timeout or math.inf)
                 with limit:
                     await _follow(aiter(watcher), view, ends, console, live)
@@ -96,7 +101,7 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
                 raise
             finally:
                 if live is not None:
-                    live.erase()
+                    live.finish()
             late = {*watcher.jobs} - {*ends} if limit.cancelled_caught and not stopped else set[str]()
             if await _unknown(client, late, console):
                 return REFUSED
@@ -118,6 +123,8 @@ async def _follow(
         while event is not None:
             view.feed(event)
             console.record(event.to_dict())
+            if isinstance(event, events.Degraded):
+                console.note(f"note: no answer ({event.message.removesuffix('.')}); still trying")
             if events.is_terminal(event):
                 ends[event.job] = event
                 _print_end(event, console)
@@ -197,7 +204,7 @@ def _print_end(event: events.Event, console: Console) -> None:
             said = f": {why} {message}"
         case _:
             said = ""
-    console.print(printable(f"{event.job} {event.kind}{said}".rstrip()))
+    console.print(wrapped(printable(f"{event.job} {event.kind}{said}".rstrip()), console.out))
 
 
 def _still_running(watcher: Watcher, ends: Collection[str], options: argparse.Namespace) -> str:
