@@ -1,6 +1,7 @@
 """What a batch takes for an answer, and what becomes of the rest: asked again now, counted, asked again on resume."""
 
 import anyio
+import attrs
 import httpx
 import pytest
 
@@ -9,7 +10,9 @@ from batch.service import MODEL, Service, answer
 from gemtune import errors
 from gemtune.batch import read_journal
 from gemtune.batch.acceptance import acceptance_of
-from gemtune.types import FinishReason
+from gemtune.batch.journal.lines import Record, record_line
+from gemtune.protocol.codec import decode
+from gemtune.types import FinishReason, GenerateContentResponse
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 JSON = gemtune.GenerationConfig(response_mime_type="application/json")
@@ -140,6 +143,20 @@ async def test_what_a_journal_holds_and_is_not_accepted_is_asked_again(tmp_path,
             "re: y",
         ]
     assert service.asked.total() == 3
+
+
+@pytest.mark.parametrize("empty", ["no part", "no candidate", "no text in its part"])
+async def test_an_empty_reply_in_a_journal_is_asked_again_whatever_wrote_it(tmp_path, empty):
+    service, journal = Service(), tmp_path / "j"
+    await run(service, ["x", "y"], journal=journal)
+    header, first, second = journal.read_bytes().splitlines(keepends=True)
+    record = Record.parse(first)
+    held = decode(GenerateContentResponse, EMPTY[empty]().json())
+    result = attrs.evolve(record.to_result(), response=held)
+    journal.write_bytes(header + record_line(result, None, record.digest) + second)
+    found, stats = await run(service, ["x", "y"], journal=journal)
+    assert ([one.text for one in found], stats.skipped) == (["re: x"], 1)
+    assert [one.text for one in read_journal(journal, order="input")] == ["re: x", "re: y"]
 
 
 async def test_retry_failed_false_leaves_what_the_journal_holds(tmp_path):

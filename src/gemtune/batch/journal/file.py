@@ -205,7 +205,7 @@ class Journal:
 
     def _is_answer(self, record: Record, offset: int) -> bool:
         # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.
-        if self.acceptance.accept is None and b'"parts":[{' in record.body:
+        if self.acceptance.accept is None and b'"parts":[{"' in record.body and b'"text":""' not in record.body:
             return True
         try:
             response = record.to_result().response
