@@ -66,11 +66,9 @@ def decoded(data: bytes) -> str:
         Unreadable: It is not text.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
-    if (
-        encoding == "utf-8-sig"
-        and b"\0" in data[:1000]
-        and not data.startswith((b"PK", b"PAR1", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"(\xb5/\xfd"))
-    ):
+    begin = data[:1000]
+    # Every second byte of Latin text in UTF-16 is zero; a text of ours may hold one anywhere.
+    if encoding == "utf-8-sig" and begin.count(0) * 3 > len(begin):
         raise tables.Unreadable(" is no text, or UTF-16 without a mark: save it as UTF-8")
     if encoding == "utf-8-sig":
         text = data.decode(encoding, errors="surrogateescape")
