@@ -44,6 +44,7 @@ import nox  # noqa: E402 - only there once bootstrap has started it
 nox.needs_version = f">={NOX}"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False  # "plain" runs on those that are at hand
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "typing", "floors", "tests"]
 
@@ -51,6 +52,25 @@ nox.options.sessions = ["lint", "typing", "floors", "tests"]
 PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
+    # pyenv's "python3.12" runs only while a version of it is selected: select all, this one first.
+    known = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout.split()  # noqa: S607
+    mine = ".".join(map(str, sys.version_info[:2]))
+    chosen = [name for name in known if name.startswith(tuple(f"{python}." for python in PYTHONS))]
+    os.environ["PYENV_VERSION"] = ":".join(sorted(chosen, key=lambda name: not name.startswith(f"{mine}.")))
+
+# What the tests themselves need and no more: none of it brings an extra's package, or requests, along.
+TOOLS = ("blockbuster>=1.5.23", "hypothesis>=6.130", "pytest>=9", "pytest-xdist>=3.8", "trio>=0.30", "trustme>=1.2")
+PLAIN = (
+    "tests/client",
+    "tests/io",
+    "tests/pure/test_codec.py",
+    "tests/pure/test_settings.py",
+    "tests/batch/test_batch.py",
+    "--ignore=tests/client/test_streams.py",
+)  # the last needs a server, which is an extra
 
 
 def install(session: nox.Session, *what: str, groups: tuple[str, ...] = ()) -> None:
@@ -71,6 +91,31 @@ def tests(session: nox.Session) -> None:
     """Run the test-suite on the sources, without orjson; arguments after -- go to pytest."""
     install(session, "-e", ".[emulator]", groups=("test",))
     session.run(*PYTEST, *session.posargs, env={"GEMTUNE_JSON": "standard"})  # a plain installation
+
+
+def no_extra(session: nox.Session) -> None:
+    """Check that nothing is there which ``pip install gemtune`` does not bring."""
+    names = ("fastapi", "httpx2", "orjson", "requests", "uvicorn")
+    code = f"import importlib.util as u; found = [n for n in {names} if u.find_spec(n)]; assert not found, found"
+    session.run("python", "-c", code)
+
+
+@nox.session(python=PYTHONS)
+def plain(session: nox.Session) -> None:
+    """Run what needs no extra in exactly what ``pip install gemtune`` gives, on each Python that is at hand."""
+    install(session, ".", *TOOLS)
+    no_extra(session)
+    session.run(*PYTEST, *(session.posargs or PLAIN))
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the same with the lowest versions that the package allows."""
+    needs = [need.replace(">=", "==") for need in PROJECT["project"]["dependencies"]]
+    install(session, ".", *needs, *TOOLS)
+    no_extra(session)
+    lenient = ("-W", "ignore::pytest.PytestRemovedIn10Warning")  # an older anyio's plugin imports what pytest renamed
+    session.run(*PYTEST, *lenient, *(session.posargs or PLAIN))
 
 
 @nox.session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -19,6 +19,7 @@ from gemtune.datasets.headings import Choice
 from gemtune.errors import SettingsError
 from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
+from gemtune.http.headers import extra_headers
 from gemtune.http.wire import OnRequest, Wire
 from gemtune.jobs import TuningJob
 from gemtune.limiter.limiter import Limiter
@@ -56,7 +57,11 @@ class Client(Inference):
         credentials: A google-auth credentials object. Without any of the three, Application Default Credentials.
         project: The quota project to bill (``x-goog-user-project``); by default ``GOOGLE_CLOUD_QUOTA_PROJECT``, then
             the credentials' own.
-        base_url: Another address of the service; plain http is allowed to this machine only.
+        base_url: Another address of the service. Plain http is allowed to this machine, to ``trusted_hosts`` and, with
+            a warning, to a name without a dot, which only a network of one's own can have.
+        trusted_hosts: Hosts (``gateway`` or ``gateway:4000``) to which the credential may go in plain http, and
+            ``GOOGLE_GEMINI_BASE_URL`` may point, because the network up to there is yours.
+        headers: Headers for every request, such as a gateway asks for. None can take the place of the client's own.
         transport: Another ``httpx.AsyncBaseTransport``, such as ``httpx.ASGITransport`` or ``httpx.MockTransport``.
         timeouts: How long to wait, in seconds.
         retry: How often to try.
@@ -65,6 +70,7 @@ class Client(Inference):
             share the quota.
         ssl_context: TLS settings, such as a private certificate authority.
         trust_env: Whether proxies and certificates are taken from the environment.
+        max_connections: Most connections open at a time; further calls wait for one.
         user_agent_suffix: A string added to the user agent, to name your application.
         on_request: A function that is called with the method, the target (path and query) and the body of every
             request before it is sent, repeats included. It sees no header, and therefore no credential.
@@ -79,8 +85,10 @@ class Client(Inference):
         api_key: str | None = None,
         token: object | None = None,
         credentials: object | None = None,
-        project: str | None = None,
+        project: str | int | None = None,
         base_url: str | None = None,
+        trusted_hosts: Iterable[str] | None = None,
+        headers: Mapping[str, str] | None = None,
         transport: AsyncBaseTransport | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
@@ -88,13 +96,21 @@ class Client(Inference):
         limiter: Limiter | None = None,
         ssl_context: ssl.SSLContext | None = None,
         trust_env: bool = True,
+        max_connections: int = 1000,
         user_agent_suffix: str | None = None,
         on_request: OnRequest | None = None,
     ) -> None:
         try:
             self._settings = resolve(
-                os.environ, api_key=api_key, token=token, credentials=credentials, project=project, base_url=base_url
+                os.environ,
+                api_key=api_key,
+                token=token,
+                credentials=credentials,
+                project=project,
+                base_url=base_url,
+                trusted_hosts=trusted_hosts,
             )
+            extra = extra_headers(headers, self._settings.credential)
             credential = make_credentials(
                 self._settings, token=token, credentials=credentials, ssl_context=ssl_context, trust_env=trust_env
             )
@@ -103,19 +119,12 @@ class Client(Inference):
             error.__context__ = None
             raise error.with_traceback(None) from None
         finally:
-            api_key = token = credentials = base_url = None
+            api_key = token = credentials = base_url = headers = None
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
-        wire = Wire(
-            self._settings.base_url,
-            transport=_checked_transport(transport),
-            ssl_context=given("ssl_context", ssl_context, ssl.SSLContext),
-            connect_timeout=timeouts.connect,
-            trust_env=checks.flag("trust_env", trust_env),
-            on_request=_checked_function(on_request),
-        )
+        wire = _make_wire(self._settings, timeouts, transport, ssl_context, trust_env, max_connections, on_request)
         retry = given("retry", retry, RetryPolicy) or RetryPolicy()
         agent = user_agent(__version__, user_agent_suffix)
-        self._caller = Caller(wire, credential, timeouts, retry, agent, given("limiter", limiter, Limiter))
+        self._caller = Caller(wire, credential, timeouts, retry, agent, given("limiter", limiter, Limiter), extra)
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
         self._followers = Followers(self._service, self._watch)
@@ -336,3 +345,24 @@ def _checked_function(on_request: OnRequest | None) -> OnRequest | None:
     if on_request is not None and not callable(on_request):
         checks.refuse("on_request", "a function", on_request, error=SettingsError)
     return on_request
+
+
+def _make_wire(
+    settings: Settings,
+    timeouts: Timeouts,
+    transport: AsyncBaseTransport | None,
+    ssl_context: ssl.SSLContext | None,
+    trust_env: bool,
+    max_connections: int,
+    on_request: OnRequest | None,
+) -> Wire:
+    return Wire(
+        settings.base_url,
+        transport=_checked_transport(transport),
+        ssl_context=given("ssl_context", ssl_context, ssl.SSLContext),
+        connect_timeout=timeouts.connect,
+        max_connections=checks.whole("max_connections", max_connections, error=SettingsError),
+        trust_env=checks.flag("trust_env", trust_env),
+        trusted_hosts=settings.trusted_hosts,
+        on_request=_checked_function(on_request),
+    )

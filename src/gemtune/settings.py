@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Never, TypeVar
 from urllib.parse import urlsplit
 
@@ -67,6 +67,7 @@ class Settings:
         credential: ``api_key``, ``token``, ``credentials`` or ``adc``.
         api_key: The API key, if that is the credential.
         project: The quota project (``x-goog-user-project``), if known.
+        trusted_hosts: Hosts to which the credential may go in plain http.
         entries: What to show, in order.
     """
 
@@ -74,6 +75,7 @@ class Settings:
     credential: str
     api_key: str | None = attrs.field(default=None, repr=False)
     project: str | None = None
+    trusted_hosts: frozenset[str] = frozenset()
     entries: tuple[Setting, ...] = ()
 
     def __iter__(self) -> Iterator[Setting]:
@@ -89,24 +91,31 @@ def resolve(
     api_key: str | None = None,
     token: object | None = None,
     credentials: object | None = None,
-    project: str | None = None,
+    project: str | int | None = None,
     base_url: str | None = None,
+    trusted_hosts: object = None,
 ) -> Settings:
     """Return the settings that the arguments and the environment give; arguments win."""
+    trusted = checked_hosts(trusted_hosts)
+    trusted |= _local_name(base_url, trusted)
     # An empty variable is how shells and container files say "not set".
     env = {key: value.strip() for key, value in environ.items() if value.strip()}
     kind, key, credential = _credential(env, api_key, token, credentials)
-    url, url_entry = _base_url(env, base_url)
+    url, url_entry = _base_url(env, base_url, trusted)
     if project is not None:
-        quota, source = project, "argument project"
+        quota, source = str(project) if checks.is_whole(project) else project, "argument project"
     elif "GOOGLE_CLOUD_QUOTA_PROJECT" in env:
         quota, source = env["GOOGLE_CLOUD_QUOTA_PROJECT"], "GOOGLE_CLOUD_QUOTA_PROJECT"
     else:
         quota, source = None, "the credentials, if they name one"
     if quota is not None and not (isinstance(quota, str) and _PROJECT.fullmatch(quota)):
         raise SettingsError(f"project must be a project id or number, not {quota!a}", field="project")
-    entries = (url_entry, credential, Setting("project", quota or "none", source), *_notes(env))
-    return Settings(base_url=url, credential=kind, api_key=key, project=quota, entries=entries)
+    entries = [url_entry, credential, Setting("project", quota or "none", source), *_notes(env)]
+    if trusted:
+        entries.append(Setting("trusted_hosts", ", ".join(sorted(trusted)), "arguments"))
+    return Settings(
+        base_url=url, credential=kind, api_key=key, project=quota, trusted_hosts=trusted, entries=tuple(entries)
+    )
 
 
 T = TypeVar("T")
@@ -126,10 +135,7 @@ def _credential(
     if len(named) > 1:
         raise SettingsError(f"give one of {' and '.join(named)}, not both", field=named[1])
     if api_key is not None:
-        key = api_key.strip() if isinstance(api_key, str) else ""
-        if not key or not key.isascii() or not key.isprintable():
-            raise SettingsError("api_key is empty or holds characters that a key cannot have", field="api_key")
-        return "api_key", Secret(key), Setting("credential", "API key ****", "argument api_key")
+        return "api_key", _checked_key(api_key, "api_key"), Setting("credential", "API key ****", "argument api_key")
     if named:
         return named[0], None, Setting("credential", f"{named[0]} ****", f"argument {named[0]}")
     found = [name for name in _KEYS if name in env]
@@ -137,33 +143,110 @@ def _credential(
     if len(found) > 1 and env[found[0]] != env[found[1]]:
         _log.warning("both %s and %s are set; using %s", found[0], found[1], found[0])
     if found:
-        key = env[found[0]]
-        if not key.isascii() or not key.isprintable():
-            raise SettingsError(f"{found[0]} holds characters that a key cannot have", field=found[0])
-        return "api_key", Secret(key), Setting("credential", "API key ****", found[0])
+        return "api_key", _checked_key(env[found[0]], found[0]), Setting("credential", "API key ****", found[0])
     return "adc", None, Setting("credential", "Application Default Credentials", "no key was given")
 
 
-def _base_url(env: Mapping[str, str], base_url: str | None) -> tuple[str, Setting]:
+def _checked_key(key: object, name: str) -> Secret:
+    wrong = odd_secret(key)
+    if wrong or not isinstance(key, str):
+        raise SettingsError(f"{name} {wrong}", field=name)
+    return Secret(key.strip())
+
+
+_QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+
+
+def odd_secret(secret: object) -> str:
+    """Return what keeps a key or token from being one, in words that follow its name, masked; "" if nothing does.
+
+    What surrounds it is stripped: keys are pasted with line breaks, and commands that print a token end with one.
+    """
+    if isinstance(secret, bytes | bytearray):
+        return "is bytes and must be a string: decode it"
+    if not isinstance(secret, str):
+        return f"must be a string, not {type(secret).__name__}"
+    text = secret.strip()
+    if not text:
+        return "is empty"
+    known = f"('****', {len(text)} characters)"
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        return f"{known} begins or ends with a quotation mark: take the marks away"
+    if text[:7].lower() == "bearer ":
+        return f"{known} begins with 'Bearer', which is not part of it: take the word away"
+    if any(char in "\r\n" for char in text):
+        return f"{known} holds a line break: put it on one line"
+    if any(char.isspace() for char in text):
+        return f"{known} holds a space: copy it again, alone"
+    if not text.isascii() or not text.isprintable():
+        return f"{known} holds characters that a key or token cannot have: copy it again"
+    return ""
+
+
+def checked_hosts(hosts: object) -> frozenset[str]:
+    """Return the hosts that the user trusts, as ``host`` or ``host:port`` in lower case.
+
+    Raises:
+        SettingsError: One is no name of a host.
+    """
+    if hosts is None:
+        return frozenset()
+    listed = [hosts] if isinstance(hosts, str) else hosts
+    if not isinstance(listed, Iterable):
+        checks.refuse("trusted_hosts", "a list of names of hosts", hosts, error=SettingsError)
+    found = []
+    for host in listed:
+        if not isinstance(host, str) or not _TRUSTED.fullmatch(host.lower()):
+            checks.refuse(
+                "trusted_hosts", "names of hosts such as 'gateway' or 'gateway:4000'", host, error=SettingsError
+            )
+        found.append(host.lower())
+    return frozenset(found)
+
+
+_TRUSTED: Final = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
+
+
+def _base_url(env: Mapping[str, str], base_url: str | None, trusted: frozenset[str]) -> tuple[str, Setting]:
     if base_url is not None:
-        origin = checked_origin(base_url, "base_url")
+        origin = checked_origin(base_url, "base_url", trusted)
         return origin, Setting("base_url", origin, "argument base_url")
     name = "GOOGLE_GEMINI_BASE_URL"
     if name not in env:
         return DEFAULT_BASE_URL, Setting("base_url", DEFAULT_BASE_URL, "default")
-    origin = checked_origin(env[name], name)
+    origin = checked_origin(env[name], name, trusted)
     # Whoever can set a process's variables need not be able to read its credentials, and must not come to them so.
     host = urlsplit(origin).hostname or ""
-    if not (is_loopback(host) or host == "googleapis.com" or host.endswith(".googleapis.com")):
+    google = host == "googleapis.com" or host.endswith(".googleapis.com")
+    if not (is_loopback(host) or google or _is_trusted(origin, trusted)):
         raise SettingsError(
             f"{name} points to {host}: a variable may only point to this machine or to *.googleapis.com",
-            Remedy("if you mean it, pass ", Argument("base_url", origin)),
+            Remedy("if you mean it, trust the host with ", Argument("trusted_hosts", host)),
+            Remedy("pass ", Argument("base_url", origin)),
             field=name,
         )
     return origin, Setting("base_url", origin, name)
 
 
-def checked_origin(url: object, field: str = "origin") -> str:
+def _local_name(url: object, trusted: frozenset[str]) -> frozenset[str]:
+    """Return the host of an http address that was given as an argument, if it is a name without a dot.
+
+    No name on the internet is. Whoever writes ``http://llm-gateway:4000`` into a program means the network of a compose
+    file, a cluster or a company; a variable, which somebody else may have set, is not believed so easily.
+    """
+    found = re.match(r"http://([a-z](?:[a-z0-9-]*[a-z0-9])?)(?::[0-9]+)?(?:/|\Z)", str(url).lower())
+    if found is None or found[1] == "localhost" or found[1] in trusted:
+        return frozenset()
+    _log.warning("credentials go to %s in plain http; name it in trusted_hosts to say that you mean it", found[1])
+    return frozenset({found[1]})
+
+
+def _is_trusted(origin: str, trusted: frozenset[str]) -> bool:
+    netloc = urlsplit(origin).netloc.lower()
+    return netloc in trusted or re.sub(r":[0-9]+\Z", "", netloc) in trusted
+
+
+def checked_origin(url: object, field: str = "origin", trusted: frozenset[str] = frozenset()) -> str:
     """Return an address in normal form: scheme, host, port and, for a gateway, a path.
 
     A credential goes there, so that whatever two parsers of addresses might read differently is refused: user names,
@@ -189,13 +272,15 @@ def checked_origin(url: object, field: str = "origin") -> str:
             f"{field} must look like 'https://host', 'https://gateway/prefix' or 'http://127.0.0.1:8080'",
             field=field,
         )
-    if parts.scheme == "http" and not is_loopback(host):
+    shown = f"[{host}]" if ":" in host else host
+    origin = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
+    if parts.scheme == "http" and not is_loopback(host) and not _is_trusted(origin, trusted):
         raise SettingsError(
             f"{field} is plain http to {host}: credentials go only to https or to this machine; use https://",
+            Remedy("if the network up to there is yours, trust the host with ", Argument("trusted_hosts", host)),
             field=field,
         )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
+    return origin
 
 
 def _is_host(host: str) -> bool:

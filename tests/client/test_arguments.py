@@ -9,14 +9,21 @@ from gemtune import errors, types
 
 WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "a\nb", "\N{CYRILLIC SMALL LETTER A}"]
 ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
-RIGHT = {"trust_env": [True], "user_agent_suffix": [""]}
+RIGHT = {
+    "trust_env": [True],
+    "user_agent_suffix": [""],
+    "project": [5],
+    "trusted_hosts": [[], {}],
+    "headers": [{}],
+    "max_connections": [5],
+}
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_an_argument_of_another_type_is_refused_by_name(name):
     key = {} if name in {"api_key", "token", "credentials"} else {"api_key": "k"}
     for value in WRONG:
-        if any(value is right for right in RIGHT.get(name, [])):
+        if any(type(value) is type(right) and value == right for right in RIGHT.get(name, [])):
             continue
         with pytest.raises(errors.InvalidInput) as refused:
             gemtune.Client(**key, **{name: value})

@@ -364,7 +364,7 @@ async def test_bad_input_is_refused_before_anything_is_sent(call):
 
 
 @pytest.mark.parametrize(
-    "options", [{"retry": 3}, {"timeouts": 5}, {"watch": 1}, {"ssl_context": 5}, {"project": 5}], ids=str
+    "options", [{"retry": 3}, {"timeouts": 5}, {"watch": 1}, {"ssl_context": 5}, {"project": 5.5}], ids=str
 )
 def test_a_client_refuses_an_option_of_another_type(options):
     with pytest.raises(errors.SettingsError, match=next(iter(options))):

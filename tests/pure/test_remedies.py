@@ -24,13 +24,14 @@ SHELL = re.compile(r"(?<![\w-])--[a-z]|\bgemtune (demo|tune|jobs|generate|batch|
 PYTHON_ALONE = (
     "client.batch", "collect()", "generation_config=GenerationConfig(", "client.count_tokens(", "grantee_type=",
     "gemtune.Hyperparameters(...)", "gemtune.GenerationConfig(", "resume=w.", "google.colab", "gemini_emulator(",
+    "was never closed",
     " loss=", "inputs.items()", "list(data.items())", 'frame.to_dict("records")',
 )  # fmt: skip
 CODE = "protocol/codec/generate.py"
 # What both readers type into a shell.
 BOTH = ("gcloud auth application-default login --scopes=", " --client-id-file=client_secret.json", "`gemtune emulator`")
 # Arguments that the command line does not have; a remedy that needs one is left out there.
-NO_OPTION = {"api_key", "ssl_context", "transport"}
+NO_OPTION = {"api_key", "max_connections", "ssl_context", "transport"}
 
 TAKEN = errors.AlreadyExists(
     "tunedModels/x exists already.",

@@ -173,7 +173,7 @@ def test_a_policy_without_an_attempt_is_refused(attempts):
         RetryPolicy(attempts=attempts)
 
 
-@pytest.mark.parametrize("project", ["a\r\nx: y", "ü", "", " ", 5])
+@pytest.mark.parametrize("project", ["a\r\nx: y", "ü", "", " ", 5.5, True])
 def test_a_project_that_cannot_be_one_is_refused(project):
     with pytest.raises(SettingsError, match="project"):
         resolve({}, project=project)

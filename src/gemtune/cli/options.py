@@ -75,6 +75,12 @@ def common_options(timeout: str = "give up after this long (30, 30s, 5m, 2h)") -
     group = parent.add_argument_group("common options")
     group.add_argument("--json", action="store_true", help="write JSON, one object per line")
     group.add_argument("--base-url", metavar="URL", help="the service's address, such as that of an emulator")
+    group.add_argument(
+        "--trust-host",
+        metavar="HOST",
+        action="append",
+        help="a host of your own network to which the credential may go in plain http; can be repeated",
+    )
     group.add_argument("--project", metavar="ID", help="the quota project to bill")
     group.add_argument("--timeout", type=seconds, metavar="T", help=timeout)
     group.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR in the environment means the same")

@@ -42,6 +42,7 @@ OPTIONS: Final = {
     "template": "--template",
     "tpm": "--tpm",
     "training_data": "DATA",
+    "trusted_hosts": "--trust-host",
     "tuned_model_id": "--id",
 }
 

@@ -26,7 +26,13 @@ def open_client(options: argparse.Namespace, **more: Any) -> Client:
     """Return a client for the common options and the environment."""
     from gemtune.client import Client
 
-    return Client(base_url=options.base_url, project=options.project, user_agent_suffix="gemtune-cli", **more)
+    return Client(
+        base_url=options.base_url,
+        trusted_hosts=options.trust_host,
+        project=options.project,
+        user_agent_suffix="gemtune-cli",
+        **more,
+    )
 
 
 @contextmanager

@@ -47,6 +47,8 @@ T = TypeVar("T")
 LARGE = 64 * 1024
 """Bytes of a body above which a worker thread decodes it, as the event loop would serve nobody else meanwhile: a
 megabyte takes 10 ms as one long text, and 200 ms in a hundred thousand small parts."""
+_REPEATABLE = frozenset({Effect.READ, Effect.BILLED})
+"""What may be sent again at once if a kept-alive connection turns out to be dead."""
 _LONGEST = 100 * 366 * 86400
 """A hundred years in seconds: more than that is a mistake, and beyond what some timers can hold."""
 
@@ -143,6 +145,7 @@ class Caller:
         retry: How often to try, unless a call says otherwise.
         agent: The user-agent text.
         limiter: Gives a permit for each attempt of a generate call; None sends without.
+        extra: Headers of the user's own.
         budget: The tokens for retries.
         tally: The counts of calls and requests.
     """
@@ -153,6 +156,7 @@ class Caller:
     retry: RetryPolicy
     agent: str
     limiter: Limiter | None = None
+    extra: Headers = attrs.field(default=(), repr=False)
     budget: RetryBudget = attrs.field(
         default=attrs.Factory(lambda self: RetryBudget(self.retry.budget), takes_self=True), kw_only=True
     )
@@ -161,7 +165,7 @@ class Caller:
     _json: Headers = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._plain = (("user-agent", self.agent), ("x-goog-api-client", self.agent))
+        self._plain = (("user-agent", self.agent), ("x-goog-api-client", self.agent), *self.extra)
         self._json = (*self._plain, ("content-type", "application/json"))
 
     def without_limiter(self) -> Caller:
@@ -271,7 +275,16 @@ class Caller:
         of an attempt is one coroutine, as a thousand calls in flight would keep a thousand of each.
         """
         generation, headers = await self._headers(call, time)
-        reply = await (self._head if streamed else self._sent)(call, headers, time)
+        try:
+            reply: Reply | StreamReply | None = await (self._head if streamed else self._sent)(call, headers, time)
+        except errors.ConnectionLost as lost:
+            # A kept-alive connection had died: no attempt of the call's, if it may be repeated. The wire has let go of
+            # all that were idle beside it, so that this one is new.
+            if lost.reason != "stale" or call.effect not in _REPEATABLE:
+                raise
+            reply = None
+        if reply is None:
+            reply = await (self._head if streamed else self._sent)(call, headers, time)
         # A token can be refused before its time: a clock is wrong, a key was rotated. ``renew`` knows which generation
         # was refused, so that a thousand calls that are refused at once fetch one new token.
         if reply.status == 401 and await self.credentials.renew(generation):
@@ -335,7 +348,7 @@ def _final(error: CallError, call: Call[Any], time: TimeLimit) -> CallError:
     if isinstance(error, errors.ConnectFailed) and error.reason == "timeout" and time.over:
         # It was the caller's own time that ended, not the ten seconds that a connection may take.
         late = time.late(f"the time allowed was over before a connection was made ({error.message})", error.failure)
-        late.attempts = error.attempts
+        late.attempts, late.remedies = error.attempts, error.remedies
         return late
     if call.effect is Effect.CREATE or not backoff.is_ambiguous_write(error, call.effect):
         return error

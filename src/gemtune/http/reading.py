@@ -94,4 +94,8 @@ def error_of(call: Call[Any], reply: Reply, headers: Headers, addressee: Address
 
 
 def _secrets(headers: Headers) -> list[Secret]:
-    return [Secret(value.removeprefix("Bearer ")) for key, value in headers if key in _SECRET_HEADERS]
+    return [
+        Secret(value.removeprefix("Bearer "))
+        for key, value in headers
+        if key in _SECRET_HEADERS or isinstance(value, Secret)
+    ]

@@ -138,6 +138,8 @@ class StreamReply:
             # The garbage collector may run in any thread, while only the loop's own may touch the connection.
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._open = False
+            if getattr(self._home[1], "is_closed", bool)():
+                self._incoming.close()
             call_soon(self._home[1], self._incoming.close)
             if self.on_close is not None:
                 call_soon(self._home[1], partial(self.on_close, complete=False))

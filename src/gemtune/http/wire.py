@@ -74,6 +74,7 @@ class Wire:
         max_connections: Most connections open at a time.
         max_body: Most bytes of a reply's body, on the wire and decompressed.
         trust_env: Whether proxies and roots are taken from the environment.
+        trusted_hosts: Hosts to which plain http is allowed as it is to this machine.
         on_request: Called with method, target and body of every request before it is sent, repeats included. It is
             not given the headers, which hold the credential.
 
@@ -81,13 +82,14 @@ class Wire:
         SettingsError: The origin is not one, or would carry a credential unencrypted.
     """
 
-    origin: str = attrs.field(converter=checked_origin)
+    origin: str
     transport: httpx.AsyncBaseTransport | None = attrs.field(default=None, kw_only=True)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True, repr=False)
     connect_timeout: float = attrs.field(default=10.0, kw_only=True)
     max_connections: int = attrs.field(default=1000, kw_only=True)
     max_body: int = attrs.field(default=64 * 1024 * 1024, kw_only=True)
     trust_env: bool = attrs.field(default=True, kw_only=True)
+    trusted_hosts: frozenset[str] = attrs.field(default=frozenset(), kw_only=True)
     on_request: OnRequest | None = attrs.field(default=None, kw_only=True, repr=False)
     host: str = attrs.field(init=False, repr=False)
     _engine: Engine | None = attrs.field(default=None, init=False)
@@ -97,6 +99,7 @@ class Wire:
     _in_flight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.origin = checked_origin(self.origin, trusted=self.trusted_hosts)
         self.host = urlsplit(self.origin).netloc
 
     def check(self) -> None:
@@ -109,7 +112,10 @@ class Wire:
             self._home = home
         elif self._home != home:
             what = "after a fork" if self._home[0] != home[0] else "in another event loop than the first"
-            raise MisuseError(f"this client is used {what}: make one client for each process and event loop")
+            raise MisuseError(
+                f"this client is used {what}: make one client for each process and event loop (aclose() closes "
+                "this one in any loop)"
+            )
 
     def send(
         self, method: str, target: str, headers: Headers, body: bytes | None, *, timeout: float
@@ -223,13 +229,13 @@ class Wire:
         )
 
     async def aclose(self) -> None:
-        """Close every connection; requests under way fail. Closing twice is fine."""
+        """Close every connection; requests under way fail. Closing twice is fine, and so is closing in any loop."""
         if self._closed:
             return
-        if self._home is not None:
-            self.check()
         self._closed = True
-        if self._engine is not None:
+        if self._engine is not None and self._home != (os.getpid(), current_loop()):
+            await self._engine.abandon()
+        elif self._engine is not None:
             await self._engine.aclose()
         elif self.transport is not None:
             await self.transport.aclose()

@@ -12,8 +12,6 @@ from typing import Final, Literal, Self
 
 import attrs
 
-from gemtune.remedy import Argument, Remedy
-
 SCOPES: Final = (
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/generative-language.tuning",
@@ -87,8 +85,8 @@ def missing(addressee: Addressee) -> str:
     return f"Run: {LOGIN}\n({_CLIENT}), or set the environment variable GOOGLE_API_KEY to an API key"
 
 
-def refused(addressee: Addressee, said: str = "") -> tuple[str, tuple[Remedy, ...]]:
-    """Return what to do if the service refuses the credential (401), and the remedies that arguments are.
+def refused(addressee: Addressee, said: str = "") -> str:
+    """Return what to do if the service refuses the credential (401).
 
     Args:
         addressee: Who reads it.
@@ -97,22 +95,16 @@ def refused(addressee: Addressee, said: str = "") -> tuple[str, tuple[Remedy, ..
     source = f" (from {addressee.source})" if addressee.source else ""
     if addressee.kind == "API key" and "API keys are not supported" in said:
         # An API key goes before a login, so that one alone would change nothing.
-        return f"an API key{source} is not enough here: take it away and {_login(addressee)}", ()
+        return f"an API key{source} is not enough here: take it away and {_login(addressee)}"
     if addressee.kind == "API key":
-        return f"it is the API key{source} that was refused: check it at https://aistudio.google.com/apikey", (
-            Remedy("put a valid key into GOOGLE_API_KEY"),
-            Remedy("pass ", Argument("api_key")),
-        )
+        return f"it is the API key{source} that was refused: check it at https://aistudio.google.com/apikey"
     if addressee.kind == "token":
-        return (
-            "the access token has expired or is of the wrong kind: pass a new one, or a function that returns one",
-            (),
-        )
+        return "the access token has expired or is of the wrong kind: pass a new one, or a function that returns one"
     if addressee.kind == "token callable":
-        return "the access token that your function returned has expired or is of the wrong kind", ()
+        return "the access token that your function returned has expired or is of the wrong kind"
     if addressee.kind == "google-auth":
-        return f"the credentials object was refused: make one that is valid, with the scopes {' and '.join(SCOPES)}", ()
-    return f"the token is expired or of the wrong kind, {_login(addressee)}", ()
+        return f"the credentials object was refused: make one that is valid, with the scopes {' and '.join(SCOPES)}"
+    return f"the token is expired or of the wrong kind, {_login(addressee)}"
 
 
 def not_renewed(addressee: Addressee) -> str:

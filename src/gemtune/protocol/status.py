@@ -113,10 +113,10 @@ def error_from_reply(
     # Google answers 400 to a wrong API key; for whoever reads the error it is a matter of credentials.
     cls = errors.Unauthenticated if reason in _CREDENTIAL_REASONS else rpc_error_class(status, rpc)
     message = f"{method or 'the call'}{about} failed with HTTP {status}{f' {rpc}' if rpc else ''}: {said}"
-    following, remedies = _next_step(cls, reason, said, addressee or Addressee())
+    following = _next_step(cls, reason, said, addressee or Addressee())
     error = cls(
         f"{unended(message)}; {following}" if following else message,
-        *(remedies or _remedies(cls, reason, resource or "")),
+        *_remedies(cls, reason, resource or ""),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -328,13 +328,11 @@ def _remedies(cls: type[ApiError], reason: str | None, resource: str) -> tuple[R
     return ()
 
 
-def _next_step(
-    cls: type[ApiError], reason: str | None, said: str, addressee: Addressee
-) -> tuple[str, tuple[Remedy, ...]]:
+def _next_step(cls: type[ApiError], reason: str | None, said: str, addressee: Addressee) -> str:
     if reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
-        return too_narrow(addressee), ()
+        return too_narrow(addressee)
     if cls is errors.Unauthenticated and reason not in _CREDENTIAL_REASONS:
         return refused(addressee, said)
     if cls is errors.PermissionDenied and reason == "PERMISSION_DENIED":
-        return "check that this credential's account may read or change it", ()
-    return "", ()
+        return "check that this credential's account may read or change it"
+    return ""

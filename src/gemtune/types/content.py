@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import attrs
 
@@ -187,6 +188,8 @@ class Part(Message):
         video_metadata: Which part of a video to look at.
         media_resolution: How closely to look at media, as plain JSON.
     """
+
+    SIDE: ClassVar = frozenset({"part_metadata", "thought_signature", "video_metadata", "media_resolution"})
 
     text: str | None = None
     inline_data: Blob | None = None

@@ -12,7 +12,7 @@ A message is a frozen attrs class whose annotations say how each field travels; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import attrs
 
@@ -77,6 +77,9 @@ class Message:
     Args:
         extra: Fields that this version of the SDK does not know, as plain JSON; sent back as they came.
     """
+
+    SIDE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not what holds the answer: a value that does not fit is set aside in ``extra``."""
 
     extra: Json = attrs.field(default=EMPTY, hash=False)
 

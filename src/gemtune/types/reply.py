@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 
 from gemtune.errors import NoText
@@ -125,6 +127,22 @@ class Candidate(Message):
         url_context_metadata: Which addresses were read, as plain JSON.
     """
 
+    SIDE: ClassVar = frozenset(
+        {
+            "finish_reason",
+            "index",
+            "finish_message",
+            "safety_ratings",
+            "citation_metadata",
+            "token_count",
+            "grounding_attributions",
+            "grounding_metadata",
+            "avg_logprobs",
+            "logprobs_result",
+            "url_context_metadata",
+        }
+    )
+
     content: Content | None = None
     finish_reason: FinishReason | None = None
     index: int | None = None
@@ -165,6 +183,22 @@ class UsageMetadata(Message):
         service_tier: How urgently the request was served.
     """
 
+    SIDE: ClassVar = frozenset(
+        {
+            "prompt_token_count",
+            "candidates_token_count",
+            "total_token_count",
+            "cached_content_token_count",
+            "prompt_tokens_details",
+            "cache_tokens_details",
+            "candidates_tokens_details",
+            "tool_use_prompt_token_count",
+            "tool_use_prompt_tokens_details",
+            "thoughts_token_count",
+            "service_tier",
+        }
+    )
+
     prompt_token_count: int = 0
     candidates_token_count: int = 0
     total_token_count: int = 0
@@ -199,6 +233,8 @@ class GenerateContentResponse(Message):
         response_id: The answer's id.
         model_status: Where the model stands in its life.
     """
+
+    SIDE: ClassVar = frozenset({"usage_metadata", "model_version", "response_id", "model_status"})
 
     candidates: tuple[Candidate, ...] = ()
     prompt_feedback: PromptFeedback | None = None

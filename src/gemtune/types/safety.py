@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 
 from gemtune.types.message import Message
@@ -82,6 +84,8 @@ class PromptFeedback(Message):
         block_reason: Why the prompt was refused; None if it was not.
         safety_ratings: The ratings, one per kind of harm.
     """
+
+    SIDE: ClassVar = frozenset({"safety_ratings"})
 
     block_reason: BlockReason | None = None
     safety_ratings: tuple[SafetyRating, ...] = ()

@@ -48,11 +48,11 @@ def make_credentials(
             trust_env=trust_env,
         )
         return Refreshing(source.kind, source.fetch)
-    if isinstance(token, str):
+    if isinstance(token, str | bytes | bytearray):
         try:
-            return Static("token", bearer(token.strip(), settings.project))
+            return Static("token", bearer(token, settings.project))
         except CredentialsError as exc:
-            raise SettingsError(exc.message, field="token") from None
+            raise SettingsError(exc.message.replace("the access token", "token", 1), field="token") from None
     if not callable(token):
         raise SettingsError("token must be a string or a callable that returns one", field="token")
     return Refreshing("token callable", _adapted(token, settings.project))

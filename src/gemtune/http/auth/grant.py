@@ -8,7 +8,7 @@ from typing import Final, Never
 import attrs
 
 from gemtune.errors import CredentialsError
-from gemtune.settings import Secret
+from gemtune.settings import Secret, odd_secret
 
 BOUND: Final = 30.0
 """Most seconds that a refresh may take."""
@@ -58,9 +58,10 @@ def bearer(token: object, project: str | None) -> Headers:
     Raises:
         CredentialsError: The token is not a string that can be sent.
     """
-    if not isinstance(token, str) or not token or not all("!" <= char <= "~" for char in token):
-        raise CredentialsError("the access token is empty or holds characters that a token cannot have")
-    return with_project((("authorization", Secret(f"Bearer {token}")),), project)
+    wrong = odd_secret(token)
+    if wrong:
+        raise CredentialsError(f"the access token {wrong}")
+    return with_project((("authorization", Secret(f"Bearer {str(token).strip()}")),), project)
 
 
 def with_project(headers: Headers, project: str | None) -> Headers:

@@ -18,6 +18,7 @@ import functools
 import inspect
 import io
 import math
+import os
 import ssl
 import weakref
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,7 @@ from yarl import URL
 
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.body import Incoming, Reply, collect
+from gemtune.http.engines.leaving import left_open, let_go
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -45,6 +47,10 @@ LARGE: Final = 1_048_576
 
 class StaleConnection(httpx.RemoteProtocolError):
     """A kept-alive connection was lost before the reply began: most likely the server had closed it."""
+
+
+class ProxyUnreachable(httpx.ProxyError):
+    """No connection to the proxy came about; the message is its host and port."""
 
 
 class MalformedReply(httpx.RemoteProtocolError):
@@ -68,9 +74,11 @@ def _parse(url: str) -> URL:
 class _Sending:
     """What is known of one request on its way."""
 
-    __slots__ = ("begun", "connected", "fresh", "tried")
+    __slots__ = ("begun", "connected", "fresh", "made", "proxy", "tried")
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: str | None = None) -> None:
+        self.proxy = proxy
+        self.made = False  # a connection was to be made for it; until then it waits for a free one
         self.tried = False  # a connection was asked for
         self.connected = False  # it was given a connection
         self.fresh = False  # that was made for it, and not used before
@@ -82,7 +90,9 @@ class _Sending:
         if isinstance(exc, ValueError) and not isinstance(exc, aiohttp.ClientError):
             return httpx.LocalProtocolError("the request cannot be put into HTTP")
         if not self.connected:
-            return _not_sent(exc)
+            if isinstance(exc, TimeoutError) and self.tried and not self.made:
+                return httpx.PoolTimeout("no connection was free")
+            return _not_sent(exc, self.proxy)
         if isinstance(exc, TimeoutError):
             return httpx.ReadTimeout("no complete reply in time")
         if isinstance(exc, aiohttp.ClientResponseError):
@@ -106,6 +116,7 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._connect_timeout = connect_timeout
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._suspect: weakref.WeakSet[Any] = weakref.WeakSet()
         self.sendings: dict[asyncio.Task[Any] | None, _Sending] = {}
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
@@ -118,13 +129,14 @@ class _Connector(aiohttp.TCPConnector):
             connection = await super().connect(req, traces, timeout)
             protocol: Any = connection.protocol
             # What came in while it lay idle would be taken for the answer to this request.
-            if sending.fresh or not protocol.should_close:
+            if sending.fresh or not (protocol.should_close or protocol in self._suspect):
                 break
             connection.close()
         sending.connected = True
         return connection
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        self.sendings[asyncio.current_task()].made = True
         # Name lookup, TCP, proxy and TLS together; waiting for a free connection is not counted.
         async with asyncio.timeout(self._connect_timeout):
             protocol = await super()._create_connection(req, traces, timeout)
@@ -135,6 +147,17 @@ class _Connector(aiohttp.TCPConnector):
     def open_connections(self) -> int:
         """Return how many connections are open, idle ones included."""
         return sum(protocol.is_connected() for protocol in self._known)
+
+    def transports(self) -> list[Any]:
+        """Return the transports of all connections that are open."""
+        return [protocol.transport for protocol in self._known if protocol.transport is not None]
+
+    def suspect(self) -> None:
+        """Use none of the present connections for another request: one has died, and most likely with its server."""
+        self._suspect.update(self._known)
+
+    def __del__(self, *_: Any) -> None:
+        """Say nothing: what is left open is closed and reported by the engine (see ``leaving``)."""
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -151,14 +174,15 @@ def _reason(exc: BaseException) -> str:
     return exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
 
 
-def _not_sent(exc: Exception) -> Exception:
+def _not_sent(exc: Exception, proxy: str | None = None) -> Exception:
     if isinstance(exc, TimeoutError):
         return httpx.ConnectTimeout("no connection in time")
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return httpx.ProxyError(f"{exc.status} {exc.message}"[:200])
     failure: Exception
-    if isinstance(exc, aiohttp.ClientProxyConnectionError):
-        failure = httpx.ProxyError(_reason(exc.os_error))
+    # A proxy whose name cannot be resolved is no ClientProxyConnectionError, but an error about its name.
+    if isinstance(exc, aiohttp.ClientConnectorError) and proxy == f"{exc.host}:{exc.port}":
+        failure = ProxyUnreachable(proxy)
     else:
         failure = httpx.ConnectError(_reason(exc))
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
@@ -211,6 +235,13 @@ class AiohttpEngine:
     keepalive: float = 15.0
     _session: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _connector: _Connector | None = attrs.field(default=None, init=False, repr=False)
+    _keeper: Any = attrs.field(default=None, init=False, repr=False)
+    _proxy: str | None = attrs.field(init=False, repr=False)
+
+    @_proxy.default
+    def _find_proxy(self) -> str | None:
+        parts = URL(self.proxy) if self.proxy else None
+        return f"{parts.host}:{parts.port}" if parts is not None else None
 
     def _open_session(self) -> tuple[aiohttp.ClientSession, _Connector]:
         connector = self._connector = _Connector(
@@ -231,6 +262,9 @@ class AiohttpEngine:
             trust_env=False,
             proxy=self.proxy,
         )
+        loop = asyncio.get_running_loop()
+        # Called when this engine is dropped, and at the end of the program; it must not hold the engine itself.
+        self._keeper = weakref.finalize(self, left_open, session, connector.transports, loop, os.getpid())
         return session, connector
 
     async def _start(
@@ -279,7 +313,7 @@ class AiohttpEngine:
             httpx.TransportError: As the module says.
             MalformedResponse: The body is not what its headers say.
         """
-        sending = _Sending()
+        sending = _Sending(self._proxy)
         try:
             response = await self._start(sending, _limits(timeout), method, url, headers, body)
             try:
@@ -293,7 +327,7 @@ class AiohttpEngine:
             finally:
                 response.close()  # does nothing after a complete reply, whose connection is back in the pool already
         except _FAILURES as exc:
-            raise sending.explain(exc) from exc
+            raise self._explained(sending, exc) from exc
         return Reply(response.status, found, content)
 
     async def open(
@@ -307,18 +341,33 @@ class AiohttpEngine:
         idle: float | None,
     ) -> Incoming:
         """Send one request and return once the head of its reply has arrived, within ``timeout`` seconds."""
-        sending = _Sending()
+        sending = _Sending(self._proxy)
         try:
             async with asyncio.timeout(timeout):
                 response = await self._start(sending, _limits(None, idle), method, url, headers, body)
         except _FAILURES as exc:
-            raise sending.explain(exc) from exc
+            raise self._explained(sending, exc) from exc
         return _AiohttpIncoming(sending, response)
+
+    def _explained(self, sending: _Sending, exc: Exception) -> Exception:
+        failure = sending.explain(exc)
+        if isinstance(failure, StaleConnection) and self._connector is not None:
+            self._connector.suspect()
+        return failure
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self._session is not None:
+            self._keeper.detach()
             await self._session.close()
+
+    async def abandon(self) -> None:
+        """Close every connection from another event loop; nothing happens in another process, which shares them."""
+        kept = self._keeper.detach() if self._keeper is not None else None
+        if kept is not None:
+            _, _, (session, transports, loop, process), _ = kept
+            if os.getpid() == process:
+                let_go(session, transports, loop)
 
     def open_connections(self) -> int:
         """Return how many connections are open, idle ones included."""

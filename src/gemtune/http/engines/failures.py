@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from gemtune.errors import (
     TLSVerificationError,
 )
 from gemtune.http._httpx import httpx
-from gemtune.http.engines.aiohttp_engine import MalformedReply, StaleConnection
+from gemtune.http.engines.aiohttp_engine import MalformedReply, ProxyUnreachable, StaleConnection
 from gemtune.remedy import Argument, Remedy
 
 TRANSLATED = (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError, ValueError)
@@ -59,6 +61,19 @@ def translate(exc: Exception, host: str, seconds: float) -> CallError | InvalidI
 
 def _not_connected(exc: Exception, host: str) -> CallError:
     causes = list(_causes(exc))
+    if _files_used_up(causes):
+        return ConnectFailed(
+            f"{host} cannot be reached: this process may open no more files and connections ({_file_limit()})",
+            Remedy("lower ", Argument("concurrency")),
+            Remedy("raise the limit of open files (ulimit -n)"),
+            reason="files",
+        )
+    if isinstance(exc, ProxyUnreachable):
+        return ConnectFailed(
+            f"the proxy {exc} on the way to {host} cannot be reached: {_why(causes)[1]}; "
+            "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+            reason="proxy",
+        )
     if isinstance(exc, httpx.ProxyError):
         refused = str(exc).startswith("407")  # other credentials are needed, so that repeating it helps nobody
         what = "asks for other credentials (407)" if refused else "did not let the connection through"
@@ -77,17 +92,49 @@ def _not_connected(exc: Exception, host: str) -> CallError:
                 Remedy("pass ", Argument("ssl_context")),
                 reason="certificate",
             )
+    if isinstance(exc, httpx.PoolTimeout):
+        return ConnectFailed(
+            f"no connection to {host} was free in time, as all that this client may open were in use; nothing was sent",
+            Remedy("raise ", Argument("max_connections")),
+            Remedy("lower ", Argument("concurrency")),
+            reason="timeout",
+        )
     if isinstance(exc, httpx.TimeoutException):
-        text = "no connection was free" if isinstance(exc, httpx.PoolTimeout) else "no connection came about"
-        return ConnectFailed(f"{text} to {host} in time; nothing was sent", reason="timeout")
-    reason, why = "connect", "no connection could be made"
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        reason, why = "dns", "its name cannot be resolved"
-    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        reason, why = "refused", "it refuses the connection"
-    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
-        reason, why = "tls", "the TLS handshake failed"
+        return ConnectFailed(f"no connection came about to {host} in time; nothing was sent", reason="timeout")
+    reason, why = _why(causes)
     return ConnectFailed(f"{host} cannot be reached: {why}; check network, proxy and address", reason=reason)
+
+
+def _why(causes: list[BaseException]) -> tuple[str, str]:
+    """Return why there is no connection, for programs and for people."""
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "dns", "its name cannot be resolved"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "refused", "it refuses the connection"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "tls", "the TLS handshake failed"
+    return "connect", "no connection could be made"
+
+
+def _files_used_up(causes: list[BaseException]) -> bool:
+    if any(isinstance(cause, OSError) and cause.errno in {errno.EMFILE, errno.ENFILE} for cause in causes):
+        return True
+    if not any(isinstance(cause, socket.gaierror) for cause in causes):
+        return False
+    # The resolver, which cannot open its own files either, only says that it knows no such name.
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return exc.errno in {errno.EMFILE, errno.ENFILE}
+    return False
+
+
+def _file_limit() -> str:
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return "the limit of this system"
+    return f"the limit, ulimit -n, is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import anyio
@@ -126,6 +127,11 @@ class ForeignEngine:
     async def aclose(self) -> None:
         """Close the transport."""
         await self.transport.aclose()
+
+    async def abandon(self) -> None:
+        """Close the transport from another event loop, as far as it lets itself be closed there."""
+        with anyio.move_on_after(PATIENCE), suppress(Exception):
+            await self.transport.aclose()
 
 
 def httpx_pool(

@@ -38,12 +38,16 @@ msgspec would be as fast, but keeps neither unknown fields nor unknown words of 
    allows that between classes of the same layout. A reply therefore passes no ``__attrs_post_init__``, on purpose:
    what the service says is kept even if it breaks a rule for requests.
 
+   A field that a class names in ``SIDE`` is not what holds its answer. If its value does not fit, it goes to ``extra``
+   as it came, with one warning, so that it neither fails a reply that was paid for nor has it paid for again.
+
 3. **Paths of errors for free.** ``Wrong`` starts empty where a value does not fit, and every function that it passes
    adds its own step: ``$.tuningTask.snapshots[3].step``. Nothing is kept for it as long as everything fits.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,6 +56,8 @@ from gemtune.protocol.codec.shape import Field, Kind, fields_of
 from gemtune.types.message import EMPTY, Message
 
 Function = Callable[[Any], Any]
+
+_log = logging.getLogger("gemtune")
 
 _FROM_JSON: dict[Kind, Function] = {
     "str": scalars.to_str,
@@ -95,19 +101,26 @@ def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function
         "cls": cls,
         "EMPTY": EMPTY,
         "KNOWN": frozenset(field.key for field in fields),
+        "set_aside": _set_aside,
     }
-    lines = ["def decode(d):", " if d.__class__ is not dict: raise Wrong('an object')", " n = 0", " k = ''"]
+    lines = [
+        "def decode(d):",
+        " if d.__class__ is not dict: raise Wrong('an object')",
+        " n = 0",
+        " k = ''",
+        " odd = ()",
+    ]
     for field in fields:
         names[f"default_{field.name}"] = field.default
         names[f"convert_{field.name}"] = _from_json(field, decoder)
         lines.append(f" f_{field.name} = default_{field.name}")
     lines.append(" try:")
     for field in fields:
-        lines += _decode_lines(field)
+        lines += _lenient_lines(field) if field.side else _decode_lines(field)
     lines += [
         "  x = EMPTY",
         "  if n != len(d):",
-        "   x = {k: v for k, v in d.items() if k not in KNOWN}",
+        "   x = {k: v for k, v in d.items() if k not in KNOWN or k in odd}",
         "   k = '*'",
         "   bound_depth(x, 64)",
         " except Wrong as wrong:",
@@ -141,6 +154,27 @@ def _decode_lines(field: Field) -> Iterator[str]:
         yield f"   elif v is not None: {target} = {convert}(v)"
     else:
         yield f"   if v is not None: {target} = {convert}(v)"
+
+
+def _lenient_lines(field: Field) -> Iterator[str]:
+    """As ``_decode_lines``, for a field that does not hold the answer: an odd value goes to ``extra`` as it came."""
+    first, *rest = _decode_lines(field)
+    yield first
+    yield "   try:"
+    yield from (f" {line}" for line in rest)
+    yield "   except Wrong as wrong:"
+    yield f"    n -= 1; odd += ({field.key!r},); set_aside(cls, {field.key!r}, wrong)"
+
+
+def _set_aside(cls: type[Message], key: str, wrong: scalars.Wrong) -> None:
+    # Once for each field: a service that has changed a field sends it in every reply.
+    if (cls, key) not in _noted:
+        _noted.add((cls, key))
+        where = wrong.where(f"{cls.__name__}.{key}")
+        _log.warning("a reply's %s should be %s; it is set aside in extra, as it came", where, wrong.expected)
+
+
+_noted: set[tuple[type[Message], str]] = set()
 
 
 def _from_json(field: Field, decoder: Callable[[type[Message]], Function]) -> Function:

@@ -46,6 +46,7 @@ class Field:
         many: Whether it is a list.
         presence: Whether None means absent; otherwise a zero does.
         default: What an absent field becomes.
+        side: Whether the message is an answer without it, so that an odd value is set aside.
     """
 
     name: str
@@ -55,12 +56,17 @@ class Field:
     many: bool
     presence: bool
     default: object
+    side: bool = False
 
 
 def fields_of(cls: type[Message]) -> list[Field]:
     """Return the class's fields, without ``extra``, in the order of the JSON keys."""
     hints = get_type_hints(cls, include_extras=True)
-    return [_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls) if attribute.name != "extra"]
+    return [
+        attrs.evolve(_field(attribute, hints[attribute.name]), side=attribute.name in cls.SIDE)
+        for attribute in attrs.fields(cls)
+        if attribute.name != "extra"
+    ]
 
 
 def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
