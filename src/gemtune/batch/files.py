@@ -82,6 +82,14 @@ class FileRows:
         """
         return self._rows(Lines())
 
+    def values(self) -> Iterator[object]:
+        """Iterate over the rows as the file holds them: columns, or a text, or an error in the place of one; blocks.
+
+        Raises:
+            InvalidInput: As in iterating.
+        """
+        return self._values(Lines())
+
     def check(self) -> None:
         """Look at the file and its first row, to report at once what would fail all of them; blocks.
 
@@ -109,6 +117,10 @@ class FileRows:
                 yield row
 
     def _rows(self, lines: Lines) -> Iterator[Row]:
+        for value in self._values(lines):
+            yield value if isinstance(value, InvalidInput) else self.layout.row(value)
+
+    def _values(self, lines: Lines) -> Iterator[object]:
         number, checked, shape = 0, False, self._shape
         try:
             with self._open() as file:
@@ -116,7 +128,7 @@ class FileRows:
                 for _, value in shape.values(lines.of(file)):
                     number += 1
                     checked = checked or shape.check(value)
-                    yield value if isinstance(value, InvalidInput) else self.layout.row(value)
+                    yield value
         except Unreadable as error:
             raise InvalidInput(f"{self}{error}", *error.remedies) from None
         except UnicodeDecodeError:

@@ -12,6 +12,7 @@ import attrs
 from gemtune.cli.batch.bar import Bar
 from gemtune.cli.batch.output import Target
 from gemtune.cli.batch.session import Session
+from gemtune.cli.batch.table import check_table
 from gemtune.cli.console import Console
 from gemtune.cli.exits import CODES
 from gemtune.cli.options import MODEL, Commands, Parser, add_command, seconds, text
@@ -29,7 +30,8 @@ _EXAMPLES = f"""\
 
 INPUT holds one prompt per line, rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's own
 batches. Labels beside a prompt, or beside the contents of a request, are not sent. OUTPUT gets {{"key", "response"}}
-or {{"key", "error"}} lines. Until OUTPUT is complete, answers are kept in OUTPUT.journal; --resume continues from it.
+or {{"key", "error"}} lines. If it ends with .csv or .tsv, it is a table with the columns of INPUT, then answer and
+error. Until OUTPUT is complete, answers are kept in OUTPUT.journal; --resume continues from it.
 --json writes one object with the counts, including for a run that ends early: "stopped" says why it did, and
 "reset_after", if known, in how many seconds it can continue.
 
@@ -47,7 +49,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "batch", _run, "ask a model everything in a file", _EXAMPLES)
     parser.add_argument("input", metavar="INPUT", help="a JSONL, CSV, TSV or text file; - is standard input")
-    parser.add_argument("output", metavar="OUTPUT", help="the JSONL file to write; - is standard output")
+    parser.add_argument("output", metavar="OUTPUT", help="the JSONL, CSV or TSV file to write; - is standard output")
     parser.add_argument("--model", required=True, metavar="M", help=MODEL)
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
     _add_pace(parser)
@@ -176,6 +178,7 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     target = Target(options.output, resume=options.resume)
     rows.check()
     target.check(options.input)
+    check_table(rows, options.output, options.order)
     console.deed = target.journal is not None
     console.check()
     bar = Bar(console, quiet_output=target.journal is not None)

@@ -11,6 +11,7 @@ import attrs
 
 from gemtune.cli.batch.bar import Bar
 from gemtune.cli.batch.output import Target
+from gemtune.cli.batch.table import is_table, write_table
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
 from gemtune.cli.remedies import worded
@@ -28,7 +29,7 @@ from gemtune.errors import (
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from gemtune.batch import BatchResult, BatchStatistics
+    from gemtune.batch import Batch, BatchResult, BatchStatistics
     from gemtune.batch.files import FileRows
 
 
@@ -89,10 +90,19 @@ class Session:
                         raise self.rows.nothing()
                     if self.target.journal is not None:
                         # In here the journal is still locked: no other run can begin before OUTPUT is there.
-                        self._count = await results.export(self.target.output, order=self.options.order)
+                        self._count = await self._write(results, self.target.journal)
             finally:
                 if began:
                     self._stats = results.statistics()
+
+    async def _write(self, results: Batch, journal: str) -> int:
+        """Write OUTPUT, and return the number of its lines."""
+        from anyio import to_thread
+
+        output = self.target.output
+        if is_table(output):
+            return await to_thread.run_sync(write_table, self.rows, journal, results.places, output)
+        return await results.export(output, order=self.options.order)
 
     def _stopped(self, error: BaseException) -> int:
         """Report what ended the run early and how to resume; return the exit code, or raise what others report."""
