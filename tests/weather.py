@@ -17,7 +17,7 @@ from gemtune import errors
 from gemtune.batch import make_batch
 from gemtune.config import WatchPolicy
 from gemtune.events import Snapshot
-from gemtune.types import GenerateContentResponse
+from gemtune.types import Candidate, Content, GenerateContentResponse, Part
 from gemtune.watch import Watcher
 from storm import refused
 from watch.service import Job, Service, named
@@ -68,12 +68,15 @@ class Weather:
         return KINDS[self.kind]()
 
 
+_REPLY = GenerateContentResponse(candidates=(Candidate(content=Content(parts=(Part(text="yes"),))),))
+
+
 @attrs.define(eq=False)
 class _Client:
     """What a batch asks, without sockets."""
 
     weather: Weather
-    reply: GenerateContentResponse = attrs.field(factory=GenerateContentResponse)
+    reply: GenerateContentResponse = _REPLY
 
     async def generate_content(self, *_: object, **__: object) -> GenerateContentResponse:
         if self.weather.strikes():
