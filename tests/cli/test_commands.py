@@ -152,6 +152,14 @@ def test_one_wrong_name_does_not_keep_the_others_from_being_shown(app, gemtune, 
     assert gemtune("jobs", "get", "not-there", "../x").code == 1
 
 
+def test_jobs_cancel_says_that_there_is_nothing_to_cancel_of_what_has_ended(app, gemtune, tuned):
+    ran = gemtune("jobs", "cancel", tuned)
+    assert (ran.code, ran.out) == (0, f"{tuned} has ended (ACTIVE): there is nothing to cancel\n")
+    (record,) = gemtune("jobs", "cancel", tuned, "--json").records
+    assert record == {"name": tuned, "cancelling": False, "state": "ACTIVE"}
+    assert app.journal.of("tunedModels.operations.cancel") == []
+
+
 def test_jobs_cancel_asks_and_deletes_nothing(app, gemtune, rows):
     gemtune("tune", rows, "--base", BASE, "--id", "unwanted")
     assert gemtune("jobs", "cancel", "unwanted").out == "asked to cancel tunedModels/unwanted\n"

@@ -143,7 +143,10 @@ class GeminiTuning:
         if names.operation_of(creation.name, operation.name) is not None:
             return attrs.evolve(observe_operation(operation, now), about=About.of(model))
         if isinstance(operation.response, TunedModel):
-            return attrs.evolve(observe_model(operation.response, now), job=creation.name)
+            seen = observe_model(operation.response, now)
+            # A model that is ready shows all of its steps; nobody needs to look for its operation to know how many.
+            total = max((each.step for each in seen.snapshots or ()), default=0) if seen.state is JobState.ACTIVE else 0
+            return attrs.evolve(seen, job=creation.name, total_steps=total or None)
         return Observation(source=Source.WORK, at=now, state=None, job=creation.name, about=About.of(model))
 
     async def cancel(self, job: str, work: str | None) -> None:

@@ -240,6 +240,12 @@ def _rate(used: Hyperparameters) -> str:
 
 async def _cancel(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
     job = client.job(name)
+    with suppress(CallError):  # asking is what counts, and says what is wrong
+        await job.refresh()
+    if job.done:
+        console.record({"name": job.name, "cancelling": False, "state": str(job.state)})
+        console.print(job.name if options.quiet else f"{job.name} has ended ({job.state}): there is nothing to cancel")
+        return
     await job.cancel()
     console.record({"name": job.name, "cancelling": True})
     console.print(job.name if options.quiet else f"asked to cancel {job.name}")

@@ -147,8 +147,9 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
     result: WaitResult | None = None
     async with open_client(options) as client, client.watch(options.names) as watcher:
 
-        async def wait(_: TaskGroup) -> None:
+        async def wait(tasks: TaskGroup) -> None:
             nonlocal result
+            tasks.start_soon(_note_outages, watcher, console)
             result = await watcher.wait(*options.names, until=options.until, timeout=options.timeout)
 
         try:
@@ -173,6 +174,17 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
         )
         return TIMED_OUT
     return exit_code_of(result.done.values())
+
+
+async def _note_outages(watcher: Watcher, console: Console) -> None:
+    """Say when the service stops answering, and when it answers again."""
+    async for event in watcher.subscribe(kinds=[events.Degraded, events.Recovered]):
+        if event.job:
+            continue  # of one job; the end of the waiting says how it is
+        if isinstance(event, events.Degraded):
+            console.note(f"no answer ({event.message}); still trying. Ctrl-C stops waiting")
+        else:
+            console.note("the service answers again")
 
 
 async def _unknown(client: Client, pending: Collection[str], console: Console) -> bool:
@@ -211,6 +223,9 @@ def _still_running(watcher: Watcher, ends: Collection[str], options: argparse.Na
     names = [name for name in watcher.jobs if name not in ends]
     if not (names or options.all):
         return "no job is running any more"
+    if names and all(watcher.jobs[name] == events.JobState.UNKNOWN for name in names):
+        seen = "the job has not been seen; watch it" if len(names) == 1 else "the jobs have not been seen; watch them"
+        return f"{seen} again with: {again(options, watcher.resume_token())}"
     said = {0: "no job is running now; watch for more", 1: "1 job is still running; watch it again"}
     many = f"{len(names)} jobs are still running; watch them again"
     return f"{said.get(len(names), many)} with: {again(options, watcher.resume_token())}"
