@@ -66,13 +66,13 @@ def decoded(data: bytes) -> str:
         Unreadable: It is not text.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
-    begin = data[:1000]
-    # Every second byte of Latin text in UTF-16 is zero; a text of ours may hold one anywhere.
-    if encoding == "utf-8-sig" and begin.count(0) * 3 > len(begin):
-        raise tables.Unreadable(" is no text, or UTF-16 without a mark: save it as UTF-8")
     if encoding == "utf-8-sig":
         text = data.decode(encoding, errors="surrogateescape")
-        return "".join(tables.Lines().of(io.StringIO(text, newline="")))
+        text = "".join(tables.Lines().of(io.StringIO(text, newline="")))  # which knows files of other kinds
+        # Every second byte of Latin text in UTF-16 is zero; a text of ours may hold one anywhere.
+        if text[:1000].count("\0") * 3 > len(text[:1000]):
+            raise tables.Unreadable(" is no text, or UTF-16 without a mark: save it as UTF-8")
+        return text
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
