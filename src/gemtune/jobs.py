@@ -26,6 +26,7 @@ from gemtune.story.history import History, eta
 from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
 from gemtune.types import Hyperparameters, Status, TunedModel
+from gemtune.types.message import as_html
 
 Unsuccessful: TypeAlias = events.Failed | events.Cancelled | events.Deleted | events.Lost
 """The ends of a job that leave no model."""
@@ -75,6 +76,8 @@ class KnownFacts:
         newest = self.snapshots[-1] if self.snapshots else None
         loss = f" loss={newest.mean_loss:.4g}" if newest is not None else ""
         return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
+
+    _repr_html_ = as_html
 
     @property
     def name(self) -> str:

@@ -6,9 +6,10 @@ import attrs
 
 from gemtune.errors import GemtuneError
 from gemtune.types import GenerateContentResponse, UsageMetadata
+from gemtune.types.message import as_html, fit_a_cell
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class BatchResult:
     """The outcome of one input; a failure is a value as well as an answer is.
 
@@ -29,6 +30,13 @@ class BatchResult:
     attempts: int = 1
     seconds: float = 0.0
     latency: float = 0.0
+
+    def __repr__(self) -> str:
+        what = repr(self.response) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+        return fit_a_cell(f"<BatchResult {self.key!r} {what}>")
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def ok(self) -> bool:

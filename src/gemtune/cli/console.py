@@ -188,4 +188,5 @@ class NoteHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.note(f"note: {record.getMessage()}")
+        kind = "note" if record.levelno >= logging.WARNING else record.levelname.lower()
+        self._console.note(f"{kind}: {record.getMessage()}")

@@ -37,7 +37,7 @@ start here:
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune generate "LXIII" --model tunedModels/my-model
 
-{CODES}Set GEMTUNE_DEBUG=1 to see tracebacks.
+{CODES}Set GEMTUNE_DEBUG=1 to see tracebacks, and GEMTUNE_LOG=debug to see each request.
 """
 
 
@@ -84,6 +84,10 @@ def _guarded(console: Console, command: Callable[[Console], int]) -> int:
     handler = NoteHandler(console)
     logger = logging.getLogger("gemtune")
     logger.addHandler(handler)
+    wanted = logging.getLevelNamesMapping().get(os.environ.get("GEMTUNE_LOG", "").upper())
+    if wanted:
+        handler.setLevel(wanted)
+        logger.setLevel(wanted)
     try:
         return command(console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: one line, never a traceback

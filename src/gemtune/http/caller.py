@@ -17,7 +17,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -33,6 +33,7 @@ from gemtune.http.engines.body import Reply
 from gemtune.http.permits import permitted
 from gemtune.http.reading import LONGEST_ERROR, Headers, error_of, value_of
 from gemtune.http.retry import Retrier, RetryBudget
+from gemtune.http.seen import logged, numbers
 from gemtune.http.stream import Begin, StreamReply
 from gemtune.http.wire import Wire
 from gemtune.limiter.limiter import Limiter
@@ -102,12 +103,14 @@ class TimeLimit:
         deadline: The time of ``anyio.current_time`` at which the call must be done, with all attempts and waits.
         method: The call's method, for the message once there is no time.
         resource: What it is about.
+        sent: Numbers the attempts.
     """
 
     attempt: float
     deadline: float
     method: str
     resource: str | None
+    sent: Iterator[int] = attrs.field(factory=numbers, eq=False, repr=False)
 
     def left(self) -> float:
         """Return the seconds for the next attempt.
@@ -275,8 +278,10 @@ class Caller:
         of an attempt is one coroutine, as a thousand calls in flight would keep a thousand of each.
         """
         generation, headers = await self._headers(call, time)
+        attempt = next(time.sent)
+        reply: Reply | StreamReply | None
         try:
-            reply: Reply | StreamReply | None = await (self._head if streamed else self._sent)(call, headers, time)
+            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
         except errors.ConnectionLost as lost:
             # A kept-alive connection had died: no attempt of the call's, if it may be repeated. The wire has let go of
             # all that were idle beside it, so that this one is new.
@@ -284,12 +289,12 @@ class Caller:
                 raise
             reply = None
         if reply is None:
-            reply = await (self._head if streamed else self._sent)(call, headers, time)
+            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
         # A token can be refused before its time: a clock is wrong, a key was rotated. ``renew`` knows which generation
         # was refused, so that a thousand calls that are refused at once fetch one new token.
         if reply.status == 401 and await self.credentials.renew(generation):
             _, headers = await self._headers(call, time)
-            reply = await (self._head if streamed else self._sent)(call, headers, time)
+            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
         if not 200 <= reply.status < 300:
             refusal = cast("Reply", reply)
             addressee = Addressee.of(self.credentials.kind, self.credentials.source, os.environ, sys.modules)

@@ -11,6 +11,7 @@ A message is a frozen attrs class whose annotations say how each field travels; 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
@@ -90,7 +91,28 @@ class Message:
 
 
 def _short_repr(self: Message) -> str:
-    """Return the fields that differ from their defaults, in order, long bytes and long lists by their length."""
+    """Return the fields that differ from their defaults, in order, long bytes and long lists by their length.
+
+    What people look at in a notebook says the useful in a line (``_facts``), if all its fields would not fit a cell.
+    """
+    whole = _all_fields(self)
+    facts = getattr(self, "_facts", None)
+    if facts is None or len(whole) <= _CELL:
+        return whole
+    return fit_a_cell(f"<{type(self).__name__} {facts()}>")
+
+
+def fit_a_cell(shown: str) -> str:
+    """Return a representation that is no longer than a cell of a notebook takes."""
+    return shown if len(shown) <= _CELL else f"{shown[: _CELL - 4]}...>"
+
+
+def as_html(value: object) -> str:
+    """Return a representation as HTML, for a notebook."""
+    return f"<code>{html.escape(repr(value))}</code>"
+
+
+def _all_fields(self: Message) -> str:
     shown = []
     for field in (*attrs.fields(type(self))[1:], attrs.fields(type(self))[0]):
         value = getattr(self, field.name)
@@ -107,5 +129,6 @@ def _short(value: object) -> str:
     return repr(value)
 
 
+_CELL: Final = 200
 _LONG_BYTES: Final = 32
 _LONG_LIST: Final = 4

@@ -10,7 +10,7 @@ from gemtune.errors import NoText
 from gemtune.remedy import Argument, Remedy
 from gemtune.types.content import Content, FunctionCall
 from gemtune.types.generation import ServiceTier
-from gemtune.types.message import Json, Message
+from gemtune.types.message import Json, Message, as_html
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.safety import PromptFeedback, SafetyRating
 from gemtune.types.timestamp import Timestamp
@@ -273,6 +273,15 @@ class GenerateContentResponse(Message):
     def finish_reason(self) -> FinishReason | None:
         """Why the first candidate stopped."""
         return self.candidates[0].finish_reason if self.candidates else None
+
+    def _facts(self) -> str:
+        text, used = self.text_or_none, self.usage_metadata
+        said = "no text" if text is None else repr(text if len(text) <= 90 else f"{text[:87]}...")
+        tokens = f", {used.total_token_count} tokens" if used is not None else ""
+        return f"{said}, {self.finish_reason or 'no finish reason'}{tokens}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def _no_text(self) -> NoText:
         if not self.candidates:

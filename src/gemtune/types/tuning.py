@@ -10,7 +10,7 @@ import attrs
 from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.types.frames import rows_with
-from gemtune.types.message import Int64, Message, as_tuple
+from gemtune.types.message import Int64, Message, as_html, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
 
@@ -179,6 +179,15 @@ class TunedModel(Message):
     top_k: int | None = None
     reader_project_numbers: tuple[Int64, ...] = attrs.field(default=(), converter=as_tuple)
     type_url: str = attrs.field(default="", eq=False, repr=False, metadata={"json": "@type"})
+
+    def _facts(self) -> str:
+        snapshots = self.tuning_task.snapshots if self.tuning_task is not None else ()
+        loss = f", loss {snapshots[-1].mean_loss:.4g} after {snapshots[-1].step} steps" if snapshots else ""
+        title = f" {self.display_name!r}" if self.display_name else ""
+        return f"{self.name} {self.state}{title}{loss}, from {self.base_model or 'a tuned model'}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,51 @@
+"""What is sent can be seen: one line on the logger ``gemtune.http`` for each request, at DEBUG.
+
+It names the method, what the request is about, the status, the milliseconds, the attempt and the service's id of the
+request. Headers, bodies and query parameters stay out of it, and with them every credential and every prompt.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Awaitable, Iterator
+from typing import Any, TypeVar
+
+from gemtune.protocol.call import Call
+from gemtune.protocol.said import clean
+
+R = TypeVar("R")
+
+_log = logging.getLogger("gemtune.http")
+_UNSEEN = itertools.repeat(0)
+_IDS = ("x-goog-request-id", "x-request-id", "x-cloud-trace-context")
+
+
+def numbers() -> Iterator[int]:
+    """Return what numbers the attempts of a call; what nobody will see is not counted, and is no object of the call."""
+    return itertools.count(1) if _log.isEnabledFor(logging.DEBUG) else _UNSEEN
+
+
+def logged(call: Call[Any], attempt: int, exchange: Awaitable[R]) -> Awaitable[R]:
+    """Return an exchange that is logged once it is over; without DEBUG it is the same one, and costs nothing."""
+    return _logged(call, attempt, exchange) if _log.isEnabledFor(logging.DEBUG) else exchange
+
+
+async def _logged(call: Call[Any], attempt: int, exchange: Awaitable[R]) -> R:
+    began, outcome, number = time.perf_counter(), "cancelled", "none"
+    try:
+        reply: Any = await exchange
+        outcome = f"HTTP {reply.status}"
+        number = next((clean(reply.headers[key], limit=100) for key in _IDS if key in reply.headers), number)
+    except Exception as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        spent = 1000 * (time.perf_counter() - began)
+        about = call.resource or "no resource"
+        _log.debug(
+            "%s %s: %s in %.0f ms, attempt %d, request id %s", call.method, about, outcome, spent, attempt, number
+        )
+    result: R = reply
+    return result
