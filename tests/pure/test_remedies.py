@@ -22,7 +22,8 @@ PYTHON = re.compile(r"\bclient\.\w|\b\w+=(?!=)['\w]|\b\w+=$|\w\(\)|\w\(\.\.\.\)"
 SHELL = re.compile(r"(?<![\w-])--[a-z]|\bgemtune (demo|tune|jobs|generate|batch|settings|emulator)\b")
 # What no command reaches, by some of its words: a program's mistakes, methods without a command, code, a repr.
 PYTHON_ALONE = (
-    "client.batch", "collect()", "generation_config=GenerationConfig(", "client.count_tokens(", "grantee_type=",
+    "client.batch", "client.watch(...)", "collect()", "generation_config=GenerationConfig(", "client.count_tokens(",
+    "grantee_type=",
     "gemtune.Hyperparameters(...)", "gemtune.GenerationConfig(", "resume=w.", "google.colab", "gemini_emulator(",
     "was never closed",
     " loss=", "inputs.items()", "list(data.items())", 'frame.to_dict("records")',

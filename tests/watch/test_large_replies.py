@@ -22,7 +22,7 @@ async def test_only_a_large_body_is_decoded_in_a_thread(models, beside, monkeypa
         threads.append(threading.current_thread())
         return whole(text)
 
-    monkeypatch.setattr("gemtune.http.caller.loads", loads)
+    monkeypatch.setattr("gemtune.http.reading.loads", loads)
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"tunedModels": listed}))
     async with gemtune.Client(token="t", base_url="http://127.0.0.1", transport=transport) as client:
         assert len(await client.tuned_models.list().all()) == models
