@@ -41,6 +41,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
         text=True,
     )
     assert process.stderr is not None
+    assert process.stderr.readline().startswith("training data: 3 rows of rows.csv; ")
     assert process.stderr.readline() == "following tunedModels/long; Ctrl-C leaves it running\n"
     process.send_signal(number)
     out, err = process.communicate()

@@ -26,10 +26,11 @@ def test_adopting_without_an_id_asks_for_one(app, gemtune, rows):
     assert error == "--id is missing: to adopt a model, name it"
 
 
-def test_a_job_that_cannot_be_cancelled_is_told_with_the_command_that_deletes(app, gemtune, tuned):
+def test_a_job_that_cannot_be_cancelled_is_told_with_the_command_that_deletes(app, gemtune, rows):
+    gemtune("tune", rows, "--base", BASE, "--id", "running")
     app.faults.add(Fault(method="tunedModels.operations.cancel", status=501, body="Not Implemented"))
-    (error,) = gemtune("jobs", "cancel", tuned).errors
-    assert error.endswith(f"delete the model: gemtune jobs delete {tuned}")
+    (error,) = gemtune("jobs", "cancel", "running").errors
+    assert error.endswith("delete the model: gemtune jobs delete tunedModels/running")
 
 
 def test_a_creation_that_may_have_happened_is_told_with_the_command_that_looks(app, gemtune, rows):

@@ -69,7 +69,7 @@ def size_of(stream: TextIO) -> os.terminal_size:
     """Return the columns and lines of the terminal behind a stream, or what COLUMNS and LINES say, or 80 and 24."""
     try:
         found = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):  # not a terminal, or no file at all
+    except (AttributeError, OSError, ValueError):  # not a terminal, or no file at all
         found = os.terminal_size((0, 0))
     # A terminal may not know its size, and then says 0.
     return found if found.columns > 0 and found.lines > 0 else shutil.get_terminal_size()
