@@ -167,13 +167,26 @@ async def test_retry_failed_false_leaves_what_the_journal_holds(tmp_path):
     assert found == []
 
 
-async def test_an_accept_that_breaks_ends_the_run_with_its_own_error():
-    with pytest.raises(ZeroDivisionError):
-        await run(Service(), ["x"], accept=lambda reply: 1 / 0)
-
-
 async def fits(reply):
     return True
+
+
+@pytest.mark.parametrize(
+    ("accept", "error"),
+    [(lambda reply: 1 / 0, ZeroDivisionError), (lambda reply: fits(reply), errors.InvalidInput)],
+    ids=["raises", "is to be awaited"],
+)
+async def test_an_accept_that_breaks_ends_the_run_and_loses_no_reply(tmp_path, accept, error):
+    service, journal = Service(), tmp_path / "j"
+    async with service.client() as client:
+        batch = client.batch(MODEL, ["x", "y", "z"], concurrency=2, journal=journal, accept=accept)
+        with pytest.raises(error) as broken:
+            await batch.collect()
+    assert {one.text for one in broken.value.results} == {"re: x", "re: y"}
+    assert {one.text for one in read_journal(journal)} == {"re: x", "re: y"}
+    found, stats = await run(service, ["x", "y", "z"], journal=journal, accept=lambda reply: reply.text != "re: y")
+    assert [one.text_or_none for one in found] == [None, "re: z"]
+    assert (stats.skipped, service.asked["x"]) == (1, 1)
 
 
 @pytest.mark.parametrize("wrong", [fits, {"STOPP"}, set(), 3, {3}, "stop", dict])

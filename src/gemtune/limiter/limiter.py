@@ -190,14 +190,12 @@ class Permit:
         self._end()
         return self._limiter._failed(self._sent, error, failures)
 
-    def unaccepted(self, usage_tokens: int | None, failures: int = 0) -> Ruling:
-        """Return it after a reply that its asker does not take; learn whether to ask again.
+    def unaccepted(self, failures: int = 0) -> Ruling:
+        """Learn whether to ask again, after a reply that its asker does not take.
 
         Args:
-            usage_tokens: As for ``success``.
             failures: As for ``failed``.
         """
-        self.success(usage_tokens)
         policy, dice = self._limiter._policy, self._limiter._dice
         action: Literal["retry", "fail"] = "retry" if failures < policy.repeats else "fail"
         return Ruling(action=action, counted=True, delay=dice() * policy.wait_after(failures))

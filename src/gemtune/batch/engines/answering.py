@@ -128,17 +128,18 @@ class Answering:
             usage = response.usage_metadata
             # 0 is what a service without figures sends, and no prompt has none: it would ruin the limiter's estimate.
             tokens = (usage.prompt_token_count if usage is not None else 0) or None
+            permit.success(tokens)
             try:
                 refusal = self.acceptance.refusal(response)
-            except BaseException:
-                permit.success(tokens)
-                raise
+            except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
+                # Nobody knows whether it is an answer. It was paid for, so it is kept, and the next run judges it.
+                self.stop.begin(error, item)
+                refusal = None
             if refusal is None:
-                permit.success(tokens)
                 self.tally.ended(ending_of(response), self.acceptance.lacks(response, wants_json(contents, options)))
                 return response, None, None
             self.tally.paid(usage)
-            verdict = permit.unaccepted(tokens, failures)
+            verdict = permit.unaccepted(failures)
             # The service looks at a prompt before the model does: it would be blocked again.
             return None, refusal, verdict if response.candidates or not ending_of(response) else None
         finally:
