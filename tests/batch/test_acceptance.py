@@ -173,7 +173,7 @@ async def fits(reply):
 
 @pytest.mark.parametrize(
     ("accept", "error"),
-    [(lambda reply: 1 / 0, ZeroDivisionError), (lambda reply: fits(reply), errors.InvalidInput)],
+    [(lambda reply: 1 / 0, ZeroDivisionError), (lambda reply: fits(reply), errors.InvalidInput)],  # noqa: PLW0108
     ids=["raises", "is to be awaited"],
 )
 async def test_an_accept_that_breaks_ends_the_run_and_loses_no_reply(tmp_path, accept, error):

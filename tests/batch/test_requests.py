@@ -1,6 +1,9 @@
 """Rows that are whole requests arrive at the service as they are."""
 
 import json
+import re
+from datetime import date
+from uuid import UUID
 
 import pytest
 
@@ -75,6 +78,28 @@ async def test_a_request_that_cannot_be_sent_fails_alone_before_it_is():
         found = await run(client, [bad, "p"], order="input", system_instruction="be brief")
     assert [(result.ok, result.attempts) for result in found] == [(False, 0), (True, 1)]
     assert str(found[0].error).startswith("row 1: ")
+
+
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
+ODD = {"a set": {1, 2}, "an object": object(), "a date": date(2026, 1, 1), "a cycle": CYCLE, "endless": 10**5000}
+UNSAYABLE = "cannot be written as JSON: |at most 64 levels"
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_what_json_cannot_say_fails_alone_and_is_refused_in_what_all_share(odd, tmp_path):
+    service, tenth = Service(), UUID(int=10)
+    rows = [{"contents": "odd", "labels": odd}, {"contents": "fine", "labels": {"id": tenth, 1: "mixed keys"}}]
+    async with service.client() as client:
+        for journal in (None, tmp_path / "j"):
+            found = await run(client, rows, order="input", journal=journal)
+            assert [(one.ok, one.attempts) for one in found] == [(False, 0), (True, 1)]
+            assert str(found[0].error).startswith("row 1: this ")
+            assert re.search(UNSAYABLE, str(found[0].error))
+        assert [one.ok for one in await run(client, rows[1:], journal=tmp_path / "other")] == [True]
+        with pytest.raises(errors.InvalidInput, match=UNSAYABLE):
+            client.batch(MODEL, ["p"], generation_config=GenerationConfig(extra={"labels": odd}))
+    assert service.bodies[-1]["labels"] == {"id": str(tenth), "1": "mixed keys"}
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -21,7 +21,7 @@ import attrs
 
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol import names
-from gemtune.protocol.codec import decode, encode
+from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
 Row = object
@@ -42,7 +42,7 @@ _FRAME: Final = len('{"contents":[{"parts":[{"text":""}],"role":"user"}]}')
 _TABLES: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _MEDIA_BYTES: Final = 1000
 """What an image or a file counts for when tokens are estimated: 258 tokens at about four bytes each."""
-_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_sorted: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 @attrs.define(eq=False)
@@ -90,7 +90,11 @@ class Item:
         return size + (sum(map(_part_size, instruction.parts)) if instruction is not None else 0)
 
     def content_digest(self) -> int:
-        """Return 64 bits that stand for everything it asks, the same on every machine and for every spelling."""
+        """Return 64 bits that stand for everything it asks, the same on every machine and for every spelling.
+
+        Raises:
+            InvalidInput: It holds what JSON cannot say.
+        """
         if isinstance(self.contents, str):
             text = f'{{"contents":[{{"parts":[{{"text":{_canonical(self.contents)}}}],"role":"user"}}]}}'
         else:
@@ -194,7 +198,11 @@ def request_fields(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:
-    """Return a digest for each setting that all items share, so that a resumed run can name the one that differs."""
+    """Return a digest for each setting that all items share, so that a resumed run can name the one that differs.
+
+    Raises:
+        InvalidInput: One holds what JSON cannot say.
+    """
     body = encode(GenerateContentRequest(contents="-", **shared))
     del body["contents"]
     return {name: f"{_digest(_canonical(value)):016x}" for name, value in body.items()}
@@ -242,6 +250,19 @@ def _bytes(text: str) -> int:
 def _digest(text: str) -> int:
     # Not Python's own hash: a journal is resumed by another process, and on another machine.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _canonical(value: object) -> str:
+    """Return the one text of a value.
+
+    Raises:
+        InvalidInput: JSON cannot say it.
+    """
+    try:
+        return _sorted(value)
+    except (TypeError, ValueError, RecursionError):
+        # What is written in another way (a UUID, keys of several types) is known by what is sent of it.
+        return _sorted(loads(dumps(value, strict=True)))
 
 
 def _iterable(inputs: object) -> Iterable[Row] | AsyncIterable[Row]:
