@@ -23,12 +23,13 @@ def is_number(value: object) -> TypeGuard[float]:
     """Return whether something is a number other than NaN that a float can hold; infinity is one."""
     if isinstance(value, float):
         return not math.isnan(value)
-    return is_whole(value) and value.bit_length() < 1024  # beyond that float() raises OverflowError
+    return is_whole(value)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Return whether something is a whole number; 3.0 is not."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Return whether something is a whole number that a float can hold; 3.0 is not."""
+    # Whatever it counts is compared with times and shares, and float() raises OverflowError for a longer one.
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 1024
 
 
 def refuse(name: str, wanted: str, value: object, *, note: str = "", error: type[InvalidInput] = InvalidInput) -> Never:

@@ -176,6 +176,7 @@ async def test_the_requests_of_a_day_end_with_the_time_of_the_next(virtual_time)
         {"tpm": -1},
         {"concurrency": True},
         {"rpd": math.inf},
+        *({name: 10**400} for name in ("concurrency", "ceiling", "rpm", "tpm", "rpd")),
     ],
 )
 def test_a_limit_that_cannot_work_is_refused_by_name(wrong):
