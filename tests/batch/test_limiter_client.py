@@ -3,6 +3,7 @@
 import json
 
 import anyio
+import attrs
 import httpx
 import pytest
 
@@ -107,6 +108,48 @@ async def test_a_stream_holds_its_permit_until_it_is_closed():
         assert limiter.statistics().in_flight == 0
         assert [chunk.text async for chunk in client.stream_generate_content("gemini-x", "LXIII")] == ["LXIV"] * 2
     assert (limiter.statistics().in_flight, limiter.statistics().accepted) == (0, 1)
+
+
+def event(value):
+    return f"data: {json.dumps(value)}\r\n\r\n".encode()
+
+
+BEGUN = event({"candidates": [{"content": {"parts": [{"text": "LX"}], "role": "model"}}]})
+
+
+async def endless():
+    yield BEGUN
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("content", "learned"),
+    [
+        (BEGUN + event(UNAVAILABLE), {"rejected": 1}),
+        (BEGUN + event({"error": {"code": 500, "message": "no", "status": "INTERNAL"}}), {"troubled": 1}),
+        (BEGUN, {"troubled": 1}),
+        (BEGUN + b"data: {", {"troubled": 1}),
+    ],
+    ids=["pushed back", "an error", "no finish reason", "cut off"],
+)
+async def test_what_breaks_a_stream_off_teaches_like_any_failure(content, learned):
+    limiter = Limiter(concurrency=1)
+    async with made(lambda request: httpx.Response(200, content=content), limiter) as client:
+        with pytest.raises(errors.StreamInterrupted):
+            [chunk async for chunk in client.stream_generate_content("gemini-x", "LXIII")]
+    statistics = attrs.asdict(limiter.statistics())
+    assert {name: statistics[name] for name in ("accepted", "rejected", "troubled", "in_flight")} == {
+        "accepted": 0, "rejected": 0, "troubled": 0, "in_flight": 0, **learned
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("timeout", "troubled"), [(5, 0), (None, 1)], ids=["its own time", "silence"])
+async def test_silence_in_a_stream_teaches_and_the_end_of_its_own_time_does_not(timeout, troubled):
+    limiter = Limiter(concurrency=1)
+    async with made(lambda request: httpx.Response(200, content=endless()), limiter) as client:
+        with pytest.raises(errors.StreamInterrupted):
+            [chunk async for chunk in client.stream_generate_content("gemini-x", "LXIII", timeout=timeout)]
+    assert (limiter.statistics().troubled, limiter.statistics().in_flight) == (troubled, 0)
 
 
 async def test_a_cancelled_call_returns_its_permit():

@@ -55,8 +55,10 @@ async def permitted(limiter: Limiter, size: int, deadline: float, attempt: Calla
 
 
 def _end_with_stream(permit: Permit) -> Callable[..., None]:
-    def closed(*, complete: bool) -> None:
-        if complete:
+    def closed(*, complete: bool, failure: CallError | None) -> None:
+        if failure is not None:
+            permit.failed(failure)
+        elif complete:
             permit.success(None)
         else:
             permit.cancelled()  # left early: that says nothing about the service

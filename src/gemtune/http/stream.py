@@ -31,6 +31,7 @@ class StreamReply:
         max_body: Most bytes of the body, on the wire and decompressed.
         deadline: When it must have been read, for whoever reads it, on the clock of ``anyio.current_time``.
         complete: Whether it was read to its end. Whoever knows earlier that nothing is missing may say so.
+        failure: What the service broke it off with, if whoever reads it says so.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class StreamReply:
         self.max_body = max_body
         self.deadline = math.inf
         self.complete = False
+        self.failure: CallError | None = None
         self._size = 0
         self._home = home
         self._decoder: Identity | Inflater | None = None
@@ -124,7 +126,7 @@ class StreamReply:
     def _closed(self) -> None:
         self._open = False
         if self.on_close is not None:
-            self.on_close(complete=self.complete)
+            self.on_close(complete=self.complete, failure=self.failure)
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,4 +144,4 @@ class StreamReply:
                 self._incoming.close()
             call_soon(self._home[1], self._incoming.close)
             if self.on_close is not None:
-                call_soon(self._home[1], partial(self.on_close, complete=False))
+                call_soon(self._home[1], partial(self.on_close, complete=False, failure=None))

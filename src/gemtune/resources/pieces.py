@@ -73,8 +73,10 @@ class Pieces:
             if not self.complete:
                 # HTTP's end is not the reply's: only a finish reason says that nothing is missing.
                 raise MalformedResponse("it ended without a finish reason")
-        except CallError:
+        except CallError as error:
             if not self.complete:
+                # The end of the caller's own time says nothing about the service.
+                self.reply.failure = error if current_time() < self.reply.deadline else None
                 raise
         self.reply.complete = True
         return None
