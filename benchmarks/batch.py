@@ -55,7 +55,7 @@ async def orchestration(in_flight: int, items: int, journal: bool) -> Cell:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "journal") if journal else None
         cpu = time.process_time()
-        async with make_batch(Instant(), "m", prompts(items), concurrency=in_flight, journal=path) as results:
+        async with make_batch(Instant(), str, "m", prompts(items), concurrency=in_flight, journal=path) as results:
             async for result in results:
                 assert result.text == ANSWER
         cpu = time.process_time() - cpu

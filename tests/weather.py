@@ -100,7 +100,7 @@ class Batch:
 async def _batch(weather: Weather, rows: int) -> Batch:
     done, lost, last, begun = 0, 0, 0.0, anyio.current_time()
     inputs = (f"p{number}" for number in range(rows))
-    async with make_batch(_Client(weather), "m", inputs) as results:
+    async with make_batch(_Client(weather), str, "m", inputs) as results:
         with anyio.move_on_after(LONGEST):
             async for result in results:
                 done, lost, last = done + result.ok, lost + (not result.ok), anyio.current_time()

@@ -318,8 +318,8 @@ class Client(Inference):
         from gemtune.batch import make_batch
 
         # The batch holds a permit for each request itself; its requests must not wait for a second one.
-        name, limiter = self._service.model_name(model), self._caller.limiter
-        return make_batch(self, name, inputs, limiter, self._with_permits(), **options)
+        name, limiter = self._service.model_name, self._caller.limiter
+        return make_batch(self, name, model, inputs, limiter, self._with_permits(), **options)
 
     async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
         """Return one result for every prompt of a short list, in order; the arguments are those of ``batch``.

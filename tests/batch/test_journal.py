@@ -26,6 +26,7 @@ from gemtune.batch.journal.lines import Header, Record, checked, record_line
 from gemtune.batch.journal.reading import read_records
 from gemtune.batch.keys import Keys, Known
 from gemtune.protocol.codec import decode
+from gemtune.protocol.names import model_name
 from gemtune.types import Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig
 
 TEXTS = st.text(max_size=30)
@@ -344,10 +345,10 @@ def test_a_database_of_keys_is_closed_with_its_last_reference():
 def test_a_prompt_has_one_digest_in_all_its_spellings(text):
     spellings = [text, [text], Content(parts=[text], role="user"), GenerateContentRequest(contents=text)]
     spellings += [{"contents": text}, {"contents": [{"role": "user", "parts": [{"text": text}]}]}, ("key", text)]
-    digests = {make_item(row, 0, MODEL).content_digest() for row in spellings}
+    digests = {make_item(row, 0, MODEL, model_name).content_digest() for row in spellings}
     assert len(digests) == 1
     other = GenerateContentRequest(contents=text, generation_config=GenerationConfig(top_k=1))
-    assert make_item(other, 0, MODEL).content_digest() not in digests
+    assert make_item(other, 0, MODEL, model_name).content_digest() not in digests
 
 
 def test_the_configuration_has_a_digest_for_each_setting():

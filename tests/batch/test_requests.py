@@ -9,8 +9,10 @@ import pytest
 
 from batch.service import MODEL, Service, run
 from gemtune import errors
+from gemtune.batch import make_batch
 from gemtune.batch.inputs import make_item
-from gemtune.types import Content, GenerateContentRequest, GenerationConfig, Part
+from gemtune.protocol.names import model_name
+from gemtune.types import Candidate, Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig, Part
 from world import make_app, make_client, sent
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -71,6 +73,21 @@ async def test_a_request_takes_in_the_settings_of_the_batch_that_it_lacks_and_le
         assert body["systemInstruction"]["parts"] == [{"text": "be brief"}]
 
 
+async def test_the_model_of_a_batch_and_of_its_rows_is_named_as_the_service_names_it():
+    asked = []
+
+    class Client:
+        async def generate_content(self, model, contents, **_):
+            asked.append(model)
+            return GenerateContentResponse(candidates=(Candidate(content=Content(parts=(Part(text="yes"),))),))
+
+    rows = [{"contents": "p", "model": name} for name in ("x", "y")]
+    async with make_batch(Client(), lambda name: f"projects/p/models/{name}", "x", rows) as results:
+        found = {result.key: result async for result in results}
+    assert (asked, [found[0].ok, found[1].ok]) == (["projects/p/models/x"], [True, False])
+    assert "the request is for y, but the batch is for projects/p/models/x" in str(found[1].error)
+
+
 async def test_a_request_that_cannot_be_sent_fails_alone_before_it_is():
     service = Service()
     bad = GenerateContentRequest(contents=[Content(parts=[Part(text="half of \ud83d")])], store=False)
@@ -104,7 +121,7 @@ async def test_what_json_cannot_say_fails_alone_and_is_refused_in_what_all_share
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_a_journal_knows_a_request_by_has_all_its_fields(name):
-    digests = {make_item(body, 0, MODEL).content_digest() for body in (*WHOLE.values(), UNKNOWN, "x")}
+    digests = {make_item(body, 0, MODEL, model_name).content_digest() for body in (*WHOLE.values(), UNKNOWN, "x")}
     assert len(digests) == len(WHOLE) + 2
-    named = make_item(WHOLE[name] | {"model": MODEL}, 0, MODEL)
-    assert named.content_digest() == make_item(WHOLE[name], 0, MODEL).content_digest()
+    named = make_item(WHOLE[name] | {"model": MODEL}, 0, MODEL, model_name)
+    assert named.content_digest() == make_item(WHOLE[name], 0, MODEL, model_name).content_digest()

@@ -15,7 +15,7 @@ import attrs
 from gemtune.background import Background, check_start
 from gemtune.batch.engines.answering import Answering
 from gemtune.batch.engines.local import Run
-from gemtune.batch.inputs import Inputs, config_digests
+from gemtune.batch.inputs import Inputs, ModelName, config_digests
 from gemtune.batch.intake import Intake
 from gemtune.batch.journal.export import export_journal, read_journal
 from gemtune.batch.journal.file import Journal
@@ -36,6 +36,7 @@ _ONCE: Final = "a batch runs once: call client.batch again, with the same journa
 
 def make_batch(
     client: GeneratesContent,
+    model_name: ModelName,
     model: object,
     inputs: object,
     default: Limiter | None = None,
@@ -46,6 +47,7 @@ def make_batch(
 
     Args:
         client: The client to ask through.
+        model_name: Returns the name under which the service knows a model.
         model: The model.
         inputs: The rows.
         default: The limiter to use if the options say nothing, or None.
@@ -56,12 +58,12 @@ def make_batch(
     Raises:
         InvalidInput: An argument is wrong, or a limiter is given beside the numbers to make one of.
     """
-    spec, limiter, numbers = make_spec(model, options)
+    spec, limiter, numbers = make_spec(model_name(model), options)
     if limiter is None:
         limiter = default if default is not None and not numbers else Limiter(**numbers)
     if limiter is default and permitted is not None:
         client = permitted
-    return Batch(client, spec, inputs, limiter)
+    return Batch(client, model_name, spec, inputs, limiter)
 
 
 @attrs.define(eq=False, repr=False)
@@ -78,6 +80,7 @@ class Batch:
 
     Args:
         client: The client to ask through.
+        model_name: Returns the name under which the service knows a model that a row names.
         spec: What is to be done.
         inputs: The rows.
         limiter: Says when a request may be sent.
@@ -85,6 +88,7 @@ class Batch:
     """
 
     client: PatientClient = attrs.field(converter=PatientClient)
+    _model_name: ModelName
     spec: BatchSpec
     inputs: Inputs = attrs.field(converter=Inputs)
     limiter: Limiter
@@ -287,7 +291,7 @@ def _made_run(batch: Batch) -> Run:
     spec, tally, stop = batch.spec, RunTally(anyio.current_time()), Stop()
     keys = RecentKeys() if batch.places is None else batch.places
     return Run(
-        intake=Intake(batch.inputs, batch.model, tally, stop, keys),
+        intake=Intake(batch.inputs, batch.model, batch._model_name, tally, stop, keys),
         answering=Answering(
             client=batch.client,
             model=batch.model,

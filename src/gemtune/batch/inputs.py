@@ -12,15 +12,14 @@ import inspect
 import json
 import operator
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from operator import length_hint
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from gemtune.errors import InvalidInput, MalformedResponse
-from gemtune.protocol import names
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
@@ -30,6 +29,9 @@ Row = object
 A row with a key may have the form of the service's own batches: ``{"key": ..., "request": ...}``.
 
 An InvalidInput in the place of a row says why it cannot be asked."""
+
+ModelName: TypeAlias = Callable[[object], str]
+"""``InferenceService.model_name`` of the service that is asked."""
 
 END: Final = object()
 """What ``Inputs.next`` returns after the last row."""
@@ -120,8 +122,15 @@ class Item:
         return InvalidInput(f"{self.row}: {error.message}", *error.remedies, field=error.field, row=self.index + 1)
 
 
-def make_item(row: Row, index: int, model: str) -> Item:
-    """Return the item that a row of the input stands for; if it cannot be asked, its ``error`` names the row."""
+def make_item(row: Row, index: int, model: str, model_name: ModelName) -> Item:
+    """Return the item that a row of the input stands for; if it cannot be asked, its ``error`` names the row.
+
+    Args:
+        row: The row.
+        index: Its place in the input, from 0.
+        model: The model that the batch asks.
+        model_name: Returns the name under which the service knows a model that a row names.
+    """
     item = Item(index, None, "")
     try:
         if isinstance(row, tuple):
@@ -139,7 +148,7 @@ def make_item(row: Row, index: int, model: str) -> Item:
         if isinstance(row, set | frozenset):
             raise InvalidInput("the parts of a prompt are a list, as a set has no order", field="contents")
         if isinstance(row, GenerateContentRequest):
-            item.contents, item.own = row.contents, _own(row, model)
+            item.contents, item.own = row.contents, _own(row, model, model_name)
         else:
             item.contents = to_contents(row)  # type: ignore[arg-type]
     except InvalidInput as error:
@@ -224,11 +233,11 @@ def _key(key: object) -> str:
     raise InvalidInput(f"a key is a str or an integer, not {type(key).__name__}: write str(key)", field="key")
 
 
-def _own(request: GenerateContentRequest, model: str) -> GenerateContentRequest:
+def _own(request: GenerateContentRequest, model: str, model_name: ModelName) -> GenerateContentRequest:
     """Return the request without its model, which stands in the address of the call."""
     if not request.model:
         return request
-    if names.model_name(request.model, field="model") != model:
+    if model_name(request.model) != model:
         raise InvalidInput(f"the request is for {request.model}, but the batch is for {model}", field="model")
     return attrs.evolve(request, model="")
 

@@ -7,7 +7,7 @@ from typing import Final
 import anyio.lowlevel
 import attrs
 
-from gemtune.batch.inputs import END, Inputs, Item, make_item, repeated
+from gemtune.batch.inputs import END, Inputs, Item, ModelName, make_item, repeated
 from gemtune.batch.keys import Keys, Known, RecentKeys
 from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
@@ -29,6 +29,7 @@ class Intake:
     Args:
         inputs: The rows.
         model: The model that they are for.
+        model_name: Returns the name under which the service knows a model that a row names.
         tally: Where what is passed over is counted.
         stop: Ends the input before its end.
         keys: What is known of the items: everything with a journal, or the last keys without one.
@@ -36,6 +37,7 @@ class Intake:
 
     inputs: Inputs
     model: str
+    model_name: ModelName
     tally: RunTally
     stop: Stop
     keys: Keys | RecentKeys
@@ -50,7 +52,7 @@ class Intake:
             Exception: Whatever the input raised.
         """
         while not self.stop.begun and (row := await self.inputs.next()) is not END:
-            item = make_item(row, self._pulled, self.model)
+            item = make_item(row, self._pulled, self.model, self.model_name)
             self._pulled += 1
             known = self.keys.meet(item.index, item.key)
             if known is not None and known.place is not None:

@@ -15,7 +15,6 @@ from gemtune.batch.journal.writer import Durability
 from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
-from gemtune.protocol import names
 from gemtune.resources.inference import Framing
 from gemtune.types import GenerationConfig
 
@@ -80,7 +79,7 @@ class BatchSpec:
         shared: Arguments of ``generate_content`` for all items.
     """
 
-    model: str = attrs.field(converter=names.model_name)
+    model: str
     order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
     journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_PATH)
     durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
@@ -93,7 +92,7 @@ class BatchSpec:
     shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)
 
 
-def make_spec(model: object, options: BatchOptions) -> tuple[BatchSpec, Limiter | None, dict[str, Any]]:
+def make_spec(model: str, options: BatchOptions) -> tuple[BatchSpec, Limiter | None, dict[str, Any]]:
     """Return what a batch is to do, the limiter it was given, and the numbers to make one of.
 
     Raises:
