@@ -7,6 +7,7 @@ What gates a change runs with fixed seeds and without deadlines, so that it is g
 ``--hypothesis-profile random`` searches, as ``nox -s deep`` does.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,14 @@ settings.register_profile(
 )
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("fixed")
+
+# What the variables of the machine say (CI, proxies, credentials, colours, log levels) changes what the package answers,
+# and so must not reach a test, nor a program that a test starts: only what a process needs in order to run is kept.
+KEPT = ("COV", "HYPOTHESIS", "NOX", "PIP", "PY", "UV", "XDG")
+KEPT_NAMES = {"PATH", "HOME", "USER", "LANG", "TMPDIR", "TEMP", "TMP", "SHELL", "VIRTUAL_ENV", "SYSTEMROOT", "PATHEXT"}
+for name in os.environ.keys() - KEPT_NAMES:
+    if not name.startswith(KEPT):
+        del os.environ[name]
 
 # A shell starts what is put into the background ("&") with these ignored, and nohup with the last; programs that the
 # tests start would inherit that and never notice an interrupt.
