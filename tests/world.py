@@ -46,7 +46,7 @@ def make_client(app: Any, **options: Any) -> gemtune.Client:
 
 def sent(app: Emulator, method: str | None = None) -> list[Any]:
     """Return the requests that reached the emulator, of one method or all."""
-    return [entry for entry in app.journal if method is None or entry.method == method]
+    return [entry for entry in app.requests if method is None or entry.method == method]
 
 
 async def collect(events: Iterable[Any]) -> list[Any]:

@@ -121,7 +121,7 @@ def test_what_failed_is_asked_again_by_resume_and_a_second_run_by_mistake_is_ref
     ran = batch("in.txt", "--resume")
     assert ran.code == 0
     assert "1 answered, 0 failed, 9 from before: 10 lines" in ran.err
-    assert len(app.journal.of("models.generateContent")) == 11
+    assert len(app.requests.of("models.generateContent")) == 11
     assert texts(lines(tmp_path / "out.jsonl")) == {n: f"p{n}" for n in range(10)}
     assert batch("in.txt", "--resume").code == 0
     (tmp_path / "in.txt").write_text("other\n")

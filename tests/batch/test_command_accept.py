@@ -45,7 +45,7 @@ def test_what_is_not_accepted_is_asked_again_when_the_run_is_resumed(app, batch,
     app.faults.add(Fault(method=METHOD, status=200, body=CUT))
     batch(rows, *JSON)
     ran = batch(rows, *JSON, "--resume", "--accept", "STOP")
-    assert (ran.code, len(app.journal)) == (0, 3)
+    assert (ran.code, len(app.requests)) == (0, 3)
     assert "1 answered, 0 failed, 1 from before: 2 lines" in ran.err
     assert '"MAX_TOKENS"' not in (tmp_path / "out.jsonl").read_text()
 
@@ -58,7 +58,7 @@ def test_too_many_failures_end_the_run_and_its_journal_is_kept(app, batch, tmp_p
     assert ran.code == 4
     assert "4 items failed, and no more than 3 may" in ran.err
     assert "--max-failures" in ran.err
-    assert len(app.journal) == 4
+    assert len(app.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_too_many_failures_end_the_run_and_its_journal_is_kept(app, batch, tmp_p
 def test_what_cannot_be_meant_is_refused(app, batch, rows, wrong):
     with suppress(SystemExit):  # of the parser
         assert batch(rows, *wrong).code == 2
-    assert len(app.journal) == 0
+    assert len(app.requests) == 0

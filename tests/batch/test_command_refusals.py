@@ -140,7 +140,7 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_is_sent(gemtune
     else:
         assert message.fullmatch(ran.err.removeprefix("error: ").removesuffix("\n"))
     assert folder() == FILES
-    assert len(app.journal) == 0
+    assert len(app.requests) == 0
 
 
 @pytest.mark.parametrize(
@@ -261,13 +261,13 @@ def test_requests_of_a_day_end_the_run_and_it_goes_on_another_day(batch, app, fo
     assert "; 2 answered, 0 failed; " in error
     assert hint.endswith("resume with the same command and --resume")
     assert batch("in.txt", "--resume", "--rpd", "2").code == 0
-    assert len(app.journal.of("models.generateContent")) == 3
+    assert len(app.requests.of("models.generateContent")) == 3
 
 
 def test_the_rest_of_the_generation_config_is_json(batch, app, folder):
     more = '{"topP": 0.5, "seed": 7, "temperature": 1}'
     assert batch("in.txt", "--generation-config", more, "--temperature", "0.5").code == 0
-    body = app.journal.of("models.generateContent")[0].body
+    body = app.requests.of("models.generateContent")[0].body
     assert re.search(rb'"generationConfig":\s*\{[^}]*\}', body)
     for part in (b'"topP":0.5', b'"seed":7', b'"temperature":0.5'):
         assert part in body.replace(b" ", b"")

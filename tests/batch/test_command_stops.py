@@ -46,7 +46,7 @@ def started(*arguments, **options):
 
 def asked(app, count, process):
     """Wait until the emulator was asked so often."""
-    while len(app.journal) < count:
+    while len(app.requests) < count:
         assert process.poll() is None
 
 
@@ -55,7 +55,7 @@ def finish(gemtune, app, folder):
     ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--concurrency", "64", "--resume")
     assert ran.code == 0
     assert [json.loads(line)["key"] for line in (folder / "out").read_text().splitlines()] == list(range(ROWS))
-    assert len(app.journal) <= ROWS + 8
+    assert len(app.requests) <= ROWS + 8
     assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out", "out.journal"]
 
 
@@ -70,7 +70,7 @@ def test_a_signal_ends_a_run_with_a_hint_and_the_run_can_go_on(app, gemtune, fol
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert err == f"{HINT} and --resume\ninterrupted\n"
-    assert len(app.journal) < ROWS
+    assert len(app.requests) < ROWS
     finish(gemtune, app, folder)
 
 
@@ -116,7 +116,7 @@ def test_a_signal_while_the_output_is_written_leaves_none(app, gemtune, folder, 
     assert (ran.code, ran.err) == (130, f"{HINT} and --resume\ninterrupted\n")
     assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
     finish(gemtune, app, folder)
-    assert len(app.journal) == ROWS
+    assert len(app.requests) == ROWS
 
 
 @SIGNALS
@@ -144,7 +144,7 @@ def test_more_signals_change_nothing_whenever_they_come(app, gemtune, folder, mo
 
 
 async def interrupted_when_asked(app, number):
-    while len(app.journal) < 20:
+    while len(app.requests) < 20:
         await anyio.lowlevel.checkpoint()
     signal.raise_signal(number)
 
@@ -190,7 +190,7 @@ def test_an_output_that_does_not_fit_is_told_and_written_later(app, gemtune, fol
     assert ran.err == (f"error: out could not be written: No space left on device; {AGAIN}\n{HINT} and --resume\n")
     assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.journal"]
     finish(gemtune, app, folder)
-    assert len(app.journal) == ROWS
+    assert len(app.requests) == ROWS
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -80,4 +80,4 @@ def test_what_could_be_no_table_is_refused_before_anything_is_sent(batch, app, t
     ran = batch("in.csv", *argv, output="out.csv")
     assert ran.code == 2
     assert message in ran.err
-    assert len(app.journal) == 0
+    assert len(app.requests) == 0

@@ -52,7 +52,7 @@ def app(monkeypatch):
 
 
 def asked(app, since=0):
-    entries = app.journal.of("models.generateContent")[since:]
+    entries = app.requests.of("models.generateContent")[since:]
     return [json.loads(entry.body)["contents"][0]["parts"][0]["text"] for entry in entries]
 
 
@@ -64,9 +64,9 @@ def answered(journal: Path):
 
 def killed_after(app, command, folder, requests, spin):
     """Run a command until the emulator has had so many more requests, and some moments longer; return what it wrote."""
-    before = len(app.journal)
+    before = len(app.requests)
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while len(app.journal) < before + requests and process.poll() is None:
+        while len(app.requests) < before + requests and process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.002)
         for _ in range(spin):

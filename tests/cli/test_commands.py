@@ -18,7 +18,7 @@ def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows
     name = ran.out.strip()
     assert name.startswith("tunedModels/my-numbers-")
     assert ran.err.splitlines() == [READ, f"the job continues; look at it again with: gemtune jobs get {name}"]
-    sent = json.loads(app.journal.of("tunedModels.create")[0].body)
+    sent = json.loads(app.requests.of("tunedModels.create")[0].body)
     assert sent["tuningTask"]["hyperparameters"] == {"epochCount": 2, "batchSize": 1}
 
 
@@ -140,7 +140,7 @@ def test_jobs_get_shows_no_model_for_an_operation_that_does_not_exist(app, gemtu
     ran = gemtune("jobs", "get", f"{tuned}/operations/zzz")
     assert (ran.code, ran.out) == (4, "")
     assert f"{tuned}/operations/zzz" in ran.errors[0]
-    (operation,) = [entry.path for entry in app.journal.of("tunedModels.operations.get")][:1]
+    (operation,) = [entry.path for entry in app.requests.of("tunedModels.operations.get")][:1]
     assert operation.endswith("/operations/zzz")
 
 
@@ -157,7 +157,7 @@ def test_jobs_cancel_says_that_there_is_nothing_to_cancel_of_what_has_ended(app,
     assert (ran.code, ran.out) == (0, f"{tuned} has ended (ACTIVE): there is nothing to cancel\n")
     (record,) = gemtune("jobs", "cancel", tuned, "--json").records
     assert record == {"name": tuned, "cancelling": False, "state": "ACTIVE"}
-    assert app.journal.of("tunedModels.operations.cancel") == []
+    assert app.requests.of("tunedModels.operations.cancel") == []
 
 
 def test_jobs_cancel_asks_and_deletes_nothing(app, gemtune, rows):
@@ -185,7 +185,7 @@ def test_generate_prints_the_answer_whole_or_in_pieces(app, gemtune, tuned):
 def test_generate_sends_its_options(app, gemtune):
     options = ["--system", "Be brief.", "--temperature", 0.5, "--max-output-tokens", 2]
     ran = gemtune("generate", "one two three four five", "--model", "models/gemini-3.7-flash", *options)
-    sent = json.loads(app.journal.of("models.generateContent")[0].body)
+    sent = json.loads(app.requests.of("models.generateContent")[0].body)
     assert sent["generationConfig"] == {"maxOutputTokens": 2, "temperature": 0.5}
     assert sent["systemInstruction"]["parts"] == [{"text": "Be brief."}]
     assert ran.code == 0, ran.err
@@ -210,12 +210,12 @@ def test_nothing_is_deleted_without_a_terminal_to_ask_on_or_a_yes(app, gemtune, 
     ran = gemtune("jobs", "delete", tuned)
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == ["there is no terminal to ask on: pass --yes to delete without being asked"]
-    assert app.journal.of("tunedModels.delete") == []
+    assert app.requests.of("tunedModels.delete") == []
 
 
 def sent_pairs(app):
     """The examples that reached the service."""
-    body = json.loads(app.journal.of("tunedModels.create")[0].body)
+    body = json.loads(app.requests.of("tunedModels.create")[0].body)
     rows = body["tuningTask"]["trainingData"]["examples"]["examples"]
     return [(row["textInput"], row["output"]) for row in rows]
 

@@ -84,7 +84,7 @@ async def test_the_requests_that_a_client_shows_are_those_that_arrive():
             await job.refresh()
             async for _ in client.stream_generate_content("models/gemini-1.0-pro-001", "hello"):
                 pass
-        arrived = [(entry.verb, entry.path, entry.query, entry.body) for entry in server.app.journal]
+        arrived = [(entry.verb, entry.path, entry.query, entry.body) for entry in server.app.requests]
     assert len(shown) == 4
     for (method, target, sent), (verb, path, query, body) in zip(shown, arrived, strict=True):
         assert (method, target.partition("?")[0], sent or b"") == (verb, path, body)

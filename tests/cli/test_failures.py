@@ -69,7 +69,7 @@ def test_a_row_that_is_wrong_is_named(app, gemtune, tmp_path):
     ran = gemtune("tune", tmp_path / "bad.jsonl", "--base", BASE)
     assert ran.code == 2
     assert ran.errors == ["line 2: output is empty; fill it in or drop the row"]
-    assert len(app.journal) == 0
+    assert len(app.requests) == 0
 
 
 def test_a_missing_credential_is_told_with_the_command_to_run(no_credentials, gemtune):
@@ -175,7 +175,7 @@ def test_a_prompt_from_standard_input_has_to_be_one(app, gemtune, monkeypatch, g
     ran = gemtune("generate", "-", "--model", BASE)
     assert (ran.code, ran.out) == (2, "")
     assert words in ran.errors[0]
-    assert len(app.journal) == 0
+    assert len(app.requests) == 0
 
 
 def test_a_job_on_a_service_that_does_not_answer_is_not_advised_to_be_deleted(gemtune, monkeypatch):

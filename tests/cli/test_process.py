@@ -50,7 +50,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     *_, look, end = err.splitlines()
     assert look == "the job continues; look at it again with: gemtune jobs get tunedModels/long"
     assert end == "interrupted"
-    assert app.journal.of("tunedModels.operations.cancel") == []
+    assert app.requests.of("tunedModels.operations.cancel") == []
     assert gemtune("jobs", "list", "-q").out == "tunedModels/long\n"
 
 

@@ -70,7 +70,7 @@ def scene(app, gemtune, rows, tuned, tmp_path, monkeypatch):
     Path("in.txt").write_text("one\ntwo\n")
     for name in ("to-cancel", "to-delete", "to-delete-2"):
         assert gemtune("tune", rows, "--base", BASE, "--id", name).code == 0
-    app.journal.clear()
+    app.requests.clear()
     return app
 
 
@@ -82,12 +82,12 @@ def codes(ended: dict[str, Ended]) -> dict[str, int]:
 
 
 def asked(app) -> int:
-    return len([entry for entry in app.journal if "enerateContent" in entry.path])
+    return len([entry for entry in app.requests if "enerateContent" in entry.path])
 
 
 def deeds_are_done(app) -> None:
     done = {"tunedModels.create": 2, "tunedModels.delete": 2, "tunedModels.operations.cancel": 1}
-    assert {method: [entry.status for entry in app.journal.of(method)] for method in done} == {
+    assert {method: [entry.status for entry in app.requests.of(method)] for method in done} == {
         method: [200] * times for method, times in done.items()
     }
     assert [len(Path(name).read_text().splitlines()) for name in ("out.jsonl", "out2.jsonl")] == [2, 2]
@@ -122,7 +122,7 @@ def test_if_nothing_can_be_reported_no_job_is_created_and_nothing_is_asked(scene
     paid = {name: DEEDS[name] for name in ("tune", "batch")}
     assert set(codes(forks.run(paid, stdout=FULL, stderr=FULL)).values()) == {1}
     assert set(codes(forks.run(paid, stdout="gone", stderr="gone")).values()) == {141}
-    assert asked(scene) == len(scene.journal.of("tunedModels.create")) == 0
+    assert asked(scene) == len(scene.requests.of("tunedModels.create")) == 0
 
 
 def test_a_reader_that_is_gone_ends_what_only_writes_and_nothing_else(scene, forks):

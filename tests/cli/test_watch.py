@@ -40,7 +40,7 @@ def test_waiting_has_an_end_of_its_own_and_the_exit_code_of_a_time_out(app, gemt
     ran = gemtune("jobs", "wait", "one", "two", "--timeout", "300ms")
     assert ran.code == 124
     assert "not done after 0.3 s: tunedModels/one, tunedModels/two; only the waiting has ended" in ran.err
-    assert app.journal.of("tunedModels.operations.cancel") == []
+    assert app.requests.of("tunedModels.operations.cancel") == []
 
 
 def test_a_job_that_failed_is_an_exit_code_and_a_reason(app, gemtune, rows):
@@ -129,11 +129,11 @@ def test_ctrl_c_and_sigterm_say_that_the_jobs_go_on_and_with_which_command(app, 
     assert told.startswith(f"2 jobs are still running; watch them again with: gemtune jobs watch {options}")
     app.clock.advance(HOUR)
     again = shlex.split(told.partition("gemtune ")[2])
-    assert app.journal.of("tunedModels.operations.cancel") == []
+    assert app.requests.of("tunedModels.operations.cancel") == []
     again.remove("--all")  # which waits for more of them
     records = gemtune(*again).records
     assert {record["job"] for record in records if record["kind"] == "succeeded"} == set(jobs)
-    assert app.journal.of("tunedModels.operations.cancel") == []
+    assert app.requests.of("tunedModels.operations.cancel") == []
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_ctrl_c_and_sigterm_end_the_waiting_and_no_job(app, gemtune, jobs, comma
 
 def stopped(app, argv, number, told=0):
     """Send a process a signal once it has asked and told of some jobs; return its exit code and what it said."""
-    app.journal.clear()
+    app.requests.clear()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         until_it_asks(process, app)

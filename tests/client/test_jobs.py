@@ -40,7 +40,7 @@ async def test_the_tutorial_runs_from_the_first_list_to_the_last_answer():
         for prompt in ("LXIII", "六"):
             reply = await client.generate_content(model, prompt)
             assert reply.text.endswith("(emulator: nearest training example)")
-    assert [entry.headers["x-goog-user-project"] for entry in app.journal] == ["my-project"] * len(app.journal)
+    assert [entry.headers["x-goog-user-project"] for entry in app.requests] == ["my-project"] * len(app.requests)
 
 
 async def test_tune_returns_at_once_and_a_job_awaited_alone_is_looked_at_every_other_second(virtual_time):
@@ -105,7 +105,7 @@ async def test_leaving_a_wait_never_touches_the_remote_job():
         async for event in job.events():
             if isinstance(event, events.Snapshot):
                 break
-    assert {entry.verb for entry in app.journal} == {"POST", "GET"}
+    assert {entry.verb for entry in app.requests} == {"POST", "GET"}
     async with make_client(app) as client:
         model = await client.job(job.name)
         assert model.state == "ACTIVE"
@@ -134,9 +134,9 @@ async def test_a_job_is_followed_from_another_process_by_either_name(by):
         begun = await start(client)
         name = {"model": begun.name, "operation": begun.operation, "object": begun}[by]
     async with make_client(app) as other:
-        before = len(app.journal)
+        before = len(app.requests)
         job = other.job(name)
-        assert len(app.journal) == before
+        assert len(app.requests) == before
         seen = await collect(job.events())
         assert [event.step for event in seen if isinstance(event, events.Snapshot)] == list(range(1, 39))
         assert job.operation == begun.operation
@@ -262,9 +262,9 @@ async def test_refreshing_looks_once_and_tells_the_state():
     async with make_client(app) as client:
         job = await start(client)
         await anyio.sleep(20)
-        before = len(app.journal)
+        before = len(app.requests)
         assert await job.refresh() == "CREATING"
-        assert len(app.journal) == before + 1
+        assert len(app.requests) == before + 1
         assert len(job.snapshots) == job.progress.completed_steps > 10
         assert "CREATING" in repr(job)
         with pytest.raises(errors.NotFound):

@@ -49,7 +49,7 @@ async def test_nothing_is_sent_before_the_first_piece_is_wanted(emulator):
     async with client_of(emulator) as client:
         async with client.stream_generate_content(MODEL, "count"):
             pass
-        assert len(emulator.app.journal) == 0
+        assert len(emulator.app.requests) == 0
 
 
 @pytest.mark.parametrize("leave", ["break in async with", "aclose", "cancel"])
@@ -84,7 +84,7 @@ async def test_an_error_in_the_middle_keeps_the_text_so_far(emulator, raw):
         assert caught.value.chunks == 2
         assert caught.value.partial == stream.text != ""
         assert (caught.value.status, caught.value.reason) == (503, "UNAVAILABLE")
-        assert len(emulator.app.journal) == 1
+        assert len(emulator.app.requests) == 1
 
 
 async def test_a_connection_that_breaks_in_the_middle_is_told_and_never_repeated(emulator):
@@ -94,7 +94,7 @@ async def test_a_connection_that_breaks_in_the_middle_is_told_and_never_repeated
             async for _piece in client.stream_generate_content(MODEL, "count"):
                 pass
         assert caught.value.chunks == 2
-        assert len(emulator.app.journal) == 1
+        assert len(emulator.app.requests) == 1
 
 
 async def test_a_failure_before_the_first_piece_is_retried(emulator):
@@ -102,7 +102,7 @@ async def test_a_failure_before_the_first_piece_is_retried(emulator):
     async with client_of(emulator, retry=gemtune.RetryPolicy(initial=0.01)) as client:
         pieces = [piece async for piece in client.stream_generate_content(MODEL, "count")]
         assert pieces
-        assert len(emulator.app.journal) == 3
+        assert len(emulator.app.requests) == 3
 
 
 async def test_a_blocked_prompt_is_a_reply_and_its_text_says_why(emulator):

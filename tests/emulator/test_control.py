@@ -102,14 +102,14 @@ async def test_requests_are_recorded_without_their_credentials(api):
     assert (nowhere["method"], nowhere["status"]) == (None, 404)
     assert reply.json()["statistics"]["by_status"] == {"200": 2, "404": 1}
     assert (await api.get("/_emulator/requests", params={"method": "tunedModels.list"}))["requests"] == [listed]
-    assert api.app.journal.of("tunedModels.list")[0].headers["authorization"] == "Bearer secret3"
+    assert api.app.requests.of("tunedModels.list")[0].headers["authorization"] == "Bearer secret3"
 
 
 async def test_the_journal_forgets_the_oldest_requests_but_counts_them(start):
     api = await start(request_log_size=2)
     for _ in range(5):
         await api.get(LIST)
-    assert [entry.number for entry in api.app.journal] == [4, 5]
+    assert [entry.number for entry in api.app.requests] == [4, 5]
     assert api.app.statistics()["requests"] == 5
 
 

@@ -167,10 +167,10 @@ def test_a_connection_can_be_reset_under_the_next_request(emulator, connect, cap
     data = b""
     while not data.endswith(b"\r\n0\r\n\r\n"):
         data += peer.recv(65536)
-    before = len(emulator.app.journal)
+    before = len(emulator.app.requests)
     peer.sendall(MODELS)
     assert receive(peer) == Received(b"", True)
-    assert len(emulator.app.journal) == before, "the request was not taken in"
+    assert len(emulator.app.requests) == before, "the request was not taken in"
     assert httpx.get(emulator.url + "/v1beta/models").status_code == 200
     assert caplog.messages == [], "the server finds nothing wrong with it"
 

@@ -63,7 +63,7 @@ def test_a_stream_can_break_off_in_the_middle():
         path = "/v1beta/tunedModels/mine:streamGenerateContent?alt=sse"
         with pytest.raises(httpx.RemoteProtocolError), http.stream("POST", path, json=prompt("1")) as reply:
             received.extend(reply.iter_lines())
-        assert emulator.app.journal[-1].status == 200
+        assert emulator.app.requests[-1].status == 200
 
 
 def test_it_stops_with_a_request_under_way():

@@ -90,7 +90,7 @@ def test_without_help_the_client_sends_no_examples_and_is_refused(emulator, clie
         )  # fmt: skip
     assert (raised.value.code, raised.value.status) == (400, "INVALID_ARGUMENT")
     assert "training data must not be empty" in raised.value.message
-    assert "trainingData" not in json.loads(emulator.app.journal[-1].body)["tuningTask"]
+    assert "trainingData" not in json.loads(emulator.app.requests[-1].body)["tuningTask"]
 
 
 def test_the_version_it_uses_by_default_has_no_tuned_models(emulator):
@@ -103,7 +103,7 @@ def test_the_version_it_uses_by_default_has_no_tuned_models(emulator):
                 call()
             assert (raised.value.code, raised.value.status) == (404, "Not Found")
             assert "Error 404 (Not Found)!!1" in raised.value.message
-    assert [entry.path for entry in emulator.app.journal] == ["/v1/tunedModels", "/v1/tunedModels/x"]
+    assert [entry.path for entry in emulator.app.requests] == ["/v1/tunedModels", "/v1/tunedModels/x"]
 
 
 def test_its_default_version_does_serve_inference(emulator, client):
@@ -111,7 +111,7 @@ def test_its_default_version_does_serve_inference(emulator, client):
     emulator.app.advance(1000)
     with genai.Client(api_key="K", http_options=types.HttpOptions(base_url=emulator.url)) as default:
         assert default.models.generate_content(model=name, contents="LXIII").text == "LXIV"
-    assert emulator.app.journal[-1].path == f"/v1/{name}:generateContent"
+    assert emulator.app.requests[-1].path == f"/v1/{name}:generateContent"
 
 
 def test_what_no_service_binds_is_a_404_page(client, emulator):
@@ -128,7 +128,7 @@ def test_tuned_models_are_listed_read_changed_and_deleted(emulator, client):
     names = [tune(client) for _ in range(3)]
     listed = list(client.models.list(config={"query_base": False, "page_size": 2}))
     assert [model.name for model in listed] == names
-    assert len(emulator.app.journal.of("tunedModels.list")) == 2
+    assert len(emulator.app.requests.of("tunedModels.list")) == 2
     assert listed[0].tuned_model_info.base_model == BASE
     changed = client.models.update(model=names[0], config={"display_name": "New", "description": "D"})
     assert (changed.display_name, changed.description) == ("New", "D")
@@ -171,7 +171,7 @@ def test_its_own_retry_gets_through_a_passing_overload(emulator):
     emulator.app.faults.add(Fault(method="models.get", status=503, times=2))
     with connect(emulator.url, retry_options=retry) as client:
         assert client.models.get(model=BASE).name == BASE
-    assert [entry.status for entry in emulator.app.journal] == [503, 503, 200]
+    assert [entry.status for entry in emulator.app.requests] == [503, 503, 200]
 
 
 def test_the_environment_alone_connects_it(emulator, monkeypatch, caplog):
@@ -207,10 +207,10 @@ async def test_the_async_client_does_the_same(emulator, engine):
         await client.models.delete(model=job.name)
         with pytest.raises(errors.ClientError, match="404 NOT_FOUND"):
             await client.models.get(model=job.name)
-    agents = {entry.headers["user-agent"].partition(" ")[0] for entry in app.journal}
+    agents = {entry.headers["user-agent"].partition(" ")[0] for entry in app.requests}
     assert agents == {"google-genai-sdk/3.4.0"}
     # httpx2 names the connection's fate in every request, aiohttp does not: so that was the engine asked for
-    assert {"connection" in entry.headers for entry in app.journal} == {"httpx_async_client" in engine}
+    assert {"connection" in entry.headers for entry in app.requests} == {"httpx_async_client" in engine}
 
 
 async def test_the_async_client_reports_the_missing_examples_too(emulator, engine):

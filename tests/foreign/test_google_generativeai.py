@@ -101,7 +101,7 @@ def test_cancelling_fails_as_it_does_on_the_service(emulator):
     operation = genai.create_tuned_model(BASE, ROWS)
     with pytest.raises(exceptions.NotFound):
         operation.cancel()
-    assert emulator.app.journal[-1].path == f"/v1beta/{operation.operation.name}:cancel"
+    assert emulator.app.requests[-1].path == f"/v1beta/{operation.operation.name}:cancel"
 
 
 def test_tuned_models_are_listed_changed_and_deleted(emulator):
@@ -109,7 +109,7 @@ def test_tuned_models_are_listed_changed_and_deleted(emulator):
         genai.create_tuned_model(BASE, ROWS, id=f"number-{number}")
     listed = [model.name for model in genai.list_tuned_models(page_size=2)]
     assert listed == [f"tunedModels/number-{number}" for number in range(3)]
-    assert len(emulator.app.journal.of("tunedModels.list")) == 2
+    assert len(emulator.app.requests.of("tunedModels.list")) == 2
     changed = genai.update_tuned_model("tunedModels/number-0", {"display_name": "New", "description": "D"})
     assert (changed.display_name, changed.description) == ("New", "D")
     genai.delete_tuned_model("tunedModels/number-0")

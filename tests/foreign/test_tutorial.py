@@ -129,7 +129,7 @@ def test_the_curl_commands_run(emulator):
     assert re.search(r"\b296\b.*\b1984\b", created.stderr)  # curl's own count of the bytes, as printed there
     assert state.stdout.strip() == '"state": "ACTIVE",'
     assert json.loads(answered.stdout) == printed_json("2> /dev/null")
-    headers = [entry.headers for entry in emulator.app.journal]
+    headers = [entry.headers for entry in emulator.app.requests]
     assert {header["authorization"] for header in headers} == {"Bearer ya29.token"}
     assert {header["x-goog-user-project"] for header in headers} == {"my-project-id"}
 
@@ -150,5 +150,5 @@ def test_the_python_cells_run(emulator):
     assert names["tuned_model"].json()["state"] == "CREATING"
     assert names["m"].json()["candidates"][0]["content"] == {"parts": [{"text": "七"}], "role": "model"}
     assert "'text': '七'" in printed[-1]
-    paths = [entry.path.partition("/tunedModels")[0] for entry in emulator.app.journal]
+    paths = [entry.path.partition("/tunedModels")[0] for entry in emulator.app.requests]
     assert {"/v1beta", "/v1"} == set(paths)

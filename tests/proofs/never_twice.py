@@ -158,7 +158,7 @@ async def taken(case: Case) -> Outcome:
         world.arm(case, verb="GET")
         job, outcome = await world.outcome("job", lambda: client.tune(BASE, EXAMPLES, **TAKEN[case.scenario]))
         assert world.way.used >= 1
-        assert len(world.app.journal.of("tunedModels.create")) == 1
+        assert len(world.app.requests.of("tunedModels.create")) == 1
         assert world.models == ["tunedModels/mine"]
         world.disarm()
         assert (await client.tuned_models.get("mine")).description == "the older one"

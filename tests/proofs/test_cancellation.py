@@ -176,8 +176,8 @@ async def test_of_two_that_wait_for_one_job_the_one_that_is_not_cancelled_gets_i
         assert job._follower.looking.locked() is False
         assert (await job).state == "ACTIVE"
         assert [event.cursor for event in seen] == [event.cursor async for event in job.events()]
-        assert app.journal.of("tunedModels.operations.cancel") == []
-        assert app.journal.of("tunedModels.delete") == []
+        assert app.requests.of("tunedModels.operations.cancel") == []
+        assert app.requests.of("tunedModels.delete") == []
 
 
 @pytest.mark.both_backends
@@ -192,7 +192,7 @@ async def test_leaving_a_wait_never_touches_the_remote_job():
             await job.wait(timeout=1)
         async for _event in job.events():
             break
-    writes = [entry.method for entry in app.journal if entry.verb != "GET"]
+    writes = [entry.method for entry in app.requests if entry.verb != "GET"]
     assert writes == ["tunedModels.create"]
     assert list(app.store.tuned_models) == [job.name]
 

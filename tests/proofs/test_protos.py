@@ -325,10 +325,10 @@ async def test_every_request_is_one_that_google_s_own_library_can_read():
 
     async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=Listening(app)) as client:
         await use(client)
-    assert {entry.method for entry in app.journal} == set(METHODS)
-    failed = [(entry.method, entry.status) for entry in app.journal if entry.status != 200]
+    assert {entry.method for entry in app.requests} == set(METHODS)
+    failed = [(entry.method, entry.status) for entry in app.requests if entry.status != 200]
     assert failed == [("tunedModels.get", 404)] * 2, "the looks before the two creations under ids of our own"
-    for request, entry in zip(sent, app.journal, strict=True):
+    for request, entry in zip(sent, app.requests, strict=True):
         name, where = METHODS[entry.method]
         fields = {key: value for key, value in entry.query if key not in SYSTEM}
         body = json.loads(request.content) if request.content else None

@@ -146,10 +146,10 @@ async def test_leaving_it_early_touches_no_job_and_an_error_of_the_block_comes_o
 
         with pytest.raises(KeyError):
             await stumble()
-        assert {entry.verb for entry in app.journal} == {"POST", "GET"}
-        requests = len(app.journal)
+        assert {entry.verb for entry in app.requests} == {"POST", "GET"}
+        requests = len(app.requests)
         await anyio.sleep(100)
-        assert len(app.journal) == requests
+        assert len(app.requests) == requests
         assert "closed" in repr(watcher)
 
 

@@ -26,7 +26,6 @@ from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.base_models import BaseModel, catalogue
 from gemtune.emulator.world.clock import Clock, make_clock
 from gemtune.emulator.world.face import Face
-from gemtune.emulator.world.request_log import RequestLog
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
@@ -38,11 +37,6 @@ _LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 @attrs.define(repr=False, eq=False)
 class Emulator(EmulatedService):
     """A local Gemini API: an ASGI 3 application. Make one with ``create_app``."""
-
-    @property
-    def journal(self) -> RequestLog:
-        """The requests that came in."""
-        return self.requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
