@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import ipaddress
 import json
@@ -221,7 +222,7 @@ def main(
         parser_type: what parses it, and reports what is wrong with it.
 
     Returns:
-        The exit code: 0; 2 when it could not start; 130 when interrupted.
+        The exit code: 2 if it could not start, otherwise 130: only Ctrl-C or SIGTERM ends it.
     """
     options = parse_arguments(argv, parser_type)
     try:
@@ -241,8 +242,6 @@ def main(
     app.hosts.add(options.host.lower())
     _warn(options.host)
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # it came before the server listened for signals
         server.run([listener])
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return 130

@@ -12,6 +12,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -54,6 +55,10 @@ def make_server(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - of uvicorn
+            # uvicorn raises the signal again when all is closed: SIGTERM would then kill a process that has ended well.
+            self.should_exit = True
 
     config = uvicorn.Config(
         app, http=_protocol(app), ws="none", loop="asyncio", lifespan="off", interface="asgi3", log_config=None,
