@@ -34,7 +34,7 @@ settings.register_profile(
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("fixed")
 
-# What the variables of the machine say (CI, proxies, credentials, colours, log levels) changes what the package answers,
+# What the variables of the machine say (CI, proxies, credentials, colours, log levels) changes what the package says,
 # and so must not reach a test, nor a program that a test starts: only what a process needs in order to run is kept.
 KEPT = ("COV", "HYPOTHESIS", "NOX", "PIP", "PY", "UV", "XDG")
 KEPT_NAMES = {"PATH", "HOME", "USER", "LANG", "TMPDIR", "TEMP", "TMP", "SHELL", "VIRTUAL_ENV", "SYSTEMROOT", "PATHEXT"}
