@@ -93,7 +93,7 @@ def test_the_command_announces_itself_in_a_file_and_ends_on_a_signal(tmp_path, n
     ready = tmp_path / "ready.json"
     options = ["--ready-file", str(ready), "--clock", "stepped", "--seed", "7"]
     # As a shell starts the background jobs of a script: with Ctrl-C ignored.
-    script = "trap '' INT; exec \"$0\" -m gemtune.emulator \"$@\""
+    script = 'trap "" INT; exec "$0" -m gemtune.emulator "$@"'
     command = ["sh", "-c", script, sys.executable, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
