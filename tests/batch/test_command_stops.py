@@ -1,25 +1,28 @@
 """``gemtune batch`` stopped: by a signal, by a full disk, by whoever reads its output; and run again to its end."""
 
 import errno
+import io
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import anyio
 import anyio.from_thread
 import anyio.lowlevel
+import httpx
 import pytest
 
-from batch.service import MODEL
-from gemtune import Client
+from batch.service import MODEL, Service
+from gemtune import Client, errors
 from gemtune.batch.journal import export
 from gemtune.cli.batch.bar import Bar, Stall
 from gemtune.cli.batch.output import Target
+from gemtune.cli.console import Console
 
 pytestmark = pytest.mark.socket
 
@@ -221,12 +224,23 @@ def test_a_named_pipe_is_an_input_also_to_go_on_from(app, gemtune, folder):
         assert (ran.returncode, ran.stderr) == (0, f"{told}{ROWS} lines in out\n")
 
 
-def test_where_nothing_is_drawn_a_word_is_said_when_nothing_moves(gemtune, folder, monkeypatch):
-    monkeypatch.setattr("gemtune.cli.batch.command.Bar", partial(Bar, stall=Stall(0.25)))
-    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--timeout", "2s", "--base-url", "http://127.0.0.1:9")
-    *notes, _ = ran.err.splitlines()
-    assert 1 <= len(notes) <= 6  # each after twice as long: even a machine as slow as a minute for 2 s says no more
-    assert all(note.startswith("note: 0 done, and none for ") for note in notes)
+@pytest.mark.usefixtures("virtual_time")
+async def test_where_nothing_is_drawn_a_word_is_said_when_nothing_moves():
+    service, err = Service(0.01), io.StringIO()
+    service.always = httpx.ConnectError("refused")
+    bar = Bar(Console(io.StringIO(), err), quiet_output=True, stall=Stall(0.25))
+    async with (
+        service.client() as client,
+        client.batch(MODEL, ["p"] * ROWS, timeout=2) as results,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(bar.watch, results)
+        with pytest.raises(errors.DeadlineExceeded):
+            await anext(results)
+        group.cancel_scope.cancel()
+    notes = err.getvalue().splitlines()
+    assert len(notes) == 3  # each after twice as long
+    assert all(note.startswith("note: 0 of 200 done, and none for ") for note in notes)
     assert all(": the service does not answer; " in note for note in notes)
 
 
