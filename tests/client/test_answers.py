@@ -125,6 +125,17 @@ async def test_an_error_within_a_200_is_retried_and_masks_the_credential(caplog)
         assert "abcdefgh12345678" not in f"{caught.value}{caplog.text}"
 
 
+@pytest.mark.parametrize("how", ["whole", "first event", "later event"])
+async def test_a_credential_refused_within_a_200_is_named_with_its_advice_and_masked(how):
+    refused = failed(401, "UNAUTHENTICATED", "not with abcdefgh12345678")
+    before = (events(piece(finish=None)),) if how == "later event" else ()
+    service = Service(refused if how == "whole" else (*before, events(refused)))
+    async with service.client(api_key="abcdefgh12345678") as client:
+        with pytest.raises(errors.CallError, match="it is the API key.* that was refused") as caught:
+            await (client.generate_content(MODEL, "hi") if how == "whole" else read(client))
+        assert "abcdefgh12345678" not in f"{caught.value!r}{caught.value}"
+
+
 async def test_a_row_whose_reply_holds_an_error_has_failed(virtual_time):
     service = Service(failed(400, "INVALID_ARGUMENT"), FINE)
     async with service.client() as client:

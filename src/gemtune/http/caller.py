@@ -14,10 +14,8 @@ much as everything else here together, is set up only once an attempt has failed
 from __future__ import annotations
 
 import math
-import os
 import platform
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -31,15 +29,14 @@ from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
 from gemtune.http.permits import permitted
-from gemtune.http.reading import LONGEST_ERROR, Headers, error_of, value_of
+from gemtune.http.reading import LONGEST_ERROR, Headers, error_of, error_within, value_of
 from gemtune.http.retry import Retrier, RetryBudget
-from gemtune.http.seen import logged, numbers
+from gemtune.http.seen import logged
 from gemtune.http.stream import Begin, StreamReply
 from gemtune.http.wire import Wire
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.protocol import backoff
-from gemtune.protocol.advice import Addressee
 from gemtune.protocol.call import Call, Effect
 from gemtune.remedy import Remedy
 
@@ -94,23 +91,23 @@ class Tally:
     failed: int = 0
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class TimeLimit:
-    """The time that a call has.
+    """The time that a call has, and how often it was attempted in it.
 
     Args:
         attempt: Seconds for one attempt.
         deadline: The time of ``anyio.current_time`` at which the call must be done, with all attempts and waits.
         method: The call's method, for the message once there is no time.
         resource: What it is about.
-        sent: Numbers the attempts.
+        attempts: Attempts begun.
     """
 
     attempt: float
     deadline: float
     method: str
     resource: str | None
-    sent: Iterator[int] = attrs.field(factory=numbers, eq=False, repr=False)
+    attempts: int = attrs.field(default=0, init=False)
 
     def left(self) -> float:
         """Return the seconds for the next attempt.
@@ -278,10 +275,10 @@ class Caller:
         of an attempt is one coroutine, as a thousand calls in flight would keep a thousand of each.
         """
         generation, headers = await self._headers(call, time)
-        attempt = next(time.sent)
+        time.attempts += 1
         reply: Reply | StreamReply | None
         try:
-            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
+            reply = await self._sent(call, headers, time, streamed=streamed)
         except errors.ConnectionLost as lost:
             # A kept-alive connection had died: no attempt of the call's, if it may be repeated. The wire has let go of
             # all that were idle beside it, so that this one is new.
@@ -289,31 +286,37 @@ class Caller:
                 raise
             reply = None
         if reply is None:
-            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
+            reply = await self._sent(call, headers, time, streamed=streamed)
         # A token can be refused before its time: a clock is wrong, a key was rotated. ``renew`` knows which generation
         # was refused, so that a thousand calls that are refused at once fetch one new token.
         if reply.status == 401 and await self.credentials.renew(generation):
             _, headers = await self._headers(call, time)
-            reply = await logged(call, attempt, (self._head if streamed else self._sent)(call, headers, time))
+            reply = await self._sent(call, headers, time, streamed=streamed)
         if not 200 <= reply.status < 300:
             refusal = cast("Reply", reply)
-            addressee = Addressee.of(self.credentials.kind, self.credentials.source, os.environ, sys.modules)
             if len(refusal.body) > LARGE:
-                raise await anyio.to_thread.run_sync(error_of, call, refusal, headers, addressee)
-            raise error_of(call, refusal, headers, addressee)
+                raise await anyio.to_thread.run_sync(error_of, call, refusal, headers, self.credentials)
+            raise error_of(call, refusal, headers, self.credentials)
         if isinstance(reply, StreamReply):
+            reply.error_within = partial(error_within, call, reply.headers, headers, self.credentials)
             return reply
         if len(reply.body) > LARGE:
-            return await anyio.to_thread.run_sync(value_of, call, reply, headers)
-        return value_of(call, reply, headers)
+            return await anyio.to_thread.run_sync(value_of, call, reply, headers, self.credentials)
+        return value_of(call, reply, headers, self.credentials)
 
-    def _sent(self, call: Call[Any], headers: Headers, time: TimeLimit) -> Awaitable[Reply]:
+    def _sent(
+        self, call: Call[Any], headers: Headers, time: TimeLimit, *, streamed: bool
+    ) -> Awaitable[Reply | StreamReply]:
         self.tally.requests += 1
-        return self.wire.send(call.verb, call.target, headers, call.body, timeout=time.left())
+        exchange: Awaitable[Reply | StreamReply]
+        if streamed:
+            exchange = self._head(call, headers, time)
+        else:
+            exchange = self.wire.send(call.verb, call.target, headers, call.body, timeout=time.left())
+        return logged(call, time.attempts, exchange)
 
     async def _head(self, call: Call[Any], headers: Headers, time: TimeLimit) -> StreamReply | Reply:
         """Send and return the head of a reply; a refusal is read whole."""
-        self.tally.requests += 1
         idle = self.timeouts.generate
         reply = await self.wire.open(call.verb, call.target, headers, call.body, timeout=time.left(), idle=idle)
         if 200 <= reply.status < 300:

@@ -8,11 +8,15 @@ All of it is computing, so that a worker thread can do it for a large reply.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from gemtune import errors
 from gemtune.errors import CallError
+from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
 from gemtune.protocol import status
 from gemtune.protocol.advice import Addressee
@@ -30,13 +34,14 @@ LONGEST_ERROR: Final = 1 << 20
 _SECRET_HEADERS: Final = frozenset({"authorization", "x-goog-api-key"})
 
 
-def value_of(call: Call[T], reply: Reply, headers: Headers) -> T:
+def value_of(call: Call[T], reply: Reply, headers: Headers, credentials: Credentials) -> T:
     """Return what a reply with a good status holds.
 
     Args:
         call: What was sent.
         reply: The reply.
         headers: Those of the request, whose credential is masked in what is quoted.
+        credentials: Whose they are, for the advice if they were refused.
 
     Raises:
         CallError: The error that the reply holds instead of a value.
@@ -46,14 +51,7 @@ def value_of(call: Call[T], reply: Reply, headers: Headers) -> T:
         if not reply.body:
             raise errors.MalformedResponse("the body is empty")  # said here, as a parser would say "line 1, column 1"
         payload = loads(reply.body)
-        error = status.error_within(
-            payload,
-            reply.headers,
-            generates=call.generates,
-            resource=call.resource,
-            method=call.method,
-            secrets=_secrets(headers),
-        )
+        error = error_within(call, reply.headers, headers, credentials, payload)
         if error is None:
             return call.decode(payload)
     except errors.MalformedResponse as malformed:
@@ -68,34 +66,53 @@ def value_of(call: Call[T], reply: Reply, headers: Headers) -> T:
     raise error
 
 
-def error_of(call: Call[Any], reply: Reply, headers: Headers, addressee: Addressee) -> CallError:
-    """Return the error that a reply with another status stands for.
+def error_within(
+    call: Call[Any], answered: Mapping[str, str], headers: Headers, credentials: Credentials, payload: object
+) -> CallError | None:
+    """Return the error that the JSON of a reply with a good status holds, whole or one event of it; None if none.
 
     Args:
-        call: What was sent.
-        reply: The reply.
-        headers: As for ``value_of``.
-        addressee: Who reads it, for the advice about a credential.
+        call: As for ``value_of``, like the following.
+        answered: The reply's headers.
+        headers: Those of the request.
+        credentials: Whose they are.
+        payload: The decoded JSON.
     """
+    http = status.status_within(payload, generates=call.generates)
+    return None if http is None else _error(call, http, answered, payload, "", headers, credentials)
+
+
+def error_of(call: Call[Any], reply: Reply, headers: Headers, credentials: Credentials) -> CallError:
+    """Return the error that a reply with another status stands for; the arguments are those of ``value_of``."""
     payload: object = None
     if len(reply.body) <= LONGEST_ERROR:
         with suppress(errors.MalformedResponse):
             payload = loads(reply.body)
-    return status.error_from_reply(
-        reply.status,
-        reply.headers,
-        payload,
-        text=reply.body[:65536].decode("utf-8", "replace"),
-        resource=call.resource,
-        method=call.method,
-        secrets=_secrets(headers),
-        addressee=addressee,
-    )
+    text = reply.body[:65536].decode("utf-8", "replace")
+    return _error(call, reply.status, reply.headers, payload, text, headers, credentials)
 
 
-def _secrets(headers: Headers) -> list[Secret]:
-    return [
+def _error(
+    call: Call[Any],
+    http: int,
+    answered: Mapping[str, str],
+    payload: object,
+    text: str,
+    headers: Headers,
+    credentials: Credentials,
+) -> CallError:
+    secrets = [
         Secret(value.removeprefix("Bearer "))
         for key, value in headers
         if key in _SECRET_HEADERS or isinstance(value, Secret)
     ]
+    return status.error_from_reply(
+        http,
+        answered,
+        payload,
+        text=text,
+        resource=call.resource,
+        method=call.method,
+        secrets=secrets,
+        addressee=Addressee.of(credentials.kind, credentials.source, os.environ, sys.modules),
+    )

@@ -6,10 +6,9 @@ request. Headers, bodies and query parameters stay out of it, and with them ever
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from gemtune.protocol.call import Call
@@ -18,13 +17,7 @@ from gemtune.protocol.said import clean
 R = TypeVar("R")
 
 _log = logging.getLogger("gemtune.http")
-_UNSEEN = itertools.repeat(0)
 _IDS = ("x-goog-request-id", "x-request-id", "x-cloud-trace-context")
-
-
-def numbers() -> Iterator[int]:
-    """Return what numbers the attempts of a call; what nobody will see is not counted, and is no object of the call."""
-    return itertools.count(1) if _log.isEnabledFor(logging.DEBUG) else _UNSEEN
 
 
 def logged(call: Call[Any], attempt: int, exchange: Awaitable[R]) -> Awaitable[R]:

@@ -32,6 +32,8 @@ class StreamReply:
         deadline: When it must have been read, for whoever reads it, on the clock of ``anyio.current_time``.
         complete: Whether it was read to its end. Whoever knows earlier that nothing is missing may say so.
         failure: What the service broke it off with, if whoever reads it says so.
+        error_within: Returns the error that the JSON of one event holds, or None. The caller knows what was asked, and
+            with which credential.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class StreamReply:
         self.deadline = math.inf
         self.complete = False
         self.failure: CallError | None = None
+        self.error_within: Callable[[object], CallError | None] = lambda _: None
         self._size = 0
         self._home = home
         self._decoder: Identity | Inflater | None = None

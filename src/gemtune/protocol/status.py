@@ -130,27 +130,15 @@ def error_from_reply(
     return error
 
 
-def error_within(
-    payload: object,
-    headers: Mapping[str, str],
-    *,
-    generates: bool,
-    resource: str | None = None,
-    method: str = "",
-    secrets: Iterable[str] = (),
-) -> CallError | None:
-    """Return the error that a reply with status 200 holds, or None if it holds none.
+def status_within(payload: object, *, generates: bool) -> int | None:
+    """Return the HTTP status of the error that a reply with status 200 holds, or None if it holds none.
 
     Whoever has sent the head of a reply before the model failed (a stream, a gateway) can report that only in the body.
 
     Args:
         payload: The decoded JSON.
-        headers: As for ``error_from_reply``, like the following.
         generates: Whether a reply without candidates is one that says nothing beside its error. Other messages may have
             an error of their own, as that of an operation: there, only an error that is all there is counts.
-        resource: The resource the call was about.
-        method: The REST method's id.
-        secrets: Credentials to mask.
     """
     body = payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
     error = body.get("error") if isinstance(body, dict) else None
@@ -158,8 +146,7 @@ def error_within(
         return None
     if body.keys() != {"error"} and (not generates or body.get("candidates")):
         return None
-    http = _http_status(error)
-    return error_from_reply(http, headers, payload, resource=resource, method=method, secrets=secrets)
+    return _http_status(error)
 
 
 def _http_status(error: object) -> int:

@@ -23,7 +23,6 @@ from gemtune.errors import CallError, DeadlineExceeded, MalformedResponse
 from gemtune.http.caller import LARGE
 from gemtune.http.stream import StreamReply
 from gemtune.loops import current_time
-from gemtune.protocol import status
 from gemtune.protocol.call import Call
 from gemtune.protocol.sse import EventParser
 from gemtune.types import GenerateContentResponse
@@ -120,12 +119,11 @@ class Pieces:
         self._fed = 0
 
     async def _decoded(self, payload: object) -> GenerateContentResponse:
-        call = self.call
         # After its head, a stream can report an error only as one of its events.
-        error = status.error_within(payload, {}, generates=True, resource=call.resource, method=call.method)
+        error = self.reply.error_within(payload)
         if error is not None:
             raise error
-        decode = call.decode
+        decode = self.call.decode
         piece = await anyio.to_thread.run_sync(decode, payload) if self._large else decode(payload)
         before = self.complete
         for candidate in piece.candidates:
