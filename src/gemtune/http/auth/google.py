@@ -102,12 +102,12 @@ class GoogleSource:
         info = files.read(named) if named else {}
         if info.get("type") == "external_account":
             return files.external_account(info)
-        try:
-            credentials, _ = google.auth.default(scopes=list(SCOPES), request=cast("Any", request))
-        except google.auth.exceptions.DefaultCredentialsError:
-            from gemtune.http.auth import metadata
+        from gemtune.http.auth import metadata
 
-            # google-auth asks the metadata server only if it finds the package requests.
+        try:
+            asking = cast("Any", metadata.ending_before(request))
+            credentials, _ = google.auth.default(scopes=list(SCOPES), request=asking)
+        except google.auth.exceptions.DefaultCredentialsError:
             here = None if named else metadata.find(request)
             if here is None:
                 raise

@@ -1,8 +1,8 @@
 """The metadata server of Google Cloud: who this machine, container or pod is, and a token for it.
 
-Cloud Run, Cloud Functions, Compute Engine and GKE (workload identity) all have one. google-auth can ask it only if the
-package ``requests`` is installed, which neither google-auth nor we bring along, so it is asked here: two requests, over
-whatever transport google-auth is given.
+Cloud Run, Cloud Functions, Compute Engine and GKE (workload identity) all have one. google-auth, as of late, can ask it
+only if the package ``requests`` is installed, which neither google-auth nor we bring along. So it is always asked here,
+in the same way in every installation: two requests, over whatever transport google-auth is given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from google.auth import exceptions
 from google.auth.credentials import Credentials
@@ -51,6 +51,22 @@ class MetadataCredentials(Credentials):
             raise exceptions.RefreshError(message, retryable=passing) from None  # type: ignore[no-untyped-call]
         # google-auth's times are in UTC and naive.
         self.expiry = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(tzinfo=None)
+
+
+def ending_before(request: Request) -> Request:
+    """Return the transport with which ``google.auth.default`` gives up as soon as it would ask the metadata server."""
+
+    def ask(url: str, *args: Any, **options: Any) -> Any:
+        # By the path, as the clouds share the address: another one's is asked for an identity that is named in a file.
+        path = urlsplit(url).path
+        if path in {"", "/"} or path.startswith("/computeMetadata/"):
+            # Not a TransportError: google-auth would try again, and then look for Google's name on the machine.
+            raise exceptions.DefaultCredentialsError(  # type: ignore[no-untyped-call]
+                "neither GOOGLE_APPLICATION_CREDENTIALS nor gcloud names one, and no metadata server answers"
+            )
+        return request(url, *args, **options)
+
+    return ask
 
 
 def find(request: Request) -> MetadataCredentials | None:
