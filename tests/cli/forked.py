@@ -1,6 +1,7 @@
 """Runs command lines in forks of a process that has loaded gemtune already: a process each, without the second that
 loading takes. Started as a script; reads a request per line, writes an exit code per line."""
 
+import gc
 import json
 import os
 import subprocess
@@ -80,11 +81,15 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    import anyio._backends._asyncio
     import gemtune.batch.journal.file
-    import gemtune.cli.program
-    import gemtune.emulator.serve  # noqa: F401
+    import gemtune.cli.jobs.follow
+    import gemtune.client
+    import gemtune.emulator.serve
+    import gemtune.watch  # noqa: F401
     from gemtune.cli import main
 
+    gc.freeze()  # what is loaded is shared with the children, who would copy it all to collect it at their end
     for line in sys.stdin:
         children = []
         for asked in json.loads(line):
