@@ -330,6 +330,85 @@ def test_a_set_that_was_read_is_training_data(file):
     assert read(once) is once
 
 
+ASKED = {"input": "a", "output": "b", "heading": True, "delimiter": ";"}
+"""Each choice that there is about a table."""
+
+
+@pytest.mark.parametrize(
+    ("make", "meant", "called"),
+    [
+        (lambda: read([("1", "2")]), (), "training data that was read before"),
+        (lambda: [("a", "b"), ("1", "2")], ("input", "output", "heading"), "rows in memory"),
+        (lambda: [{"a": 1, "b": 2}], ("input", "output"), "rows in memory"),
+        (lambda: {"a": [1], "b": [2]}, ("input", "output"), "a dict of columns"),
+        (lambda: FrameOfColumns(a=[1], b=[2]), ("input", "output"), "a data frame"),
+        (lambda: csv.reader(["a,b", "1,2"]), ("input", "output", "heading"), "a csv.reader"),
+        (lambda: io.StringIO('{"a": 1, "b": 2}'), ("input", "output"), "an open file"),
+        (lambda: io.StringIO('[["a", "b"], [1, 2]]'), ("input", "output", "heading"), "an open file"),
+        (lambda: io.StringIO('["a", "b"]\n[1, 2]\n'), ("input", "output", "heading"), "an open file"),
+        (lambda: io.StringIO("a;b\n1;2\n"), (*ASKED,), ""),
+    ],
+)
+def test_a_choice_that_means_nothing_for_the_data_is_refused_by_name(make, meant, called):
+    columns = {name: ASKED[name] for name in ("input", "output") if name in meant}
+    for name, value in ASKED.items():
+        given = columns | {name: value}
+        if name in meant:
+            assert pairs(make(), **given) == [("1", "2")]
+        else:
+            assert refusal(make(), **given) == f"{name} has no meaning for {called}: leave it out"
+
+
+def test_a_row_without_names_among_named_ones_is_refused_if_columns_are_named():
+    rows = [{"Review": "lovely", "Stars": 5}, ("awful", 1)]
+    said = "row 2: this row has no names, so that input and output cannot name its columns"
+    assert refusal(rows, input="Review") == said
+
+
+@pytest.mark.parametrize("first", [[("a", "b"), ("c", "d")], [["prompt", "completion"], ["c", "d"]]])
+def test_a_row_of_another_kind_is_not_taken_apart(first):
+    assert pairs([*first, {"output": "y", "input": "x"}])[-1] == ("x", "y")
+    assert pairs([*first, row_of("answer question", "y", "x")])[-1] == ("x", "y")
+    for odd, called in (("ab", "the text 'ab'"), (None, "an empty row"), ({"a", "b"}, "a set")):
+        assert refusal([*first, odd]).endswith(f"not {called}")
+
+
+def test_the_first_line_of_json_may_be_a_heading(file):
+    path = file('["completion", "prompt"]\n\n["x", "a"]\n["y"]\n', "train.jsonl")
+    assert refusal(path) == "line 4: this row has 1 cells, and the heading has 2"
+
+
+def test_a_mistake_that_many_rows_share_is_counted():
+    wrong = [{"Frage": "a", "Antwort": "x"}] * 1000
+    said = "row 1: no column is known to be the input; the columns are 'Frage', 'Antwort' (the same in {} more rows)"
+    assert refusal(wrong) == said.format(999) + "; name it with input"
+    assert refusal([*wrong, ("a", ""), ("b", "")]) == (
+        f"training_data has 1,002 problems: {said.format(999)}; row 1001: output is empty; fill it in or drop the row; "
+        "row 1002: output is empty; fill it in or drop the row; name it with input"
+    )
+
+
+class Grouped:
+    """The rows of a frame in groups, as pandas and polars give them."""
+
+    keys = staticmethod(str.lower)
+
+    def __iter__(self):
+        yield "a", FrameOfColumns(prompt=["a"], completion=["x"])
+
+    def __getitem__(self, name):
+        raise AssertionError
+
+    def agg(self):
+        raise AssertionError
+
+
+def test_groups_and_parts_of_a_frame_are_refused_as_such():
+    assert "the groups of a frame (Grouped): pass the frame" in refusal(Grouped())
+    parts = [(0, FrameOfColumns(prompt=["a"], completion=["x"]))]
+    assert refusal(parts) == "row 1: output is a part of a data frame, not text or a number: pass the frame itself"
+
+
 def row_of(names, *cells):
     return collections.namedtuple("Row", names)(*cells)  # noqa: PYI024 - as pandas does
 
@@ -588,7 +667,7 @@ def test_a_data_frame_is_read_by_its_columns():
 def test_a_first_row_in_memory_that_may_be_a_heading_is_noted():
     rows = [["Frage", "Antwort"], ["Wie geht es dir?", "Gut."]]
     (note,) = read(rows).report.notes
-    assert note.startswith("row 1 ('Frage', 'Antwort') is read as an example; if it is the heading, say so")
+    assert note.startswith("the first row ('Frage', 'Antwort') is read as an example; if it is the heading, say so")
     assert read(rows, heading=False).report.notes == ()
     assert pairs(rows, heading=True) == pairs(rows, input="Frage") == [("Wie geht es dir?", "Gut.")]
     assert read(rows[1:]).report.notes == read([("seven", "eight")]).report.notes == ()

@@ -20,7 +20,7 @@ OPTIONS: Final = {
     "epoch_count": "--epochs",
     "filter": "--filter",
     "format": "--format",
-    "heading": "--no-heading",
+    "heading": "--heading",
     "if_exists": "--if-exists",
     "input": "--input-column",
     "item_timeout": "--item-timeout",
@@ -66,6 +66,6 @@ def in_shell(word: Argument | ClientCall) -> str | None:
         return command if command is None or word.resource is None else f"{command} {shlex.quote(word.resource)}"
     option = OPTIONS.get(word.name)
     if option is None or word.value is None or isinstance(word.value, bool):
-        return option
+        return f"--no-{option[2:]}" if option is not None and word.value is False else option
     # What stands by its place, such as OUTPUT, has no way to be given a certain value.
     return f"{option} {shlex.quote(word.value)}" if option.startswith("--") else None

@@ -8,6 +8,7 @@ and fix, in the words of whoever filled in the table.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -39,23 +40,21 @@ def checked(rows: Rows, choice: Choice | None = None) -> TrainingSet:
     """
     table = _Table(rows.unit, choice or Choice())
     cells: list[_Cells] = []
-    problems: list[InvalidInput] = []
+    problems = Counter[InvalidInput]()
     for number, row in rows.numbered:
         try:
             cells.append(table.cells(row, number))
-        except _Again:
-            continue
         except InvalidInput as problem:
-            problems.append(problem)
+            problems[problem] += 1
     cells, notes = _whole_numbers(cells)
     examples: list[tuple[int, TuningExample]] = []
     for each in cells:
         try:
             examples.append((each.number, each.example(rows.unit)))
         except InvalidInput as problem:
-            problems.append(problem)
+            problems[problem] += 1
     if problems:
-        raise _summary(sorted(problems, key=lambda problem: problem.row or 0))
+        raise _summary(problems)
     _check_size([example for _, example in examples])
     notes += [*_repeated(examples, rows.unit), *_words_for_nothing(examples, rows.unit)]
     report = attrs.evolve(table.report(), rows=len(examples), source=rows.source, notes=(*rows.notes, *notes))
@@ -101,10 +100,6 @@ class _Cells:
         )
 
 
-class _Again(Exception):
-    """The columns of a row are wrong as those of an earlier one, which says it all."""
-
-
 @attrs.define(eq=False)
 class _Table:
     """The columns of the rows seen so far; rows with the same names share one choice."""
@@ -129,6 +124,9 @@ class _Table:
             return self._mapped({str(name): cell for name, cell in given.items() if name is not None}, given, number)
         row = row.tolist() if hasattr(row, "tolist") else row
         if isinstance(row, tuple | list) and len(row) == 2:
+            if self.choice.named:
+                what = "this row has no names, so that input and output cannot name its columns"
+                raise InvalidInput(f"{where}: {what}", field="training_data", row=number)
             return _Cells(number, row[0], row[1])
         raise InvalidInput(
             f"{where}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
@@ -142,13 +140,10 @@ class _Table:
             raise InvalidInput(f"{where}: this row has more cells than the heading", field="training_data", row=number)
         names = tuple(row)
         if names not in self._chosen:
-            self._chosen[names] = self._choose(row)
-            chosen = self._chosen[names]
-            if isinstance(chosen, InvalidInput):
-                raise InvalidInput(f"{where}: {chosen.message}", *chosen.remedies, field=chosen.field, row=number)
+            self._chosen[names] = self._choose(row, number)
         chosen = self._chosen[names]
         if isinstance(chosen, InvalidInput):
-            raise _Again
+            raise chosen.with_traceback(None)  # the same one for every such row, so that they can be counted
         if isinstance(chosen, str):
             try:
                 return _Cells(number, *pair(row, chosen))
@@ -164,12 +159,13 @@ class _Table:
             text_input = "\n\n".join(_text(row[name], _Place("text_input", name, where, number)) for name in filled)
         return _Cells(number, text_input, row[chosen.output], labels)
 
-    def _choose(self, row: Mapping[str, object]) -> Columns | str | InvalidInput:
+    def _choose(self, row: Mapping[str, object], number: int) -> Columns | str | InvalidInput:
         try:
             return choose(tuple(row), named_in_order(tuple(row), self.choice))
         except InvalidInput as error:
             layout = None if self.choice.named else layout_of(row)
-            return error if layout is None else layout
+            what = f"{self.unit} {number}: {error.message}"
+            return layout or InvalidInput(what, *error.remedies, field=error.field, row=number)
 
     def report(self) -> DataReport:
         """Return which columns were what."""
@@ -216,16 +212,21 @@ def _check_size(examples: list[TuningExample]) -> None:
         )
 
 
-def _summary(problems: list[InvalidInput]) -> InvalidInput:
-    first = problems[0]
-    if len(problems) == 1:
-        return first
+def _summary(problems: Counter[InvalidInput]) -> InvalidInput:
+    ordered = sorted(problems, key=lambda problem: problem.row or 0)
+    first = ordered[0]
     # All at once, as whoever mends a file wants to mend it once; but not so many that nobody reads them.
-    lines = [problem.message for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"and {len(problems) - _SHOWN} more")
-    message = f"training_data has {len(problems)} problems: " + "; ".join(lines)
+    lines = [problem.message + _shared(problems[problem] - 1) for problem in ordered[:_SHOWN]]
+    if len(ordered) > _SHOWN:
+        lines.append(f"and {problems.total() - sum(problems[problem] for problem in ordered[:_SHOWN]):,} more")
+    message = "; ".join(lines)
+    if len(ordered) > 1:
+        message = f"training_data has {problems.total():,} problems: {message}"
     return InvalidInput(message, *first.remedies, field=first.field, row=first.row)
+
+
+def _shared(others: int) -> str:
+    return f" (the same in {others:,} more row{'s' if others > 1 else ''})" if others else ""
 
 
 def _whole_numbers(cells: list[_Cells]) -> tuple[list[_Cells], list[str]]:
@@ -282,6 +283,8 @@ def _some(items: Iterable[str]) -> str:
 
 
 def _kind(row: object) -> str:
+    if row is None:
+        return "an empty row"
     if isinstance(row, tuple | list):
         return f"a {type(row).__name__} of {len(row)}"
     if isinstance(row, str):
@@ -310,6 +313,8 @@ def _text(value: Any, place: _Place) -> str:
         return str(value)
     if isinstance(value, bool | Decimal) or is_number(value):
         return str(value)
+    if hasattr(value, "columns") or hasattr(value, "to_frame"):
+        raise place.wrong("is a part of a data frame, not text or a number: pass the frame itself")
     raise place.wrong(f"must be text or a number, not {_thing(value)}: write it as text")
 
 

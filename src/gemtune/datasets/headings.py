@@ -112,6 +112,16 @@ class Choice:
         """Whether a column is named."""
         return self.input is not None or self.output is not None
 
+    def refuse_all_but(self, meant: Collection[str], data: str) -> None:
+        """Refuse what the caller says if it has no meaning for the data.
+
+        Raises:
+            InvalidInput: Something was said that is not among what is meant.
+        """
+        for name, value in attrs.asdict(self).items():
+            if value is not None and name not in meant:
+                raise InvalidInput(f"{name} has no meaning for {data}: leave it out", field=name)
+
 
 @attrs.frozen
 class Columns:

@@ -22,7 +22,7 @@ from gemtune.datasets.examples import as_mapping, checked
 from gemtune.datasets.headings import Choice, is_heading, judge_first, looks_like_heading, named_in_order
 from gemtune.datasets.layouts import layout_of
 from gemtune.datasets.report import TrainingSet
-from gemtune.datasets.sheets import Rows, cell_rows, decoded, rows_of
+from gemtune.datasets.sheets import Rows, are_cells, cell_rows, decoded, rows_of
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Remedy
 from gemtune.rows import tables
@@ -30,6 +30,8 @@ from gemtune.rows import tables
 _ADDRESS: Final = re.compile(r"(https?|gs|s3|ftp|file|hf|abfss?):/", re.IGNORECASE)
 _HOLDERS: Final = ("examples", "training_data", "trainingData", "tuning_task", "tuningTask")
 """What holds the examples in Google's own classes and request bodies."""
+_HEADED: Final = ("input", "output", "heading")
+"""What can be said about rows of cells."""
 _SHOWN: Final = 8
 
 
@@ -39,9 +41,19 @@ def load(data: object, choice: Choice) -> TrainingSet:
     Raises:
         InvalidInput: It cannot be read, a row is wrong, or it is not clear which column is which.
     """
-    if isinstance(data, TrainingSet):
-        return data
-    return checked(rows_in(data, choice), choice)
+    return already_read(data, choice) or checked(rows_in(data, choice), choice)
+
+
+def already_read(data: object, choice: Choice) -> TrainingSet | None:
+    """Return data that was read before; None for all else.
+
+    Raises:
+        InvalidInput: Something is said about its columns, which are chosen by now.
+    """
+    if not isinstance(data, TrainingSet):
+        return None
+    choice.refuse_all_but((), "training data that was read before")
+    return data
 
 
 def is_file(data: object) -> bool:
@@ -50,7 +62,17 @@ def is_file(data: object) -> bool:
 
 
 def rows_in(data: object, choice: Choice) -> Rows:
-    """Return the rows of training data of any kind."""
+    """Return the rows of training data of any kind.
+
+    Raises:
+        InvalidInput: It has none, or something is said about them that has no meaning for data of its kind.
+    """
+    rows = _rows(data, choice)
+    choice.refuse_all_but(rows.choices, rows.source or "rows in memory")
+    return rows
+
+
+def _rows(data: object, choice: Choice) -> Rows:
     if isinstance(data, str | os.PathLike):
         return _file(data, choice)
     if isinstance(data, bytes | bytearray | memoryview):
@@ -144,8 +166,10 @@ def _read(text: str | bytes, suffix: str, source: str, choice: Choice, *, called
     if rows.unit == "document":
         ((_, value),) = rows.numbered
         rows = _document(value)
-    elif rows.unit == "row":
-        rows = attrs.evolve(_listed([row for _, row in rows.numbered], choice), notes=rows.notes)
+    elif "delimiter" not in rows.choices:  # values of JSON, which may be rows of cells as well
+        listed = _listed([row for _, row in rows.numbered], choice)
+        numbered = tuple((rows.numbered[place - 1][0], row) for place, row in listed.numbered)
+        rows = attrs.evolve(listed, unit=rows.unit, numbered=numbered)
     return attrs.evolve(rows, source=source)
 
 
@@ -182,6 +206,8 @@ def _frame(data: object, choice: Choice) -> Rows | None:
             return _columns(cells, "a data frame")
         if hasattr(data, "tolist"):
             return attrs.evolve(_listed(data.tolist(), choice), source="an array")
+    if hasattr(data, "agg"):  # after the frames, which have it as well
+        _refuse(f"training_data is the groups of a frame ({kind}): pass the frame itself")
     return None
 
 
@@ -312,7 +338,7 @@ def _refuse_fields(data: object, rows: list[object]) -> None:
 
 def _listed(rows: list[object], choice: Choice) -> Rows:
     """Return rows in memory; the first of rows of cells is taken as a heading if its names are known."""
-    if rows and all(isinstance(row, list | tuple) and not hasattr(row, "_fields") for row in rows[:2]):
+    if all(map(are_cells, rows[:2])):
         return _cells(rows, choice, certain=True)  # type: ignore[arg-type]
     return Rows.of(rows)
 
@@ -329,7 +355,7 @@ def _cells(rows: Iterable[Sequence[object]], choice: Choice, *, certain: bool) -
     every: Iterator[Sequence[object]] = iter(rows)
     first = next(every, None)
     if first is None:
-        return Rows.of((), source)
+        return Rows("row", (), source, choices=_HEADED)
     names = [cell.strip() if isinstance(cell, str) else "" for cell in first]
     named = named_in_order(names, choice)
     if certain and not choice.named and not choice.heading:
@@ -337,8 +363,10 @@ def _cells(rows: Iterable[Sequence[object]], choice: Choice, *, certain: bool) -
     else:
         heading = judge_first(names, named)
     if heading:
-        return Rows("row", tuple(cell_rows(every, names, 2)), source)
+        return Rows("row", tuple(cell_rows(every, names, 2)), source, choices=_HEADED)
     notes: tuple[str, ...] = ()
     if certain and isinstance(first, list) and choice.heading is None and looks_like_heading(names):
-        notes = (f"row 1 ({names[0]!r}, {names[1]!r}) is read as an example; if it is the heading, say so (heading)",)
-    return Rows("row", ((1, first), *cell_rows(every, None, 2)), source, notes)
+        notes = (
+            f"the first row ({names[0]!r}, {names[1]!r}) is read as an example; if it is the heading, say so (heading)",
+        )
+    return Rows("row", ((1, first), *cell_rows(every, None, 2)), source, notes, _HEADED)

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, TypeGuard
 
 import attrs
 
@@ -29,6 +29,7 @@ _SEPARATORS: Final = ",;\t|"
 _LOOKED_AT: Final = 20
 """The rows from which the separator is found."""
 _NAMES: Final = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|"}
+_ALL: Final = tuple(field.name for field in attrs.fields(Choice))
 _MARKS: Final = (
     (b"\xff\xfe\0\0", "utf-32"),
     (b"\0\0\xfe\xff", "utf-32"),
@@ -46,17 +47,24 @@ class Rows:
         numbered: Number and row, in order.
         source: What was read.
         notes: What was noticed on the way.
+        choices: The fields of a ``Choice`` that mean something for such rows.
     """
 
     unit: str
     numbered: tuple[tuple[int, object], ...]
     source: str = ""
     notes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ("input", "output")
 
     @classmethod
     def of(cls, rows: Iterable[object], source: str = "") -> Rows:
         """Return rows in memory, counted from 1."""
         return cls("row", tuple(enumerate(rows, 1)), source)
+
+
+def are_cells(row: object) -> TypeGuard[Sequence[object]]:
+    """Return whether a row is made of cells without names; iterating over anything else may give names, or letters."""
+    return isinstance(row, list | tuple) and not hasattr(row, "_fields")
 
 
 def decoded(data: bytes) -> str:
@@ -102,10 +110,8 @@ def rows_of(text: str, suffix: str, choice: Choice) -> Rows:
     return _table_rows(text, _TABLES[suffix], choice)
 
 
-def cell_rows(
-    rows: Iterable[Sequence[object]], names: Sequence[str] | None, first: int
-) -> Iterator[tuple[int, object]]:
-    """Yield rows of cells under their names, or as they are if they have none.
+def cell_rows(rows: Iterable[object], names: Sequence[str] | None, first: int) -> Iterator[tuple[int, object]]:
+    """Yield rows of cells under their names; rows of another kind, and all if there are no names, stay as they are.
 
     Args:
         rows: The rows, without their heading.
@@ -113,8 +119,8 @@ def cell_rows(
         first: The number of the first row.
     """
     for number, row in enumerate(rows, first):
-        if names is None:
-            yield number, tuple(row)
+        if names is None or not are_cells(row):
+            yield number, row
         elif len(row) == len(names):
             yield number, dict(zip(names, row, strict=True))
         elif any(row):
@@ -129,7 +135,6 @@ def _table_rows(text: str, usual: str, choice: Choice) -> Rows:
 
 
 def _table(text: str, delimiter: str, choice: Choice) -> Rows:
-    notes: tuple[str, ...] = ()
     if delimiter == "\t" and '"' in text:
         # Programs that write tabs often quote nothing, and then a quote is a quote.
         bare = _has_bare_quotes(text)
@@ -140,8 +145,8 @@ def _table(text: str, delimiter: str, choice: Choice) -> Rows:
                 continue
             if not any(isinstance(row, InvalidInput) for _, row in found):
                 notes = () if quotes else ("quotes were read as part of the text, as nothing is quoted in this file",)
-                return Rows("line", found, notes=notes)
-    return Rows("line", _parsed(text, delimiter, choice, quotes=True), notes=notes)
+                return Rows("line", found, notes=notes, choices=_ALL)
+    return Rows("line", _parsed(text, delimiter, choice, quotes=True), choices=_ALL)
 
 
 def _begins_json(text: str) -> bool:

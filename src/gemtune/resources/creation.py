@@ -30,7 +30,7 @@ from gemtune import checks
 from gemtune.config import ONCE, RetryPolicy
 from gemtune.datasets.examples import checked
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.load import is_file, load, rows_in
+from gemtune.datasets.load import already_read, is_file, load, rows_in
 from gemtune.datasets.report import TrainingSet
 from gemtune.errors import (
     AlreadyExists,
@@ -346,11 +346,10 @@ async def read_data(training_data: object, choice: Choice) -> TrainingSet:
     Raises:
         InvalidInput: It cannot be read, or a row is wrong.
     """
-    if isinstance(training_data, TrainingSet):
-        data = training_data
-    elif is_file(training_data):
+    data = already_read(training_data, choice)
+    if data is None and is_file(training_data):
         data = await anyio.to_thread.run_sync(load, training_data, choice)
-    else:
+    elif data is None:
         # Iterators are the caller's code, and run where the caller runs.
         rows = rows_in(training_data, choice)
         data = await off_loop(len(rows.numbered) > MANY, partial(checked, rows, choice))
