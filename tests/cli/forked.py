@@ -81,7 +81,8 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import anyio._backends._asyncio
+    import anyio._backends._asyncio  # noqa: F401
+
     import gemtune.batch.journal.file
     import gemtune.cli.jobs.follow
     import gemtune.client

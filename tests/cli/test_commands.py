@@ -59,7 +59,28 @@ def test_tune_keeps_results_and_progress_apart(app, gemtune, rows, tuned):
     assert ran.code == 0, ran.err
     assert ran.out == f"{tuned}\n"
     assert " 4/4 steps  100.0 %" in ran.err
+    assert ran.err.count("ACTIVE  [") == 1
+    assert ran.err.splitlines()[-1].startswith("loss ")
     assert "\x1b" not in ran.err
+
+
+def test_what_was_read_is_shown_before_anything_is_created(app, gemtune, rows):
+    app.faults.add(Fault(method="tunedModels.create", status=403))
+    ran = gemtune("tune", rows, "--base", BASE)
+    assert ran.code != 0
+    assert ran.err.splitlines()[0] == READ
+
+
+def test_the_json_of_tune_holds_what_was_read(app, gemtune, rows):
+    (record,) = gemtune("tune", rows, "--base", BASE, "--json").records
+    assert record["data"] == {
+        "rows": 3,
+        "input": ["text_input"],
+        "output": ["output"],
+        "left_out": [],
+        "source": "rows.csv",
+        "notes": [],
+    }
 
 
 def test_a_job_that_fails_is_told_with_the_services_reason(app, gemtune, rows):
@@ -227,8 +248,8 @@ def test_tune_takes_the_columns_that_are_named_and_shows_what_was_read(app, gemt
     assert ran.code == 0, ran.err
     assert sent_pairs(app) == [("lovely", "5,0"), ("awful", "1,0"), ("awful", "2,0")]
     assert ran.err.splitlines()[:2] == [
-        "note: training data: the same input has different outputs in lines 3 and 4",
         "training data: 3 rows of reviews.csv; input = column 'Review', output = 'Rating'; left out: 'id'",
+        "note: training data: the same input has different outputs in lines 3 and 4",
     ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gemtune import events
 from gemtune.events import JobState
-from gemtune.show.progress import JobView, duration, progress_line
+from gemtune.show.progress import Figures, JobView, duration
 from gemtune.types import TunedModel
 
 STAMP = {"job": "tunedModels/a", "cursor": "", "observed_at": datetime(2024, 3, 14, tzinfo=UTC)}
@@ -39,7 +39,7 @@ def fed(*happened: events.Event, pace: float = 1.0) -> JobView:
     st.booleans(),
 )
 def test_a_progress_line_fits_whatever_the_service_reports(done, total, percent, loss, eta, width, unicode):
-    line = progress_line("CREATING", done, total, percent=percent, loss=loss, eta=eta, width=width, unicode=unicode)
+    line = Figures("CREATING", done, total, percent=percent, loss=loss, eta=eta).line(width, unicode=unicode)
     assert len(line) <= width
     assert line.startswith("CREATING"[:width])
     assert unicode or line.isascii()
@@ -47,16 +47,16 @@ def test_a_progress_line_fits_whatever_the_service_reports(done, total, percent,
 
 def test_a_progress_line_tells_what_is_known():
     assert (
-        progress_line("CREATING", 19, 38, loss=1.402067, eta=23, width=90, unicode=False)
+        Figures("CREATING", 19, 38, loss=1.402067, eta=23).line(90, unicode=False)
         == "CREATING  [###############...............]  19/38 steps   50.0 %  loss 1.402  23 s left"
     )
-    assert progress_line("CREATING", 0, None) == "CREATING"
-    assert progress_line("ACTIVE", 7, None, loss=0.5) == "ACTIVE  7 steps  loss 0.5"
+    assert Figures("CREATING", 0, None).line() == "CREATING"
+    assert Figures("ACTIVE", 7, None, loss=0.5).line() == "ACTIVE  7 steps  loss 0.5"
 
 
 def test_a_narrow_line_gives_up_the_bar_first_then_the_percentage_and_then_what_stands_last():
     for width in range(8, 53):
-        line = progress_line("CREATING", 19, 38, loss=1.4, eta=23, width=width)
+        line = Figures("CREATING", 19, 38, loss=1.4, eta=23).line(width)
         whole = ["CREATING", "19/38 steps", " 50.0 %", "loss 1.4", "23 s left"]
         if width < 51:
             whole.remove(" 50.0 %")

@@ -21,6 +21,8 @@ from gemtune.errors import GemtuneError
 from gemtune.show.live import Live
 from gemtune.show.terminal import draws_in_place, encodes_unicode, printable, printable_json, wants_color, wrapped
 
+DATA_LOG: Final = "gemtune.datasets"
+"""The logger that says what was read of training data."""
 _STYLES: Final = {"bold": "1", "cyan": "36", "green": "32"}
 
 
@@ -181,12 +183,15 @@ def unwritten(error: OSError) -> Exception:
 
 
 class NoteHandler(logging.Handler):
-    """Shows what the SDK warns about, without disturbing what is drawn in place."""
+    """Shows what the SDK warns about and what it has read, without disturbing what is drawn in place."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == DATA_LOG and record.levelno == logging.INFO:
+            self._console.note(record.getMessage())
+            return
         kind = "note" if record.levelno >= logging.WARNING else record.levelname.lower()
         self._console.note(f"{kind}: {record.getMessage()}")

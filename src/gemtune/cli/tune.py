@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gemtune.cli.console import Console
+import attrs
+
+from gemtune.cli.console import DATA_LOG, Console
 from gemtune.cli.exits import DONE
 from gemtune.cli.options import MODEL, Commands, add_command, common_options, text
 from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
@@ -59,7 +64,20 @@ def add(commands: Commands) -> None:
 def _run(options: argparse.Namespace, console: Console) -> int:
     console.deed = True
     console.check()
-    return run_async(_tune, options, console)
+    with _reported_data():
+        return run_async(_tune, options, console)
+
+
+@contextmanager
+def _reported_data() -> Iterator[None]:
+    """Let the report of the training data be seen as soon as it is read, before anything is created."""
+    log = logging.getLogger(DATA_LOG)
+    before = log.level
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 async def _tune(options: argparse.Namespace, console: Console) -> int:
@@ -87,13 +105,13 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
             console.note("the job may have been created; look with: gemtune jobs list")
             raise
-        console.note(f"training data: {job.data}")
         # Only a creation's reply names the operation, so a job without one was adopted; its state needs a look.
         adopted = options.if_exists == "adopt" and job.operation is None
         if adopted:
             console.note(f"{job.name} existed already ({await job.refresh()}); nothing was created")
         kind = "adopted" if adopted else "created"
-        console.record({"kind": kind, "job": job.name, "operation": job.operation, "state": job.state})
+        record = {"kind": kind, "job": job.name, "operation": job.operation, "state": job.state}
+        console.record(record if job.data is None else {**record, "data": attrs.asdict(job.data)})
         if not options.wait:
             console.print(job.name)
             if not job.done:
@@ -103,9 +121,8 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             console.note(f"following {job.name}; Ctrl-C leaves it running")
         await follow(job, console, view := JobView(), timeout=options.timeout)
         model = await job
-        if not (console.json or console.draws):  # there the last picture says it
-            unicode = encodes_unicode(console.err)
-            console.note(f"{view.line(unicode=unicode)}  {view.spark(unicode=unicode)}")
+        if view.losses and not (console.json or console.draws):  # there the last picture shows it
+            console.note(f"loss {view.spark(unicode=encodes_unicode(console.err))}")
         console.print(model.name)
         return DONE
 

@@ -234,18 +234,8 @@ def _is_json(line: str) -> bool:
 
 def _json_lines(text: str) -> Iterator[tuple[int, object]]:
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, _loads(line)
-            continue
-        except json.JSONDecodeError as error:
-            what = f"is not JSON: {error.msg.removesuffix(' at')} (column {error.colno})"
-        except ValueError as error:
-            what = f"is not JSON: {error}"
-        except RecursionError:
-            what = "is nested too deeply"
-        yield number, InvalidInput(f"this line {what}", row=number)
+        if line.strip():
+            yield number, tables.json_line(line, number, _loads)
 
 
 def _as_written(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -61,7 +61,7 @@ from gemtune.types import (
 
 T = TypeVar("T")
 
-_log = logging.getLogger("gemtune")
+_data_log = logging.getLogger("gemtune.datasets")
 
 MANY: Final = 1000
 """Examples, about 10 ms of work, from which on they are checked and written in a thread."""
@@ -353,9 +353,9 @@ async def read_data(training_data: object, choice: Choice) -> TrainingSet:
         # Iterators are the caller's code, and run where the caller runs.
         rows = rows_in(training_data, choice)
         data = await off_loop(len(rows.numbered) > MANY, partial(checked, rows, choice))
-    _log.info("training data: %s", data.report)
+    _data_log.info("training data: %s", data.report)
     for note in data.report.notes:
-        _log.warning("training data: %s", note)
+        _data_log.warning("training data: %s", note)
     return data
 
 

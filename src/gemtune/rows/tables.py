@@ -230,7 +230,7 @@ def json_lines(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        value = _value(line, number)
+        value = json_line(line, number)
         # One document over many lines would fail line by line, and none of the messages would say why.
         if first and (isinstance(value, list) or line.strip() in {"[", "{"}):
             raise Unreadable(" is one JSON document: write one object or string a line, as jq -c '.[]' does")
@@ -238,9 +238,10 @@ def json_lines(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
         yield number, value
 
 
-def _value(line: str, number: int) -> object:
+def json_line(line: str, number: int, loads: Callable[[str], object] = json.loads) -> object:
+    """Return the value that a line of JSON holds, or an InvalidInput that says what is wrong with the line."""
     try:
-        return json.loads(line)
+        return loads(line)
     except json.JSONDecodeError as error:
         what = f"is not JSON: {error.msg.removesuffix(' at')} (column {error.colno})"
     except ValueError as error:

@@ -27,18 +27,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def progress_line(
-    state: str,
-    completed: int,
-    total: int | None,
-    *,
-    percent: float | None = None,
-    loss: float | None = None,
-    eta: float | None = None,
-    width: int = 80,
-    unicode: bool = True,
-) -> str:
-    """Return a job's state, bar, steps, percentage, loss and time left, as far as they are known and fit into a line.
+@attrs.frozen
+class Figures:
+    """How far a job is, as far as it is known.
 
     Args:
         state: The service's word for it.
@@ -47,41 +38,46 @@ def progress_line(
         percent: As the service reports it; None computes it from the steps.
         loss: The mean loss of the last step.
         eta: Seconds until the last step.
-        width: The most columns.
-        unicode: False for ASCII characters only.
     """
-    known = facts_of(state, completed, total, percent=percent, loss=loss, eta=eta)
-    facts = [fact for fact in known if fact]
-    share = _percent(completed, total, percent)
-    if total and len("  ".join(facts)) > width:
-        facts, share = [fact for fact in facts if fact != known[2]], None  # the steps say the same
-    room = width - len("  ".join(facts)) - 4
-    if total and share is not None and room >= 4:
-        facts.insert(1, bar(share / 100, min(room, 30), unicode=unicode))
-    while len(facts) > 1 and len("  ".join(facts)) > width:
-        facts.pop()
-    return "  ".join(facts)[: max(width, 0)]
 
+    state: str
+    completed: int
+    total: int | None
+    percent: float | None = attrs.field(default=None, kw_only=True)
+    loss: float | None = attrs.field(default=None, kw_only=True)
+    eta: float | None = attrs.field(default=None, kw_only=True)
 
-def facts_of(
-    state: str,
-    completed: int,
-    total: int | None,
-    *,
-    percent: float | None = None,
-    loss: float | None = None,
-    eta: float | None = None,
-) -> tuple[str, str, str, str, str]:
-    """Return a job's state, steps, percentage, loss and time left in words; what is not known is empty."""
-    percent = _percent(completed, total, percent)
-    steps = f"{completed} steps" if completed else ""
-    return (
-        state,
-        f"{min(completed, total):{len(str(total))}}/{total} steps" if total else steps,
-        "" if percent is None else f"{percent:5.1f} %",
-        "" if loss is None else f"loss {loss:.4g}",
-        f"{duration(eta)} left" if eta and math.isfinite(eta) else "",
-    )
+    def line(self, width: int = 80, *, unicode: bool = True) -> str:
+        """Return state, bar, steps, percentage, loss and time left, as far as they are known and fit into a line.
+
+        Args:
+            width: The most columns.
+            unicode: False for ASCII characters only.
+        """
+        known = self.words()
+        facts = [fact for fact in known if fact]
+        share = _percent(self.completed, self.total, self.percent)
+        if self.total and len("  ".join(facts)) > width:
+            facts, share = [fact for fact in facts if fact != known[2]], None  # the steps say the same
+        room = width - len("  ".join(facts)) - 4
+        if self.total and share is not None and room >= 4:
+            facts.insert(1, bar(share / 100, min(room, 30), unicode=unicode))
+        while len(facts) > 1 and len("  ".join(facts)) > width:
+            facts.pop()
+        return "  ".join(facts)[: max(width, 0)]
+
+    def words(self) -> tuple[str, str, str, str, str]:
+        """Return state, steps, percentage, loss and time left in words; what is not known is empty."""
+        percent = _percent(self.completed, self.total, self.percent)
+        total, eta = self.total, self.eta
+        steps = f"{self.completed} steps" if self.completed else ""
+        return (
+            self.state,
+            f"{min(self.completed, total):{len(str(total))}}/{total} steps" if total else steps,
+            "" if percent is None else f"{percent:5.1f} %",
+            "" if self.loss is None else f"loss {self.loss:.4g}",
+            f"{duration(eta)} left" if eta and math.isfinite(eta) else "",
+        )
 
 
 def _percent(completed: int, total: int | None, reported: float | None) -> float | None:
@@ -176,26 +172,17 @@ class JobView:
 
     def facts(self) -> tuple[str, str, str, str, str]:
         """Return state, steps, percentage, loss and time left in words; what is not known is empty."""
-        curve = self.curve
-        eta = None if events.JobState(self.state).terminal else self.eta
-        loss = curve[-1] if curve else None
-        return facts_of(self.state, self.completed, self.total, percent=self.percent, loss=loss, eta=eta)
+        return self._figures().words()
 
     def line(self, width: int = 80, *, unicode: bool = True) -> str:
         """Return the progress as one line."""
-        if not self.known:
-            return clipped(WAITING, width)
+        return self._figures().line(width, unicode=unicode) if self.known else clipped(WAITING, width)
+
+    def _figures(self) -> Figures:
         curve = self.curve
-        return progress_line(
-            self.state,
-            self.completed,
-            self.total,
-            percent=self.percent,
-            loss=curve[-1] if curve else None,
-            eta=None if events.JobState(self.state).terminal else self.eta,
-            width=width,
-            unicode=unicode,
-        )
+        eta = None if events.JobState(self.state).terminal else self.eta
+        loss = curve[-1] if curve else None
+        return Figures(self.state, self.completed, self.total, percent=self.percent, loss=loss, eta=eta)
 
     def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
         """Return the progress line and below it the loss curve, which grows to the right while the job runs."""

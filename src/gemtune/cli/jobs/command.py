@@ -17,7 +17,7 @@ from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import CallError, GemtuneError, InvalidInput, TuningError
 from gemtune.show.curve import loss_curve
-from gemtune.show.progress import progress_line
+from gemtune.show.progress import Figures
 from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _card(model: TunedModel, job: TuningJob, reason: str | None, console: Consol
     loss = snapshots[-1].mean_loss if snapshots else None
     state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
     width, unicode = width_of(console.out, _CARD) - 3, console.unicode
-    lines = [model.name, f"  {progress_line(state, done, total, loss=loss, width=width, unicode=unicode)}"]
+    lines = [model.name, f"  {Figures(state, done, total, loss=loss).line(width, unicode=unicode)}"]
     for label, value in facts.items():
         if value:
             lines += _fact(label, one_line(str(value)), width_of(console.out, _ANY) - 1)
