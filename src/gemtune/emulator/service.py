@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import anyio.to_thread
 import attrs
 
 from gemtune.emulator.messages.errors import RpcError
@@ -125,7 +126,7 @@ class EmulatedService:
         self.store.base_models.pop(base_model, None)
 
     async def keep(self) -> None:
-        """Write the state file, if there is one.
+        """Write the state file, if there is one, and remove the contents that nothing needs any more.
 
         Raises:
             RpcError: 500 if it cannot be written.
@@ -133,5 +134,7 @@ class EmulatedService:
         try:
             if self.state:
                 await self.state.save(self.clock, self.store)
+            elif gone := self.store.objects.depot.given_up():
+                await anyio.to_thread.run_sync(self.store.objects.depot.remove, gone)
         except (OSError, FileInUseError) as error:
             raise RpcError("INTERNAL", f"The emulator cannot write its state: {error}") from error

@@ -15,6 +15,12 @@ _seconds = attrs.validators.ge(0.0)
 _part = attrs.validators.and_(attrs.validators.ge(0.0), attrs.validators.le(1.0))
 
 
+def _names(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise TypeError(f"buckets must be a list of names, not the string {names!r}")
+    return frozenset(names)
+
+
 def _lower(names: Iterable[str]) -> frozenset[str]:
     if isinstance(names, str):
         raise TypeError(f"allow_hosts must be a list of names, not the string {names!r}")
@@ -60,7 +66,12 @@ class Settings:
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
-        body_seconds: how long a request's body may take to arrive.
+        buckets: of Cloud Storage that are there from the beginning. Others have to be created, as everywhere.
+        max_object_bytes: of one object, and so of one upload.
+        max_stored_bytes: of all objects and uploads together.
+        object_memory_bytes: of them, how many stay in memory; what is longer or more lies in files.
+        max_uploads: resumable uploads that are under way; beyond it the oldest is forgotten.
+        body_seconds: how long a request's body may take to arrive; an upload has as long for every 8 MiB.
         idle_seconds: how long a connection may stay open without a request being answered on it.
         max_connections: at the same time; beyond it the one that has been idle longest is closed.
         allow_hosts: names besides those of this machine under which the emulator is reached, as in a compose file.
@@ -102,6 +113,11 @@ class Settings:
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
     request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))
+    buckets: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
+    max_object_bytes: int = attrs.field(default=2048 * MIB, validator=attrs.validators.ge(0))
+    max_stored_bytes: int = attrs.field(default=8192 * MIB, validator=attrs.validators.ge(0))
+    object_memory_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))
+    max_uploads: int = attrs.field(default=1_000, validator=attrs.validators.ge(1))
     body_seconds: float = attrs.field(default=60.0, validator=attrs.validators.gt(0.0))
     idle_seconds: float = attrs.field(default=65.0, validator=attrs.validators.gt(0.0))
     max_connections: int = attrs.field(default=1_000, validator=attrs.validators.ge(1))

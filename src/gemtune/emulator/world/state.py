@@ -146,6 +146,7 @@ class StateFile:
         Raises:
             ValueError: it is no state of this version, it is damaged, or another process has it. The message names it.
         """
+        store.objects.depot.folder = self.path.with_name(self.path.name + ".objects")
         try:
             self._held = hold(self.path, dump(clock, store))
             restore(clock, store, self.path.read_bytes())
@@ -166,9 +167,12 @@ class StateFile:
             if self._written >= mine:
                 return
             # Everything that was asked for by now is in this text, so that ten creations at once share one write.
-            wanted, text = self._wanted, dump(clock, store)
+            wanted, depot = self._wanted, store.objects.depot
+            # What was given up by now is not in this text, and can go once it is written.
+            gone, text = depot.given_up(), dump(clock, store)
             await anyio.to_thread.run_sync(self._replace, text)
             self._written = wanted
+            await anyio.to_thread.run_sync(depot.remove, gone)
 
     def _replace(self, text: str) -> None:
         if self._held is None:

@@ -14,6 +14,7 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.known_errors import forbidden, missing
 from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
+from gemtune.emulator.world.objects import Objects
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
 from gemtune.emulator.world.typed import check
@@ -147,6 +148,7 @@ class Store:
     base_models: dict[str, BaseModel]
     answers: Answers | None = None
     tuned_models: dict[str, StoredModel] = attrs.field(factory=dict, init=False)
+    objects: Objects = attrs.field(init=False)
     shelves: dict[str, Shelf] = attrs.field(factory=dict, init=False)
     recent: dict[str, deque[int]] = attrs.field(factory=dict, init=False)
     _doomed: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -154,6 +156,7 @@ class Store:
     _created: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.objects = self.shelves["objects"] = Objects(self.settings)
         self.reset()
 
     def __repr__(self) -> str:

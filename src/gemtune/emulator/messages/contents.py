@@ -1,0 +1,202 @@
+"""Bytes that may be too many for the memory: what a request brings, and what an object holds.
+
+A ``Scratch`` grows while a body arrives. When it is whole, a ``Depot`` makes a ``StoredContent`` of it: a few bytes
+stay in memory, many lie in a file, and with a state directory all do. Everything in here may block; who must not wait
+runs it in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import attrs
+
+from gemtune.emulator.messages.checksums import crc32c
+
+MIB = 1 << 20
+BLOCK = 1 << 18  # bytes that are read, hashed or sent at a time: a fraction of a millisecond each
+_PART = ".part"
+_OURS = re.compile(r"\d{16,20}|[a-z0-9_]{8}\.part")
+
+
+@attrs.define(eq=False, repr=False)
+class Scratch:
+    """Bytes to which more are added: up to ``memory`` of them are held here, more than that in a file of ``depot``."""
+
+    depot: Depot
+    memory: int
+    size: int = attrs.field(default=0, init=False)
+    path: Path | None = attrs.field(default=None, init=False)
+    _held: bytearray = attrs.field(factory=bytearray, init=False)
+    _file: BinaryIO | None = attrs.field(default=None, init=False)
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add bytes; blocks only where ``is_long``."""
+        if self._file is None and self.size + len(data) > self.memory:
+            handle, name = tempfile.mkstemp(dir=self.depot.place(), prefix="", suffix=_PART)
+            self._file, self.path = os.fdopen(handle, "w+b", buffering=0), Path(name)
+            self._file.write(self._held)
+            self._held = bytearray()
+        if self._file is None:
+            self._held += data
+        else:
+            self._file.seek(self.size)
+            self._file.write(data)
+        self.size += len(data)
+
+    @property
+    def is_long(self) -> bool:
+        return self._file is not None
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return a part of it, or what there is of that."""
+        if self._file is None:
+            return bytes(self._held[start : start + size])
+        self._file.seek(start)
+        return self._file.read(size)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Return a part of it piece by piece."""
+        end = self.size if stop is None else min(stop, self.size)
+        for at in range(start, end, BLOCK):
+            yield self.read(at, min(BLOCK, end - at))
+
+    def detach(self) -> Path | None:
+        """Give the file away, if there is one, and forget everything."""
+        path, file = self.path, self._file
+        self.path, self._file, self._held, self.size = None, None, bytearray(), 0
+        if file is not None:
+            file.close()
+        return path
+
+    def discard(self) -> None:
+        """Forget everything, with its file."""
+        if path := self.detach():
+            _remove(path)
+
+    def __del__(self) -> None:
+        self.discard()
+
+
+@attrs.frozen
+class StoredContent:
+    """Bytes that do not change any more.
+
+    Args:
+        data: they, or the file that has them.
+        size: how many.
+        crc32c: their checksum.
+        md5: their digest.
+    """
+
+    data: bytes | Path = attrs.field(repr=False)
+    size: int
+    crc32c: int
+    md5: bytes
+
+    def open(self) -> BinaryIO:
+        """Return a file object, to be closed; raises OSError if the file is gone."""
+        return io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data.open("rb")
+
+    def read(self) -> bytes:
+        """Return all of it."""
+        return self.data if isinstance(self.data, bytes) else self.data.read_bytes()
+
+
+@attrs.define(eq=False, repr=False)
+class Depot:
+    """Where contents are.
+
+    Args:
+        memory: bytes that are held in memory at most, all contents together.
+        folder: a directory that outlives the process; None for memory, and a temporary directory for what is long.
+    """
+
+    memory: int
+    folder: Path | None = None
+    _temporary: Path | None = attrs.field(default=None, init=False)
+    _retired: list[Path] = attrs.field(factory=list, init=False)
+    held: int = attrs.field(default=0, init=False)
+
+    def place(self) -> Path:
+        """Return the directory, which is made when it is first needed."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return self.folder
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="gemtune-emulator-"))
+            # An emulator is not closed: its files go with it, or at the latest with the process.
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+        return self._temporary
+
+    def scratch(self) -> Scratch:
+        return Scratch(self, min(MIB, self.memory))
+
+    def settle(self, scratch: Scratch, name: str) -> StoredContent:
+        """Return what a scratch holds, which is not to be used any more.
+
+        Args:
+            scratch: it.
+            name: for a file, if one is needed: digits that no other content has.
+        """
+        md5, checksum = hashlib.md5(usedforsecurity=False), 0
+        for block in scratch.blocks():
+            md5.update(block)
+            checksum = crc32c(block, checksum)
+        size = scratch.size
+        if self.folder is None and not scratch.is_long and self.held + size <= self.memory:
+            self.held += size
+            return StoredContent(scratch.read(0, size), size, checksum, md5.digest())
+        return StoredContent(self._file(scratch, self.place() / name), size, checksum, md5.digest())
+
+    def _file(self, scratch: Scratch, path: Path) -> Path:
+        """Put a scratch where its content is to be; what a state will name is on the disk before that is written."""
+        if not scratch.is_long:
+            part = path.with_name(path.name + _PART)
+            part.write_bytes(scratch.read(0, scratch.size))
+        else:
+            part = cast(Path, scratch.detach())
+        if self.folder is not None:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        part.replace(path)
+        return path
+
+    def retire(self, content: StoredContent) -> None:
+        """Give up a content: a file stays until ``remove``, because a state on the disk may still name it."""
+        if isinstance(content.data, bytes):
+            self.held -= content.size
+        else:
+            self._retired.append(content.data)
+
+    def given_up(self) -> list[Path]:
+        """Return the files that were given up, for ``remove``; the next call returns further ones."""
+        files, self._retired = self._retired, []
+        return files
+
+    def remove(self, files: Iterable[Path]) -> None:
+        """Remove files that nothing names any more."""
+        for path in files:
+            _remove(path)
+
+    def tidy(self, known: set[str]) -> None:
+        """Remove what a killed process left: files named as ours that no content has."""
+        if self.folder is not None and self.folder.is_dir():
+            for path in self.folder.iterdir():
+                if path.name not in known and _OURS.fullmatch(path.name):
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # gone, or still open on Windows
+        path.unlink()

@@ -1,0 +1,225 @@
+"""The buckets and objects of the emulated Cloud Storage; whoever needs an object's bytes reads them here.
+
+An object never changes: a new one of the same name takes its place, with a higher generation. So what was found may be
+read at leisure, in another thread if it is long.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import attrs
+
+from gemtune.emulator.messages.contents import Depot, Scratch, StoredContent
+from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.typed import check
+
+
+@attrs.frozen(kw_only=True)
+class StoredBucket:
+    """A bucket.
+
+    Args:
+        name: it.
+        created: nanoseconds since 1970.
+        location: such as ``"US-CENTRAL1"``.
+        storage_class: such as ``"STANDARD"``.
+        labels: its owner's.
+    """
+
+    name: str
+    created: int
+    location: str = "US"
+    storage_class: str = "STANDARD"
+    labels: dict[str, str] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        check(self, *attrs.fields_dict(StoredBucket))
+
+
+@attrs.frozen(kw_only=True)
+class StoredObject:
+    """An object.
+
+    Args:
+        bucket: where it is.
+        name: under which name.
+        generation: a number that grows with each object of the emulator.
+        created: nanoseconds since 1970.
+        content: its bytes.
+        content_type: what they are.
+        headers: further fields that a download gives back as headers, such as ``content_encoding``.
+        metadata: its owner's.
+    """
+
+    bucket: str
+    name: str
+    generation: int
+    created: int
+    content: StoredContent
+    content_type: str | None = None
+    headers: dict[str, str] = attrs.field(factory=dict)
+    metadata: dict[str, str] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        check(self, *(name for name in attrs.fields_dict(StoredObject) if name != "content"))
+
+
+@attrs.define(repr=False, eq=False)
+class FilledBucket:
+    """A bucket with what is in it."""
+
+    facts: StoredBucket
+    objects: dict[str, StoredObject] = attrs.field(factory=dict, init=False)
+    _names: list[str] = attrs.field(factory=list, init=False)  # in their order
+
+    def put(self, found: StoredObject) -> StoredObject | None:
+        """Put an object in, and return the one of the same name whose place it takes."""
+        former = self.objects.get(found.name)
+        self.objects[found.name] = found
+        if former is None:
+            insort(self._names, found.name)
+        return former
+
+    def remove(self, found: StoredObject) -> None:
+        """Take an object out."""
+        del self.objects[found.name]
+        del self._names[bisect_left(self._names, found.name)]
+
+    def names(self, start: str = "") -> Iterator[str]:
+        """Return the names from one on, in their order."""
+        return (self._names[at] for at in range(bisect_left(self._names, start), len(self._names)))
+
+
+@attrs.define(repr=False, eq=False)
+class Objects:
+    """All buckets and objects."""
+
+    settings: Settings
+    depot: Depot = attrs.field(init=False)
+    buckets: dict[str, FilledBucket] = attrs.field(factory=dict, init=False)
+    size: int = attrs.field(default=0, init=False)
+    _generation: int = attrs.field(default=0, init=False)
+    # Long objects are put by threads. Reading needs no lock: it takes one reference, and what that refers to is whole.
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.depot = Depot(self.settings.object_memory_bytes)
+        self.clear()
+
+    def __repr__(self) -> str:
+        return f"Objects({len(self)} in {len(self.buckets)} buckets)"
+
+    def __len__(self) -> int:
+        return sum(len(bucket.objects) for bucket in self.buckets.values())
+
+    def read(self, bucket: str, name: str) -> bytes | None:
+        """Return all bytes of an object; None if there is no such object."""
+        file = self.open(bucket, name)
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+    def open(self, bucket: str, name: str) -> BinaryIO | None:
+        """Return the bytes of an object as a file, to be closed; None if there is no such object."""
+        while (found := self.find(bucket, name)) is not None:
+            try:
+                return found.content.open()
+            except FileNotFoundError:  # another object took its place meanwhile
+                if self.find(bucket, name) is found:
+                    raise
+        return None
+
+    def find(self, bucket: str, name: str) -> StoredObject | None:
+        """Return an object; None if there is no such object."""
+        filled = self.buckets.get(bucket)
+        return filled.objects.get(name) if filled else None
+
+    def add_bucket(self, facts: StoredBucket) -> None:
+        """Add an empty bucket."""
+        self.buckets[facts.name] = FilledBucket(facts)
+
+    def put(self, found: StoredObject) -> None:
+        """Put an object into its bucket, in the place of one with the same name."""
+        with self._lock:
+            former = self.buckets[found.bucket].put(found)
+            self.size += found.content.size
+            if former is not None:
+                self._give_up(former)
+
+    def remove(self, found: StoredObject) -> None:
+        """Remove an object."""
+        with self._lock:
+            self.buckets[found.bucket].remove(found)
+            self._give_up(found)
+
+    def _give_up(self, found: StoredObject) -> None:
+        self.size -= found.content.size
+        self.depot.retire(found.content)
+
+    def settle(self, scratch: Scratch, now: int) -> tuple[int, StoredContent]:
+        """Make a content of what has arrived, and return it with the generation of the object that it is for."""
+        with self._lock:
+            # Of the service, too, these are microseconds since 1970.
+            self._generation = max(self._generation + 1, now // 1_000)
+            generation = self._generation
+        return generation, self.depot.settle(scratch, f"{generation:016d}")
+
+    def clear(self) -> None:
+        """Forget everything but the buckets that the settings declare."""
+        with self._lock:
+            for found in self._every():
+                self._give_up(found)
+            self.buckets.clear()
+        for name in sorted(self.settings.buckets):
+            self.add_bucket(StoredBucket(name=name, created=0))
+
+    def _every(self) -> list[StoredObject]:
+        return [each for bucket in self.buckets.values() for each in bucket.objects.values()]
+
+    def dump(self) -> object:
+        """Return all but the contents, as JSON."""
+        with self._lock:
+            every = self._every()
+        return {
+            "buckets": [attrs.asdict(bucket.facts) for bucket in self.buckets.values()],
+            "objects": [_dump(each) for each in every],
+            "generation": self._generation,
+        }
+
+    def restore(self, kept: Any) -> None:
+        """Take over what another process left; raises ValueError, TypeError or LookupError if it is damaged."""
+        self.clear()
+        for values in kept["buckets"]:
+            if values["name"] not in self.buckets:
+                self.add_bucket(StoredBucket(**values))
+        self._generation = kept["generation"]
+        for values in kept["objects"]:
+            self.put(_restored(values, self.depot.place()))
+        files = (each.content.data for each in self._every())
+        self.depot.tidy({file.name for file in files if isinstance(file, Path)})
+
+
+def _restored(values: Mapping[str, Any], folder: Path) -> StoredObject:
+    content = values["content"]
+    path = folder / f"{int(content['file']):016d}"
+    size = path.stat().st_size if path.is_file() else None
+    if size != content["size"]:
+        raise ValueError(f"the content of gs://{values['bucket']}/{values['name']} has {size} bytes at {path}")
+    stored = StoredContent(path, content["size"], content["crc32c"], base64.b64decode(content["md5"]))
+    check(stored, "size", "crc32c", "md5")
+    return StoredObject(**(dict(values) | {"content": stored}))
+
+
+def _dump(found: StoredObject) -> dict[str, object]:
+    plain = {f.name: getattr(found, f.name) for f in attrs.fields(StoredObject) if f.name != "content"}
+    content = found.content
+    file = content.data.name if isinstance(content.data, Path) else ""
+    md5 = base64.b64encode(content.md5).decode("ascii")
+    return plain | {"content": {"file": file, "size": content.size, "crc32c": content.crc32c, "md5": md5}}
