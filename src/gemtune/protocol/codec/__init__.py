@@ -5,7 +5,7 @@ first use and kept. ``shape`` reads the annotations, ``generate`` writes the fun
 ``scalars`` holds the forms of single values, ``text`` turns bytes into plain Python and back.
 """
 
-from gemtune.protocol.codec.convert import decode, encode
+from gemtune.protocol.codec.convert import decode, decode_lenient, encode
 from gemtune.protocol.codec.text import dumps, loads
 
-__all__ = ["decode", "dumps", "encode", "loads"]
+__all__ = ["decode", "decode_lenient", "dumps", "encode", "loads"]

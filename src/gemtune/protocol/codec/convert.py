@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol.codec.generate import Function, make_decoder, make_encoder
 from gemtune.protocol.codec.scalars import Wrong
+from gemtune.protocol.codec.spelling import respelled
 from gemtune.types.message import Message
 
 M = TypeVar("M", bound=Message)
@@ -35,6 +36,11 @@ def decode(cls: type[M], value: object) -> M:
             f"the reply does not hold a {cls.__name__}: {wrong.where('$')} should be {wrong.expected}"
         ) from None
     return made
+
+
+def decode_lenient(cls: type[M], value: object) -> M:
+    """Make a value from parsed JSON whose keys may be spelled in camelCase or in snake_case."""
+    return decode(cls, respelled(cls, value))
 
 
 def encode(value: Message) -> dict[str, Any]:
