@@ -13,7 +13,6 @@ from gemtune.protocol import vertex
 from gemtune.protocol.codec import decode, decode_lenient, dumps, encode, loads
 from gemtune.protocol.codec.shape import fields_of
 from gemtune.protocol.codec.spelling import respelled
-from gemtune.types import registry
 from gemtune.types import vertex as types
 from gemtune.types.message import Message
 
@@ -264,6 +263,6 @@ def test_our_fields_are_those_of_the_documents_but_for_the_listed_ones(name):
 
 def test_what_stands_around_a_job_keeps_what_it_does_not_know():
     body = {"name": MODEL, "versionId": "1", "baseModelSource": {"genieSource": {}}, "defaultCheckpointId": "2"}
-    model = decode(registry.VertexModel, body)
+    model = decode(types.VertexModel, body)
     assert model.default_checkpoint_id == "2"
     assert encode(model) == body

@@ -18,7 +18,7 @@ from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import decode_lenient, dumps, encode
 from gemtune.protocol.gemini import Page
 from gemtune.types.message import Message
-from gemtune.types.registry import (
+from gemtune.types.vertex import (
     CurvePoint,
     MetadataContext,
     ModelVersionCheckpoint,
@@ -27,8 +27,8 @@ from gemtune.types.registry import (
     VertexEndpoint,
     VertexModel,
     VertexOperation,
+    VertexTuningJob,
 )
-from gemtune.types.vertex import VertexTuningJob
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

@@ -1,0 +1,73 @@
+"""Vertex AI's own values, in the API's words: what handles, events and the thin mirror make of them is told elsewhere.
+
+``jobs`` has the tuning job and everything in it, ``registry`` what stands around it: models with versions and
+checkpoints, endpoints, and the curves of a training. Like all types they may import errors and checks, and do nothing.
+"""
+
+from gemtune.types.vertex.jobs import (
+    AdapterSize,
+    EncryptionSpec,
+    EvaluateDatasetRun,
+    ListTuningJobsResponse,
+    PreferenceOptimizationDataStats,
+    PreferenceOptimizationHyperParameters,
+    PreferenceOptimizationSpec,
+    PreTunedModel,
+    SupervisedHyperParameters,
+    SupervisedTuningDatasetDistribution,
+    SupervisedTuningDataStats,
+    SupervisedTuningSpec,
+    TunedModelCheckpoint,
+    TuningDataStats,
+    TuningJobMetadata,
+    TuningJobPhase,
+    VertexJobState,
+    VertexTunedModel,
+    VertexTuningJob,
+)
+from gemtune.types.vertex.registry import (
+    CurvePoint,
+    CurveValue,
+    DeployedModel,
+    DeployedModelRef,
+    MetadataContext,
+    ModelVersionCheckpoint,
+    TensorboardTimeSeries,
+    TimeSeriesData,
+    VertexEndpoint,
+    VertexModel,
+    VertexOperation,
+)
+
+__all__ = [
+    "AdapterSize",
+    "CurvePoint",
+    "CurveValue",
+    "DeployedModel",
+    "DeployedModelRef",
+    "EncryptionSpec",
+    "EvaluateDatasetRun",
+    "ListTuningJobsResponse",
+    "MetadataContext",
+    "ModelVersionCheckpoint",
+    "PreTunedModel",
+    "PreferenceOptimizationDataStats",
+    "PreferenceOptimizationHyperParameters",
+    "PreferenceOptimizationSpec",
+    "SupervisedHyperParameters",
+    "SupervisedTuningDataStats",
+    "SupervisedTuningDatasetDistribution",
+    "SupervisedTuningSpec",
+    "TensorboardTimeSeries",
+    "TimeSeriesData",
+    "TunedModelCheckpoint",
+    "TuningDataStats",
+    "TuningJobMetadata",
+    "TuningJobPhase",
+    "VertexEndpoint",
+    "VertexJobState",
+    "VertexModel",
+    "VertexOperation",
+    "VertexTunedModel",
+    "VertexTuningJob",
+]
