@@ -131,6 +131,27 @@ async def test_one_forbidden_job_beside_a_forbidden_list_is_that_jobs_own_affair
         assert await collect(reader) == []
 
 
+@pytest.mark.gemini
+@pytest.mark.parametrize("by", ["operation", "name"])
+async def test_a_job_whose_operation_is_gone_and_whose_model_is_forbidden_is_not_asked_in_a_loop(by):
+    service = make_service(2)
+    answered = service._request
+
+    async def request(method, name=None):
+        at = await answered(method, name)
+        if name is not None and name.startswith(named("job1")):
+            await anyio.sleep_forever()
+        if method in {"work", "seek"}:
+            raise errors.NotFound("gone", status=404)
+        raise errors.PermissionDenied("not yours", status=403)
+
+    service._request = request
+    async with Watcher(service, [getattr(job, by) for job in service.jobs.values()], policy=WatchPolicy()):
+        await anyio.sleep(65)
+    asked = [at for at, _, name in service.calls if name is not None and name.startswith(named("job0"))]
+    assert len(asked) <= 4, "the operation, the model, and the model again each half minute"
+
+
 async def test_where_there_is_no_list_and_everything_is_forbidden_no_job_is_given_up():
     service = make_service(30)
     service._list = refusing(service, errors.BadRequest("no such method", status=400))

@@ -32,7 +32,7 @@ from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.story.observation import Moment
 from gemtune.watch.agenda import Due
 from gemtune.watch.record import WatchedJob
-from gemtune.watch.roster import QUARANTINE, SLICE, Roster, rests
+from gemtune.watch.roster import DENIED, QUARANTINE, SLICE, Roster, rests
 from gemtune.watch.sweep import Sweep
 
 _log = logging.getLogger("gemtune.watch")
@@ -196,6 +196,7 @@ class Engine:
                 looks.failures = 0
             elif isinstance(error, PermissionDenied):
                 self.sweep.plan(now.clock, check=True)  # is it this job, or are we not let in at all?
+                hint = DENIED  # the history does not know of this look, and would have it repeated at once
         else:
             now = moment()
             looks.answered()

@@ -42,7 +42,8 @@ _log = logging.getLogger("gemtune.watch")
 SLICE: Final = 100
 # Seconds without a look at a job over which gemtune itself has stumbled.
 QUARANTINE: Final = 60.0
-_DENIED: Final = 30.0
+# Seconds without a look at a forbidden job, until it is known whether we are let in at all.
+DENIED: Final = 30.0
 _HANDFUL: Final = 8
 # Seconds without sweeps after one that cost more pages than there are jobs.
 _POOR_FOR: Final = 300.0
@@ -146,7 +147,7 @@ class Roster:
             job: The job.
             reported: What is new.
             now: The time.
-            hint: Seconds that the service asked to wait with this look.
+            hint: Seconds to wait at least, because the service asked for it or forbade the look.
         """
         self.report(job, reported)
         if self.handles is not None:
@@ -155,19 +156,16 @@ class Roster:
         if look is None:
             self.agenda.drop(job)
             return
-        pressing = job.history.rhythm.pressing
         job.looks.source, after = look.source, look.after
         # The service's trouble outweighs the job's own schedule: a job that cannot be looked at is asked ever less.
         if job.looks.failures:
             after = backoff(job.looks.failures, self.dice.random())
-        elif job.looks.denied_since is not None and not pressing:
-            after = _DENIED
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
             return
         due = now.clock + max(after, hint)
         # Only a list is read while a job has its time. It has shown no steps, so it is no reason to look later.
-        self.agenda.put(job, due if job.due is None else min(job.due, due), pressing=pressing)
+        self.agenda.put(job, due if job.due is None else min(job.due, due), pressing=job.history.rhythm.pressing)
 
     def report(self, job: WatchedJob, reported: list[Event]) -> None:
         """Put what is new of a job on the board and into the log."""
@@ -203,8 +201,8 @@ class Roster:
     def _is_light(self, job: WatchedJob, now: float) -> bool:
         """Return whether a list is enough for a job."""
         rhythm = job.history.rhythm
-        # A list shows no 404, no reason and no last snapshots, which is what these wait for.
-        if job.looks.failures or rhythm.pressing or rhythm.blank:
+        # A list shows no 404, no 403, no reason and no last snapshots, which is what these wait for.
+        if job.looks.failures or job.looks.denied_since is not None or rhythm.pressing or rhythm.blank:
             return False
         return self.plan.sweeps(self.board.live, now) and not self.board.wants_steps(job)
 
