@@ -14,8 +14,7 @@ terminal event comes last. After you resume from a cursor an event may come agai
 from __future__ import annotations
 
 import enum
-import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, Final, TypeAlias
 
 import attrs
@@ -23,7 +22,9 @@ import attrs
 from gemtune.types.frames import rows_with
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.operations import Status
+from gemtune.types.plain import plain
 from gemtune.types.timestamp import Timestamp
+from gemtune.types.training import Checkpoint, Measured, SnapshotMetrics
 from gemtune.types.tuning import TunedModel
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Added",
     "Bookmark",
     "Cancelled",
+    "CheckpointReady",
     "Degraded",
     "Deleted",
     "Event",
@@ -43,11 +45,16 @@ __all__ = [
     "Recovered",
     "Restarted",
     "Snapshot",
+    "SnapshotUpdated",
     "StateChanged",
     "Succeeded",
     "TerminalEvent",
     "is_terminal",
 ]
+
+
+# Fields that some services say nothing in.
+_SAID_BY_SOME: Final = ("service_state", "reason", "metrics")
 
 
 class JobState(OpenEnum):
@@ -126,9 +133,18 @@ class _Event:
     observed_at: datetime = attrs.field(repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the event as JSON values: enums as words, times as RFC 3339, a model as its name and dates."""
+        """Return the event as JSON values: enums as words, times as RFC 3339, a model as its name and dates.
+
+        What only some services say is left out by the others: metrics, the service's own word for a state, a reason.
+        """
         fields = attrs.asdict(self, recurse=False)
-        return {"kind": self.kind, **{name: _plain(value) for name, value in fields.items()}}
+        for name in _SAID_BY_SOME:
+            if fields.get(name, "") is None:
+                del fields[name]
+        metrics = fields.pop("metrics", None)
+        if isinstance(metrics, SnapshotMetrics):
+            fields |= attrs.asdict(metrics)
+        return {"kind": self.kind, **{name: plain(value) for name, value in fields.items()}}
 
 
 @attrs.frozen(kw_only=True)
@@ -141,26 +157,36 @@ class Added(_Event):
 
 @attrs.frozen(kw_only=True)
 class StateChanged(_Event):
-    """The service reports another state."""
+    """The service reports another state, or says something else of the same state.
+
+    Args:
+        old: The state before.
+        new: The state now; the same, if only the service's own word or the reason has changed.
+        service_state: The service's own word, such as ``JOB_STATE_PENDING``; None if it has none but ``new``.
+        reason: What the job waits for or does in that state, in the service's words; None if it does not say.
+    """
 
     kind: ClassVar[str] = "state_changed"
     old: JobState
     new: JobState
+    service_state: str | None = None
+    reason: str | None = None
 
 
 @rows_with("job", "step", "epoch", "mean_loss", "compute_time", "attempt")
 @attrs.frozen(kw_only=True)
-class Snapshot(_Event):
+class Snapshot(Measured, _Event):
     """The metrics of one training step; a list of them makes a data frame.
 
     Args:
         step: The step, from 1.
         epoch: How often all of the data had been gone through after the step.
-        mean_loss: The mean loss of the examples of this step.
+        mean_loss: The mean loss of the examples of this step; NaN if the service has not said it.
         compute_time: When the service computed it.
         attempt: Which run of the job it belongs to, from 1.
         late: Whether a later step was delivered before it.
         replayed: Whether it may have been delivered before: before you resumed, or to earlier subscribers.
+        metrics: What else was measured; None on a service that measures the loss only, as the Gemini API does.
     """
 
     kind: ClassVar[str] = "snapshot"
@@ -171,6 +197,45 @@ class Snapshot(_Event):
     attempt: int = 1
     late: bool = False
     replayed: bool = False
+    metrics: SnapshotMetrics | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SnapshotUpdated(Measured, _Event):
+    """The service has measured more of a step that was reported before, such as its loss on the validation data.
+
+    Only what was missing is new; what was said once does not change.
+
+    Args:
+        step: The step, from 1.
+        epoch: How often all of the data had been gone through after the step.
+        mean_loss: The mean loss of the examples of this step; NaN if the service has not said it.
+        compute_time: When the service computed the loss.
+        attempt: Which run of the job it belongs to, from 1.
+        replayed: Whether it may have been delivered before: before you resumed, or to earlier subscribers.
+        metrics: All that is known of the step by now.
+    """
+
+    kind: ClassVar[str] = "snapshot_updated"
+    step: int
+    epoch: int
+    mean_loss: float
+    compute_time: Timestamp | None
+    attempt: int = 1
+    replayed: bool = False
+    metrics: SnapshotMetrics | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CheckpointReady(_Event):
+    """A checkpoint is deployed: the model as it was at that point of its training can be asked.
+
+    Args:
+        checkpoint: The checkpoint.
+    """
+
+    kind: ClassVar[str] = "checkpoint_ready"
+    checkpoint: Checkpoint
 
 
 @attrs.frozen(kw_only=True)
@@ -285,7 +350,17 @@ TerminalEvent: TypeAlias = Succeeded | Failed | Cancelled | Deleted | Lost
 """What comes last for a job."""
 
 Event: TypeAlias = (
-    Added | StateChanged | Snapshot | Progress | Restarted | TerminalEvent | Degraded | Recovered | Bookmark
+    Added
+    | StateChanged
+    | Snapshot
+    | SnapshotUpdated
+    | CheckpointReady
+    | Progress
+    | Restarted
+    | TerminalEvent
+    | Degraded
+    | Recovered
+    | Bookmark
 )
 """Everything that a job or a watcher can yield."""
 
@@ -296,42 +371,3 @@ TERMINAL: Final = (Succeeded, Failed, Cancelled, Deleted, Lost)
 def is_terminal(event: Event) -> bool:
     """Return whether the event is its job's last."""
     return isinstance(event, TERMINAL)
-
-
-def _plain(value: object) -> object:
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else _NOT_FINITE.get(value, "NaN")
-        case enum.Enum():
-            return str(value.value)
-        case str():
-            return value
-        case Timestamp():
-            return str(value)
-        case datetime():
-            return str(Timestamp.of(value.astimezone(UTC)))
-        case Status(code=code, message=message):
-            return {"code": code, "message": message}
-        case TunedModel():
-            return _facts(value)
-    raise TypeError(f"an event holds no {type(value).__name__}")
-
-
-# The proto3 JSON mapping writes them so; JSON itself has no such numbers.
-_NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
-
-
-def _facts(model: TunedModel) -> dict[str, object]:
-    task = model.tuning_task
-    facts = {
-        "name": model.name,
-        "display_name": model.display_name,
-        "base_model": model.base_model,
-        "state": model.state,
-        "create_time": model.create_time,
-        "update_time": model.update_time,
-        "complete_time": task.complete_time if task is not None else None,
-    }
-    return {name: _plain(fact) for name, fact in facts.items() if fact is not None}

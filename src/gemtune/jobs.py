@@ -25,7 +25,7 @@ from gemtune.resources.operations import checked_wait
 from gemtune.story.history import History, eta
 from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
-from gemtune.types import Hyperparameters, Status, TunedModel
+from gemtune.types import Checkpoint, DataStats, Hyperparameters, Status, TunedModel
 from gemtune.types.message import as_html
 
 Unsuccessful: TypeAlias = events.Failed | events.Cancelled | events.Deleted | events.Lost
@@ -65,19 +65,10 @@ class JobStatistics:
 
 
 @attrs.frozen(eq=False, repr=False)
-class KnownFacts:
-    """What is known of a job as of the last look, whichever handle or watcher of the client made it; nothing waits."""
+class DescribedJob:
+    """What a job is, as far as any look has said so; nothing waits."""
 
     _follower: Follower
-
-    def __repr__(self) -> str:
-        progress = self.progress
-        total = "?" if progress.total_steps is None else progress.total_steps
-        newest = self.snapshots[-1] if self.snapshots else None
-        loss = f" loss={newest.mean_loss:.4g}" if newest is not None else ""
-        return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
-
-    _repr_html_ = as_html
 
     @property
     def name(self) -> str:
@@ -95,9 +86,67 @@ class KnownFacts:
         return self._follower.history.born
 
     @property
+    def display_name(self) -> str | None:
+        """What people call the model; None while unknown, or if it has no such name."""
+        return self._follower.known.about.display_name
+
+    @property
+    def base_model(self) -> str | None:
+        """The model that is tuned; None while unknown."""
+        return self._follower.known.about.base_model
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """What controls the training; None while unknown. What was left out is filled in once the service has said."""
+        return self._follower.known.about.hyperparameters
+
+    @property
+    def data_stats(self) -> DataStats | None:
+        """What the service has made of the data; None as long as it has not said, and on the Gemini API."""
+        return self._follower.known.standing.data_stats
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The checkpoints so far, by step; empty on the Gemini API. Those with an endpoint can be asked."""
+        return self._follower.known.standing.checkpoints
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that serves the model; None as long as there is none, and on the Gemini API."""
+        return self._follower.known.standing.endpoint
+
+    @property
+    def _seen(self) -> History:
+        return self._follower.known.history
+
+
+@attrs.frozen(eq=False, repr=False)
+class KnownFacts(DescribedJob):
+    """How a job is as of the last look, whichever handle or watcher of the client made it; nothing waits."""
+
+    def __repr__(self) -> str:
+        progress = self.progress
+        total = "?" if progress.total_steps is None else progress.total_steps
+        newest = self.snapshots[-1] if self.snapshots else None
+        loss = f" loss={newest.mean_loss:.4g}" if newest is not None else ""
+        return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
+
+    _repr_html_ = as_html
+
+    @property
     def state(self) -> JobState:
         """The state."""
         return self._follower.known.state
+
+    @property
+    def service_state(self) -> str | None:
+        """The service's own word for the state, such as ``JOB_STATE_PENDING``; None if it has none but ``state``."""
+        return self._follower.known.standing.service_state
+
+    @property
+    def reason(self) -> str | None:
+        """What the job waits for or does in its state, such as waiting for quota; None if the service does not say."""
+        return self._follower.known.standing.reason
 
     @property
     def progress(self) -> TuningProgress:
@@ -114,21 +163,6 @@ class KnownFacts:
     def done(self) -> bool:
         """Whether the job is known to have ended, or cannot be seen any more."""
         return self._follower.history.finished or self._seen.finished
-
-    @property
-    def display_name(self) -> str | None:
-        """What people call the model; None while unknown, or if it has no such name."""
-        return self._follower.known.about.display_name
-
-    @property
-    def base_model(self) -> str | None:
-        """The model that is tuned; None while unknown."""
-        return self._follower.known.about.base_model
-
-    @property
-    def hyperparameters(self) -> Hyperparameters | None:
-        """What controls the training; None while unknown. What was left out is filled in once the service has said."""
-        return self._follower.known.about.hyperparameters
 
     @property
     def error(self) -> Status | None:
@@ -154,10 +188,6 @@ class KnownFacts:
     def eta(self) -> float | None:
         """Seconds from the last look to the last step, by the pace of the latest ones; None while unknown."""
         return eta(self._seen)
-
-    @property
-    def _seen(self) -> History:
-        return self._follower.known.history
 
 
 @attrs.frozen(eq=False, repr=False)

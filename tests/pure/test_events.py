@@ -9,6 +9,7 @@ import pytest
 from gemtune import events
 from gemtune.events import JobState
 from gemtune.types.operations import Status
+from gemtune.types.training import Checkpoint, SnapshotMetrics
 from looks import JOB, time, tuned_model
 
 AT = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
@@ -28,6 +29,10 @@ EXAMPLES = [
     events.Degraded(**STAMP, error="Unavailable", message="503", status=503, failures=3),
     events.Recovered(**STAMP, downtime=12.5),
     events.Bookmark(**STAMP),
+    events.SnapshotUpdated(
+        **STAMP, step=3, epoch=1, mean_loss=0.25, compute_time=time(3), metrics=SnapshotMetrics(eval_loss=0.5)
+    ),
+    events.CheckpointReady(**STAMP, checkpoint=Checkpoint(checkpoint_id="2", epoch=2, step=80, endpoint="endpoints/7")),
 ]
 
 
@@ -102,3 +107,26 @@ def test_an_unknown_state_is_kept_and_is_not_terminal():
     state = JobState("VALIDATING_DATA")
     assert state == "VALIDATING_DATA"
     assert not state.terminal
+
+
+def test_what_only_some_services_say_is_left_out_by_the_others():
+    plain = EXAMPLES[1].to_dict() | EXAMPLES[2].to_dict()
+    assert not {"service_state", "reason", "metrics", "accuracy", "eval_loss"} & set(plain)
+    said = events.StateChanged(**STAMP, old=JobState.CREATING, new=JobState.CREATING, service_state="PENDING")
+    assert said.to_dict()["service_state"] == "PENDING"
+    assert "reason" not in said.to_dict()
+
+
+def test_the_metrics_of_a_snapshot_are_columns_beside_its_loss():
+    event = events.Snapshot(
+        **STAMP, step=3, epoch=1, mean_loss=0.25, compute_time=time(3), metrics=SnapshotMetrics(accuracy=0.75)
+    )
+    assert (event.accuracy, event.eval_loss, EXAMPLES[2].accuracy) == (0.75, None, None)
+    row = event.to_dict()
+    assert (row["accuracy"], row["eval_loss"], row["epoch_estimated"]) == (0.75, None, False)
+
+
+def test_a_checkpoint_is_told_with_its_endpoint():
+    checkpoint = {"checkpoint_id": "2", "epoch": 2, "step": 80, "endpoint": "endpoints/7"}
+    assert EXAMPLES[-1].to_dict()["checkpoint"] == checkpoint
+    assert Checkpoint(checkpoint_id="3").to_dict()["endpoint"] is None

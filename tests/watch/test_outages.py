@@ -138,7 +138,7 @@ async def test_a_job_whose_operation_is_gone_and_whose_model_is_forbidden_is_not
     answered = service._request
 
     async def request(method, name=None):
-        at = await answered(method, name)
+        await answered(method, name)
         if name is not None and name.startswith(named("job1")):
             await anyio.sleep_forever()
         if method in {"work", "seek"}:

@@ -12,7 +12,7 @@ import attrs
 from gemtune.events import JobState, Lost, Succeeded, TerminalEvent
 from gemtune.story.ending import with_snapshots
 from gemtune.story.history import History
-from gemtune.story.observation import NOTHING, About
+from gemtune.story.observation import NOTHING, About, Standing
 from gemtune.story.snapshots import SnapshotLog
 
 
@@ -34,6 +34,11 @@ class KnownJob:
     def log(self) -> SnapshotLog:
         """The snapshots."""
         return self.history.log
+
+    @property
+    def standing(self) -> Standing:
+        """What only some services say."""
+        return self.history.standing
 
     @property
     def state(self) -> JobState:

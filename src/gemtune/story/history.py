@@ -33,7 +33,7 @@ from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
-from gemtune.story.observation import NOTHING, About, Moment, Observation, Source
+from gemtune.story.observation import NOTHING, PLAIN, About, Moment, Observation, Source, Standing
 from gemtune.story.schedule import Look, Pace, Rhythm, next_due
 from gemtune.story.snapshots import SnapshotLog, Snapshots
 
@@ -54,6 +54,7 @@ class History:
     # Whether the job may have been made anew since the cursor; its work does not say.
     unsure: bool
     about: About
+    standing: Standing
     log: SnapshotLog
     headway: Headway
     rhythm: Rhythm
@@ -83,7 +84,7 @@ class History:
             state: Its state, if that is known before any look.
         """
         self.name, self.work, self.born = name, KnownWork(work, seeks), born
-        self.state, self.outcome, self.about = state, None, NOTHING
+        self.state, self.outcome, self.about, self.standing = state, None, NOTHING, PLAIN
         self.log = SnapshotLog(name, resumed)
         self.headway, self.rhythm, self.ending, self.failed = Headway(), Rhythm(), Ending(), FailedLooks()
         self.unsure, self._live_from = resumed is not None, None if resumed is None else math.inf
@@ -149,11 +150,12 @@ class History:
         self.log.identify(seen.created)
         if seen.about is not None:
             self.about = self.about.updated(seen.about)
+        before, self.standing = self.standing, self.standing.updated(seen)
         downtime = self.failed.succeeded(seen)
         if downtime is not None:
             reported.append(events.Recovered(**_stamp(self, seen.at), downtime=downtime))
         if seen.state is not None and not seen.state.terminal and self.ending.state is None:
-            reported += _changed(self, seen.state, seen.at)
+            reported += _changed(self, seen.state, seen.at, before)
             self.state = seen.state
         reported += self._grow(seen)
         if seen.snapshots is not None:  # a list, which shows none, says nothing about the pace
@@ -236,7 +238,7 @@ class History:
         reported = self.end(events.Deleted, seen.at)
         self.log.recreate(seen.created)
         self.work.retire()
-        self.state, self.outcome, self.about = JobState.UNKNOWN, None, NOTHING
+        self.state, self.outcome, self.about, self.standing = JobState.UNKNOWN, None, NOTHING, PLAIN
         self.headway, self.failed, self.rhythm.idle = Headway(), FailedLooks(), 0
         self.unsure, self._live_from = False, None
         return [*reported, self.added(seen.at, Origin.RECREATED)]
@@ -301,7 +303,7 @@ class History:
             self.rhythm.again = self.ending.pause
             return []
         state, kind, facts = self.ending.event
-        changed = _changed(self, state, now)
+        changed = _changed(self, state, now, self.standing)
         self.state = state
         return [*changed, *self.end(kind, now, **facts)]
 
@@ -318,9 +320,12 @@ def eta(history: History) -> float | None:
     return pulse.per_step * remaining if pulse and remaining is not None else None
 
 
-def _changed(history: History, state: JobState, now: Moment) -> list[Event]:
-    old = history.state
-    return [] if old == state else [events.StateChanged(**_stamp(history, now), old=old, new=state)]
+def _changed(history: History, state: JobState, now: Moment, before: Standing) -> list[Event]:
+    old, said = history.state, history.standing
+    if old == state and (said.service_state, said.reason) == (before.service_state, before.reason):
+        return []
+    facts = {"service_state": said.service_state, "reason": said.reason}
+    return [events.StateChanged(**_stamp(history, now), old=old, new=state, **facts)]
 
 
 def _progress(history: History, now: Moment) -> events.Progress:

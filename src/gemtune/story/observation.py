@@ -18,6 +18,7 @@ import attrs
 from gemtune.events import JobState
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
+from gemtune.types.training import Checkpoint, DataStats
 from gemtune.types.tuning import Hyperparameters, TunedModel, TuningSnapshot
 
 
@@ -108,6 +109,11 @@ class Observation:
         error: Why it failed.
         model: The tuned model, if the reply holds it.
         about: What the job is, if the reply says so.
+        service_state: The service's own word for the state, if it has more words than ``state``.
+        reason: What the job waits for or does in that state, in the service's words; it counts with ``service_state``.
+        checkpoints: The checkpoints so far, deployed or not; None if the reply does not say.
+        data_stats: What the service has made of the data; None if the reply does not say.
+        endpoint: The full name of the endpoint that serves the model; None if the reply does not say.
     """
 
     source: Source
@@ -125,6 +131,56 @@ class Observation:
     error: Status | None = None
     model: TunedModel | None = None
     about: About | None = None
+    service_state: str | None = None
+    reason: str | None = None
+    checkpoints: Sequence[Checkpoint] | None = None
+    data_stats: DataStats | None = None
+    endpoint: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """What only some services say of a job; None for what no reply has said yet.
+
+    Args:
+        service_state: The service's own word for the state.
+        reason: What the job waits for or does in it.
+        checkpoints: The checkpoints so far, in the order of their steps.
+        data_stats: What the service has made of the data.
+        endpoint: The endpoint that serves the model.
+    """
+
+    service_state: str | None = None
+    reason: str | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    data_stats: DataStats | None = None
+    endpoint: str | None = None
+
+    def updated(self, seen: Observation) -> Standing:
+        """Return this with what a look says."""
+        said: dict[str, object] = {}
+        if seen.service_state is not None:
+            said = {"service_state": seen.service_state, "reason": seen.reason}
+        if seen.checkpoints is not None:
+            said["checkpoints"] = _merged(self.checkpoints, seen.checkpoints)
+        if seen.data_stats is not None:
+            said["data_stats"] = seen.data_stats
+        if seen.endpoint is not None:
+            said["endpoint"] = seen.endpoint
+        return attrs.evolve(self, **said) if said else self  # type: ignore[arg-type]
+
+
+def _merged(known: Sequence[Checkpoint], seen: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Return all checkpoints; one that was deployed stays so, because an older state may be seen after a newer one."""
+    merged = {each.checkpoint_id: each for each in known}
+    for each in seen:
+        if each.ready or not (each.checkpoint_id in merged and merged[each.checkpoint_id].ready):
+            merged[each.checkpoint_id] = each
+    return tuple(sorted(merged.values(), key=lambda each: (each.step, each.epoch)))
+
+
+PLAIN: Final = Standing()
+"""Of a job whose service says none of it: one value for ten thousand of them."""
 
 
 @attrs.frozen
@@ -135,15 +191,26 @@ class Listed:
         job: Its name.
         state: Its state; None if the entry does not say.
         created: When it was created, in ns; 0 if the entry does not say.
+        service_state: The service's own word for the state, if it has more words than ``state``.
+        reason: What the job waits for or does in it.
     """
 
     job: str
     state: JobState | None
     created: int
+    service_state: str | None = None
+    reason: str | None = None
 
     def seen(self, now: Moment) -> Observation:
         """Return the entry as a look at its job."""
-        return Observation(source=Source.LIST, at=now, state=self.state, created=self.created)
+        return Observation(
+            source=Source.LIST,
+            at=now,
+            state=self.state,
+            created=self.created,
+            service_state=self.service_state,
+            reason=self.reason,
+        )
 
 
 def nanoseconds(moment: Timestamp | None) -> int:

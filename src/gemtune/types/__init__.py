@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gemtune.types.safety import *
     from gemtune.types.timestamp import *
     from gemtune.types.tools import *
+    from gemtune.types.training import *
     from gemtune.types.tuning import *
 
 _HOMES: Final = {
@@ -51,9 +52,11 @@ _HOMES: Final = {
         """,
         "timestamp": "Timestamp",
         "tools": "Behavior FunctionCallingConfig FunctionCallingMode FunctionDeclaration Tool ToolConfig",
+        "training": "Checkpoint DataStats DroppedExample SnapshotMetrics",
         "tuning": """
-            CreateTunedModelMetadata Hyperparameters ListTunedModelsResponse TrainingData TransferOwnershipRequest
-            TunedModel TunedModelSource TunedModelState TuningExample TuningExamples TuningSnapshot TuningTask
+            CreateTunedModelMetadata Hyperparameters ListTunedModelsResponse MeasuredSnapshot ServedModel
+            TrainingData TransferOwnershipRequest TunedModel TunedModelSource TunedModelState TuningExample
+            TuningExamples TuningSnapshot TuningTask
         """,
     }.items()
     for name in names.split()

@@ -13,6 +13,7 @@ from gemtune.types.frames import rows_with
 from gemtune.types.message import Int64, Message, as_html, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
+from gemtune.types.training import Checkpoint, Measured, SnapshotMetrics
 
 
 class TunedModelState(OpenEnum):
@@ -53,8 +54,10 @@ class TrainingData(Message):
 
 @rows_with("step", "epoch", "mean_loss", "compute_time")
 @attrs.frozen
-class TuningSnapshot(Message):
+class TuningSnapshot(Measured, Message):
     """The metrics of one training step; a list of them makes a data frame.
+
+    A service that measures more than the loss gives each a MeasuredSnapshot, whose ``metrics`` hold the rest.
 
     Args:
         step: The step, from 1.
@@ -69,9 +72,25 @@ class TuningSnapshot(Message):
     compute_time: Timestamp | None = None
 
     def to_dict(self) -> dict[str, int | float | datetime | None]:
-        """Return step, epoch, mean_loss and compute_time, the last as a datetime."""
+        """Return step, epoch, mean_loss and compute_time, the last as a datetime, and the metrics if there are any."""
         time = self.compute_time.to_datetime() if self.compute_time is not None else None
-        return {"step": self.step, "epoch": self.epoch, "mean_loss": self.mean_loss, "compute_time": time}
+        row = {"step": self.step, "epoch": self.epoch, "mean_loss": self.mean_loss, "compute_time": time}
+        return row if self.metrics is None else row | attrs.asdict(self.metrics)
+
+
+@rows_with("step", "epoch", "mean_loss", "compute_time", "accuracy", "eval_loss", "eval_accuracy")
+@attrs.frozen
+class MeasuredSnapshot(TuningSnapshot):
+    """A snapshot of a service that measures more than the loss, and may have some of it later than the rest.
+
+    ``mean_loss`` is NaN as long as the service has said no loss.
+
+    Args:
+        metrics: What else was measured.
+    """
+
+    # A class of its own, so that the millions of snapshots that have no more than a loss pay nothing for it.
+    metrics: SnapshotMetrics = attrs.field(default=SnapshotMetrics(), kw_only=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -180,6 +199,16 @@ class TunedModel(Message):
     reader_project_numbers: tuple[Int64, ...] = attrs.field(default=(), converter=as_tuple)
     type_url: str = attrs.field(default="", eq=False, repr=False, metadata={"json": "@type"})
 
+    @property
+    def endpoint(self) -> str:
+        """The full name of the endpoint that serves it; empty on the Gemini API, which serves it under its name."""
+        return ""
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The model at points of its training, on a service that keeps them; the last one is the model itself."""
+        return ()
+
     def _facts(self) -> str:
         snapshots = self.tuning_task.snapshots if self.tuning_task is not None else ()
         loss = f", loss {snapshots[-1].mean_loss:.4g} after {snapshots[-1].step} steps" if snapshots else ""
@@ -188,6 +217,19 @@ class TunedModel(Message):
 
     def _repr_html_(self) -> str:
         return as_html(self)
+
+
+@attrs.frozen(kw_only=True)
+class ServedModel(TunedModel):
+    """A tuned model of a service that serves models, and their checkpoints, on endpoints.
+
+    Args:
+        endpoint: The full name of the endpoint that serves it.
+        checkpoints: The model at points of its training, by step.
+    """
+
+    endpoint: str = ""
+    checkpoints: tuple[Checkpoint, ...] = attrs.field(default=(), converter=as_tuple)
 
 
 @attrs.frozen(kw_only=True)

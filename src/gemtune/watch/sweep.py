@@ -196,7 +196,9 @@ class Sweep(Due):
         history = job.history
         if history.rhythm.pressing or job.looking:
             return
-        if entry.state == history.state and entry.created == job.looks.created:
+        said = history.standing
+        same = entry.state == history.state and entry.created == job.looks.created
+        if same and entry.service_state == said.service_state and entry.reason == said.reason:
             return  # the usual case by far
         job.looks.created = entry.created
         self.roster.follow(job, history.observe(entry.seen(now)), now)
