@@ -19,10 +19,10 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
-from gemtune.types.frames import rows_with
+from gemtune.plain import plain
+from gemtune.rows.frames import rows_with
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.operations import Status
-from gemtune.types.plain import plain
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.training import Checkpoint, Measured, SnapshotMetrics
 from gemtune.types.tuning import TunedModel

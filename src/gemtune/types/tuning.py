@@ -9,7 +9,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
-from gemtune.types.frames import rows_with
+from gemtune.rows.frames import rows_with
 from gemtune.types.message import Int64, Message, as_html, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
