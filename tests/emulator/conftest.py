@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from emulator.emulated import Api
+from emulator.vertex import Vertex
 from gemtune.emulator import create_app
 
 
@@ -30,3 +31,20 @@ async def start(anyio_backend) -> AsyncIterator[Callable[..., Api]]:
 async def api(start) -> Api:
     """An emulator with every setting at its default, on a stepped clock."""
     return await start()
+
+
+@pytest.fixture
+async def start_vertex(start) -> Callable[..., Vertex]:
+    """A function that starts an emulator as ``start`` does, to be asked as Vertex AI."""
+
+    async def begin(**options) -> Vertex:
+        api = await start(**options)
+        return Vertex(api.app, api.http)
+
+    return begin
+
+
+@pytest.fixture
+async def vertex(start_vertex) -> Vertex:
+    """An emulator with every setting at its default, to be asked as Vertex AI."""
+    return await start_vertex()

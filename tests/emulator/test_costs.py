@@ -17,12 +17,12 @@ from gemtune.emulator.front.control import control
 from gemtune.emulator.front.guard import refuse_foreign
 from gemtune.emulator.gemini.face import GEMINI
 from gemtune.emulator.gemini.messages import SCHEMA
-from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.gemini.tuned_models import split_mask
 from gemtune.emulator.messages.http import HttpRequest
 from gemtune.emulator.messages.json_text import parse_json
 from gemtune.emulator.messages.masks import read_mask
 from gemtune.emulator.world.auth import Credential
+from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.state import restore, seal
 from gemtune.emulator.world.store import MethodCall, Principal
 from gemtune.emulator.world.tuning import JobFate

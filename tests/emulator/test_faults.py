@@ -128,9 +128,15 @@ async def test_a_method_that_no_request_can_have_is_refused_with_the_names_there
     assert api.app.faults.scenarios == {}
 
 
+MEANT = (
+    r"did you mean 'tunedModels.generateContent' or 'models.generateContent' or 'endpoints.generateContent' or "
+    r"'publishers.models.generateContent'\?"
+)
+
+
 @pytest.mark.parametrize("method", ["generateContent", "GENERATECONTENT"])
 def test_the_methods_that_may_be_meant_are_named(method):
-    with pytest.raises(ValueError, match=r"did you mean 'tunedModels.generateContent' or 'models.generateContent'\?"):
+    with pytest.raises(ValueError, match=MEANT):
         Fault(method=method)
 
 

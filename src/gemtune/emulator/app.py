@@ -21,6 +21,7 @@ from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.service import EmulatedService
 from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.trouble.quotas import Load, QuotaRule, load_of
+from gemtune.emulator.vertex.face import VERTEX
 from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.base_models import BaseModel, catalogue
@@ -30,7 +31,7 @@ from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 
-FACES: tuple[Face, ...] = (GEMINI,)
+FACES: tuple[Face, ...] = (GEMINI, *VERTEX)
 _LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
-from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import (
     RpcError,
@@ -16,7 +15,18 @@ from gemtune.emulator.messages.errors import (
     not_served,
     quota_exceeded,
 )
-from gemtune.emulator.world.answers import Answer, Prompt, count_tokens, scripted, split_text, truncate
+from gemtune.emulator.world.answers import (
+    Answer,
+    Prompt,
+    answer,
+    asked_text,
+    count_tokens,
+    cut,
+    input_tokens,
+    split_text,
+    texts,
+)
+from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
@@ -46,17 +56,13 @@ def count(store: Store, call: MethodCall) -> Value:
     nested = cast(Value, call.body.get("generate_content_request") or {})
     if nested and call.body.get("contents"):
         raise bad_request("Only one of contents and generate_content_request may be set.")
-    tokens = sum(count_tokens(text) for text in _texts(nested or call.body))
+    tokens = sum(count_tokens(text) for text in texts(nested or call.body))
     return {"total_tokens": tokens, "prompt_tokens_details": [{"modality": "TEXT", "token_count": tokens}]}
 
 
 def cost(call: MethodCall) -> tuple[int, str]:
     """Return what a request counts in quotas: its input tokens and its model."""
-    return _input_tokens(call.body), call.params["model"].removeprefix("models/")
-
-
-def _input_tokens(body: Value) -> int:
-    return sum(count_tokens(text) for text in _texts(body))
+    return input_tokens(call.body), call.params["model"].removeprefix("models/")
 
 
 def generate(store: Store, call: MethodCall) -> Value:
@@ -81,9 +87,9 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
     wait = store.spend_request(name, call.now)
     if wait is not None:
         raise quota_exceeded(name.removeprefix("models/"), store.settings.requests_per_minute or 0, wait)
-    answer = _answer(store, call, model)
+    answered = _answer(store, call, model)
     config = cast(Value, call.body.get("generation_config") or {})
-    text, reason = _cut(answer, config)
+    text, reason = cut(answered, config)
     pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
     envelope = _envelope(store, call, model)
     sent = ""
@@ -97,13 +103,13 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
             candidate["safety_ratings"] = _ratings()
         reply: Value = {"candidates": [candidate], **envelope}
         feedback: Value = {"safety_ratings": _ratings()} if store.settings.safety_ratings else {}
-        if answer.block_reason:
+        if answered.block_reason:
             del reply["candidates"]
-            feedback["block_reason"] = answer.block_reason
+            feedback["block_reason"] = answered.block_reason
         if feedback:
             reply["prompt_feedback"] = feedback
         if store.settings.usage_metadata:
-            reply["usage_metadata"] = _usage(call.body, "" if answer.block_reason else sent)
+            reply["usage_metadata"] = _usage(call.body, "" if answered.block_reason else sent)
         yield reply
 
 
@@ -162,42 +168,9 @@ def _check_tuned(body: Value, name: str, limit: int) -> None:
         raise bad_request(f"The prompt is {size} characters long; {name} takes at most {limit}.")
 
 
-def _texts(body: Value) -> Iterator[str]:
-    contents = cast("list[Value]", body.get("contents") or [])
-    system = cast("Value | None", body.get("system_instruction"))
-    for content in [*contents, *([system] if system else [])]:
-        yield from _part_texts(content)
-
-
-def _part_texts(content: Value) -> Iterable[str]:
-    return (cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part)
-
-
 def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer:
-    contents = cast("list[Value]", call.body["contents"])
-    # The last turn that is not the model's own; older ones are what it said before.
-    asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
-    text = "".join(_part_texts(asked))
-    prompt = Prompt(text=text, model=call.params["model"], request=call.body, email=call.caller.email)
-    answer = scripted(store.answers, prompt)
-    if answer is not None:
-        return answer
-    label = store.settings.answer_label
-    found = model.examples.nearest(text) if model else None
-    if found is None:
-        found, label = text, label and "(emulator: a base model repeats its prompt)"
-    return Answer(f"{found} {label}".rstrip())
-
-
-def _cut(answer: Answer, config: Value) -> tuple[str, str]:
-    """Return the answer up to a stop sequence and the token limit, and why it ends."""
-    text, reason = answer.text, answer.finish_reason
-    for stop in cast("list[str]", config.get("stop_sequences") or []):
-        text = text.partition(stop)[0] if stop else text
-    limit = cast("int | None", config.get("max_output_tokens"))
-    if limit is not None and count_tokens(text) > limit:
-        return truncate(text, limit), "MAX_TOKENS"
-    return text, reason
+    prompt = Prompt(text=asked_text(call.body), model=call.params["model"], request=call.body, email=call.caller.email)
+    return answer(store.answers, prompt, model.examples if model else None, store.settings.answer_label)
 
 
 def _envelope(store: Store, call: MethodCall, model: StoredModel | None) -> Value:
@@ -208,7 +181,7 @@ def _envelope(store: Store, call: MethodCall, model: StoredModel | None) -> Valu
 
 
 def _usage(body: Value, text: str) -> Value:
-    asked, answered = _input_tokens(body), count_tokens(text)
+    asked, answered = input_tokens(body), count_tokens(text)
     return {
         "prompt_token_count": asked,
         "candidates_token_count": answered,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gemtune.emulator.gemini.creation import create
-from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.gemini.tuned_models import show
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import not_found, unimplemented
+from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel
 
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1beta."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.gemini.tuned_models import split_mask
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import already_exists, bad_request, invalid_fields, not_found
+from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import cast
 
 from gemtune.emulator.gemini.messages import SCHEMA
-from gemtune.emulator.gemini.pages import take_page
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request, invalid_fields
 from gemtune.emulator.messages.schema import snake_case
+from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import ROLES, MethodCall, Store, StoredModel, StoredPermission
 from gemtune.emulator.world.tuning import JobProgress

@@ -29,7 +29,8 @@ def _help(description: str, url: str) -> dict[str, object]:
     return {"@type": _RPC + "Help", "links": [{"description": description, "url": url}]}
 
 
-def _localized(text: str) -> dict[str, object]:
+def localized(text: str) -> dict[str, object]:
+    """Return a ``LocalizedMessage`` detail."""
     return {"@type": _RPC + "LocalizedMessage", "locale": "en-US", "message": text}
 
 
@@ -41,14 +42,14 @@ def api_key_refused(service: str = SERVICE, *, expired: bool = False) -> RpcErro
     text = (
         "API key expired. Please renew the API key." if expired else "API key not valid. Please pass a valid API key."
     )
-    return RpcError("INVALID_ARGUMENT", text, [error_info("API_KEY_INVALID", service=service), _localized(text)])
+    return RpcError("INVALID_ARGUMENT", text, [error_info("API_KEY_INVALID", service=service), localized(text)])
 
 
 def api_key_blocked(method: str, service: str = SERVICE) -> RpcError:
     """Return 403: the API key is restricted to other methods; ``method`` is the full RPC name."""
     text = f"Requests to this API {service} method {method} are blocked."
     info = error_info("API_KEY_SERVICE_BLOCKED", service=service, consumer="projects/318182098261")
-    return RpcError("PERMISSION_DENIED", text, [info, _localized(text)])
+    return RpcError("PERMISSION_DENIED", text, [info, localized(text)])
 
 
 def no_credential() -> RpcError:

@@ -11,9 +11,12 @@ import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import cast
 
 import attrs
+
+from gemtune.emulator.messages.codec import Value
 
 _TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
 
@@ -145,3 +148,60 @@ def split_text(text: str, size: int) -> list[str]:
             pieces.append("")
         pieces[-1] += word
     return pieces
+
+
+# ── prompts and answers in messages, which all services have in the same form ─────────────────────────────────────
+
+
+def part_texts(content: Value) -> Iterator[str]:
+    """Return the texts of a Content message."""
+    return (cast(str, part["text"]) for part in cast("list[Value]", content.get("parts") or []) if "text" in part)
+
+
+def texts(body: Value) -> Iterator[str]:
+    """Return all texts of a request, its system instruction included."""
+    contents = cast("list[Value]", body.get("contents") or [])
+    system = cast("Value | None", body.get("system_instruction"))
+    for content in [*contents, *([system] if system else [])]:
+        yield from part_texts(content)
+
+
+def input_tokens(body: Value) -> int:
+    """Count the tokens of a request."""
+    return sum(count_tokens(text) for text in texts(body))
+
+
+def asked_text(body: Value) -> str:
+    """Return the text of the last turn that is not the model's own; older ones are what it said before."""
+    contents = cast("list[Value]", body["contents"])
+    asked = next((content for content in reversed(contents) if content.get("role", "") != "model"), contents[-1])
+    return "".join(part_texts(asked))
+
+
+def answer(answers: Answers | None, prompt: Prompt, examples: ExampleIndex | None, label: str) -> Answer:
+    """Return the answer to a prompt: a scripted one, or that of the nearest example; without any, the prompt.
+
+    Args:
+        answers: that a test wrote.
+        prompt: what is asked.
+        examples: of a tuned model; None for a base model.
+        label: follows every answer that no test wrote.
+    """
+    found = scripted(answers, prompt)
+    if found is not None:
+        return found
+    nearest = examples.nearest(prompt.text) if examples else None
+    if nearest is None:
+        nearest, label = prompt.text, label and "(emulator: a base model repeats its prompt)"
+    return Answer(f"{nearest} {label}".rstrip())
+
+
+def cut(answer: Answer, config: Value) -> tuple[str, str]:
+    """Return the answer up to a stop sequence and the token limit of a generation config, and why it ends."""
+    text, reason = answer.text, answer.finish_reason
+    for stop in cast("list[str]", config.get("stop_sequences") or []):
+        text = text.partition(stop)[0] if stop else text
+    limit = cast("int | None", config.get("max_output_tokens"))
+    if limit is not None and count_tokens(text) > limit:
+        return truncate(text, limit), "MAX_TOKENS"
+    return text, reason

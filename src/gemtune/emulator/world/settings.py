@@ -6,11 +6,14 @@ What nobody has published is a guess, marked "undocumented"; the setting is ther
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
 MIB = 1 << 20
 _seconds = attrs.validators.ge(0.0)
+_maybe_seconds = attrs.validators.optional(_seconds)
+_some: Any = attrs.validators.optional(attrs.validators.ge(1))
 
 _part = attrs.validators.and_(attrs.validators.ge(0.0), attrs.validators.le(1.0))
 
@@ -63,6 +66,15 @@ class Settings:
         chunk_characters: least length of a streamed piece of text.
         answer_seconds: how long generateContent and streamGenerateContent take, on the emulator's clock.
         chunk_seconds: the time between two pieces of a stream, on the emulator's clock.
+        phase_seconds: Vertex AI: the length of each phase of a tuning job that is no training: reading the data, and
+            deploying one checkpoint; None for ten steps.
+        capacity_seconds: Vertex AI: how long a job waits for machines before it trains.
+        cancelling_seconds: Vertex AI: how long a job is CANCELLING; None for two steps (observed 1 to 60 seconds).
+        endpoint_lag_seconds: Vertex AI: from SUCCEEDED until the job shows its endpoint.
+        eval_lag_steps: Vertex AI: how many steps later an evaluation becomes visible.
+        vertex_concurrent_jobs: Vertex AI: tuning jobs of a project at the same time; None for no limit.
+        vertex_quota: Vertex AI: what one job too many meets: ``"queue"`` lets it wait as RUNNING, with
+            WAITING_FOR_QUOTA in v1beta1; ``"refuse"`` is a 429 (which one the service does when is undocumented).
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
@@ -110,6 +122,13 @@ class Settings:
     chunk_characters: int = attrs.field(default=16, validator=attrs.validators.ge(1))
     answer_seconds: float = attrs.field(default=0.0, validator=_seconds)
     chunk_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    phase_seconds: float | None = attrs.field(default=None, validator=_maybe_seconds)
+    capacity_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    cancelling_seconds: float | None = attrs.field(default=None, validator=_maybe_seconds)
+    endpoint_lag_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    eval_lag_steps: int = attrs.field(default=2, validator=attrs.validators.ge(0))
+    vertex_concurrent_jobs: int | None = attrs.field(default=1, validator=_some)
+    vertex_quota: str = attrs.field(default="queue", validator=attrs.validators.in_(("queue", "refuse")))
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
     request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))

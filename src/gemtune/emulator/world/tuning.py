@@ -56,7 +56,11 @@ class JobFate:
         losses: reported instead of the formula's, from step 1; the last one is repeated.
         expire_at_step: after this step the operation is forgotten (404); the model and its job go on.
         delete_at_step: after this step the model is gone, as if somebody else had deleted it.
-        hollow: the model becomes ACTIVE without snapshots or times, and inference on it is a 500 (seen in 2024).
+        hollow: the model becomes ACTIVE without snapshots or times, and inference on it is a 500 (seen in 2024). On
+            Vertex AI the job succeeds, and its model never gets an endpoint.
+        stuck_ingestion: Vertex AI: the job runs, and never gets as far as the statistics of its data.
+        endpoint_fails: Vertex AI: training succeeds, the deployment does not: FAILED, with a model.
+        dropped_examples: Vertex AI: these examples (from 1) are left out of the training, and counted.
     """
 
     fail_at_step: int | None = None
@@ -68,6 +72,9 @@ class JobFate:
     expire_at_step: int | None = None
     delete_at_step: int | None = None
     hollow: bool = False
+    stuck_ingestion: bool = False
+    endpoint_fails: bool = False
+    dropped_examples: tuple[int, ...] = attrs.field(default=(), converter=tuple)
 
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(JobFate))
@@ -163,6 +170,14 @@ class Job:
         # The service's times are whole microseconds; rounded up, so that no snapshot is later than the end.
         return -(-end // _MICROSECOND) * _MICROSECOND
 
+    def completes(self, step: int) -> int | None:
+        """When a step of the run that counts is over; None if the job's fate keeps it from that."""
+        fate = self.fate
+        limits = (fate.stall_at_step, None if fate.fail_at_step is None else max(0, fate.fail_at_step - 1))
+        if any(limit is not None and step > limit for limit in limits):
+            return None
+        return self._run_start + step * self.step
+
     @property
     def expires(self) -> int | None:
         """When the operation is forgotten; None if it never is."""
@@ -208,7 +223,7 @@ class Job:
         """Return the report of one step of the run that began at ``run_start``."""
         earlier = int(drawn(self, "time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
-        return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), self._loss(step), time)
+        return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), loss_of(self, step), time)
 
     def _snapshots(self, now: int) -> tuple[StepMetrics, ...]:
         start, limit = self._run_start, self.total_steps
@@ -234,13 +249,15 @@ class Job:
             return now
         return self.created + (now - self.created) // self.refresh * self.refresh
 
-    def _loss(self, step: int) -> float:
-        if self.fate.losses:
-            return self.fate.losses[min(step, len(self.fate.losses)) - 1]
-        start = 5 + 4 * drawn(self, "start", 0)
-        noise = 2 * drawn(self, "loss", step) - 1
-        passes = step * self.batch_size / self.examples
-        return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
+
+def loss_of(job: Job, step: int) -> float:
+    """Return the loss of one step of a job."""
+    if job.fate.losses:
+        return job.fate.losses[min(step, len(job.fate.losses)) - 1]
+    start = 5 + 4 * drawn(job, "start", 0)
+    noise = 2 * drawn(job, "loss", step) - 1
+    passes = step * job.batch_size / job.examples
+    return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
 
 
 def drawn(job: Job, *what: object) -> float:

@@ -1,0 +1,149 @@
+"""``generateContent``, ``streamGenerateContent`` and ``countTokens``, of tuned endpoints and of publisher models.
+
+A tuned endpoint answers like a tuned model of the Gemini API: with the output of the nearest training example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import invalid_fields
+from gemtune.emulator.vertex.catalogue import SERVED
+from gemtune.emulator.vertex.names import canonical, last
+from gemtune.emulator.vertex.refusals import no_publisher_model, no_such, out_of_capacity
+from gemtune.emulator.vertex.shelf import VertexJob, shelf_of
+from gemtune.emulator.world.answers import (
+    Prompt,
+    answer,
+    asked_text,
+    count_tokens,
+    cut,
+    input_tokens,
+    split_text,
+    texts,
+)
+from gemtune.emulator.world.store import MethodCall, Store
+
+# Least and greatest values that generationConfig takes.
+_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
+
+
+def generate(store: Store, call: MethodCall) -> Value:
+    """Answer a prompt whole."""
+    return next(_respond(store, call, whole=True))
+
+
+def stream(store: Store, call: MethodCall) -> list[Value]:
+    """Answer a prompt in pieces."""
+    return list(_respond(store, call, whole=False))
+
+
+def count(store: Store, call: MethodCall) -> Value:
+    """Count the tokens and the billable characters of a prompt; white space is not billed."""
+    _asked(store, call)
+    tokens = input_tokens(call.body)
+    return {
+        "total_tokens": tokens,
+        "total_billable_characters": sum(len("".join(text.split())) for text in texts(call.body)),
+        "prompt_tokens_details": _details(tokens),
+    }
+
+
+def cost(call: MethodCall) -> tuple[int, str]:
+    """Return what a request counts in quotas: its input tokens and its model."""
+    return input_tokens(call.body), last(call.params["model"])
+
+
+def get_publisher_model(store: Store, call: MethodCall) -> Value:
+    """Return one base model."""
+    name = call.params["name"]
+    _check_served(store, name)
+    return {"name": name, "version_id": "default"}
+
+
+def list_publisher_models(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
+    """List the base models."""
+    names = dict.fromkeys((*SERVED, *map(last, store.base_models)))
+    return {"publisher_models": [{"name": f"publishers/google/models/{name}"} for name in names]}
+
+
+def _check_served(store: Store, name: str) -> None:
+    if last(name) not in SERVED and f"models/{last(name)}" not in store.base_models:
+        raise no_publisher_model(name)
+
+
+def _asked(store: Store, call: MethodCall) -> VertexJob | None:
+    """Return the job behind the endpoint that is asked; None for a publisher model."""
+    name = canonical(call.params["model"])
+    if "/endpoints/" not in name:
+        _check_served(store, call.params["model"])
+        return None
+    found = shelf_of(store).deployed(name, call.now)
+    if found is None:
+        raise no_such("Endpoint", name)
+    return found[0]
+
+
+def _violations(body: Value) -> Iterator[tuple[str, str]]:
+    contents = cast("list[Value]", body.get("contents") or [])
+    if not contents:
+        yield "contents", "at least one contents field is required"
+    for number, content in enumerate(contents):
+        if not content.get("parts"):
+            yield f"contents[{number}].parts", "must include at least one parts field"
+        if content.get("role", "") not in ("", "user", "model", "function"):
+            yield f"contents[{number}].role", "Please use a valid role: user, model."
+    config = cast(Value, body.get("generation_config") or {})
+    for key, (low, high) in _RANGES.items():
+        value = cast("float | None", config.get(key))
+        if value is not None and not low <= value <= high:
+            yield f"generation_config.{key}", f"must be in the range [{low}, {high}], not {value:g}"
+
+
+def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
+    job = _asked(store, call)
+    found = list(_violations(call.body))
+    if found:
+        raise invalid_fields("GenerateContentRequest", found)
+    # After the checks: what is invalid does not count against the quota.
+    if store.spend_request(call.params["model"], call.now) is not None:
+        raise out_of_capacity()
+    prompt = Prompt(text=asked_text(call.body), model=call.params["model"], request=call.body, email=call.caller.email)
+    examples = shelf_of(store).data[job.data].index if job else None
+    answered = answer(store.answers, prompt, examples, store.settings.answer_label)
+    text, reason = cut(answered, cast(Value, call.body.get("generation_config") or {}))
+    pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
+    envelope: Value = {
+        "model_version": job.base_model if job else last(call.params["model"]),
+        "create_time": call.now // 1000 * 1000, "response_id": store.random_id(22),
+    }  # fmt: skip
+    for number, piece in enumerate(pieces, start=1):
+        candidate: Value = {"content": {"role": "model", "parts": [{"text": piece}]}}
+        reply: Value = {"candidates": [candidate], **envelope}
+        if number == len(pieces):
+            candidate["finish_reason"] = reason
+            # A figure that follows from the text: it is printed, compared and plotted by clients.
+            candidate["avg_logprobs"] = -1 / (1 + len(text))
+            reply["usage_metadata"] = _usage(call.body, "" if answered.block_reason else text)
+        if answered.block_reason:
+            del reply["candidates"]
+            reply["prompt_feedback"] = {"block_reason": answered.block_reason}
+        yield reply
+
+
+def _usage(body: Value, text: str) -> Value:
+    asked, answered = input_tokens(body), count_tokens(text)
+    return {
+        "prompt_token_count": asked,
+        "candidates_token_count": answered,
+        "total_token_count": asked + answered,
+        "traffic_type": "ON_DEMAND",
+        "prompt_tokens_details": _details(asked),
+        "candidates_tokens_details": _details(answered),
+    }
+
+
+def _details(tokens: int) -> list[Value]:
+    return [{"modality": "TEXT", "token_count": tokens}] if tokens else []
