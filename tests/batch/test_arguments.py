@@ -7,6 +7,7 @@ import gemtune
 from batch.service import MODEL, Service, collect, envelope, into, run
 from gemtune import errors
 from gemtune.batch import Limiter
+from gemtune.batch.options import BatchOptions
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 
@@ -35,6 +36,34 @@ async def test_a_wrong_argument_is_named(wrong, says):
     async with Service().client() as client:
         with pytest.raises(errors.InvalidInput, match=says):
             client.batch(MODEL, ["a"], **wrong)
+
+
+class Column:
+    """Compares and counts as an array or a frame does: cell by cell, so that it is neither true nor false."""
+
+    def __eq__(self, other):
+        return self
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise ValueError("the truth value of a Column is ambiguous")
+
+    def __len__(self):
+        return 2
+
+    def __contains__(self, _):
+        return True
+
+    def __iter__(self):
+        return iter((1, 2))
+
+
+@pytest.mark.parametrize("name", sorted(BatchOptions.__annotations__))
+async def test_a_column_in_the_place_of_an_argument_is_refused_by_the_argument_s_name(name):
+    async with Service().client() as client:
+        with pytest.raises(errors.InvalidInput, match=f"(?i){name.replace('_', '_?')}|a part must be"):
+            client.batch(MODEL, ["a"], **{name: Column()})
 
 
 @pytest.mark.parametrize("usual", [{}, {"concurrency": "auto"}, {"rpm": None}, {"policy": None}, {"limiter": None}])

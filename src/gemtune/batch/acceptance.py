@@ -54,7 +54,7 @@ class Acceptance:
         """Return why a reply is no answer, or None if it is one."""
         ending = ending_of(reply)
         ended = f"finish reason {ending}" if reply.candidates else f"the prompt was blocked: {ending}"
-        if self._is_nothing(reply):
+        if _is_nothing(reply, ending):
             why = f"the reply is empty ({ended if ending else 'no reason was given'})"
         elif self.accept is None:
             return None
@@ -70,19 +70,11 @@ class Acceptance:
         error.response = reply
         return error
 
-    def lacks(self, reply: GenerateContentResponse, wants_json: bool) -> bool:
+    def lacks(self, reply: GenerateContentResponse, ending: str, wants_json: bool) -> bool:
         """Return whether an accepted reply is without an answer all the same, where nobody has said what one is."""
-        ending = ending_of(reply)
         if self.accept is not None:
             return False
         return not reply.candidates or (ending == "MAX_TOKENS" and wants_json) or (ending or "STOP") not in _ENDS_WELL
-
-    def _is_nothing(self, reply: GenerateContentResponse) -> bool:
-        if not reply.candidates:
-            return not ending_of(reply)
-        if (ending_of(reply) or "STOP") not in {"STOP", "FINISH_REASON_UNSPECIFIED"}:
-            return False
-        return all(_empty(part) for one in reply.candidates if one.content is not None for part in one.content.parts)
 
     @staticmethod
     def _asked(said: object) -> bool:
@@ -105,8 +97,8 @@ def acceptance_of(accept: object) -> Acceptance:
         checks.refuse("accept", "a plain function, which answers at once", accept)
     if callable(accept) and not isinstance(accept, type):
         return Acceptance(accept)
-    reasons = [accept] if isinstance(accept, str) else accept
-    if not isinstance(reasons, Collection) or not reasons or not all(isinstance(one, str) for one in reasons):
+    reasons = [accept] if isinstance(accept, str) else [*accept] if isinstance(accept, Collection) else []
+    if not reasons or not all(isinstance(one, str) for one in reasons):
         checks.refuse("accept", _WANTED, accept)
     known = {str(one) for kind in (FinishReason, BlockReason) for one in kind}
     for one in reasons:
@@ -117,6 +109,19 @@ def acceptance_of(accept: object) -> Acceptance:
                 field="accept",
             )
     return Acceptance(frozenset(map(str, reasons)))
+
+
+def _is_nothing(reply: GenerateContentResponse, ending: str) -> bool:
+    if not reply.candidates:
+        return not ending
+    if (ending or "STOP") not in {"STOP", "FINISH_REASON_UNSPECIFIED"}:
+        return False
+    # Loops and no generators, here and wherever each reply passes: a frame for each part would be felt.
+    for one in reply.candidates:
+        for part in one.content.parts if one.content is not None else ():
+            if not _empty(part):
+                return False
+    return True
 
 
 def _empty(part: Part) -> bool:

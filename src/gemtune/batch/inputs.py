@@ -21,6 +21,7 @@ import attrs
 
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
+from gemtune.resources.inference import request_of
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
 Row = object
@@ -212,7 +213,7 @@ def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         InvalidInput: One holds what JSON cannot say.
     """
-    body = encode(GenerateContentRequest(contents="-", **shared))
+    body = encode(request_of("-", **shared))
     del body["contents"]
     return {name: f"{_digest(_canonical(value)):016x}" for name, value in body.items()}
 

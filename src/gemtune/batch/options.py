@@ -58,7 +58,12 @@ def _or_infinite(value: float | None) -> float:
 
 
 def _given(shared: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in shared.items() if value is not None and value != ()}
+    # No comparison with ==, which means something else to an array or a frame that stands here by mistake.
+    return {
+        name: value
+        for name, value in shared.items()
+        if value is not None and not (isinstance(value, tuple) and not value)
+    }
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +97,10 @@ class BatchSpec:
     shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)
 
 
+def _as_usual(name: str, value: object) -> bool:
+    return isinstance(value, str) and value == _AS_USUAL.get(name)
+
+
 def make_spec(model: str, options: BatchOptions) -> tuple[BatchSpec, Limiter | None, dict[str, Any]]:
     """Return what a batch is to do, the limiter it was given, and the numbers to make one of.
 
@@ -102,7 +111,7 @@ def make_spec(model: str, options: BatchOptions) -> tuple[BatchSpec, Limiter | N
     _check(given)
     # What only says "as usual" asks for no limiter of its own.
     numbers: dict[str, Any] = {name: given.pop(name) for name in _OF_THE_LIMITER if name in given}
-    numbers = {name: value for name, value in numbers.items() if value is not None and value != _AS_USUAL.get(name)}
+    numbers = {name: value for name, value in numbers.items() if value is not None and not _as_usual(name, value)}
     shared: dict[str, Any] = {name: given.pop(name) for name in _OF_THE_MODEL if name in given}
     limiter = given.pop("limiter", None)
     if limiter is not None:

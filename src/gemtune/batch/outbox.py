@@ -114,7 +114,8 @@ class Outbox:
 
 def _size(result: BatchResult) -> int:
     """About how many bytes the reply's text and media have."""
-    if result.response is None:
-        return 0
-    parts = (part for one in result.response.candidates if one.content is not None for part in one.content.parts)
-    return sum(len(part.text or "") + (len(part.inline_data.data) if part.inline_data else 0) for part in parts)
+    size = 0
+    for one in result.response.candidates if result.response is not None else ():
+        for part in one.content.parts if one.content is not None else ():
+            size += len(part.text or "") + (len(part.inline_data.data) if part.inline_data else 0)
+    return size

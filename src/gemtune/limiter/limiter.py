@@ -218,6 +218,16 @@ class Permit:
         self._ended = True
 
 
+def _per_minute(name: str, most: float | None) -> float | None:
+    return None if most is None else checks.number(name, most, error=errors.SettingsError)
+
+
+def _set_ceiling(limiter: Limiter, field: attrs.Attribute[float | None], value: float | None) -> float | None:
+    limiter._control.meters.set_ceiling(field.name, _per_minute(field.name, value))
+    limiter._line.admit()
+    return value
+
+
 @attrs.define(eq=False, kw_only=True)
 class Limiter:
     """Decides how many requests are in flight, and how many may leave per minute.
@@ -240,8 +250,8 @@ class Limiter:
 
     _concurrency: int | Literal["auto"] = "auto"
     _ceiling: int = 256
-    _rpm: float | None = None
-    _tpm: float | None = None
+    rpm: float | None = attrs.field(default=None, on_setattr=_set_ceiling)
+    tpm: float | None = attrs.field(default=None, on_setattr=_set_ceiling)
     _rpd: int | None = None
     _policy: BatchPolicy = attrs.field(factory=BatchPolicy, repr=False)
     _dice: Callable[[], float] = attrs.field(default=random.random, repr=False)
@@ -254,8 +264,8 @@ class Limiter:
         limit, ceiling = self._bounds(self._concurrency)
         self._control = Control(AdaptiveLimit(limit, ceiling), self._policy, self._dice)
         self._line = _Line(self._control)
-        self._set_ceiling("rpm", self._rpm)
-        self._set_ceiling("tpm", self._tpm)
+        for name, most in (("rpm", self.rpm), ("tpm", self.tpm)):
+            self._control.meters.set_ceiling(name, _per_minute(name, most))
         if self._rpd is not None:
             self._day = Window(checks.whole("rpd", self._rpd, error=errors.SettingsError), DAY)
 
@@ -270,28 +280,6 @@ class Limiter:
         self._concurrency = concurrency
         self._control.adaptive.retune(limit, ceiling)
         self._control.settle()
-        self._line.admit()
-
-    @property
-    def rpm(self) -> float | None:
-        """The most requests in any 60 s, or None."""
-        return self._rpm
-
-    @rpm.setter
-    def rpm(self, value: float | None) -> None:
-        self._set_ceiling("rpm", value)
-        self._rpm = value
-        self._line.admit()
-
-    @property
-    def tpm(self) -> float | None:
-        """The most input tokens in any 60 s, or None."""
-        return self._tpm
-
-    @tpm.setter
-    def tpm(self, value: float | None) -> None:
-        self._set_ceiling("tpm", value)
-        self._tpm = value
         self._line.admit()
 
     def estimate(self, nbytes: int) -> int:
@@ -363,17 +351,12 @@ class Limiter:
                 self._day.correct(sent.sent_at, -1)
         self._line.admit()
 
-    def _set_ceiling(self, name: str, per_minute: float | None) -> None:
-        if per_minute is not None:
-            per_minute = checks.number(name, per_minute, error=errors.SettingsError)
-        self._control.meters.set_ceiling(name, per_minute)
-
     def _bounds(self, concurrency: int | Literal["auto"]) -> tuple[float, int]:
-        name = "ceiling" if concurrency == "auto" else "concurrency"
-        most = self._ceiling if concurrency == "auto" else concurrency
+        auto = isinstance(concurrency, str) and concurrency == "auto"
+        name, given = ("ceiling", self._ceiling) if auto else ("concurrency", concurrency)
         note = "the connections of one client"
-        checks.whole(name, most, most=CONNECTIONS, note=note, error=errors.SettingsError)
-        return float(min(_START, most) if concurrency == "auto" else most), most
+        most = checks.whole(name, given, most=CONNECTIONS, note=note, error=errors.SettingsError)
+        return float(min(_START, most) if auto else most), most
 
 
 def _take_one_of_the_day(day: Window, now: float) -> None:

@@ -225,6 +225,8 @@ def request_of(
 
 
 def _all(name: str, values: Sequence[T], kind: type[T]) -> tuple[T, ...]:
+    if isinstance(values, tuple) and not values:  # as nearly always
+        return ()
     if not isinstance(values, list | tuple) or not all(isinstance(each, kind) for each in values):
         checks.refuse(name, f"a list of gemtune.types.{kind.__name__}", values)
     return tuple(values)

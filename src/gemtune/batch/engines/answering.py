@@ -136,7 +136,8 @@ class Answering:
                 self.stop.begin(error, item)
                 refusal = None
             if refusal is None:
-                self.tally.ended(ending_of(response), self.acceptance.lacks(response, wants_json(contents, options)))
+                ending = ending_of(response)
+                self.tally.ended(ending, self.acceptance.lacks(response, ending, wants_json(contents, options)))
                 return response, None, None
             self.tally.paid(usage)
             verdict = permit.unaccepted(failures)
