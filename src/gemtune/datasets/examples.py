@@ -8,16 +8,16 @@ and fix, in the words of whoever filled in the table.
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import attrs
 
 from gemtune.checks import is_number
 from gemtune.datasets.headings import Choice, Columns, choose, is_heading, named_in_order
 from gemtune.datasets.layouts import layout_of, pair
+from gemtune.datasets.problems import Problems, some
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows
 from gemtune.errors import InvalidInput
@@ -26,36 +26,42 @@ from gemtune.types import TuningExample
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000
-_SHOWN: Final = 5
 _NOTHING: Final = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "#N/A"})
 _EMPTY: Final = frozenset({"NAType", "NaTType"})
 """What pandas puts in the place of a cell that is not there, beside NaN."""
 
 
-def checked(rows: Rows, choice: Choice | None = None) -> TrainingSet:
+def checked(rows: Rows, choice: Choice | None = None, *, limited: bool = True) -> TrainingSet:
     """Return the rows as examples, with a report of what was read.
+
+    Args:
+        rows: The rows.
+        choice: What the caller says about their columns.
+        limited: Whether the limits of the Gemini API hold.
 
     Raises:
         InvalidInput: With the first five problems; ``row`` and ``field`` are those of the first.
     """
-    table = _Table(rows.unit, choice or Choice())
-    cells: list[_Cells] = []
-    problems = Counter[InvalidInput]()
+    table = Table(rows.unit, choice or Choice())
+    cells: list[Cells] = []
+    problems = Problems()
     for number, row in rows.numbered:
         try:
             cells.append(table.cells(row, number))
         except InvalidInput as problem:
-            problems[problem] += 1
+            problems.add(problem)
     cells, notes = _whole_numbers(cells)
     examples: list[tuple[int, TuningExample]] = []
     for each in cells:
         try:
-            examples.append((each.number, each.example(rows.unit)))
+            examples.append((each.number, each.example(rows.unit, limited=limited)))
         except InvalidInput as problem:
-            problems[problem] += 1
-    if problems:
-        raise _summary(problems)
-    _check_size([example for _, example in examples])
+            problems.add(problem)
+    problems.refuse()
+    if not examples:
+        refuse_nothing()
+    if limited:
+        _check_size([example for _, example in examples])
     notes += [*_repeated(examples, rows.unit), *_words_for_nothing(examples, rows.unit)]
     report = attrs.evolve(table.report(), rows=len(examples), source=rows.source, notes=(*rows.notes, *notes))
     return TrainingSet(tuple(example for _, example in examples), report)
@@ -77,7 +83,7 @@ class _Place:
 
 
 @attrs.frozen
-class _Cells:
+class Cells:
     """What stands in the place of input and output, and what their columns are called."""
 
     number: int
@@ -85,30 +91,30 @@ class _Cells:
     output: object
     columns: tuple[str, str] = ("", "")
 
-    def with_cell(self, field: str, value: object) -> _Cells:
+    def with_cell(self, field: str, value: object) -> Cells:
         """Return these with another value in one place."""
         return attrs.evolve(self, text_input=value) if field == "text_input" else attrs.evolve(self, output=value)
 
-    def example(self, unit: str) -> TuningExample:
-        """Return an example whose texts were checked."""
+    def example(self, unit: str, *, limited: bool = True) -> TuningExample:
+        """Return an example whose texts were checked, their length as well if it is limited."""
         where = f"{unit} {self.number}"
         source = _Place("text_input", self.columns[0], where, self.number)
         target = _Place("output", self.columns[1], where, self.number)
         return TuningExample(
-            text_input=_limited(_text(self.text_input, source), source, MAX_INPUT),
-            output=_limited(_text(self.output, target), target, MAX_OUTPUT),
+            text_input=_limited(_text(self.text_input, source), source, MAX_INPUT if limited else None),
+            output=_limited(_text(self.output, target), target, MAX_OUTPUT if limited else None),
         )
 
 
 @attrs.define(eq=False)
-class _Table:
+class Table:
     """The columns of the rows seen so far; rows with the same names share one choice."""
 
     unit: str
     choice: Choice
     _chosen: dict[tuple[str, ...], Columns | str | InvalidInput] = attrs.field(factory=dict, init=False)
 
-    def cells(self, row: object, number: int) -> _Cells:
+    def cells(self, row: object, number: int) -> Cells:
         """Return what stands in the place of input and output."""
         where = f"{self.unit} {number}"
         if isinstance(row, InvalidInput):  # the reader could make nothing of it
@@ -127,14 +133,14 @@ class _Table:
             if self.choice.named:
                 what = "this row has no names, so that input and output cannot name its columns"
                 raise InvalidInput(f"{where}: {what}", field="training_data", row=number)
-            return _Cells(number, row[0], row[1])
+            return Cells(number, row[0], row[1])
         raise InvalidInput(
             f"{where}: expected an (input, output) pair or a dict with text_input and output, not {_kind(row)}",
             field="training_data",
             row=number,
         )
 
-    def _mapped(self, row: Mapping[str, object], given: Mapping[Any, object], number: int) -> _Cells:
+    def _mapped(self, row: Mapping[str, object], given: Mapping[Any, object], number: int) -> Cells:
         where = f"{self.unit} {number}"
         if given.get(None):  # what csv.DictReader does with cells that have no heading
             raise InvalidInput(f"{where}: this row has more cells than the heading", field="training_data", row=number)
@@ -146,7 +152,7 @@ class _Table:
             raise chosen.with_traceback(None)  # the same one for every such row, so that they can be counted
         if isinstance(chosen, str):
             try:
-                return _Cells(number, *pair(row, chosen))
+                return Cells(number, *pair(row, chosen))
             except InvalidInput as error:
                 raise InvalidInput(f"{where}: {error.message}", field="training_data", row=number) from None
         labels = (" + ".join(chosen.inputs), chosen.output)
@@ -157,7 +163,7 @@ class _Table:
         else:
             filled = [name for name in chosen.inputs if not _is_empty(row[name])]
             text_input = "\n\n".join(_text(row[name], _Place("text_input", name, where, number)) for name in filled)
-        return _Cells(number, text_input, row[chosen.output], labels)
+        return Cells(number, text_input, row[chosen.output], labels)
 
     def _choose(self, row: Mapping[str, object], number: int) -> Columns | str | InvalidInput:
         try:
@@ -196,12 +202,14 @@ def as_mapping(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
+def refuse_nothing() -> Never:
+    """Refuse training data without an example."""
+    raise InvalidInput(
+        "training_data is empty: give at least one (input, output) pair, better 100 or more", field="training_data"
+    )
+
+
 def _check_size(examples: list[TuningExample]) -> None:
-    if not examples:
-        raise InvalidInput(
-            "training_data is empty: give at least one (input, output) pair, better 100 or more",
-            field="training_data",
-        )
     # The limit is one of the request, which is measured in bytes of UTF-8 and not in characters.
     size = sum(len(example.text_input.encode()) + len(example.output.encode()) for example in examples)
     if size > MAX_BYTES:
@@ -212,24 +220,7 @@ def _check_size(examples: list[TuningExample]) -> None:
         )
 
 
-def _summary(problems: Counter[InvalidInput]) -> InvalidInput:
-    ordered = sorted(problems, key=lambda problem: problem.row or 0)
-    first = ordered[0]
-    # All at once, as whoever mends a file wants to mend it once; but not so many that nobody reads them.
-    lines = [problem.message + _shared(problems[problem] - 1) for problem in ordered[:_SHOWN]]
-    if len(ordered) > _SHOWN:
-        lines.append(f"and {problems.total() - sum(problems[problem] for problem in ordered[:_SHOWN]):,} more")
-    message = "; ".join(lines)
-    if len(ordered) > 1:
-        message = f"training_data has {problems.total():,} problems: {message}"
-    return InvalidInput(message, *first.remedies, field=first.field, row=first.row)
-
-
-def _shared(others: int) -> str:
-    return f" (the same in {others:,} more row{'s' if others > 1 else ''})" if others else ""
-
-
-def _whole_numbers(cells: list[_Cells]) -> tuple[list[_Cells], list[str]]:
+def _whole_numbers(cells: list[Cells]) -> tuple[list[Cells], list[str]]:
     """Write a column of floats that are all whole without the ``.0`` that pandas gives to integers with gaps."""
     notes = []
     for field, called in (("text_input", "inputs"), ("output", "outputs")):
@@ -259,9 +250,9 @@ def _repeated(examples: list[tuple[int, TuningExample]], unit: str) -> list[str]
         by_input.setdefault(example.text_input, number)
     notes = []
     if contradicting:
-        notes.append(f"the same input has different outputs in {unit}s {_some(contradicting)}")
+        notes.append(f"the same input has different outputs in {unit}s {some(contradicting)}")
     if same:
-        notes.append(f"the same example comes again in {unit}{'s' if len(same) > 1 else ''} {_some(same)}")
+        notes.append(f"the same example comes again in {unit}{'s' if len(same) > 1 else ''} {some(same)}")
     return notes
 
 
@@ -273,13 +264,7 @@ def _words_for_nothing(examples: list[tuple[int, TuningExample]], unit: str) -> 
         for text in (example.text_input, example.output)
         if text in _NOTHING
     ]
-    return [f"cells that may have been empty are read as text, in {unit}s {_some(found)}"] if found else []
-
-
-def _some(items: Iterable[str]) -> str:
-    every = [*items]
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more
+    return [f"cells that may have been empty are read as text, in {unit}s {some(found)}"] if found else []
 
 
 def _kind(row: object) -> str:
@@ -330,8 +315,8 @@ def _thing(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _limited(value: str, place: _Place, limit: int) -> str:
-    if len(value) > limit:
+def _limited(value: str, place: _Place, limit: int | None) -> str:
+    if limit is not None and len(value) > limit:
         raise place.wrong(
             f"has {len(value):,} characters, more than the {limit:,} allowed; shorten it by {len(value) - limit:,}"
         )

@@ -32,6 +32,7 @@ INPUTS: Final = (
 OUTPUTS: Final = (
     "output output_text outputs completion response answer",
     "label target assistant",
+    "chosen preferred",  # of preference pairs, which are answers as well
 )
 PREFACES: Final = ("system", "system_instruction", "system_prompt", "context")
 """Columns that stand before an input, and are none without it."""

@@ -18,7 +18,7 @@ _LAYOUTS: Final = {
     "contents": "the contents layout of Vertex AI",
     "conversations": "the conversations layout of ShareGPT",
 }
-_ROLES: Final = {
+ROLES: Final = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -40,7 +40,7 @@ def turns_of(value: object) -> Sequence[Mapping[str, object]] | None:
     """Return the turns of a chat; None if a value is none."""
     value = value.tolist() if hasattr(value, "tolist") else value  # numpy's array, as Parquet files give
     if isinstance(value, list | tuple) and value and all(isinstance(turn, Mapping) for turn in value):
-        return value if any(_role_key(turn) or "parts" in turn for turn in value) else None
+        return value if any(role_key(turn) or "parts" in turn for turn in value) else None
     return None
 
 
@@ -56,8 +56,8 @@ def pair(row: Mapping[str, object], key: str) -> tuple[str, object]:
     # Beside the turns: Vertex AI's systemInstruction, PaLM's context.
     system = [_text(value, layout) for name, value in row.items() if plain(name) in _SYSTEM and value is not None]
     for turn in turns:
-        role = str(turn.get(_role_key(turn) or "role", "user")).lower()
-        part = _ROLES.get(role)
+        role = str(turn.get(role_key(turn) or "role", "user")).lower()
+        part = ROLES.get(role)
         if part is None or turn.get("tool_calls") or turn.get("function_call"):
             raise InvalidInput(f"{layout} holds a call of a tool or a turn of {role!r:.40}: only text can be learned")
         if turn.get("weight") in (0, "0"):
@@ -79,7 +79,7 @@ def pair(row: Mapping[str, object], key: str) -> tuple[str, object]:
     return "\n\n".join([*filter(str.strip, system), question]), answer
 
 
-def _role_key(turn: Mapping[str, object]) -> str | None:
+def role_key(turn: Mapping[str, object]) -> str | None:
     # Vertex AI lets a turn without a role be the user's.
     return next((name for name in ("role", "author", "from") if name in turn), None)
 

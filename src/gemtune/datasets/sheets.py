@@ -206,7 +206,7 @@ def _json_rows(text: str) -> Rows:
     if not text.strip():
         return Rows("line", ())
     try:
-        value = _loads(text)
+        value = as_written(text)
     except json.JSONDecodeError as error:
         several = error.msg == "Extra data"
         if several or ("\n" in text.strip() and _is_json(text.lstrip().partition("\n")[0])):
@@ -226,7 +226,7 @@ def _json_rows(text: str) -> Rows:
 
 def _is_json(line: str) -> bool:
     try:
-        _loads(line)
+        as_written(line)
     except (ValueError, RecursionError):
         return False
     return True
@@ -235,19 +235,20 @@ def _is_json(line: str) -> bool:
 def _json_lines(text: str) -> Iterator[tuple[int, object]]:
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if line.strip():
-            yield number, tables.json_line(line, number, _loads)
+            yield number, tables.json_line(line, number, as_written)
 
 
-def _as_written(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in pairs}
 
 
-def _loads(text: str) -> object:
+def as_written(text: str) -> object:
+    """Return a value of JSON whose numbers and truth values are the text that stands there."""
     # NaN is how frames write an empty cell.
     return json.loads(
         text,
         parse_float=str,
         parse_int=str,
         parse_constant=lambda name: None if name == "NaN" else name,
-        object_pairs_hook=_as_written,
+        object_pairs_hook=_object,
     )

@@ -241,10 +241,11 @@ class Caller:
             raise _final(error, call, time) from None
 
     def _time_limit(self, call: Call[Any], timeout: float | None) -> TimeLimit:
-        limit = self.timeouts.generate if call.generates else self.timeouts.call
+        slow = call.generates or call.bulky
+        limit = self.timeouts.generate if slow else self.timeouts.call
         if timeout is None:
             # Room for one attempt that hangs until its limit and one more, or two more if attempts are short.
-            timeout = self.timeouts.total or limit * (2 if call.generates else 3)
+            timeout = self.timeouts.total or limit * (2 if slow else 3)
         else:
             checks.seconds("timeout", timeout, below=_LONGEST)
         return TimeLimit(min(limit, timeout), current_time() + timeout, call.method, call.resource)
@@ -292,7 +293,7 @@ class Caller:
         if reply.status == 401 and await self.credentials.renew(generation):
             _, headers = await self._headers(call, time)
             reply = await self._sent(call, headers, time, streamed=streamed)
-        if not 200 <= reply.status < 300:
+        if not 200 <= reply.status < 300 and reply.status not in call.accepts:
             refusal = cast("Reply", reply)
             if len(refusal.body) > LARGE:
                 raise await anyio.to_thread.run_sync(error_of, call, refusal, headers, self.credentials)
@@ -328,6 +329,8 @@ class Caller:
 
     async def _headers(self, call: Call[Any], time: TimeLimit) -> tuple[int, Headers]:
         plain = self._plain if call.body is None else self._json
+        if call.headers:
+            plain = (*self._plain, *call.headers)
         # A token that is still good is had without awaiting, which is nearly always.
         ready = self.credentials.ready()
         if ready is None:

@@ -48,6 +48,8 @@ def value_of(call: Call[T], reply: Reply, headers: Headers, credentials: Credent
         MalformedResponse: It cannot be read.
     """
     try:
+        if call.read is not None:
+            return call.read(reply.status, reply.headers, reply.body)
         if not reply.body:
             raise errors.MalformedResponse("the body is empty")  # said here, as a parser would say "line 1, column 1"
         payload = loads(reply.body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -39,6 +39,10 @@ class Call(Generic[T]):
         body: The request body in JSON bytes.
         resource: The resource the call is about, for error messages.
         generates: Whether the generation time-out applies rather than that of management calls.
+        headers: Those of this call, the type of its body included, if that is not JSON.
+        accepts: Statuses beside 2xx that are results.
+        read: Reads status, headers and body of the reply in place of ``decode``, if not all of the result is JSON.
+        bulky: Whether the body is so large that the generation time-out applies, without a permit to generate.
     """
 
     method: str
@@ -50,6 +54,10 @@ class Call(Generic[T]):
     body: bytes | None = attrs.field(default=None, repr=False)
     resource: str | None = None
     generates: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    accepts: frozenset[int] = frozenset()
+    read: Callable[[int, Mapping[str, str], bytes], T] | None = None
+    bulky: bool = False
 
     @property
     def target(self) -> str:

@@ -1,0 +1,235 @@
+"""Conversations as Vertex AI learns them: what one may hold, and where a wrong one is wrong.
+
+An example is ``{"systemInstruction": ..., "contents": [...], "tools": [...]}`` and ends with what the model is to say.
+For preference tuning it ends with a question, and ``completions`` holds two answers with the scores 1 and 0. What is
+learned is text and calls of functions, and in supervised tuning files in Cloud Storage; the service finds everything
+else only once the job runs, and the job fails then.
+
+Keys may be written in either style of Google's (``systemInstruction``, ``system_instruction``), as the service takes
+both. An example that is right is left as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from gemtune.errors import InvalidInput
+
+Method: TypeAlias = Literal["supervised", "preference"]
+
+_EXAMPLE: Final = frozenset({"systeminstruction", "contents", "tools", "toolconfig"})
+_TURN: Final = frozenset({"role", "parts"})
+_ROLES: Final = frozenset({"user", "model", "function"})
+_KINDS: Final = frozenset({"text", "filedata", "functioncall", "functionresponse"})
+_TEXT: Final = frozenset({"text"})
+_BESIDE: Final = frozenset({"videometadata", "mediaresolution", "thoughtsignature"})
+"""What may stand beside the one thing that a part holds."""
+LONG: Final = 131_072 * 4
+"""Characters of about so many tokens as one example may have."""
+
+
+def key_of(name: object) -> str:
+    """Return a key as it is compared, in either style of spelling."""
+    return str(name).replace("_", "").lower()
+
+
+def spelled(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object by its keys as they are compared."""
+    return {key_of(key): each for key, each in value.items()}
+
+
+@attrs.define
+class Looked:
+    """What was seen of one example while it was checked.
+
+    Args:
+        characters: The characters of its text.
+        files: Whether it refers to files.
+        left_out: The keys that the service does not know there.
+    """
+
+    characters: int = 0
+    files: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+def is_conversation(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is laid out as Vertex AI has it."""
+    return isinstance(row.get("contents"), list | tuple)
+
+
+def check(row: Mapping[str, Any], method: Method) -> tuple[Mapping[str, Any], Looked]:
+    """Return an example as it can be sent, the same object if it may stay as it is.
+
+    Raises:
+        InvalidInput: It could not be learned; the message begins with the place.
+    """
+    seen = Looked()
+    allowed = _EXAMPLE if method == "supervised" else _EXAMPLE | {"completions"}
+    known = {key: name for name in row if (key := key_of(name)) in allowed}
+    contents = row[known["contents"]]
+    _contents(contents, seen, method)
+    if method == "preference":
+        _completions(row.get(known.get("completions", "")), seen)
+    _tools(row.get(known.get("tools", "")), "tools")
+    changed: dict[str, Any] = {}
+    system = known.get("systeminstruction")
+    if system is not None and row[system] is not None:
+        instruction = _instruction(row[system], system, seen)
+        if instruction is not row[system]:
+            changed[system] = instruction
+    extra = tuple(str(name) for name in row if name not in known.values())
+    empty = [name for name in known.values() if row[name] is None]
+    seen.left_out = extra
+    if not (extra or empty or changed):
+        return row, seen
+    kept = {name: value for name, value in row.items() if name in known.values() and value is not None}
+    return {**kept, **changed}, seen
+
+
+def wrong(where: str, what: str) -> InvalidInput:
+    """Return the error about something, by its place in the example."""
+    return InvalidInput(f"{where} {what}", field=where.partition("[")[0].partition(".")[0])
+
+
+def _contents(contents: object, seen: Looked, method: Method) -> None:
+    if not isinstance(contents, list | tuple) or not contents:
+        raise wrong("contents", "must be a list of turns")
+    role = "user"
+    for number, content in enumerate(contents):
+        role = _turn(content, f"contents[{number}]", seen, kinds=_KINDS if method == "supervised" else _TEXT)
+    if method == "supervised" and role != "model":
+        raise wrong(
+            "contents", f"ends with a turn of {role!r}: the last turn is what the model is to learn (role 'model')"
+        )
+    if method == "preference" and role == "model":
+        raise wrong(
+            "contents", "ends with a turn of 'model': the last turn is the question that the completions answer"
+        )
+
+
+def _turn(content: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> str:
+    if not isinstance(content, Mapping):
+        raise wrong(where, "must be an object with role and parts")
+    given = content if content.keys() == _TURN else spelled(content)
+    for key in given.keys() - _TURN:
+        raise wrong(where, f"holds {_as_written(content, key)!r}; a turn has role and parts")
+    role = given.get("role") or "user"
+    if role not in _ROLES:
+        raise wrong(f"{where}.role", f"is {role!r:.40}, and must be 'user' or 'model'")
+    _parts(given.get("parts"), f"{where}.parts", seen, kinds=kinds)
+    return str(role)
+
+
+def _parts(parts: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> None:
+    if not isinstance(parts, list | tuple) or not parts:
+        raise wrong(where, 'must be a list of parts such as {"text": "..."}')
+    before = seen.characters
+    said = True
+    for number, part in enumerate(parts):
+        # Nearly all parts are one text: a file of a gigabyte holds millions of them.
+        if type(part) is dict and len(part) == 1 and type(text := part.get("text")) is str:
+            seen.characters += len(text) if not text.isspace() else 0
+        else:
+            said = _part(part, f"{where}[{number}]", seen, kinds=kinds) and said
+    if said and seen.characters == before:
+        raise wrong(where, "is empty; fill it in or drop the row")
+
+
+def _part(part: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> bool:
+    """Check a part, and return whether it is text."""
+    if not isinstance(part, Mapping):
+        raise wrong(where, 'must be an object such as {"text": "..."}')
+    given = {key: value for key, value in spelled(part).items() if value is not None}
+    held = [key for key in given if key not in _BESIDE]
+    for key in held:
+        place = f"{where}.{_as_written(part, key)}"
+        if key == "inlinedata":
+            raise wrong(place, "cannot be learned: put the file into Cloud Storage (fileData)")
+        if key not in kinds:
+            raise wrong(place, f"cannot be learned, only {'text' if kinds is _TEXT else 'text, fileData and calls'}")
+    if len(held) != 1:
+        raise wrong(where, f"must hold one thing, such as text, and holds {', '.join(held) or 'nothing'}")
+    (kind,) = held
+    value, place = given[kind], f"{where}.{_as_written(part, kind)}"
+    if kind == "text":
+        if not isinstance(value, str):
+            raise wrong(place, "must be a string")
+        seen.characters += len(value) if not value.isspace() else 0
+    elif kind == "filedata":
+        _file(value, place)
+        seen.files = True
+    else:
+        _call(value, place, answered=kind == "functionresponse")
+    return kind == "text"
+
+
+def _file(value: object, where: str) -> None:
+    given = spelled(value) if isinstance(value, Mapping) else {}
+    uri = given.get("fileuri")
+    if not (isinstance(uri, str) and uri.startswith("gs://") and len(uri) > len("gs://x/")):
+        raise wrong(f"{where}.fileUri", f"must be a file in Cloud Storage, 'gs://bucket/name', not {uri!r:.60}")
+    if not isinstance(given.get("mimetype"), str) or not given["mimetype"]:
+        raise wrong(f"{where}.mimeType", "is missing; write what the file is, such as 'image/png'")
+
+
+def _call(value: object, where: str, *, answered: bool) -> None:
+    given = spelled(value) if isinstance(value, Mapping) else {}
+    if not isinstance(given.get("name"), str) or not given["name"]:
+        raise wrong(f"{where}.name", "is missing; write the name of the function")
+    key = "response" if answered else "args"
+    if not isinstance(given.get(key, None if answered else {}), Mapping):
+        raise wrong(f"{where}.{key}", "must be an object")
+
+
+def _instruction(value: object, name: str, seen: Looked) -> Any:
+    if isinstance(value, str):
+        value = {"parts": [{"text": value}]}
+    if not isinstance(value, Mapping):
+        raise wrong(name, "must be an object with parts")
+    for key in spelled(value).keys() - _TURN:
+        raise wrong(name, f"holds {_as_written(value, key)!r}; it has parts only")
+    _parts(spelled(value).get("parts"), f"{name}.parts", seen, kinds=_TEXT)
+    if any(key_of(key) == "role" for key in value):
+        # Documented as ignored, and reported as refused: without it the line is right either way.
+        return {key: each for key, each in value.items() if key_of(key) != "role"}
+    return value
+
+
+def _tools(value: object, where: str) -> None:
+    if value is None:
+        return
+    if not isinstance(value, list | tuple) or not all(isinstance(tool, Mapping) for tool in value):
+        raise wrong(where, 'must be a list of objects such as {"functionDeclarations": [...]}')
+
+
+def _completions(value: object, seen: Looked) -> None:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        count = f"{len(value)}" if isinstance(value, list | tuple) else "none"
+        raise wrong("completions", f"must be two answers, one with score 1 and one with score 0, not {count}")
+    for number, each in enumerate(value):
+        where = f"completions[{number}]"
+        given = spelled(each) if isinstance(each, Mapping) else {}
+        role = _turn(given.get("completion"), f"{where}.completion", seen, kinds=_TEXT)
+        if role != "model":
+            raise wrong(f"{where}.completion.role", f"is {role!r:.40}, and must be 'model'")
+    scores = sorted(_scores(value))
+    if scores != [0, 1]:
+        raise wrong(
+            "completions", f"must have the scores 1 (the better answer) and 0, not {scores[1]:g} and {scores[0]:g}"
+        )
+
+
+def _scores(value: Any) -> Iterator[float]:
+    for number, each in enumerate(value):
+        score = spelled(each).get("score", 0)  # a zero may be left out, as everywhere in Google's JSON
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise wrong(f"completions[{number}].score", f"must be 1 or 0, not {score!r:.40}")
+        yield score
+
+
+def _as_written(value: Mapping[str, Any], key: str) -> str:
+    return next(str(name) for name in value if key_of(name) == key)

@@ -1,0 +1,82 @@
+"""Preference pairs as Vertex AI has them, from the layouts of others.
+
+A pair is a question with a better and a worse answer: ``prompt``, ``chosen`` and ``rejected``, each a text or a list of
+messages (as in the data sets of Hugging Face, whose ``chosen`` may hold the question as well), or ``input``,
+``preferred_output`` and ``non_preferred_output`` (OpenAI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gemtune.datasets.chats import conversation
+from gemtune.datasets.conversations import wrong
+from gemtune.datasets.headings import Choice, plain
+from gemtune.datasets.layouts import turns_of
+from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
+
+_PROMPTS: Final = ("prompt", "input", "question", "query", "instruction")
+_BETTER: Final = ("chosen", "preferred", "preferredoutput")
+_WORSE: Final = ("rejected", "nonpreferred", "nonpreferredoutput", "dispreferred")
+_SYSTEM: Final = ("system", "systeminstruction", "systemprompt")
+
+
+def columns(row: Mapping[str, Any], choice: Choice) -> tuple[str | None, str, str, str | None]:
+    """Return the names of question, better answer, worse answer and system instruction.
+
+    Raises:
+        InvalidInput: One that has to be there is not.
+    """
+    names = {plain(str(name)): str(name) for name in row}
+
+    def find(known: tuple[str, ...], named: str | None = None) -> str | None:
+        if named is not None:
+            return names.get(plain(named))
+        return next((names[word] for word in known if word in names), None)
+
+    prompt, better, worse = find(_PROMPTS, choice.input), find(_BETTER, choice.output), find(_WORSE)
+    if better is None or worse is None or (prompt is None and choice.input is not None):
+        listed = ", ".join(f"{name!r:.60}" for name in list(row)[:12])
+        raise InvalidInput(
+            f"a preference pair has prompt, chosen and rejected, or contents and completions; the columns are {listed}",
+            Remedy("tune on answers alone with ", Argument("method", "supervised")),
+            field="training_data",
+        )
+    return prompt, better, worse, find(_SYSTEM)
+
+
+def converted(row: Mapping[str, Any], named: tuple[str | None, str, str, str | None]) -> dict[str, Any]:
+    """Return a pair as an example of Vertex AI's.
+
+    Raises:
+        InvalidInput: It holds what cannot be learned.
+    """
+    prompt, better, worse, system = named
+    question = [] if prompt is None else _messages(row[prompt], prompt, "user")
+    answers = [_messages(row[name], name, "assistant") for name in (better, worse)]
+    if prompt is None or any(len(each) > 1 for each in answers):
+        # Both hold the whole conversation, of which the last turn is the answer.
+        begun = [each[:-1] for each in answers]
+        if begun[0] != begun[1] or (question and begun[0][: len(question)] != question):
+            raise wrong(worse, f"answers another question than {better}")
+        question, answers = begun[0], [each[-1:] for each in answers]
+    example = conversation(question, prompt or better, [row.get(system)] if system else ())
+    turns = [conversation(each, name)["contents"] for each, name in zip(answers, (better, worse), strict=True)]
+    completions = [
+        {"score": score, "completion": turn[0] if turn else {"role": "model", "parts": []}}
+        for score, turn in zip((1, 0), turns, strict=True)
+    ]
+    return {**example, "completions": completions}
+
+
+def _messages(value: object, name: str, role: str) -> list[Mapping[str, Any]]:
+    if isinstance(value, Mapping) and "messages" in value:
+        value = value["messages"]
+    turns = turns_of(value)
+    if turns is not None:
+        return [*turns]
+    if isinstance(value, str) and value.strip():
+        return [{"role": role, "content": value}]
+    raise wrong(name, "is empty; fill it in or drop the row" if not value else "must be text or a list of messages")
