@@ -8,10 +8,10 @@ import pytest
 
 import gemtune
 from gemtune.datasets import vertex
+from gemtune.datasets.crc32c import Crc32c
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.spool import spool
 from gemtune.errors import InvalidInput
-from gemtune.protocol.crc32c import Crc32c
 from gemtune.types import Content, GenerateContentRequest, Part
 
 

@@ -15,11 +15,11 @@ from typing import IO, Final
 import attrs
 
 from gemtune.datasets.conversations import Method
+from gemtune.datasets.crc32c import Crc32c
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.report import DataReport
-from gemtune.datasets.vertex import MAX_BYTES, Lines, Source
+from gemtune.datasets.vertex import MAX_BYTES, ExampleLines, Source
 from gemtune.errors import InvalidInput
-from gemtune.protocol.crc32c import Crc32c
 
 _PIECE: Final = 1 << 20
 """Bytes that are hashed at a time."""
@@ -98,7 +98,7 @@ def spool(source: Source, choice: Choice, method: Method, stopped: threading.Eve
         InvalidInput: A row is wrong, or there are too many.
         InterruptedError: It was stopped.
     """
-    lines, measure = Lines(source, choice, method), _Measure()
+    lines, measure = ExampleLines(source, choice, method), _Measure()
     file: IO[bytes] | None = None
     try:
         for line in lines:

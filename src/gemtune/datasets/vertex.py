@@ -71,7 +71,7 @@ def _holds_objects(path: Path) -> bool:
 
 
 @attrs.define(eq=False)
-class Lines:
+class ExampleLines:
     """The lines of training data; when all have been taken there is a report of them.
 
     Args:

@@ -31,7 +31,7 @@ _RANGE: Final = re.compile(r"bytes=0-(\d{1,15})")
 
 
 @attrs.frozen(kw_only=True)
-class StoredObject:
+class CloudObject:
     """An object in Cloud Storage.
 
     Args:
@@ -74,7 +74,7 @@ class Arrived:
     count: int
 
 
-def get_object(bucket: str, name: str) -> Call[StoredObject]:
+def get_object(bucket: str, name: str) -> Call[CloudObject]:
     """``storage.objects.get``."""
     return Call(
         method="storage.objects.get",
@@ -87,7 +87,7 @@ def get_object(bucket: str, name: str) -> Call[StoredObject]:
     )
 
 
-def insert_object(wanted: StoredObject, data: bytes) -> Call[StoredObject | None]:
+def insert_object(wanted: CloudObject, data: bytes) -> Call[CloudObject | None]:
     """``storage.objects.insert`` in one request; None if there is an object of that name."""
     head = (
         f"--{_BOUNDARY}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n".encode()
@@ -111,7 +111,7 @@ def insert_object(wanted: StoredObject, data: bytes) -> Call[StoredObject | None
     )
 
 
-def begin_upload(wanted: StoredObject) -> Call[UploadSession | None]:
+def begin_upload(wanted: CloudObject) -> Call[UploadSession | None]:
     """``storage.objects.insert`` in pieces: begin a session; None if there is an object of that name."""
     return Call(
         method="storage.objects.insert",
@@ -132,7 +132,7 @@ def begin_upload(wanted: StoredObject) -> Call[UploadSession | None]:
     )
 
 
-def put_piece(session: UploadSession, wanted: StoredObject, start: int, data: bytes) -> Call[StoredObject | Arrived]:
+def put_piece(session: UploadSession, wanted: CloudObject, start: int, data: bytes) -> Call[CloudObject | Arrived]:
     """Send a piece of an upload; the object itself once it is complete, and what is there now if it existed."""
     end = start + len(data)
     headers = [("content-type", JSONL), ("content-range", f"bytes {start}-{end - 1}/{wanted.size}")]
@@ -141,12 +141,12 @@ def put_piece(session: UploadSession, wanted: StoredObject, start: int, data: by
     return _put(session, wanted, data, headers)
 
 
-def ask_upload(session: UploadSession, wanted: StoredObject) -> Call[StoredObject | Arrived]:
+def ask_upload(session: UploadSession, wanted: CloudObject) -> Call[CloudObject | Arrived]:
     """Ask how much of an upload has arrived."""
     return _put(session, wanted, b"", [("content-range", f"bytes */{wanted.size}")])
 
 
-def delete_object(found: StoredObject) -> Call[None]:
+def delete_object(found: CloudObject) -> Call[None]:
     """``storage.objects.delete`` of this version of an object and of no other."""
     return Call(
         method="storage.objects.delete",
@@ -161,9 +161,9 @@ def delete_object(found: StoredObject) -> Call[None]:
 
 
 def _put(
-    session: UploadSession, wanted: StoredObject, data: bytes, headers: list[tuple[str, str]]
-) -> Call[StoredObject | Arrived]:
-    def read(status: int, answered: Mapping[str, str], body: bytes) -> StoredObject | Arrived:
+    session: UploadSession, wanted: CloudObject, data: bytes, headers: list[tuple[str, str]]
+) -> Call[CloudObject | Arrived]:
+    def read(status: int, answered: Mapping[str, str], body: bytes) -> CloudObject | Arrived:
         if status == _EXISTS:
             return attrs.evolve(wanted, crc32c="", generation="")  # to be looked up
         if status != _INCOMPLETE:
@@ -191,7 +191,7 @@ def _put(
     )
 
 
-def _metadata(wanted: StoredObject) -> dict[str, object]:
+def _metadata(wanted: CloudObject) -> dict[str, object]:
     return {"name": wanted.name, "contentType": JSONL, "crc32c": wanted.crc32c}
 
 
@@ -199,7 +199,7 @@ def _no_json(value: object) -> Never:  # noqa: ARG001
     raise MalformedResponse("there should be no JSON in this reply")
 
 
-def _inserted(status: int, headers: Mapping[str, str], body: bytes) -> StoredObject | None:  # noqa: ARG001
+def _inserted(status: int, headers: Mapping[str, str], body: bytes) -> CloudObject | None:  # noqa: ARG001
     return None if status == _EXISTS else _object(loads(body))
 
 
@@ -213,13 +213,13 @@ def _session(status: int, headers: Mapping[str, str], body: bytes) -> UploadSess
     return UploadSession(parts.path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
 
 
-def _object(value: object) -> StoredObject:
+def _object(value: object) -> CloudObject:
     if not isinstance(value, dict):
         raise MalformedResponse("the object is not a JSON object")
     bucket, name, size = (value.get(key) for key in ("bucket", "name", "size"))
     if not (isinstance(bucket, str) and isinstance(name, str) and str(size).isdecimal()):
         raise MalformedResponse("the object lacks its bucket, name or size")
-    return StoredObject(
+    return CloudObject(
         bucket=bucket,
         name=name,
         size=int(str(size)),
