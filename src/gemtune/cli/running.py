@@ -93,4 +93,5 @@ def while_somebody_watches(jobs: int) -> WatchPolicy | None:
 
     if not 0 < jobs <= _FEW:
         return None
-    return WatchPolicy(freshness=2.5, terminal_freshness=2.5, queued_interval=2.5, min_interval=1.0)
+    # Otherwise a job that has waited in a queue for a while is looked at less and less often.
+    return WatchPolicy(freshness=2.5, terminal_freshness=2.5, queued_interval=2.5)

@@ -21,7 +21,7 @@ from typing import Final
 import attrs
 
 from gemtune import events
-from gemtune.errors import CallError, CredentialsError
+from gemtune.errors import CallError, CredentialsError, QuotaExhausted
 from gemtune.events import JobState, TerminalEvent
 from gemtune.story.observation import Observation, Source
 from gemtune.types.operations import Status
@@ -132,6 +132,8 @@ class FailedLooks:
     # Seconds that the server asked to wait.
     hint: float = 0.0
     reported: bool = False
+    # Whether the next look tells if this is an outage; a service that asks for patience is not out.
+    suspect: bool = False
     _since: float = 0.0
     _missing_since: float | None = None
     _forbidden_since: float | None = None
@@ -142,6 +144,7 @@ class FailedLooks:
             self._since = clock
         self.count += 1
         self.hint = min(getattr(error, "retry_after", None) or 0.0, LONGEST_HINT)
+        self.suspect = self.count < DEGRADED_AFTER and not self.hint and not isinstance(error, QuotaExhausted)
         # Two failures in a row are everyday; a refused credential does not heal while one waits.
         if self.reported or (self.count < DEGRADED_AFTER and not isinstance(error, CredentialsError)):
             return False

@@ -34,7 +34,7 @@ from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
 from gemtune.story.observation import NOTHING, PLAIN, About, Moment, Observation, Source, Standing
-from gemtune.story.schedule import Look, Pace, Rhythm, next_due
+from gemtune.story.schedule import Look, Pace, Rhythm, next_due, recheck
 from gemtune.story.snapshots import SnapshotLog, Snapshots
 
 # Seconds after its creation during which a job may be missing: reads lag behind creation.
@@ -231,6 +231,8 @@ class History:
             return Look(source, 0.0)
         if rhythm.again is not None and not self.failed.count:
             return Look(source, rhythm.again)
+        if self.failed.count and self.failed.suspect:
+            return Look(source, recheck(self.failed.count, dice))
         return Look(source, next_due(_pace(self, now, share), policy, dice))
 
     def _recreate(self, seen: Observation) -> list[Event]:

@@ -13,7 +13,8 @@ has snapshots                         likewise, up to F; if the next step cannot
 has done its last step                likewise, up to ``terminal_freshness``
 ends soon, by its pace                when it does; a job that hangs just before its end is not asked every
                                       other second, because this grows by 1.6 with each look in vain
-could not be looked at                1 to 2 s, 2 to 4 ... 30 to 60 s, or what the server asks for
+could not be looked at                1 s, then 1.5 s: is it an outage? Then 4 to 8 ... 30 to 60 s, or what the
+                                      server asks for
 ====================================  ========================================================================
 
 None comes sooner than ``min_interval``. Looks that confirm an end or a missing model do not wait for the schedule: they
@@ -46,6 +47,8 @@ _SPENT: Final = 0.75
 # A job that has been silent for longer than a step takes is given this part of the excess before the next look.
 _PATIENCE: Final = 0.05
 _LONGEST_BACKOFF: Final = 60.0
+# Seconds after the first failed looks; the third tells an outage from a mishap.
+_RECHECKS: Final = (1.0, 1.5)
 _LONGEST_LAG: Final = 60.0
 
 
@@ -166,6 +169,13 @@ class Rhythm:
 def backoff(failures: int, dice: float) -> float:
     """Return the seconds to wait after ``failures`` failed looks: 1 to 2, 2 to 4 ... 30 to 60."""
     return min(_LONGEST_BACKOFF, 2.0 ** min(failures, 6)) * (0.5 + 0.5 * dice)
+
+
+def recheck(failures: int, dice: float) -> float:
+    """Return the seconds to wait after ``failures`` failed looks that may be the beginning of an outage."""
+    if failures <= len(_RECHECKS):
+        return _RECHECKS[failures - 1] * (0.75 + 0.25 * dice)
+    return backoff(failures, dice)
 
 
 def affordable(jobs: int, rate: float) -> float:

@@ -30,7 +30,7 @@ from gemtune.events import Event, is_terminal
 from gemtune.looks.followers import Followers
 from gemtune.story.history import History
 from gemtune.story.observation import Moment
-from gemtune.story.schedule import affordable, backoff
+from gemtune.story.schedule import affordable, recheck
 from gemtune.watch.agenda import Agenda, Due
 from gemtune.watch.board import Board
 from gemtune.watch.record import WatchedJob
@@ -159,7 +159,7 @@ class Roster:
         job.looks.source, after = look.source, look.after
         # The service's trouble outweighs the job's own schedule: a job that cannot be looked at is asked ever less.
         if job.looks.failures:
-            after = backoff(job.looks.failures, self.dice.random())
+            after = recheck(job.looks.failures, self.dice.random())
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
             return
@@ -172,7 +172,8 @@ class Roster:
         self.board.report(job, reported)
         for event in reported:
             if isinstance(event, events.StateChanged):
-                _log.info("%s: %s -> %s", event.job, event.old, event.new)
+                said = ", ".join(word for word in (event.service_state, event.reason) if word)
+                _log.info("%s: %s -> %s%s", event.job, event.old, event.new, f" ({said})" if said else "")
             elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
                 _log.info("%s: %s", event.job, event.kind)
 
