@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import pickle
+import re
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -86,6 +87,30 @@ def bodies(cls):
 cases = st.sampled_from(MESSAGES).flatmap(lambda cls: st.tuples(st.just(cls), bodies(cls)))
 
 
+def shown(value):
+    """How a value shows itself: by its fields; if those do not fit a cell of 200, by its facts if it has any."""
+    extra, *rest = attrs.fields(type(value))
+    fields = [
+        f"{field.name}={short(getattr(value, field.name))}"
+        for field in (*rest, extra)
+        if field.repr and getattr(value, field.name) != field.default
+    ]
+    whole = f"{type(value).__name__}({', '.join(fields)})"
+    if len(whole) <= 200 or type(value) not in {types.TunedModel, types.GenerateContentResponse}:
+        return whole
+    start = f"<{type(value).__name__} {value._facts()}"
+    end = f", extra=<{len(value.extra)} unknown>>" if value.extra else ">"
+    return start + end if len(start + end) <= 200 else f"{start[: 197 - len(end)]}...{end}"
+
+
+def short(value):
+    if isinstance(value, bytes) and len(value) > 32:
+        return f"<{len(value)} bytes>"
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"<{len(value)} of {value[0]!r} ... {value[-1]!r}>"
+    return repr(value)
+
+
 @given(cases)
 def test_what_the_service_sends_goes_back_unchanged_and_in_the_order_of_field_numbers(case):
     cls, body = case
@@ -110,9 +135,17 @@ def test_a_decoded_value_is_like_any_other(case):
         assert encode(other) == body
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         value.extra = {}
-    assert repr(value).startswith(
-        (f"{cls.__name__}(", f"<{cls.__name__} ")
-    )  # the short form, if all does not fit a cell
+    assert repr(value) == shown(value)
+
+
+@pytest.mark.parametrize("cls", [types.TunedModel, types.GenerateContentResponse])
+@given(st.data())
+def test_what_shows_itself_by_its_facts_fits_a_cell_and_says_that_there_is_more(cls, data):
+    value = decode(cls, {"x": "y" * 200, **data.draw(bodies(cls))})
+    assert repr(value) == shown(value)
+    assert len(repr(value)) <= 200
+    assert repr(value).startswith(f"<{cls.__name__} ")
+    assert re.search(r", extra=<\d+ unknown>>$", repr(value))
 
 
 @given(cases, names, plain)

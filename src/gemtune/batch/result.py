@@ -33,7 +33,7 @@ class BatchResult:
 
     def __repr__(self) -> str:
         what = repr(self.response) if self.error is None else f"{type(self.error).__name__}: {self.error}"
-        return fit_a_cell(f"<BatchResult {self.key!r} {what}>")
+        return fit_a_cell(f"<BatchResult {self.key!r} {what}")
 
     def _repr_html_(self) -> str:
         return as_html(self)

@@ -99,12 +99,14 @@ def _short_repr(self: Message) -> str:
     facts = getattr(self, "_facts", None)
     if facts is None or len(whole) <= _CELL:
         return whole
-    return fit_a_cell(f"<{type(self).__name__} {facts()}>")
+    unknown = f", extra=<{len(self.extra)} unknown>" if self.extra else ""
+    return fit_a_cell(f"<{type(self).__name__} {facts()}", f"{unknown}>")
 
 
-def fit_a_cell(shown: str) -> str:
-    """Return a representation that is no longer than a cell of a notebook takes."""
-    return shown if len(shown) <= _CELL else f"{shown[: _CELL - 4]}...>"
+def fit_a_cell(shown: str, end: str = ">") -> str:
+    """Return a representation and its end, the former cut if both are longer than a cell of a notebook takes."""
+    whole = shown + end
+    return whole if len(whole) <= _CELL else f"{shown[: _CELL - 3 - len(end)]}...{end}"
 
 
 def as_html(value: object) -> str:
