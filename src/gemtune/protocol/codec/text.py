@@ -142,7 +142,8 @@ def _written(value: Any, *, strict: bool) -> bytes:
             raise _half_a_character(value) from None
         return _encode_ascii(value).encode()
     except ValueError:  # NaN or Infinity, or it contains itself, which ends in a RecursionError here
-        odd = next(_odd_numbers(value, ""), None)
+        leaves = _leaves(value, "")
+        odd = next(((at, leaf) for at, leaf in leaves if isinstance(leaf, float) and not math.isfinite(leaf)), None)
         if odd is None:
             raise
         if strict:
@@ -151,15 +152,16 @@ def _written(value: Any, *, strict: bool) -> bytes:
         return _written(_with_names(value), strict=False)
 
 
-def _odd_numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path, value
-    elif isinstance(value, dict):
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield what is neither an object nor a list, and where it stands."""
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from _odd_numbers(item, f"{path}.{key}")
+            yield from _leaves(item, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _odd_numbers(item, f"{path}[{index}]")
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
 
 
 def _with_names(value: Any) -> Any:
@@ -171,19 +173,14 @@ def _with_names(value: Any) -> Any:
 
 
 def _half_a_character(value: Any) -> InvalidInput:
-    where = next(_broken_texts(value, ""), "a string").removeprefix(".")
+    broken = (at for at, leaf in _leaves(value, "") if isinstance(leaf, str) and not _is_utf8(leaf))
+    where = next(broken, "a string").removeprefix(".")
     return InvalidInput(f"{where} holds half of a character (a lone surrogate): read its source as UTF-8", field=where)
 
 
-def _broken_texts(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            yield path
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _broken_texts(item, f"{path}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _broken_texts(item, f"{path}[{index}]")
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
