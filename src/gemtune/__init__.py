@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from gemtune.config import RetryPolicy as RetryPolicy
     from gemtune.config import Timeouts as Timeouts
     from gemtune.config import WatchPolicy as WatchPolicy
+    from gemtune.datasets.accepted import TrainingDataLike as TrainingDataLike
     from gemtune.errors import GemtuneError as GemtuneError
     from gemtune.jobs import TuningJob as TuningJob
     from gemtune.jobs import TuningProgress as TuningProgress
+    from gemtune.resources.given import JobLike as JobLike
+    from gemtune.resources.given import ModelLike as ModelLike
+    from gemtune.resources.given import Prompts as Prompts
     from gemtune.types import Content as Content
     from gemtune.types import GenerationConfig as GenerationConfig
     from gemtune.types import Hyperparameters as Hyperparameters
@@ -46,8 +50,10 @@ _HOMES: Final = {
         "batch": "BatchResult Limiter",
         "client": "Client",
         "config": "BatchPolicy RetryPolicy Timeouts WatchPolicy",
+        "datasets.accepted": "TrainingDataLike",
         "errors": "GemtuneError",
         "jobs": "TuningJob TuningProgress",
+        "resources.given": "JobLike ModelLike Prompts",
         "types": """
             Content GenerationConfig Hyperparameters Part SafetySetting TunedModel TuningExample TuningSnapshot
         """,

@@ -27,6 +27,7 @@ from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
 from gemtune.resources.creation import TunedModelDraft, read_data
+from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, spelled_out
 from gemtune.resources.inference import Inference
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
@@ -38,7 +39,8 @@ from gemtune.types import Hyperparameters
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-    from gemtune.batch import Batch, BatchOptions, BatchResult
+    from gemtune.batch import Batch, BatchResult
+    from gemtune.datasets.accepted import TrainingDataLike
     from gemtune.watch import Watcher
 
 
@@ -174,7 +176,7 @@ class Client(Inference):
         """Base models."""
         return Models(self._caller)
 
-    def job(self, name: object) -> TuningJob:
+    def job(self, name: JobLike) -> TuningJob:
         """Return a handle on a tuning job, including one that another process created; no request is made.
 
         It shows what other handles and the watchers of this client know of the job.
@@ -189,7 +191,7 @@ class Client(Inference):
 
     def watch(
         self,
-        jobs: Iterable[object] = (),
+        jobs: JobLike | Iterable[JobLike] = (),
         *,
         policy: WatchPolicy | None = None,
         filter: str | None = None,
@@ -222,8 +224,8 @@ class Client(Inference):
 
     async def tune(
         self,
-        base_model: object,
-        training_data: object,
+        base_model: ModelLike,
+        training_data: TrainingDataLike,
         *,
         input: str | int | None = None,
         output: str | int | None = None,
@@ -271,7 +273,8 @@ class Client(Inference):
         seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
         return TuningJob(self._followers.created(seen), data.report)
 
-    def batch(self, model: object, inputs: object, **options: Unpack[BatchOptions]) -> Batch:
+    @spelled_out(BatchOptions)
+    def batch(self, model: ModelLike, inputs: Prompts, **options: Unpack[BatchOptions]) -> Batch:
         """Send every prompt of an input to a model, as fast as the service allows: ``async with``, then ``async for``.
 
         A failure is a result like any other. The run stops early only if no further request can succeed; the item that
@@ -321,7 +324,10 @@ class Client(Inference):
         name, limiter = self._service.model_name, self._caller.limiter
         return make_batch(self, name, model, inputs, limiter, self._with_permits(), **options)
 
-    async def generate_many(self, model: object, prompts: object, **options: Unpack[BatchOptions]) -> list[BatchResult]:
+    @spelled_out(BatchOptions)
+    async def generate_many(
+        self, model: ModelLike, prompts: Prompts, **options: Unpack[BatchOptions]
+    ) -> list[BatchResult]:
         """Return one result for every prompt of a short list, in order; the arguments are those of ``batch``.
 
         With a journal, the results of earlier runs are read from it and cost no request. Their ``attempts`` and

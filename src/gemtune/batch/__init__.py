@@ -2,10 +2,10 @@
 
 from gemtune.batch.inferencer import Batch, make_batch
 from gemtune.batch.journal.export import export_journal, read_journal
-from gemtune.batch.options import BatchOptions
 from gemtune.batch.progress import BatchStatistics
 from gemtune.batch.result import BatchResult
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
+from gemtune.resources.given import BatchOptions
 
 __all__ = [
     "Batch",

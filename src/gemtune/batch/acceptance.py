@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import attrs
 
@@ -25,9 +25,6 @@ from gemtune import checks
 from gemtune.errors import InvalidInput, NotAccepted
 from gemtune.types import FinishReason, GenerateContentResponse, GenerationConfig, Part
 from gemtune.types.safety import BlockReason
-
-Accept: TypeAlias = Collection[str] | Callable[[GenerateContentResponse], bool]
-"""Finish and block reasons, or a function that says of a reply whether it is an answer."""
 
 _WANTED: Final = "a set of finish reasons, such as {'STOP', 'MAX_TOKENS'}, or a function of the reply"
 _ENDS_WELL: Final = frozenset({"STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})

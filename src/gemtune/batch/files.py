@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
 
 import attrs
 
-from gemtune.batch.inputs import Row
 from gemtune.batch.layout import Layout
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Argument, Remedy
+from gemtune.resources.given import BatchRow
 from gemtune.rows import tables
 from gemtune.rows.ahead import Ahead
 from gemtune.rows.tables import Format, Lines, Unreadable
@@ -74,7 +74,7 @@ class FileRows:
         """Return how many rows there are, if they were counted."""
         return NotImplemented if self._count is None else self._count
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[BatchRow]:
         """Iterate over the rows; blocks.
 
         Raises:
@@ -108,7 +108,7 @@ class FileRows:
         """Return the error for an input without rows."""
         return InvalidInput(f"{self} holds no rows: there is nothing to ask", field="INPUT")
 
-    async def __aiter__(self) -> AsyncIterator[Row]:
+    async def __aiter__(self) -> AsyncIterator[BatchRow]:
         """Iterate over the rows without blocking; those of a pipe are there when they are written."""
         lines = Lines()
         ahead = Ahead(self._rows(lines), read=lambda: lines.length, at_once=lambda: not self.again)
@@ -116,9 +116,10 @@ class FileRows:
             async for row in rows:
                 yield row
 
-    def _rows(self, lines: Lines) -> Iterator[Row]:
+    def _rows(self, lines: Lines) -> Iterator[BatchRow]:
         for value in self._values(lines):
-            yield value if isinstance(value, InvalidInput) else self.layout.row(value)
+            # Whether it really is one, the batch finds out of each row.
+            yield value if isinstance(value, InvalidInput) else cast("BatchRow", self.layout.row(value))
 
     def _values(self, lines: Lines) -> Iterator[object]:
         number, checked, shape = 0, False, self._shape

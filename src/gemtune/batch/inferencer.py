@@ -22,7 +22,7 @@ from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
-from gemtune.batch.options import BatchOptions, BatchSpec, make_spec
+from gemtune.batch.options import BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
 from gemtune.batch.progress import BatchStatistics, RunTally
@@ -30,6 +30,7 @@ from gemtune.batch.report import Stop, held_back, stop_error
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, JournalError, MisuseError
 from gemtune.limiter.limiter import Limiter
+from gemtune.resources.given import BatchOptions
 
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to continue"
 

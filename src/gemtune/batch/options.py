@@ -10,37 +10,15 @@ from typing import Any, Final, Literal
 import attrs
 
 from gemtune import checks
-from gemtune.batch.acceptance import Accept, Acceptance, acceptance_of, most_failures
-from gemtune.batch.journal.writer import Durability
-from gemtune.config import BatchPolicy
+from gemtune.batch.acceptance import Acceptance, acceptance_of, most_failures
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
-from gemtune.resources.inference import Framing
+from gemtune.resources.given import BatchOptions, Durability, Framing
 from gemtune.types import GenerationConfig
 
 _OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
 _AS_USUAL: Final = {"concurrency": "auto"}
 _OF_THE_MODEL: Final = tuple(Framing.__annotations__)
-
-
-class BatchOptions(Framing, total=False):
-    """The keyword arguments of ``client.batch``, which explains them."""
-
-    concurrency: int | Literal["auto"]
-    rpm: float | None
-    tpm: float | None
-    rpd: int | None
-    policy: BatchPolicy
-    limiter: Limiter | None
-    order: Literal["completed", "input"]
-    journal: str | os.PathLike[str] | None
-    durability: Durability
-    on_error: Literal["keep", "raise"]
-    retry_failed: bool
-    accept: Accept | None
-    max_failures: float | None
-    item_timeout: float | None
-    timeout: float | None
 
 
 _OPTIONS: Final = sorted(BatchOptions.__annotations__, key=_OF_THE_MODEL.__contains__)

@@ -6,6 +6,7 @@ waits for anything but a file, and nothing knows the service.
 
 from __future__ import annotations
 
+from gemtune.datasets.accepted import TrainingDataLike
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.load import load
 from gemtune.datasets.report import DataReport as DataReport
@@ -15,7 +16,7 @@ __all__ = ("DataReport", "TrainingSet", "read")
 
 
 def read(
-    data: object,
+    data: TrainingDataLike,
     *,
     input: str | int | None = None,
     output: str | int | None = None,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypedDict, TypeVar, Unpack
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, Unpack
 
 from gemtune import checks
 from gemtune.config import RetryPolicy
@@ -12,6 +11,7 @@ from gemtune.errors import InvalidInput, NotSupported
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini
 from gemtune.protocol.call import Call
+from gemtune.resources.given import Framing, ModelLike, spelled_out
 from gemtune.resources.streams import GenerateContentStream
 from gemtune.types import (
     Content,
@@ -29,27 +29,6 @@ from gemtune.types import (
 )
 
 T = TypeVar("T")
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
-
-
-class Framing(TypedDict, total=False):
-    """What may frame a prompt.
-
-    Args:
-        system_instruction: A str, Part or Content that frames the answer.
-        generation_config: Temperature, token limits, response format ...
-        safety_settings: Thresholds for harm categories.
-        tools: Tools the model may call.
-        tool_config: How it may call them.
-        cached_content: The name of cached content to build on.
-    """
-
-    system_instruction: str | Part | Content | None
-    generation_config: GenerationConfig | None
-    safety_settings: Sequence[SafetySetting]
-    tools: Sequence[Tool]
-    tool_config: ToolConfig | None
-    cached_content: str | None
 
 
 class InferenceService(Protocol):
@@ -80,22 +59,6 @@ class InferenceService(Protocol):
         ...
 
 
-def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
-    """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion."""
-
-    def decorate(function: FunctionT) -> FunctionT:
-        plain = inspect.signature(function)
-        named = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in options.__annotations__.items()
-        ]
-        kept = [each for each in plain.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        function.__signature__ = plain.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
-        return function
-
-    return decorate
-
-
 class Inference:
     """The part of a client that puts models to work."""
 
@@ -111,7 +74,7 @@ class Inference:
     @spelled_out(Framing)
     async def generate_content(
         self,
-        model: object,
+        model: ModelLike,
         contents: ContentLike | GenerateContentRequest,
         *,
         timeout: float | None = None,
@@ -139,7 +102,7 @@ class Inference:
     @spelled_out(Framing)
     def stream_generate_content(
         self,
-        model: object,
+        model: ModelLike,
         contents: ContentLike | GenerateContentRequest,
         *,
         timeout: float | None = None,
@@ -155,7 +118,7 @@ class Inference:
 
     async def count_tokens(
         self,
-        model: object,
+        model: ModelLike,
         contents: ContentLike | GenerateContentRequest,
         *,
         system_instruction: str | Part | Content | None = None,

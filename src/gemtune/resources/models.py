@@ -9,6 +9,7 @@ from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
+from gemtune.resources.given import ModelLike
 from gemtune.types import Model
 
 
@@ -18,7 +19,7 @@ class Models:
 
     _caller: Caller
 
-    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Model:
+    async def get(self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Model:
         """Return a base model.
 
         Args:

@@ -15,6 +15,7 @@ from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
+from gemtune.resources.given import ModelLike
 from gemtune.story.schedule import Pace, next_due
 from gemtune.types import Operation
 
@@ -26,7 +27,9 @@ class Operations:
     _caller: Caller
     _policy: WatchPolicy
 
-    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
+    async def get(
+        self, name: str | Operation, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Operation:
         """Return an operation as it is now.
 
         Args:
@@ -38,7 +41,7 @@ class Operations:
 
     def list(
         self,
-        parent: object,
+        parent: ModelLike,
         *,
         page_size: int | None = None,
         filter: str | None = None,
@@ -63,7 +66,9 @@ class Operations:
 
         return Pager(fetch)
 
-    async def wait(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Operation:
+    async def wait(
+        self, name: str | Operation, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Operation:
         """Wait until an operation is done and return it; it is looked at as often as a job that you await.
 
         Args:
@@ -94,7 +99,9 @@ class Operations:
         # Somewhat less by chance: many who wait must not all ask at the same moment.
         return next_due(Pace(snapshots=1, silence=waited), self._policy, random.random())  # noqa: S311
 
-    async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
+    async def cancel(
+        self, name: str | Operation, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> None:
         """Ask the service to cancel an operation; best effort, and nothing is ever deleted.
 
         Raises:

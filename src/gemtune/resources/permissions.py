@@ -10,6 +10,7 @@ from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
+from gemtune.resources.given import ModelLike
 from gemtune.types import GranteeType, Permission, Role
 
 
@@ -24,7 +25,7 @@ class Permissions:
 
     async def create(
         self,
-        parent: object,
+        parent: ModelLike,
         *,
         role: Role | str,
         email_address: str | None = None,
@@ -58,13 +59,15 @@ class Permissions:
         permission = Permission(grantee_type=kind, email_address=email_address or "", role=_role(role))
         return await self._caller.call(gemini.create_permission(name, permission), timeout=timeout, retry=retry)
 
-    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> Permission:
+    async def get(
+        self, name: str | Permission, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Permission:
         """Return a permission; its name is ``tunedModels/{id}/permissions/{id}``."""
         return await self._caller.call(gemini.get_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 
     def list(
         self,
-        parent: object,
+        parent: ModelLike,
         *,
         page_size: int | None = None,
         timeout: float | None = None,
@@ -82,7 +85,7 @@ class Permissions:
 
     async def update(
         self,
-        name: object,
+        name: str | Permission,
         *,
         role: Role | str,
         timeout: float | None = None,
@@ -92,7 +95,9 @@ class Permissions:
         permission = Permission(name=names.permission_name(name), role=_role(role))
         return await self._caller.call(gemini.update_permission(permission), timeout=timeout, retry=retry)
 
-    async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
+    async def delete(
+        self, name: str | Permission, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> None:
         """Take a role away."""
         await self._caller.call(gemini.delete_permission(names.permission_name(name)), timeout=timeout, retry=retry)
 

@@ -14,6 +14,7 @@ from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.codec.shape import json_name
 from gemtune.protocol.gemini import Page
+from gemtune.resources.given import ModelLike
 from gemtune.resources.permissions import Permissions
 from gemtune.types import TunedModel
 
@@ -31,7 +32,9 @@ class TunedModels:
         """Who may use, change and delete a tuned model."""
         return Permissions(self._caller)
 
-    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> TunedModel:
+    async def get(
+        self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> TunedModel:
         """Return a tuned model.
 
         Args:
@@ -74,7 +77,7 @@ class TunedModels:
 
     async def update(
         self,
-        name: object,
+        name: ModelLike,
         *,
         display_name: str | Unset = UNSET,
         description: str | Unset = UNSET,
@@ -121,13 +124,13 @@ class TunedModels:
         mask = [json_name(key) for key in changes]
         return await self._caller.call(gemini.update_tuned_model(model, mask), timeout=timeout, retry=retry)
 
-    async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
+    async def delete(self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Delete a tuned model for good, even while it is being tuned; only its owner may."""
         await self._caller.call(gemini.delete_tuned_model(names.tuned_model_name(name)), timeout=timeout, retry=retry)
 
     async def transfer_ownership(
         self,
-        name: object,
+        name: ModelLike,
         email_address: str,
         *,
         timeout: float | None = None,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeGuard, cast
 
 from gemtune import checks
 from gemtune.config import WatchPolicy
 from gemtune.errors import InvalidInput
 from gemtune.events import Event
+from gemtune.resources.given import JobLike
 from gemtune.watch.subscription import KINDS
 
 
-def several(jobs: object) -> list[object]:
+def several(jobs: JobLike | Iterable[JobLike]) -> list[JobLike]:
     """Return jobs that are given as one or as many."""
     if _is_one(jobs):
         return [jobs]
@@ -20,9 +22,9 @@ def several(jobs: object) -> list[object]:
     return list(jobs)
 
 
-def given_jobs(jobs: tuple[object, ...]) -> list[object]:
+def given_jobs(jobs: tuple[JobLike | Iterable[JobLike], ...]) -> list[JobLike]:
     """Return the jobs of a call that takes them one by one or as one list."""
-    return several(jobs[0]) if len(jobs) == 1 else list(jobs)
+    return several(jobs[0]) if len(jobs) == 1 else cast("list[JobLike]", list(jobs))
 
 
 def classes(kinds: object) -> frozenset[type[Event]] | None:
@@ -55,5 +57,5 @@ def checked_bookmarks(seconds: object) -> float | None:
     return None if seconds is None else checks.seconds("bookmarks", seconds)
 
 
-def _is_one(jobs: object) -> bool:
+def _is_one(jobs: object) -> TypeGuard[JobLike]:
     return isinstance(jobs, str) or isinstance(getattr(jobs, "name", None), str)

@@ -21,6 +21,7 @@ from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
 from gemtune.looks.service import Ask, TuningService
+from gemtune.resources.given import JobLike
 from gemtune.resources.operations import checked_wait
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.observation import Moment
@@ -58,7 +59,7 @@ class Watcher:
     def __init__(
         self,
         service: TuningService,
-        jobs: Iterable[object] = (),
+        jobs: JobLike | Iterable[JobLike] = (),
         *,
         policy: WatchPolicy,
         filter: str | None = None,
@@ -114,7 +115,7 @@ class Watcher:
         """End the watch. Readers finish with what there is, the jobs continue, and closing twice is harmless."""
         await self._lifetime.close()
 
-    def add(self, *jobs: object) -> list[str]:
+    def add(self, *jobs: JobLike | Iterable[JobLike]) -> list[str]:
         """Watch more jobs, at any time; nothing changes for those that are watched already.
 
         Args:
@@ -142,7 +143,7 @@ class Watcher:
             self._engine.admit(fresh)
         return [name for _, name, _ in named]
 
-    def discard(self, job: object) -> bool:
+    def discard(self, job: JobLike) -> bool:
         """Stop watching a job. The job itself continues.
 
         Its subscribers receive Lost with the reason ``detached`` as its last event, and ``wait`` and ``as_completed``
@@ -190,7 +191,7 @@ class Watcher:
 
     def subscribe(
         self,
-        jobs: Iterable[object] | None = None,
+        jobs: JobLike | Iterable[JobLike] | None = None,
         *,
         kinds: Iterable[str | type[Event]] | None = None,
         since: str | None = None,
@@ -213,7 +214,7 @@ class Watcher:
         """
         return self._subscribe(jobs, classes(kinds), since, checked_bookmarks(bookmarks))
 
-    def as_completed(self, *jobs: object) -> Subscription[TerminalEvent]:
+    def as_completed(self, *jobs: JobLike | Iterable[JobLike]) -> Subscription[TerminalEvent]:
         """Return the terminal events of jobs as they come, one for each job.
 
         A job that is discarded meanwhile has Lost with the reason ``detached`` as its terminal event.
@@ -228,7 +229,7 @@ class Watcher:
 
     async def wait(
         self,
-        *jobs: object,
+        *jobs: JobLike | Iterable[JobLike],
         until: Literal["all", "any", "first_failure"] = "all",
         timeout: float | None = None,
     ) -> WaitResult:
@@ -302,7 +303,7 @@ class Watcher:
 
     def _subscribe(
         self,
-        jobs: Iterable[object] | None,
+        jobs: JobLike | Iterable[JobLike] | None,
         kinds: frozenset[type[Event]] | None,
         since: str | None = None,
         bookmarks: float | None = None,

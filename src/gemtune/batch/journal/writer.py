@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -20,8 +20,7 @@ from gemtune.batch.journal.lines import record_line
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.result import BatchResult
 from gemtune.errors import JournalError
-
-Durability = Literal["batch", "sync", "none"]
+from gemtune.resources.given import Durability
 
 _PILE_UP: Final = 0.02
 """Seconds for which results are let pile up before they are written: a trip to a thread costs as much as ten lines."""

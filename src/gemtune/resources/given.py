@@ -1,0 +1,126 @@
+"""What callers may give: what stands for a model, a job or prompts, and the options that several methods share.
+
+The types are for checkers and editors. At run time all of it is checked where it is used, because most callers have no
+type checker.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+
+from gemtune.config import BatchPolicy
+from gemtune.errors import InvalidInput
+from gemtune.limiter.limiter import Limiter
+from gemtune.types import (
+    Content,
+    GenerateContentRequest,
+    GenerateContentResponse,
+    GenerationConfig,
+    Operation,
+    Part,
+    SafetySetting,
+    Tool,
+    ToolConfig,
+)
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+
+class _Titled(Protocol):
+    """A model, or a handle on a job; that it has a display name tells it from a path or an open file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def display_name(self) -> str | None: ...
+
+
+ModelLike: TypeAlias = str | _Titled
+"""What stands for a model: its name, a ``TunedModel`` or ``types.Model``, or the ``TuningJob`` that makes it."""
+
+JobLike: TypeAlias = str | _Titled | Operation
+"""What stands for a tuning job: its name, a ``TuningJob``, or the ``TunedModel`` or ``types.Operation`` of one."""
+
+_Request: TypeAlias = (
+    str | Part | Content | Sequence[str | Part | Content] | GenerateContentRequest | Mapping[str, Any] | InvalidInput
+)
+BatchRow: TypeAlias = _Request | tuple[str | int, _Request]
+"""A prompt (str, Part, Content or a list of these), a request (GenerateContentRequest or its JSON), or (key, one of
+these), which may be written ``{"key": ..., "request": ...}``. An InvalidInput says why there is none."""
+
+Prompts: TypeAlias = Iterable[BatchRow] | AsyncIterable[BatchRow] | Mapping[str, _Request] | Mapping[int, _Request]
+"""The inputs of a batch: prompts, requests, or (key, prompt or request), from anything that can be iterated over."""
+
+Accept: TypeAlias = Collection[str] | Callable[[GenerateContentResponse], bool]
+"""Finish and block reasons, or a function that says of a reply whether it is an answer."""
+
+Durability = Literal["batch", "sync", "none"]
+
+
+class Framing(TypedDict, total=False):
+    """What may frame a prompt.
+
+    Args:
+        system_instruction: A str, Part or Content that frames the answer.
+        generation_config: Temperature, token limits, response format ...
+        safety_settings: Thresholds for harm categories.
+        tools: Tools the model may call.
+        tool_config: How it may call them.
+        cached_content: The name of cached content to build on.
+    """
+
+    system_instruction: str | Part | Content | None
+    generation_config: GenerationConfig | None
+    safety_settings: Sequence[SafetySetting]
+    tools: Sequence[Tool]
+    tool_config: ToolConfig | None
+    cached_content: str | None
+
+
+class BatchOptions(Framing, total=False):
+    """The keyword arguments of ``client.batch``, which explains them."""
+
+    concurrency: int | Literal["auto"]
+    rpm: float | None
+    tpm: float | None
+    rpd: int | None
+    policy: BatchPolicy
+    limiter: Limiter | None
+    order: Literal["completed", "input"]
+    journal: str | os.PathLike[str] | None
+    durability: Durability
+    on_error: Literal["keep", "raise"]
+    retry_failed: bool
+    accept: Accept | None
+    max_failures: float | None
+    item_timeout: float | None
+    timeout: float | None
+
+
+_DEFAULTS: Final[Mapping[str, object]] = {
+    "concurrency": "auto",
+    "order": "completed",
+    "durability": "batch",
+    "on_error": "keep",
+    "retry_failed": True,
+}
+"""The defaults that are not None, for those who read a signature."""
+
+
+def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
+    """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion."""
+
+    def decorate(function: FunctionT) -> FunctionT:
+        plain = inspect.signature(function)
+        named = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=annotation)
+            for name, annotation in options.__annotations__.items()
+        ]
+        kept = [each for each in plain.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        function.__signature__ = plain.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
+        return function
+
+    return decorate

@@ -1,0 +1,130 @@
+"""Never run, only type-checked: right calls pass, and a wrong one is an error.
+
+Every ``type: ignore`` here is an assertion, since mypy complains about one that it does not need.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import gemtune
+from gemtune import JobLike, ModelLike, Prompts, TrainingDataLike, datasets, types
+
+
+async def right(client: gemtune.Client, model: gemtune.TunedModel, base: types.Model, job: gemtune.TuningJob) -> None:
+    models: list[ModelLike] = ["tunedModels/x", model, base, job]
+    for each in models:
+        await client.generate_content(each, "hi")
+        client.stream_generate_content(each, ["hi", gemtune.Part(text="there")])
+        client.batch(each, ["hi"])
+    operation = await client.operations.get("tunedModels/x/operations/y")
+    jobs: list[JobLike] = ["x", model, job, operation]
+    watcher = client.watch(jobs)
+    client.watch(job)
+    watcher.add(*jobs)
+    watcher.add([job, "x"])
+    client.job(operation)
+    await client.tuned_models.get(job)
+    await client.permissions.create(model, role="READER", email_address="a@b.c")
+
+
+async def right_data(client: gemtune.Client, frame: Any, rows: list[dict[str, str]]) -> None:
+    pairs = [("1", "2"), ("3", "4")]
+    given: list[TrainingDataLike] = [
+        "train.csv",
+        Path("train.csv"),
+        io.StringIO("a,b"),
+        io.BytesIO(b"a,b"),
+        pairs,
+        (pair for pair in pairs),
+        zip(["1"], ["2"], strict=True),
+        rows,
+        {"input": ["1"], "output": ["2"]},
+        [["1", "2"], ["3", "4"]],
+        [gemtune.TuningExample(text_input="1", output="2")],
+        types.TuningExamples(examples=[gemtune.TuningExample(text_input="1", output="2")]),
+        types.TrainingData(),
+        csv.reader(io.StringIO()),
+        csv.DictReader(io.StringIO()),
+        datasets.read(pairs),
+        frame,
+    ]
+    for data in given:
+        await client.tune("models/x", data)
+        datasets.read(data)
+
+
+async def right_prompts(client: gemtune.Client, frame: Any, rows: list[dict[str, object]]) -> None:
+    async def endless() -> AsyncIterator[tuple[int, str]]:
+        yield 1, "hi"
+
+    def some() -> Iterator[str]:
+        yield "hi"
+
+    request = types.GenerateContentRequest(contents=types.to_contents("hi"))
+    prompts: list[Prompts] = [
+        ["hi", gemtune.Part(text="hi"), ["hi", gemtune.Part(text="there")]],
+        [request],
+        rows,
+        [("a", "hi"), (1, request)],
+        {"a": "hi"},
+        {1: "hi"},
+        zip([1], ["hi"], strict=True),
+        some(),
+        endless(),
+        frame["prompt"],
+    ]
+    for each in prompts:
+        client.batch("models/x", each, concurrency=8, system_instruction="short", accept={"STOP"})
+        await client.generate_many("models/x", each, journal=Path("a.jsonl"))
+
+
+async def wrong(client: gemtune.Client, path: Path, prompt: str) -> None:
+    await client.generate_content(None, "hi")  # type: ignore[arg-type]
+    await client.generate_content(path, "hi")  # type: ignore[arg-type]
+    await client.generate_content("models/x", 5)  # type: ignore[arg-type]
+    await client.generate_content("models/x", "hi", temperature=0)  # type: ignore[call-arg]
+    client.stream_generate_content(5, "hi")  # type: ignore[arg-type]
+    await client.count_tokens(5, "hi")  # type: ignore[arg-type]
+    await client.models.get(5)  # type: ignore[arg-type]
+    await client.tuned_models.get(path)  # type: ignore[arg-type]
+    await client.operations.get(5)  # type: ignore[arg-type]
+    await client.permissions.get(5)  # type: ignore[arg-type]
+
+
+async def wrong_jobs(client: gemtune.Client, watcher: gemtune.Watcher, path: Path) -> None:
+    client.job(5)  # type: ignore[arg-type]
+    client.job(path)  # type: ignore[arg-type]
+    client.watch([5])  # type: ignore[list-item]
+    client.watch(5)  # type: ignore[arg-type]
+    watcher.add(5)  # type: ignore[arg-type]
+    watcher.discard(["x"])  # type: ignore[arg-type]
+    watcher.as_completed(None)  # type: ignore[arg-type]
+    await watcher.wait(5)  # type: ignore[arg-type]
+
+
+async def wrong_data(client: gemtune.Client) -> None:
+    await client.tune(None, [("1", "2")])  # type: ignore[arg-type]
+    await client.tune("models/x", 5)  # type: ignore[arg-type]
+    await client.tune("models/x", None)  # type: ignore[arg-type]
+    await client.tune("models/x", b"a,b")  # type: ignore[arg-type]
+    await client.tune("models/x", ["1", "2"])  # type: ignore[list-item]
+    await client.tune("models/x", [1, 2])  # type: ignore[list-item]
+    await client.tune("models/x", [("1", "2")], if_exists="keep")  # type: ignore[arg-type]
+    await client.tune("models/x", [("1", "2")], epochs=3)  # type: ignore[call-arg]
+    datasets.read(5)  # type: ignore[arg-type]
+
+
+async def wrong_prompts(client: gemtune.Client, path: Path) -> None:
+    client.batch("models/x", 5)  # type: ignore[arg-type]
+    client.batch("models/x", path)  # type: ignore[arg-type]
+    client.batch("models/x", [1, 2])  # type: ignore[list-item]
+    client.batch("models/x", [(1.5, "hi")])  # type: ignore[list-item]
+    client.batch(path, ["hi"])  # type: ignore[arg-type]
+    client.batch("models/x", ["hi"], concurency=8)  # type: ignore[call-arg]
+    client.batch("models/x", ["hi"], order="random")  # type: ignore[arg-type]
+    client.batch("models/x", ["hi"], rpm="many")  # type: ignore[arg-type]
+    await client.generate_many("models/x", 5)  # type: ignore[arg-type]
+    await client.generate_many("models/x", ["hi"], journal=5)  # type: ignore[arg-type]
