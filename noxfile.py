@@ -168,6 +168,13 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session
+def pyright(session: nox.Session) -> None:
+    """Check what another type checker makes of right and wrong calls; it fetches Node.js if there is none."""
+    install(session, "-e", ".", "pyright>=1.1.400")
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
 def floors(session: nox.Session) -> None:
     """Check that imports go down only."""
     install(session, "-e", ".", groups=("floors",))

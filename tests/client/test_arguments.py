@@ -2,10 +2,13 @@
 
 import inspect
 
+import attrs
 import pytest
 
 import gemtune
 from gemtune import errors, types
+from gemtune.batch.options import BatchSpec
+from gemtune.resources.given import BatchOptions
 
 WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "a\nb", "\N{CYRILLIC SMALL LETTER A}"]
 ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
@@ -45,6 +48,39 @@ def test_the_signature_spells_out_what_may_frame_a_prompt(method):
     named = inspect.signature(method).parameters
     assert {"system_instruction", "generation_config", "tools", "timeout"} <= named.keys()
     assert "framing" not in named
+
+
+@pytest.mark.parametrize("method", [gemtune.Client.batch, gemtune.Client.generate_many])
+def test_the_signature_spells_out_the_options_of_a_batch_with_their_defaults(method):
+    named = inspect.signature(method).parameters
+    assert "options" not in named
+    assert [*named][3] == "concurrency"
+    assert {*BatchOptions.__annotations__} == {*named} - {"self", "model", "inputs", "prompts"}
+    assert named["rpm"].annotation == "float | None"
+    limiter = inspect.signature(gemtune.Limiter).parameters
+    for name, default in {
+        field.name: field.default for field in attrs.fields(BatchSpec) if field.name in named
+    }.items():
+        plain = default if isinstance(default, str | bool) else None
+        assert named[name].default == (plain if name != "model" else inspect.Parameter.empty), name
+    assert named["concurrency"].default == limiter["concurrency"].default
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ('client.batch("m", ["x"], conc', "concurrency="),
+        ("client.batch(jour", "journal="),
+        ('client.generate_content("m", "x", system_i', "system_instruction="),
+        ('client.tune("m", [], display_n', "display_name="),
+    ],
+)
+@pytest.mark.parametrize("jedi", [True, False])
+def test_a_notebook_completes_the_options(code, wanted, jedi):
+    completer = pytest.importorskip("IPython.core.completer", exc_type=ImportError)
+    shell = completer.IPCompleter(namespace={"client": gemtune.Client(api_key="k")}, use_jedi=jedi)
+    with completer.provisionalcompleter():
+        assert wanted in {each.text for each in shell.completions(code, len(code))}
 
 
 async def test_an_unknown_argument_of_a_prompt_is_refused():

@@ -32,25 +32,21 @@ async def right(client: gemtune.Client, model: gemtune.TunedModel, base: types.M
 
 async def right_data(client: gemtune.Client, frame: Any, rows: list[dict[str, str]]) -> None:
     pairs = [("1", "2"), ("3", "4")]
-    given: list[TrainingDataLike] = [
-        "train.csv",
-        Path("train.csv"),
-        io.StringIO("a,b"),
-        io.BytesIO(b"a,b"),
-        pairs,
-        (pair for pair in pairs),
-        zip(["1"], ["2"], strict=True),
-        rows,
-        {"input": ["1"], "output": ["2"]},
-        [["1", "2"], ["3", "4"]],
-        [gemtune.TuningExample(text_input="1", output="2")],
-        types.TuningExamples(examples=[gemtune.TuningExample(text_input="1", output="2")]),
-        types.TrainingData(),
-        csv.reader(io.StringIO()),
-        csv.DictReader(io.StringIO()),
-        datasets.read(pairs),
-        frame,
-    ]
+    given: list[TrainingDataLike] = ["train.csv", Path("train.csv"), frame]
+    given.append(io.StringIO("a,b"))
+    given.append(io.BytesIO(b"a,b"))
+    given.append(pairs)
+    given.append(pair for pair in pairs)
+    given.append(zip(["1"], ["2"], strict=True))
+    given.append(rows)
+    given.append({"input": ["1"], "output": ["2"]})
+    given.append([["1", "2"], ["3", "4"]])
+    given.append([gemtune.TuningExample(text_input="1", output="2")])
+    given.append(types.TuningExamples(examples=[gemtune.TuningExample(text_input="1", output="2")]))
+    given.append(types.TrainingData())
+    given.append(csv.reader(io.StringIO()))
+    given.append(csv.DictReader(io.StringIO()))
+    given.append(datasets.read(pairs))
     for data in given:
         await client.tune("models/x", data)
         datasets.read(data)
@@ -64,18 +60,16 @@ async def right_prompts(client: gemtune.Client, frame: Any, rows: list[dict[str,
         yield "hi"
 
     request = types.GenerateContentRequest(contents=types.to_contents("hi"))
-    prompts: list[Prompts] = [
-        ["hi", gemtune.Part(text="hi"), ["hi", gemtune.Part(text="there")]],
-        [request],
-        rows,
-        [("a", "hi"), (1, request)],
-        {"a": "hi"},
-        {1: "hi"},
-        zip([1], ["hi"], strict=True),
-        some(),
-        endless(),
-        frame["prompt"],
-    ]
+    prompts: list[Prompts] = [frame["prompt"]]
+    prompts.append(["hi", gemtune.Part(text="hi"), ["hi", gemtune.Part(text="there")]])
+    prompts.append([request])
+    prompts.append(rows)
+    prompts.append([("a", "hi"), (1, request)])
+    prompts.append({"a": "hi"})
+    prompts.append({1: "hi"})
+    prompts.append(zip([1], ["hi"], strict=True))
+    prompts.append(some())
+    prompts.append(endless())
     for each in prompts:
         client.batch("models/x", each, concurrency=8, system_instruction="short", accept={"STOP"})
         await client.generate_many("models/x", each, journal=Path("a.jsonl"))

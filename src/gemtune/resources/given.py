@@ -113,13 +113,21 @@ _DEFAULTS: Final[Mapping[str, object]] = {
 def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
     """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion."""
 
+    # What a TypedDict inherits comes first in it, and the method's own options are what its readers look for.
+    names = sorted(options.__annotations__, key=Framing.__annotations__.__contains__)
+
     def decorate(function: FunctionT) -> FunctionT:
         plain = inspect.signature(function)
-        named = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=annotation)
-            for name, annotation in options.__annotations__.items()
-        ]
         kept = [each for each in plain.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=_DEFAULTS.get(name),
+                annotation=getattr(options.__annotations__[name], "__forward_arg__", options.__annotations__[name]),
+            )
+            for name in names
+        ]
         function.__signature__ = plain.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
         return function
 
