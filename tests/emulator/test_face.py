@@ -155,6 +155,12 @@ class PlainFace:
     def rpc_name(self, match):
         return "bytes.Insert"
 
+    def anonymous(self):
+        return not_found("who are you?")
+
+    def usual_error(self, code):
+        return not_found("so it goes") if code == 404 else None
+
     def missing(self, path):
         return self.inner.missing(path)
 
@@ -248,3 +254,9 @@ async def test_a_service_with_bodies_of_its_own_reads_and_writes_them_itself(sid
     api.app.faults.add(Fault(method="bytes.insert", error="overloaded_old"))
     reply = await api.call("PUT", "/v1/bytes/b", b"x")
     assert (reply.status_code, reply.text) == (503, "The model is overloaded. Please try again later.")
+    for status, text in ((404, "so it goes"), (409, "The emulator was told to answer 409.")):
+        api.app.faults.add(Fault(method="bytes.insert", status=status))
+        reply = await api.call("PUT", "/v1/bytes/b", b"x")
+        assert (reply.status_code, reply.text) == (status, text)
+    api.app.auth.mode = "required"
+    assert (await api.call("PUT", "/v1/bytes/b", b"x")).text == "who are you?"

@@ -98,5 +98,5 @@ async def test_json_is_taken_under_every_spelling_of_its_name_and_nothing_needs_
 @pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])
 def test_the_command_warns_if_other_machines_can_reach_it(host, warned, capsys, monkeypatch):
     monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: [each.close() for each in sockets])
-    assert main(["--host", host]) == 0
+    assert main(["--host", host]) == 130
     assert ("warning: with --host" in capsys.readouterr().err) is warned

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
+import anyio.to_thread
 import attrs
 
 from gemtune.emulator.front.control import PREFIX, control
@@ -15,10 +17,13 @@ from gemtune.emulator.front.delivery import Receive, Scope, Send, connection_of,
 from gemtune.emulator.front.exchange import exchange
 from gemtune.emulator.front.guard import refuse_foreign
 from gemtune.emulator.front.replies import own_error
-from gemtune.emulator.front.requests import BodyTooLong, read_request
+from gemtune.emulator.front.requests import BodyTooLong, path_of, read_request
 from gemtune.emulator.gemini.face import GEMINI
+from gemtune.emulator.messages.contents import DepotFull
 from gemtune.emulator.messages.errors import RpcError
+from gemtune.emulator.messages.http import HttpRequest
 from gemtune.emulator.service import EmulatedService
+from gemtune.emulator.storage.face import STORAGE
 from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.trouble.quotas import Load, QuotaRule, load_of
 from gemtune.emulator.vertex.face import VERTEX
@@ -31,7 +36,7 @@ from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 
-FACES: tuple[Face, ...] = (GEMINI, *VERTEX)
+FACES: tuple[Face, ...] = (GEMINI, *VERTEX, STORAGE)
 _LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 
 
@@ -58,15 +63,24 @@ class Emulator(EmulatedService):
         if foreign:
             await deliver(foreign, scope, receive, send, self.clock, 0.0)
             return
+        match = self.find(scope["method"], path_of(scope))
+        upload = self.store.objects.depot.scratch() if match and match.route.spools else None
         try:
-            request = await read_request(scope, receive, self.settings)
-        except BodyTooLong as endless:
-            await deliver(own_error(413, str(endless), "INVALID_ARGUMENT"), scope, receive, send, self.clock, 0.0)
+            request = await read_request(scope, receive, self.settings, upload)
+            if request is not None:
+                await self._answer(request, scope, receive, send)
+        except (BodyTooLong, DepotFull) as endless:
+            code = 413 if isinstance(endless, BodyTooLong) else 507
+            refusal = own_error(code, str(endless), "INVALID_ARGUMENT")
+            await deliver(refusal, scope, receive, send, self.clock, 0.0)
             if connection:
                 connection.close(after=_LINGER)
-            return
-        if request is None:
-            return
+        finally:
+            if upload is not None and upload.is_long:  # nobody took it
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(upload.discard)
+
+    async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if request.path.startswith(PREFIX):
             reply = control(self, request)
             if request.verb == "POST":

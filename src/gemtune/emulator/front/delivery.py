@@ -6,12 +6,14 @@ import asyncio
 import http.client
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
+import anyio.to_thread
 import attrs
 
 from gemtune.emulator.front.replies import header_lines
+from gemtune.emulator.messages.contents import MIB
 from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.world.clock import Clock
 
@@ -84,11 +86,12 @@ async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, 
         return
     if reply.status:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        for number, chunk in enumerate(_pieces(reply)):
-            wait = reply.pace[1] if reply.pace else pause
-            if number and wait:
+        wait, first = reply.pace[1] if reply.pace else pause, True
+        async for chunk in _pieces(reply):
+            if wait and not first:
                 await clock.sleep(wait)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            first = False
     if reply.drop:
         await drop(scope, receive)
         return
@@ -100,13 +103,19 @@ async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, 
         connection.doomed = True
 
 
-def _pieces(reply: HttpReply) -> Iterator[bytes]:
-    if reply.pace is None:
-        yield from reply.chunks
-        return
-    size = reply.pace[0]
-    body = b"".join(reply.chunks)
-    yield from (body[start : start + size] for start in range(0, len(body), size))
+async def _pieces(reply: HttpReply) -> AsyncIterator[bytes]:
+    if reply.file is not None:
+        size = reply.pace[0] if reply.pace else MIB
+        for start in range(0, reply.file.size, size):
+            yield await anyio.to_thread.run_sync(reply.file.read, start, size)
+        reply.file.file.close()
+    elif reply.pace is None:
+        for chunk in reply.chunks:
+            yield chunk
+    else:
+        body = b"".join(reply.chunks)
+        for start in range(0, len(body), reply.pace[0]):
+            yield body[start : start + reply.pace[0]]
 
 
 async def _break(reply: HttpReply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive) -> None:
@@ -114,8 +123,11 @@ async def _break(reply: HttpReply, headers: list[tuple[bytes, bytes]], scope: Sc
     if connection is None:
         raise ConnectionResetError("the emulator broke the reply off, as a fault told it to")
     body = b"".join(reply.chunks)
+    if reply.file is not None:
+        body = await anyio.to_thread.run_sync(reply.file.read, 0, reply.file.size)
     framing = (b"connection", b"close") if reply.cut == "end" else (b"content-length", b"%d" % len(body))
     phrase = http.client.responses.get(reply.status, "")
+    headers = [each for each in headers if each[0] != b"content-length"]
     lines = [f"HTTP/1.1 {reply.status} {phrase}".encode(), *map(b": ".join, [*headers, framing])]
     head = b"\r\n".join(lines) + b"\r\n\r\n"
     if reply.exact is not None:

@@ -7,7 +7,10 @@ reply is spoiled afterwards: the deed is done, and its caller cannot know.
 
 from __future__ import annotations
 
+import anyio.to_thread
+
 from gemtune.emulator.front.replies import compress, fault_reply, mark, spoil
+from gemtune.emulator.messages.contents import DepotFull
 from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
 from gemtune.emulator.service import EmulatedService
@@ -61,8 +64,11 @@ async def _answer(
         # Who deleted the model behind our back did so before this request, not after it.
         service.store.overtake(now)
         call, thinning = service.replicas.ask(call, face.replication)
-        value = route.handler(service.store, call)
-        if thinning:
+        if route.blocks and route.blocks(service.store, call):
+            value = await anyio.to_thread.run_sync(route.handler, service.store, call)
+        else:
+            value = route.handler(service.store, call)
+        if thinning and not isinstance(value, HttpReply):
             value = thinning.show(value)
         if route.changes:
             await service.keep()
@@ -72,4 +78,6 @@ async def _answer(
             await service.load.serve(service.clock, tokens, model, settings.answer_seconds)
     except RpcError as error:
         return face.refuse(error, layout)
-    return face.write(match, value, layout, said.mask)
+    except DepotFull as full:
+        return face.refuse(RpcError("RESOURCE_EXHAUSTED", f"There is no room left: {full}", code=507), layout)
+    return value if isinstance(value, HttpReply) else face.write(match, value, layout, said.mask)

@@ -44,7 +44,7 @@ def fault_reply(fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
             status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers={"content-type": JSON}
         )
     if fault.body is None:
-        return face.refuse(fault.rpc_error, layout)
+        return face.refuse(fault.rpc_error(face.usual_error), layout)
     if isinstance(fault.body, str | bytes):
         content = fault.body.encode() if isinstance(fault.body, str) else fault.body
     else:
@@ -63,7 +63,7 @@ def spoil(reply: HttpReply, fault: Fault, layout: JsonLayout, face: Face) -> Htt
         return attrs.evolve(reply, chunks=kept, drop=True)
     if isinstance(fault.body, str):
         return attrs.evolve(reply, chunks=(*kept, fault.body.encode()))
-    body = error_body(fault.rpc_error) if fault.body is None else fault.body
+    body = error_body(fault.rpc_error(face.usual_error)) if fault.body is None else fault.body
     if fault.raw or not layout.sse:
         separator = b"" if layout.sse else b",\r\n" if kept else b"["
         return attrs.evolve(reply, chunks=(*kept, separator + dumps(body) + (b"" if layout.sse else b"]")))
@@ -74,15 +74,20 @@ def mark(reply: HttpReply, fault: Fault) -> HttpReply:
     """Add a fault's headers, and what it says about bytes and connections."""
     headers = reply.headers | {name.lower(): value for name, value in fault.headers.items()}
     if fault.cut == "json":
-        body = b"".join(reply.chunks)
-        return attrs.evolve(reply, headers=headers, chunks=(body[: len(body) // 2],), pace=fault.pace, then=fault.then)
+        body, file = b"".join(reply.chunks), reply.file
+        headers.pop("content-length", None)
+        return attrs.evolve(
+            reply, headers=headers, chunks=(body[: len(body) // 2],), pace=fault.pace, then=fault.then,
+            file=file and attrs.evolve(file, size=file.size // 2),
+        )  # fmt: skip
     return attrs.evolve(reply, headers=headers, cut=fault.cut, pace=fault.pace, then=fault.then)
 
 
 def compress(reply: HttpReply, accept_encoding: str) -> HttpReply:
     """Compress a whole body for a caller that accepts it; streams are sent as they are."""
-    # A compressed stream would arrive when the compressor pleases and not event by event.
-    if reply.streams or not reply.chunks or not _accepts_gzip(accept_encoding):
+    # A compressed stream would arrive when the compressor pleases and not event by event. And what says its length is
+    # data, of which a caller may want a part.
+    if "content-length" in reply.headers or reply.streams or not reply.chunks or not _accepts_gzip(accept_encoding):
         return reply
     content = gzip.compress(reply.chunks[0], compresslevel=1, mtime=0)
     return attrs.evolve(reply, chunks=(content,), headers=reply.headers | {"content-encoding": "gzip"})

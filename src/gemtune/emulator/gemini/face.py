@@ -31,6 +31,7 @@ GEMINI = JsonFace(
     package="google.ai.generativelanguage.{version}",
     schema=SCHEMA,
     routes=ROUTES,
+    usual={429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"},
     replication=Replication(
         reads=frozenset({
             "tunedModels.get", "tunedModels.list", "tunedModels.operations.get", "tunedModels.operations.list",

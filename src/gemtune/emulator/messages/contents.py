@@ -14,8 +14,9 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -41,7 +42,8 @@ class Scratch:
     _file: BinaryIO | None = attrs.field(default=None, init=False)
 
     def append(self, data: bytes | memoryview) -> None:
-        """Add bytes; blocks only where ``is_long``."""
+        """Add bytes; raises DepotFull if there is no room. Blocks only if ``is_long`` or about to be."""
+        self.depot.claim(len(data))
         if self._file is None and self.size + len(data) > self.memory:
             handle, name = tempfile.mkstemp(dir=self.depot.place(), prefix="", suffix=_PART)
             self._file, self.path = os.fdopen(handle, "w+b", buffering=0), Path(name)
@@ -74,10 +76,19 @@ class Scratch:
     def detach(self) -> Path | None:
         """Give the file away, if there is one, and forget everything."""
         path, file = self.path, self._file
+        self.depot.claim(-self.size)
         self.path, self._file, self._held, self.size = None, None, bytearray(), 0
         if file is not None:
             file.close()
         return path
+
+    def moved(self) -> Scratch:
+        """Return another scratch with all of this one, which is empty then."""
+        other = Scratch(self.depot, self.memory)
+        for name in ("size", "path", "_held", "_file"):
+            setattr(other, name, getattr(self, name))
+        self.size, self.path, self._held, self._file = 0, None, bytearray(), None
+        return other
 
     def discard(self) -> None:
         """Forget everything, with its file."""
@@ -85,7 +96,12 @@ class Scratch:
             _remove(path)
 
     def __del__(self) -> None:
-        self.discard()
+        if path := self.detach():
+            _aside(_remove, path)
+
+
+class DepotFull(Exception):
+    """There are as many bytes as the settings allow."""
 
 
 @attrs.frozen
@@ -119,14 +135,26 @@ class Depot:
 
     Args:
         memory: bytes that are held in memory at most, all contents together.
+        limit: bytes of all contents and of all that is arriving.
         folder: a directory that outlives the process; None for memory, and a temporary directory for what is long.
     """
 
     memory: int
+    limit: int
     folder: Path | None = None
     _temporary: Path | None = attrs.field(default=None, init=False)
     _retired: list[Path] = attrs.field(factory=list, init=False)
     held: int = attrs.field(default=0, init=False)
+    used: int = attrs.field(default=0, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def claim(self, size: int, *, held: int = 0) -> None:
+        """Count bytes that come, or go if negative; raises DepotFull if there is no room for them."""
+        with self._lock:
+            if size > 0 and self.used + size > self.limit:
+                raise DepotFull(f"the emulator keeps at most {self.limit} bytes of objects (max_stored_bytes)")
+            self.used += size
+            self.held += held
 
     def place(self) -> Path:
         """Return the directory, which is made when it is first needed."""
@@ -136,34 +164,43 @@ class Depot:
         if self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="gemtune-emulator-"))
             # An emulator is not closed: its files go with it, or at the latest with the process.
-            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            weakref.finalize(self, _aside, _remove_all, self._temporary)
         return self._temporary
+
+    def blocks(self, size: int) -> bool:
+        """Return whether ``settle`` writes a file for so many bytes."""
+        return self.folder is not None or self.held + size > self.memory
 
     def scratch(self) -> Scratch:
         return Scratch(self, min(MIB, self.memory))
 
-    def settle(self, scratch: Scratch, name: str) -> StoredContent:
+    def settle(self, scratch: Scratch, number: int) -> StoredContent:
         """Return what a scratch holds, which is not to be used any more.
 
         Args:
             scratch: it.
-            name: for a file, if one is needed: digits that no other content has.
+            number: for the name of a file, if one is needed: no other content has it.
         """
         md5, checksum = hashlib.md5(usedforsecurity=False), 0
         for block in scratch.blocks():
             md5.update(block)
             checksum = crc32c(block, checksum)
-        size = scratch.size
+        size, name = scratch.size, f"{number:016d}"
         if self.folder is None and not scratch.is_long and self.held + size <= self.memory:
-            self.held += size
-            return StoredContent(scratch.read(0, size), size, checksum, md5.digest())
-        return StoredContent(self._file(scratch, self.place() / name), size, checksum, md5.digest())
+            content = StoredContent(scratch.read(0, size), size, checksum, md5.digest())
+            scratch.discard()
+            self.claim(size, held=size)
+            return content
+        path = self._file(scratch, self.place() / name)
+        self.claim(size)
+        return StoredContent(path, size, checksum, md5.digest())
 
     def _file(self, scratch: Scratch, path: Path) -> Path:
         """Put a scratch where its content is to be; what a state will name is on the disk before that is written."""
         if not scratch.is_long:
             part = path.with_name(path.name + _PART)
             part.write_bytes(scratch.read(0, scratch.size))
+            scratch.discard()
         else:
             part = cast(Path, scratch.detach())
         if self.folder is not None:
@@ -174,9 +211,8 @@ class Depot:
 
     def retire(self, content: StoredContent) -> None:
         """Give up a content: a file stays until ``remove``, because a state on the disk may still name it."""
-        if isinstance(content.data, bytes):
-            self.held -= content.size
-        else:
+        self.claim(-content.size, held=-content.size if isinstance(content.data, bytes) else 0)
+        if isinstance(content.data, Path):
             self._retired.append(content.data)
 
     def given_up(self) -> list[Path]:
@@ -195,6 +231,18 @@ class Depot:
             for path in self.folder.iterdir():
                 if path.name not in known and _OURS.fullmatch(path.name):
                     _remove(path)
+
+
+def _remove_all(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _aside(remove: Callable[[Path], None], path: Path) -> None:
+    """Remove something in a thread: what is collected is collected anywhere, on an event loop, too."""
+    try:
+        threading.Thread(target=remove, args=(path,), name="gemtune-emulator-tidy").start()
+    except RuntimeError:  # the interpreter is about to end
+        remove(path)
 
 
 def _remove(path: Path) -> None:

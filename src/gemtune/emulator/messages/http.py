@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import attrs
+
+from gemtune.emulator.messages.contents import Scratch
 
 Cut = Literal["reply", "headers", "body", "length", "end", "json"]
 
@@ -18,8 +20,10 @@ class HttpRequest:
         path: as it was sent, percent-encoding and all.
         query: (name, value) pairs.
         headers: by lower-case name.
-        body: as it was sent; empty if it was longer than anything the emulator takes.
+        body: as it was sent; empty if it was longer than anything the emulator takes, and the beginning of an upload.
         size: bytes of the body, kept or not.
+        origin: where the caller reaches the emulator, such as ``"http://127.0.0.1:8080"``.
+        upload: the body of a request whose route takes long ones.
     """
 
     verb: str
@@ -28,6 +32,8 @@ class HttpRequest:
     headers: dict[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     size: int
+    origin: str = ""
+    upload: Scratch | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +53,20 @@ class JsonLayout:
     array: bool = False
 
 
+@attrs.frozen
+class FileSlice:
+    """A part of an open file, which is closed once it was sent."""
+
+    file: BinaryIO
+    start: int
+    size: int
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return some bytes of the slice; blocks."""
+        self.file.seek(self.start + start)
+        return self.file.read(min(size, self.size - start))
+
+
 @attrs.frozen(kw_only=True)
 class HttpReply:
     """One HTTP reply.
@@ -54,6 +74,7 @@ class HttpReply:
     Args:
         status: HTTP status.
         chunks: pieces of the body, sent one by one.
+        file: a body that is too long for the memory, instead of chunks.
         headers: by lower-case name.
         drop: after the chunks close the connection; without chunks, send nothing at all.
         exact: of a fault, these bytes instead of everything else.
@@ -64,6 +85,7 @@ class HttpReply:
 
     status: int = 200
     chunks: tuple[bytes, ...] = ()
+    file: FileSlice | None = None
     headers: dict[str, str] = attrs.field(factory=dict)
     drop: bool = False
     exact: bytes | None = None

@@ -35,7 +35,6 @@ from gemtune.emulator.world.typed import check
 
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_USUAL = {429: "batch_429_bare", 500: "internal", 503: "overloaded_new", 504: "deadline"}
 
 
 def _fate(value: JobFate | Mapping[str, object] | None) -> JobFate | None:
@@ -196,13 +195,11 @@ class Fault:
         told = (self.status, self.body, self.error, self.exact)
         return any(value is not None for value in told) or self.drop or self.html or self.garbage
 
-    @property
-    def rpc_error(self) -> RpcError:
-        """The error to answer with: the one named, otherwise the usual one for the status."""
+    def rpc_error(self, usual: Callable[[int], RpcError | None]) -> RpcError:
+        """Return the error to answer with: the one named, otherwise the usual one of a service for the status."""
         code = self.status or 503
-        name = self.error or _USUAL.get(code)
-        if name:
-            error = KNOWN_ERRORS[name]()
+        error = KNOWN_ERRORS[self.error]() if self.error else usual(code)
+        if error is not None:
             code = self.status or error.code
         else:
             error = RpcError(_STATUS_OF.get(code, "UNKNOWN"), f"The emulator was told to answer {code}.", code=code)

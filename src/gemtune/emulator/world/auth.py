@@ -11,7 +11,6 @@ from gemtune.emulator.messages.known_errors import (
     api_key_blocked,
     api_key_refused,
     insufficient_scope,
-    no_credential,
     project_denied,
     quota_project_missing,
     unauthenticated,
@@ -115,7 +114,7 @@ class Auth:
         elif self.mode == "any":
             email = None
         else:
-            raise no_credential()
+            raise match.face.anonymous()
         return Principal(email or default_email, credential.project)
 
     def _admit_token(self, text: str, match: RouteMatch, now: int) -> str | None:

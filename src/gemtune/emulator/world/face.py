@@ -13,7 +13,7 @@ stand side by side on one origin and share the clock, the tuning formula, quotas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -23,7 +23,7 @@ from gemtune.emulator.messages.codec import Value, decode
 from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
 from gemtune.emulator.messages.json_text import parse_json
-from gemtune.emulator.messages.known_errors import payload_too_large
+from gemtune.emulator.messages.known_errors import KNOWN_ERRORS, no_credential, payload_too_large
 from gemtune.emulator.messages.masks import Mask, read_mask
 from gemtune.emulator.messages.parameters import bind_query, json_layout, system_value
 from gemtune.emulator.messages.schema import Schema
@@ -113,6 +113,12 @@ class Face(Protocol):
     def refuse(self, error: RpcError, layout: JsonLayout) -> HttpReply:
         """Return an error in the service's own form."""
 
+    def anonymous(self) -> RpcError:
+        """Return the error of a request without a credential."""
+
+    def usual_error(self, code: int) -> RpcError | None:
+        """Return the error that the service usually gives with an HTTP status; None if nobody has seen one."""
+
     def missing(self, path: str) -> HttpReply:
         """Return what stands at a URL that is bound to nothing."""
 
@@ -129,6 +135,8 @@ class JsonFace:
         routes: its methods.
         replication: how its reads lag.
         shelf: makes room for what it keeps beside tuned models.
+        nobody: makes the error of a request without a credential.
+        usual: the names of the errors (``KNOWN_ERRORS``) that it usually gives with an HTTP status.
     """
 
     name: str
@@ -138,6 +146,8 @@ class JsonFace:
     routes: Sequence[Route]
     replication: Replication | None = None
     shelf: Callable[[Settings], Shelf] | None = None
+    nobody: Callable[[], RpcError] = no_credential
+    usual: Mapping[int, str] = attrs.field(factory=dict)
 
     def new_shelf(self, settings: Settings) -> Shelf | None:
         return self.shelf(settings) if self.shelf else None
@@ -174,6 +184,13 @@ class JsonFace:
 
     def refuse(self, error: RpcError, layout: JsonLayout) -> HttpReply:
         return error_reply(error, layout)
+
+    def anonymous(self) -> RpcError:
+        return self.nobody()
+
+    def usual_error(self, code: int) -> RpcError | None:
+        name = self.usual.get(code)
+        return KNOWN_ERRORS[name]() if name else None
 
     def missing(self, path: str) -> HttpReply:
         return not_found_reply(path)

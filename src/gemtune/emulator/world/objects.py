@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ import attrs
 
 from gemtune.emulator.messages.contents import Depot, Scratch, StoredContent
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.typed import check
+from gemtune.emulator.world.typed import check as check_types
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +39,7 @@ class StoredBucket:
     labels: dict[str, str] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        check(self, *attrs.fields_dict(StoredBucket))
+        check_types(self, *attrs.fields_dict(StoredBucket))
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +67,7 @@ class StoredObject:
     metadata: dict[str, str] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        check(self, *(name for name in attrs.fields_dict(StoredObject) if name != "content"))
+        check_types(self, *(name for name in attrs.fields_dict(StoredObject) if name != "content"))
 
 
 @attrs.define(repr=False, eq=False)
@@ -109,7 +109,7 @@ class Objects:
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.depot = Depot(self.settings.object_memory_bytes)
+        self.depot = Depot(self.settings.object_memory_bytes, self.settings.max_stored_bytes)
         self.clear()
 
     def __repr__(self) -> str:
@@ -145,10 +145,21 @@ class Objects:
         """Add an empty bucket."""
         self.buckets[facts.name] = FilledBucket(facts)
 
-    def put(self, found: StoredObject) -> None:
-        """Put an object into its bucket, in the place of one with the same name."""
+    def put(self, found: StoredObject, check: Callable[[StoredObject | None], None] | None = None) -> None:
+        """Put an object into its bucket, in the place of one with the same name.
+
+        Args:
+            found: the object.
+            check: looks at the one whose place it takes, and raises if it must not be.
+
+        Raises:
+            KeyError: its bucket is gone.
+        """
         with self._lock:
-            former = self.buckets[found.bucket].put(found)
+            bucket = self.buckets[found.bucket]
+            if check is not None:
+                check(bucket.objects.get(found.name))
+            former = bucket.put(found)
             self.size += found.content.size
             if former is not None:
                 self._give_up(former)
@@ -169,7 +180,7 @@ class Objects:
             # Of the service, too, these are microseconds since 1970.
             self._generation = max(self._generation + 1, now // 1_000)
             generation = self._generation
-        return generation, self.depot.settle(scratch, f"{generation:016d}")
+        return generation, self.depot.settle(scratch, generation)
 
     def clear(self) -> None:
         """Forget everything but the buckets that the settings declare."""
@@ -201,7 +212,9 @@ class Objects:
                 self.add_bucket(StoredBucket(**values))
         self._generation = kept["generation"]
         for values in kept["objects"]:
-            self.put(_restored(values, self.depot.place()))
+            found = _restored(values, self.depot.place())
+            self.depot.used += found.content.size  # also if the limit is lower than it was
+            self.put(found)
         files = (each.content.data for each in self._every())
         self.depot.tidy({file.name for file in files if isinstance(file, Path)})
 
@@ -213,7 +226,7 @@ def _restored(values: Mapping[str, Any], folder: Path) -> StoredObject:
     if size != content["size"]:
         raise ValueError(f"the content of gs://{values['bucket']}/{values['name']} has {size} bytes at {path}")
     stored = StoredContent(path, content["size"], content["crc32c"], base64.b64decode(content["md5"]))
-    check(stored, "size", "crc32c", "md5")
+    check_types(stored, "size", "crc32c", "md5")
     return StoredObject(**(dict(values) | {"content": stored}))
 
 

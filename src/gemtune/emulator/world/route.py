@@ -9,10 +9,11 @@ from urllib.parse import unquote
 import attrs
 
 from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.messages.schema import snake_case
 from gemtune.emulator.world.store import MethodCall, Store
 
-Handler = Callable[[Store, MethodCall], "Value | list[Value]"]
+Handler = Callable[[Store, MethodCall], "Value | list[Value] | HttpReply"]
 Cost = Callable[[MethodCall], tuple[int, str]]
 
 # A fault is written before there is an emulator to ask, so its method is checked against every route there is,
@@ -34,7 +35,7 @@ class Route:
         verb: the HTTP method.
         template: the path after the version, with variables as in ``google.api.http``.
         versions: where it exists.
-        handler: what answers.
+        handler: what answers, with a message or, if it is none, with the reply itself.
         request: name of the body's message, None where there is no body.
         response: name of the reply's message.
         query: the method's own query parameters in camelCase.
@@ -42,6 +43,8 @@ class Route:
         rpc: the service and method name that error details mention.
         limit: the setting that bounds the request's body.
         changes: whether it changes what the service remembers; by default all but a GET do.
+        spools: its body may be long, and comes as the request's ``upload``.
+        blocks: whether a call works on long data or files, so that a thread has to carry it out; never by default.
         cost: what a call weighs for the ``Load``: input tokens and the model; None for what is never limited.
     """
 
@@ -57,6 +60,8 @@ class Route:
     rpc: str = ""
     limit: str = attrs.field(default="max_request_bytes", kw_only=True)
     changes: bool = attrs.field(kw_only=True)
+    spools: bool = attrs.field(default=False, kw_only=True)
+    blocks: Callable[[Store, MethodCall], bool] | None = attrs.field(default=None, kw_only=True)
     cost: Cost | None = attrs.field(default=None, kw_only=True)
     pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
     variable: str | None = attrs.field(init=False, repr=False)

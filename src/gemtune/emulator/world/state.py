@@ -128,10 +128,10 @@ def _resume(clock: Clock, kept: int, wall: int) -> None:
 
 @attrs.define
 class StateFile:
-    """Where an emulator keeps its tuned models.
+    """Where an emulator keeps its tuned models, and beside it, in ``FILE.objects``, the contents of objects.
 
     Args:
-        path: the file; it need not exist yet.
+        path: the file, which need not exist yet, or a directory for it.
     """
 
     path: Path = attrs.field(converter=Path)
@@ -146,6 +146,8 @@ class StateFile:
         Raises:
             ValueError: it is no state of this version, it is damaged, or another process has it. The message names it.
         """
+        if self.path.is_dir():
+            self.path /= "state.json"
         store.objects.depot.folder = self.path.with_name(self.path.name + ".objects")
         try:
             self._held = hold(self.path, dump(clock, store))

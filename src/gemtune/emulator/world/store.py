@@ -190,9 +190,9 @@ class Store:
             self.remove(self.tuned_models[name])
 
     def statistics(self, now: int) -> dict[str, object]:
-        """Return how many tuned models there are, in all and in each state."""
+        """Return how many tuned models there are, in all and in each state, and how many objects."""
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
-        return {"tuned_models": len(self.tuned_models), "states": dict(states)}
+        return {"tuned_models": len(self.tuned_models), "states": dict(states), "objects": len(self.objects)}
 
     @property
     def numbers(self) -> int:
