@@ -208,7 +208,11 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         "--allow-host", action="append", default=[], metavar="NAME",
         help="answer under this name, as in a compose file (repeatable; this machine's names always work)",
     )  # fmt: skip
-    parser.add_argument("--state", metavar="FILE", help="keep tuned models in this file, across restarts")
+    parser.add_argument(
+        "--bucket", action="append", default=[], metavar="NAME",
+        help="a bucket of Cloud Storage that is there from the beginning (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--state", metavar="FILE", help="keep what it stores here, across restarts")
     return parser.parse_args(argv)
 
 
@@ -229,6 +233,7 @@ def main(
         app = create_app(
             clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth,
             state=options.state, allow_hosts=options.allow_host,
+            buckets=options.bucket,
         )  # fmt: skip
         if options.ready_file:
             _check_ready_file(options.ready_file)
