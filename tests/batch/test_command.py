@@ -45,21 +45,21 @@ def test_requests_in_the_form_of_the_services_own_batches(batch, app, tmp_path):
         {"key": "a", "request": {"contents": [{"parts": [{"text": "one"}]}], "generation_config": {"top_k": 3}}},
         {"key": "b", "request": {"contents": [{"parts": [{"text": "two"}]}], "generationConfig": {"topK": 4}}},
         {"key": "c", "request": {"contents": []}},
-        {"key": 4, "contents": [{"parts": [{"text": "four"}]}]},
+        {"key": 44, "contents": [{"parts": [{"text": "four"}]}]},
     ]
     text = "".join(json.dumps(request) + "\n" for request in requests)
     (tmp_path / "in.jsonl").write_text(text + "not json\n" + '"a bare prompt"\n')
     ran = batch("in.jsonl", "--temperature", "0.5", "--system", "be brief")
     assert ran.code == 1
     found = lines(tmp_path / "out.jsonl")
-    assert [record["key"] for record in found] == ["a", "b", "c", "4", 4, 5]
+    assert [record["key"] for record in found] == ["a", "b", "c", 44, 4, 5]
     assert found[2]["error"]["code"] == 400
     assert found[2]["error"]["status"] == "INVALID_ARGUMENT"
     assert "row 3, key 'c': the request has no contents" in found[2]["error"]["message"]
     assert "row 5: this line is not JSON" in found[4]["error"]["message"]
     assert "4 answered, 2 failed" in ran.err
     answered = [record for record in found if "response" in record]
-    assert texts(answered) == {"a": "one", "b": "two", "4": "four", 5: "a bare prompt"}
+    assert texts(answered) == {"a": "one", "b": "two", 44: "four", 5: "a bare prompt"}
 
 
 def test_columns_make_prompts(batch, tmp_path):

@@ -30,7 +30,7 @@ from gemtune.protocol.names import model_name
 from gemtune.types import Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig
 
 TEXTS = st.text(max_size=30)
-KEYS = st.none() | TEXTS
+KEYS = st.none() | TEXTS | st.integers(-(2**1024) + 1, 2**1024 - 1)
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -271,10 +271,10 @@ DIGESTS = st.integers(0, 2**64 - 1)
 def test_keys_are_a_dict_of_what_the_journal_holds_and_of_where_the_items_stand(outcomes, items):
     keys, held, places = Keys("j"), {}, {}
     for n, key, digest in outcomes:
-        held.setdefault(n if key is None else key, digest)
+        held.setdefault(n if key is None else str(key), digest)
     keys.hold(outcomes)
     for n, (key, _) in enumerate(items):
-        name = n if key is None else key
+        name = n if key is None else str(key)
         known = keys.meet(n, key)
         if name in held:
             assert known == Known(places.get(name), held[name])
@@ -284,7 +284,7 @@ def test_keys_are_a_dict_of_what_the_journal_holds_and_of_where_the_items_stand(
             assert known == (Known(places[name]) if name in places else None)
         places.setdefault(name, n)
     for n, key in enumerate([*(key for key, _ in items), None, "another" * 5]):
-        name = n if key is None else key
+        name = n if key is None else str(key)
         assert keys.known(n, key) == (Known(places[name], held.get(name)) if name in places else None)
 
 

@@ -17,7 +17,7 @@ from gemtune.batch.engines.answering import Answering
 from gemtune.batch.engines.local import Run
 from gemtune.batch.inputs import Inputs, ModelName, config_digests
 from gemtune.batch.intake import Intake
-from gemtune.batch.journal.export import export_journal, read_journal
+from gemtune.batch.journal.export import export_journal, read_held
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
 from gemtune.batch.journal.writer import JournalWriter
@@ -313,10 +313,10 @@ def _made_run(batch: Batch) -> Run:
 
 async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult]:
     """Return results together with those of the rows that the journal held before this run."""
-    run, journal, order = batch._run, batch.spec.journal, batch.spec.order
-    if run is None or journal is None or batch.places is None or not run.tally.skipped:
+    run, journal, places, order = batch._run, batch.spec.journal, batch.places, batch.spec.order
+    if run is None or journal is None or places is None or not run.tally.skipped:
         return found
-    held = await anyio.to_thread.run_sync(_held, journal, batch.places, order)
+    held = await anyio.to_thread.run_sync(lambda: [*read_held(journal, places, order)])
     return sorted([*held, *found], key=lambda one: one.index) if order == "input" else [*held, *found]
 
 
@@ -332,13 +332,3 @@ async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run
             await anyio.to_thread.run_sync(partial(journal.close, wait=True))
         raise
     return JournalWriter(journal, run.outbox, spec.durability, run.abort)
-
-
-def _held(journal: str | os.PathLike[str], places: Keys, order: Literal["completed", "input"]) -> list[BatchResult]:
-    """Return the outcomes that a journal held when the run began, of items that the run has met."""
-    found = []
-    for one in read_journal(journal, order=order, places=places):
-        known = places.known(one.index, one.key if isinstance(one.key, str) else None)
-        if known is not None and known.digest is not None:
-            found.append(one)
-    return found

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from gemtune.batch.keys import Key
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.resources.inference import request_of
@@ -45,6 +46,8 @@ _FRAME: Final = len('{"contents":[{"parts":[{"text":""}],"role":"user"}]}')
 _TABLES: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _MEDIA_BYTES: Final = 1000
 """What an image or a file counts for when tokens are estimated: 258 tokens at about four bytes each."""
+_KEY_BITS: Final = 1024
+"""Of a whole number as a key: Python gives no text to one of more than some 14,000 bits, and a UUID has 128."""
 _sorted: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
@@ -64,7 +67,7 @@ class Item:
     """
 
     index: int
-    key: str | None
+    key: Key | None
     contents: str | tuple[Content, ...]
     own: GenerateContentRequest | None = None
     error: InvalidInput | None = None
@@ -73,7 +76,7 @@ class Item:
     attempts: int = 0
 
     @property
-    def name(self) -> str | int:
+    def name(self) -> Key:
         """The key by which its result is known."""
         return self.index if self.key is None else self.key
 
@@ -137,7 +140,7 @@ def make_item(row: Row, index: int, model: str, model_name: ModelName) -> Item:
         if isinstance(row, tuple):
             item.key, row = _keyed(row)
         elif isinstance(row, Mapping) and row.keys() == {"key", "request"}:
-            item.key, row = _key(row["key"]), row["request"]
+            item.key, row = checked_key(row["key"]), row["request"]
         if isinstance(row, InvalidInput):
             raise row
         if isinstance(row, str):
@@ -218,20 +221,28 @@ def config_digests(shared: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"{_digest(_canonical(value)):016x}" for name, value in body.items()}
 
 
-def _keyed(row: tuple[object, ...]) -> tuple[str, object]:
-    if len(row) != 2:
-        raise InvalidInput(f"a tuple is a row (key, request), and this one has {len(row)} items: use a list for parts")
-    key, request = row
-    return _key(key), request
+def checked_key(key: object) -> Key:
+    """Return the key that a row brings; a whole number of numpy as one of Python, and all others as they are.
 
-
-def _key(key: object) -> str:
+    Raises:
+        InvalidInput: It cannot be one.
+    """
     if isinstance(key, str):
         return key
     if not isinstance(key, bool):
         with suppress(TypeError):  # numpy's integers are integers, and its floats and NaN are not
-            return str(operator.index(key))  # type: ignore[arg-type]
+            number = int(operator.index(key))  # type: ignore[arg-type]
+            if number.bit_length() <= _KEY_BITS:
+                return number
+            raise InvalidInput(f"a key has at most {_KEY_BITS:,} bits: give a shorter one", field="key")
     raise InvalidInput(f"a key is a str or an integer, not {type(key).__name__}: write str(key)", field="key")
+
+
+def _keyed(row: tuple[object, ...]) -> tuple[Key, object]:
+    if len(row) != 2:
+        raise InvalidInput(f"a tuple is a row (key, request), and this one has {len(row)} items: use a list for parts")
+    key, request = row
+    return checked_key(key), request
 
 
 def _own(request: GenerateContentRequest, model: str, model_name: ModelName) -> GenerateContentRequest:

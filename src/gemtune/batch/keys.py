@@ -26,11 +26,14 @@ import sqlite3
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
 from gemtune.errors import JournalError
+
+Key: TypeAlias = str | int
+"""A key as it was given, and as it comes back. Its text is what counts: 1 and "1" are one key."""
 
 _CACHE_KIB: Final = 2048
 _RECENT: Final = 65_536
@@ -59,12 +62,12 @@ def no_room(path: str | os.PathLike[str], error: sqlite3.Error) -> JournalError:
     )
 
 
-def name_of(n: int, key: str | None) -> int:
-    """Return the integer by which the n-th item is known: its own ordinal, or below zero a digest of its key."""
+def name_of(n: int, key: Key | None) -> int:
+    """Return the integer by which the n-th item is known: its own ordinal, or below zero a digest of its key's text."""
     if key is None:
         return n
     # A key may hold half of a surrogate pair, as JSON can say it. It cannot be sent, and must not break the count.
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = hashlib.blake2b(str(key).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return -1 - (int.from_bytes(digest, "big") >> 1)
 
 
@@ -99,7 +102,7 @@ class Keys:
         # Not in __del__, and not left to the connection: from Python 3.13 on that would warn of a resource.
         weakref.finalize(self, self._database.close)
 
-    def hold(self, outcomes: Iterable[tuple[int, str | None, int]]) -> None:
+    def hold(self, outcomes: Iterable[tuple[int, Key | None, int]]) -> None:
         """Note what the journal holds: ordinal, key and digest of each outcome. The first one of an item counts.
 
         Raises:
@@ -111,7 +114,7 @@ class Keys:
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
 
-    def meet(self, n: int, key: str | None) -> Known | None:
+    def meet(self, n: int, key: Key | None) -> Known | None:
         """Note the n-th item at its place, and return what was known of it before, or None if nothing was.
 
         An item that the journal holds gets its place only with ``confirm``, once its content has been compared.
@@ -129,7 +132,7 @@ class Keys:
             raise no_room(self.path, error) from None
         return _known(*found)
 
-    def confirm(self, n: int, key: str | None) -> None:
+    def confirm(self, n: int, key: Key | None) -> None:
         """Note that the n-th item is one that the journal holds.
 
         Raises:
@@ -140,7 +143,7 @@ class Keys:
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
 
-    def known(self, n: int, key: str | None) -> Known | None:
+    def known(self, n: int, key: Key | None) -> Known | None:
         """Return an item's place in the input, and what the journal held of it when the run began.
 
         Args:
@@ -172,7 +175,7 @@ class RecentKeys:
     def __len__(self) -> int:
         return len(self._places)
 
-    def meet(self, n: int, key: str | None) -> Known | None:
+    def meet(self, n: int, key: Key | None) -> Known | None:
         """Note the n-th item, and return the place at which its key was met before, if it is remembered."""
         if key is None:
             return None

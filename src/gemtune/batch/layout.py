@@ -10,7 +10,8 @@ from typing import Final
 
 import attrs
 
-from gemtune.batch.inputs import Row, request_fields
+from gemtune.batch.inputs import Row, checked_key, request_fields
+from gemtune.batch.keys import Key
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Argument, Remedy
 
@@ -83,15 +84,16 @@ class Layout:
             request = error
         return request if key is None else (key, request)
 
-    def _key(self, value: Mapping[str, object]) -> str | None:
+    def _key(self, value: Mapping[str, object]) -> Key | None:
         key = value.get(self.key_column)
-        if isinstance(key, str | None):
-            return key or None  # an empty cell is no key, or every row without one would repeat it
-        if isinstance(key, int) and not isinstance(key, bool):
-            return str(key)
-        raise InvalidInput(
-            f"the key in column {self.key_column!r} is {key!r:.60}: it must be a str or an integer", field="key"
-        )
+        if key is None or key == "":
+            return None  # an empty cell is no key, or every row without one would repeat it
+        try:
+            return checked_key(key)
+        except InvalidInput:
+            raise InvalidInput(
+                f"the key in column {self.key_column!r} is {key!r:.60}: it must be a str or an integer", field="key"
+            ) from None
 
     def _request(self, value: Mapping[str, object]) -> Row:
         if self.template is not None:

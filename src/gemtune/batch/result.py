@@ -14,7 +14,7 @@ class BatchResult:
     """The outcome of one input; a failure is a value as well as an answer is.
 
     Args:
-        key: The row's own key, else its index.
+        key: The row's own key, in the type in which it was given, else its index.
         index: The row's place in the input, from 0.
         response: The model's reply, or None if there is none.
         error: Why there is no reply, or None.

@@ -22,7 +22,6 @@ from gemtune.batch.journal.reading import AT_ONCE, UNREADABLE, not_an_outcome, r
 from gemtune.batch.keys import Keys, name_of, no_room, unnamed_database
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, InvalidInput, JournalError
-from gemtune.protocol.codec import loads
 from gemtune.wholefile import whole_file
 
 _TABLE = "create table outcomes (name integer primary key, place integer, at integer, ok integer)"
@@ -59,12 +58,29 @@ def read_journal(
     checks.one_of("order", order, "completed", "input")
     journal = Path(checks.file_path("path", path))
     for offset, record in _records(journal, order, places):
-        try:
-            result = record.to_result()
-        except UNREADABLE:
-            raise not_an_outcome(journal, offset) from None
-        place = _place(record, places)
-        yield result if place is None or place == result.index else attrs.evolve(result, index=place)
+        yield _result(journal, offset, record, _place(record, places))
+
+
+def read_held(
+    path: str | os.PathLike[str], places: Keys, order: Literal["completed", "input"]
+) -> Iterator[BatchResult]:
+    """Yield the outcomes that a journal held when a run began, of items that the run has met; blocks.
+
+    Raises:
+        JournalError: As in ``read_journal``.
+    """
+    for offset, record in _records(Path(path), order, places):
+        known = places.known(record.index, record.own_key)
+        if known is not None and known.digest is not None:
+            yield _result(Path(path), offset, record, known.place)
+
+
+def _result(journal: Path, offset: int, record: Record, place: int | None) -> BatchResult:
+    try:
+        result = record.to_result()
+    except UNREADABLE:
+        raise not_an_outcome(journal, offset) from None
+    return result if place is None or place == result.index else attrs.evolve(result, index=place)
 
 
 def export_journal(
@@ -171,16 +187,12 @@ def _outcomes(path: Path, places: Keys | None) -> Iterator[tuple[int, int, int, 
     for offset, record in read_records(path):
         place = _place(record, places)
         if place is not None:
-            yield name_of(record.index, _key(record)), place, offset, record.ok
+            yield name_of(record.index, record.own_key), place, offset, record.ok
 
 
 def _place(record: Record, places: Keys | None) -> int | None:
     """Return where an item stands in the input, or None if it is not part of it."""
     if places is None:
         return record.index
-    known = places.known(record.index, _key(record))
+    known = places.known(record.index, record.own_key)
     return None if known is None else known.place
-
-
-def _key(record: Record) -> str | None:
-    return None if record.key is None else loads(record.key)

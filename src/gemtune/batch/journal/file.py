@@ -26,9 +26,8 @@ from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
-from gemtune.batch.keys import Keys
+from gemtune.batch.keys import Key, Keys
 from gemtune.errors import JournalMismatch
-from gemtune.protocol.codec import loads
 
 _RESUME: Final = "make room or repair the disk, then run it again to resume from what is in it"
 _MOVED: Final = "what it held may be lost, so look for a copy of it, or run again with a new journal"
@@ -195,13 +194,13 @@ class Journal:
 
     def _held(
         self, file: LockedFile, lines: Iterator[tuple[int, int, Record]]
-    ) -> Iterator[tuple[int, str | None, int]]:
+    ) -> Iterator[tuple[int, Key | None, int]]:
         for offset, length, record in lines:
             if self._closed:
                 raise journal_error(self.path, "is closed")
             file.size = file.synced = offset + length
             if self.keep_failed or (record.ok and self._is_answer(record, offset)):
-                yield record.index, None if record.key is None else loads(record.key), record.digest
+                yield record.index, record.own_key, record.digest
 
     def _is_answer(self, record: Record, offset: int) -> bool:
         # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.

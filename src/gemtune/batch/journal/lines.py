@@ -22,6 +22,7 @@ from typing import Any, Final
 import attrs
 
 from gemtune import errors
+from gemtune.batch.keys import Key
 from gemtune.batch.result import BatchResult
 from gemtune.errors import CallError, GemtuneError, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
@@ -33,7 +34,7 @@ HEADER: Final = b'{"gemtune_journal":'
 _TAIL: Final = len(b',"crc":"01234567"}\n')
 # In one order and without spaces, so that a pattern stands for a parser and the reply is never looked into.
 _RECORD: Final = re.compile(
-    rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|"(?:[^"\\]|\\.)*"),'
+    rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|-?\d{1,309}|"(?:[^"\\]|\\.)*"),'
     rb'"attempts":(\d{1,9}),"seconds":(\d{1,12}\.\d{3}),"(response|error)":'
 )
 _NAMES: Final = {
@@ -110,7 +111,7 @@ class Record:
     Args:
         index: Where the item stood in the input.
         digest: 64 bits of what was asked.
-        key: The item's own key as a JSON string, or None.
+        key: The item's own key as JSON, a string or a whole number, or None.
         attempts: Requests made for it.
         seconds: How long it took.
         ok: Whether ``body`` is the reply, and not the error.
@@ -132,7 +133,7 @@ class Record:
         if found is None:
             return None
         n, digest, key, attempts, seconds, kind = found.groups()
-        if key != b"null" and not _is_string(key):
+        if key.startswith(b'"') and not _is_string(key):
             return None
         return cls(
             int(n),
@@ -144,11 +145,20 @@ class Record:
             line[found.end() : -_TAIL],
         )
 
+    @property
+    def own_key(self) -> Key | None:
+        """The item's own key."""
+        if self.key is None:
+            return None
+        # Not by way of JSON, which is read with floats for integers of more than 64 bits.
+        return str(loads(self.key)) if self.key.startswith(b'"') else int(self.key)
+
     def to_result(self) -> BatchResult:
         """Return it as the batch yielded it. An error keeps its class as far as its status shows it."""
         response = decode(GenerateContentResponse, loads(self.body)) if self.ok else None
+        key = self.own_key
         return BatchResult(
-            key=self.index if self.key is None else loads(self.key),
+            key=self.index if key is None else key,
             index=self.index,
             response=response,
             error=None if self.ok else _error(loads(self.body), self.attempts),
@@ -173,7 +183,7 @@ def output_line(result: BatchResult) -> bytes:
     return _output(dumps(result.key), result.ok, dumps(body))
 
 
-def record_line(result: BatchResult, key: str | None, digest: int) -> bytes:
+def record_line(result: BatchResult, key: Key | None, digest: int) -> bytes:
     """Return the line of the journal for a result."""
     if result.response is not None:
         kind, body = b"response", dumps(encode(result.response))

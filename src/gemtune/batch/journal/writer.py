@@ -17,6 +17,7 @@ import attrs
 
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import record_line
+from gemtune.batch.keys import Key
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.result import BatchResult
 from gemtune.errors import JournalError
@@ -51,7 +52,7 @@ class JournalWriter:
         """Return how many results wait."""
         return len(self._held)
 
-    def put(self, position: int, result: BatchResult, key: str | None, digest: int) -> None:
+    def put(self, position: int, result: BatchResult, key: Key | None, digest: int) -> None:
         """Take in a result; its line is in the buffer when this returns, and nothing was awaited."""
         number = self.journal.append(record_line(result, key, digest))
         self._held.append((number, position, result))

@@ -180,5 +180,5 @@ def _named(result: BatchResult, error: GemtuneError | None) -> str:
     reason = worded(error) if error is not None else ""
     if isinstance(error, InvalidInput) and error.row is not None:
         return reason  # begins with the row
-    key = f", key {result.key!r}" if isinstance(result.key, str) else ""
+    key = f", key {result.key!r}" if result.key != result.index else ""
     return f"row {result.index + 1}{key}: {reason}"
