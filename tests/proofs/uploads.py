@@ -1,0 +1,90 @@
+"""Never twice, for uploads: what every fault does to every request of one, as a table.
+
+``PYTHONPATH=tests python -m proofs.uploads`` plays all cases in virtual time and prints the table that stands in
+``uploads.md``; the tests play them too and compare.
+"""
+
+import logging
+
+import anyio
+
+import gemtune
+import virtualtime
+from bucket import Bucket
+from gemtune import errors
+from gemtune.resources import upload
+from gemtune.resources.storage import Storage
+from proofs.faulty import FAULTS, Faulty
+from proofs.never_twice import Case, Outcome, Table, program
+from world import TOKEN
+
+__all__ = ["INTRODUCTION", "TABLE", "main", "play"]
+
+INTRODUCTION = """\
+# Uploads
+
+What comes of an upload whose first, second (after a plain 503) or every request of one kind meets a fault. A cell is
+the result and the number of requests of that kind, with `/0` if no object was made. Every case has proved that its
+faults were met, and that there is one object at most, with the right content; one that ended with an error was repeated
+without faults and led to one object, which was written once.
+Made by `PYTHONPATH=tests python -m proofs.uploads`."""
+
+PIECE = 256 * 1024
+ONE, PIECES, SINGLE = "one request", "several pieces", "one piece"
+KINDS: dict[str, tuple[str, str, str]] = {
+    "look": (ONE, "GET", "/storage/"),
+    "one request": (ONE, "POST", "/upload/"),
+    "begin": (PIECES, "POST", "/upload/"),
+    "piece": (PIECES, "PUT", "/upload/"),
+    "last piece": (SINGLE, "PUT", "/upload/"),
+}
+"""What meets the faults: this verb at this path, of an upload in one request, in one piece, or in several."""
+
+
+async def act(case: Case) -> Outcome:
+    """An upload: its faults, and what is there in the end."""
+    layout, verb, part = KINDS[case.scenario]
+    rows = [(f"{number:06}", "x" * 1000) for number in range(650 if layout == PIECES else 2)]
+    bucket = Bucket()
+    way = Faulty(bucket, verb=verb, part=part, **program(case.fault, case.position))
+    before, upload.WHOLE, upload.PIECE = (upload.WHOLE, upload.PIECE), PIECE if layout == ONE else 100, PIECE
+    try:
+        async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=way) as client:
+            storage, result, error = Storage(client._caller, "my-bucket"), "uploaded", None
+            try:
+                await storage.upload(rows)
+            except errors.GemtuneError as caught:
+                result, error = type(caught).__name__, caught
+            await way.catch_up()
+            outcome = Outcome(result, len(way.asked), bucket.made, error)
+            assert way.used >= 1
+            assert bucket.made == len(bucket.objects) <= 1
+            assert error is not None or bucket.made == 1
+            way.faults, way.forever = [], None
+            placed = await storage.upload(rows)
+            await way.catch_up()
+            assert bucket.made == len(bucket.objects) == 1
+            ((name, content),) = bucket.objects.items()
+            assert placed.uri == f"gs://my-bucket/{name}"
+            assert content.count(b"\n") == len(rows)
+    finally:
+        upload.WHOLE, upload.PIECE = before
+    return outcome
+
+
+TABLE = Table("each request of an upload", tuple(KINDS), FAULTS, act)
+
+
+async def play() -> str:
+    """Play all cases and return the table."""
+    return f"{INTRODUCTION}\n\n{TABLE.render(await TABLE.play())}\n"
+
+
+def main() -> None:
+    """Print the table."""
+    logging.disable()
+    print(anyio.run(play, backend="asyncio", backend_options=virtualtime.asyncio_backend()[1]), end="")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
