@@ -39,7 +39,8 @@ def bind_query(query: Pairs, own: Callable[[str], str | None]) -> dict[str, str]
 
     Args:
         query: as it was sent.
-        own: the proto name of one of the method's parameters; None for any other name.
+        own: the proto name of one of the method's parameters, followed by ``*`` if it may come several times; None for
+            any other name.
 
     Raises:
         RpcError: 400 for a name that is neither the method's nor every API's.
@@ -47,7 +48,9 @@ def bind_query(query: Pairs, own: Callable[[str], str | None]) -> dict[str, str]
     bound: dict[str, str] = {}
     for name, value in query:
         known = own(name)
-        if known is not None:
+        if known is not None and known.endswith("*"):
+            bound[known[:-1]] = "\n".join((bound[known[:-1]], value)) if known[:-1] in bound else value
+        elif known is not None:
             bound[known] = value
         elif name.lstrip("$") not in _SYSTEM:
             text = (

@@ -10,7 +10,8 @@ from typing import Any, cast
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request
 from gemtune.emulator.vertex.catalogue import TUNABLE, TunableModel, short_name
-from gemtune.emulator.vertex.data import TuningData, data_key, made_up, read_data
+from gemtune.emulator.vertex.data.reading import TuningData, data_key, made_up, read_data
+from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.life import Durations, TuningPlan
 from gemtune.emulator.vertex.names import canonical, location_of, made_id
 from gemtune.emulator.vertex.refusals import (
@@ -21,7 +22,7 @@ from gemtune.emulator.vertex.refusals import (
     no_such,
     quota_full,
 )
-from gemtune.emulator.vertex.shelf import VertexJob, VertexShelf, shelf_of
+from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
 from gemtune.emulator.world.store import MethodCall, Store
 from gemtune.emulator.world.tuning import MOST_STEPS
 

@@ -11,9 +11,10 @@ from typing import cast
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import invalid_fields
 from gemtune.emulator.vertex.catalogue import SERVED
+from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.names import canonical, last
 from gemtune.emulator.vertex.refusals import no_publisher_model, no_such, out_of_capacity
-from gemtune.emulator.vertex.shelf import VertexJob, shelf_of
+from gemtune.emulator.vertex.shelf import shelf_of
 from gemtune.emulator.world.answers import (
     Prompt,
     answer,

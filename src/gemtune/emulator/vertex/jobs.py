@@ -7,9 +7,10 @@ from typing import cast
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.vertex.creation import create
 from gemtune.emulator.vertex.filters import Subject, read_filter
-from gemtune.emulator.vertex.names import canonical, local_stamp, parent_of
+from gemtune.emulator.vertex.job import VertexJob
+from gemtune.emulator.vertex.names import canonical, experiment_id, parent_of
 from gemtune.emulator.vertex.refusals import no_such, not_cancellable
-from gemtune.emulator.vertex.shelf import VertexJob, VertexShelf, shelf_of
+from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
 from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store
 
@@ -70,7 +71,7 @@ def experiment_of(job: VertexJob, now: int) -> str | None:
     training = job.life.training
     if training is None or not job.life.has(training, now):
         return None
-    return f"{parent_of(job.name)}/metadataStores/default/contexts/tuning-experiment-{local_stamp(training)}"
+    return f"{parent_of(job.name)}/metadataStores/default/contexts/{experiment_id(training, job.number)}"
 
 
 def show(shelf: VertexShelf, job: VertexJob, now: int) -> Value:

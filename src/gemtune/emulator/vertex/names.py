@@ -10,8 +10,6 @@ import datetime as dt
 import hashlib
 import re
 
-from gemtune.emulator.world.clock import SECOND
-
 # The service's locations of Gemini 3 and later: tuned in a region, served in the multi-region around it.
 _SERVED_IN = {"europe": "eu", "us": "us"}
 _PACIFIC = dt.timezone(dt.timedelta(hours=-8))  # winter time, the whole year
@@ -60,7 +58,10 @@ def served_in(parent: str, base_model: str) -> str:
     return f"{head}/{location}"
 
 
-def local_stamp(instant: int) -> str:
-    """Return the 20 digits that end an experiment's id: the time in California, to the microsecond."""
-    seconds, fraction = divmod(instant, SECOND)
-    return f"{dt.datetime.fromtimestamp(seconds, _PACIFIC):%Y%m%d%H%M%S}{fraction // 1000:06d}"
+def experiment_id(instant: int, number: int) -> str:
+    """Return the id of an experiment: it ends with 20 digits, the time in California to the microsecond.
+
+    The job's number is added to the time, or two jobs that train from the same instant on would share an experiment.
+    """
+    seconds, fraction = divmod(instant // 1000 + number, 1_000_000)
+    return f"tuning-experiment-{dt.datetime.fromtimestamp(seconds, _PACIFIC):%Y%m%d%H%M%S}{fraction:06d}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gemtune.emulator.vertex import inference, jobs
+from gemtune.emulator.vertex.metrics import contexts, curves
 from gemtune.emulator.world.route import Route
 
 _VERSIONS = ("v1", "v1beta1")
@@ -13,6 +14,7 @@ _SCOPES = (_CLOUD, "https://www.googleapis.com/auth/aiplatform")
 _READ_SCOPES = (*_SCOPES, _CLOUD + ".read-only")
 _PAGE = ("pageSize", "pageToken")
 _LIST = ("filter", *_PAGE)
+_ORDERED = (*_LIST, "orderBy")
 _PARENT = "projects/*/locations/*"
 
 
@@ -58,4 +60,59 @@ def _inference() -> list[Route]:
     ]  # fmt: skip
 
 
-ROUTES = (*_tuning_jobs(), *_inference())
+def _metadata() -> list[Route]:
+    store = f"{_PARENT}/metadataStores/*"
+    route = partial(Route, versions=_VERSIONS, scopes=(_CLOUD,))
+    return [
+        route("metadataStores.contexts.get", "GET", f"{{name={store}/contexts/*}}", handler=contexts.get_context,
+              response="MetadataContext", rpc="MetadataService.GetContext"),
+        route("metadataStores.contexts.list", "GET", f"{{parent={store}}}/contexts", handler=contexts.list_contexts,
+              response="ListContextsResponse", query=_ORDERED, rpc="MetadataService.ListContexts"),
+        route("metadataStores.artifacts.get", "GET", f"{{name={store}/artifacts/*}}", handler=contexts.get_artifact,
+              response="MetadataArtifact", rpc="MetadataService.GetArtifact"),
+        route("metadataStores.executions.list", "GET", f"{{parent={store}}}/executions",
+              handler=contexts.list_executions, response="ListExecutionsResponse", query=_ORDERED,
+              rpc="MetadataService.ListExecutions"),
+    ]  # fmt: skip
+
+
+def _tensorboards() -> list[Route]:
+    board = f"{_PARENT}/tensorboards/*"
+    experiment, run = f"{board}/experiments/*", f"{board}/experiments/*/runs/*"
+    series = f"{{tensorboard_time_series={run}/timeSeries/*}}"
+    route = partial(Route, versions=_VERSIONS, scopes=_READ_SCOPES)
+    listed = (*_ORDERED, "readMask")
+    return [
+        route("tensorboards.get", "GET", f"{{name={board}}}", handler=contexts.get_tensorboard,
+              response="Tensorboard", rpc="TensorboardService.GetTensorboard"),
+        route("tensorboards.list", "GET", f"{{parent={_PARENT}}}/tensorboards", handler=contexts.list_tensorboards,
+              response="ListTensorboardsResponse", query=listed, rpc="TensorboardService.ListTensorboards"),
+        route("tensorboards.experiments.get", "GET", f"{{name={experiment}}}", handler=contexts.get_experiment,
+              response="TensorboardExperiment", rpc="TensorboardService.GetTensorboardExperiment"),
+        route("tensorboards.experiments.list", "GET", f"{{parent={board}}}/experiments",
+              handler=contexts.list_experiments, response="ListTensorboardExperimentsResponse", query=listed,
+              rpc="TensorboardService.ListTensorboardExperiments"),
+        route("tensorboards.experiments.runs.get", "GET", f"{{name={run}}}", handler=contexts.get_run,
+              response="TensorboardRun", rpc="TensorboardService.GetTensorboardRun"),
+        route("tensorboards.experiments.runs.list", "GET", f"{{parent={experiment}}}/runs", handler=contexts.list_runs,
+              response="ListTensorboardRunsResponse", query=listed, rpc="TensorboardService.ListTensorboardRuns"),
+        route("tensorboards.experiments.runs.timeSeries.get", "GET", f"{{name={run}/timeSeries/*}}",
+              handler=curves.get_series, response="TensorboardTimeSeries",
+              rpc="TensorboardService.GetTensorboardTimeSeries"),
+        route("tensorboards.experiments.runs.timeSeries.list", "GET", f"{{parent={run}}}/timeSeries",
+              handler=curves.list_series, response="ListTensorboardTimeSeriesResponse", query=listed,
+              rpc="TensorboardService.ListTensorboardTimeSeries"),
+        route("tensorboards.batchRead", "GET", f"{{tensorboard={board}}}:batchRead", handler=curves.batch_read,
+              response="BatchReadTensorboardTimeSeriesDataResponse", query=("timeSeries*",), scopes=(_CLOUD,),
+              rpc="TensorboardService.BatchReadTensorboardTimeSeriesData"),
+        route("tensorboards.experiments.runs.timeSeries.read", "GET", series + ":read", handler=curves.read,
+              response="ReadTensorboardTimeSeriesDataResponse", query=("maxDataPoints", "filter"),
+              rpc="TensorboardService.ReadTensorboardTimeSeriesData"),
+        route("tensorboards.experiments.runs.timeSeries.exportTensorboardTimeSeries", "POST",
+              series + ":exportTensorboardTimeSeries", handler=curves.export, changes=False,
+              request="ExportTensorboardTimeSeriesDataRequest", response="ExportTensorboardTimeSeriesDataResponse",
+              rpc="TensorboardService.ExportTensorboardTimeSeriesData"),
+    ]  # fmt: skip
+
+
+ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards())

@@ -38,7 +38,8 @@ class Route:
         handler: what answers, with a message or, if it is none, with the reply itself.
         request: name of the body's message, None where there is no body.
         response: name of the reply's message.
-        query: the method's own query parameters in camelCase.
+        query: the method's own query parameters in camelCase; one that may come several times ends with ``*``, and its
+            values reach the handler on lines of their own.
         scopes: any one of these OAuth scopes is enough; empty means any token is.
         rpc: the service and method name that error details mention.
         limit: the setting that bounds the request's body.
@@ -90,9 +91,10 @@ class Route:
         return self.response.rstrip("*")
 
     def query_name(self, name: str) -> str | None:
-        """Return the proto name of a query parameter, given in either spelling; None if the method has no such."""
+        """Return the proto name of a query parameter, ``*`` and all; None if the method has no such."""
         wanted = snake_case(name)
-        return wanted if any(snake_case(known) == wanted for known in self.query) else None
+        found = (snake_case(known) for known in self.query)
+        return next((name for name in found if name.removesuffix("*") == wanted), None)
 
 
 def find_route(routes: Iterable[Route], verb: str, path: str) -> tuple[Route, str, dict[str, str]] | None:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from gemtune.emulator.messages.codec import Value
-from gemtune.emulator.vertex.stats import Counted, preference_stats, supervised_stats
+from gemtune.emulator.vertex.data.stats import Counted, preference_stats, supervised_stats
 from gemtune.emulator.world.answers import ExampleIndex, count_tokens
 from gemtune.emulator.world.typed import check
 

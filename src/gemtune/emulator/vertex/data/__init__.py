@@ -1,0 +1,1 @@
+"""Training data as a running job reads it, and what it counts in it."""
