@@ -25,6 +25,7 @@ import argparse
 import ast
 import asyncio
 import contextlib
+import http.server
 import inspect
 import io
 import json
@@ -36,6 +37,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import types
 from collections.abc import Iterator
@@ -219,6 +221,33 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch(".*?".join(map(re.escape, wanted.split("..."))), got, re.DOTALL) is not None
 
 
+class _MachineOfGoogles(http.server.BaseHTTPRequestHandler):
+    """Answers as the metadata server does, so that a reader has credentials: Vertex AI takes no API key."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"access_token": "a-readers-token", "expires_in": 3600, "token_type": "Bearer"}).encode()
+        self.send_response(200)
+        for name, value in (("metadata-flavor", "Google"), ("content-length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _metadata_server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _MachineOfGoogles) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @contextlib.contextmanager
 def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
     """An empty folder, and the environment of a reader who has started the emulator."""
@@ -228,6 +257,7 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as patches,
         running_emulator(create_app(step_seconds=0.02, queue_seconds=0.0)) as server,
+        _metadata_server() as metadata,
     ):
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST"))
@@ -236,6 +266,10 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "GOOGLE_GEMINI_BASE_URL": server.url,
             "GOOGLE_API_KEY": "anything",
+            "GOOGLE_VERTEX_BASE_URL": server.url,
+            "GCE_METADATA_HOST": metadata,
+            "GCE_METADATA_IP": metadata,
+            "CLOUDSDK_CONFIG": folder,  # no login of whoever runs this
             "NO_COLOR": "1",
             "COLUMNS": "100",
             "PYTHONUNBUFFERED": "1",
