@@ -90,7 +90,7 @@ def get_object(bucket: str, name: str) -> Call[CloudObject]:
 def insert_object(wanted: CloudObject, data: bytes) -> Call[CloudObject | None]:
     """``storage.objects.insert`` in one request; None if there is an object of that name."""
     head = (
-        f"--{_BOUNDARY}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n".encode()
+        f"--{_BOUNDARY}\r\ncontent-type: application/json\r\n\r\n".encode()
         + dumps(_metadata(wanted))
         + f"\r\n--{_BOUNDARY}\r\ncontent-type: {JSONL}\r\n\r\n".encode()
     )
@@ -120,7 +120,7 @@ def begin_upload(wanted: CloudObject) -> Call[UploadSession | None]:
         query=(("uploadType", "resumable"), ("ifGenerationMatch", 0)),
         body=dumps(_metadata(wanted)),
         headers=(
-            ("content-type", "application/json; charset=UTF-8"),
+            ("content-type", "application/json"),
             ("x-upload-content-type", JSONL),
             ("x-upload-content-length", str(wanted.size)),
         ),
