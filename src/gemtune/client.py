@@ -12,29 +12,24 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
-from gemtune import checks
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
-from gemtune.datasets.headings import Choice
 from gemtune.errors import SettingsError
 from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller, Statistics, user_agent
 from gemtune.http.headers import extra_headers
-from gemtune.http.wire import OnRequest, Wire
+from gemtune.http.wire import OnRequest
+from gemtune.http.wires import make_wires
 from gemtune.jobs import TuningJob
 from gemtune.limiter.limiter import Limiter
 from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
-from gemtune.resources.creation import TunedModelDraft, read_data
+from gemtune.resources.drafts import TuneOptions, draft_of
 from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, spelled_out
 from gemtune.resources.inference import Inference
-from gemtune.resources.models import Models
-from gemtune.resources.operations import Operations
-from gemtune.resources.permissions import Permissions
-from gemtune.resources.tuned_models import TunedModels
+from gemtune.resources.mirror import Mirror
 from gemtune.settings import Settings, given, resolve
-from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
@@ -44,8 +39,8 @@ if TYPE_CHECKING:
     from gemtune.watch import Watcher
 
 
-class Client(Inference):
-    """Talks to the Gemini API: tunes models and puts them to work.
+class Client(Inference, Mirror):
+    """Talks to the Gemini API or to Vertex AI: tunes models and puts them to work.
 
     Use ``async with Client() as client``, or call ``aclose()`` at the end. You may make a client outside an event loop;
     it belongs to the loop in which you first use it. It runs nothing in the background.
@@ -57,12 +52,17 @@ class Client(Inference):
         api_key: An API key; by default ``GOOGLE_API_KEY``, then ``GEMINI_API_KEY``.
         token: An access token, or a function (plain or async) that returns one.
         credentials: A google-auth credentials object. Without any of the three, Application Default Credentials.
-        project: The quota project to bill (``x-goog-user-project``); by default ``GOOGLE_CLOUD_QUOTA_PROJECT``, then
+        vertexai: Whether to use Vertex AI rather than the Gemini API; by default ``GOOGLE_GENAI_USE_VERTEXAI``. There,
+            a credential other than an API key is needed.
+        project: The project of jobs and models on Vertex AI; by default ``GOOGLE_CLOUD_PROJECT``. On both services
+            also the quota project to bill (``x-goog-user-project``); by default ``GOOGLE_CLOUD_QUOTA_PROJECT``, then
             the credentials' own.
+        location: Where on Vertex AI, such as ``europe-west4``; by default ``GOOGLE_CLOUD_LOCATION``, then us-central1.
+        bucket: Your bucket of Cloud Storage for training data on Vertex AI; by default ``GEMTUNE_BUCKET``.
         base_url: Another address of the service. Plain http is allowed to this machine, to ``trusted_hosts`` and, with
             a warning, to a name without a dot, which only a network of one's own can have.
         trusted_hosts: Hosts (``gateway`` or ``gateway:4000``) to which the credential may go in plain http, and
-            ``GOOGLE_GEMINI_BASE_URL`` may point, because the network up to there is yours.
+            ``GOOGLE_GEMINI_BASE_URL`` and its like may point, because the network up to there is yours.
         headers: Headers for every request, such as a gateway asks for. None can take the place of the client's own.
         transport: Another ``httpx.AsyncBaseTransport``, such as ``httpx.ASGITransport`` or ``httpx.MockTransport``.
         timeouts: How long to wait, in seconds.
@@ -72,7 +72,7 @@ class Client(Inference):
             share the quota.
         ssl_context: TLS settings, such as a private certificate authority.
         trust_env: Whether proxies and certificates are taken from the environment.
-        max_connections: Most connections open at a time; further calls wait for one.
+        max_connections: Most connections open at a time to one address; further calls wait for one.
         user_agent_suffix: A string added to the user agent, to name your application.
         on_request: A function that is called with the method, the target (path and query) and the body of every
             request before it is sent, repeats included. It sees no header, and therefore no credential.
@@ -87,7 +87,10 @@ class Client(Inference):
         api_key: str | None = None,
         token: object | None = None,
         credentials: object | None = None,
+        vertexai: bool | None = None,
         project: str | int | None = None,
+        location: str | None = None,
+        bucket: str | None = None,
         base_url: str | None = None,
         trusted_hosts: Iterable[str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -104,14 +107,9 @@ class Client(Inference):
     ) -> None:
         try:
             self._settings = resolve(
-                os.environ,
-                api_key=api_key,
-                token=token,
-                credentials=credentials,
-                project=project,
-                base_url=base_url,
-                trusted_hosts=trusted_hosts,
-            )
+                os.environ, api_key=api_key, token=token, credentials=credentials, base_url=base_url, project=project,
+                vertexai=vertexai, location=location, bucket=bucket, trusted_hosts=trusted_hosts,
+            )  # fmt: skip
             extra = extra_headers(headers, self._settings.credential)
             credential = make_credentials(
                 self._settings, token=token, credentials=credentials, ssl_context=ssl_context, trust_env=trust_env
@@ -123,12 +121,12 @@ class Client(Inference):
         finally:
             api_key = token = credentials = base_url = headers = None
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
-        wire = _make_wire(self._settings, timeouts, transport, ssl_context, trust_env, max_connections, on_request)
+        wires = make_wires(self._settings, timeouts, transport, ssl_context, trust_env, max_connections, on_request)
         retry = given("retry", retry, RetryPolicy) or RetryPolicy()
         agent = user_agent(__version__, user_agent_suffix)
-        self._caller = Caller(wire, credential, timeouts, retry, agent, given("limiter", limiter, Limiter), extra)
+        self._caller = Caller(wires, credential, timeouts, retry, agent, given("limiter", limiter, Limiter), extra)
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
-        self._service: TuningService = GeminiTuning.through(self._caller, self._watch)
+        self._service = _service_of(self._settings, self._caller, self._watch)
         self._followers = Followers(self._service, self._watch)
 
     def __repr__(self) -> str:
@@ -146,7 +144,7 @@ class Client(Inference):
 
     async def aclose(self) -> None:
         """Close all connections; jobs on the service are not touched. Closing twice is harmless."""
-        await self._caller.wire.aclose()
+        await self._caller.wires.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,26 +153,6 @@ class Client(Inference):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    @property
-    def tuned_models(self) -> TunedModels:
-        """Tuned models: get, list, update, delete, share."""
-        return TunedModels(self._caller)  # made each time: they hold nothing, and a client has no circles to collect
-
-    @property
-    def permissions(self) -> Permissions:
-        """Permissions on tuned models."""
-        return Permissions(self._caller)
-
-    @property
-    def operations(self) -> Operations:
-        """Long-running operations."""
-        return Operations(self._caller, self._watch)
-
-    @property
-    def models(self) -> Models:
-        """Base models."""
-        return Models(self._caller)
 
     def job(self, name: JobLike) -> TuningJob:
         """Return a handle on a tuning job, including one that another process created; no request is made.
@@ -222,25 +200,18 @@ class Client(Inference):
             handles=self._followers,
         )
 
+    @spelled_out(TuneOptions)
     async def tune(
         self,
         base_model: ModelLike,
         training_data: TrainingDataLike,
         *,
-        input: str | int | None = None,
-        output: str | int | None = None,
-        heading: bool | None = None,
-        delimiter: str | None = None,
-        display_name: str | None = None,
-        hyperparameters: Hyperparameters | None = None,
+        method: Literal["supervised", "preference"] = "supervised",
         tuned_model_id: str | None = None,
         if_exists: Literal["error", "adopt"] = "error",
-        description: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        **options: Unpack[TuneOptions],
     ) -> TuningJob:
         """Start a tuning job and return a handle on it at once. It is created exactly once, whatever the network does.
 
@@ -249,29 +220,29 @@ class Client(Inference):
             training_data: (input, output) pairs, dicts or objects with ``text_input`` and ``output``, a data frame,
                 columns, chats of one turn, or a CSV, TSV, JSONL or JSON file, by its path or open. All of it is
                 checked before anything is sent; ``job.data`` says what was read.
-            input: The column with the input, if its name is none of the usual ones; the same for ``output``.
-            heading: Whether line 1 of a table names its columns; None finds out, and refuses what could be either.
-            delimiter: What separates the columns of a file; None finds out.
-            display_name: What people call the model; at most 40 characters.
-            hyperparameters: Epochs, batch size, and a learning rate or its multiplier.
+            method: ``supervised``, or ``preference`` (Vertex AI).
             tuned_model_id: Your own id, at most 40 characters a-z, 0-9 and ``-``. Without it, the client makes one up.
             if_exists: What to do if your own id is taken: ``error`` raises, ``adopt`` takes over the model that exists,
                 so that you can safely run a notebook cell or a restarted process again.
-            description: What the model is for.
-            temperature: 0 to 1. Like ``top_p`` (0 to 1) and ``top_k``, by default the base model's.
             timeout: Seconds for this call; the job itself takes as long as it takes.
+            options: ``display_name`` (at most 40 characters) and ``description``, for people; ``hyperparameters``:
+                epochs, batch size, learning rate or its multiplier; ``temperature`` and ``top_p`` (0 to 1) and
+                ``top_k``: by default the base model's; ``input`` and ``output``: the columns, if their names are
+                unusual; ``heading``: whether line 1 of a table names its columns (None finds out, and refuses what
+                could be either); ``delimiter``: what separates them. On Vertex AI alone: ``validation_data``;
+                ``labels``; ``service_account`` that reads the data; ``kms_key``; ``checkpoints``: ``all`` or ``last``;
+                ``bucket`` for data that has to be uploaded; ``queue``: wait for the quota rather than fail.
 
         Raises:
-            InvalidInput: An argument or a row of the data is wrong; nothing was sent.
+            InvalidInput: An argument or a row of the data is wrong, or the service lacks it; nothing was sent.
             TuningUnavailable: The service does not tune this base model.
             AlreadyExists: Your id is taken.
             AmbiguousOutcome: The job may or may not have been created; the message says how to find out.
             CallError: The job was not created.
         """
-        data = await read_data(training_data, Choice.of(input, output, heading=heading, delimiter=delimiter))
-        draft = TunedModelDraft(base_model, data, display_name, description, hyperparameters, temperature, top_p, top_k)
-        seen = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
-        return TuningJob(self._followers.created(seen), data.report)
+        draft = draft_of(base_model, training_data, method, options)
+        started = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
+        return TuningJob(self._followers.created(started.seen), started.data)
 
     @spelled_out(BatchOptions)
     def batch(self, model: ModelLike, inputs: Prompts, **options: Unpack[BatchOptions]) -> Batch:
@@ -341,34 +312,7 @@ class Client(Inference):
         return await self.batch(model, prompts, **options).collect()
 
 
-def _checked_transport(transport: AsyncBaseTransport | None) -> AsyncBaseTransport | None:
-    if transport is not None and not callable(getattr(transport, "handle_async_request", None)):
-        checks.refuse("transport", "an httpx.AsyncBaseTransport", transport, error=SettingsError)
-    return transport
-
-
-def _checked_function(on_request: OnRequest | None) -> OnRequest | None:
-    if on_request is not None and not callable(on_request):
-        checks.refuse("on_request", "a function", on_request, error=SettingsError)
-    return on_request
-
-
-def _make_wire(
-    settings: Settings,
-    timeouts: Timeouts,
-    transport: AsyncBaseTransport | None,
-    ssl_context: ssl.SSLContext | None,
-    trust_env: bool,
-    max_connections: int,
-    on_request: OnRequest | None,
-) -> Wire:
-    return Wire(
-        settings.base_url,
-        transport=_checked_transport(transport),
-        ssl_context=given("ssl_context", ssl_context, ssl.SSLContext),
-        connect_timeout=timeouts.connect,
-        max_connections=checks.whole("max_connections", max_connections, error=SettingsError),
-        trust_env=checks.flag("trust_env", trust_env),
-        trusted_hosts=settings.trusted_hosts,
-        on_request=_checked_function(on_request),
-    )
+def _service_of(settings: Settings, caller: Caller, watch: WatchPolicy) -> TuningService:
+    if settings.service == "vertex":
+        raise SettingsError("this version does not talk to Vertex AI yet", field="vertexai")
+    return GeminiTuning.through(caller, watch)

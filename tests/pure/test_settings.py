@@ -146,11 +146,6 @@ def test_a_host_or_an_address_of_any_kind_may_be_given(host):
     assert resolve({}, base_url=f"https://{host}/").base_url == f"https://{host}"
 
 
-def test_a_wish_for_vertex_is_told_not_to_be_met(caplog):
-    assert "ignored" in str(resolve({"GOOGLE_GENAI_USE_VERTEXAI": "True"}))
-    assert "GOOGLE_GENAI_USE_VERTEXAI" in caplog.text
-
-
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "5"])
 @pytest.mark.parametrize(
     "make",

@@ -34,6 +34,7 @@ from gemtune.http.retry import Retrier, RetryBudget
 from gemtune.http.seen import logged
 from gemtune.http.stream import Begin, StreamReply
 from gemtune.http.wire import Wire
+from gemtune.http.wires import Wires
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.protocol import backoff
@@ -136,10 +137,10 @@ Attempt: TypeAlias = Callable[[Call[Any], TimeLimit], Awaitable[T]]
 
 @attrs.define(eq=False)
 class Caller:
-    """Carries out calls over one wire with one credential.
+    """Carries out calls over a client's wires with one credential.
 
     Args:
-        wire: The I/O seam.
+        wires: The I/O seam: a wire for each address.
         credentials: Where the authorization headers come from.
         timeouts: How long to wait, unless a call says otherwise.
         retry: How often to try, unless a call says otherwise.
@@ -150,7 +151,7 @@ class Caller:
         tally: The counts of calls and requests.
     """
 
-    wire: Wire
+    wires: Wires
     credentials: Credentials
     timeouts: Timeouts
     retry: RetryPolicy
@@ -161,10 +162,13 @@ class Caller:
         default=attrs.Factory(lambda self: RetryBudget(self.retry.budget), takes_self=True), kw_only=True
     )
     tally: Tally = attrs.field(factory=Tally, kw_only=True)
+    wire: Wire = attrs.field(init=False)
+    """The wire to the base URL, at hand for the calls that name no other address."""
     _plain: Headers = attrs.field(init=False, repr=False)
     _json: Headers = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self.wire = self.wires.main
         self._plain = (("user-agent", self.agent), ("x-goog-api-client", self.agent), *self.extra)
         self._json = (*self._plain, ("content-type", "application/json"))
 
@@ -308,18 +312,19 @@ class Caller:
     def _sent(
         self, call: Call[Any], headers: Headers, time: TimeLimit, *, streamed: bool
     ) -> Awaitable[Reply | StreamReply]:
+        wire = self.wire if call.origin is None else self.wires.at(call.origin)
         self.tally.requests += 1
         exchange: Awaitable[Reply | StreamReply]
         if streamed:
-            exchange = self._head(call, headers, time)
+            exchange = self._head(wire, call, headers, time)
         else:
-            exchange = self.wire.send(call.verb, call.target, headers, call.body, timeout=time.left())
+            exchange = wire.send(call.verb, call.target, headers, call.body, timeout=time.left())
         return logged(call, time.attempts, exchange)
 
-    async def _head(self, call: Call[Any], headers: Headers, time: TimeLimit) -> StreamReply | Reply:
+    async def _head(self, wire: Wire, call: Call[Any], headers: Headers, time: TimeLimit) -> StreamReply | Reply:
         """Send and return the head of a reply; a refusal is read whole."""
         idle = self.timeouts.generate
-        reply = await self.wire.open(call.verb, call.target, headers, call.body, timeout=time.left(), idle=idle)
+        reply = await wire.open(call.verb, call.target, headers, call.body, timeout=time.left(), idle=idle)
         if 200 <= reply.status < 300:
             return reply
         try:
@@ -348,7 +353,7 @@ class Caller:
             requests=self.tally.requests,
             failed=self.tally.failed,
             retry_budget=self.budget.left,
-            connections=self.wire.statistics().connections,
+            connections=self.wires.statistics().connections,
         )
 
 

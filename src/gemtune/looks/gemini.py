@@ -17,12 +17,13 @@ from gemtune.config import RetryPolicy, WatchPolicy
 from gemtune.errors import ApiError, CredentialsError, NotSupported, QuotaExhausted, Unavailable
 from gemtune.events import JobState
 from gemtune.http.caller import Caller
-from gemtune.looks.service import Ask, moment
+from gemtune.looks.service import Ask, Started, moment
 from gemtune.pager import Pages
 from gemtune.protocol import gemini, names
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
-from gemtune.resources.creation import Creation, TunedModelDraft, model_to_create
+from gemtune.resources.creation import Creation
+from gemtune.resources.drafts import TuningDraft, model_to_create
 from gemtune.resources.operations import Operations
 from gemtune.resources.tuned_models import TunedModels
 from gemtune.story.observation import About, Listed, Moment, Observation, Source, nanoseconds
@@ -125,29 +126,20 @@ class GeminiTuning:
 
     async def create(
         self,
-        draft: TunedModelDraft,
+        draft: TuningDraft,
         job_id: str | None,
         if_exists: Literal["error", "adopt"],
         *,
         timeout: float | None,
         retry: RetryPolicy | None,
-    ) -> Observation:
+    ) -> Started:
         """Create a tuned model exactly once, by an id that every attempt and every look carries."""
         # Everything is checked before the id is made: whatever raises until then has sent nothing.
-        model = await model_to_create(draft)
+        model, data = await model_to_create(draft)
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
-        now = moment()
-        # A model that was found, by a look or to be adopted, has an operation whose name is not known yet.
-        if names.operation_of(creation.name, operation.name) is not None:
-            return attrs.evolve(observe_operation(operation, now), about=About.of(model))
-        if isinstance(operation.response, TunedModel):
-            seen = observe_model(operation.response, now)
-            # A model that is ready shows all of its steps; nobody needs to look for its operation to know how many.
-            total = max((each.step for each in seen.snapshots or ()), default=0) if seen.state is JobState.ACTIVE else 0
-            return attrs.evolve(seen, job=creation.name, total_steps=total or None)
-        return Observation(source=Source.WORK, at=now, state=None, job=creation.name, about=About.of(model))
+        return Started(observe_creation(operation, creation.name, model, moment()), data.report)
 
     async def cancel(self, job: str, work: str | None) -> None:
         """Cancel the operation, which is looked for first if its name is not known."""
@@ -160,6 +152,19 @@ class GeminiTuning:
                 Remedy("to stop it for good, delete the model: ", ClientCall("tuned_models.delete", job)),
             )
         await self.operations.cancel(work)
+
+
+def observe_creation(operation: Operation, job: str, asked: TunedModel, now: Moment) -> Observation:
+    """Return what the reply to a creation says, or the look that found or adopted what exists."""
+    # A model that was found, by a look or to be adopted, has an operation whose name is not known yet.
+    if names.operation_of(job, operation.name) is not None:
+        return attrs.evolve(observe_operation(operation, now), about=About.of(asked))
+    if isinstance(operation.response, TunedModel):
+        seen = observe_model(operation.response, now)
+        # A model that is ready shows all of its steps; nobody needs to look for its operation to know how many.
+        total = max((each.step for each in seen.snapshots or ()), default=0) if seen.state is JobState.ACTIVE else 0
+        return attrs.evolve(seen, job=job, total_steps=total or None)
+    return Observation(source=Source.WORK, at=now, state=None, job=job, about=About.of(asked))
 
 
 def observe_operation(operation: Operation, now: Moment) -> Observation:

@@ -14,8 +14,9 @@ import anyio
 import attrs
 
 from gemtune.config import RetryPolicy
+from gemtune.datasets.report import DataReport
 from gemtune.pager import Pages
-from gemtune.resources.creation import TunedModelDraft
+from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.inference import InferenceService
 from gemtune.story.observation import Listed, Moment, Observation, Source
 
@@ -43,6 +44,19 @@ class Ask:
     retry: RetryPolicy | None = ONCE
     page_size: int | None = None
     requests: Counter[str] = attrs.field(factory=Counter)
+
+
+@attrs.frozen
+class Started:
+    """A job that was created or adopted just now.
+
+    Args:
+        seen: What the reply shows of it.
+        data: What was read of the training data; None if it was not read here.
+    """
+
+    seen: Observation
+    data: DataReport | None = None
 
 
 class TuningService(InferenceService, Protocol):
@@ -88,17 +102,17 @@ class TuningService(InferenceService, Protocol):
 
     async def create(
         self,
-        draft: TunedModelDraft,
+        draft: TuningDraft,
         job_id: str | None,
         if_exists: Literal["error", "adopt"],
         *,
         timeout: float | None,
         retry: RetryPolicy | None,
-    ) -> Observation:
-        """Create a job exactly once, or adopt the one that exists under the caller's own id.
+    ) -> Started:
+        """Read and check what a draft holds, and create its job exactly once, or adopt the one that exists.
 
         Args:
-            draft: What to create.
+            draft: What to create, as it was given.
             job_id: The caller's own id; None makes one up.
             if_exists: What to do if the id is taken.
             timeout: Seconds for all of it.
@@ -108,6 +122,8 @@ class TuningService(InferenceService, Protocol):
             What the reply shows of the job: its name always, the name of its work if it was created just now.
 
         Raises:
+            InvalidInput: An argument or a row of the data is wrong, or the service has nothing like it; nothing was
+                sent.
             AmbiguousOutcome: It could not be found out whether the job was created.
             CallError: It was not created.
         """

@@ -39,6 +39,8 @@ class Call(Generic[T]):
         body: The request body in JSON bytes.
         resource: The resource the call is about, for error messages.
         generates: Whether the generation time-out applies rather than that of management calls.
+        origin: Google's address of what the call is about (see ``hosts``); None for the client's base URL. Where the
+            call really goes is for the settings to say, which know of emulators and gateways.
         headers: Those of this call, the type of its body included, if that is not JSON.
         accepts: Statuses beside 2xx that are results.
         read: Reads status, headers and body of the reply in place of ``decode``, if not all of the result is JSON.
@@ -54,6 +56,7 @@ class Call(Generic[T]):
     body: bytes | None = attrs.field(default=None, repr=False)
     resource: str | None = None
     generates: bool = False
+    origin: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     accepts: frozenset[int] = frozenset()
     read: Callable[[int, Mapping[str, str], bytes], T] | None = None

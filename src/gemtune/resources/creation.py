@@ -17,21 +17,13 @@ who created what exists under that id:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
 
 import anyio
-import anyio.to_thread
 import attrs
 
-from gemtune import checks
 from gemtune.config import ONCE, RetryPolicy
-from gemtune.datasets.examples import checked
-from gemtune.datasets.headings import Choice
-from gemtune.datasets.load import already_read, is_file, load, rows_in
-from gemtune.datasets.report import TrainingSet
 from gemtune.errors import (
     AlreadyExists,
     AmbiguousOutcome,
@@ -44,27 +36,11 @@ from gemtune.errors import (
     Unavailable,
 )
 from gemtune.http.caller import Caller, TimeLimit, named
-from gemtune.protocol import backoff, gemini, names
+from gemtune.protocol import backoff, gemini
 from gemtune.protocol.call import Call
 from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.tuned_models import check_description, check_display_name, check_fraction, check_top_k
-from gemtune.types import (
-    CreateTunedModelMetadata,
-    Hyperparameters,
-    Operation,
-    TrainingData,
-    TunedModel,
-    TunedModelSource,
-    TuningExamples,
-    TuningTask,
-)
-
-T = TypeVar("T")
-
-_data_log = logging.getLogger("gemtune.datasets")
-
-MANY: Final = 1000
-"""Examples, about 10 ms of work, from which on they are checked and written in a thread."""
+from gemtune.resources.drafts import MANY, off_loop
+from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
 
 @attrs.frozen(eq=False)
@@ -283,82 +259,3 @@ def _left(timeout: float | None, begun: float) -> float | None:
 def _found(model: TunedModel) -> Operation:
     # Not done: the model is there, and how its training stands is for the model itself to say.
     return Operation(name="", metadata=CreateTunedModelMetadata(tuned_model=model.name), response=model)
-
-
-@attrs.frozen(eq=False)
-class TunedModelDraft:
-    """What the caller of ``client.tune`` wants; but for the examples it is as it was given, and not checked yet.
-
-    Args:
-        base_model: The model to tune, or a tuned model to continue from.
-        training_data: The examples, checked.
-        display_name: What people call the model.
-        description: What it is for.
-        hyperparameters: How to tune.
-        temperature: The tuned model's default, like ``top_p`` and ``top_k``.
-    """
-
-    base_model: object
-    training_data: TrainingSet
-    display_name: str | None = None
-    description: str | None = None
-    hyperparameters: Hyperparameters | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-
-
-async def model_to_create(draft: TunedModelDraft) -> TunedModel:
-    """Return the TunedModel that a draft describes.
-
-    Raises:
-        InvalidInput: An argument or a row is wrong.
-    """
-    return await off_loop(len(draft.training_data.examples) > MANY, partial(_checked, draft))
-
-
-def _checked(draft: TunedModelDraft) -> TunedModel:
-    check_display_name(draft.display_name)
-    check_description(draft.description)
-    if draft.hyperparameters is not None:
-        checks.instance("hyperparameters", draft.hyperparameters, Hyperparameters, "gemtune.Hyperparameters(...)")
-    check_fraction("temperature", draft.temperature)
-    check_fraction("top_p", draft.top_p)
-    check_top_k(draft.top_k)
-    source = names.model_name(draft.base_model, field="base_model")
-    tuned = source.startswith("tunedModels/")
-    data = TrainingData(examples=TuningExamples(examples=draft.training_data.examples))
-    return TunedModel(
-        tuned_model_source=TunedModelSource(tuned_model=source) if tuned else None,
-        base_model="" if tuned else source,
-        display_name=draft.display_name or "",
-        description=draft.description or "",
-        temperature=draft.temperature,
-        top_p=draft.top_p,
-        top_k=draft.top_k,
-        tuning_task=TuningTask(training_data=data, hyperparameters=draft.hyperparameters),
-    )
-
-
-async def read_data(training_data: object, choice: Choice) -> TrainingSet:
-    """Return training data as checked examples, and log what was read; files are read in a thread.
-
-    Raises:
-        InvalidInput: It cannot be read, or a row is wrong.
-    """
-    data = already_read(training_data, choice)
-    if data is None and is_file(training_data):
-        data = await anyio.to_thread.run_sync(load, training_data, choice)
-    elif data is None:
-        # Iterators are the caller's code, and run where the caller runs.
-        rows = rows_in(training_data, choice)
-        data = await off_loop(len(rows.numbered) > MANY, partial(checked, rows, choice))
-    _data_log.info("training data: %s", data.report)
-    for note in data.report.notes:
-        _data_log.warning("training data: %s", note)
-    return data
-
-
-async def off_loop(large: bool, work: Callable[[], T]) -> T:
-    """Do some work at once if it is small, and in a thread if it would hold up the event loop."""
-    return await anyio.to_thread.run_sync(work) if large else work()

@@ -6,6 +6,7 @@ A message is a frozen attrs class whose annotations say how each field travels; 
 - ``T | None`` is a field with presence: None is absent, a zero is sent; any other is left out when zero;
 - the fields stand in the order of the API's field numbers, which is the order of the JSON keys;
 - what is plain JSON counts for equality but not for the hash;
+- a field marked ``ELSEWHERE`` does not travel: the message has it from another service than the Gemini API;
 - a reply may hold what a caller may not write, so decoding runs no validator and no converter.
 """
 
@@ -49,6 +50,10 @@ class _Empty(Mapping[str, Any]):
 
 EMPTY: Final[Json] = _Empty()
 """No fields: what ``extra`` and absent JSON objects hold."""
+
+
+ELSEWHERE: Final[Mapping[str, Any]] = {"json": None}
+"""Metadata of a field that the Gemini API does not have, and never gets: another service fills it in or reads it."""
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ import attrs
 from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.rows.frames import rows_with
-from gemtune.types.message import Int64, Message, as_html, as_tuple
+from gemtune.types.message import ELSEWHERE, Int64, Message, as_html, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.training import Checkpoint, Measured, SnapshotMetrics
@@ -97,11 +97,15 @@ class MeasuredSnapshot(TuningSnapshot):
 class Hyperparameters(Message):
     """What controls the training; the service fills in what is left out.
 
+    The two services do not have the same ones. What belongs to the other service is refused, and its counterpart named.
+
     Args:
-        epoch_count: How often the whole data is gone through; by default 5.
-        batch_size: How many examples make a step; by default 4 or 16, by the number of examples.
-        learning_rate: The learning rate; by default 0.001 or 0.0002, by the number of examples.
-        learning_rate_multiplier: Instead of ``learning_rate``, a factor on the default rate.
+        epoch_count: How often the whole data is gone through; by default 5 on the Gemini API.
+        batch_size: How many examples make a step; by default 4 or 16, by the number of examples. Gemini API only.
+        learning_rate: The learning rate; by default 0.001 or 0.0002, by the number of examples. Gemini API only.
+        learning_rate_multiplier: A factor on the default rate; on the Gemini API instead of ``learning_rate``.
+        adapter_size: The size of the adapter that is trained: 1, 2, 4, 8, 16 or 32, by model. Vertex AI only.
+        beta: How closely preference tuning keeps to the model it starts from; greater is closer. Vertex AI only.
 
     Raises:
         InvalidInput: Both learning rates are given, or a value is not positive.
@@ -111,6 +115,8 @@ class Hyperparameters(Message):
     batch_size: int | None = None
     learning_rate: float | None = None
     learning_rate_multiplier: float | None = None
+    adapter_size: int | None = attrs.field(default=None, metadata=ELSEWHERE)
+    beta: float | None = attrs.field(default=None, metadata=ELSEWHERE)
 
     def __attrs_post_init__(self) -> None:
         # The API has a oneof here. Replies are decoded without this check (see protocol.codec.generate).
@@ -122,13 +128,18 @@ class Hyperparameters(Message):
         for name in ("epoch_count", "batch_size"):
             if (value := getattr(self, name)) is not None:
                 checks.whole(name, value, most=_INT32)
-        for name in ("learning_rate", "learning_rate_multiplier"):
+        if self.adapter_size is not None and not (
+            checks.is_whole(self.adapter_size) and self.adapter_size in _ADAPTERS
+        ):
+            checks.refuse("adapter_size", "1, 2, 4, 8, 16 or 32", self.adapter_size)
+        for name in ("learning_rate", "learning_rate_multiplier", "beta"):
             if (value := getattr(self, name)) is not None:
                 checks.number(name, value)
 
 
 # What the API's int32 can hold.
 _INT32: Final = 2**31 - 1
+_ADAPTERS: Final = (1, 2, 4, 8, 16, 32)
 
 
 @attrs.frozen(kw_only=True)

@@ -43,19 +43,19 @@ def make_credentials(
 
         source = GoogleSource(
             credentials=credentials,
-            project=settings.project,
+            project=settings.quota_project,
             ssl_context=ssl_context,
             trust_env=trust_env,
         )
         return Refreshing(source.kind, source.fetch)
     if isinstance(token, str | bytes | bytearray):
         try:
-            return Static("token", bearer(token, settings.project))
+            return Static("token", bearer(token, settings.quota_project))
         except CredentialsError as exc:
             raise SettingsError(exc.message.replace("the access token", "token", 1), field="token") from None
     if not callable(token):
         raise SettingsError("token must be a string or a callable that returns one", field="token")
-    return Refreshing("token callable", _adapted(token, settings.project))
+    return Refreshing("token callable", _adapted(token, settings.quota_project))
 
 
 def _adapted(function: Callable[..., object], project: str | None) -> Fetch:

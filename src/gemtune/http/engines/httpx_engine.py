@@ -134,6 +134,19 @@ class ForeignEngine:
             await self.transport.aclose()
 
 
+@attrs.define(eq=False)
+class Borrowed(httpx.AsyncBaseTransport):
+    """A transport that several engines share, and that somebody else closes."""
+
+    lender: httpx.AsyncBaseTransport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.lender.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Leave it open."""
+
+
 def httpx_pool(
     *, ssl_context: ssl.SSLContext | None, proxy: str | None, max_connections: int, keepalive: float
 ) -> httpx.AsyncHTTPTransport:

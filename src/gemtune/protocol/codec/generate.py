@@ -51,8 +51,10 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import attrs
+
 from gemtune.protocol.codec import scalars
-from gemtune.protocol.codec.shape import Field, Kind, fields_of
+from gemtune.protocol.codec.shape import Field, Kind, fields_of, travels
 from gemtune.types.message import EMPTY, Message
 
 Function = Callable[[Any], Any]
@@ -102,13 +104,12 @@ def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function
         "EMPTY": EMPTY,
         "KNOWN": frozenset(field.key for field in fields),
         "set_aside": _set_aside,
+        **{f"default_{each.name}": each.default for each in attrs.fields(cls)},
     }
     lines = [
         "def decode(d):",
         " if d.__class__ is not dict: raise Wrong('an object')",
-        " n = 0",
-        " k = ''",
-        " odd = ()",
+        " n = 0; k = ''; odd = ()",
     ]
     for field in fields:
         names[f"default_{field.name}"] = field.default
@@ -129,6 +130,7 @@ def make_decoder(cls: type[Message], decoder: Callable[[type[Message]], Function
         " o = new(Twin)",
         " o.extra = x",
         *(f" o.{field.name} = f_{field.name}" for field in fields),
+        *(f" o.{each.name} = default_{each.name}" for each in attrs.fields(cls) if not travels(each)),
         " o.__class__ = cls",
         " return o",
     ]

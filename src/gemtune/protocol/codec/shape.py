@@ -60,13 +60,18 @@ class Field:
 
 
 def fields_of(cls: type[Message]) -> list[Field]:
-    """Return the class's fields, without ``extra``, in the order of the JSON keys."""
+    """Return the fields that travel, without ``extra``, in the order of the JSON keys."""
     hints = get_type_hints(cls, include_extras=True)
     return [
         attrs.evolve(_field(attribute, hints[attribute.name]), side=attribute.name in cls.SIDE)
         for attribute in attrs.fields(cls)
-        if attribute.name != "extra"
+        if attribute.name != "extra" and travels(attribute)
     ]
+
+
+def travels(attribute: attrs.Attribute[Any]) -> bool:
+    """Return whether the Gemini API has a field."""
+    return attribute.metadata.get("json", "") is not None
 
 
 def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
