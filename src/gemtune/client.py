@@ -126,7 +126,7 @@ class Client(Inference, Mirror):
         agent = user_agent(__version__, user_agent_suffix)
         self._caller = Caller(wires, credential, timeouts, retry, agent, given("limiter", limiter, Limiter), extra)
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
-        self._service = _service_of(self._settings, self._caller, self._watch)
+        self._service: TuningService = _service_of(self._settings, self._caller, self._watch)
         self._followers = Followers(self._service, self._watch)
 
     def __repr__(self) -> str:

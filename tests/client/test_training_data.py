@@ -1,11 +1,13 @@
 """What ``client.tune`` reads of training data, as Google's own pages write it, and what it says about it."""
 
+import inspect
 import io
 import json
 import logging
 
 import pytest
 
+import gemtune
 from gemtune import datasets, errors
 from gemtune.testing import GeminiEmulator
 
@@ -98,3 +100,29 @@ async def test_what_was_read_before_is_sent_without_being_read_again():
 async def test_options_of_the_table_are_checked(options, words):
     with pytest.raises(errors.InvalidInput, match=words):
         await tuned(NUMBERS, **options)
+
+
+FOREIGN = {
+    "validation_data": [("1", "2")], "labels": {"a": "b"}, "service_account": "me@p.example", "kms_key": "k",
+    "checkpoints": "all", "bucket": "b-1", "queue": True, "method": "preference",
+    "hyperparameters": gemtune.Hyperparameters(beta=0.1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_what_only_vertex_ai_has_is_refused_by_name_and_nothing_is_sent(name):
+    emulator = GeminiEmulator.make()
+    async with emulator.client() as client:
+        with pytest.raises(
+            errors.InvalidInput, match="the Gemini API.*tune on Vertex AI, with vertexai=True"
+        ) as refused:
+            await client.tune(BASE, NUMBERS, **{name: FOREIGN[name]})
+    assert refused.value.field == ("beta" if name == "hyperparameters" else name)
+    assert not list(emulator.requests)
+
+
+async def test_an_argument_that_there_is_not_is_refused_as_python_does():
+    async with GeminiEmulator.make().client() as client:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+            await client.tune(BASE, NUMBERS, epochs=5)
+    assert {"validation_data", "display_name", "input", "queue"} <= inspect.signature(client.tune).parameters.keys()

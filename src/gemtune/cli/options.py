@@ -81,7 +81,16 @@ def common_options(timeout: str = "give up after this long (30, 30s, 5m, 2h)") -
         action="append",
         help="a host of your own network to which the credential may go in plain http; can be repeated",
     )
-    group.add_argument("--project", metavar="ID", help="the quota project to bill")
+    group.add_argument(
+        "--vertex",
+        action=argparse.BooleanOptionalAction,
+        help="use Vertex AI, or the Gemini API (default: by GOOGLE_GENAI_USE_VERTEXAI)",
+    )
+    group.add_argument("--project", metavar="ID", help="the project: on Vertex AI of everything, else the one to bill")
+    group.add_argument(
+        "--location", metavar="L", help="where on Vertex AI, such as europe-west4 (default: us-central1)"
+    )
+    group.add_argument("--bucket", metavar="B", help="with --vertex, your bucket of Cloud Storage for data")
     group.add_argument("--timeout", type=seconds, metavar="T", help=timeout)
     group.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR in the environment means the same")
     return parent

@@ -29,7 +29,10 @@ def open_client(options: argparse.Namespace, **more: Any) -> Client:
     return Client(
         base_url=options.base_url,
         trusted_hosts=options.trust_host,
+        vertexai=options.vertex,
         project=options.project,
+        location=options.location,
+        bucket=options.bucket,
         user_agent_suffix="gemtune-cli",
         **more,
     )

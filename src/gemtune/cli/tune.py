@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -59,6 +59,34 @@ def add(commands: Commands) -> None:
     rates.add_argument("--learning-rate", type=float, metavar="X", help="the step size of the training")
     rates.add_argument("--learning-rate-multiplier", type=float, metavar="X", help="a factor of the recommended rate")
     parser.add_argument("--wait", action="store_true", help="follow the job to its end")
+    _add_vertex(parser)
+
+
+def _add_vertex(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("on Vertex AI only")
+    group.add_argument("--validation", metavar="DATA", help="a file of examples on which the loss is measured")
+    group.add_argument(
+        "--method",
+        choices=("supervised", "preference"),
+        default="supervised",
+        help="what DATA holds: answers, or pairs",
+    )
+    group.add_argument("--adapter-size", type=int, metavar="N", help="the size of the adapter: 1, 2, 4, 8, 16 or 32")
+    group.add_argument("--beta", type=float, metavar="X", help="how closely preference tuning keeps to the base model")
+    group.add_argument("--checkpoints", choices=("all", "last"), help="which checkpoints to keep")
+    group.add_argument(
+        "--label", type=_label, action="append", metavar="KEY=VALUE", help="a label for the job; can be repeated"
+    )
+    group.add_argument("--service-account", metavar="EMAIL", help="the account that reads the data")
+    group.add_argument("--kms-key", metavar="NAME", help="the key that encrypts the model")
+    group.add_argument("--queue", action="store_true", help="wait for a free place if the quota is used up")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
@@ -88,20 +116,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
     async with open_client(options, watch=while_somebody_watches(1)) as client:
         try:
             with time_limit(options.timeout):
-                job = await client.tune(
-                    options.base,
-                    options.data,
-                    input=options.input_column,
-                    output=options.output_column,
-                    heading=options.heading,
-                    delimiter=options.delimiter,
-                    display_name=options.display_name,
-                    description=options.description,
-                    hyperparameters=_hyperparameters(options),
-                    tuned_model_id=options.id,
-                    if_exists=options.if_exists,
-                    timeout=options.timeout,
-                )
+                job = await client.tune(options.base, options.data, timeout=options.timeout, **_wanted(options))
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
             console.note("the job may have been created; look with: gemtune jobs list")
             raise
@@ -127,6 +142,27 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         return DONE
 
 
+def _wanted(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "input": options.input_column,
+        "output": options.output_column,
+        "heading": options.heading,
+        "delimiter": options.delimiter,
+        "display_name": options.display_name,
+        "description": options.description,
+        "hyperparameters": _hyperparameters(options),
+        "tuned_model_id": options.id,
+        "if_exists": options.if_exists,
+        "validation_data": options.validation,
+        "method": options.method,
+        "checkpoints": options.checkpoints,
+        "labels": dict(options.label) if options.label else None,
+        "service_account": options.service_account,
+        "kms_key": options.kms_key,
+        "queue": options.queue,
+    }
+
+
 def _hyperparameters(options: argparse.Namespace) -> Hyperparameters | None:
     from gemtune.types import Hyperparameters
 
@@ -135,6 +171,8 @@ def _hyperparameters(options: argparse.Namespace) -> Hyperparameters | None:
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "learning_rate_multiplier": options.learning_rate_multiplier,
+        "adapter_size": options.adapter_size,
+        "beta": options.beta,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     return Hyperparameters(**given) if given else None

@@ -111,7 +111,7 @@ def draft_of(
     given: dict[str, Any] = dict(options)
     unknown = next((name for name in given if name not in TuneOptions.__annotations__), None)
     if unknown is not None:  # of a function that spells its arguments out, the same
-        raise TypeError(f"Client.tune() got an unexpected keyword argument {unknown!r}")
+        raise TypeError(f"tune got an unexpected keyword argument {unknown!r}")
     columns = {name: given.pop(name, None) for name in ("input", "output", "heading", "delimiter")}
     choice = Choice.of(columns["input"], columns["output"], heading=columns["heading"], delimiter=columns["delimiter"])
     return TuningDraft(base_model=base_model, training_data=training_data, method=method, choice=choice, **given)

@@ -75,8 +75,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         console.deed = True
         console.check()
         return run_async(_live, options, console)
-    if options.base_url is not None or options.project is not None:
-        raise InvalidInput("--base-url and --project need --live; without it the demo runs a service of its own")
+    elsewhere = ("base_url", "project", "location", "bucket")
+    if any(getattr(options, name) is not None for name in elsewhere):
+        named = "--base-url, --project, --location and --bucket"
+        raise InvalidInput(f"{named} need --live; without it the demo runs a service of its own")
     from gemtune.emulator import running_emulator
 
     speed = options.speed or _SPEED
