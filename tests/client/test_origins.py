@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune import errors
-from gemtune.addresses import STORAGE
 from gemtune.config import RetryPolicy, Timeouts
 from gemtune.http.auth.choose import make_credentials
 from gemtune.http.caller import Caller
@@ -16,6 +15,7 @@ from gemtune.http.wires import make_wires
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.hosts import origin_of
 from gemtune.settings import resolve
+from gemtune.settings.addresses import STORAGE
 
 TOKEN = "ya29.token-of-the-test"
 REGIONAL = "https://europe-west4-aiplatform.googleapis.com"

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gemtune import types
-from gemtune.addresses import checked_origin
 from gemtune.batch.journal.lines import Header, Record, sound_lines
 from gemtune.batch.layout import Layout
 from gemtune.datasets import examples, sheets
@@ -31,6 +30,7 @@ from gemtune.protocol.codec import decode, loads, scalars
 from gemtune.protocol.sse import EventParser
 from gemtune.rows import tables
 from gemtune.settings import resolve
+from gemtune.settings.addresses import checked_origin
 from gemtune.story.cursor import Runs, parse_cursor
 from gemtune.types.timestamp import Timestamp
 from gemtune.watch.resume_token import ResumeToken

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemtune.addresses import STORAGE, aiplatform
 from gemtune.errors import InvalidInput
 from gemtune.protocol.hosts import Routes, location_of, origin_of
+from gemtune.settings.addresses import STORAGE, aiplatform
 
 REGIONAL = "https://europe-west4-aiplatform.googleapis.com"
 JOB = "projects/p/locations/{}/tuningJobs/1"

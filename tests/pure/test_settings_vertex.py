@@ -2,9 +2,9 @@
 
 import pytest
 
-from gemtune.addresses import STORAGE
 from gemtune.errors import SettingsError
 from gemtune.settings import DEFAULT_BASE_URL, resolve
+from gemtune.settings.addresses import STORAGE
 
 KEY = "AIzaSyA-secret-of-the-test"
 HERE = "http://127.0.0.1:8321"

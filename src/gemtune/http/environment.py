@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final, Never
 from urllib.parse import urlsplit
 
-from gemtune.addresses import is_loopback
 from gemtune.errors import SettingsError
 from gemtune.http._httpx import httpx
 from gemtune.remedy import Argument, Remedy
 from gemtune.settings import Secret
+from gemtune.settings.addresses import is_loopback
 
 _FILE: Final = "SSL_CERT_FILE"
 _FOLDER: Final = "SSL_CERT_DIR"

@@ -20,7 +20,6 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune.addresses import checked_origin, is_loopback
 from gemtune.errors import CallError, InvalidInput, MisuseError
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.aiohttp_engine import AiohttpEngine
@@ -30,6 +29,7 @@ from gemtune.http.engines.httpx_engine import ForeignEngine, RecyclingTransport,
 from gemtune.http.environment import find_proxy, make_ssl_context
 from gemtune.http.stream import StreamReply
 from gemtune.loops import current_loop, on_asyncio
+from gemtune.settings.addresses import checked_origin, is_loopback
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Engine: TypeAlias = AiohttpEngine | ForeignEngine

@@ -17,8 +17,8 @@ from typing import Final
 import attrs
 
 from gemtune import checks
-from gemtune.addresses import LOCATION, STORAGE, aiplatform
 from gemtune.errors import InvalidInput
+from gemtune.settings.addresses import LOCATION, STORAGE, aiplatform
 
 _NAME: Final = re.compile(r"projects/[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}/locations/([^/]*)(?:/.*)?", re.DOTALL)
 _AIPLATFORM: Final = re.compile(r"https://(?:([a-z0-9-]+)-)?aiplatform\.(?:([a-z]+)\.rep\.)?googleapis\.com")
