@@ -15,6 +15,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune import checks
+from gemtune.datasets.accepted import TrainingDataLike
 from gemtune.datasets.examples import checked
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.load import already_read, is_file, load, rows_in
@@ -87,7 +88,7 @@ class TuneOptions(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     top_k: int | None
-    validation_data: object | None
+    validation_data: TrainingDataLike | None
     labels: Mapping[str, str] | None
     service_account: str | None
     kms_key: str | None

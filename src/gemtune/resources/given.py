@@ -106,6 +106,7 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "durability": "batch",
     "on_error": "keep",
     "retry_failed": True,
+    "queue": False,
 }
 """The defaults that are not None, for those who read a signature."""
 
