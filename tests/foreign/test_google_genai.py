@@ -208,7 +208,7 @@ async def test_the_async_client_does_the_same(emulator, engine):
         with pytest.raises(errors.ClientError, match="404 NOT_FOUND"):
             await client.models.get(model=job.name)
     agents = {entry.headers["user-agent"].partition(" ")[0] for entry in app.requests}
-    assert agents == {"google-genai-sdk/3.4.0"}
+    assert agents == {"google-genai-sdk/3.6.1"}
     # httpx2 names the connection's fate in every request, aiohttp does not: so that was the engine asked for
     assert {"connection" in entry.headers for entry in app.requests} == {"httpx_async_client" in engine}
 
