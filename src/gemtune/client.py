@@ -25,6 +25,7 @@ from gemtune.limiter.limiter import Limiter
 from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
+from gemtune.looks.vertex import VertexTuning
 from gemtune.resources.drafts import TuneOptions, draft_of
 from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, spelled_out
 from gemtune.resources.inference import Inference
@@ -314,5 +315,5 @@ class Client(Inference, Mirror):
 
 def _service_of(settings: Settings, caller: Caller, watch: WatchPolicy) -> TuningService:
     if settings.service == "vertex":
-        raise SettingsError("this version does not talk to Vertex AI yet", field="vertexai")
+        return VertexTuning.through(caller, settings)
     return GeminiTuning.through(caller, watch)

@@ -110,6 +110,7 @@ class Faulty(httpx.AsyncBaseTransport):
         forever: What all later ones meet.
         verb: The HTTP method of that kind of request.
         part: A piece of its path.
+        ends: Whether the path ends with it.
     """
 
     inner: httpx.AsyncBaseTransport
@@ -117,13 +118,15 @@ class Faulty(httpx.AsyncBaseTransport):
     forever: Fault | None = None
     verb: str = "POST"
     part: str = "/tunedModels"
+    ends: bool = False
     used: int = attrs.field(default=0, init=False)
     asked: list[httpx.Request] = attrs.field(factory=list, init=False)
     deeds: list[int] = attrs.field(factory=list, init=False)
     _late: list[httpx.Request] = attrs.field(factory=list, init=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method != self.verb or self.part not in request.url.path:
+        path = request.url.path
+        if request.method != self.verb or not (path.endswith(self.part) if self.ends else self.part in path):
             return await self.inner.handle_async_request(request)
         await self.catch_up()
         self.asked.append(request)

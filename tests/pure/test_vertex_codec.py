@@ -15,6 +15,7 @@ from gemtune.protocol.codec.shape import fields_of
 from gemtune.protocol.codec.spelling import respelled
 from gemtune.types import vertex as types
 from gemtune.types.message import Message
+from gemtune.types.training import Checkpoint
 
 OBSERVED = json.loads((Path(__file__).parents[1] / "golden" / "vertex_observed.json").read_text(encoding="utf-8"))
 SAMPLES = {sample["id"]: sample["body"] for sample in OBSERVED["samples"]}
@@ -186,7 +187,7 @@ CALLS = [
     vertex.list_models(PLACE, page_size=5, page_token="t", filter="labels.a=b"),
     vertex.list_versions(MODEL, page_size=5, page_token="t"),
     vertex.list_checkpoints(MODEL, page_size=5, page_token="t"),
-    vertex.set_default_checkpoint(MODEL, "2"),
+    vertex.update_model(MODEL, {"defaultCheckpointId": "2"}),
     vertex.delete_model(f"{PLACE}/models/77"),
     vertex.get_endpoint(f"{PLACE}/endpoints/55"),
     vertex.list_endpoints(PLACE, page_size=5, page_token="t", filter="labels.a=b"),
@@ -234,7 +235,11 @@ def test_the_observed_bodies_follow_the_documents_too(name):
     check_body("ListTuningJobsResponse" if name in LISTS else "TuningJob", SAMPLES[name], name, sent=False)
 
 
-OURS = {"TunedModel": types.VertexTunedModel, "TuningJob": types.VertexTuningJob}
+OURS = {
+    "TunedModel": types.VertexTunedModel,
+    "TunedModelCheckpoint": Checkpoint,
+    "TuningJob": types.VertexTuningJob,
+}
 LEFT_OUT = {
     "TuningJob": {
         "distillationSpec", "fullFineTuningSpec", "partnerModelTuningSpec", "pipelineJob", "reinforcementTuningSpec",

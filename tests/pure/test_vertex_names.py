@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
 from gemtune.protocol import vertex_names as names
-from gemtune.types.vertex import PreTunedModel, TunedModelCheckpoint, VertexTunedModel, VertexTuningJob
+from gemtune.types.training import Checkpoint
+from gemtune.types.vertex import PreTunedModel, VertexTunedModel, VertexTuningJob
 
 HERE = names.Place("my-project", "us-central1")
 AT = "projects/123456789012/locations/us-central1"
@@ -108,9 +109,7 @@ def test_objects_stand_for_what_they_know():
     job = VertexTuningJob(name=f"{AT}/tuningJobs/7", tuned_model=tuned)
     assert HERE.tuning_job(job) == job.name
     assert HERE.model(job) == HERE.model(tuned) == model
-    assert (
-        HERE.endpoint(job) == HERE.endpoint(tuned) == HERE.endpoint(TunedModelCheckpoint(endpoint=endpoint)) == endpoint
-    )
+    assert HERE.endpoint(job) == HERE.endpoint(tuned) == HERE.endpoint(Checkpoint(endpoint=endpoint)) == endpoint
     with pytest.raises(InvalidInput, match="must be a name or an object that has one"):
         HERE.endpoint(PreTunedModel())
 

@@ -74,6 +74,7 @@ class Statistics:
         failed: Calls that ended with an error.
         retry_budget: Tokens left for retries.
         connections: Connections open at present, in use and idle.
+        queued: Creations of jobs that wait for a place at present (``queue=True`` on Vertex AI).
     """
 
     calls: int
@@ -81,6 +82,7 @@ class Statistics:
     failed: int
     retry_budget: int
     connections: int
+    queued: int = 0
 
 
 @attrs.define
@@ -90,6 +92,7 @@ class Tally:
     calls: int = 0
     requests: int = 0
     failed: int = 0
+    queued: int = 0
 
 
 @attrs.define(eq=False)
@@ -354,6 +357,7 @@ class Caller:
             failed=self.tally.failed,
             retry_budget=self.budget.left,
             connections=self.wires.statistics().connections,
+            queued=self.tally.queued,
         )
 
 

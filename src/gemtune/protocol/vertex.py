@@ -7,7 +7,7 @@ names come checked from ``vertex_names``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -17,6 +17,7 @@ from gemtune.protocol import vertex_names
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import decode_lenient, dumps, encode
 from gemtune.protocol.gemini import Page
+from gemtune.protocol.hosts import origin_of
 from gemtune.types.message import Message
 from gemtune.types.vertex import (
     CurvePoint,
@@ -57,6 +58,7 @@ def create_tuning_job(parent: str, job: VertexTuningJob) -> Call[VertexTuningJob
         effect=Effect.CREATE,
         decode=_JOB,
         resource=f"{parent}/tuningJobs",
+        origin=origin_of(parent),
     )
 
 
@@ -89,6 +91,7 @@ def cancel_tuning_job(name: str) -> Call[None]:
         effect=Effect.READ,
         decode=_nothing,
         resource=name,
+        origin=origin_of(name),
     )
 
 
@@ -98,11 +101,17 @@ def get_model(name: str) -> Call[VertexModel]:
 
 
 def list_models(
-    parent: str, *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
+    parent: str,
+    *,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    filter: str | None = None,
+    fields: str | None = None,
 ) -> Call[Page[VertexModel]]:
     """``models.list``: one version of each model."""
     read = partial(_page, VertexModel, "models")
-    return _get("models.list", f"{parent}/models", read, query=_paging(page_size, page_token, filter))
+    query = (*_paging(page_size, page_token, filter), ("fields", fields))
+    return _get("models.list", f"{parent}/models", read, query=query)
 
 
 def list_versions(name: str, *, page_size: int | None = None, page_token: str | None = None) -> Call[Page[VertexModel]]:
@@ -119,10 +128,9 @@ def list_checkpoints(
     return _get("models.listCheckpoints", name, read, suffix=":listCheckpoints", query=_paging(page_size, page_token))
 
 
-def set_default_checkpoint(name: str, checkpoint_id: str) -> Call[VertexModel]:
-    """``models.patch`` of one field; Google's client sends no mask with it, and the rest of the model stays."""
-    body = {"defaultCheckpointId": checkpoint_id}
-    return _write("models.patch", "PATCH", name, body, _MODEL)
+def update_model(name: str, changes: Mapping[str, object]) -> Call[VertexModel]:
+    """``models.patch``: Google's client sends no mask with it, and what is not given stays as it is."""
+    return _write("models.patch", "PATCH", name, dict(changes), _MODEL)
 
 
 def delete_model(name: str) -> Call[VertexOperation]:
@@ -181,6 +189,7 @@ def export_time_series(name: str, *, page_token: str | None = None) -> Call[Page
         effect=Effect.READ,
         decode=partial(_page, CurvePoint, "timeSeriesDataPoints"),
         resource=name,
+        origin=origin_of(name),
     )
 
 
@@ -193,8 +202,16 @@ def _get(
     suffix: str = "",
     query: _Query = (),
 ) -> Call[T]:
-    path = f"/{version}/{name}{suffix}"
-    return Call(method=method, verb="GET", path=path, query=query, effect=Effect.READ, decode=read, resource=name)
+    return Call(
+        method=method,
+        verb="GET",
+        path=f"/{version}/{name}{suffix}",
+        query=query,
+        effect=Effect.READ,
+        decode=read,
+        resource=name,
+        origin=origin_of(name),
+    )
 
 
 def _write(method: str, verb: str, name: str, body: object, read: Callable[[object], T]) -> Call[T]:
@@ -206,6 +223,7 @@ def _write(method: str, verb: str, name: str, body: object, read: Callable[[obje
         effect=Effect.WRITE,
         decode=read,
         resource=name,
+        origin=origin_of(name),
     )
 
 

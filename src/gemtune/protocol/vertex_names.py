@@ -16,9 +16,11 @@ from typing import Final
 import attrs
 
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Remedy
+from gemtune.settings.addresses import LOCATION
 
 _PROJECT: Final = r"(?:[a-z][a-z0-9.-]{0,62}[a-z0-9]:)?(?:[a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})"
-_LOCATION: Final = r"[a-z]{2,24}(?:-[a-z]{2,24}[0-9]{1,3})?"
+_LOCATION: Final = rf"(?:{LOCATION.pattern})"
 _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,126}[A-Za-z0-9_])?"
 _VERSION: Final = r"(?:@[A-Za-z0-9](?:[A-Za-z0-9-]{0,126}[A-Za-z0-9])?)?"
 _MODEL_ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?"
@@ -85,6 +87,29 @@ class Place:
         """Return ``projects/P/locations/L/endpoints/ID`` for a name, a bare id, or what an endpoint serves."""
         return self._matched(endpoint_of(value) or value, field, _ENDPOINT, "endpoints", "the bare id")
 
+    def asked(self, value: object, *, field: str = "model") -> str:
+        """Return the name under which a model is asked: an endpoint's, or a publisher's model's.
+
+        Raises:
+            InvalidInput: It names neither; the message says what to give for a model of the registry, which cannot be
+                asked under its own name.
+        """
+        served = endpoint_of(value)
+        name = served or (value if isinstance(value, str) else getattr(value, "name", None))
+        if not isinstance(name, str):
+            raise InvalidInput(f"{field} must be a name or an object that has one, not {_shown(value)}", field=field)
+        full = name if name.startswith("projects/") else f"{self.name}/{name}"
+        if _ENDPOINT.fullmatch(full):
+            return full
+        if _JOB.fullmatch(full) or (_MODEL.fullmatch(full) and name.startswith("projects/")):
+            what = f"{field}: {full} is asked through its endpoint, which is not known here"
+            raise InvalidInput(what, Remedy("give the job once it is done, or the model's endpoint"), field=field)
+        published = self.published(name)
+        if published is None:
+            form = "'gemini-2.5-flash', 'projects/P/locations/L/endpoints/123', a tuned model or a job that is done"
+            raise InvalidInput(f"{field} must be {form}, not {_shown(name)}", field=field)
+        return published
+
     def published(self, value: str) -> str | None:
         """Return the full name of a publisher's model, or None if it is the name of none."""
         short = value.removeprefix("publishers/google/").removeprefix("models/")
@@ -145,6 +170,16 @@ def is_published(name: str) -> bool:
     """Return whether a name is that of a publisher's model, in any of its long forms."""
     short = name.removeprefix("publishers/google/").removeprefix("models/")
     return _PUBLISHED.fullmatch(name) is not None or (short != name and _BASE.fullmatch(short) is not None)
+
+
+def is_job(name: str) -> bool:
+    """Return whether a name is that of a tuning job."""
+    return _JOB.fullmatch(name) is not None
+
+
+def is_endpoint(name: str) -> bool:
+    """Return whether a name is that of an endpoint."""
+    return _ENDPOINT.fullmatch(name) is not None
 
 
 def is_model(name: str) -> bool:

@@ -17,7 +17,6 @@ who created what exists under that id:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
@@ -26,19 +25,16 @@ import attrs
 from gemtune.config import ONCE, RetryPolicy
 from gemtune.errors import (
     AlreadyExists,
-    AmbiguousOutcome,
     BadRequest,
     CallError,
-    Failure,
     NotFound,
     PermissionDenied,
     TuningUnavailable,
-    Unavailable,
 )
-from gemtune.http.caller import Caller, TimeLimit, named
-from gemtune.protocol import backoff, gemini
-from gemtune.protocol.call import Call
+from gemtune.http.caller import Caller
+from gemtune.protocol import gemini
 from gemtune.remedy import Argument, ClientCall, Remedy
+from gemtune.resources.attempts import Attempts
 from gemtune.resources.drafts import MANY, off_loop
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
@@ -91,7 +87,7 @@ class Creation:
             left = _left(timeout, begun)
         call = await off_loop(self.large, partial(gemini.create_tuned_model, self.model, self.tuned_model_id))
         try:
-            return await _Attempts(self.caller, self._look_after).run(call, left, retry)
+            return await self._attempts().run(call, left, retry)
         except AlreadyExists:
             # Taken before or since the look, by somebody else: the look says by whom, and whether it can be adopted.
             theirs = await self._look_before(_left(timeout, begun), retry)
@@ -104,6 +100,11 @@ class Creation:
             if unavailable is not None:
                 raise unavailable from None
             raise
+
+    def _attempts(self) -> Attempts[Operation]:
+        look = Remedy("look with ", ClientCall("tuned_models.get", self.name))
+        again = (Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt"))
+        return Attempts(self.caller, self._look_after, (look, Remedy("tune again with the same ", *again)))
 
     async def _look_before(self, timeout: float | None, retry: RetryPolicy | None) -> TunedModel | None:
         try:
@@ -181,75 +182,6 @@ class Creation:
         )
         what = "cannot be tuned here" if base in offered else "is not offered here"
         return TuningUnavailable(f"{base} {what} ({error.message}); {advice}")
-
-
-@attrs.define(eq=False)
-class _Attempts:
-    """The attempts of one creation, and what is known between them of whether one has succeeded.
-
-    Args:
-        caller: Makes each attempt.
-        look: Looks up within so many seconds whether the model exists; None if it does not.
-    """
-
-    caller: Caller
-    look: Callable[[float], Awaitable[Operation | None]]
-    _time: TimeLimit | None = attrs.field(default=None, init=False)
-    _may_exist: bool = attrs.field(default=False, init=False)
-    """An attempt may have created it, and no look since has shown whether it did."""
-    _arrived: bool = attrs.field(default=False, init=False)
-    """An attempt reached the service, so that a model found, or a refusal as a duplicate, is its doing."""
-
-    async def run(self, call: Call[Operation], timeout: float | None, retry: RetryPolicy | None) -> Operation:
-        """Attempt it as often as the rules allow, and look before giving up."""
-        try:
-            return await self.caller.repeat(call, self._attempt, timeout=timeout, retry=retry)
-        except CallError as error:
-            last = error
-        found = await self._last_look()
-        if found is not None:
-            return found
-        if not self._may_exist and not backoff.is_ambiguous_write(last, call.effect):
-            raise last
-        raise AmbiguousOutcome.after(
-            last,
-            f"{named(last, call)}; it may have been created",
-            Remedy("look with ", ClientCall("tuned_models.get", call.resource or call.method)),
-            Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
-        )
-
-    async def _attempt(self, call: Call[Operation], time: TimeLimit) -> Operation:
-        """Look up what an ambiguous attempt did, and send again only if it did nothing."""
-        self._time = time
-        # Before the first attempt nothing can exist, so that a creation that succeeds at once costs one request.
-        if self._may_exist:
-            found = await self.look(time.left())
-            if found is not None:
-                return found
-            self._may_exist = False
-        try:
-            return await self.caller.attempt(call, time)
-        except AlreadyExists:
-            if not self._arrived:
-                raise  # somebody else's, and older than this call
-            self._may_exist = True
-            found = await self.look(time.left())
-            if found is None:
-                raise
-            return found
-        except CallError as error:
-            self._may_exist = self._may_exist or error.failure is Failure.AMBIGUOUS
-            # A service that says it is unavailable says that it did not act; but a look at the end costs little.
-            self._arrived = self._arrived or self._may_exist or isinstance(error, Unavailable)
-            raise
-
-    async def _last_look(self) -> Operation | None:
-        if not self._arrived or self._time is None or self._time.over:
-            return None
-        try:
-            return await self.look(self._time.left())
-        except CallError:
-            return None  # it brought no certainty
 
 
 def _left(timeout: float | None, begun: float) -> float | None:

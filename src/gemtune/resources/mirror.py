@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from gemtune.config import WatchPolicy
 from gemtune.http.caller import Caller
+from gemtune.protocol.vertex_names import Place
+from gemtune.resources.lacking import (
+    without_endpoints,
+    without_operations,
+    without_permissions,
+    without_tuning_jobs,
+)
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
 from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
+from gemtune.resources.vertex.endpoints import Endpoints
+from gemtune.resources.vertex.models import VertexTunedModels
+from gemtune.resources.vertex.tuning_jobs import TuningJobs
+from gemtune.settings import Settings
 
 
 class Mirror:
@@ -15,23 +28,50 @@ class Mirror:
 
     _caller: Caller
     _watch: WatchPolicy
+    _settings: Settings
 
     @property
     def tuned_models(self) -> TunedModels:
-        """Tuned models: get, list, update, delete, share."""
+        """Tuned models: get, list, update, delete; share them, or on Vertex AI their versions and checkpoints."""
+        if self._place is not None:
+            return VertexTunedModels(self._caller, self._place)
         return TunedModels(self._caller)  # made each time: they hold nothing, and a client has no circles to collect
 
     @property
     def permissions(self) -> Permissions:
-        """Permissions on tuned models."""
+        """Permissions on tuned models (Gemini API)."""
+        if self._place is not None:
+            return cast(Permissions, without_permissions())
         return Permissions(self._caller)
 
     @property
     def operations(self) -> Operations:
-        """Long-running operations."""
+        """Long-running operations (Gemini API)."""
+        if self._place is not None:
+            return cast(Operations, without_operations())
         return Operations(self._caller, self._watch)
 
     @property
     def models(self) -> Models:
         """Base models."""
         return Models(self._caller)
+
+    @property
+    def tuning_jobs(self) -> TuningJobs:
+        """Tuning jobs (Vertex AI): create, get, list, cancel."""
+        if self._place is None:
+            return cast(TuningJobs, without_tuning_jobs())
+        return TuningJobs(self._caller, self._place)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Endpoints (Vertex AI): get, list."""
+        if self._place is None:
+            return cast(Endpoints, without_endpoints())
+        return Endpoints(self._caller, self._place)
+
+    @property
+    def _place(self) -> Place | None:
+        """Where the client's resources are on Vertex AI; None on the Gemini API."""
+        settings = self._settings
+        return Place(settings.project or "", settings.location or "") if settings.service == "vertex" else None

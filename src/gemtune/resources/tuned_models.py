@@ -8,15 +8,16 @@ import attrs
 
 from gemtune import checks
 from gemtune.config import UNSET, RetryPolicy, Unset
-from gemtune.errors import InvalidInput
+from gemtune.errors import InvalidInput, NotSupported
 from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.codec.shape import json_name
 from gemtune.protocol.gemini import Page
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.given import ModelLike
 from gemtune.resources.permissions import Permissions
-from gemtune.types import TunedModel
+from gemtune.types import Checkpoint, TunedModel
 
 _MOST_DISPLAY_NAME = 40
 
@@ -148,6 +149,58 @@ class TunedModels:
             raise InvalidInput(f"email_address must be an address, not {email_address!r}", field="email_address")
         call = gemini.transfer_ownership(names.tuned_model_name(name), email_address)
         await self._caller.call(call, timeout=timeout, retry=retry)
+
+    def versions(
+        self,
+        name: object,
+        *,
+        page_size: int | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Pager[TunedModel]:
+        """Return the versions of a model (Vertex AI).
+
+        Raises:
+            NotSupported: The service is the Gemini API.
+        """
+        raise _without("versions", name, page_size, timeout, retry)
+
+    def checkpoints(
+        self,
+        name: object,
+        *,
+        page_size: int | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Pager[Checkpoint]:
+        """Return the checkpoints of a model (Vertex AI).
+
+        Raises:
+            NotSupported: The service is the Gemini API.
+        """
+        raise _without("checkpoints", name, page_size, timeout, retry)
+
+    async def set_default_checkpoint(
+        self,
+        name: object,
+        checkpoint: object,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> TunedModel:
+        """Choose the checkpoint that a model's endpoint serves (Vertex AI).
+
+        Raises:
+            NotSupported: The service is the Gemini API.
+        """
+        raise _without("checkpoints", name, checkpoint, timeout, retry)
+
+
+def _without(what: str, *_: object) -> NotSupported:
+    return NotSupported(
+        f"tuned models of the Gemini API have no {what}: Vertex AI has them, for a client with vertexai=True",
+        Remedy("tune on from the model that you have: ", ClientCall("tune")),
+    )
 
 
 def check_display_name(value: object) -> None:

@@ -16,6 +16,7 @@ from gemtune.types.message import EMPTY, Int64, Json, Message, as_html, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
+from gemtune.types.training import Checkpoint
 
 
 class VertexJobState(OpenEnum):
@@ -178,23 +179,6 @@ class PreTunedModel(Message):
 
 
 @attrs.frozen(kw_only=True)
-class TunedModelCheckpoint(Message):
-    """A tuned model at one point of its training, which an endpoint of its own serves.
-
-    Args:
-        checkpoint_id: ``1``, ``2`` ...
-        epoch: The epoch after which it was taken.
-        step: The step after which it was taken.
-        endpoint: Who serves it; empty until it is deployed.
-    """
-
-    checkpoint_id: str = ""
-    epoch: Int64 = 0
-    step: Int64 = 0
-    endpoint: str = ""
-
-
-@attrs.frozen(kw_only=True)
 class VertexTunedModel(Message):
     """What a job leaves behind (the API calls it TunedModel).
 
@@ -206,7 +190,7 @@ class VertexTunedModel(Message):
 
     model: str = ""
     endpoint: str = ""
-    checkpoints: tuple[TunedModelCheckpoint, ...] = attrs.field(default=(), converter=as_tuple)
+    checkpoints: tuple[Checkpoint, ...] = attrs.field(default=(), converter=as_tuple)
 
 
 @attrs.frozen(kw_only=True)

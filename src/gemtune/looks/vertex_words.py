@@ -1,0 +1,293 @@
+"""What Vertex AI says of a job, in the words that all services share; pure.
+
+=========================================  ==========  =====================================================
+the service's state                        ours        why
+=========================================  ==========  =====================================================
+QUEUED PENDING RUNNING PAUSED UPDATING     CREATING    the word itself, and what it waits for, are kept
+CANCELLING                                 CREATING    it may still end in another way
+SUCCEEDED, with an endpoint                ACTIVE      the model can be asked
+SUCCEEDED, without                         CREATING    for ``ENDPOINT_PATIENCE``: the endpoint comes last
+the same, later                            FAILED      there is a model, and nobody who serves it
+FAILED EXPIRED                             FAILED      either may have left a model, which is not served
+CANCELLED                                  CANCELLED
+any other                                  that word   is kept, and never an end
+=========================================  ==========  =====================================================
+
+Neither ``tunedModel`` nor ``error`` tells an end: failed and cancelled jobs can have a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+import attrs
+
+from gemtune.events import JobState
+from gemtune.resources.vertex.curves import CurveStep
+from gemtune.story.observation import About, Listed, Moment, Observation, Source, nanoseconds
+from gemtune.types.operations import Status
+from gemtune.types.training import Checkpoint, DataStats, DroppedExample, SnapshotMetrics
+from gemtune.types.tuning import (
+    Hyperparameters,
+    MeasuredSnapshot,
+    ServedModel,
+    TunedModelSource,
+    TunedModelState,
+    TuningSnapshot,
+    TuningTask,
+)
+from gemtune.types.vertex import (
+    PreferenceOptimizationDataStats,
+    PreferenceOptimizationHyperParameters,
+    PreferenceOptimizationSpec,
+    SupervisedTuningDataStats,
+    SupervisedTuningSpec,
+    TuningDataStats,
+    TuningJobPhase,
+    VertexJobState,
+    VertexTuningJob,
+)
+
+T = TypeVar("T", int, float)
+
+ENDPOINT_PATIENCE: Final = 900.0
+"""Seconds after its end in which a job that has succeeded may still get its endpoint."""
+
+_WAITS: Final = frozenset(
+    {
+        VertexJobState.JOB_STATE_QUEUED,
+        VertexJobState.JOB_STATE_PENDING,
+        VertexJobState.JOB_STATE_RUNNING,
+        VertexJobState.JOB_STATE_CANCELLING,
+        VertexJobState.JOB_STATE_PAUSED,
+        VertexJobState.JOB_STATE_UPDATING,
+    }
+)
+_FAILED_PRECONDITION: Final = 9
+
+
+def state_of(job: VertexTuningJob, now: Moment) -> JobState | None:
+    """Return a job's state; None if the reply does not say."""
+    match job.state:
+        case VertexJobState.JOB_STATE_UNSPECIFIED:
+            return None
+        case VertexJobState.JOB_STATE_SUCCEEDED:
+            if job.tuned_model is not None and job.tuned_model.endpoint:
+                return JobState.ACTIVE
+            return JobState.FAILED if _endpoint_is_overdue(job, now) else JobState.CREATING
+        case VertexJobState.JOB_STATE_FAILED | VertexJobState.JOB_STATE_EXPIRED:
+            return JobState.FAILED
+        case VertexJobState.JOB_STATE_CANCELLED:
+            return JobState.CANCELLED
+    return JobState.CREATING if job.state in _WAITS else JobState(str(job.state))
+
+
+def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
+    """Return what a job says, but for its curves."""
+    state, total, done = state_of(job, now), total_steps(job), job.tuning_job_metadata
+    return Observation(
+        source=Source.JOB,
+        at=now,
+        state=state,
+        created=nanoseconds(job.create_time),
+        completed_steps=(done.completed_step_count or None) if done is not None else None,
+        total_steps=total,
+        percent=_percent(job),
+        error=_error(job) if state is JobState.FAILED or state is JobState.CANCELLED else None,
+        model=served_model(job) if state is JobState.ACTIVE else None,
+        about=about(job),
+        service_state=_word(job),
+        reason=_reason(job),
+        checkpoints=checkpoints(job) if job.tuned_model is not None else None,
+        data_stats=data_stats(job),
+        endpoint=(job.tuned_model.endpoint or None) if job.tuned_model is not None else None,
+    )
+
+
+def listed(job: VertexTuningJob, name: str, now: Moment) -> Listed:
+    """Return a job as a list shows it."""
+    created = nanoseconds(job.create_time)
+    return Listed(name, state_of(job, now), created, service_state=_word(job), reason=_reason(job))
+
+
+def about(job: VertexTuningJob) -> About:
+    """Return what a job is."""
+    source = job.pre_tuned_model
+    return About(
+        display_name=job.tuned_model_display_name or None,
+        base_model=job.base_model or (source.tuned_model_name or None if source is not None else None),
+        hyperparameters=hyperparameters(job),
+        completed=nanoseconds(job.end_time),
+    )
+
+
+def hyperparameters(job: VertexTuningJob) -> Hyperparameters | None:
+    """Return what controls the training, as far as the service says."""
+    given = spec_of(job).hyper_parameters
+    if given is None:
+        return None
+    beta = given.beta if isinstance(given, PreferenceOptimizationHyperParameters) else None
+    return Hyperparameters(
+        epoch_count=_positive(given.epoch_count),
+        learning_rate_multiplier=_positive(given.learning_rate_multiplier),
+        adapter_size=given.adapter_size.size,
+        beta=_positive(beta),
+    )
+
+
+def spec_of(job: VertexTuningJob) -> SupervisedTuningSpec | PreferenceOptimizationSpec:
+    """Return how a job is tuned."""
+    return job.supervised_tuning_spec or job.preference_optimization_spec or SupervisedTuningSpec()
+
+
+def expected_curves(job: VertexTuningJob) -> frozenset[str]:
+    """Return what is measured in the course of a job."""
+    return frozenset({"loss", "eval_loss"} if spec_of(job).validation_dataset_uri else {"loss"})
+
+
+def total_steps(job: VertexTuningJob) -> int | None:
+    """Return the number of steps; None until the service has read the data."""
+    counted = job.tuning_data_stats.counted if job.tuning_data_stats is not None else None
+    return (counted.tuning_step_count or None) if counted is not None else None
+
+
+def checkpoints(job: VertexTuningJob) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints so far."""
+    return job.tuned_model.checkpoints if job.tuned_model is not None else ()
+
+
+def data_stats(job: VertexTuningJob) -> DataStats | None:
+    """Return what the service has made of the data."""
+    counted = job.tuning_data_stats.counted if job.tuning_data_stats is not None else None
+    if counted is None:
+        return None
+    if isinstance(counted, PreferenceOptimizationDataStats):
+        indices, characters, dropped = counted.dropped_example_indices, None, len(counted.dropped_example_indices)
+    else:
+        indices, characters = counted.truncated_example_indices, counted.total_tuning_character_count or None
+        dropped = max(counted.total_truncated_example_count, len(indices))
+    reasons = counted.dropped_example_reasons
+    return DataStats(
+        examples=counted.tuning_dataset_example_count or None,
+        characters=characters,
+        billable_tokens=counted.total_billable_token_count or None,
+        steps=counted.tuning_step_count or None,
+        dropped=dropped,
+        dropped_examples=[
+            DroppedExample(number=number, reason=reasons[place] if place < len(reasons) else "")
+            for place, number in enumerate(indices)
+        ],
+        raw=counted,
+    )
+
+
+def snapshots(steps: Iterable[CurveStep], job: VertexTuningJob) -> tuple[TuningSnapshot, ...]:
+    """Return the snapshots that curves show: one for each step whose loss is known.
+
+    Whatever else was measured at a step comes with it, or later: then it completes the snapshot.
+    """
+    epochs = spec_of(job).hyper_parameters
+    reached, total, count = checkpoints(job), total_steps(job), (epochs.epoch_count if epochs is not None else None)
+    found = []
+    for at in steps:
+        if "loss" not in at.values:
+            continue
+        epoch, estimated = _epoch(at.step, reached, total, count)
+        measured = {name: value for name, value in at.values.items() if name != "loss"}
+        metrics = SnapshotMetrics(**measured, epoch_estimated=estimated)
+        found.append(MeasuredSnapshot(at.step, epoch, at.values["loss"], at.time, metrics=metrics))
+    return tuple(found)
+
+
+def without_examples(job: VertexTuningJob) -> VertexTuningJob:
+    """Return a job without what is large in it and of no use for its curves."""
+    stats = job.tuning_data_stats
+    counted = stats.counted if stats is not None else None
+    if counted is None:
+        return job
+    kept = SupervisedTuningDataStats(tuning_step_count=counted.tuning_step_count)
+    return attrs.evolve(job, tuning_data_stats=TuningDataStats(supervised_tuning_data_stats=kept))
+
+
+def served_model(job: VertexTuningJob, found: tuple[TuningSnapshot, ...] = ()) -> ServedModel | None:
+    """Return the model that a job has made; None if it has made none."""
+    made, source = job.tuned_model, job.pre_tuned_model
+    if made is None or not made.model:
+        return None
+    return ServedModel(
+        name=made.model,
+        tuned_model_source=None
+        if source is None
+        else TunedModelSource(tuned_model=source.tuned_model_name, base_model=source.base_model),
+        base_model=job.base_model,
+        display_name=job.tuned_model_display_name,
+        description=job.description,
+        state=TunedModelState.ACTIVE if made.endpoint else TunedModelState.STATE_UNSPECIFIED,
+        create_time=job.create_time,
+        update_time=job.update_time,
+        tuning_task=TuningTask(
+            start_time=job.start_time,
+            complete_time=job.end_time,
+            snapshots=found,
+            hyperparameters=hyperparameters(job),
+        ),
+        endpoint=made.endpoint,
+        checkpoints=made.checkpoints,
+    )
+
+
+def _epoch(step: int, reached: Sequence[Checkpoint], total: int | None, count: int | None) -> tuple[int, bool]:
+    """Return the epoch of a step, and whether that is an estimate; 0 if nothing is known to estimate it by."""
+    first = min((each for each in reached if each.step >= step), key=_step, default=None)
+    before = max((each for each in reached if each.step < step), key=_step, default=None)
+    # Where there are fewer checkpoints than epochs, one may stand for the end of several.
+    if first is not None and first.epoch - (before.epoch if before is not None else 0) <= 1:
+        return first.epoch, False
+    if total and count:
+        return min(math.ceil(step * count / total), count), True
+    return (first.epoch if first is not None else 0), True
+
+
+def _positive(value: T | None) -> T | None:
+    """Return a number of the service's unless our own check of arguments would refuse it."""
+    return value if value is not None and 0 < value < math.inf else None
+
+
+def _step(checkpoint: Checkpoint) -> int:
+    return checkpoint.step
+
+
+def _endpoint_is_overdue(job: VertexTuningJob, now: Moment) -> bool:
+    ended = nanoseconds(job.end_time or job.update_time)
+    return bool(ended) and now.since(ended) > ENDPOINT_PATIENCE
+
+
+def _percent(job: VertexTuningJob) -> float | None:
+    given, done = spec_of(job).hyper_parameters, job.tuning_job_metadata
+    if given is None or not given.epoch_count or done is None or not done.completed_epoch_count:
+        return None
+    return min(100.0 * done.completed_epoch_count / given.epoch_count, 100.0)
+
+
+def _word(job: VertexTuningJob) -> str | None:
+    return None if job.state == VertexJobState.JOB_STATE_UNSPECIFIED else str(job.state)
+
+
+def _reason(job: VertexTuningJob) -> str | None:
+    phase = job.tuning_job_state
+    return None if phase == TuningJobPhase.TUNING_JOB_STATE_UNSPECIFIED else str(phase)
+
+
+def _error(job: VertexTuningJob) -> Status | None:
+    """Return why a job has failed; if it has a model that nobody serves, in our words."""
+    if job.error is not None:
+        return job.error
+    if job.state == VertexJobState.JOB_STATE_SUCCEEDED:
+        model = job.tuned_model.model if job.tuned_model is not None else ""
+        what = f"{model or 'the model'} was tuned, but has no endpoint: deploy it from the model registry"
+        return Status(code=_FAILED_PRECONDITION, message=what)
+    if job.state == VertexJobState.JOB_STATE_EXPIRED:
+        return Status(code=4, message="the job expired before it was done")
+    return None

@@ -1,0 +1,235 @@
+"""How a tuning job is created exactly once, though the service lets nobody choose a name and knows no idempotency key.
+
+What is ours is a label, ``gemtune-id``. The service echoes it at once, and every list shows it. It is made of the id
+that a caller chose, or of one made up here, so that all attempts of a call, and all processes that run the same line
+with the same id, carry the same label.
+
+1. If the caller chose the id, its label is looked for before anything is sent.
+2. After a failure that leaves open whether the service acted, it is looked for again, and only if it is surely not
+   there the creation is sent once more. The list is ordered by the last change, so that jobs move between its pages
+   while it is read: one pass that did not meet a job proves nothing. Two passes in a row must agree, and the second
+   must begin ``SETTLED`` seconds after the search, because lists may lag behind. Filters are a help and no proof.
+3. Two jobs can still come to be: a service may act on an attempt that it seemed to have lost, after everybody has
+   looked; two processes may start at the same moment. So after a creation that was in doubt, or whose id was chosen,
+   the label is looked for once more. Of several jobs the oldest stays, and the others are cancelled. Every process
+   decides so by the same rule, so that they agree.
+
+A job cannot be deleted. One that was cancelled within seconds of its creation has cost nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import anyio
+import attrs
+
+from gemtune.config import ONCE, RetryPolicy
+from gemtune.errors import AlreadyExists, BadRequest, CallError, DeadlineExceeded, Failure
+from gemtune.http.caller import Caller
+from gemtune.pager import Pages
+from gemtune.protocol import vertex, vertex_names
+from gemtune.protocol.gemini import Page
+from gemtune.remedy import Argument, ClientCall, Remedy
+from gemtune.resources.attempts import Attempts
+from gemtune.resources.vertex.cancelling import cancel
+from gemtune.types.vertex import VertexJobState, VertexTuningJob
+
+T = TypeVar("T")
+
+_log = logging.getLogger("gemtune")
+
+LABEL: Final = "gemtune-id"
+SETTLED: Final = 10.0
+"""Seconds after which a job that was created is in the list."""
+_LABEL_LENGTH: Final = 20
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAGE: Final = 100
+_CANCELLING: Final = VertexJobState.JOB_STATE_CANCELLING
+_FIELDS: Final = (
+    "tuningJobs(name,state,createTime,startTime,endTime,updateTime,error,labels,baseModel,preTunedModel,"
+    "tunedModelDisplayName,tunedModel,experiment),nextPageToken"
+)
+"""What an adopted job must show; the statistics with their examples are most of a job's bytes."""
+
+
+def label_of(job_id: str) -> str:
+    """Return the value of the label for an id: 20 characters a-z and 0-9, the same in every process."""
+    number = int.from_bytes(hashlib.sha256(job_id.encode()).digest())
+    letters = []
+    for _ in range(_LABEL_LENGTH):
+        number, digit = divmod(number, len(_DIGITS))
+        letters.append(_DIGITS[digit])
+    return "".join(letters)
+
+
+@attrs.frozen(eq=False)
+class VertexCreation:
+    """One logical creation of a tuning job.
+
+    Args:
+        caller: Carries out the calls.
+        parent: ``projects/P/locations/L``.
+        job: What to create.
+        job_id: The id, the same on every attempt.
+        chosen: Whether the caller chose the id, so that it may be taken.
+        adopt: Whether a job that exists under this id is taken over as it is.
+    """
+
+    caller: Caller
+    parent: str
+    job: VertexTuningJob
+    job_id: str
+    chosen: bool
+    adopt: bool
+
+    @property
+    def label(self) -> str:
+        """The value of the label."""
+        return label_of(self.job_id)
+
+    async def run(self, *, timeout: float | None, retry: RetryPolicy | None) -> VertexTuningJob:
+        """Create the job, or adopt it.
+
+        Raises:
+            AlreadyExists: The id is taken, and not by this call.
+            AmbiguousOutcome: Nobody could say whether the creation happened; the message says how to find out.
+            CallError: What else went wrong.
+        """
+        begun, left = anyio.current_time(), timeout
+        if self.chosen:
+            found = await self._search(timeout, retry)
+            if found:
+                return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=_age))
+            left = _left(timeout, begun)
+        job = attrs.evolve(self.job, labels={**self.job.labels, LABEL: self.label})
+        attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self._look_after, self._remedies())
+        made = await attempts.run(vertex.create_tuning_job(self.parent, job), left, retry)
+        if not (attempts.doubted or self.chosen):
+            return made
+        return await self._only(made, _left(timeout, begun), ours=attempts.doubted or not self.chosen)
+
+    async def _look_after(self, timeout: float) -> VertexTuningJob | None:
+        return min(await self._search(timeout, ONCE), key=_age, default=None)
+
+    async def _search(self, timeout: float | None, retry: RetryPolicy | None) -> list[VertexTuningJob]:
+        """Return the jobs with the label; none only if there is surely none.
+
+        Raises:
+            CallError: It could not be found out.
+        """
+        return await _within(timeout, self._certain(retry), self.parent)
+
+    async def _certain(self, retry: RetryPolicy | None) -> list[VertexTuningJob]:
+        begun = anyio.current_time()
+        found = await self._filtered(retry) or await self._pass(retry)
+        if not found:
+            await anyio.sleep(max(begun + SETTLED - anyio.current_time(), 0.0))
+            found = await self._pass(retry)
+        return found
+
+    async def _filtered(self, retry: RetryPolicy | None) -> list[VertexTuningJob]:
+        """Ask for the label alone: what is found is certain, what is not found says nothing."""
+        try:
+            return await self._pass(retry, filter=f'labels.{LABEL}="{self.label}"')
+        except BadRequest:
+            return []  # which fields a filter knows is not documented
+
+    async def _pass(self, retry: RetryPolicy | None, *, filter: str | None = None) -> list[VertexTuningJob]:
+        """Return the jobs with the label that one pass through the list meets."""
+
+        async def fetch(token: str | None) -> Page[VertexTuningJob]:
+            call = vertex.list_tuning_jobs(
+                self.parent, page_size=_PAGE, page_token=token, filter=filter, fields=_FIELDS
+            )
+            return await self.caller.call(call, retry=retry)
+
+        found: dict[str, VertexTuningJob] = {}  # one that has moved to a later page is met twice
+        async for page in Pages(fetch):
+            found |= {job.name: job for job in page if job.labels.get(LABEL) == self.label}
+        return list(found.values())
+
+    async def _only(self, made: VertexTuningJob, timeout: float | None, *, ours: bool) -> VertexTuningJob:
+        """Return the oldest job with the label, and cancel every other one.
+
+        Args:
+            made: The job that was created.
+            timeout: Seconds to look for others.
+            ours: Whether an older one is taken for the deed of an earlier attempt, rather than of somebody else who has
+                chosen the same id.
+        """
+        try:
+            found = await _within(timeout, self._pass(None), self.parent)
+        except CallError as error:
+            _log.warning("%s was created; whether it is the only one is not known: %s", made.name, error)
+            return made
+        first = await self._keep_oldest([*(job for job in found if job.name != made.name), made])
+        if first.name == made.name or (ours and _source(first) == _source(self.job)):
+            return first
+        return self._adopted(first)
+
+    async def _keep_oldest(self, jobs: list[VertexTuningJob]) -> VertexTuningJob:
+        first = min(jobs, key=_age)
+        for job in jobs:
+            if job.name != first.name and not (job.state.ended or job.state is _CANCELLING):
+                _log.warning("%s was created as well as %s, and is cancelled", job.name, first.name)
+                try:
+                    await cancel(self.caller, job.name)
+                except CallError as error:
+                    _log.warning("%s could not be cancelled: %s", job.name, error)
+        return first
+
+    def _adopted(self, found: VertexTuningJob) -> VertexTuningJob:
+        if self.adopt and _source(found) == _source(self.job):
+            return found
+        remedies = [Remedy("choose another ", Argument("tuned_model_id"))]
+        why = ": it is tuned from another base, so it cannot be adopted" if self.adopt else ""
+        if not self.adopt:
+            remedies.append(Remedy("take it over with ", Argument("if_exists", "adopt")))
+        raise AlreadyExists(
+            f"{self.job_id} is taken by {found.name} ({found.state}, created {found.create_time}){why}",
+            *remedies,
+            status=409,
+            reason="ALREADY_EXISTS",
+            resource=found.name,
+        )
+
+    def _remedies(self) -> tuple[Remedy, ...]:
+        again = Argument("tuned_model_id", self.job_id)
+        return (
+            Remedy("look with ", ClientCall("tuning_jobs.list"), f" for the label {LABEL}={self.label}"),
+            Remedy("tune again with ", again, " and ", Argument("if_exists", "adopt")),
+        )
+
+
+def _age(job: VertexTuningJob) -> tuple[int, str]:
+    """Order jobs by their creation: the rule by which everybody picks the same one of several."""
+    return job.create_time.nanoseconds if job.create_time is not None else 0, job.name.rpartition("/")[2]
+
+
+def _source(job: VertexTuningJob) -> str:
+    """Return what a job is tuned from; a project's id and number are not told apart."""
+    if job.pre_tuned_model is not None:
+        model, checkpoint = job.pre_tuned_model.tuned_model_name, job.pre_tuned_model.checkpoint_id
+        return f"{model.partition('/locations/')[2]}#{checkpoint}"
+    return vertex_names.base_model(job.base_model) if job.base_model else ""
+
+
+async def _within(timeout: float | None, work: Awaitable[T], resource: str) -> T:
+    """Await something for so many seconds.
+
+    Raises:
+        DeadlineExceeded: It was not done in time.
+    """
+    with anyio.move_on_after(timeout):
+        return await work
+    raise DeadlineExceeded(
+        f"tuningJobs.list: the list was not searched in {timeout:g} s", resource=resource, failure=Failure.AMBIGUOUS
+    )
+
+
+def _left(timeout: float | None, begun: float) -> float | None:
+    return None if timeout is None else max(begun + timeout - anyio.current_time(), 0.001)
