@@ -27,6 +27,7 @@ from gemtune.emulator.storage.face import STORAGE
 from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.trouble.quotas import Load, QuotaRule, load_of
 from gemtune.emulator.vertex.face import VERTEX
+from gemtune.emulator.vertex.token import TOKEN
 from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.base_models import BaseModel, catalogue
@@ -36,7 +37,7 @@ from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 
-FACES: tuple[Face, ...] = (GEMINI, *VERTEX, STORAGE)
+FACES: tuple[Face, ...] = (GEMINI, *VERTEX, STORAGE, TOKEN)
 _LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 
 

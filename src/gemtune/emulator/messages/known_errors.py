@@ -168,6 +168,46 @@ def _rate_limit_of_2024() -> RpcError:
     return RpcError("RESOURCE_EXHAUSTED", text, [info, more])
 
 
+# ── Vertex AI ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def vertex_no_credential() -> RpcError:
+    """Return 401: the request has no credential."""
+    text = (
+        "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other "
+        "valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+    )
+    info = error_info("CREDENTIALS_MISSING", service="aiplatform.googleapis.com")
+    return RpcError("UNAUTHENTICATED", text, [info], {"www-authenticate": _REALM})
+
+
+def vertex_quota_full() -> RpcError:
+    """Return 429: as many jobs are running as the quota allows (the body is that of a sister resource)."""
+    metric = "aiplatform.googleapis.com/global_concurrent_tuning_jobs"
+    return RpcError("RESOURCE_EXHAUSTED", f"The following quota metrics exceed quota limits: {metric}")
+
+
+def vertex_out_of_capacity() -> RpcError:
+    """Return 429 of pay-as-you-go inference."""
+    return RpcError("RESOURCE_EXHAUSTED", "Resource exhausted, please try again later.")
+
+
+def vertex_location_denied(project: str, location: str) -> RpcError:
+    """Return 403: the project may not use a region."""
+    text = f"Permission denied on 'locations/{location}' (or it may not exist)."
+    metadata = {"consumer": f"projects/{project}", "service": "", "location": location}
+    info: dict[str, object] = {
+        "@type": _RPC + "ErrorInfo", "reason": "LOCATION_POLICY_VIOLATED", "domain": "googleapis.com",
+        "metadata": metadata,
+    }  # fmt: skip
+    link = (
+        "Access to the region is unavailable. Please contact our sales team at https://cloud.google.com/contact for "
+        "further assistance."
+    )
+    more: dict[str, object] = {"@type": _RPC + "Help", "links": [{"description": link}]}
+    return RpcError("PERMISSION_DENIED", text, [info, localized(text), more])
+
+
 _LIST_MODELS = "google.ai.generativelanguage.v1beta.ModelService.ListModels"
 _GENERATE = "google.ai.generativelanguage.v1beta.GenerativeService.GenerateContent"
 _SCOPE = "https://www.googleapis.com/auth/generative-language"
@@ -206,5 +246,13 @@ KNOWN_ERRORS: dict[str, Callable[[], RpcError]] = {
     "tuned_model_not_found": lambda: missing("tunedModels/generate-num-8122"),
     "unknown_field": _unknown_field,
     "vertex_adapter_bad": lambda: bad_request("The adapter size is not supported for this base model."),
+    "vertex_concurrent_jobs": vertex_quota_full,
     "vertex_dataset_bad": _vertex_dataset_bad,
+    "vertex_internal": lambda: RpcError("INTERNAL", "Internal error encountered."),
+    "vertex_location_denied": lambda: vertex_location_denied("my-project", "me-central2"),
+    "vertex_pay_as_you_go": vertex_out_of_capacity,
+    "vertex_provisioned": lambda: RpcError(
+        "RESOURCE_EXHAUSTED", "Too many requests. Exceeded the Provisioned Throughput."
+    ),
+    "vertex_unavailable": lambda: RpcError("UNAVAILABLE", "The service is currently unavailable."),
 }

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request
+from gemtune.emulator.messages.known_errors import vertex_quota_full
 from gemtune.emulator.vertex.catalogue import TUNABLE, TunableModel, short_name
 from gemtune.emulator.vertex.data.reading import TuningData, data_key, made_up, read_data
 from gemtune.emulator.vertex.job import VertexJob
@@ -20,9 +21,9 @@ from gemtune.emulator.vertex.refusals import (
     base_model_refused,
     global_refused,
     no_such,
-    quota_full,
 )
 from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
+from gemtune.emulator.world.settings import MIB
 from gemtune.emulator.world.store import MethodCall, Store
 from gemtune.emulator.world.tuning import MOST_STEPS
 
@@ -36,6 +37,7 @@ _OUTPUT_ONLY = (
 _DEFAULTS = {"epoch_count": 5, "learning_rate_multiplier": 1.0, "adapter_size": "ADAPTER_SIZE_FOUR"}
 _BATCH_SIZE = 4
 _MOST_EPOCHS = 1_000
+_URIS = ("training_dataset_uri", "validation_dataset_uri")
 _SPECS = ("supervised_tuning_spec", "preference_optimization_spec")
 
 
@@ -56,32 +58,44 @@ def create(store: Store, call: MethodCall) -> VertexJob:
     if base is None or (kind == _SPECS[1] and not base.preference):
         raise base_model_refused(cast(str, given.get("base_model") or (source.base_model if source else "")))
     _check_hyperparameters(cast(Value, given[kind]), base)
-    limit = store.settings.vertex_concurrent_jobs
-    project = parent.split("/")[1]
-    if limit is not None and store.settings.vertex_quota == "refuse" and shelf.running(project, call.now) >= limit:
-        raise quota_full()
-    number = store.next_number()
-    name = f"{parent}/tuningJobs/{made_id(store.settings.seed, 'tuningJobs', number)}"
-    if source:
-        given["pre_tuned_model"] = {**cast(Value, given["pre_tuned_model"]), "base_model": source.base_model}
-    model, version = _model(shelf, given, source, parent, name)
-    if not given.get("tuned_model_display_name"):
-        given["tuned_model_display_name"] = _display_name(shelf, source, base, name)
     key, data, error = _data(store, shelf, call, given, kind)
-    resolved = _resolve(cast(Value, given[kind]))
-    plan = _plan(store, call, name, base, given, kind, data, error, resolved)
-    job = VertexJob(
-        number=number, plan=plan, given=given, base_model=base.name, resolved=resolved, data=key, model=model,
-        version=version,
-    )  # fmt: skip
-    shelf.data.setdefault(key, data)
-    shelf.add(job)
+    # Long data is read in a thread (see ``reads_files``), and jobs are made one after the other all the same.
+    with shelf.lock:
+        _check_quota(store, shelf, parent, call.now)
+        number = store.next_number()
+        name = f"{parent}/tuningJobs/{made_id(store.settings.seed, 'tuningJobs', number)}"
+        if source:
+            given["pre_tuned_model"] = {**cast(Value, given["pre_tuned_model"]), "base_model": source.base_model}
+        model, version = _model(shelf, given, source, parent, name)
+        if not given.get("tuned_model_display_name"):
+            given["tuned_model_display_name"] = _display_name(shelf, source, base, name)
+        resolved = _resolve(cast(Value, given[kind]))
+        job = VertexJob(
+            number=number, plan=_plan(store, call, name, base, given, kind, data, error, resolved), given=given,
+            base_model=base.name, resolved=resolved, data=key, model=model, version=version,
+        )  # fmt: skip
+        shelf.data.setdefault(key, data)
+        shelf.add(job)
     return job
+
+
+def reads_files(store: Store, call: MethodCall) -> bool:
+    """Return whether the data of a new job is long, or in files."""
+    specs = (cast(Value, call.body.get(kind) or {}) for kind in _SPECS)
+    found = (_OBJECT.fullmatch(str(spec.get(field, ""))) for spec in specs for field in _URIS)
+    objects = [store.objects.find(match[1], match[2]) for match in found if match]
+    return any(each and (each.content.size > MIB or not isinstance(each.content.data, bytes)) for each in objects)
+
+
+def _check_quota(store: Store, shelf: VertexShelf, parent: str, now: int) -> None:
+    limit, refuses = store.settings.vertex_concurrent_jobs, store.settings.vertex_quota == "refuse"
+    if refuses and limit is not None and shelf.running(parent.split("/")[1], now) >= limit:
+        raise vertex_quota_full()
 
 
 def _violations(given: Value, kind: str) -> Iterator[tuple[str, str]]:
     spec = cast(Value, given[kind])
-    for field in ("training_dataset_uri", "validation_dataset_uri"):
+    for field in _URIS:
         uri = cast(str, spec.get(field, ""))
         if (uri or field.startswith("training")) and not _OBJECT.fullmatch(uri):
             yield f"tuning_job.{kind}.{field}", f"{field} should be a GCS object of type JSONL."
@@ -107,9 +121,10 @@ def _source(shelf: VertexShelf, given: Value, now: int) -> VertexJob | None:
     name = canonical(cast(str, source.get("tuned_model_name", "")))
     model, _, version = name.partition("@")
     jobs = shelf.versions(model, now)
-    job = next((each for each in jobs if version in ("", "default", str(each.version))), None) if jobs else None
-    if not version and jobs:
-        job = jobs[-1]
+    if not version:  # the latest one
+        job = jobs[-1] if jobs else None
+    else:
+        job = next((each for each in jobs if version in ("default", str(each.version))), None)
     if job is None:
         raise no_such("Model", name)
     checkpoint = source.get("checkpoint_id")
@@ -148,7 +163,7 @@ def _data(
         return data_key(b"", preference), made_up(preference=preference), None
     found: list[TuningData] = []
     keys: list[str] = []
-    for field in ("training_dataset_uri", "validation_dataset_uri"):
+    for field in _URIS:
         uri = cast(str, spec.get(field, ""))
         match = _OBJECT.fullmatch(uri)
         if match:

@@ -8,6 +8,7 @@ import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import RpcError, permission_denied
+from gemtune.emulator.messages.known_errors import vertex_no_credential
 from gemtune.emulator.vertex.messages.schema import SCHEMAS
 from gemtune.emulator.vertex.names import canonical
 from gemtune.emulator.vertex.refusals import no_such
@@ -47,6 +48,8 @@ def _face(version: str, *, keeps: bool) -> JsonFace:
             hidden=_hidden,
         ),
         shelf=VertexShelf if keeps else None,
+        nobody=vertex_no_credential,
+        usual={429: "vertex_pay_as_you_go", 500: "vertex_internal", 503: "vertex_unavailable"},
     )
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import cast
 
 from gemtune.emulator.messages.codec import Value
-from gemtune.emulator.messages.errors import invalid_fields
+from gemtune.emulator.messages.errors import RpcError, invalid_fields
+from gemtune.emulator.messages.known_errors import vertex_out_of_capacity
 from gemtune.emulator.vertex.catalogue import SERVED
 from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.names import canonical, last
-from gemtune.emulator.vertex.refusals import no_publisher_model, no_such, out_of_capacity
+from gemtune.emulator.vertex.refusals import no_publisher_model, no_such
 from gemtune.emulator.vertex.shelf import shelf_of
 from gemtune.emulator.world.answers import (
     Prompt,
@@ -81,9 +82,12 @@ def _asked(store: Store, call: MethodCall) -> VertexJob | None:
     if "/endpoints/" not in name:
         _check_served(store, call.params["model"])
         return None
-    found = shelf_of(store).deployed(name, call.now)
+    shelf = shelf_of(store)
+    found = shelf.deployed(name, call.now)
     if found is None:
         raise no_such("Endpoint", name)
+    if name in shelf.undeployed:
+        raise RpcError("FAILED_PRECONDITION", f"The Endpoint {name!r} has no deployed model.")
     return found[0]
 
 
@@ -110,7 +114,7 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
         raise invalid_fields("GenerateContentRequest", found)
     # After the checks: what is invalid does not count against the quota.
     if store.spend_request(call.params["model"], call.now) is not None:
-        raise out_of_capacity()
+        raise vertex_out_of_capacity()
     prompt = Prompt(text=asked_text(call.body), model=call.params["model"], request=call.body, email=call.caller.email)
     examples = shelf_of(store).data[job.data].index if job else None
     answered = answer(store.answers, prompt, examples, store.settings.answer_label)

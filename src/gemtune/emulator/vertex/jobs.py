@@ -35,7 +35,7 @@ def list_jobs(store: Store, call: MethodCall) -> Value:
     """List the jobs of a location, the one that changed last first."""
     shelf, parent = shelf_of(store), canonical(call.params["parent"])
     wanted = read_filter(call.query.get("filter", ""), _FILTERED)
-    jobs = [job for job in shelf.jobs.values() if parent_of(job.name) == parent]
+    jobs = [job for job in list(shelf.jobs.values()) if parent_of(job.name) == parent]
     jobs.sort(key=lambda job: (job.life.updated(call.now), job.number), reverse=True)
     chosen = [job for job in jobs if wanted(_subject(job, call.now))]
     # A token says how many were shown. As on the service, a job that changes moves to the front meanwhile, so that

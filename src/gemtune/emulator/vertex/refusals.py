@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gemtune.emulator.messages.errors import RpcError, bad_request, error_info, not_found, violations
-from gemtune.emulator.messages.known_errors import localized
-
-_RPC = "type.googleapis.com/google.rpc."
+from gemtune.emulator.messages.errors import RpcError, bad_request, not_found, violations
 
 
 def bad_fields(found: Iterable[tuple[str, str]]) -> RpcError:
@@ -33,12 +30,6 @@ def not_cancellable(name: str, state: str) -> RpcError:
     return RpcError("FAILED_PRECONDITION", text)
 
 
-def quota_full() -> RpcError:
-    """Return 429: as many jobs are running as the quota allows (the body is that of a sister resource)."""
-    metric = "aiplatform.googleapis.com/global_concurrent_tuning_jobs"
-    return RpcError("RESOURCE_EXHAUSTED", f"The following quota metrics exceed quota limits: {metric}")
-
-
 def global_refused() -> RpcError:
     text = "Tuning of Gemini models is not supported in the location global; use a region such as us-central1."
     return RpcError("FAILED_PRECONDITION", text)
@@ -56,20 +47,3 @@ def no_publisher_model(name: str) -> RpcError:
         "using a valid model version. For more information, see: "
         "https://cloud.google.com/vertex-ai/generative-ai/docs/learn/model-versions"
     )
-
-
-def location_denied(project: str, location: str) -> RpcError:
-    """Return 403: the project may not use a region."""
-    text = f"Permission denied on 'locations/{location}' (or it may not exist)."
-    info = error_info("LOCATION_POLICY_VIOLATED", service="", consumer=f"projects/{project}", location=location)
-    link = (
-        "Access to the region is unavailable. Please contact our sales team at https://cloud.google.com/contact for "
-        "further assistance."
-    )
-    help_: dict[str, object] = {"@type": _RPC + "Help", "links": [{"description": link}]}
-    return RpcError("PERMISSION_DENIED", text, [info, localized(text), help_])
-
-
-def out_of_capacity() -> RpcError:
-    """Return 429 of pay-as-you-go inference."""
-    return RpcError("RESOURCE_EXHAUSTED", "Resource exhausted, please try again later.")

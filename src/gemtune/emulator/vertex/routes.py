@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from gemtune.emulator.vertex import inference, jobs
+from gemtune.emulator.vertex import creation, endpoints, inference, jobs, models
 from gemtune.emulator.vertex.metrics import contexts, curves
 from gemtune.emulator.world.route import Route
 
@@ -23,13 +23,52 @@ def _tuning_jobs() -> list[Route]:
     route = partial(Route, versions=_VERSIONS, scopes=_SCOPES)
     return [
         route("tuningJobs.create", "POST", f"{{parent={_PARENT}}}/tuningJobs", handler=jobs.create_job,
-              request="TuningJob", response="TuningJob", rpc="GenAiTuningService.CreateTuningJob"),
+              request="TuningJob", response="TuningJob", rpc="GenAiTuningService.CreateTuningJob",
+              blocks=creation.reads_files),
         route("tuningJobs.list", "GET", f"{{parent={_PARENT}}}/tuningJobs", handler=jobs.list_jobs,
               response="ListTuningJobsResponse", query=_LIST, rpc="GenAiTuningService.ListTuningJobs"),
         route("tuningJobs.get", "GET", one, handler=jobs.get_job, response="TuningJob",
               rpc="GenAiTuningService.GetTuningJob"),
         route("tuningJobs.cancel", "POST", one + ":cancel", handler=jobs.cancel_job, request="Empty",
               rpc="GenAiTuningService.CancelTuningJob"),
+    ]  # fmt: skip
+
+
+def _models() -> list[Route]:
+    one = f"{{name={_PARENT}/models/*}}"
+    listed = ("filter*", *_PAGE, "orderBy", "readMask")
+    route = partial(Route, versions=_VERSIONS, scopes=_READ_SCOPES)
+    return [
+        route("projects.models.get", "GET", one, handler=models.get_model, response="VertexModel",
+              rpc="ModelService.GetModel"),
+        route("projects.models.list", "GET", f"{{parent={_PARENT}}}/models", handler=models.list_models,
+              response="ListModelsResponse", query=listed, rpc="ModelService.ListModels"),
+        route("projects.models.listVersions", "GET", one + ":listVersions", handler=models.list_versions,
+              response="ListModelVersionsResponse", query=listed, rpc="ModelService.ListModelVersions"),
+        route("projects.models.listCheckpoints", "GET", one + ":listCheckpoints", handler=models.list_checkpoints,
+              response="ListModelVersionCheckpointsResponse", query=_PAGE,
+              rpc="ModelService.ListModelVersionCheckpoints"),
+        route("projects.models.patch", "PATCH", f"{{model.name={_PARENT}/models/*}}", handler=models.patch_model,
+              request="VertexModel", response="VertexModel", query=("updateMask",), scopes=(_CLOUD,),
+              rpc="ModelService.UpdateModel"),
+        route("projects.models.delete", "DELETE", one, handler=models.delete_model, response="Operation",
+              scopes=(_CLOUD,), rpc="ModelService.DeleteModel"),
+    ]  # fmt: skip
+
+
+def _endpoints() -> list[Route]:
+    one = f"{_PARENT}/endpoints/*"
+    route = partial(Route, versions=_VERSIONS, scopes=_READ_SCOPES)
+    return [
+        route("endpoints.get", "GET", f"{{name={one}}}", handler=endpoints.get_endpoint, response="VertexEndpoint",
+              rpc="EndpointService.GetEndpoint"),
+        route("endpoints.list", "GET", f"{{parent={_PARENT}}}/endpoints", handler=endpoints.list_endpoints,
+              response="ListEndpointsResponse", query=(*_ORDERED, "readMask"), rpc="EndpointService.ListEndpoints"),
+        route("endpoints.undeployModel", "POST", f"{{endpoint={one}}}:undeployModel", handler=endpoints.undeploy,
+              request="UndeployModelRequest", response="Operation", scopes=(_CLOUD,),
+              rpc="EndpointService.UndeployModel"),
+        route("endpoints.delete", "DELETE", f"{{name={one}}}", handler=endpoints.delete_endpoint,
+              response="Operation", scopes=(_CLOUD,), rpc="EndpointService.DeleteEndpoint"),
     ]  # fmt: skip
 
 
@@ -115,4 +154,4 @@ def _tensorboards() -> list[Route]:
     ]  # fmt: skip
 
 
-ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards())
+ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards(), *_models(), *_endpoints())

@@ -6,6 +6,7 @@ somebody changed afterwards (a name, the default checkpoint, a deletion) is kept
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -44,14 +45,16 @@ class VertexShelf:
     jobs: dict[str, VertexJob] = attrs.field(factory=dict, init=False)
     data: dict[str, TuningData] = attrs.field(factory=dict, init=False)
     changes: dict[str, ModelChanges] = attrs.field(factory=dict, init=False)
+    undeployed: set[str] = attrs.field(factory=set, init=False)
     gone: set[str] = attrs.field(factory=set, init=False)
+    lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _versions: dict[str, list[VertexJob]] = attrs.field(factory=dict, init=False)
     _queues: dict[str, SlotQueue] = attrs.field(factory=dict, init=False)
     _endpoints: dict[str, tuple[VertexJob, int]] = attrs.field(factory=dict, init=False)
     _experiments: dict[tuple[str, str], VertexJob] = attrs.field(factory=dict, init=False)
 
     def clear(self) -> None:
-        kept = (self.jobs, self.data, self.changes, self.gone)
+        kept = (self.jobs, self.data, self.changes, self.undeployed, self.gone)
         for each in (*kept, self._versions, self._queues, self._endpoints, self._experiments):
             each.clear()
 
@@ -78,7 +81,7 @@ class VertexShelf:
             return
         project = job.name.split("/")[1]
         self._queues.pop(project, None)
-        for other in self.jobs.values():  # in the order of their creation
+        for other in list(self.jobs.values()):  # in the order of their creation
             if other.name.split("/")[1] == project:
                 self._admit(other)
 
@@ -90,12 +93,16 @@ class VertexShelf:
 
     def trained(self, parent: str) -> Iterator[VertexJob]:
         """Return the jobs of a location that train at some time, oldest first."""
-        return (job for job in self.jobs.values() if job.life.training is not None and parent_of(job.name) == parent)
+        return (
+            job for job in list(self.jobs.values()) if job.life.training is not None and parent_of(job.name) == parent
+        )
 
     def running(self, project: str, now: int) -> int:
         """Count a project's jobs that are not over."""
         return sum(
-            not job.life.has(job.life.ended, now) for job in self.jobs.values() if job.name.split("/")[1] == project
+            not job.life.has(job.life.ended, now)
+            for job in list(self.jobs.values())
+            if job.name.split("/")[1] == project
         )
 
     def versions(self, model: str, now: int) -> list[VertexJob]:
@@ -117,7 +124,7 @@ class VertexShelf:
 
     def models(self, now: int) -> Iterator[str]:
         """Return the names of the models that exist by now, oldest first."""
-        return (model for model in self._versions if self.versions(model, now))
+        return (model for model in list(self._versions) if self.versions(model, now))
 
     def deployed(self, endpoint: str, now: int) -> tuple[VertexJob, int] | None:
         """Return the job and the checkpoint behind an endpoint; None if it does not exist (yet, or any more)."""
@@ -129,15 +136,16 @@ class VertexShelf:
 
     def endpoints(self, now: int) -> Iterator[tuple[str, VertexJob, int]]:
         """Return the endpoints that exist by now, oldest job first."""
-        for name, (job, number) in self._endpoints.items():
+        for name, (job, number) in list(self._endpoints.items()):
             if self.deployed(name, now):
                 yield name, job, number
 
     def dump(self) -> object:
         return {
-            "jobs": [dump_job(job) for job in self.jobs.values()],
+            "jobs": [dump_job(job) for job in list(self.jobs.values())],
             "data": {key: attrs.asdict(data, filter=is_argument) for key, data in self.data.items()},
             "changes": {name: attrs.asdict(changes) for name, changes in self.changes.items()},
+            "undeployed": sorted(self.undeployed),
             "gone": sorted(self.gone),
         }
 
@@ -145,6 +153,7 @@ class VertexShelf:
         self.clear()
         self.data.update({key: TuningData(**values) for key, values in kept["data"].items()})
         self.changes.update({name: ModelChanges(**values) for name, values in kept["changes"].items()})
+        self.undeployed.update(kept["undeployed"])
         self.gone.update(kept["gone"])
         for values in kept["jobs"]:
             self.add(restore_job(values))

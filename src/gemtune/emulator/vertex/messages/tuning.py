@@ -210,6 +210,11 @@ DeployedModel
 30 string model_version_id
 31 string checkpoint_id
 
+UndeployModelRequest
+1 string endpoint
+2 string deployed_model_id
+3 Json traffic_split
+
 ListEndpointsResponse
 1 VertexEndpoint* endpoints
 2 string next_page_token
