@@ -256,6 +256,13 @@ def bench_batch(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_upload(session: nox.Session) -> None:
+    """Compare uploads of a gigabyte of training data; see benchmarks/README.md."""
+    install(session, ".", "google-cloud-storage==3.17.1")
+    session.run("python", "benchmarks/upload.py", *session.posargs)
+
+
+@nox.session
 def bench_watch(session: nox.Session) -> None:
     """Compare ways to follow many tuning jobs; see benchmarks/README.md."""
     install(session, ".", "google-generativeai==0.8.6")

@@ -68,6 +68,9 @@ def check(row: Mapping[str, Any], method: Method) -> tuple[Mapping[str, Any], Lo
         InvalidInput: It could not be learned; the message begins with the place.
     """
     seen = Looked()
+    if len(row) == 1 and method == "supervised":  # nothing but contents, as most examples are
+        _contents(row["contents"], seen, method)
+        return row, seen
     allowed = _EXAMPLE if method == "supervised" else _EXAMPLE | {"completions"}
     known = {key: name for name in row if (key := key_of(name)) in allowed}
     contents = row[known["contents"]]
@@ -98,9 +101,11 @@ def wrong(where: str, what: str) -> InvalidInput:
 def _contents(contents: object, seen: Looked, method: Method) -> None:
     if not isinstance(contents, list | tuple) or not contents:
         raise wrong("contents", "must be a list of turns")
-    role = "user"
+    role: str | None = "user"
     for number, content in enumerate(contents):
-        role = _turn(content, f"contents[{number}]", seen, kinds=_KINDS if method == "supervised" else _TEXT)
+        role = _text_turn(content, seen) or _turn(
+            content, f"contents[{number}]", seen, kinds=_KINDS if method == "supervised" else _TEXT
+        )
     if method == "supervised" and role != "model":
         raise wrong(
             "contents", f"ends with a turn of {role!r}: the last turn is what the model is to learn (role 'model')"
@@ -109,6 +114,20 @@ def _contents(contents: object, seen: Looked, method: Method) -> None:
         raise wrong(
             "contents", "ends with a turn of 'model': the last turn is the question that the completions answer"
         )
+
+
+def _text_turn(content: Any, seen: Looked) -> str | None:
+    """Return the role of a turn that is one text, as nearly all are: a file of a gigabyte holds millions; else None."""
+    if type(content) is not dict or len(content) != 2:
+        return None
+    role, parts = content.get("role"), content.get("parts")
+    if type(parts) is not list or len(parts) != 1 or type(role) is not str or role not in _ROLES:
+        return None
+    part = parts[0]
+    if type(part) is not dict or len(part) != 1 or type(text := part.get("text")) is not str or not text.strip():
+        return None
+    seen.characters += len(text)
+    return role
 
 
 def _turn(content: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> str:
@@ -130,11 +149,7 @@ def _parts(parts: object, where: str, seen: Looked, *, kinds: frozenset[str]) ->
     before = seen.characters
     said = True
     for number, part in enumerate(parts):
-        # Nearly all parts are one text: a file of a gigabyte holds millions of them.
-        if type(part) is dict and len(part) == 1 and type(text := part.get("text")) is str:
-            seen.characters += len(text) if not text.isspace() else 0
-        else:
-            said = _part(part, f"{where}[{number}]", seen, kinds=kinds) and said
+        said = _part(part, f"{where}[{number}]", seen, kinds=kinds) and said
     if said and seen.characters == before:
         raise wrong(where, "is empty; fill it in or drop the row")
 

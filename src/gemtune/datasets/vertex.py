@@ -89,6 +89,9 @@ class ExampleLines:
     _remarks: _Remarks = attrs.field(init=False)
     _table: Table = attrs.field(init=False)
     _unit: str = attrs.field(init=False)
+    _native: bool = attrs.field(init=False)
+    _decoder: json.JSONDecoder = attrs.field(init=False)
+    _odd: bool = attrs.field(default=False, init=False)
     _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
     _layouts: dict[str, None] = attrs.field(factory=dict, init=False)
     _rows: int = attrs.field(default=0, init=False)
@@ -98,6 +101,8 @@ class ExampleLines:
         self._unit = self.source.unit if isinstance(self.source, Rows) else "line"
         self._table = Table(self._unit, self.choice)
         self._remarks = _Remarks(self._unit)
+        self._decoder = json.JSONDecoder(parse_constant=self._constant)
+        self._native = self.method == "supervised" and not self.choice.named
         self.verbatim = isinstance(self.source, Path)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -169,7 +174,8 @@ class ExampleLines:
         try:
             if len(raw) >= _LONGEST_LINE:
                 raise ValueError(f"a line has at most {_LONGEST_LINE:,} bytes")
-            row = json.loads(raw)
+            self._odd = b"\\u" in raw  # perhaps half of a character
+            row = self._decoder.decode(raw.decode())
         except UnicodeDecodeError:
             self._wrong(number, "this line is not UTF-8: save the file as UTF-8")
         except json.JSONDecodeError as error:
@@ -181,6 +187,10 @@ class ExampleLines:
         else:
             return self._line(row, number, raw)
         return None
+
+    def _constant(self, name: str) -> float:
+        self._odd = True
+        return float(name)
 
     def _wrong(self, number: int, what: str, field: str = "training_data", remedies: tuple[Remedy, ...] = ()) -> None:
         self._problems.add(InvalidInput(f"{self._unit} {number}: {what}", *remedies, field=field, row=number))
@@ -196,7 +206,9 @@ class ExampleLines:
         """Return the line for a row: the bytes of the file if they may stay, and None if the row is wrong."""
         try:
             example, seen = self._example(row, number, raw)
-            line = raw if raw is not None and example is row and _is_strict(raw, row) else _written(example)
+            line = raw if raw is not None and example is row else _written(example)
+            if self._odd and line is raw:
+                dumps(example, strict=True)  # which refuses what only some take for JSON
         except InvalidInput as problem:
             if problem.row is None:  # it does not say where
                 self._wrong(number, problem.message, problem.field or "training_data", problem.remedies)
@@ -214,6 +226,9 @@ class ExampleLines:
         return line
 
     def _example(self, row: Any, number: int, raw: bytes | None) -> tuple[Mapping[str, Any], Looked]:
+        if type(row) is dict and self._native and type(row.get("contents")) is list:
+            self._layouts["contents"] = None
+            return check(row, self.method)
         given = as_mapping(row)
         if given is None and turns_of(row) is not None:
             key = "contents" if any("parts" in turn for turn in row) else "messages"
@@ -305,10 +320,3 @@ def _pair(example: TuningExample) -> dict[str, Any]:
 
 def _written(example: Mapping[str, Any]) -> bytes:
     return dumps(example, strict=True) + b"\n"
-
-
-def _is_strict(raw: bytes, row: object) -> bool:
-    """Return whether a line is JSON as others read it: no NaN, and no half of a character."""
-    if b"NaN" in raw or b"Infinity" in raw or b"\\u" in raw:
-        dumps(row, strict=True)
-    return True
