@@ -257,6 +257,33 @@ async def test_a_tuned_model_can_be_tuned_on_from():
         assert second.tuned_model_source.tuned_model == first.name
 
 
+@pytest.mark.parametrize("given", ["my-model", "gemini-helper-dzlmi0gswwqb", "tunedModels/my-model"])
+async def test_one_rule_for_the_names_of_models_in_all_methods(given):
+    app = make_app()
+    bare = given.removeprefix("tunedModels/")
+    async with make_client(app) as client:
+        job = client.job(given)
+        await (await client.tune(BASE, EXAMPLES, tuned_model_id=bare))
+        assert (await job).name == (await client.tuned_models.get(given)).name == f"tunedModels/{bare}"
+        whole = await client.generate_content(given, "LXIII")
+        pieces = [piece.text async for piece in client.stream_generate_content(given, "LXIII")]
+        [answer] = await client.generate_many(given, ["LXIII"])
+        assert whole.text == "".join(pieces) == answer.text
+        with pytest.raises(errors.NotSupported, match=f"on tunedModels/{bare}"):
+            await client.count_tokens(given, "LXIII")
+        further = await (await client.tune(given, EXAMPLES[:3], tuned_model_id="second"))
+        assert further.tuned_model_source.tuned_model == job.name
+
+
+@pytest.mark.parametrize(
+    ("given", "other"), [("my-model", "models/my-model"), ("gemini-mine", "tunedModels/gemini-mine")]
+)
+async def test_a_bare_id_that_leads_nowhere_is_answered_with_the_other_name_that_may_be_meant(given, other):
+    async with make_client(make_app()) as client:
+        with pytest.raises(errors.NotFound, match=f"if it is a (base|tuned) model, name it in full: {other}$"):
+            await client.generate_content(given, "LXIII")
+
+
 async def test_refreshing_looks_once_and_tells_the_state():
     app = make_app()
     async with make_client(app) as client:

@@ -63,11 +63,28 @@ def test_whatever_is_accepted_stays_inside_its_collection(text):
     ("value", "expected"),
     [
         ("gemini-3.7-flash", "models/gemini-3.7-flash"),
+        ("gemini-pro", "models/gemini-pro"),
+        ("gemma-3-27b-it", "models/gemma-3-27b-it"),
+        ("text-bison-001", "models/text-bison-001"),
+        ("text-embedding-004", "models/text-embedding-004"),
+        ("embedding-001", "models/embedding-001"),
+        ("aqa", "models/aqa"),
+        ("veo-3.1-generate-preview", "models/veo-3.1-generate-preview"),
+        ("some.model", "models/some.model"),
+        ("1", "models/1"),
+        ("gemini-2.5-flash-preview-generation", "models/gemini-2.5-flash-preview-generation"),
         ("models/gemini-1.0-pro-001", "models/gemini-1.0-pro-001"),
+        ("my-model", "tunedModels/my-model"),
+        ("geminitwin", "tunedModels/geminitwin"),
+        ("text-classifier", "tunedModels/text-classifier"),
+        ("number-generator-wl1qr34x2py", "tunedModels/number-generator-wl1qr34x2py"),
+        ("number-generator-model-dzlmi0gswwqb", "tunedModels/number-generator-model-dzlmi0gswwqb"),
+        ("gemini-helper-dzlmi0gswwqb", "tunedModels/gemini-helper-dzlmi0gswwqb"),
+        ("models/my-model", "models/my-model"),
         ("tunedModels/number-generator-wl1qr34x2py", "tunedModels/number-generator-wl1qr34x2py"),
     ],
 )
-def test_a_model_is_named_in_full_or_by_a_bare_base_model_id(value, expected):
+def test_a_model_is_named_in_full_or_by_a_bare_id_of_either_kind(value, expected):
     assert names.model_name(value) == expected
 
 

@@ -1,7 +1,7 @@
 """Options that several commands share, and the parser that reports errors our way.
 
-One rule for names in all commands: in full, such as tunedModels/my-model, or as a bare id. A bare id means what the
-command is about: a tuned model in ``gemtune jobs``, a base model in ``--model`` and ``--base``, as in the SDK.
+One rule for names in all commands, as in the SDK: in full, such as tunedModels/my-model, or as a bare id. In ``gemtune
+jobs`` that is a tuned model's; ``--model`` and ``--base`` take it for a base model's if it looks like one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
 
 JOB: Final = "tunedModels/my-model, or the bare id my-model; an operation's name means its job"
-MODEL: Final = "models/... or tunedModels/...; a bare id such as gemini-3.7-flash is a base model's"
+MODEL: Final = "models/... or tunedModels/..., or a bare id: gemini-3.7-flash is a base model's, my-model a tuned one's"
 """What help says of the names that a command takes."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")

@@ -1,5 +1,10 @@
 """Resource names: parse, check and format, so that a name is always data and never a piece of a URL.
 
+One rule for bare ids, in all methods and commands. Where only one collection can be meant, an id is of that one. Where
+a model of either kind may stand, ``gemini-3.7-flash`` is a base model and ``my-model`` a tuned one. A base model's id
+begins with the name of a family, or could not be a tuned model's. But one that ends with the 11 or 12 characters that
+the service and ``id_from_display_name`` append is always a tuned model's. The names in full are always right.
+
 The patterns are those of the API's discovery document (``^tunedModels/[^/]+$`` ...), narrowed to the characters that
 ids really have, so that ``..``, ``?``, ``#``, ``%`` and ``@`` can neither leave the path nor the host.
 """
@@ -20,6 +25,11 @@ _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
 # A bare id is taken where only one collection can be meant.
 _BARE: Final = re.compile(_ID)
 _TUNED_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_MADE: Final = re.compile(r"[a-z0-9-]*-(?=[a-z0-9]*[0-9])(?=[a-z0-9]*[a-z])[a-z0-9]{11,12}")
+_FAMILY: Final = re.compile(
+    r"(?:gemini|[a-z]*gemma|learnlm|imagen|veo|lyria|aqa|nano-banana|deep-research|embedding|"
+    r"(?:text|chat)-(?:bison|unicorn|embedding))(?:-|$)"
+)
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -52,8 +62,20 @@ def tuned_model_name(value: object, *, field: str = "name") -> str:
 
 
 def model_name(value: object, *, field: str = "model") -> str:
-    """Return ``models/{id}`` or ``tunedModels/{id}``; a bare id such as ``gemini-3.7-flash`` means a base model."""
-    return _matched(value, field, _MODEL, "'models/gemini-3.7-flash' or 'tunedModels/my-model'", "models")
+    """Return ``models/{id}`` or ``tunedModels/{id}`` for a name, a bare id, or an object that has a name."""
+    collection = "tunedModels" if isinstance(value, str) and _is_tuned(value) else "models"
+    return _matched(value, field, _MODEL, "'models/gemini-3.7-flash' or 'tunedModels/my-model'", collection)
+
+
+def _is_tuned(bare: str) -> bool:
+    if _TUNED_ID.fullmatch(bare) is None:
+        return False
+    return _MADE.fullmatch(bare) is not None or _FAMILY.match(bare) is None
+
+
+def base_model_name(value: object, *, field: str = "name") -> str:
+    """Return ``models/{id}`` for a name, a bare id or a Model; a tuned model's full name stays as it is."""
+    return _matched(value, field, _MODEL, "'models/gemini-3.7-flash'", "models")
 
 
 def operation_name(value: object, *, field: str = "name") -> str:

@@ -116,7 +116,7 @@ def error_from_reply(
     following = _next_step(cls, reason, said, addressee or Addressee())
     error = cls(
         f"{unended(message)}; {following}" if following else message,
-        *_remedies(cls, reason, resource or ""),
+        *_remedies(cls, reason, resource or "", method),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -303,14 +303,15 @@ def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) ->
     return value
 
 
-def _remedies(cls: type[ApiError], reason: str | None, resource: str) -> tuple[Remedy, ...]:
+def _remedies(cls: type[ApiError], reason: str | None, resource: str, method: str) -> tuple[Remedy, ...]:
     collection, _, name = resource.partition("/")
     if reason in _CREDENTIAL_REASONS:
         return Remedy("put a valid key into GOOGLE_API_KEY"), Remedy("pass ", Argument("api_key"))
     if cls is errors.NotFound and collection == "tunedModels":
-        return (Remedy("list yours with ", ClientCall("tuned_models.list")),)
+        # Of two names that a bare id can mean, the other one may have been meant.
+        base = (Remedy(f"if it is a base model, name it in full: models/{name}"),) if "generate" in method else ()
+        return Remedy("list yours with ", ClientCall("tuned_models.list")), *base
     if cls is errors.NotFound and collection == "models":
-        # A bare id is a base model's, which whoever has just tuned a model easily forgets.
         return (Remedy(f"if it is a tuned model, name it in full: tunedModels/{name}"),)
     return ()
 

@@ -84,7 +84,8 @@ class Inference:
         """Return a model's reply.
 
         Args:
-            model: A name, a TunedModel, a Model or a TuningJob; a bare id means a base model.
+            model: A TunedModel, a Model, a TuningJob, or a name: in full, or a bare id such as ``gemini-3.7-flash``
+                of a base model and ``my-model`` of a tuned one.
             contents: What to say: a str, Part, Content, or a list of them; or a whole GenerateContentRequest.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call. An attempt whose fate is unknown is repeated at most twice.

@@ -27,9 +27,7 @@ class Models:
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
         """
-        return await self._caller.call(
-            gemini.get_model(names.model_name(name, field="name")), timeout=timeout, retry=retry
-        )
+        return await self._caller.call(gemini.get_model(names.base_model_name(name)), timeout=timeout, retry=retry)
 
     def list(
         self,
