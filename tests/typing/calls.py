@@ -11,6 +11,7 @@ from typing import Any
 
 import gemtune
 from gemtune import JobLike, ModelLike, Prompts, TrainingDataLike, datasets, types
+from gemtune.types import vertex
 
 
 async def right(client: gemtune.Client, model: gemtune.TunedModel, base: types.Model, job: gemtune.TuningJob) -> None:
@@ -28,6 +29,17 @@ async def right(client: gemtune.Client, model: gemtune.TunedModel, base: types.M
     client.job(operation)
     await client.tuned_models.get(job)
     await client.permissions.create(model, role="READER", email_address="a@b.c")
+
+
+async def right_on_vertex(
+    client: gemtune.Client, made: vertex.VertexTuningJob, endpoint: vertex.VertexEndpoint
+) -> None:
+    client.job(made)
+    client.watch([made, made.name])
+    assert made.tuned_model
+    models: list[ModelLike] = [endpoint, made.tuned_model, made.tuned_model.checkpoints[0]]
+    for each in models:
+        await client.generate_content(each, "hi")
 
 
 async def right_data(client: gemtune.Client, frame: Any, rows: list[dict[str, str]]) -> None:
@@ -90,6 +102,7 @@ async def wrong(client: gemtune.Client, path: Path, prompt: str) -> None:
 
 async def wrong_jobs(client: gemtune.Client, watcher: gemtune.Watcher, path: Path) -> None:
     client.job(5)  # type: ignore[arg-type]
+    client.job(types.TuningSnapshot())  # type: ignore[arg-type]
     client.job(path)  # type: ignore[arg-type]
     client.watch([5])  # type: ignore[list-item]
     client.watch(5)  # type: ignore[arg-type]

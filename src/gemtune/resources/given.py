@@ -29,8 +29,9 @@ from gemtune.types import (
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
+# A path and an open file have a name, too. What else these have tells them from such.
 class _Titled(Protocol):
-    """A model, or a handle on a job; that it has a display name tells it from a path or an open file."""
+    """A model, or a handle on a job."""
 
     @property
     def name(self) -> str: ...
@@ -38,10 +39,27 @@ class _Titled(Protocol):
     def display_name(self) -> str | None: ...
 
 
-ModelLike: TypeAlias = str | _Titled
-"""What stands for a model: its name, a ``TunedModel`` or ``types.Model``, or the ``TuningJob`` that makes it."""
+class _Based(Protocol):
+    """A tuning job."""
 
-JobLike: TypeAlias = str | _Titled | Operation
+    @property
+    def name(self) -> str: ...
+    @property
+    def base_model(self) -> str | None: ...
+
+
+class _Served(Protocol):
+    """What an endpoint of Vertex AI serves, such as a checkpoint."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+ModelLike: TypeAlias = str | _Titled | _Based | _Served
+"""What stands for a model: its name, a ``TunedModel`` or ``types.Model``, or the ``TuningJob`` that makes it; on
+Vertex AI also a checkpoint or an endpoint."""
+
+JobLike: TypeAlias = str | _Titled | _Based | Operation
 """What stands for a tuning job: its name, a ``TuningJob``, or the ``TunedModel`` or ``types.Operation`` of one."""
 
 _Request: TypeAlias = (
