@@ -256,7 +256,7 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as patches,
-        running_emulator(create_app(step_seconds=0.02, queue_seconds=0.0)) as server,
+        running_emulator(create_app(step_seconds=0.02, queue_seconds=0.0, buckets=("my-bucket",))) as server,
         _metadata_server() as metadata,
     ):
         kept = {

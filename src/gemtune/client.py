@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from gemtune.batch import Batch, BatchResult
     from gemtune.datasets.accepted import TrainingDataLike
+    from gemtune.types.vertex import PreTunedModel
     from gemtune.watch import Watcher
 
 
@@ -204,7 +205,7 @@ class Client(Inference, Mirror):
     @spelled_out(TuneOptions)
     async def tune(
         self,
-        base_model: ModelLike,
+        base_model: ModelLike | PreTunedModel,
         training_data: TrainingDataLike,
         *,
         method: Literal["supervised", "preference"] = "supervised",

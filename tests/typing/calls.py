@@ -40,6 +40,10 @@ async def right_on_vertex(
     models: list[ModelLike] = [endpoint, made.tuned_model, made.tuned_model.checkpoints[0]]
     for each in models:
         await client.generate_content(each, "hi")
+    await client.tune(vertex.PreTunedModel(tuned_model_name="1", checkpoint_id="2"), "gs://bucket/train.jsonl")
+    await client.tuning_jobs.get(made)
+    await client.endpoints.get(endpoint)
+    await client.tuned_models.set_default_checkpoint(made.tuned_model, "2")
 
 
 async def right_data(client: gemtune.Client, frame: Any, rows: list[dict[str, str]]) -> None:
@@ -98,6 +102,8 @@ async def wrong(client: gemtune.Client, path: Path, prompt: str) -> None:
     await client.tuned_models.get(path)  # type: ignore[arg-type]
     await client.operations.get(5)  # type: ignore[arg-type]
     await client.permissions.get(5)  # type: ignore[arg-type]
+    await client.tuning_jobs.get(5)  # type: ignore[arg-type]
+    await client.endpoints.get(5)  # type: ignore[arg-type]
 
 
 async def wrong_jobs(client: gemtune.Client, watcher: gemtune.Watcher, path: Path) -> None:

@@ -152,7 +152,7 @@ class TunedModels:
 
     def versions(
         self,
-        name: object,
+        name: ModelLike,
         *,
         page_size: int | None = None,
         timeout: float | None = None,
@@ -167,7 +167,7 @@ class TunedModels:
 
     def checkpoints(
         self,
-        name: object,
+        name: ModelLike,
         *,
         page_size: int | None = None,
         timeout: float | None = None,
@@ -182,7 +182,7 @@ class TunedModels:
 
     async def set_default_checkpoint(
         self,
-        name: object,
+        name: ModelLike,
         checkpoint: object,
         *,
         timeout: float | None = None,

@@ -10,6 +10,7 @@ from gemtune.pager import Pager
 from gemtune.protocol import vertex
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place
+from gemtune.resources.given import ModelLike
 from gemtune.types.vertex import VertexEndpoint
 
 
@@ -21,7 +22,7 @@ class Endpoints:
     _place: Place
 
     async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+        self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
     ) -> VertexEndpoint:
         """Return an endpoint.
 

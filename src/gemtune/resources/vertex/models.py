@@ -14,6 +14,7 @@ from gemtune.protocol import vertex, vertex_names
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place
 from gemtune.remedy import Argument, Remedy
+from gemtune.resources.given import ModelLike
 from gemtune.resources.lacking import without_permissions
 from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
@@ -35,7 +36,9 @@ class VertexTunedModels(TunedModels):
         """Who may use a model is for IAM to say, and not for the model: whatever is asked of this says so."""
         return cast(Permissions, without_permissions())
 
-    async def get(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> ServedModel:
+    async def get(
+        self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> ServedModel:
         """Return a tuned model, with the endpoint and the checkpoints that the registry knows.
 
         Args:
@@ -77,7 +80,7 @@ class VertexTunedModels(TunedModels):
 
     def versions(
         self,
-        name: object,
+        name: ModelLike,
         *,
         page_size: int | None = None,
         timeout: float | None = None,
@@ -95,7 +98,7 @@ class VertexTunedModels(TunedModels):
 
     def checkpoints(
         self,
-        name: object,
+        name: ModelLike,
         *,
         page_size: int | None = None,
         timeout: float | None = None,
@@ -114,7 +117,7 @@ class VertexTunedModels(TunedModels):
 
     async def set_default_checkpoint(
         self,
-        name: object,
+        name: ModelLike,
         checkpoint: object,
         *,
         timeout: float | None = None,
@@ -137,7 +140,7 @@ class VertexTunedModels(TunedModels):
 
     async def update(
         self,
-        name: object,
+        name: ModelLike,
         *,
         display_name: str | Unset = UNSET,
         description: str | Unset = UNSET,
@@ -181,7 +184,7 @@ class VertexTunedModels(TunedModels):
         call = vertex.update_model(vertex_names.without_version(self._place.model(name)), changes)
         return served(await self._caller.call(call, timeout=timeout, retry=retry))
 
-    async def delete(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
+    async def delete(self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Delete a model for good, with all of its versions; one that is deployed has to be undeployed before."""
         model = vertex_names.without_version(self._place.model(name))
         await self._caller.call(vertex.delete_model(model), timeout=timeout, retry=retry)

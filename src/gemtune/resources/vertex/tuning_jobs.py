@@ -16,6 +16,7 @@ from gemtune.protocol import names, vertex
 from gemtune.protocol.codec import decode_lenient, encode
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place
+from gemtune.resources.given import JobLike
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
 from gemtune.types.vertex import VertexTuningJob
@@ -57,7 +58,7 @@ class TuningJobs:
         return await creation.run(timeout=timeout, retry=retry)
 
     async def get(
-        self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None
+        self, name: JobLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
     ) -> VertexTuningJob:
         """Return a tuning job as it is now.
 
@@ -100,7 +101,7 @@ class TuningJobs:
 
         return Pager(fetch)
 
-    async def cancel(self, name: object, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
+    async def cancel(self, name: JobLike, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Ask the service to cancel a job; one that has ended already stays as it is, and that is no error.
 
         Args:
