@@ -6,7 +6,7 @@ import pytest
 
 from emulator.emulated import prompt
 from emulator.vertex import PARENT, job_body, preferences, supervised, turns
-from gemtune.emulator import Answer
+from gemtune.emulator import Answer, MinuteWindow
 
 
 async def test_an_endpoint_answers_with_its_nearest_example_on_both_versions(vertex):
@@ -108,6 +108,17 @@ async def test_one_request_too_many_is_told_in_the_words_of_pay_as_you_go(start_
     assert (await vertex.call("POST", path, prompt("x"))).status_code == 200
     error = await vertex.refused(429, "POST", path, prompt("x"))
     assert error["message"] == "Resource exhausted, please try again later."
+
+
+async def test_a_quota_of_the_load_is_told_in_the_same_words(start_vertex):
+    vertex = await start_vertex(load=[MinuteWindow(limit=1)])
+    path = f"/v1/{PARENT}/publishers/google/models/gemini-2.5-flash:generateContent"
+    assert (await vertex.call("POST", path, prompt("x"))).status_code == 200
+    error = await vertex.refused(429, "POST", path, prompt("x"))
+    assert error["message"] == "Resource exhausted, please try again later."
+    assert "details" not in error
+    gemini = await vertex.refused(429, "POST", "/v1beta/models/gemini-3.7-flash:generateContent", prompt("x"))
+    assert gemini["details"]
 
 
 async def test_everything_that_googles_client_sends_in_a_request_is_read(vertex):

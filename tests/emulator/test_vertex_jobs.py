@@ -237,7 +237,20 @@ async def test_a_filter_chooses_by_state_labels_names_and_times(start_vertex, te
     assert "".join(sorted(job["tunedModelDisplayName"] for job in found)) == wanted
 
 
-@pytest.mark.parametrize("text", ["state=", "=x", "nonsense=1", "(state=a", "state=a)", 'state="a', "create_time>x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "state=",
+        "=x",
+        "nonsense=1",
+        "(state=a",
+        "state=a)",
+        'state="a',
+        "create_time>x",
+        "NOT " * 5000 + "state=a",
+        "(" * 5000,
+    ],
+)
 async def test_a_filter_that_is_none_is_a_400(vertex, text):
     await vertex.tune()
     assert "filter" in (await vertex.refused(400, "GET", JOBS, params={"filter": text}))["message"]
@@ -453,3 +466,24 @@ async def test_replicas_that_are_behind_show_an_earlier_state(start_vertex):
     assert (await vertex.look(job))["state"] == "JOB_STATE_PENDING"
     vertex.app.advance(20)
     assert (await vertex.look(job))["state"] == "JOB_STATE_RUNNING"
+
+
+async def test_the_emulator_counts_its_jobs_and_a_reset_forgets_them(vertex):
+    await vertex.tune()
+    await vertex.tune()
+    vertex.app.advance(1)
+    statistics = await vertex.get("/_emulator")
+    assert statistics["tuning_jobs"] == 2
+    assert statistics["tuning_job_states"] == {"RUNNING": 2}
+    assert statistics["by_method"] == {"tuningJobs.create": 2}
+    await vertex.call("POST", "/_emulator/reset", {})
+    assert await vertex.get(JOBS) == {}
+    assert (await vertex.get("/_emulator"))["tuning_jobs"] == 0
+
+
+async def test_a_lost_reply_leaves_one_job_that_its_label_finds(vertex):
+    vertex.app.faults.add(Fault(method="tuningJobs.create", act=True, status=503))
+    error = await vertex.refused(503, "POST", JOBS, job_body(labels={"gemtune-id": "abc"}))
+    assert error["message"] == "The service is currently unavailable."
+    (job,) = (await vertex.get(JOBS, params={"filter": "labels.gemtune-id=abc"}))["tuningJobs"]
+    assert job["labels"] == {"gemtune-id": "abc"}

@@ -16,6 +16,7 @@ from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
 from gemtune.emulator.service import EmulatedService
 from gemtune.emulator.world.auth import Credential
 from gemtune.emulator.world.face import RouteMatch
+from gemtune.emulator.world.route import Route
 from gemtune.emulator.world.store import MethodCall
 from gemtune.emulator.world.tuning import JobFate
 
@@ -75,9 +76,19 @@ async def _answer(
         # Quotas are last: they limit answers, and what is refused for another reason costs nothing.
         if route.cost:
             tokens, model = route.cost(call)
-            await service.load.serve(service.clock, tokens, model, settings.answer_seconds)
+            await _serve(service, route, tokens, model)
     except RpcError as error:
         return face.refuse(error, layout)
     except DepotFull as full:
         return face.refuse(RpcError("RESOURCE_EXHAUSTED", f"There is no room left: {full}", code=507), layout)
     return value if isinstance(value, HttpReply) else face.write(match, value, layout, said.mask)
+
+
+async def _serve(service: EmulatedService, route: Route, tokens: int, model: str) -> None:
+    """Wait as long as an answer takes; raises RpcError if a quota refuses it."""
+    try:
+        await service.load.serve(service.clock, tokens, model, service.settings.answer_seconds)
+    except RpcError as error:
+        if route.throttled and error.status == "RESOURCE_EXHAUSTED":
+            raise route.throttled() from None
+        raise

@@ -160,7 +160,8 @@ def _data(
     spec, preference, dropped = cast(Value, given[kind]), kind == _SPECS[1], call.fate.dropped_examples
     read = _reader(store)
     if read is None:
-        return data_key(b"", preference), made_up(preference=preference), None
+        key = data_key(None, preference)
+        return key, shelf.data.get(key) or made_up(preference=preference), None
     found: list[TuningData] = []
     keys: list[str] = []
     for field in _URIS:

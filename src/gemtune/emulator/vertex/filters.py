@@ -75,18 +75,22 @@ class _FilterReader:
             if text != "NOT" and len(text) > 1:
                 self.at -= 1
                 self.tokens[self.at] = ("word", text[1:])
-            inner = self.factor()
+            inner = self.deeper(self.factor)
             return lambda subject: not inner(subject)
         if (kind, text) == ("sign", "("):
             self.take()
-            self.depth += 1
-            if self.depth > _DEPTH:
-                raise self.wrong()
-            inner = self.every()
+            inner = self.deeper(self.every)
             self.expect(")")
-            self.depth -= 1
             return inner
         return self.restriction()
+
+    def deeper(self, read: Callable[[], Predicate]) -> Predicate:
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise self.wrong()
+        inner = read()
+        self.depth -= 1
+        return inner
 
     def restriction(self) -> Predicate:
         kind, name = self.take()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import heapq
+import re
 from typing import Any, cast
 
 import attrs
 
-from gemtune.emulator.messages.codec import FrozenMessage, Value
+from gemtune.emulator.messages.codec import FrozenMessage, Value, decode, encode
+from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.vertex.data.reading import TuningData
 from gemtune.emulator.vertex.life import Durations, Life, TuningPlan, live
+from gemtune.emulator.vertex.messages.schema import SCHEMAS
 from gemtune.emulator.vertex.names import made_id, parent_of, served_in
 from gemtune.emulator.world.tuning import JobFate
 from gemtune.emulator.world.typed import check
 
 _NEVER = 1 << 62
+_NAME = re.compile(r"projects/\d+/locations/[^/]+/(tuningJobs|models)/\d+")
+_SUPERVISED = "supervised_tuning_spec"
+_RESOLVED = {"epoch_count", "learning_rate_multiplier", "adapter_size"}
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -45,11 +51,14 @@ class VertexJob:
     cancelled: int | None = None
     slot: int | None = None
     points: dict[tuple[str, int, int], FrozenMessage] = attrs.field(factory=dict, init=False, repr=False)
+    contexts: dict[int | None, tuple[Value, Value]] = attrs.field(factory=dict, init=False, repr=False)
     _lived: tuple[object, Life] | None = attrs.field(default=None, init=False, repr=False)
     _stats: FrozenMessage | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         check(self, "number", "base_model", "data", "model", "version", "cancelled", "slot")
+        if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.model):
+            raise ValueError(f"{self.name!r:.100} or {self.model!r:.100} is no name")
 
     @property
     def name(self) -> str:
@@ -74,6 +83,10 @@ class VertexJob:
         return cast(Value, self.given[key])
 
     @property
+    def stats_key(self) -> str:
+        return "preference_optimization_data_stats" if self.is_preference else "supervised_tuning_data_stats"
+
+    @property
     def labels(self) -> dict[str, str]:
         return cast("dict[str, str]", self.given.get("labels") or {})
 
@@ -90,8 +103,7 @@ class VertexJob:
         """Return the TuningDataStats message; it never changes once it is there."""
         if self._stats is None:
             steps = self.plan.trained_from(0).total_steps
-            key = "preference_optimization_data_stats" if self.is_preference else "supervised_tuning_data_stats"
-            self._stats = FrozenMessage({key: data.stats | {"tuning_step_count": steps}})
+            self._stats = FrozenMessage({self.stats_key: data.stats | {"tuning_step_count": steps}})
         return self._stats
 
 
@@ -134,6 +146,18 @@ def dump_job(job: VertexJob) -> dict[str, object]:
     return plain | {"plan": attrs.asdict(job.plan)}
 
 
+def check_message(message: str, value: Any) -> None:
+    """Check a message that was read back; raises ValueError if it is not one that a request could have brought."""
+    schema = SCHEMAS["v1beta1"]
+    try:
+        body = encode(schema, message, value)
+        same = encode(schema, message, decode(schema, message, body)) == body
+    except (RpcError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"it holds no {message}: {error}") from None
+    if not same:
+        raise ValueError(f"it holds no {message}")
+
+
 def restore_job(values: dict[str, Any]) -> VertexJob:
     """Return a job from JSON; raises ValueError, TypeError or LookupError if it is damaged."""
     plan = dict(values["plan"])
@@ -141,8 +165,9 @@ def restore_job(values: dict[str, Any]) -> VertexJob:
     plan["fate"] = JobFate(**plan["fate"])
     error = plan["data_error"]
     plan["data_error"] = tuple(error) if error is not None else None
-    given, resolved = values["given"], values["resolved"]
-    # Read back as it was sent: a message that is none would fail every later look.
-    if not isinstance(given, dict) or not isinstance(resolved, dict):
-        raise ValueError("a job's request is no message")  # noqa: TRY004
+    key = "preference_optimization_spec" if "preference_optimization_spec" in values["given"] else _SUPERVISED
+    check_message("TuningJob", values["given"])
+    check_message("TuningJob", {key: {"hyper_parameters": values["resolved"]}})
+    if not isinstance(values["given"].get(key), dict) or set(values["resolved"]) < _RESOLVED:
+        raise ValueError("a job has no tuning spec, or not all of its hyperparameters")
     return VertexJob(**(values | {"plan": TuningPlan(**plan)}))

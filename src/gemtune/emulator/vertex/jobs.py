@@ -34,10 +34,11 @@ def get_job(store: Store, call: MethodCall) -> Value:
 def list_jobs(store: Store, call: MethodCall) -> Value:
     """List the jobs of a location, the one that changed last first."""
     shelf, parent = shelf_of(store), canonical(call.params["parent"])
-    wanted = read_filter(call.query.get("filter", ""), _FILTERED)
+    text = call.query.get("filter", "")
+    wanted = read_filter(text, _FILTERED)
     jobs = [job for job in list(shelf.jobs.values()) if parent_of(job.name) == parent]
     jobs.sort(key=lambda job: (job.life.updated(call.now), job.number), reverse=True)
-    chosen = [job for job in jobs if wanted(_subject(job, call.now))]
+    chosen = [job for job in jobs if wanted(_subject(job, call.now))] if text else jobs
     # A token says how many were shown. As on the service, a job that changes moves to the front meanwhile, so that
     # whoever turns pages may see a job twice, or miss one that was on a page to come.
     page, token = take_page(call, enumerate(chosen, start=1), default=100, maximum=1000)
@@ -129,7 +130,8 @@ def default_checkpoint(shelf: VertexShelf, job: VertexJob) -> int:
     """Return the number of a version's default checkpoint: the last one, unless somebody chose another."""
     changes = shelf.changes.get(job.model)
     chosen = changes.default_checkpoints.get(str(job.version)) if changes else None
-    return int(chosen) if chosen else job.life.deployed[-1].number
+    known = [each.number for each in job.life.deployed]
+    return chosen if chosen in known else known[-1]
 
 
 def _subject(job: VertexJob, now: int) -> Subject:

@@ -32,7 +32,8 @@ def get_model(store: Store, call: MethodCall) -> Value:
 def list_models(store: Store, call: MethodCall) -> Value:
     """List the models of a location, each by its default version, the newest first."""
     shelf, parent = shelf_of(store), canonical(call.params["parent"])
-    jobs = [find_version(shelf, model, call.now) for model in shelf.models(call.now) if parent_of(model) == parent]
+    models = dict.fromkeys(job.model for job in list(shelf.jobs.values()) if parent_of(job.model) == parent)
+    jobs = [versions[0] for model in models if (versions := shelf.versions(model, call.now))]
     return _list(shelf, call, jobs)
 
 
@@ -86,7 +87,7 @@ def patch_model(store: Store, call: MethodCall) -> Value:
                 raise bad_request(
                     f"The model {job.version_name} has no checkpoint {value!r}; it has {', '.join(known)}."
                 )
-            changes.default_checkpoints[str(job.version)] = str(value)
+            changes.default_checkpoints[str(job.version)] = int(value)
         else:
             setattr(changes, path, value if value is not None else {} if path == "labels" else "")
     changes.patched = call.now // 1000 * 1000

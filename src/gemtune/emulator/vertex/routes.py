@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from gemtune.emulator.messages.known_errors import vertex_out_of_capacity
 from gemtune.emulator.vertex import creation, endpoints, inference, jobs, models
 from gemtune.emulator.vertex.metrics import contexts, curves
 from gemtune.emulator.world.route import Route
@@ -86,7 +87,7 @@ def _inference() -> list[Route]:
     return [
         Route(f"{kind}.{verb}", "POST", f"{{model={name}}}:{verb}", _VERSIONS, handler, request=request,
               response=response, scopes=_SCOPES, rpc=f"PredictionService.{verb[0].upper()}{verb[1:]}", changes=False,
-              cost=None if verb == "countTokens" else inference.cost)
+              cost=None if verb == "countTokens" else inference.cost, throttled=vertex_out_of_capacity)
         for kind, name in kinds
         for verb, handler, request, response in verbs
     ] + [

@@ -7,13 +7,14 @@ somebody changed afterwards (a name, the default checkpoint, a deletion) is kept
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
 
 import attrs
 
 from gemtune.emulator.vertex.data.reading import TuningData
-from gemtune.emulator.vertex.job import SlotQueue, VertexJob, dump_job, is_argument, restore_job
+from gemtune.emulator.vertex.job import SlotQueue, VertexJob, check_message, dump_job, is_argument, restore_job
 from gemtune.emulator.vertex.names import experiment_id, parent_of
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import Store
@@ -31,7 +32,7 @@ class ModelChanges:
     labels: dict[str, str] | None = None
     patched: int | None = None
     deleted: bool = False
-    default_checkpoints: dict[str, str] = attrs.field(factory=dict)
+    default_checkpoints: dict[str, int] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(ModelChanges))
@@ -122,10 +123,6 @@ class VertexShelf:
     def next_version(self, model: str) -> int:
         return max((job.version for job in self._versions.get(model, ())), default=0) + 1
 
-    def models(self, now: int) -> Iterator[str]:
-        """Return the names of the models that exist by now, oldest first."""
-        return (model for model in list(self._versions) if self.versions(model, now))
-
     def deployed(self, endpoint: str, now: int) -> tuple[VertexJob, int] | None:
         """Return the job and the checkpoint behind an endpoint; None if it does not exist (yet, or any more)."""
         found = self._endpoints.get(endpoint)
@@ -139,6 +136,10 @@ class VertexShelf:
         for name, (job, number) in list(self._endpoints.items()):
             if self.deployed(name, now):
                 yield name, job, number
+
+    def statistics(self, now: int) -> dict[str, object]:
+        states = Counter(job.life.state(now) for job in self.jobs.values())
+        return {"tuning_jobs": len(self.jobs), "tuning_job_states": dict(states)}
 
     def dump(self) -> object:
         return {
@@ -156,7 +157,11 @@ class VertexShelf:
         self.undeployed.update(kept["undeployed"])
         self.gone.update(kept["gone"])
         for values in kept["jobs"]:
-            self.add(restore_job(values))
+            job = restore_job(values)
+            if job.data not in self.data:
+                raise LookupError(f"the data of {job.name} is not there")
+            check_message("TuningDataStats", {job.stats_key: self.data[job.data].stats})
+            self.add(job)
 
 
 def shelf_of(store: Store) -> VertexShelf:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import attrs
 
 from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.messages.schema import snake_case
 from gemtune.emulator.world.store import MethodCall, Store
@@ -46,6 +47,7 @@ class Route:
         changes: whether it changes what the service remembers; by default all but a GET do.
         spools: its body may be long, and comes as the request's ``upload``.
         blocks: whether a call works on long data or files, so that a thread has to carry it out; never by default.
+        throttled: makes the 429 of a quota in the service's own words; by default they are the quota's.
         public: whether it needs no credential, because it is where one is had.
         cost: what a call weighs for the ``Load``: input tokens and the model; None for what is never limited.
     """
@@ -65,6 +67,7 @@ class Route:
     spools: bool = attrs.field(default=False, kw_only=True)
     blocks: Callable[[Store, MethodCall], bool] | None = attrs.field(default=None, kw_only=True)
     cost: Cost | None = attrs.field(default=None, kw_only=True)
+    throttled: Callable[[], RpcError] | None = attrs.field(default=None, kw_only=True)
     public: bool = attrs.field(default=False, kw_only=True)
     pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
     variable: str | None = attrs.field(init=False, repr=False)

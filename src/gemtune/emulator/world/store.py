@@ -6,7 +6,7 @@ import random
 import string
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -140,6 +140,14 @@ class Shelf(Protocol):
         """Take over what another process left; raises ValueError, TypeError or LookupError if it is damaged."""
 
 
+@runtime_checkable
+class CountedShelf(Protocol):
+    """A shelf with numbers for the emulator's statistics."""
+
+    def statistics(self, now: int) -> dict[str, object]:
+        """Return what there is, in numbers."""
+
+
 @attrs.define(repr=False)
 class Store:
     """The memory of the service; handlers change it, one call at a time."""
@@ -192,7 +200,9 @@ class Store:
     def statistics(self, now: int) -> dict[str, object]:
         """Return how many tuned models there are, in all and in each state, and how many objects."""
         states = Counter(model.state(now, self.settings) for model in self.tuned_models.values())
-        return {"tuned_models": len(self.tuned_models), "states": dict(states), "objects": len(self.objects)}
+        counted = [shelf.statistics(now) for shelf in self.shelves.values() if isinstance(shelf, CountedShelf)]
+        every = {"tuned_models": len(self.tuned_models), "states": dict(states), "objects": len(self.objects)}
+        return every | {name: value for each in counted for name, value in each.items()}
 
     @property
     def numbers(self) -> int:

@@ -79,6 +79,8 @@ class JobFate:
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(JobFate))
         steps = (self.fail_at_step, self.restart_at_step, self.stall_at_step, self.expire_at_step, self.delete_at_step)
+        if any(number < 1 for number in self.dropped_examples):
+            raise ValueError(f"examples are counted from 1, not from {min(self.dropped_examples)}")
         if any(step is not None and step < 0 for step in steps):
             raise ValueError(f"a step of a job's fate must be at least 0, not {min(s for s in steps if s is not None)}")
 

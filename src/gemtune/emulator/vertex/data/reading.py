@@ -18,7 +18,7 @@ import attrs
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.vertex.data.stats import Counted, preference_stats, supervised_stats
 from gemtune.emulator.world.answers import ExampleIndex, count_tokens
-from gemtune.emulator.world.typed import check
+from gemtune.emulator.world.typed import check, fits
 
 MOST_TOKENS = 131_072
 MOST_VALIDATION_ROWS = 5_000
@@ -56,6 +56,8 @@ class TuningData:
 
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(TuningData))
+        if not fits(self.pairs, list[tuple[str, str]]):
+            raise ValueError("an example is not a pair of strings")
 
     @cached_property
     def index(self) -> ExampleIndex:
@@ -69,7 +71,9 @@ class _BadLine(ValueError):
 
 def data_key(raw: bytes | None, *what: object) -> str:
     """Return what tells a dataset from any other."""
-    return hashlib.sha256(repr((raw, *what)).encode()).hexdigest()
+    digest = hashlib.sha256(raw or b"")
+    digest.update(repr((raw is None, *what)).encode())
+    return digest.hexdigest()
 
 
 def read_data(
@@ -104,7 +108,8 @@ def read_data(
         elif number in unwanted:
             left_out.append((number, "The example was dropped."))
         else:
-            used.append(example)
+            # Of all but the first ones only the numbers are kept.
+            used.append(example if len(used) < _MOST_PAIRS else attrs.evolve(example, pairs=[], sample=[]))
     if not bad and not used:
         bad = ["It holds no usable example."]
     elif not bad and validation and len(used) > MOST_VALIDATION_ROWS:
@@ -114,7 +119,7 @@ def read_data(
         text = f"Invalid {what} dataset {uri}: {' '.join(bad[:_MOST_NAMED])}{more}"
         return TuningData(error=(_INVALID_ARGUMENT, text))
     stats = preference_stats(used, left_out) if preference else supervised_stats(used, left_out)
-    pairs = [pair for example in used[:_MOST_PAIRS] for pair in example.pairs]
+    pairs = [pair for example in used for pair in example.pairs]
     return TuningData(count=len(used), pairs=pairs, stats=stats)
 
 

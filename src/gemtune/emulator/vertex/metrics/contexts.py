@@ -179,9 +179,13 @@ def _run_context(job: VertexJob) -> Value:
 
 def _contexts(shelf: VertexShelf, parent: str, now: int) -> Iterator[Value]:
     for job in _begun(shelf, parent, now):
-        yield _experiment_context(job)
+        # Looked for among all jobs' whenever one job's run is looked for, and made once.
+        made = job.contexts.get(job.life.training)
+        if made is None:
+            made = job.contexts[job.life.training] = (_experiment_context(job), _run_context(job))
+        yield made[0]
         if job.life.has(job.life.model, now):
-            yield _run_context(job)
+            yield made[1]
 
 
 def get_context(store: Store, call: MethodCall) -> Value:

@@ -1,0 +1,70 @@
+"""Vertex AI's part of a state file: a value that is not what it was is refused, or harmless."""
+
+import json
+
+import httpx
+import pytest
+
+from emulator.test_damaged_states import OTHERS, InThread, leaves, restored
+from emulator.vertex import BETA_JOBS, PARENT, TRAIN, job_body
+from gemtune.emulator import create_app
+from gemtune.emulator.world.state import dump, seal
+
+
+def a_state():
+    app = create_app(clock="stepped", gzip=False)
+    with httpx.Client(transport=InThread(app), base_url="http://127.0.0.1") as http:
+        spec = {"hyperParameters": {"epochCount": 2}}
+        job = http.post(BETA_JOBS, json=job_body(spec=spec, labels={"a": "b"}, serviceAccount="a@b.example")).json()
+        preference = {"baseModel": "gemini-2.5-flash", "preferenceOptimizationSpec": {"trainingDatasetUri": TRAIN}}
+        http.post(BETA_JOBS, json=preference)
+        app.advance(1000)
+        model = http.get(f"/v1/{job['name']}").json()["tunedModel"]
+        name = model["model"].partition("@")[0]
+        assert http.patch(f"/v1/{name}", json={"defaultCheckpointId": "1", "labels": {"c": "d"}}).status_code == 200
+        endpoint = http.get(f"/v1/{model['endpoint']}").json()
+        body = {"deployedModelId": endpoint["deployedModels"][0]["id"]}
+        assert http.post(f"/v1/{endpoint['name']}:undeployModel", json=body).status_code == 200
+    return app
+
+
+A_STATE = a_state()
+KEPT = dump(A_STATE.clock, A_STATE.store).encode()
+VERTEX = ("shelves", "vertex")
+# Of equal parts of statistics one stands for all.
+PATHS = [path for path in leaves(json.loads(KEPT)["state"]["shelves"]["vertex"]) if path[0] != "data" or len(path) < 5]
+
+
+def everything_readable(app):
+    with httpx.Client(transport=InThread(app), base_url="http://127.0.0.1") as http:
+        for kind in ("tuningJobs", "models", "endpoints", "metadataStores/default/contexts"):
+            reply = http.get(f"/v1beta1/{PARENT}/{kind}")
+            assert reply.status_code == 200, reply.text
+            for each in next(iter(reply.json().values()), []):
+                assert http.get(f"/v1/{each['name']}").status_code in (200, 404)
+        for name in list(app.store.shelves["vertex"].jobs):
+            assert http.post(f"/v1/{name}:cancel").status_code in (200, 400, 404)
+        http.post("/_emulator/clock", json={"advance": 1000})
+        assert http.get(BETA_JOBS).status_code == 200
+        assert http.post(BETA_JOBS, json=job_body()).status_code == 200
+
+
+def test_a_state_is_the_same_after_a_round_trip():
+    again = restored(KEPT)
+    kept, back = (json.loads(text)["state"] for text in (KEPT, dump(again.clock, again.store)))
+    assert back["shelves"]["vertex"] == kept["shelves"]["vertex"]
+
+
+@pytest.mark.parametrize("path", sorted(PATHS, key=str), ids=str)
+def test_a_value_of_another_type_is_refused_or_harmless_even_under_a_right_checksum(path):
+    for other in OTHERS:
+        state = json.loads(KEPT)["state"]
+        holder = state["shelves"]["vertex"]
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = other
+        try:
+            app = restored(seal(state).encode())
+        except ValueError:
+            continue
+        everything_readable(app)
