@@ -27,7 +27,10 @@ _RECORDED = {
     # The extract has the models without their PATCH.
     "models.patch": ("PATCH", "v1/{+name}", "^projects/[^/]+/locations/[^/]+/models/[^/]+$", ["updateMask"]),
 }  # fmt: skip
-_BODIES = {"timeSeries.export": {"pageSize", "pageToken"}, "models.patch": {"defaultCheckpointId"}}
+_BODIES = {
+    "timeSeries.export": {"pageSize", "pageToken"},
+    "models.patch": {"defaultCheckpointId", "description", "displayName"},
+}
 METHODS = _DOCUMENT["methods"] | {
     name: {"verb": verb, "path": path, "pattern": pattern, "query": query}
     for name, (verb, path, pattern, query) in _RECORDED.items()

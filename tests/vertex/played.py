@@ -16,7 +16,7 @@ BOARD = f"{PLACE}/tensorboards/9000"
 RUN = f"{BOARD}/experiments/{ID}/runs/tuning-experiment-run-1"
 
 
-@attrs.define
+@attrs.define(slots=False)
 class Played:
     """Answers calls like the service.
 

@@ -114,6 +114,15 @@ async def test_names_that_replies_bring_are_checked_before_anything_is_asked_of_
     assert set(played.asked) <= {"contexts.get", "contexts.list"}
 
 
+async def test_a_curve_of_a_hostile_name_is_not_read():
+    played = Played({"/train_total_loss": {1: 5.0}})
+    played.timeSeries_list = lambda *_: {
+        "tensorboardTimeSeries": [{"name": f"{RUN}/timeSeries/../../x", "displayName": "/train_total_loss"}]
+    }
+    assert await Curves().read(RUN, LOSS_ONLY, played.send) == []
+    assert played.asked == ["timeSeries.list"]
+
+
 def steps_of(*numbers):
     return [vertex_words.CurveStep(number, None, {"loss": 1.0}) for number in numbers]
 

@@ -1,12 +1,11 @@
-"""Vertex AI: a job is a resource of its own, and its work is the run in which the metrics of its training are kept.
+"""Vertex AI: a job is a resource of its own, and its work is the experiment in which its training is recorded.
 
-The job says where it stands, what it waits for, which checkpoints there are and what became of it. The run holds the
-curves, and never tells an end. It appears some time after the job has begun to train, and may never: then the job is
-all there is to look at. A job that has ended is looked at together with its curves, so that this one look shows
-everything, as the end of a story must.
+The job says where it stands, what it waits for, which checkpoints there are and what became of it; the experiment holds
+the curves, and never tells an end. So the two are looked at in turn, with one request each. The experiment appears some
+time after the job has begun to train, and may never: then the job is all there is to look at.
 
-What a look at the run alone cannot know (how many steps there are, how many epochs, which curves will come) is kept
-from the latest look at the job. Whoever resumes in another process starts with a look at both.
+What a look at the curves alone cannot know (how many steps there are, how many epochs, which curves will come) is kept
+from the latest look at the job.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import anyio
 import attrs
 
 from gemtune.config import RetryPolicy
-from gemtune.errors import ApiError, CredentialsError, QuotaExhausted, Unavailable
+from gemtune.errors import QuotaExhausted
 from gemtune.http.caller import Caller
 from gemtune.looks import vertex_words
 from gemtune.looks.service import Ask, Started, moment
@@ -27,13 +26,14 @@ from gemtune.protocol import names, vertex, vertex_inference, vertex_names
 from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place, Spellings
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.storage import Storage
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
 from gemtune.resources.vertex.curves import Curves
 from gemtune.resources.vertex.drafts import base_of, check_draft, data_of, job_to_create
-from gemtune.resources.vertex.queue import CreationQueue
+from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, waiting_name
 from gemtune.settings import Settings
 from gemtune.story.observation import Listed, Observation, Source
 from gemtune.types.vertex import VertexTuningJob
@@ -50,23 +50,23 @@ class VertexTuning:
         caller: Carries out the calls.
         place: The project and location of what is created and listed; what has a full name may be elsewhere.
         storage: Brings training data to where the service reads it.
-        queue: Carries out creations, and waits with those for which there is no place yet.
+        room: Where creations wait for which there is no place yet.
     """
 
     caller: Caller
     place: Place
     storage: Storage
-    queue: CreationQueue
+    room: WaitingRoom
     _curves: Curves = attrs.field(factory=Curves, init=False)
     _spellings: Spellings = attrs.field(factory=Spellings, init=False)
     _seen: dict[str, VertexTuningJob] = attrs.field(factory=dict, init=False)
-    """What the latest looks at jobs brought that looks at their runs need, without the statistics' examples."""
+    """What the latest looks at jobs brought that looks at their curves need."""
 
     @classmethod
     def through(cls, caller: Caller, settings: Settings) -> VertexTuning:
         """Return the service as one client reaches it."""
         place = Place(settings.project or "", settings.location or "")
-        return cls(caller, place, Storage(caller, settings.bucket), CreationQueue(caller.tally))
+        return cls(caller, place, Storage(caller, settings.bucket), WaitingRoom(caller))
 
     def job_names(self, given: object) -> tuple[str, str | None]:
         """Return ``projects/P/locations/L/tuningJobs/ID``."""
@@ -81,54 +81,33 @@ class VertexTuning:
     count_tokens = staticmethod(vertex_inference.count_tokens)
 
     async def look(self, job: str, work: str | None, source: Source, ask: Ask) -> Observation:
-        """Look at the job, at its curves, or at both."""
+        """Look at the job, or at its curves; until an experiment is known, at the job in any case."""
         if source is Source.WORK and work is not None:
-            known = self._seen.get(job) or await self._job(job, ask)
-            return await self._look_at_curves(job, known, work, ask)
-        return await self._look_at_job(job, work, ask, seeks=source is Source.WORK)
-
-    async def _look_at_job(self, job: str, work: str | None, ask: Ask, *, seeks: bool) -> Observation:
-        """Look at the job; with its curves if it has ended, or if they are there for the first time."""
+            return await self._look_at_curves(job, work, ask)
         found = await self._job(job, ask)
-        seen = vertex_words.observe_job(found, moment())
-        ended = found.state.ended
-        if not found.experiment or not (seeks or ended):
-            return seen
-        try:
-            run = work or await self._curves.find(found.experiment, self._send(ask))
-            if run is None:
-                return attrs.evolve(seen, sought=ended)
-            steps = await self._curves.read(run, vertex_words.expected_curves(found), self._send(ask))
-        except ApiError as error:
-            if isinstance(error, QuotaExhausted | Unavailable | CredentialsError):
-                raise
-            # The job itself can be seen, and its curves cannot: that they were not shared, or are gone, ends nothing.
-            return attrs.evolve(seen, sought=True)
-        snapshots = vertex_words.snapshots(steps, found)
-        if ended:
-            self._curves.forget(run)
-            self._seen.pop(job, None)
-        model = vertex_words.served_model(found, snapshots) if seen.model is not None else None
-        done = max((each.step for each in snapshots), default=0) or seen.completed_steps
-        return attrs.evolve(seen, work=run, sought=True, snapshots=snapshots, model=model, completed_steps=done)
+        return attrs.evolve(vertex_words.observe_job(found, moment()), work=found.experiment or None)
 
-    async def _look_at_curves(self, job: str, known: VertexTuningJob, run: str, ask: Ask) -> Observation:
-        steps = await self._curves.read(run, vertex_words.expected_curves(known), self._send(ask))
+    async def _look_at_curves(self, job: str, experiment: str, ask: Ask) -> Observation:
+        known, send = self._seen.get(job) or await self._job(job, ask), self._send(ask)
+        steps = await self._curves.of(experiment, vertex_words.expected_curves(known), send)
         snapshots = vertex_words.snapshots(steps, known)
         return Observation(
             source=Source.WORK,
             at=moment(),
             state=None,
             job=job,
-            work=run,
+            work=experiment,
             snapshots=snapshots,
             completed_steps=max((each.step for each in snapshots), default=0) or None,
             total_steps=vertex_words.total_steps(known),
         )
 
     async def _job(self, job: str, ask: Ask) -> VertexTuningJob:
-        found: VertexTuningJob = await self._send(ask)(vertex.get_tuning_job(job))
-        self._spellings.learn(job, found.name)
+        name = await self.room.look(job) if is_waiting(job) else job
+        if isinstance(name, VertexTuningJob):
+            return name
+        found: VertexTuningJob = await self._send(ask)(vertex.get_tuning_job(name))
+        self._spellings.learn(name, found.name)
         if len(self._seen) >= _MOST_JOBS and job not in self._seen:
             self._seen.pop(next(iter(self._seen)))
         self._seen[job] = vertex_words.without_examples(found)
@@ -153,13 +132,11 @@ class VertexTuning:
             call = vertex.list_tuning_jobs(
                 self.place.name, page_size=size, page_token=token, filter=wanted, fields=fields
             )
-            page, now = await self._send(ask)(call), moment()
+            page = await self._send(ask)(call)
             for job in page:
                 self._spellings.learn(self.place.name, job.name)
             items = tuple(
-                vertex_words.listed(job, self._spellings.of(job.name), now)
-                for job in page
-                if vertex_names.is_job(job.name)
+                vertex_words.listed(job, self._spellings.of(job.name)) for job in page if vertex_names.is_job(job.name)
             )
             return Page(items, page.next_page_token)
 
@@ -188,11 +165,19 @@ class VertexTuning:
             self.caller, self.place.name, job, chosen, chosen=job_id is not None, adopt=if_exists == "adopt"
         )
         left = None if timeout is None else max(timeout - (anyio.current_time() - begun), 0.001)
-        made = await self.queue.through(creation, timeout=left, retry=retry, patient=draft.queue)
+        try:
+            made = await creation.run(timeout=left, retry=retry)
+        except QuotaExhausted as error:
+            if not draft.queue:
+                error.remedies = (*error.remedies, Remedy("let it wait for a place: ", Argument("queue", True)))
+                raise
+            made = self.room.enter(creation, self._spellings.of(waiting_name(creation)), error)
         self._spellings.learn(self.place.name, made.name)
         seen = vertex_words.observe_job(made, moment())
         return Started(attrs.evolve(seen, job=self._spellings.of(made.name)), training.data)
 
     async def cancel(self, job: str, work: str | None) -> None:  # noqa: ARG002 - of the interface
         """Cancel the job; one that has ended already is left as it is."""
-        await cancel(self.caller, job)
+        name = await self.room.leave(job) if is_waiting(job) else job
+        if name is not None:
+            await cancel(self.caller, name)

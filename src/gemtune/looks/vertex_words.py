@@ -6,8 +6,8 @@ the service's state                        ours        why
 QUEUED PENDING RUNNING PAUSED UPDATING     CREATING    the word itself, and what it waits for, are kept
 CANCELLING                                 CREATING    it may still end in another way
 SUCCEEDED, with an endpoint                ACTIVE      the model can be asked
-SUCCEEDED, without                         CREATING    for ``ENDPOINT_PATIENCE``: the endpoint comes last
-the same, later                            FAILED      there is a model, and nobody who serves it
+SUCCEEDED, without                         CREATING    the endpoint comes last; how long it is awaited is for the
+                                                       story to say, and ``error`` what it means if it stays away
 FAILED EXPIRED                             FAILED      either may have left a model, which is not served
 CANCELLED                                  CANCELLED
 any other                                  that word   is kept, and never an end
@@ -52,9 +52,6 @@ from gemtune.types.vertex import (
 
 T = TypeVar("T", int, float)
 
-ENDPOINT_PATIENCE: Final = 900.0
-"""Seconds after its end in which a job that has succeeded may still get its endpoint."""
-
 _WAITS: Final = frozenset(
     {
         VertexJobState.JOB_STATE_QUEUED,
@@ -68,15 +65,14 @@ _WAITS: Final = frozenset(
 _FAILED_PRECONDITION: Final = 9
 
 
-def state_of(job: VertexTuningJob, now: Moment) -> JobState | None:
+def state_of(job: VertexTuningJob) -> JobState | None:
     """Return a job's state; None if the reply does not say."""
     match job.state:
         case VertexJobState.JOB_STATE_UNSPECIFIED:
             return None
         case VertexJobState.JOB_STATE_SUCCEEDED:
-            if job.tuned_model is not None and job.tuned_model.endpoint:
-                return JobState.ACTIVE
-            return JobState.FAILED if _endpoint_is_overdue(job, now) else JobState.CREATING
+            served = job.tuned_model is not None and bool(job.tuned_model.endpoint)
+            return JobState.ACTIVE if served else JobState.CREATING
         case VertexJobState.JOB_STATE_FAILED | VertexJobState.JOB_STATE_EXPIRED:
             return JobState.FAILED
         case VertexJobState.JOB_STATE_CANCELLED:
@@ -86,7 +82,7 @@ def state_of(job: VertexTuningJob, now: Moment) -> JobState | None:
 
 def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
     """Return what a job says, but for its curves."""
-    state, total, done = state_of(job, now), total_steps(job), job.tuning_job_metadata
+    state, total, done = state_of(job), total_steps(job), job.tuning_job_metadata
     return Observation(
         source=Source.JOB,
         at=now,
@@ -95,7 +91,8 @@ def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
         completed_steps=(done.completed_step_count or None) if done is not None else None,
         total_steps=total,
         percent=_percent(job),
-        error=_error(job) if state is JobState.FAILED or state is JobState.CANCELLED else None,
+        done=job.state.ended,
+        error=_error(job) if job.state.ended and state is not JobState.ACTIVE else None,
         model=served_model(job) if state is JobState.ACTIVE else None,
         about=about(job),
         service_state=_word(job),
@@ -106,10 +103,10 @@ def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
     )
 
 
-def listed(job: VertexTuningJob, name: str, now: Moment) -> Listed:
+def listed(job: VertexTuningJob, name: str) -> Listed:
     """Return a job as a list shows it."""
     created = nanoseconds(job.create_time)
-    return Listed(name, state_of(job, now), created, service_state=_word(job), reason=_reason(job))
+    return Listed(name, state_of(job), created, service_state=_word(job), reason=_reason(job))
 
 
 def about(job: VertexTuningJob) -> About:
@@ -257,11 +254,6 @@ def _positive(value: T | None) -> T | None:
 
 def _step(checkpoint: Checkpoint) -> int:
     return checkpoint.step
-
-
-def _endpoint_is_overdue(job: VertexTuningJob, now: Moment) -> bool:
-    ended = nanoseconds(job.end_time or job.update_time)
-    return bool(ended) and now.since(ended) > ENDPOINT_PATIENCE
 
 
 def _percent(job: VertexTuningJob) -> float | None:

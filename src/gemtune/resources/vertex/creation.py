@@ -125,32 +125,11 @@ class VertexCreation:
 
     async def _certain(self, retry: RetryPolicy | None) -> list[VertexTuningJob]:
         begun = anyio.current_time()
-        found = await self._filtered(retry) or await self._pass(retry)
+        found = await jobs_with_label(self.caller, self.parent, self.label, retry)
         if not found:
             await anyio.sleep(max(begun + SETTLED - anyio.current_time(), 0.0))
-            found = await self._pass(retry)
+            found = await _pass(self.caller, self.parent, self.label, retry)
         return found
-
-    async def _filtered(self, retry: RetryPolicy | None) -> list[VertexTuningJob]:
-        """Ask for the label alone: what is found is certain, what is not found says nothing."""
-        try:
-            return await self._pass(retry, filter=f'labels.{LABEL}="{self.label}"')
-        except BadRequest:
-            return []  # which fields a filter knows is not documented
-
-    async def _pass(self, retry: RetryPolicy | None, *, filter: str | None = None) -> list[VertexTuningJob]:
-        """Return the jobs with the label that one pass through the list meets."""
-
-        async def fetch(token: str | None) -> Page[VertexTuningJob]:
-            call = vertex.list_tuning_jobs(
-                self.parent, page_size=_PAGE, page_token=token, filter=filter, fields=_FIELDS
-            )
-            return await self.caller.call(call, retry=retry)
-
-        found: dict[str, VertexTuningJob] = {}  # one that has moved to a later page is met twice
-        async for page in Pages(fetch):
-            found |= {job.name: job for job in page if job.labels.get(LABEL) == self.label}
-        return list(found.values())
 
     async def _only(self, made: VertexTuningJob, timeout: float | None, *, ours: bool) -> VertexTuningJob:
         """Return the oldest job with the label, and cancel every other one.
@@ -162,7 +141,7 @@ class VertexCreation:
                 chosen the same id.
         """
         try:
-            found = await _within(timeout, self._pass(None), self.parent)
+            found = await _within(timeout, _pass(self.caller, self.parent, self.label), self.parent)
         except CallError as error:
             _log.warning("%s was created; whether it is the only one is not known: %s", made.name, error)
             return made
@@ -203,6 +182,40 @@ class VertexCreation:
             Remedy("look with ", ClientCall("tuning_jobs.list"), f" for the label {LABEL}={self.label}"),
             Remedy("tune again with ", again, " and ", Argument("if_exists", "adopt")),
         )
+
+
+async def jobs_with_label(
+    caller: Caller, parent: str, label: str, retry: RetryPolicy | None = None
+) -> list[VertexTuningJob]:
+    """Return the jobs with a label that one search meets, the oldest first; none is no proof that there is none.
+
+    Args:
+        caller: Carries out the calls.
+        parent: ``projects/P/locations/L``.
+        label: The value of the label.
+        retry: Another retry policy for each page.
+    """
+    try:
+        # What is found by a filter is certain, what is not found says nothing: which fields it knows is not documented.
+        found = await _pass(caller, parent, label, retry, filter=f'labels.{LABEL}="{label}"')
+    except BadRequest:
+        found = []
+    return found or await _pass(caller, parent, label, retry)
+
+
+async def _pass(
+    caller: Caller, parent: str, label: str, retry: RetryPolicy | None = None, *, filter: str | None = None
+) -> list[VertexTuningJob]:
+    """Return the jobs with a label that one pass through the list meets, the oldest first."""
+
+    async def fetch(token: str | None) -> Page[VertexTuningJob]:
+        call = vertex.list_tuning_jobs(parent, page_size=_PAGE, page_token=token, filter=filter, fields=_FIELDS)
+        return await caller.call(call, retry=retry)
+
+    found: dict[str, VertexTuningJob] = {}  # one that has moved to a later page is met twice
+    async for page in Pages(fetch):
+        found |= {job.name: job for job in page if job.labels.get(LABEL) == label}
+    return sorted(found.values(), key=_age)
 
 
 def _age(job: VertexTuningJob) -> tuple[int, str]:

@@ -67,9 +67,29 @@ class _Series:
 
 @attrs.define(eq=False)
 class Curves:
-    """Finds and reads curves, and remembers the names of those that it has read."""
+    """Finds and reads curves, and remembers where those are that it has read."""
 
+    _runs: dict[str, str] = attrs.field(factory=dict, init=False)
     _known: dict[str, _Series] = attrs.field(factory=dict, init=False)
+
+    async def of(self, experiment: str, expected: frozenset[str], send: Send) -> list[CurveStep]:
+        """Return what was measured so far in an experiment, by step; nothing as long as its run is not there.
+
+        Args:
+            experiment: The experiment as the job names it.
+            expected: As for ``read``.
+            send: Carries out the calls.
+
+        Raises:
+            CallError: It could not be read.
+        """
+        run = self._runs.get(experiment) or await self.find(experiment, send)
+        if run is None:
+            return []
+        if len(self._runs) >= _MOST_RUNS and experiment not in self._runs:
+            self._runs.pop(next(iter(self._runs)))
+        self._runs[experiment] = run
+        return await self.read(run, expected, send)
 
     async def find(self, experiment: str, send: Send) -> str | None:
         """Return the run of a job's experiment, or None as long as it is not there.
@@ -117,10 +137,6 @@ class Curves:
         for metric in sorted(series.long):
             _add(steps, metric, await _export(series.names[metric], send))
         return [steps[step] for step in sorted(steps)]
-
-    def forget(self, run: str) -> None:
-        """Take in that nobody will read this run any more."""
-        self._known.pop(run, None)
 
     async def _list(self, run: str, known: _Series | None, send: Send) -> _Series:
         names = {}

@@ -353,6 +353,11 @@ class VertexTuningJob(Message):
     )
     tuning_job_metadata: TuningJobMetadata | None = None
 
+    @property
+    def display_name(self) -> str:
+        """What people call the model."""
+        return self.tuned_model_display_name
+
     def _facts(self) -> str:
         title = f" {self.tuned_model_display_name!r}" if self.tuned_model_display_name else ""
         return f"{self.name} {self.state}{title}, from {self.base_model or 'a tuned model'}"
