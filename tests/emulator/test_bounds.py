@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from emulator.emulated import model_body, prompt
+from emulator.holding import LIMIT, loop_watched
 from gemtune.emulator import create_app, running_emulator
 
 DEEP = b"[" * 100_000
@@ -219,3 +220,21 @@ def test_silent_connections_make_room_for_those_that_ask():
         finally:
             for peer in silent:
                 peer.close()
+
+
+# ── the loop ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_megabyte_of_control_or_of_json_never_holds_the_loop(start):
+    api = await start(gzip=False)
+    faults = json.dumps([{}] * 10_000).encode()
+    parts = json.dumps({"contents": [{"parts": [{"text": "a"}] * 8_000}]}).encode()
+    path = "/v1beta/models/gemini-3.7-flash:countTokens"
+    async with loop_watched() as held:
+        assert (await api.call("POST", "/_emulator/faults", faults)).status_code == 200
+        assert len((await api.call("GET", "/_emulator/faults")).content) > 1_000_000
+        assert (await api.call("DELETE", "/_emulator/faults")).status_code == 200
+        for _ in range(8):
+            assert (await api.call("POST", path, parts)).status_code == 200
+        assert len((await api.call("GET", "/_emulator/requests")).content) > 1_000_000
+    assert held.longest < LIMIT

@@ -117,7 +117,7 @@ SONG = "/v1/choirs/c/songs/s"
 class PlainFace:
     """A service that does not speak Google's JSON: uploads and downloads, and errors in words of its own."""
 
-    name, host, replication = "bytes", "bytes.googleapis.com", None
+    name, host, server, replication = "bytes", "bytes.googleapis.com", "Bytes", None
 
     def __init__(self):
         self.inner = JsonFace(
@@ -249,6 +249,7 @@ async def test_a_service_with_bodies_of_its_own_reads_and_writes_them_itself(sid
     api = await side_by_side()
     reply = await api.call("PUT", "/v1/bytes/b", b"\x00\xff", headers={"content-range": "bytes 0-1/2"})
     assert (reply.status_code, reply.text) == (308, "2 bytes")
+    assert reply.headers["server"] == "Bytes"
     reply = await api.call("PUT", "/v1/bytes/full", b"x")
     assert (reply.status_code, reply.text) == (404, "no room")
     api.app.faults.add(Fault(method="bytes.insert", error="overloaded_old"))

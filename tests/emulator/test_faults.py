@@ -270,3 +270,22 @@ def test_what_is_taken_is_followed_and_breaks_nothing(scenario):
             assert (await http.get("/v1beta/models")).status_code == 200
 
     anyio.run(ask)
+
+
+async def test_only_the_latest_completed_scenarios_are_kept(api):
+    pending = api.app.faults.add(Fault(method="tunedModels.delete"))
+    for _ in range(1_100):
+        api.app.faults.add(Fault(method="models.list", status=503))
+        api.app.faults.take("models.list")
+    kept = api.app.faults.scenarios
+    assert len(kept) <= 1_001
+    assert (pending.id in kept, "1101" in kept, "2" in kept) == (True, True, False)
+    assert api.app.faults.followed == 1_100
+
+
+async def test_a_fault_remembers_the_first_requests_that_met_it(api):
+    scenario = api.app.faults.add(Fault(times=10**9))
+    for number in range(1, 1_501):
+        api.app.faults.take("models.list", number)
+    (planted,) = scenario.faults
+    assert (len(planted.requests), planted.requests[-1], planted.remaining) == (1_000, 1_000, 10**9 - 1_500)

@@ -12,7 +12,8 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from gemtune.emulator.front.control import PREFIX, control
+from gemtune.emulator.front.aside import aside
+from gemtune.emulator.front.control import PREFIX, control, control_weight
 from gemtune.emulator.front.delivery import Receive, Scope, Send, connection_of, deliver, refuse
 from gemtune.emulator.front.exchange import exchange
 from gemtune.emulator.front.guard import refuse_foreign
@@ -83,7 +84,7 @@ class Emulator(EmulatedService):
 
     async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if request.path.startswith(PREFIX):
-            reply = control(self, request)
+            reply = await aside(control_weight(self, request), control, self, request)
             if request.verb == "POST":
                 with contextlib.suppress(RpcError):  # the next change says so
                     await self.keep()

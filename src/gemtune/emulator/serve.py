@@ -21,6 +21,8 @@ import attrs
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.server import listen, make_server
 from gemtune.emulator.world.files import write_whole
+from gemtune.emulator.world.request_log import LoggedRequest
+from gemtune.emulator.world.settings import read_setting
 
 if TYPE_CHECKING:
     import uvicorn
@@ -212,8 +214,30 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         "--bucket", action="append", default=[], metavar="NAME",
         help="a bucket of Cloud Storage that is there from the beginning (repeatable)",
     )  # fmt: skip
+    parser.add_argument("--log", action="store_true", help="write a line about each request to standard error")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE",
+        help="any field of gemtune.emulator.Settings, such as max_connections=50 (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--state", metavar="FILE", help="keep what it stores here, across restarts")
     return parser.parse_args(argv)
+
+
+def _app(options: argparse.Namespace) -> Emulator:
+    app = create_app(**{
+        "clock": options.clock, "seed": options.seed, "step_seconds": options.step_seconds, "auth": options.auth,
+        "state": options.state, "allow_hosts": options.allow_host, "buckets": options.bucket,
+        **dict(map(read_setting, options.set)),
+    })  # fmt: skip
+    if options.log:
+        app.requests.on_reply = _log
+    return app
+
+
+def _log(entry: LoggedRequest) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        sys.stderr.write(entry.line() + "\n")
+        sys.stderr.flush()
 
 
 def main(
@@ -230,11 +254,7 @@ def main(
     """
     options = parse_arguments(argv, parser_type)
     try:
-        app = create_app(
-            clock=options.clock, seed=options.seed, step_seconds=options.step_seconds, auth=options.auth,
-            state=options.state, allow_hosts=options.allow_host,
-            buckets=options.bucket,
-        )  # fmt: skip
+        app = _app(options)
         if options.ready_file:
             _check_ready_file(options.ready_file)
         server = make_server(app, None, None, lambda: _announce(url, options))

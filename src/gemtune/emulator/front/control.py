@@ -44,6 +44,13 @@ def control(service: EmulatedService, request: HttpRequest) -> HttpReply:
     return _error(404, f"The emulator has no {verb} {path}, but {known}, GET and DELETE faults/ID.")
 
 
+def control_weight(service: EmulatedService, request: HttpRequest) -> int:
+    """Return roughly how many bytes a control request and its reply have."""
+    name = request.path.removeprefix(PREFIX).strip("/").partition("/")[0]
+    told = {"requests": service.requests.held, "faults": 200 * service.faults.planted}
+    return 30 * request.length + told.get(name, 0)  # "{}" is a fault: there is no denser JSON
+
+
 def _clock(service: EmulatedService) -> dict[str, object]:
     now = service.clock.now()
     return {"clock": repr(service.clock), "time": format_timestamp(now), "nanoseconds": str(now)}
@@ -60,7 +67,7 @@ def _advance(service: EmulatedService, given: object) -> dict[str, object]:
 def _faults(service: EmulatedService) -> dict[str, object]:
     faults = service.faults
     return {
-        "scenarios": [scenario.to_dict() for scenario in faults.scenarios.values()],
+        "scenarios": [scenario.to_dict() for scenario in list(faults.scenarios.values())],
         "pending": [fault.to_dict() for fault in faults.pending()],
         "followed": faults.followed,
     }
@@ -82,7 +89,7 @@ def _scenario(service: EmulatedService, verb: str, scenario_id: str) -> dict[str
 
 def _requests(service: EmulatedService, query: Query) -> dict[str, object]:
     wanted = query.get("method")
-    found = [entry.to_dict() for entry in service.requests if wanted in (None, entry.method)]
+    found = [entry.to_dict() for entry in list(service.requests) if wanted in (None, entry.method)]
     return {"requests": found, "statistics": service.requests.statistics()}
 
 

@@ -8,7 +8,9 @@ reply is spoiled afterwards: the deed is done, and its caller cannot know.
 from __future__ import annotations
 
 import anyio.to_thread
+import attrs
 
+from gemtune.emulator.front.aside import aside, weight
 from gemtune.emulator.front.replies import compress, fault_reply, mark, spoil
 from gemtune.emulator.messages.contents import DepotFull
 from gemtune.emulator.messages.errors import RpcError
@@ -31,6 +33,7 @@ async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
     # Logged before anything can go wrong with it: a test asks the log what arrived, not what was answered.
     entry = service.requests.open(service.clock.now(), method, request)
     fault = service.faults.take(method or "*", entry.number)
+    entry.fault = fault is not None
     layout = face.layout(match, request)
     if fault and fault.delay:
         await service.clock.sleep(fault.delay)
@@ -42,8 +45,11 @@ async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
         reply = await _answer(service, request, match, layout, fault.job if fault else None)
         reply = spoil(reply, fault, layout, face) if fault else reply
     reply = mark(reply, fault) if fault else reply
+    reply = attrs.evolve(reply, headers={"server": face.server, **reply.headers})
     service.requests.close(entry, reply.status)
-    return compress(reply, request.headers.get("accept-encoding", "")) if service.settings.gzip else reply
+    if not service.settings.gzip:
+        return reply
+    return await aside(sum(map(len, reply.chunks)), compress, reply, request.headers.get("accept-encoding", ""))
 
 
 async def _answer(
@@ -57,7 +63,7 @@ async def _answer(
         credential = Credential.read(request.headers, dict(request.query))
         now = service.clock.now()
         principal = service.auth.admit(credential, match, now, settings.default_email)
-        said = face.read(match, request, settings)
+        said = await aside(request.length, face.read, match, request, settings)
         call = MethodCall(
             method=route.method, version=match.version, params=match.params, query=said.query, body=said.body,
             caller=principal, now=now, fate=fate or _NO_FATE,
@@ -81,7 +87,9 @@ async def _answer(
         return face.refuse(error, layout)
     except DepotFull as full:
         return face.refuse(RpcError("RESOURCE_EXHAUSTED", f"There is no room left: {full}", code=507), layout)
-    return value if isinstance(value, HttpReply) else face.write(match, value, layout, said.mask)
+    if isinstance(value, HttpReply):
+        return value
+    return await aside(weight(value), face.write, match, value, layout, said.mask)
 
 
 async def _serve(service: EmulatedService, route: Route, tokens: int, model: str) -> None:

@@ -16,10 +16,10 @@ from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.face import Face
 
-# Observed on replies; clients must cope with them.
+# Observed on replies of Google's frontends; clients must cope with them. A service says its own name.
 _FRONTEND = {
     "vary": "Origin, X-Origin, Referer",
-    "server": "scaffolding on HTTPServer2",
+    "server": "gemtune emulator",
     "x-xss-protection": "0",
     "x-frame-options": "SAMEORIGIN",
     "x-content-type-options": "nosniff",

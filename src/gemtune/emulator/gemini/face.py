@@ -28,6 +28,7 @@ def _hidden(call: MethodCall, status: int) -> RpcError:
 GEMINI = JsonFace(
     name="gemini",
     host=SERVICE,
+    server="scaffolding on HTTPServer2",
     package="google.ai.generativelanguage.{version}",
     schema=SCHEMA,
     routes=ROUTES,

@@ -35,6 +35,11 @@ class HttpRequest:
     origin: str = ""
     upload: Scratch | None = attrs.field(default=None, repr=False)
 
+    @property
+    def length(self) -> int:
+        """Bytes that have to be read to understand it."""
+        return len(self.body) + sum(len(value) for _, value in self.query)
+
 
 @attrs.frozen(kw_only=True)
 class JsonLayout:

@@ -29,6 +29,7 @@ class StorageFace:
 
     name: str = "storage"
     host: str = "storage.googleapis.com"
+    server: str = "UploadServer"
     replication: None = None
 
     def new_shelf(self, settings: Settings) -> Shelf | None:

@@ -33,6 +33,7 @@ from gemtune.emulator.world.route import known_methods
 from gemtune.emulator.world.tuning import JobFate
 from gemtune.emulator.world.typed import check
 
+_KEPT = 1_000  # scenarios that are completed, and numbers of requests that met one fault
 _STATUS_OF = {code: status for status, code in reversed(HTTP_STATUS.items())}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -213,7 +214,7 @@ class PlantedFault:
     Args:
         fault: what it says.
         remaining: requests that are still to use it up.
-        requests: the numbers of those that did, as in the request log.
+        requests: the numbers of those that did, as in the request log; of the first thousand, if there are more.
     """
 
     fault: Fault
@@ -268,9 +269,22 @@ class Faults:
         self._given += 1
         scenario = Scenario(str(self._given), [PlantedFault(fault, fault.times) for fault in made])
         self.scenarios[scenario.id] = scenario
+        self._forget()
         for planted in scenario.faults:
             self._queues[planted.fault.method].append(planted)
         return scenario
+
+    def _forget(self) -> None:
+        """Forget the oldest scenario that is completed, if many are kept."""
+        if len(self.scenarios) > _KEPT:
+            oldest = next((scenario for scenario in self.scenarios.values() if scenario.completed), None)
+            if oldest is not None:
+                del self.scenarios[oldest.id]
+
+    @property
+    def planted(self) -> int:
+        """How many faults the scenarios have."""
+        return sum(len(scenario.faults) for scenario in list(self.scenarios.values()))
 
     def take(self, method: str, request: int = 0) -> Fault | None:
         """Use up the next fault of a method; its own come before those of any method."""
@@ -279,7 +293,8 @@ class Faults:
             if queue:
                 planted = queue[0]
                 planted.remaining -= 1
-                planted.requests.append(request)
+                if len(planted.requests) < _KEPT:
+                    planted.requests.append(request)
                 if planted.completed:
                     queue.popleft()
                 self.followed += 1
@@ -288,7 +303,7 @@ class Faults:
 
     def pending(self) -> list[Fault]:
         """Return the faults that are still to come, with the times that are left of each."""
-        every = (planted for queue in self._queues.values() for planted in queue)
+        every = (planted for queue in list(self._queues.values()) for planted in list(queue))
         return [attrs.evolve(planted.fault, times=planted.remaining) for planted in every]
 
     def remove(self, scenario_id: str) -> None:

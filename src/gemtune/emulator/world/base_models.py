@@ -33,6 +33,8 @@ class BaseModel:
         return attrs.asdict(self) | {"supported_generation_methods": list(self.supported_generation_methods)}
 
 
+_TUNABLE = ("generateContent", "countTokens", "createTunedModel")
+
 BASE_MODELS = (
     BaseModel(
         name="models/text-bison-001",
@@ -51,7 +53,7 @@ BASE_MODELS = (
         description="The best model for scaling across a wide range of tasks; supports tuning.",
         input_token_limit=30720,
         output_token_limit=2048,
-        supported_generation_methods=("generateContent", "countTokens", "createTunedModel"),
+        supported_generation_methods=_TUNABLE,
         temperature=0.9,
         top_p=1.0,
     ),
@@ -61,7 +63,7 @@ BASE_MODELS = (
         description="Version of Gemini 1.5 Flash that supports tuning.",
         input_token_limit=16384,
         output_token_limit=8192,
-        supported_generation_methods=("generateContent", "countTokens", "createTunedModel"),
+        supported_generation_methods=_TUNABLE,
         temperature=1.0,
         max_temperature=2.0,
         top_p=0.95,

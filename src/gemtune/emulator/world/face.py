@@ -89,6 +89,10 @@ class Face(Protocol):
         """The host that error details name, such as ``"generativelanguage.googleapis.com"``."""
 
     @property
+    def server(self) -> str:
+        """The value of the header ``server`` in its replies."""
+
+    @property
     def replication(self) -> Replication | None:
         """How its reads lag, if they do."""
 
@@ -133,6 +137,7 @@ class JsonFace:
         package: of its methods, with ``{version}`` in it.
         schema: its messages.
         routes: its methods.
+        server: the value of that header in its replies.
         replication: how its reads lag.
         shelf: makes room for what it keeps beside tuned models.
         nobody: makes the error of a request without a credential.
@@ -144,6 +149,7 @@ class JsonFace:
     package: str
     schema: Schema
     routes: Sequence[Route]
+    server: str = "ESF"
     replication: Replication | None = None
     shelf: Callable[[Settings], Shelf] | None = None
     nobody: Callable[[], RpcError] = no_credential

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import perf_counter
 
 import attrs
 
+from gemtune.emulator.messages.codec import format_timestamp
 from gemtune.emulator.messages.http import HttpRequest
 
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
@@ -27,6 +29,8 @@ class LoggedRequest:
         headers: by lower-case name.
         body: as it was sent.
         status: of the reply; 0 when the connection was dropped; None while there is none.
+        seconds: of real time until there was one.
+        fault: whether a fault was planted for it.
     """
 
     number: int
@@ -38,6 +42,22 @@ class LoggedRequest:
     headers: dict[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     status: int | None = None
+    seconds: float | None = None
+    fault: bool = False
+    _began: float = attrs.field(factory=perf_counter, init=False, repr=False, eq=False)
+
+    def close(self, status: int) -> None:
+        """Add the status of the reply."""
+        self.status, self.seconds = status, perf_counter() - self._began
+
+    def line(self) -> str:
+        """Return it as one line for people, without credentials."""
+        clock = format_timestamp(self.time)[11:23].rstrip("Z").ljust(12, "0")
+        query = "&".join(f"{name}={'(hidden)' if name in _SECRET_QUERY else value}" for name, value in self.query)
+        asked = "".join(c if c.isprintable() else "\ufffd" for c in f"{self.path}{'?' * bool(query)}{query}"[:500])
+        status = f"{self.status or 'dropped'}{' by a fault' if self.fault else ''}"
+        milliseconds = f"{1000 * (self.seconds or 0.0):.0f} ms"
+        return f"{clock} #{self.number} {self.verb} {asked} -> {status}, {milliseconds} ({self.method or 'unknown'})"
 
     @property
     def size(self) -> int:
@@ -57,6 +77,8 @@ class LoggedRequest:
             "headers": {name: "(hidden)" if name in _SECRET_HEADERS else value for name, value in self.headers.items()},
             "body": self.body.decode("utf-8", "replace"),
             "status": self.status,
+            "seconds": self.seconds,
+            "fault": self.fault,
         }
 
 
@@ -68,10 +90,12 @@ class RequestLog:
         size: how many are remembered.
         max_bytes: of them all together. Bodies of a few MiB each (training data) would otherwise fill the memory long
             before ``size`` of them are there.
+        on_reply: is called with each request, once the status of its reply is known.
     """
 
     size: int
     max_bytes: int
+    on_reply: Callable[[LoggedRequest], None] | None = None
     _entries: deque[LoggedRequest] = attrs.field(init=False)
     _bytes: int = attrs.field(default=0, init=False)
     _count: int = attrs.field(default=0, init=False)
@@ -115,8 +139,15 @@ class RequestLog:
 
     def close(self, entry: LoggedRequest, status: int) -> None:
         """Add the status of the reply."""
-        entry.status = status
+        entry.close(status)
         self._by_status[status] += 1
+        if self.on_reply is not None:
+            self.on_reply(entry)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the remembered requests, roughly."""
+        return self._bytes
 
     def of(self, method: str) -> list[LoggedRequest]:
         """Return the remembered requests of one method, oldest first."""

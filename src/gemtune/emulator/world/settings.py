@@ -5,10 +5,14 @@ What nobody has published is a guess, marked "undocumented"; the setting is ther
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import attrs
+
+from gemtune.emulator.messages.json_text import loads
+from gemtune.emulator.world.typed import fits
 
 MIB = 1 << 20
 _seconds = attrs.validators.ge(0.0)
@@ -28,6 +32,36 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
     if isinstance(names, str):
         raise TypeError(f"allow_hosts must be a list of names, not the string {names!r}")
     return frozenset(name.lower().rstrip(".") for name in names)
+
+
+def read_setting(text: str) -> tuple[str, object]:
+    """Return name and value of a setting that was written as ``NAME=VALUE``.
+
+    Args:
+        text: the value is JSON, a string without quotation marks, or a list with commas.
+
+    Raises:
+        ValueError: there is no such setting, or the value is of another type.
+    """
+    name, _, written = text.partition("=")
+    hint = get_type_hints(Settings).get(name)
+    if hint is None:
+        near = difflib.get_close_matches(name, attrs.fields_dict(Settings), 1)
+        raise ValueError(f"there is no setting {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    if get_origin(hint) is frozenset:
+        return name, frozenset(written.split(","))
+    if hint is str:
+        return name, written
+    value: object
+    try:
+        value = loads(written.encode())
+    except ValueError:
+        value = written
+    value = tuple(value) if isinstance(value, list) else value
+    if not fits(value, hint):
+        kind = hint.__name__ if isinstance(hint, type) else str(hint)
+        raise ValueError(f"{name} must be {kind}, not {written!r:.100}")
+    return name, value
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,35 @@
+"""For how long the event loop is held: what no other caller should have to wait for."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+LIMIT = 0.05  # seconds
+
+
+@attrs.define
+class Holding:
+    longest: float = 0.0
+
+
+@asynccontextmanager
+async def loop_watched() -> AsyncIterator[Holding]:
+    """The longest time between two rounds of the loop; in its own processor time, however busy the machine is."""
+    found = Holding()
+
+    async def watch():
+        while True:
+            before = time.thread_time()
+            await anyio.lowlevel.checkpoint()
+            found.longest = max(found.longest, time.thread_time() - before)
+
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(watch)
+        await anyio.lowlevel.checkpoint()  # a program that never waits would be over before it watches
+        yield found
+        await anyio.lowlevel.checkpoint()
+        watching.cancel_scope.cancel()
