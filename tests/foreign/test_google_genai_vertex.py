@@ -9,6 +9,7 @@ import pytest
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the end of Python 3.11, on import
     from google import genai
+    from google.auth import crypt
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
     from google.genai import errors, types
@@ -169,3 +170,27 @@ def test_the_environment_is_enough_beside_what_has_to_stand_in_code(emulator, mo
         monkeypatch.setenv(f"GOOGLE_{'GENAI_' if name == 'USE_VERTEXAI' else ''}{name}", value)
     with genai.Client(credentials=Credentials("tok")) as client:
         assert "googleapis.com" in client._api_client._http_options.base_url
+
+
+def test_a_service_account_whose_token_address_is_the_emulator_is_let_in(emulator, monkeypatch, tmp_path):
+    account = {
+        "type": "service_account", "client_email": "me@p.iam.gserviceaccount.com", "private_key_id": "1",
+        "private_key": private_key(), "token_uri": emulator.url + "/token", "project_id": "p",
+    }  # fmt: skip
+    path = tmp_path / "account.json"
+    path.write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    emulator.app.auth.mode = "required"
+    with genai.Client(vertexai=True, **PROJECT, http_options=types.HttpOptions(base_url=emulator.url)) as client:
+        assert client.models.generate_content(model=BASE, contents="LXIII").text == "LXIV"
+
+
+def private_key():
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    text = key.private_bytes(*form).decode()
+    assert crypt.RSASigner.from_string(text)
+    return text

@@ -64,6 +64,7 @@ class TokenFace:
 
     name: str = "token"
     host: str = "oauth2.googleapis.com"
+    server: str = "scaffolding on HTTPServer2"
     replication: None = None
 
     def new_shelf(self, settings: Settings) -> Shelf | None:  # noqa: ARG002 - a face's
