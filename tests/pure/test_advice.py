@@ -81,3 +81,24 @@ def test_other_errors_keep_their_own_remedies():
     error = status.error_from_reply(400, {}, {"error": {"details": [detail]}}, addressee=Addressee())
     assert type(error) is errors.Unauthenticated
     assert "put a valid key into GOOGLE_API_KEY" in str(error)
+
+
+@pytest.mark.parametrize("file", [False, True])
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_on_vertex_ai_no_key_and_no_scope_of_the_other_service_is_advised(kind, where, file):
+    facts = {"kind": kind, "place": where, "file": file, "access": advice.CLOUD}
+    addressee = Addressee(**facts)
+    texts = [
+        said(401, REFUSED, **facts),
+        said(403, NARROW, **facts),
+        advice.missing(addressee),
+        advice.not_renewed(addressee),
+    ]
+    for text in texts:
+        assert "GOOGLE_API_KEY" not in text
+        assert "generative-language" not in text
+        assert "client_secret" not in text
+    assert ("gcloud auth application-default login" in advice.missing(addressee)) == (where == "laptop")
+    if kind == "google-auth":
+        assert "with the scope https://www.googleapis.com/auth/cloud-platform" in texts[1]

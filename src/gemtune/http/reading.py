@@ -19,7 +19,7 @@ from gemtune.errors import CallError
 from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
 from gemtune.protocol import status
-from gemtune.protocol.advice import Addressee
+from gemtune.protocol.advice import CLOUD, GEMINI, Addressee
 from gemtune.protocol.call import Call
 from gemtune.protocol.codec import loads
 from gemtune.protocol.said import clean
@@ -116,5 +116,8 @@ def _error(
         resource=call.resource,
         method=call.method,
         secrets=secrets,
-        addressee=Addressee.of(credentials.kind, credentials.source, os.environ, sys.modules),
+        # Only what Google Cloud serves has an origin of its own.
+        addressee=Addressee.of(
+            credentials.kind, credentials.source, os.environ, sys.modules, GEMINI if call.origin is None else CLOUD
+        ),
     )

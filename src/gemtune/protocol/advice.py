@@ -23,6 +23,33 @@ LOGIN: Final = f"gcloud auth application-default login --scopes={','.join(SCOPES
 
 _CLIENT: Final = "client_secret.json is an OAuth client of your own, from the Credentials page of the Cloud console"
 
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """What a service wants of a credential.
+
+    Args:
+        scopes: The scopes to ask for.
+        login: The command that logs in with them.
+        note: What has to be said about the command.
+        keys: Whether an API key is enough for most of it.
+    """
+
+    scopes: tuple[str, ...]
+    login: str
+    note: str = ""
+    keys: bool = True
+
+    @property
+    def instructions(self) -> str:
+        """The command to run, with what has to be said about it."""
+        return f"{self.login} ({self.note})" if self.note else self.login
+
+
+GEMINI: Final = Access(scopes=SCOPES, login=LOGIN, note=_CLIENT)
+CLOUD: Final = Access(scopes=SCOPES[:1], login="gcloud auth application-default login", keys=False)
+"""Vertex AI and Cloud Storage: one scope, for which gcloud itself may ask, and no API key."""
+
 Place = Literal["laptop", "colab", "google-cloud", "ci"]
 
 _GOOGLE_CLOUD: Final = (
@@ -41,18 +68,22 @@ class Addressee:
         source: Where it was taken from, such as ``GOOGLE_API_KEY``; empty if that is not known.
         place: Where the program runs.
         file: Whether GOOGLE_APPLICATION_CREDENTIALS names a file.
+        access: What the service wants.
     """
 
     kind: str = "Application Default Credentials"
     source: str = ""
     place: Place = "laptop"
     file: bool = False
+    access: Access = GEMINI
 
     @classmethod
-    def of(cls, kind: str, source: str, environ: Mapping[str, str], modules: Container[str]) -> Self:
+    def of(
+        cls, kind: str, source: str, environ: Mapping[str, str], modules: Container[str], access: Access = GEMINI
+    ) -> Self:
         """Return the addressee of a program with these variables and imported modules."""
         file = bool(environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
-        return cls(kind=kind, source=source, place=place(environ, modules), file=file)
+        return cls(kind=kind, source=source, place=place(environ, modules), file=file, access=access)
 
 
 def place(environ: Mapping[str, str], modules: Container[str]) -> Place:
@@ -66,23 +97,26 @@ def place(environ: Mapping[str, str], modules: Container[str]) -> Place:
 
 def missing(addressee: Addressee) -> str:
     """Return what to do if there is no credential at all."""
+    keys = addressee.access.keys
     if addressee.place == "colab":
-        return (
-            "In Colab, store an API key in the secrets panel and pass "
-            "api_key=google.colab.userdata.get('GOOGLE_API_KEY'), "
-            "or run google.colab.auth.authenticate_user()"
-        )
+        kept = "store an API key in the secrets panel and pass api_key=google.colab.userdata.get('GOOGLE_API_KEY'), or "
+        return f"In Colab, {kept if keys else ''}run google.colab.auth.authenticate_user()"
     if addressee.place == "google-cloud":
         return (
             "The metadata server gave none: attach a service account to this service, job or machine (on GKE: workload "
-            "identity), or set the environment variable GOOGLE_API_KEY to an API key"
+            f"identity){_or_key(addressee)}"
         )
     if addressee.place == "ci":
-        return (
-            "In CI, sign in by workload identity (on GitHub: google-github-actions/auth), let "
-            "GOOGLE_APPLICATION_CREDENTIALS name a file of credentials, or keep an API key in the secret GOOGLE_API_KEY"
+        file = "let GOOGLE_APPLICATION_CREDENTIALS name a file of credentials"
+        return "In CI, sign in by workload identity (on GitHub: google-github-actions/auth)" + (
+            f", {file}, or keep an API key in the secret GOOGLE_API_KEY" if keys else f", or {file}"
         )
-    return f"Run: {LOGIN}\n({_CLIENT}), or set the environment variable GOOGLE_API_KEY to an API key"
+    note = f"\n({addressee.access.note})" if addressee.access.note else ""
+    return f"Run: {addressee.access.login}{note}{_or_key(addressee)}"
+
+
+def _or_key(addressee: Addressee) -> str:
+    return ", or set the environment variable GOOGLE_API_KEY to an API key" if addressee.access.keys else ""
 
 
 def refused(addressee: Addressee, said: str = "") -> str:
@@ -103,7 +137,7 @@ def refused(addressee: Addressee, said: str = "") -> str:
     if addressee.kind == "token callable":
         return "the access token that your function returned has expired or is of the wrong kind"
     if addressee.kind == "google-auth":
-        return f"the credentials object was refused: make one that is valid, with the scopes {' and '.join(SCOPES)}"
+        return f"the credentials object was refused: make one that is valid, with {_scopes(addressee)}"
     return f"the token is expired or of the wrong kind, {_login(addressee)}"
 
 
@@ -111,17 +145,21 @@ def not_renewed(addressee: Addressee) -> str:
     """Return what to do if a credential that must be renewed from time to time could not be."""
     if addressee.kind == "google-auth":
         return "make the credentials object anew"
-    return f"{_login(addressee)}, or set the environment variable GOOGLE_API_KEY to an API key"
+    return f"{_login(addressee)}{_or_key(addressee)}"
 
 
 def too_narrow(addressee: Addressee) -> str:
     """Return what to do if the credential lacks a scope."""
-    scopes = " and ".join(SCOPES)
     if addressee.kind in {"token", "token callable"}:
-        return f"the access token is too narrow for tuning: get one with the scopes {scopes}"
+        return f"the access token is too narrow for tuning: get one with {_scopes(addressee)}"
     if addressee.kind == "google-auth":
-        return f"the credentials object is too narrow for tuning: make it with the scopes {scopes}"
+        return f"the credentials object is too narrow for tuning: make it with {_scopes(addressee)}"
     return f"the credential is too narrow for tuning, {_login(addressee)}"
+
+
+def _scopes(addressee: Addressee) -> str:
+    scopes = addressee.access.scopes
+    return f"the scope{'s' if len(scopes) > 1 else ''} {' and '.join(scopes)}"
 
 
 def _login(addressee: Addressee) -> str:
@@ -133,4 +171,4 @@ def _login(addressee: Addressee) -> str:
         return "check the service account that is attached here, and on a virtual machine its access scopes"
     if addressee.place == "ci":
         return "sign in by workload identity (on GitHub: google-github-actions/auth) or with a service account's file"
-    return f"run: {LOGIN} ({_CLIENT})"
+    return f"run: {addressee.access.instructions}"

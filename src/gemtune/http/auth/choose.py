@@ -11,6 +11,7 @@ from typing import cast
 from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http.auth.credentials import Credentials, Fetch, Refreshing, Static
 from gemtune.http.auth.grant import Grant, bearer, lifetime_until
+from gemtune.protocol.advice import CLOUD, GEMINI
 from gemtune.settings import Secret, Settings
 
 
@@ -46,6 +47,7 @@ def make_credentials(
             project=settings.quota_project,
             ssl_context=ssl_context,
             trust_env=trust_env,
+            access=CLOUD if settings.service == "vertex" else GEMINI,
         )
         return Refreshing(source.kind, source.fetch)
     if isinstance(token, str | bytes | bytearray):

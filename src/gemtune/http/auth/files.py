@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from gemtune.errors import CredentialsError
-from gemtune.protocol.advice import LOGIN, SCOPES
+from gemtune.protocol.advice import Access
 
 VARIABLE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 _LONGEST: Final = 1 << 20
 _AWS: Final = "urn:ietf:params:aws:token-type:aws4_request"
 
 
-def read(path: str) -> dict[str, Any]:
+def read(path: str, access: Access) -> dict[str, Any]:
     """Return what a file of credentials holds; raise CredentialsError if it is none, with what it is instead."""
-    info = _read(path)
+    info = _read(path, access)
     if isinstance(info, str):
         raise CredentialsError(f"{VARIABLE} names {path!r}, which {info}")
     return info
 
 
-def external_account(info: Mapping[str, Any]) -> Any:
+def external_account(info: Mapping[str, Any], access: Access) -> Any:
     """Return the credentials of a workload identity: google.auth.default would want the package requests for them.
 
     It would also ask for the name of the project, which nobody here needs.
@@ -40,13 +40,13 @@ def external_account(info: Mapping[str, Any]) -> Any:
         kind = aws
     elif isinstance(source, dict) and source.get("executable") is not None:
         kind = pluggable
-    return kind.Credentials.from_info(info, scopes=list(SCOPES))
+    return kind.Credentials.from_info(info, scopes=list(access.scopes))
 
 
-def _read(path: str) -> dict[str, Any] | str:
+def _read(path: str, access: Access) -> dict[str, Any] | str:
     try:
         with Path(path).open("rb") as file:
-            return _parse(path, file.read(_LONGEST))
+            return _parse(path, file.read(_LONGEST), access)
     except FileNotFoundError:
         return "does not exist: correct the path, or unset the variable"
     except IsADirectoryError:
@@ -57,7 +57,7 @@ def _read(path: str) -> dict[str, Any] | str:
         return "is no path"
 
 
-def _parse(path: str, data: bytes) -> dict[str, Any] | str:
+def _parse(path: str, data: bytes, access: Access) -> dict[str, Any] | str:
     if not data.strip():
         return "is empty: download it again"
     try:
@@ -69,6 +69,6 @@ def _parse(path: str, data: bytes) -> dict[str, Any] | str:
     if not isinstance(info, dict):
         return "is not a JSON object: it is no file of credentials"
     if "installed" in info or "web" in info:
-        command = LOGIN.replace("client_secret.json", path)
+        command = access.login.replace("client_secret.json", path)
         return f"is an OAuth client's secret and not yet a credential: unset the variable and run: {command}"
     return info if "type" in info else "holds no 'type': it is no file of credentials"

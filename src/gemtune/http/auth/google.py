@@ -20,7 +20,7 @@ from gemtune.http._httpx import httpx
 from gemtune.http.auth import files
 from gemtune.http.auth.grant import BOUND, Grant, bearer, lifetime_until, with_project
 from gemtune.http.environment import find_proxy, make_ssl_context
-from gemtune.protocol.advice import SCOPES, Addressee, missing, not_renewed
+from gemtune.protocol.advice import GEMINI, Access, Addressee, missing, not_renewed
 
 PAUSES: Final = (0.5, 1.0)
 """Seconds to wait before the second and third attempt of a refresh that failed for a passing reason."""
@@ -35,12 +35,14 @@ class GoogleSource:
         project: The quota project, or None for the credentials' own.
         ssl_context: What https token endpoints are called with.
         trust_env: Whether proxies and roots are taken from the environment.
+        access: What the service wants of a credential.
     """
 
     credentials: Any = attrs.field(default=None, repr=False)
     project: str | None = None
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     trust_env: bool = True
+    access: Access = GEMINI
     _scoped: Any = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -59,7 +61,7 @@ class GoogleSource:
 
     @property
     def _addressee(self) -> Addressee:
-        return Addressee.of(self.kind, "", os.environ, sys.modules)
+        return Addressee.of(self.kind, "", os.environ, sys.modules, self.access)
 
     def fetch(self, forced: bool) -> Grant:
         """Return headers with a good token; blocks for files, the metadata server and the token endpoint.
@@ -97,18 +99,18 @@ class GoogleSource:
         from google.auth.credentials import with_scopes_if_required
 
         if self.credentials is not None:
-            return with_scopes_if_required(self.credentials, list(SCOPES))  # type: ignore[no-untyped-call]
+            return with_scopes_if_required(self.credentials, list(self.access.scopes))  # type: ignore[no-untyped-call]
         named = os.environ.get(files.VARIABLE)
-        info = files.read(named) if named else {}
+        info = files.read(named, self.access) if named else {}
         if info.get("type") == "external_account":
-            return files.external_account(info)
+            return files.external_account(info, self.access)
         from gemtune.http.auth import metadata
 
         try:
             asking = cast("Any", metadata.ending_before(request))
-            credentials, _ = google.auth.default(scopes=list(SCOPES), request=asking)
+            credentials, _ = google.auth.default(scopes=list(self.access.scopes), request=asking)
         except google.auth.exceptions.DefaultCredentialsError:
-            here = None if named else metadata.find(request)
+            here = None if named else metadata.find(request, self.access.scopes)
             if here is None:
                 raise
             return here

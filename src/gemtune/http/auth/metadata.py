@@ -18,8 +18,6 @@ from urllib.parse import quote, urlsplit
 from google.auth import exceptions
 from google.auth.credentials import Credentials
 
-from gemtune.protocol.advice import SCOPES
-
 _FLAVOR: Final = {"metadata-flavor": "Google"}
 """Asked for and answered: whatever else listens at that address, in a cafe's network, does not send it."""
 _IP: Final = "169.254.169.254"
@@ -34,12 +32,20 @@ Request = Callable[..., Any]
 
 
 class MetadataCredentials(Credentials):
-    """The account of this machine, as google-auth's credentials are."""
+    """The account of this machine, as google-auth's credentials are.
+
+    Args:
+        scopes: What its tokens are to be good for.
+    """
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.asked = scopes
 
     def refresh(self, request: Any) -> None:
         """Get a new token; raise RefreshError or TransportError."""
         host = os.environ.get("GCE_METADATA_HOST") or os.environ.get("GCE_METADATA_ROOT") or _HOST
-        url = f"http://{host}{_TOKEN}?scopes={quote(','.join(SCOPES), safe='')}"
+        url = f"http://{host}{_TOKEN}?scopes={quote(','.join(self.asked), safe='')}"
         answer = request(url, headers=_FLAVOR, timeout=30.0)
         try:
             found = json.loads(answer.data) if answer.status == 200 else {}
@@ -69,7 +75,7 @@ def ending_before(request: Request) -> Request:
     return ask
 
 
-def find(request: Request) -> MetadataCredentials | None:
+def find(request: Request, scopes: tuple[str, ...]) -> MetadataCredentials | None:
     """Return this machine's account, or None if no metadata server answers.
 
     The variables are those of google-auth: NO_GCE_CHECK, GCE_METADATA_HOST, GCE_METADATA_IP, GCE_METADATA_TIMEOUT and
@@ -87,7 +93,7 @@ def find(request: Request) -> MetadataCredentials | None:
         except exceptions.TransportError:
             continue
         google = answer.headers.get("metadata-flavor") == "Google"
-        return MetadataCredentials() if google and answer.status == 200 else None  # type: ignore[no-untyped-call]
+        return MetadataCredentials(scopes) if google and answer.status == 200 else None
     return None
 
 
