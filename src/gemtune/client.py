@@ -25,7 +25,6 @@ from gemtune.limiter.limiter import Limiter
 from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
 from gemtune.looks.service import TuningService
-from gemtune.looks.vertex import VertexTuning
 from gemtune.resources.drafts import TuneOptions, draft_of
 from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, spelled_out
 from gemtune.resources.inference import Inference
@@ -244,7 +243,7 @@ class Client(Inference, Mirror):
         """
         draft = draft_of(base_model, training_data, method, options)
         started = await self._service.create(draft, tuned_model_id, if_exists, timeout=timeout, retry=retry)
-        return TuningJob(self._followers.created(started.seen), started.data)
+        return TuningJob(self._followers.created(started.seen), started.data, started.adopted)
 
     @spelled_out(BatchOptions)
     def batch(self, model: ModelLike, inputs: Prompts, **options: Unpack[BatchOptions]) -> Batch:
@@ -316,5 +315,7 @@ class Client(Inference, Mirror):
 
 def _service_of(settings: Settings, caller: Caller, watch: WatchPolicy) -> TuningService:
     if settings.service == "vertex":
+        from gemtune.looks.vertex import VertexTuning  # whoever uses the Gemini API loads nothing of it
+
         return VertexTuning.through(caller, settings)
     return GeminiTuning.through(caller, watch)

@@ -200,9 +200,11 @@ class TuningJob(KnownFacts):
 
     Args:
         data: What ``client.tune`` read of the training data; None for a handle that another call returned.
+        adopted: Whether ``client.tune`` took over a job that existed already, and created none.
     """
 
     data: DataReport | None = None
+    adopted: bool = False
 
     def statistics(self) -> JobStatistics:
         """Return what following the job has cost so far."""

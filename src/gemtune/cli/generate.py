@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
+from gemtune.cli.jobs.vertex import askable
 from gemtune.cli.options import MODEL, Commands, add_command, text
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
@@ -63,10 +64,11 @@ async def _generate(options: argparse.Namespace, console: Console, prompt: str) 
         "timeout": options.timeout,
     }
     async with open_client(options) as client:
+        model = await askable(client, options.model)
         if options.stream:
-            reason = await _stream(client.stream_generate_content(options.model, prompt, **request), console)
+            reason = await _stream(client.stream_generate_content(model, prompt, **request), console)
         else:
-            reply = await client.generate_content(options.model, prompt, **request)
+            reply = await client.generate_content(model, prompt, **request)
             _record(console, reply)
             console.print(reply.text)
             reason = reply.finish_reason

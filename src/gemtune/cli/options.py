@@ -96,6 +96,16 @@ def common_options(timeout: str = "give up after this long (30, 30s, 5m, 2h)") -
     return parent
 
 
+def place_options(options: argparse.Namespace) -> list[str]:
+    """Return the options of a command that say which service it talks to and where, for a command that follows it."""
+    words = [] if options.vertex is None else ["--vertex" if options.vertex else "--no-vertex"]
+    for name in ("base_url", "project", "location"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", value]
+    return words
+
+
 def add_command(
     commands: Commands, name: str, run: Run, help: str, examples: str, *, common: Parser | None = None, **more: Any
 ) -> Parser:

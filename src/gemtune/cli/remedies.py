@@ -24,6 +24,7 @@ OPTIONS: Final = {
     "epoch_count": "--epochs",
     "filter": "--filter",
     "format": "--format",
+    "generation_config": "--generation-config",
     "heading": "--heading",
     "if_exists": "--if-exists",
     "input": "--input-column",
@@ -63,6 +64,9 @@ COMMANDS: Final = {
     "tuned_models.delete": "gemtune jobs delete",
     "tuned_models.get": "gemtune jobs get",
     "tuned_models.list": "gemtune jobs list",
+    "tuning_jobs.cancel": "gemtune jobs cancel",
+    "tuning_jobs.get": "gemtune jobs get",
+    "tuning_jobs.list": "gemtune jobs list",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import attrs
 
 from gemtune.cli.console import DATA_LOG, Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import MODEL, Commands, add_command, common_options, text
+from gemtune.cli.options import MODEL, Commands, add_command, common_options, place_options, text
 from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.progress import JobView
@@ -27,9 +28,11 @@ _EXAMPLES = """\
   gemtune tune more.jsonl --base tunedModels/my-model --epochs 3 --learning-rate-multiplier 0.5
 
   gemtune tune reviews.csv --input-column Review --output-column Rating --base models/gemini-1.0-pro-001
+  gemtune tune rows.jsonl --vertex --project my-project --bucket my-bucket --base gemini-2.5-flash
 
-DATA is a CSV, TSV, JSONL or JSON file; - is standard input. The usual names of columns are known, such as text_input
-and output, prompt and completion, question and answer. What was read is shown on standard error.
+DATA is a CSV, TSV, JSONL or JSON file; - is standard input. On Vertex AI it is uploaded to your bucket, unless it is
+there already (gs://bucket/rows.jsonl). The usual names of columns are known, such as text_input and output, prompt and
+completion, question and answer. What was read is shown on standard error.
 """
 
 
@@ -118,23 +121,23 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             with time_limit(options.timeout):
                 job = await client.tune(options.base, options.data, timeout=options.timeout, **_wanted(options))
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
-            console.note("the job may have been created; look with: gemtune jobs list")
+            look = shlex.join(["gemtune", "jobs", "list", *place_options(options)])
+            console.note(f"the job may have been created; look with: {look}")
             raise
-        # Only a creation's reply names the operation, so a job without one was adopted; its state needs a look.
-        adopted = options.if_exists == "adopt" and job.operation is None
-        if adopted:
+        if job.adopted:
             console.note(f"{job.name} existed already ({await job.refresh()}); nothing was created")
-        kind = "adopted" if adopted else "created"
+        kind = "adopted" if job.adopted else "created"
         record = {"kind": kind, "job": job.name, "operation": job.operation, "state": job.state}
         console.record(record if job.data is None else {**record, "data": attrs.asdict(job.data)})
         if not options.wait:
             console.print(job.name)
             if not job.done:
-                console.note(look_again(job.name))
+                console.note(look_again(job.name, options))
             return DONE
         if not job.done:
             console.note(f"following {job.name}; Ctrl-C leaves it running")
-        await follow(job, console, view := JobView(), timeout=options.timeout)
+        left = look_again(job.name, options)
+        await follow(job, console, view := JobView(), timeout=options.timeout, left=left)
         model = await job
         if view.losses and not (console.json or console.draws):  # there the last picture shows it
             console.note(f"loss {view.spark(unicode=encodes_unicode(console.err))}")

@@ -139,7 +139,8 @@ class GeminiTuning:
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
-        return Started(observe_creation(operation, creation.name, model, moment()), data.report)
+        seen = observe_creation(operation, creation.name, model, moment())
+        return Started(seen, data.report, creation.adopted)
 
     async def cancel(self, job: str, work: str | None) -> None:
         """Cancel the operation, which is looked for first if its name is not known."""

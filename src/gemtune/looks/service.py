@@ -53,10 +53,12 @@ class Started:
     Args:
         seen: What the reply shows of it.
         data: What was read of the training data; None if it was not read here.
+        adopted: Whether it existed before under the caller's own id.
     """
 
     seen: Observation
     data: DataReport | None = None
+    adopted: bool = False
 
 
 class TuningService(InferenceService, Protocol):

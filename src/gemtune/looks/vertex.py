@@ -174,7 +174,7 @@ class VertexTuning:
             made = self.room.enter(creation, self._spellings.of(waiting_name(creation)), error)
         self._spellings.learn(self.place.name, made.name)
         seen = vertex_words.observe_job(made, moment())
-        return Started(attrs.evolve(seen, job=self._spellings.of(made.name)), training.data)
+        return Started(attrs.evolve(seen, job=self._spellings.of(made.name)), training.data, creation.adopted)
 
     async def cancel(self, job: str, work: str | None) -> None:  # noqa: ARG002 - of the interface
         """Cancel the job; one that has ended already is left as it is."""

@@ -39,7 +39,7 @@ from gemtune.resources.drafts import MANY, off_loop
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Creation:
     """One logical creation of a tuned model.
 
@@ -49,6 +49,7 @@ class Creation:
         tuned_model_id: The id, the same on every attempt.
         chosen: Whether the caller chose the id, so that it may be taken.
         adopt: Whether a model that exists under this id is taken over as it is.
+        adopted: Whether one was.
     """
 
     caller: Caller
@@ -56,6 +57,7 @@ class Creation:
     tuned_model_id: str
     chosen: bool
     adopt: bool
+    adopted: bool = attrs.field(default=False, init=False)
 
     @property
     def large(self) -> bool:
@@ -126,6 +128,7 @@ class Creation:
     def _adopted(self, found: TunedModel) -> Operation:
         if not self.adopt or not self._same_source(found):
             raise self._taken(found)
+        self.adopted = True
         return _found(found)
 
     def _same_source(self, found: TunedModel) -> bool:

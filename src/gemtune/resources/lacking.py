@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Never
 
 from gemtune.errors import NotSupported
-from gemtune.remedy import ClientCall, Remedy
+from gemtune.remedy import Argument, ClientCall, Remedy
 
-VERTEX_ONLY = "the Gemini API has no {}: that is a resource of Vertex AI, for a client with vertexai=True"
-GEMINI_ONLY = "Vertex AI has no {}: that is a resource of the Gemini API, for a client without vertexai=True"
+VERTEX_ONLY = "the Gemini API has no {}: that is a resource of Vertex AI"
+GEMINI_ONLY = "Vertex AI has no {}: that is a resource of the Gemini API"
 
 
 class Lacking:
@@ -33,8 +33,9 @@ def without_tuning_jobs() -> Lacking:
     """Return what stands for the tuning jobs on the Gemini API."""
     return Lacking(
         VERTEX_ONLY.format("tuning jobs"),
-        Remedy("create a job with ", ClientCall("tune"), " and follow it with ", ClientCall("job")),
+        Remedy("follow a job with ", ClientCall("job")),
         Remedy("list what was tuned with ", ClientCall("tuned_models.list")),
+        Remedy("use Vertex AI, with ", Argument("vertexai", True)),
     )
 
 
@@ -42,7 +43,8 @@ def without_endpoints() -> Lacking:
     """Return what stands for the endpoints on the Gemini API."""
     return Lacking(
         VERTEX_ONLY.format("endpoints"),
-        Remedy("ask the tuned model under its own name: ", ClientCall("generate_content")),
+        Remedy("ask the tuned model under its own name"),
+        Remedy("use Vertex AI, with ", Argument("vertexai", True)),
     )
 
 

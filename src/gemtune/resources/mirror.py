@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from gemtune.config import WatchPolicy
 from gemtune.http.caller import Caller
-from gemtune.protocol.vertex_names import Place
-from gemtune.resources.lacking import (
-    without_endpoints,
-    without_operations,
-    without_permissions,
-    without_tuning_jobs,
-)
 from gemtune.resources.models import Models
 from gemtune.resources.operations import Operations
 from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
-from gemtune.resources.vertex.endpoints import Endpoints
-from gemtune.resources.vertex.models import VertexTunedModels
-from gemtune.resources.vertex.tuning_jobs import TuningJobs
 from gemtune.settings import Settings
+
+if TYPE_CHECKING:
+    from gemtune.protocol.vertex_names import Place
+    from gemtune.resources.vertex.endpoints import Endpoints
+    from gemtune.resources.vertex.tuning_jobs import TuningJobs
+
+# What belongs to the one service is loaded when it is asked for, so that who uses the other loads nothing of it.
 
 
 class Mirror:
@@ -34,6 +31,8 @@ class Mirror:
     def tuned_models(self) -> TunedModels:
         """Tuned models: get, list, update, delete; share them, or on Vertex AI their versions and checkpoints."""
         if self._place is not None:
+            from gemtune.resources.vertex.models import VertexTunedModels
+
             return VertexTunedModels(self._caller, self._place)
         return TunedModels(self._caller)  # made each time: they hold nothing, and a client has no circles to collect
 
@@ -41,6 +40,8 @@ class Mirror:
     def permissions(self) -> Permissions:
         """Permissions on tuned models (Gemini API)."""
         if self._place is not None:
+            from gemtune.resources.lacking import without_permissions
+
             return cast(Permissions, without_permissions())
         return Permissions(self._caller)
 
@@ -48,6 +49,8 @@ class Mirror:
     def operations(self) -> Operations:
         """Long-running operations (Gemini API)."""
         if self._place is not None:
+            from gemtune.resources.lacking import without_operations
+
             return cast(Operations, without_operations())
         return Operations(self._caller, self._watch)
 
@@ -60,18 +63,30 @@ class Mirror:
     def tuning_jobs(self) -> TuningJobs:
         """Tuning jobs (Vertex AI): create, get, list, cancel."""
         if self._place is None:
-            return cast(TuningJobs, without_tuning_jobs())
+            from gemtune.resources.lacking import without_tuning_jobs
+
+            return cast("TuningJobs", without_tuning_jobs())
+        from gemtune.resources.vertex.tuning_jobs import TuningJobs
+
         return TuningJobs(self._caller, self._place)
 
     @property
     def endpoints(self) -> Endpoints:
         """Endpoints (Vertex AI): get, list."""
         if self._place is None:
-            return cast(Endpoints, without_endpoints())
+            from gemtune.resources.lacking import without_endpoints
+
+            return cast("Endpoints", without_endpoints())
+        from gemtune.resources.vertex.endpoints import Endpoints
+
         return Endpoints(self._caller, self._place)
 
     @property
     def _place(self) -> Place | None:
         """Where the client's resources are on Vertex AI; None on the Gemini API."""
         settings = self._settings
-        return Place(settings.project or "", settings.location or "") if settings.service == "vertex" else None
+        if settings.service != "vertex":
+            return None
+        from gemtune.protocol.vertex_names import Place
+
+        return Place(settings.project or "", settings.location or "")

@@ -14,7 +14,7 @@ from gemtune.pager import Pager
 from gemtune.protocol import gemini, names
 from gemtune.protocol.codec.shape import json_name
 from gemtune.protocol.gemini import Page
-from gemtune.remedy import ClientCall, Remedy
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.given import ModelLike
 from gemtune.resources.permissions import Permissions
 from gemtune.types import Checkpoint, TunedModel
@@ -198,8 +198,9 @@ class TunedModels:
 
 def _without(what: str, *_: object) -> NotSupported:
     return NotSupported(
-        f"tuned models of the Gemini API have no {what}: Vertex AI has them, for a client with vertexai=True",
-        Remedy("tune on from the model that you have: ", ClientCall("tune")),
+        f"tuned models of the Gemini API have no {what}",
+        Remedy("tune on from the model that you have: give it as ", Argument("base_model")),
+        Remedy("use Vertex AI, which has them, with ", Argument("vertexai", True)),
     )
 
 

@@ -14,6 +14,7 @@ from gemtune.cli.batch.output import Target
 from gemtune.cli.batch.table import is_table, write_table
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
+from gemtune.cli.jobs.vertex import askable
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import (
@@ -75,7 +76,8 @@ class Session:
         from gemtune.batch.journal.lines import output_line
 
         async with open_client(self.options) as client:
-            results, began = client.batch(self.options.model, self.rows, **self.batch), False
+            model = await askable(client, self.options.model)
+            results, began = client.batch(model, self.rows, **self.batch), False
             try:
                 async with results:
                     began = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -13,6 +13,7 @@ from gemtune.cli.console import Console, Styled
 from gemtune.cli.demo import tutorial
 from gemtune.cli.demo.requests import request_lines, shortened
 from gemtune.cli.exits import DONE, USAGE
+from gemtune.cli.jobs.vertex import on_vertex
 from gemtune.cli.options import Commands, add_command, common_options
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
@@ -23,16 +24,20 @@ from gemtune.show.terminal import width_of, wrapped
 if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.jobs import TuningJob
+    from gemtune.pager import Pager
     from gemtune.types import TunedModel
 
 _SPEED = 12.0
 _FRESHNESS = 0.5
 """How old a snapshot may be, in seconds of the emulator's time, in which a step takes 1.2."""
 
+_BUCKET = "gemtune-demo"
+
 _EXAMPLES = """\
   gemtune demo
   gemtune demo --speed 1          as slow as the real service, about 46 s
   gemtune demo --json | jq -c 'select(.kind == "snapshot")'
+  gemtune demo --vertex           the same data, against the emulator's Vertex AI
   gemtune demo --live             with your own credentials, on the real service
 """
 
@@ -54,7 +59,9 @@ def add(commands: Commands) -> None:
         "--seed", type=int, default=0, metavar="N", help="seed of the emulator's ids and losses (default: 0)"
     )
     parser.add_argument(
-        "--base", default=tutorial.BASE_MODEL, metavar="MODEL", help="the model to tune (default: %(default)s)"
+        "--base",
+        metavar="MODEL",
+        help=f"the model to tune (default: {tutorial.BASE_MODEL}, on Vertex AI {tutorial.VERTEX_BASE_MODEL})",
     )
 
 
@@ -83,7 +90,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
     speed = options.speed or _SPEED
     try:
-        with running_emulator(clock=f"scaled:{speed}", seed=options.seed) as server:
+        with running_emulator(clock=f"scaled:{speed}", seed=options.seed, buckets=[_BUCKET]) as server:
             return run_async(_emulated, options, console, server.url, speed)
     except ImportError as missing:
         console.error(str(missing))
@@ -97,7 +104,8 @@ async def _live(options: argparse.Namespace, console: Console) -> int:
     demo = _Demo(console, options)
     async with open_client(options, watch=WatchPolicy(freshness=5), on_request=demo.show_request) as client:
         address = client.settings.base_url
-        service = "real service" if address == DEFAULT_BASE_URL else f"service at {address}"
+        real = address == DEFAULT_BASE_URL or not client.settings.fixed
+        service = "real service" if real else f"service at {address}"
         console.print(f"The tuning tutorial on the {service}, with your own credentials:")
         for setting in client.settings:
             console.print(f"  {setting}")
@@ -108,18 +116,26 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
     from gemtune.client import Client
     from gemtune.config import WatchPolicy
 
+    face = " as Vertex AI" if options.vertex else ""
     about = (
-        f"The tuning tutorial against the bundled emulator at {url}, {speed:g} times as fast as real time. No account, "
-        "no network, and nothing is learned: the losses are a formula, and every answer is the output of the training "
-        "example nearest to the prompt."
+        f"The tuning tutorial against the bundled emulator at {url}{face}, {speed:g} times as fast as real time. No "
+        "account, no network, and nothing is learned: the losses are a formula, and every answer is the output of the "
+        "training example nearest to the prompt."
     )
     for line in textwrap.wrap(about, width_of(console.out, 100) - 1, break_on_hyphens=False):
         console.print(line)
     pause = max(_FRESHNESS / speed, 0.02)
     policy = WatchPolicy(freshness=pause, terminal_freshness=pause, queued_interval=pause, min_interval=pause)
     demo = _Demo(console, options, pace=speed)
-    token = "emulator"  # noqa: S105 - it takes any
-    async with Client(base_url=url, token=token, project="demo", watch=policy, on_request=demo.show_request) as client:
+    async with Client(
+        base_url=url,
+        token="emulator",  # noqa: S106 - it takes any
+        vertexai=bool(options.vertex),
+        project="demo",
+        bucket=_BUCKET if options.vertex else None,
+        watch=policy,
+        on_request=demo.show_request,
+    ) as client:
         return await demo.run(client)
 
 
@@ -182,50 +198,57 @@ class _Demo:
             self.console.print(f"     {line}")
 
     async def _list(self, client: Client) -> None:
-        self._begin("List the tuned models, which checks the credential")
-        page = await anext(client.tuned_models.list(page_size=10).pages())
-        self.console.record({"kind": "listed", "tuned_models": [model.name for model in page]})
-        self._result(f"{_count(len(page), 'tuned model')} on the first page; the credential works")
+        what, of = ("tuning job", client.tuning_jobs) if on_vertex(client) else ("tuned model", client.tuned_models)
+        self._begin(f"List the {what}s, which checks the credential")
+        pager: Pager[Any] = of.list(page_size=10)
+        page = await anext(pager.pages())
+        self.console.record({"kind": "listed", f"{what}s".replace(" ", "_"): [found.name for found in page]})
+        self._result(f"{_count(len(page), what)} on the first page; the credential works")
 
     async def _create(self, client: Client) -> TuningJob:
         from gemtune.types import Hyperparameters
 
+        vertex = on_vertex(client)
         self._begin(f"Create a tuned model from {len(tutorial.EXAMPLES)} examples")
         job = await client.tune(
-            self.options.base,
+            self.options.base or (tutorial.VERTEX_BASE_MODEL if vertex else tutorial.BASE_MODEL),
             tutorial.EXAMPLES,
             display_name=tutorial.DISPLAY_NAME,
             hyperparameters=Hyperparameters(
                 epoch_count=tutorial.EPOCHS,
-                batch_size=tutorial.BATCH_SIZE,
-                learning_rate=tutorial.LEARNING_RATE,
+                batch_size=None if vertex else tutorial.BATCH_SIZE,
+                learning_rate=None if vertex else tutorial.LEARNING_RATE,
+                learning_rate_multiplier=tutorial.MULTIPLIER if vertex else None,
             ),
         )
         self.console.record({"kind": "created", "job": job.name, "operation": job.operation})
-        self._result(f"{job.name}, {job.progress.total_steps} steps")
+        steps = job.progress.total_steps  # the service says how many there are only once it has read the data
+        self._result(job.name if steps is None else f"{job.name}, {steps} steps")
         await self._state(client, job)
         return job
 
-    async def _state(self, client: Client, job: TuningJob) -> TunedModel:
-        model = await client.tuned_models.get(job)
-        self.console.record({"kind": "state", "job": model.name, "state": model.state})
-        self._result(f"state {model.state}")
-        return model
+    async def _state(self, client: Client, job: TuningJob) -> None:
+        of = client.tuning_jobs if on_vertex(client) else client.tuned_models
+        found = await of.get(job)
+        self.console.record({"kind": "state", "job": found.name, "state": found.state})
+        self._result(f"state {found.state}")
 
     async def _follow(self, client: Client, job: TuningJob) -> TunedModel:
-        from gemtune.cli.jobs.follow import follow
+        from gemtune.cli.jobs.follow import follow, look_again
 
         self._begin("Follow its snapshots to 100 %")
-        left = None if self.options.live else "the emulator and its job end with the demo"
+        ends = "the emulator and its job end with the demo"
+        left = look_again(job.name, self.options) if self.options.live else ends
         view = JobView(pace=self.pace)
         await follow(job, self.console, view, timeout=self.options.timeout, indent="   ", left=left, keep=False)
-        await job
+        model = await job
         width = width_of(self.console.out, 82) - 6
         self._result(f"{view.line(width, unicode=self.console.unicode)}")
         self._result(f"seen with {_count(self._repeats, 'request')}")
         for line in loss_curve(view.curve, width, 8, unicode=self.console.unicode):
             self.console.print(f"     {line}")
-        return await self._state(client, job)
+        await self._state(client, job)
+        return model
 
     async def _generate(self, client: Client, model: TunedModel, prompt: str) -> None:
         self._begin(f"Generate with {prompt!r}")

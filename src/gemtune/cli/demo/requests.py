@@ -7,8 +7,13 @@ import textwrap
 
 
 def shortened(body: bytes | None) -> object:
-    """Return a JSON body with its long lists cut to their first item, or None if there is no body."""
-    return _short(json.loads(body)) if body else None
+    """Return a JSON body with its long lists cut to their first item; of another its size; None if there is none."""
+    if not body:
+        return None
+    try:
+        return _short(json.loads(body))
+    except ValueError:  # data on its way to Cloud Storage
+        return f"{len(body):,} bytes"
 
 
 def _short(value: object) -> object:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 BASE_MODEL: Final = "models/gemini-1.0-pro-001"
+VERTEX_BASE_MODEL: Final = "gemini-2.5-flash"
 DISPLAY_NAME: Final = "number generator model"
 EPOCHS: Final = 5
 BATCH_SIZE: Final = 2
 LEARNING_RATE: Final = 0.001
+MULTIPLIER: Final = 1.0
+"""What Vertex AI has in place of the learning rate; the batch size is its own affair there."""
 
 EXAMPLES: Final = (
     ("1", "2"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.jobs import watch
+from gemtune.cli.jobs import vertex, watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
@@ -23,7 +23,9 @@ from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 if TYPE_CHECKING:
     from gemtune.client import Client
     from gemtune.jobs import TuningJob
-    from gemtune.types import Hyperparameters, Timestamp, TunedModel
+    from gemtune.pager import Pager
+    from gemtune.types import Hyperparameters, TunedModel
+    from gemtune.types.vertex import VertexTuningJob
 
 Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
 """What is done to one job."""
@@ -91,20 +93,22 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
 
     rows: list[tuple[str, ...]] = []
     async with open_client(options) as client:
-        pager = client.tuned_models.list(filter=options.filter, page_size=100)
+        # On Vertex AI jobs are things of their own, and most of what is in the registry of models was never tuned.
+        listed = client.tuning_jobs.list if vertex.on_vertex(client) else client.tuned_models.list
+        pager: Pager[TunedModel] | Pager[VertexTuningJob] = listed(filter=options.filter, page_size=100)
         try:
-            async for model in pager:
+            async for found in pager:
                 if options.quiet:
-                    console.print(model.name)
+                    console.print(found.name)
                 else:
-                    rows.append(_row(model))
-                console.record({"name": model.name} if options.quiet else encode(model))
+                    rows.append(tuple(map(one_line, _row(found))))
+                console.record({"name": found.name} if options.quiet else encode(found))
         finally:  # what was listed before a failure is still shown
             if rows:
                 for line in _table(rows, width_of(console.out, _ANY) - 1):
                     console.print(line)
     if not rows and not options.quiet and not console.json:
-        console.note("no tuned models")
+        console.note("no tuning jobs" if vertex.on_vertex(client) else "no tuned models")
     return DONE
 
 
@@ -117,14 +121,13 @@ def _table(rows: list[tuple[str, ...]], width: int) -> list[str]:
     return [line for name, state, created, *_ in rows for line in (name, clipped(f"  {state}  {created}", width))]
 
 
-def _row(model: TunedModel) -> tuple[str, ...]:
-    created = _moment(model.create_time)
-    return tuple(map(one_line, (model.name, model.state, created, _base(model), model.display_name)))
+def _row(found: TunedModel | VertexTuningJob) -> vertex.Row:
+    from gemtune.types import TunedModel
 
-
-def _moment(time: Timestamp | None) -> str:
-    """Return a moment to the second, in UTC as the service says it."""
-    return str(time or "")[:19].replace("T", " ")
+    if not isinstance(found, TunedModel):
+        return vertex.row_of(found)
+    created = vertex.moment(found.create_time)
+    return vertex.Row(found.name, found.state, created, _base(found), found.display_name)
 
 
 def _base(model: TunedModel) -> str:
@@ -172,6 +175,9 @@ def _agreed(options: argparse.Namespace, console: Console) -> bool:
 async def _get(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
     from gemtune.protocol.codec import encode
 
+    if vertex.on_vertex(client):
+        await _get_vertex(client, name, options, console)
+        return
     job = client.job(name)
     if job.operation is not None:
         await client.operations.get(job.operation)
@@ -187,6 +193,33 @@ async def _get(client: Client, name: str, options: argparse.Namespace, console: 
         with suppress(CallError):
             await job.refresh()
     for line in _card(model, job, await _reason(job), console):
+        console.print(line)
+
+
+async def _get_vertex(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
+    from gemtune.protocol.codec import encode
+
+    found = await client.tuning_jobs.get(name)
+    if options.quiet:
+        console.print(found.name)
+        console.record({"name": found.name})
+        return
+    console.record(encode(found))
+    if console.json:
+        return
+    job = client.job(found)
+    with suppress(CallError):  # its curves; the job itself is known already
+        await job.refresh()
+    progress, losses = job.progress, [snapshot.mean_loss for snapshot in job.snapshots]
+    figures = Figures(
+        job.state,
+        progress.completed_steps,
+        progress.total_steps,
+        percent=progress.percent,
+        loss=losses[-1] if losses else None,
+    )
+    facts = vertex.facts_of(found, job, await _reason(job))
+    for line in _drawn(found.name, figures, facts, losses, console):
         console.print(line)
 
 
@@ -210,19 +243,30 @@ def _card(model: TunedModel, job: TuningJob, reason: str | None, console: Consol
         "display name": model.display_name,
         "description": model.description,
         "base": _base(model),
-        "created": _moment(model.create_time),
-        "completed": _moment(task.complete_time) if task is not None else None,
+        "created": vertex.moment(model.create_time),
+        "completed": vertex.moment(task.complete_time) if task is not None else None,
         "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, {_rate(used)}",
     }
     done = snapshots[-1].step if snapshots else 0
     loss = snapshots[-1].mean_loss if snapshots else None
     state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
+    losses = [snapshot.mean_loss for snapshot in snapshots]
+    return _drawn(model.name, Figures(state, done, total, loss=loss), facts.items(), losses, console)
+
+
+def _drawn(
+    name: str,
+    figures: Figures,
+    facts: Iterable[tuple[str, object]],
+    losses: list[float],
+    console: Console,
+) -> list[str]:
     width, unicode = width_of(console.out, _CARD) - 3, console.unicode
-    lines = [model.name, f"  {Figures(state, done, total, loss=loss).line(width, unicode=unicode)}"]
-    for label, value in facts.items():
+    lines = [name, f"  {figures.line(width, unicode=unicode)}"]
+    for label, value in facts:
         if value:
             lines += _fact(label, one_line(str(value)), width_of(console.out, _ANY) - 1)
-    curve = loss_curve([snapshot.mean_loss for snapshot in snapshots], width - 5, 8, unicode=unicode)
+    curve = loss_curve(losses, width - 5, 8, unicode=unicode)
     return lines + [f"  {line}" for line in curve]
 
 
@@ -252,7 +296,7 @@ async def _cancel(client: Client, name: str, options: argparse.Namespace, consol
 
 
 async def _delete(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
-    job = client.job(name)
-    await client.tuned_models.delete(job.name)
-    console.record({"name": job.name, "deleted": True})
-    console.print(job.name if options.quiet else f"deleted {job.name}")
+    model = await vertex.model_of(client, name) if vertex.on_vertex(client) else client.job(name).name
+    await client.tuned_models.delete(model)
+    console.record({"name": model, "deleted": True})
+    console.print(model if options.quiet else f"deleted {model}")

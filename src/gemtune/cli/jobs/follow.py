@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 import anyio
 
 from gemtune import events
 from gemtune.cli.console import Console
+from gemtune.cli.options import place_options
 from gemtune.cli.running import keep_drawing
 from gemtune.cli.signals import until_stopped
 from gemtune.errors import DeadlineExceeded, Failure
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 
-def look_again(name: str) -> str:
-    """Return how to look at a job again once it is no longer followed."""
-    return f"the job continues; look at it again with: gemtune jobs get {name}"
+def look_again(name: str, options: argparse.Namespace | None = None) -> str:
+    """Return how to look at a job again once it is no longer followed, where the options of a command have led."""
+    look = shlex.join(["gemtune", "jobs", "get", name, *(place_options(options) if options is not None else ())])
+    return f"the job continues; look at it again with: {look}"
 
 
 async def follow(
@@ -42,7 +46,7 @@ async def follow(
         view: Takes in the events.
         timeout: Seconds to follow it.
         indent: What lines of progress begin with.
-        left: What to say if the following ends before the job does.
+        left: What to say if the following ends before the job does; by default ``look_again``.
         keep: Whether the last picture stays on the terminal.
 
     Raises:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from gemtune import events
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
-from gemtune.cli.options import JOB, Commands, add_command
+from gemtune.cli.jobs.vertex import on_vertex
+from gemtune.cli.options import JOB, Commands, add_command, place_options
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.errors import CallError, NotFound
@@ -83,7 +84,8 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
     live = console.live(hint="Ctrl-C stops watching")
     limit = anyio.CancelScope()
     async with open_client(options, watch=while_somebody_watches(len(options.names))) as client:
-        mine = "owner:me" if options.all else None
+        everything = "*" if on_vertex(client) else "owner:me"
+        mine = everything if options.all else None
         async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
 
             async def follow(tasks: TaskGroup) -> None:
@@ -199,7 +201,8 @@ async def _unknown(client: Client, pending: Collection[str], console: Console) -
     missing = 0
     for name in names:
         try:
-            await client.tuned_models.get(name, timeout=2, retry=RetryPolicy(attempts=1))
+            collection = client.tuning_jobs if on_vertex(client) else client.tuned_models
+            await collection.get(name, timeout=2, retry=RetryPolicy(attempts=1))
         except NotFound as error:
             console.error(worded(error))
             missing += 1
@@ -243,10 +246,9 @@ def again(options: argparse.Namespace, token: str) -> str:
     words += [flag for flag, given in {"--all": options.all, "--json": options.json}.items() if given]
     values = {
         "--timeout": None if options.timeout is None else f"{options.timeout:g}",
-        "--base-url": options.base_url,
-        "--project": options.project,
     }
     words += [word for flag, value in values.items() if value is not None for word in (flag, value)]
+    words += place_options(options)
     if options.no_color:
         words.append("--no-color")
     since = token if short else options.since

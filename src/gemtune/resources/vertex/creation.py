@@ -66,7 +66,7 @@ def label_of(job_id: str) -> str:
     return "".join(letters)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class VertexCreation:
     """One logical creation of a tuning job.
 
@@ -77,6 +77,7 @@ class VertexCreation:
         job_id: The id, the same on every attempt.
         chosen: Whether the caller chose the id, so that it may be taken.
         adopt: Whether a job that exists under this id is taken over as it is.
+        adopted: Whether one was.
     """
 
     caller: Caller
@@ -85,6 +86,7 @@ class VertexCreation:
     job_id: str
     chosen: bool
     adopt: bool
+    adopted: bool = attrs.field(default=False, init=False)
 
     @property
     def label(self) -> str:
@@ -163,6 +165,7 @@ class VertexCreation:
 
     def _adopted(self, found: VertexTuningJob) -> VertexTuningJob:
         if self.adopt and _source(found) == _source(self.job):
+            self.adopted = True
             return found
         remedies = [Remedy("choose another ", Argument("tuned_model_id"))]
         why = ": it is tuned from another base, so it cannot be adopted" if self.adopt else ""
