@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["METHODS", "SCHEMAS", "check_body", "check_request"]
+__all__ = ["GENERATION", "METHODS", "SCHEMAS", "check_body", "check_request"]
 
-_DOCUMENT = json.loads((Path(__file__).parent / "golden" / "aiplatform_schemas.json").read_text(encoding="utf-8"))
+_GOLDEN = Path(__file__).parent / "golden"
+_DOCUMENT = json.loads((_GOLDEN / "aiplatform_schemas.json").read_text(encoding="utf-8"))
 SCHEMAS = _DOCUMENT["schemas"]
+GENERATION = json.loads((_GOLDEN / "aiplatform_generate.json").read_text(encoding="utf-8"))["schemas"]
 _CURVES = "^projects/[^/]+/locations/[^/]+/tensorboards/[^/]+"
 # The curves are no part of the extract: these are the requests of Google's own client, recorded from its notebooks.
 _RECORDED = {
@@ -31,10 +33,23 @@ _BODIES = {
     "timeSeries.export": {"pageSize", "pageToken"},
     "models.patch": {"defaultCheckpointId", "description", "displayName"},
 }
-METHODS = _DOCUMENT["methods"] | {
-    name: {"verb": verb, "path": path, "pattern": pattern, "query": query}
-    for name, (verb, path, pattern, query) in _RECORDED.items()
+_ASKED = "^projects/[^/]+/locations/[^/]+/(endpoints/[^/]+|publishers/[^/]+/models/[^/]+)$"
+_INFERENCE = {
+    name: {"verb": "POST", "path": f"v1/{{+model}}:{name}", "pattern": _ASKED, "query": [], "request": request}
+    for name, request in (
+        ("generateContent", "GenerateContentRequest"),
+        ("streamGenerateContent", "GenerateContentRequest"),
+        ("countTokens", "CountTokensRequest"),
+    )
 }
+METHODS = (
+    _DOCUMENT["methods"]
+    | _INFERENCE
+    | {
+        name: {"verb": verb, "path": path, "pattern": pattern, "query": query}
+        for name, (verb, path, pattern, query) in _RECORDED.items()
+    }
+)
 _PLAIN = {
     "string": lambda value, kind: isinstance(value, str) and (kind != "int64" or re.fullmatch(r"-?[0-9]+", value)),
     "number": lambda value, _: isinstance(value, int | float) and not isinstance(value, bool),
@@ -73,10 +88,11 @@ def check_request(verb: str, target: str, body: bytes | None) -> str:
 def check_body(schema: str, body: object, where: str, *, sent: bool) -> None:
     """Refuse fields that a message does not have, wrong types, and in a request what only the service sets."""
     assert isinstance(body, dict), where
-    if schema not in SCHEMAS:
-        return  # beyond the extract: contents, evaluations
+    fields = SCHEMAS.get(schema) or GENERATION.get(schema)
+    if fields is None:
+        return  # beyond the extract: evaluations
     for key, value in body.items():
-        field = SCHEMAS[schema].get(key)
+        field = fields.get(key)
         assert field is not None, f"{where}: {schema} has no field {key}"
         assert not (sent and field.get("readOnly")), f"{where}: only the service sets {schema}.{key}"
         _check_value(field, value, f"{where}.{key}", sent)

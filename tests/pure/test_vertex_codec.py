@@ -7,12 +7,21 @@ from pathlib import Path
 import attrs
 import pytest
 
-from discovery import METHODS, SCHEMAS, check_body, check_request
+from discovery import GENERATION, METHODS, SCHEMAS, check_body, check_request
 from gemtune.errors import InvalidInput, MalformedResponse
-from gemtune.protocol import vertex
+from gemtune.protocol import vertex, vertex_inference
 from gemtune.protocol.codec import decode, decode_lenient, dumps, encode, loads
 from gemtune.protocol.codec.shape import fields_of
 from gemtune.protocol.codec.spelling import respelled
+from gemtune.types import (
+    Blob,
+    FunctionDeclaration,
+    GenerateContentRequest,
+    GenerationConfig,
+    Part,
+    SafetySetting,
+    Tool,
+)
 from gemtune.types import vertex as types
 from gemtune.types.message import Message
 from gemtune.types.training import Checkpoint
@@ -175,6 +184,15 @@ PREFERRED = types.VertexTuningJob(
         export_last_checkpoint_only=True,
     ),
 )
+ENDPOINT = f"{PLACE}/endpoints/55"
+ASKED = GenerateContentRequest(
+    model="tunedModels/x",
+    contents=["hi", Part(inline_data=Blob(mime_type="image/png", data=b"x"))],
+    system_instruction="be short",
+    generation_config=GenerationConfig(temperature=0.5, top_k=3, max_output_tokens=10, stop_sequences=["x"], seed=7),
+    safety_settings=[SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_NONE")],
+    tools=[Tool(function_declarations=[FunctionDeclaration(name="f", description="d", parameters={"type": "OBJECT"})])],
+)
 CALLS = [
     vertex.create_tuning_job(PLACE, SENT),
     vertex.create_tuning_job(PLACE, PREFERRED),
@@ -196,6 +214,9 @@ CALLS = [
     vertex.list_time_series(RUN),
     vertex.read_time_series([f"{RUN}/timeSeries/11", f"{RUN}/timeSeries/12"]),
     vertex.export_time_series(f"{RUN}/timeSeries/11", page_token="t"),
+    vertex_inference.generate_content(ENDPOINT, ASKED),
+    vertex_inference.stream_generate_content(f"{PLACE}/publishers/google/models/gemini-2.5-flash", ASKED),
+    vertex_inference.count_tokens(ENDPOINT, GenerateContentRequest(contents="hi", system_instruction="short")),
 ]
 
 
@@ -209,6 +230,34 @@ def test_the_curves_of_one_tensorboard_are_asked_for_as_google_s_client_does():
     call = vertex.read_time_series([f"{RUN}/timeSeries/11", f"{RUN}/timeSeries/12"])
     one, two = (f"{RUN}/timeSeries/{number}".replace("/", "%2F") for number in (11, 12))
     assert call.target == f"/v1/{PLACE}/tensorboards/9000:batchRead?timeSeries={one}&timeSeries={two}"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"service_tier": "FLEX"}, "service_tier"),
+        ({"store": True}, "store"),
+        ({"generation_config": GenerationConfig(enable_enhanced_civic_answers=True)}, "enable_enhanced_civic_answers"),
+    ],
+)
+def test_what_only_the_gemini_api_can_be_asked_is_refused_by_name(given, field):
+    for call in (vertex_inference.generate_content, vertex_inference.stream_generate_content):
+        with pytest.raises(InvalidInput, match=f"{field} .*leave it out") as caught:
+            call(ENDPOINT, GenerateContentRequest(contents="hi", **given))
+        assert caught.value.field == field
+
+
+# What a request of the Gemini API has and one of Vertex AI has not: it is refused, or left to the path.
+GEMINI_ONLY = {
+    "GenerateContentRequest": {"model", "serviceTier", "store"},
+    "GenerationConfig": {"enableEnhancedCivicAnswers"},
+}
+
+
+@pytest.mark.parametrize("cls", [GenerateContentRequest, GenerationConfig, SafetySetting, FunctionDeclaration, Blob])
+def test_fields_of_requests_that_vertex_ai_lacks_are_the_listed_ones(cls):
+    name = cls.__name__
+    assert {field.key for field in fields_of(cls)} - set(GENERATION[name]) == GEMINI_ONLY.get(name, set())
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,14 @@ async def test_a_model_is_had_by_its_name_its_id_or_whatever_stands_for_it(tuned
         assert found.display_name == "my model"
         number = model.name.rpartition("/")[2].partition("@")[0]
         resource = await client.tuning_jobs.get(job)
-        for given in (model.name, number, f"models/{number}", resource, resource.tuned_model):
+        for given in (model.name, number, f"models/{number}", resource, resource.tuned_model, job, job.name):
             assert (await client.tuned_models.get(given)).name == model.name
-        for refused in ("tunedModels/x", job.name, 7, "../x"):
+        assert len(await client.tuned_models.versions(job).all()) == 1
+        assert len(await client.tuned_models.checkpoints(job).all()) == 5
+        unfinished = await client.tune(BASE, TRAIN)
+        with pytest.raises(errors.InvalidInput, match="has no model yet"):
+            await client.tuned_models.get(unfinished)
+        for refused in ("tunedModels/x", 7, "../x"):
             with pytest.raises(errors.InvalidInput, match="name must"):
                 await client.tuned_models.get(refused)
 

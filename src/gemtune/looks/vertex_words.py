@@ -82,13 +82,16 @@ def state_of(job: VertexTuningJob) -> JobState | None:
 
 def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
     """Return what a job says, but for its curves."""
-    state, total, done = state_of(job), total_steps(job), job.tuning_job_metadata
+    state, total, reached = state_of(job), total_steps(job), checkpoints(job)
+    done = job.tuning_job_metadata.completed_step_count if job.tuning_job_metadata is not None else 0
     return Observation(
         source=Source.JOB,
         at=now,
         state=state,
         created=nanoseconds(job.create_time),
-        completed_steps=(done.completed_step_count or None) if done is not None else None,
+        # A job that ended without an experiment has no curves; all that is known of its steps are the checkpoints.
+        snapshots=from_checkpoints(reached) if job.state.ended and not job.experiment else None,
+        completed_steps=max([done, *(each.step for each in reached)]) or None,
         total_steps=total,
         percent=_percent(job),
         done=job.state.ended,
@@ -97,7 +100,7 @@ def observe_job(job: VertexTuningJob, now: Moment) -> Observation:
         about=about(job),
         service_state=_word(job),
         reason=_reason(job),
-        checkpoints=checkpoints(job) if job.tuned_model is not None else None,
+        checkpoints=reached if job.tuned_model is not None else None,
         data_stats=data_stats(job),
         endpoint=(job.tuned_model.endpoint or None) if job.tuned_model is not None else None,
     )
@@ -196,6 +199,11 @@ def snapshots(steps: Iterable[CurveStep], job: VertexTuningJob) -> tuple[TuningS
         metrics = SnapshotMetrics(**measured, epoch_estimated=estimated)
         found.append(MeasuredSnapshot(at.step, epoch, at.values["loss"], at.time, metrics=metrics))
     return tuple(found)
+
+
+def from_checkpoints(reached: Iterable[Checkpoint]) -> tuple[TuningSnapshot, ...]:
+    """Return a snapshot without a loss for each checkpoint: when it was computed is unknown as well."""
+    return tuple(MeasuredSnapshot(each.step, each.epoch, math.nan) for each in sorted(reached, key=_step) if each.step)
 
 
 def without_examples(job: VertexTuningJob) -> VertexTuningJob:

@@ -83,6 +83,13 @@ class Place:
                 value = known
         return self._matched(value, field, _MODEL, "models", "the bare id")
 
+    def is_job(self, value: object) -> bool:
+        """Return whether something stands for a model only because it is the job that made it."""
+        if isinstance(getattr(getattr(value, "tuned_model", None), "model", None), str):
+            return False
+        name = value if isinstance(value, str) else getattr(value, "name", None)
+        return isinstance(name, str) and any(_JOB.fullmatch(full) for full in (name, f"{self.name}/{name}"))
+
     def endpoint(self, value: object, *, field: str = "name") -> str:
         """Return ``projects/P/locations/L/endpoints/ID`` for a name, a bare id, or what an endpoint serves."""
         return self._matched(endpoint_of(value) or value, field, _ENDPOINT, "endpoints", "the bare id")

@@ -18,7 +18,7 @@ from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.storage import Placed, Storage
 from gemtune.resources.vertex.creation import LABEL
-from gemtune.resources.vertex.models import check_titles
+from gemtune.resources.vertex.models import check_titles, model_of_job
 from gemtune.types import Hyperparameters
 from gemtune.types.message import EMPTY
 from gemtune.types.vertex import (
@@ -104,10 +104,7 @@ async def base_of(draft: TuningDraft, caller: Caller, place: Place) -> str | Pre
     if vertex_names.is_model(full):
         return PreTunedModel(tuned_model_name=full)
     if vertex_names.is_job(full):
-        job = await caller.call(vertex.get_tuning_job(full))
-        if job.tuned_model is None or not job.tuned_model.model:
-            raise InvalidInput(f"base_model: {full} has no model yet ({job.state})", field="base_model")
-        return PreTunedModel(tuned_model_name=job.tuned_model.model)
+        return PreTunedModel(tuned_model_name=await model_of_job(caller, full, field="base_model"))
     if vertex_names.is_endpoint(full):
         return await _served_by(full, getattr(given, "checkpoint_id", ""), caller)
     return vertex_names.base_model(given)

@@ -9,6 +9,7 @@ import attrs
 from gemtune import checks
 from gemtune.config import UNSET, RetryPolicy, Unset
 from gemtune.errors import InvalidInput, NotSupported
+from gemtune.http.caller import Caller
 from gemtune.pager import Pager
 from gemtune.protocol import vertex, vertex_names
 from gemtune.protocol.gemini import Page
@@ -43,11 +44,11 @@ class VertexTunedModels(TunedModels):
 
         Args:
             name: ``projects/P/locations/L/models/ID``, with ``@version`` or an alias if it is not the default version;
-                the bare id; a tuned model, or its job's resource.
+                the bare id; a tuned model, or the job that made it, which is then asked first.
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
         """
-        call = vertex.get_model(self._place.model(name))
+        call = vertex.get_model(await self._model(name))
         return served(await self._caller.call(call, timeout=timeout, retry=retry))
 
     def list(
@@ -87,10 +88,11 @@ class VertexTunedModels(TunedModels):
         retry: RetryPolicy | None = None,
     ) -> Pager[TunedModel]:
         """Return the versions of a model as a pager; continuous tuning makes a new one each time."""
-        model = vertex_names.without_version(self._place.model(name))
-        vertex.list_versions(model, page_size=page_size)
+        self._checked(name)
+        vertex.list_versions(self._place.name, page_size=page_size)
 
         async def fetch(token: str | None) -> Page[TunedModel]:
+            model = vertex_names.without_version(await self._model(name))
             call = vertex.list_versions(model, page_size=page_size, page_token=token)
             return _served_page(await self._caller.call(call, timeout=timeout, retry=retry))
 
@@ -105,11 +107,11 @@ class VertexTunedModels(TunedModels):
         retry: RetryPolicy | None = None,
     ) -> Pager[Checkpoint]:
         """Return the checkpoints of one version as a pager; who serves them, only their job knows."""
-        model = self._place.model(name)
-        vertex.list_checkpoints(model, page_size=page_size)
+        self._checked(name)
+        vertex.list_checkpoints(self._place.name, page_size=page_size)
 
         async def fetch(token: str | None) -> Page[Checkpoint]:
-            call = vertex.list_checkpoints(model, page_size=page_size, page_token=token)
+            call = vertex.list_checkpoints(await self._model(name), page_size=page_size, page_token=token)
             page = await self._caller.call(call, timeout=timeout, retry=retry)
             return Page(tuple(_checkpoint(each, {}) for each in page), page.next_page_token)
 
@@ -135,7 +137,7 @@ class VertexTunedModels(TunedModels):
         number = str(number) if checks.is_whole(number) else number
         if not isinstance(number, str) or not number.isalnum():
             checks.refuse("checkpoint", "a checkpoint or its id, such as '2'", checkpoint)
-        call = vertex.update_model(self._place.model(name), {"defaultCheckpointId": number})
+        call = vertex.update_model(await self._model(name), {"defaultCheckpointId": number})
         return served(await self._caller.call(call, timeout=timeout, retry=retry))
 
     async def update(
@@ -181,12 +183,12 @@ class VertexTunedModels(TunedModels):
         if not changes:
             raise InvalidInput("nothing to update: give at least one field", field="name")
         check_titles(changes.get("displayName"), changes.get("description"))
-        call = vertex.update_model(vertex_names.without_version(self._place.model(name)), changes)
+        call = vertex.update_model(vertex_names.without_version(await self._model(name)), changes)
         return served(await self._caller.call(call, timeout=timeout, retry=retry))
 
     async def delete(self, name: ModelLike, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> None:
         """Delete a model for good, with all of its versions; one that is deployed has to be undeployed before."""
-        model = vertex_names.without_version(self._place.model(name))
+        model = vertex_names.without_version(await self._model(name))
         await self._caller.call(vertex.delete_model(model), timeout=timeout, retry=retry)
 
     async def transfer_ownership(self, *_: object, **__: object) -> None:
@@ -197,8 +199,28 @@ class VertexTunedModels(TunedModels):
         """
         raise NotSupported(f"models of Vertex AI belong to their project, and not to a person: {ACCESS}")
 
+    def _checked(self, given: object) -> str | None:
+        """Return the name of a model; None if a job stands for it, which knows the name."""
+        return None if self._place.is_job(given) else self._place.model(given)
+
+    async def _model(self, given: object) -> str:
+        return self._checked(given) or await model_of_job(self._caller, self._place.tuning_job(given), field="name")
+
 
 ACCESS = "who may use a model is decided by IAM, with roles such as roles/aiplatform.user on the project"
+
+
+async def model_of_job(caller: Caller, job: str, *, field: str) -> str:
+    """Return the name of the model that a job has made.
+
+    Raises:
+        InvalidInput: It has made none yet.
+        CallError: The job could not be read.
+    """
+    found = await caller.call(vertex.get_tuning_job(job))
+    if found.tuned_model is None or not found.tuned_model.model:
+        raise InvalidInput(f"{field}: {job} has no model yet ({found.state})", field=field)
+    return found.tuned_model.model
 
 
 def check_titles(display_name: object, description: object) -> None:
