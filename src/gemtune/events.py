@@ -8,7 +8,8 @@
 
 Per job, snapshots come in the order in which they became visible, each once for its ``(job, attempt, step)``, and one
 terminal event comes last. After you resume from a cursor an event may come again; a repeated snapshot has the same
-``(job, attempt, step)``.
+``(job, attempt, step)``. Where a service says some values of a step late, or deploys checkpoints, each comes once, as
+SnapshotUpdated and CheckpointReady.
 """
 
 from __future__ import annotations
@@ -121,8 +122,9 @@ class _Event:
 
     Args:
         job: The job's name, such as ``tunedModels/abc``; empty if the event concerns a watch as a whole.
-        cursor: Where to resume once you have dealt with this event; it covers this job only. Snapshots and terminal
-            events before it are not repeated; Added, StateChanged, Restarted, Progress and outages may be.
+        cursor: Where to resume once you have dealt with this event; it covers this job only. Snapshots, updates,
+            checkpoints and terminal events before it are not repeated; Added, StateChanged, Restarted, Progress and
+            outages may be.
         observed_at: When it was observed, by the local clock, in UTC.
     """
 

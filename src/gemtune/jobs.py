@@ -78,7 +78,8 @@ class DescribedJob:
     @property
     def operation(self) -> str | None:
         """The operation's name, if it is known; a look at a job of another process finds it."""
-        return self._seen.work.name or self._follower.history.work.name
+        works = (self._seen.work, self._follower.history.work)
+        return next((work.name for work in works if work.name is not None and not work.apart), None)
 
     @property
     def begun(self) -> Moment | None:
@@ -212,7 +213,7 @@ class TuningJob(KnownFacts):
         return JobStatistics(
             looks=history.rhythm.looks,
             events=len(self._follower.log),
-            snapshots=len(history.log),
+            snapshots=len(history.log.rows(0, len(history.log))),
             ignored=history.log.ignored,
         )
 

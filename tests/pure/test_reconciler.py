@@ -14,6 +14,7 @@ from gemtune.looks.gemini import observe_operation
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Source
+from gemtune.story.replay import cursor_at, replay
 from gemtune.types.operations import Operation
 from gemtune.types.tuning import TuningSnapshot
 from looks import JOB, OPERATION, now, see_list, see_model, see_operation, snapshots, tuned_model
@@ -540,7 +541,7 @@ def test_a_later_subscriber_reads_the_snapshots_again_from_any_offset():
     told += history.observe(see_model(30, shown=snapshots((1, 21))))
     live = [event for event in told if isinstance(event, events.Snapshot)]
     for first in range(len(live) + 1):
-        again = list(history.log.replay(now(40).utc, first))
+        again = list(replay(history.log, now(40).utc, first))
         assert all(event.replayed for event in again)
         assert [(event.step, event.attempt, event.late, event.cursor) for event in again] == [
             (event.step, event.attempt, event.late, event.cursor) for event in live[first:]
@@ -622,6 +623,6 @@ def test_a_cursor_that_claims_millions_of_steps_costs_nothing_when_its_job_is_lo
     usual = operations(honest.observe, shown)
     assert operations(history.observe, shown) <= 2 * usual
     utc = now(500).utc
-    again = operations(lambda: list(honest.log.replay(utc, 0, based=True)))
-    assert operations(lambda: list(history.log.replay(utc, 0, based=True))) <= 2 * again
-    assert claim in history.log.cursor(100, based=True), "what was claimed stays claimed"
+    again = operations(lambda: list(replay(honest.log, utc, 0, based=True)))
+    assert operations(lambda: list(replay(history.log, utc, 0, based=True))) <= 2 * again
+    assert claim in cursor_at(history.log, 100, based=True), "what was claimed stays claimed"

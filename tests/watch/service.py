@@ -1,9 +1,11 @@
 """A service that is nothing but a function of time, with every disorder that a look may meet.
 
-It has two faces. One is the Gemini API: it answers the four methods by which that is looked at, through the same names
-as the client. The other is a made-up *workshop* with names of another shape, words of its own for a state, one request
-a look, and no operations; it proves that nothing above ``gemtune.looks`` knows a service. Both are a thousand times as
-fast as requests: whole lives of many jobs are played through in milliseconds.
+It has three faces. One is the Gemini API: it answers the four methods by which that is looked at, through the same
+names as the client. Another is a made-up *workshop* with names of another shape, words of its own for a state, one
+request a look, and no operations; it proves that nothing above ``gemtune.looks`` knows a service. A third, the
+*foundry*, says more than the first two: metrics that come late, checkpoints, reasons; and its steps are to be had apart
+from the job.
+All are a thousand times as fast as requests: whole lives of many jobs are played through in milliseconds.
 """
 
 import random
@@ -22,6 +24,8 @@ from gemtune.protocol.gemini import Page
 from gemtune.story.observation import Listed, Observation, Source, nanoseconds
 from gemtune.types import CreateTunedModelMetadata, Operation, Status, TunedModel, TuningSnapshot, TuningTask
 from gemtune.types.timestamp import Timestamp
+from gemtune.types.training import Checkpoint, DataStats, SnapshotMetrics
+from gemtune.types.tuning import MeasuredSnapshot
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,6 +47,14 @@ class Job:
     """Steps of a first run that breaks off."""
     ending: str = "ACTIVE"
     """ACTIVE, FAILED or CANCELLED."""
+    evals: int = 0
+    """Every so many steps the validation data is gone through as well."""
+    eval_lag: float = 0.0
+    """Seconds from a step until what was measured beside its loss can be seen."""
+    checkpoints: int = 0
+    """Every so many steps there is a checkpoint."""
+    deploys: float = 1.0
+    """Seconds from a checkpoint to its endpoint."""
 
     @property
     def operation(self):
@@ -68,6 +80,31 @@ class Job:
                 most = self.restart_after
         done = max(min(int((at - begin) / self.gap), most), 0)
         return [TuningSnapshot(step, 0, 1 / step, stamp(begin + step * self.gap)) for step in range(1, done + 1)]
+
+    def measured(self, at):
+        """The same, with what else is measured, as far as it can be seen by then."""
+        at = min(at, self.ends + 1e-6)  # one step less would be a rounding error
+        return [self._measured(each, at - (each.compute_time - EPOCH).total_seconds()) for each in self.snapshots(at)]
+
+    def _measured(self, snapshot, age):
+        step, late = snapshot.step, age >= self.eval_lag
+        metrics = SnapshotMetrics(
+            accuracy=1 - 1 / step if late or step % 2 else None,
+            eval_loss=2 / step if self.evals and step % self.evals == 0 and late else None,
+            eval_accuracy=0.5 if self.evals and step % self.evals == 0 and age >= 1.5 * self.eval_lag else None,
+        )
+        return MeasuredSnapshot(step, 0, snapshot.mean_loss, snapshot.compute_time, metrics=metrics)
+
+    def deployed(self, at):
+        """The checkpoints of the last run, deployed or not."""
+        begin, at = self.second_run or self.created + self.queue, min(at, self.ends)
+        found = []
+        for number, step in enumerate(range(self.checkpoints, self.total + 1, self.checkpoints or 1), 1):
+            made = begin + step * self.gap
+            if self.checkpoints and at >= made:
+                endpoint = f"endpoints/{number}" if at >= made + self.deploys else ""
+                found.append(Checkpoint(checkpoint_id=str(number), epoch=number, step=step, endpoint=endpoint))
+        return found
 
     def model(self, at, shown=None):
         state = "CREATING" if at < self.ends else "ACTIVE" if self.ending == "ACTIVE" else "FAILED"
@@ -120,6 +157,8 @@ class Service:
     calls: list = attrs.field(factory=list)
     in_flight: int = 0
     peak: int = 0
+    # Jobs of which a look at the job itself has shown the end.
+    over: set = attrs.field(factory=set)
 
     @property
     def face(self):
@@ -315,17 +354,81 @@ class Workshop:
             model=seen.model(at) if state is JobState.ACTIVE else None,
         )
 
-    def list_jobs(self, filter, ask, *, light):
-        def entry(job, at):
-            return Listed(job.name, STATES[self.word(job, at)], nanoseconds(stamp(job.created)))
+    def entry(self, job, at):
+        return Listed(job.name, STATES[self.word(job, at)], nanoseconds(stamp(job.created)))
 
-        pager = mapped(self.service._list(size=ask.page_size or 1000, light=light), entry)
+    def list_jobs(self, filter, ask, *, light):
+        pager = mapped(self.service._list(size=ask.page_size or 1000, light=light), self.entry)
 
         async def fetch(token):
             ask.requests["workshop.list"] += 1
             return await anext(pager.pages(token))
 
         return Pager(fetch).pages()
+
+
+class Foundry(Workshop):
+    """Another made-up service, which says more: a job shows all but its steps, and these are to be had apart."""
+
+    def word(self, job, at):
+        if at < job.created + job.queue:
+            return "PENDING"
+        return "RUNNING" if at < job.ends else WORDS[job.ending]
+
+    async def look(self, job, work, source, ask):
+        ask.requests["foundry.look"] += 1
+        if source is Source.JOB or work is None:
+            at = await self.service._request("job", job)
+            return self._see(self.service._job(job, at), at)
+        at = await self.service._request("work", job)
+        seen = self.service._job(job, at)
+        # Whoever has seen that a job has ended sees all of its steps.
+        over = seen in self.service.over
+        shown = seen.measured(max(at, seen.ends + 1) if over else at)
+        shown = shown if over else self._view(shown)
+        steps = max((each.step for each in shown), default=0)
+        return Observation(source=source, at=moment(), state=None, work=work, snapshots=shown, completed_steps=steps)
+
+    def _view(self, shown):
+        dice = self.service.dice
+        if dice.random() < self.service.p_holes:
+            shown = [each for each in shown if dice.random() < 0.7]
+            blank = {"accuracy": None, "eval_loss": None}
+            shown = [
+                attrs.evolve(each, metrics=attrs.evolve(each.metrics, **blank)) if dice.random() < 0.3 else each
+                for each in shown
+            ]
+        if dice.random() < self.service.p_disorder:
+            dice.shuffle(shown)
+        return shown
+
+    def _see(self, job, at):
+        word = self.word(job, at)
+        state = STATES.get(word, JobState.CREATING)
+        if state.terminal:
+            self.service.over.add(job)
+        started = at >= job.created + job.queue
+        return Observation(
+            source=Source.JOB,
+            at=moment(),
+            state=state,
+            service_state=word,
+            reason="warming up" if word == "RUNNING" and not job.snapshots(at) else None,
+            work=f"curves of {job.name} of {job.created:.0f}" if started else None,
+            created=nanoseconds(stamp(job.created)),
+            total_steps=job.total if started else None,
+            checkpoints=job.deployed(at),
+            data_stats=DataStats(steps=job.total) if started else None,
+            endpoint="endpoints/0" if state is JobState.ACTIVE else None,
+            error=Status(code=13, message="bad data") if state is JobState.FAILED else None,
+            model=job.model(at, ()) if state is JobState.ACTIVE else None,
+        )
+
+    def entry(self, job, at):
+        word = self.word(job, at)
+        reason = "warming up" if word == "RUNNING" and not job.snapshots(at) else None
+        state = STATES.get(word, JobState.CREATING)
+        return Listed(job.name, state, nanoseconds(stamp(job.created)), word, reason)
 
 
 class Face:

@@ -18,7 +18,7 @@ import virtualtime
 from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.watch import Watcher
-from watch.service import Job, Service, named
+from watch.service import Face, Foundry, Job, Service, named
 
 DEEP = int(os.environ.get("GEMTUNE_DEEP", "1"))
 many = settings(max_examples=300 * DEEP, deadline=None, suppress_health_check=list(HealthCheck))
@@ -52,6 +52,10 @@ def make_service(dice):
                 total=dice.randint(1, 12),
                 restart_after=dice.choice([0, 0, 3]),
                 ending=dice.choice(["ACTIVE", "ACTIVE", "FAILED", "CANCELLED"]),
+                evals=dice.choice([0, 1, 3]),
+                eval_lag=dice.choice([0.0, 2.0, 15.0]),
+                checkpoints=dice.choice([0, 1, 4]),
+                deploys=dice.choice([0.0, 10.0]),
             )
         )
     return service
@@ -90,7 +94,7 @@ async def play(seed, *, interrupted):
             async with watcher, anyio.create_task_group() as group:
                 mine = watcher.subscribe()
                 for other in others:
-                    group.start_soon(other.read, watcher.subscribe(kinds=["snapshot", *ENDS]))
+                    group.start_soon(other.read, watcher.subscribe(kinds=[*COVERED, *ENDS]))
                 await reader.read(mine)
         resume = watcher.resume_token()
         assert service.in_flight == 0
@@ -105,6 +109,7 @@ async def play(seed, *, interrupted):
         assert len(asyncio.all_tasks()) == 1
 
 
+COVERED = ("snapshot", "snapshot_updated", "checkpoint_ready")
 ENDS = ("succeeded", "failed", "cancelled", "deleted", "lost")
 EXPECTED = {"ACTIVE": "succeeded", "FAILED": "failed", "CANCELLED": "cancelled"}
 
@@ -118,7 +123,8 @@ def check(service, told, *, interrupted):
         assert last_run <= {event.compute_time for event in snapshots}, "a snapshot was lost"
         ends = [event.kind for event in mine if events.is_terminal(event)]
         # Without its operation nobody knows that a job was cancelled and did not fail.
-        expected = EXPECTED[job.ending] if service.expires_after or job.ending == "ACTIVE" else "failed"
+        knows = service.expires_after or job.ending == "ACTIVE" or Face.chosen is Foundry
+        expected = EXPECTED[job.ending] if knows else "failed"
         assert set(ends) <= {expected, EXPECTED[job.ending]}
         assert len(ends) == 1 or (interrupted and ends)
         assert events.is_terminal(mine[-1]), "something came after the end"
@@ -132,6 +138,33 @@ def check(service, told, *, interrupted):
             for event in snapshots:
                 assert event.late == (event.step < highest[event.attempt])
                 highest[event.attempt] = max(highest[event.attempt], event.step)
+        if Face.chosen is Foundry:
+            check_the_rest(job, mine, interrupted=interrupted)
+
+
+VALUES = ("accuracy", "eval_loss", "eval_accuracy")
+
+
+def check_the_rest(job, mine, *, interrupted):
+    """Each value of a step is told once, with its snapshot or in an update, and each checkpoint once it is deployed."""
+    told, deployed = {}, Counter()
+    for event in mine:
+        if isinstance(event, events.Snapshot | events.SnapshotUpdated):
+            key = (event.attempt, event.step, event.compute_time)
+            before = told.setdefault(key, {})
+            values = {name: getattr(event, name) for name in VALUES if getattr(event, name) is not None}
+            if isinstance(event, events.SnapshotUpdated):
+                assert interrupted or values.keys() > before.keys(), "an update without anything new"
+                assert before or not before.keys() - values.keys()
+            before |= values
+        elif isinstance(event, events.CheckpointReady):
+            deployed[event.checkpoint.checkpoint_id] += 1
+    for each in job.measured(job.ends + 1):
+        found = [values for (_, step, time), values in told.items() if (step, time) == (each.step, each.compute_time)]
+        missing = {name for name in VALUES if getattr(each, name) is not None} - {key for some in found for key in some}
+        assert not missing, f"{missing} of step {each.step} lost"
+    assert deployed.keys() == {each.checkpoint_id for each in job.deployed(job.ends + 1) if each.ready}
+    assert interrupted or max(deployed.values(), default=1) == 1, "a checkpoint was told twice"
 
 
 @pytest.mark.slow

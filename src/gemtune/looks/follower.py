@@ -131,14 +131,21 @@ class Follower:
                 self.log.append(self.history.added(moment()))
             if self._due is None:
                 self._schedule()
+            looked_at: set[Source] = set()
             for _ in range(_LOOKS_AT_ONCE):
                 source = self._source
+                looked_at.add(source)
                 error = await self._look()
                 # The work may have expired: then the job itself is to be looked at.
                 if error is not None and not (isinstance(error, NotFound) and source is Source.WORK):
                     raise error
-                if self.history.finished or (self._due or 0.0) > anyio.current_time():
+                if self.history.finished:
                     return
+                if (self._due or 0.0) > anyio.current_time():
+                    other = self.history.work.other(looked_at)
+                    if other is None:
+                        return
+                    self._source = other
 
     async def cancel(self) -> None:
         """Ask the service to cancel the job."""

@@ -12,7 +12,7 @@ import attrs
 from gemtune.events import JobState, Lost, Succeeded, TerminalEvent
 from gemtune.story.ending import with_snapshots
 from gemtune.story.history import History
-from gemtune.story.observation import NOTHING, About, Standing
+from gemtune.story.observation import NOTHING, PLAIN, About, Standing
 from gemtune.story.snapshots import SnapshotLog
 
 
@@ -26,19 +26,15 @@ class KnownJob:
 
     history: History
     about: About = attrs.field(default=NOTHING, init=False)
+    standing: Standing = attrs.field(default=PLAIN, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.about = self.history.about
+        self.about, self.standing = self.history.about, self.history.standing
 
     @property
     def log(self) -> SnapshotLog:
         """The snapshots."""
         return self.history.log
-
-    @property
-    def standing(self) -> Standing:
-        """What only some services say."""
-        return self.history.standing
 
     @property
     def state(self) -> JobState:
@@ -59,6 +55,8 @@ class KnownJob:
         if history is not self.history and _is_ahead(history, self.history):
             self.history = history
         self.about = self.about.updated(history.about)
+        if history.standing.at >= self.standing.at:
+            self.standing = history.standing
 
 
 def _is_ahead(one: History, other: History) -> bool:
@@ -76,6 +74,7 @@ def _knowledge(history: History) -> tuple[float, ...]:
         ended,
         history.log.now.newest,
         len(history.snapshots),
+        history.log.more.values if history.log.more is not None else 0,
         history.headway.completed_steps,
         history.headway.total_steps is not None,
         history.state is not JobState.UNKNOWN,

@@ -6,7 +6,9 @@ after any restart. An example, of a reader who has had the steps 1 to 40 and 42 
     j1.dHVuZWRNb2RlbHMvYWJj.18a2f3c4d5e6f700.1.1-40,42.18a2f3e91b2c3d00
     version  the job's name (base64url)  createTime  attempt  claim: steps, newest computeTime
 
-Times are hexadecimal nanoseconds, 0 if unknown; ``.end`` at the end says that the terminal event was delivered.
+Times are hexadecimal nanoseconds, 0 if unknown; ``.end`` at the end says that the terminal event was delivered. Only on
+services that have more than snapshots, two things may stand before that: ``.m3f~1-40``, the steps of which the values
+with these bits were delivered (``measures``), and ``.k~1-3``, the checkpoints.
 
 - *Runs of steps, not the highest step*: a step that a look left out must not be lost when it comes later. A run may
   have a stride, ``10-1000/10``, because the service reports every nth step of a long job.
@@ -36,13 +38,17 @@ from gemtune.errors import InvalidInput
 
 LONGEST: Final = 255
 _ACCEPTED: Final = 4096
+# Characters for checkpoints, of which a job has ten or so.
+_CHECKPOINTS: Final = 48
 _INT32: Final = 2**31 - 1
 # More than any job has: a reply holds all snapshots of a job, and would be larger than a gigabyte.
 _MOST_STEPS: Final = 10_000_000
+_MOST_CHECKPOINTS: Final = 1000
 
 _FORM: Final = re.compile(
     r"j1\.(?P<name>[A-Za-z0-9_-]{1,2048})\.(?P<created>[0-9a-f]{1,16})\.(?P<attempt>[1-9][0-9]{0,8})"
-    r"(?P<claims>(?:\.[0-9,/-]{0,2048}\.[0-9a-f]{1,16}){1,64})(?P<ended>\.end)?"
+    r"(?P<claims>(?:\.[0-9,/-]{0,2048}\.[0-9a-f]{1,16}){1,64})"
+    r"(?P<measured>(?:\.m[0-9a-f]{1,2}~[0-9,/-]{1,2048}){0,8})(?:\.k~(?P<checkpoints>[0-9,/-]{1,2048}))?(?P<ended>\.end)?"
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.~-]{0,254}(?:/[A-Za-z0-9][\w.~-]{0,254}){1,7}", re.ASCII)
 _RUN: Final = re.compile(r"(\d{1,10})(?:-(\d{1,10})(?:/(\d{1,10}))?)?", re.ASCII)
@@ -59,8 +65,7 @@ class Runs:
         self.ranges = list(ranges)
 
     def __contains__(self, step: int) -> bool:
-        place = bisect_right(self.ranges, step, key=_FIRST) - 1
-        return place >= 0 and step in self.ranges[place]
+        return _holds(self.ranges, step)
 
     def __bool__(self) -> bool:
         return bool(self.ranges)
@@ -107,6 +112,14 @@ class Runs:
         return text
 
 
+def steps_of(numbers: Iterable[int]) -> Runs:
+    """Return a set of numbers."""
+    runs = Runs()
+    for number in sorted(numbers):
+        runs.add(number)
+    return runs
+
+
 def _join(ranges: list[range], run: range) -> None:
     """Append a run to ascending ranges, as one with the last of them if their strides agree."""
     if not run:
@@ -143,6 +156,18 @@ def _parse_claims(text: str) -> tuple[Claim, ...]:
     )
 
 
+def _parse_measured(text: str) -> tuple[tuple[int, tuple[range, ...]], ...]:
+    groups, seen = [], 0
+    for word in text.split(".m")[1:]:
+        bits, _, steps = word.partition("~")
+        mask = int(bits, 16)
+        if not mask or mask & seen:
+            raise ValueError(word)
+        seen |= mask
+        groups.append((mask, tuple(_parse_runs(steps))))
+    return tuple(groups)
+
+
 @attrs.frozen
 class Claim:
     """What a cursor's owner claims to have dealt with: steps that are all of one attempt.
@@ -156,8 +181,12 @@ class Claim:
     newest: int = 0
 
     def __contains__(self, step: int) -> bool:
-        place = bisect_right(self.steps, step, key=_FIRST) - 1
-        return place >= 0 and step in self.steps[place]
+        return _holds(self.steps, step)
+
+
+def _holds(steps: Sequence[range], step: int) -> bool:
+    place = bisect_right(steps, step, key=_FIRST) - 1
+    return place >= 0 and step in steps[place]
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +199,8 @@ class Cursor:
         attempt: Which run of the job, from 1.
         claims: The steps dealt with; no two claims share one.
         ended: Whether the terminal event was delivered.
+        measured: Which values were dealt with of which steps, if the service says some of them late.
+        checkpoints: The numbers of the checkpoints dealt with.
     """
 
     job: str
@@ -177,11 +208,15 @@ class Cursor:
     attempt: int = 1
     claims: tuple[Claim, ...] = ()
     ended: bool = False
+    measured: tuple[tuple[int, tuple[range, ...]], ...] = ()
+    checkpoints: tuple[range, ...] = ()
 
     def __str__(self) -> str:
         """Return the text form, of at most 255 characters for every name of up to 128."""
         head = cursor_head(self.job, self.created, self.attempt)
-        return cursor_text(head, [(Runs(claim.steps), claim.newest) for claim in self.claims], ended=self.ended)
+        claims = [(Runs(claim.steps), claim.newest) for claim in self.claims]
+        measured = [(bits, Runs(steps)) for bits, steps in self.measured]
+        return cursor_text(head, claims, measured=measured, checkpoints=Runs(self.checkpoints), ended=self.ended)
 
     @property
     def begun(self) -> bool:
@@ -192,6 +227,14 @@ class Cursor:
     def newest(self) -> int:
         """The newest computeTime in ns that its owner has dealt with, or 0."""
         return max((claim.newest for claim in self.claims), default=0)
+
+    def values(self, step: int) -> int:
+        """Return which values of a step its owner has dealt with, as bits."""
+        return sum(bits for bits, steps in self.measured if _holds(steps, step))
+
+    def has_checkpoint(self, number: int) -> bool:
+        """Return whether its owner has dealt with a checkpoint."""
+        return _holds(self.checkpoints, number)
 
     def has(self, step: int, time: int) -> bool:
         """Return whether its owner has dealt with the snapshot of a step with a computeTime in ns."""
@@ -204,15 +247,28 @@ def cursor_head(job: str, created: int, attempt: int) -> str:
     return f"j1.{name}.{created:x}.{attempt}"
 
 
-def cursor_text(head: str, claims: Sequence[tuple[Runs, int]], *, ended: bool = False) -> str:
+def cursor_text(
+    head: str,
+    claims: Sequence[tuple[Runs, int]],
+    *,
+    measured: Iterable[tuple[int, Runs]] = (),
+    checkpoints: Runs | None = None,
+    ended: bool = False,
+) -> str:
     """Return the cursor with these steps, each claim with its newest time."""
     text, end = head, ".end" if ended else ""
+    if checkpoints:
+        end = f".k~{checkpoints.text(_CHECKPOINTS)}{end}"
     for place, (steps, newest) in enumerate(claims or [(Runs(), 0)]):
         tail = f".{newest:x}"
         room = LONGEST - len(text) - 1 - len(tail) - len(end)
         kept = steps.text(room if place else max(room, 24))
         if kept or not place:
             text += f".{kept}{tail}"
+    for bits, steps in measured:
+        kept = steps.text(LONGEST - len(text) - len(end) - 5)
+        if kept:
+            text += f".m{bits:x}~{kept}"
     return text + end
 
 
@@ -247,11 +303,15 @@ def parse_cursor(text: str) -> Cursor:
             attempt=int(match["attempt"]),
             claims=_parse_claims(match["claims"]),
             ended=match["ended"] is not None,
+            measured=_parse_measured(match["measured"]) if match["measured"] else (),
+            checkpoints=tuple(_parse_runs(match["checkpoints"])) if match["checkpoints"] else (),
         )
     except (binascii.Error, ValueError):
         raise _refused("its name or its steps are damaged") from None
     if sum(len(run) for claim in cursor.claims for run in claim.steps) > _MOST_STEPS:
         raise _refused("it claims more steps than any job has")
+    if cursor.checkpoints and sum(map(len, cursor.checkpoints)) > _MOST_CHECKPOINTS:
+        raise _refused("it claims more checkpoints than any job has")
     if not _NAME.fullmatch(name) or not text.startswith(f"{cursor_head(name, cursor.created, cursor.attempt)}."):
         raise _refused("its name is not that of a job")
     return cursor

@@ -11,6 +11,11 @@ Why did it fail?  the work only                               it failed without 
 ================  ==========================================  =====================================
 
 A job's own state may never follow its cancelled work, and work expires; hence the patience.
+
+Where the work is *apart*, it says nothing of an end, and the job shows no snapshots: then the work is looked at once
+more after the job has ended, and for ``LATE`` seconds if its last steps are not there yet. If that look fails, the job
+is looked at in turn with it: as long as neither can be seen, the service is out, and there is no end. And a job may
+have ended before its model can be asked; if it cannot for ``UNSERVED`` seconds, the job has failed.
 """
 
 from __future__ import annotations
@@ -31,6 +36,13 @@ DEGRADED_AFTER: Final = 3
 LONGEST_HINT: Final = 120.0
 # Seconds to wait for the full picture once the work says that the job has ended.
 PATIENCE: Final = 60.0
+# Seconds to wait for the last steps of a job that has ended, where they are written apart from its end.
+LATE: Final = 10.0
+# Seconds, and looks at a job that has ended, after which its last steps are given up, if only they cannot be seen.
+UNSEEN: Final = 300.0
+_LAST_CHANCES: Final = 3
+# Seconds to wait for an endpoint after the training.
+UNSERVED: Final = 600.0
 # Seconds between two looks that make a missing job a deleted one.
 GONE_AFTER: Final = 10.0
 # Seconds between two looks that make a forbidden job a lost one.
@@ -50,6 +62,9 @@ class Ending:
     since: float | None = None
     looks: int = 0
     job_looks: int = 0
+    # How many looks at the job itself have shown the end.
+    shown: int = 0
+    _trained: float | None = None
 
     @property
     def state(self) -> JobState | None:
@@ -67,13 +82,21 @@ class Ending:
             return self.state, events.Cancelled, {}
         return JobState.FAILED, events.Failed, {"error": self.error}
 
-    def note(self, seen: Observation) -> None:
-        """Take in a look."""
+    def note(self, seen: Observation, remaining: int | None = None, *, apart: bool = False) -> None:
+        """Take in a look.
+
+        Args:
+            seen: What it brought.
+            remaining: Steps to go; None while the total is unknown.
+            apart: Whether the work says nothing but the steps.
+        """
         if self.since is not None:
             self.looks += 1
             self.job_looks += seen.source is Source.JOB
         ended = seen.state is not None and seen.state.terminal
-        if seen.source is Source.WORK:
+        if apart:
+            self._note_apart(seen, remaining)
+        elif seen.source is Source.WORK:
             if seen.done and seen.state is not None:
                 self.by_work = seen.state
                 self.error = seen.error
@@ -83,14 +106,33 @@ class Ending:
             if ended:
                 self.by_job, self.error = seen.state, seen.error or self.error
             if seen.source is Source.JOB:
-                self.full = self.full or ended
+                self.full, self.shown = self.full or ended, self.shown + ended
                 if ended:  # a look before the end must neither outweigh the work's answer nor take up memory
                     self.model = seen.model
         if self.state is not None and self.since is None:
             self.since = seen.at.clock
 
-    def wanting(self, clock: float, *, has_work: bool) -> Source | None:
+    def _note_apart(self, seen: Observation, remaining: int | None) -> None:
+        clock, state = seen.at.clock, seen.state
+        if seen.source is Source.WORK:
+            late = self.state is JobState.ACTIVE and bool(remaining)
+            self.full = self.shown > 0 and (not late or clock - (self.since or 0.0) >= LATE)
+            return
+        if seen.source is Source.JOB and seen.done and state is not None and not state.terminal:
+            self._trained = clock if self._trained is None else self._trained
+            state = JobState.FAILED if clock - self._trained >= UNSERVED else state
+        if state is not None and state.terminal:
+            self.by_job, self.error = state, seen.error or self.error
+            if seen.source is Source.JOB:
+                self.shown, self.model = self.shown + 1, seen.model
+
+    def wanting(self, clock: float, *, has_work: bool, apart: bool = False) -> Source | None:
         """Return where to look before the end can be reported; None if it can."""
+        if apart:
+            if not self.shown:
+                return Source.JOB
+            given_up = self.shown > _LAST_CHANCES and clock - (self.since or clock) >= UNSEEN
+            return Source.WORK if has_work and not self.full and not given_up else None
         over = self.since is not None and clock - self.since >= PATIENCE
         if not self.full and not (over and self.by_work is not None and self.job_looks):
             return Source.JOB

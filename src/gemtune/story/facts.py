@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import attrs
 
 from gemtune.story.observation import Observation, Source
@@ -22,11 +24,17 @@ class KnownWork:
     _gone: bool = False
     # The work of a job that another one of its name has replaced: what it says is about nobody any more.
     _retired: str | None = None
+    # Whether the job itself shows no snapshots, so that its work, which then says no more than these, is looked at in
+    # turn with it.
+    apart: bool = False
+    # How often it was not there, and how many looks at the job pass until it is looked for again.
+    _missed: int = 0
+    _rest: int = 0
 
     @property
     def seekable(self) -> bool:
         """Whether its name is unknown and can still be looked for."""
-        return self.name is None and self.seeks and not self._sought
+        return self.name is None and self.seeks and not self._sought and not self.apart
 
     @property
     def there(self) -> bool:
@@ -39,13 +47,35 @@ class KnownWork:
 
     def note(self, seen: Observation) -> bool:
         """Take in what a look says of it; return whether the look only found that there is no such work."""
+        if seen.source is Source.JOB:
+            self.apart = seen.snapshots is None
+            if self.apart and seen.work is not None:
+                self._named(seen)
+        if self.apart and seen.work not in {None, self.name}:
+            self.name = seen.work  # what it takes to find the snapshots is found out bit by bit
         self.name = self.name or seen.work
         self._sought = self._sought or seen.sought
         return seen.sought and seen.source is Source.WORK and self.name is None
 
+    def _named(self, seen: Observation) -> None:
+        """Take in that the job names its work; if that could not be found, it is looked for again now and then."""
+        if self._gone:
+            ended = seen.state is not None and seen.state.terminal
+            self._rest = 0 if ended or seen.work != self.name else self._rest - 1
+            self._gone = self._rest > 0
+
+    def other(self, looked_at: Container[Source]) -> Source | None:
+        """Return the other place to look at for all that is known, if the job and its work are looked at in turn."""
+        if not self.apart:
+            return None
+        places = [Source.JOB, *([Source.WORK] if self.there else [])]
+        return next((place for place in places if place not in looked_at), None)
+
     def expire(self) -> None:
         """Take in that it is gone, or that there is none to be found; it will not come back."""
         self._gone = self._sought = True
+        self._missed += 1
+        self._rest = 2 ** min(self._missed, 5)
 
     def seek_again(self) -> None:
         """Allow another search for its name."""
@@ -84,5 +114,7 @@ class Headway:
         elif total and (done, total) != before[:2]:
             # The service's own percentage is of an older moment, or of a look that does not have one.
             self.percent = 100.0 * done / total
+        elif seen.percent is not None and not total:
+            self.percent = max(seen.percent, self.percent or 0.0)
         self.completed_steps, self.total_steps = done, total
         return before != (self.completed_steps, self.total_steps, self.percent)

@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
-from typing import Final, TypedDict
+from typing import Final
 
 import attrs
 
@@ -33,8 +32,12 @@ from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
+from gemtune.story.measures import checkpoint_number
+from gemtune.story.merge import Item
 from gemtune.story.observation import NOTHING, PLAIN, About, Moment, Observation, Source, Standing
-from gemtune.story.schedule import Look, Pace, Rhythm, next_due, recheck
+from gemtune.story.replay import event
+from gemtune.story.reports import Stamp, changed, degraded, progress, says_more
+from gemtune.story.schedule import Look, Pace, Rhythm, age, next_due, recheck, turn
 from gemtune.story.snapshots import SnapshotLog, Snapshots
 
 # Seconds after its creation during which a job may be missing: reads lag behind creation.
@@ -62,6 +65,7 @@ class History:
     failed: FailedLooks
     # Resumed from a cursor: what was computed before this time (ns) may have been delivered by the predecessor.
     _live_from: float | None
+    _shared: bool
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class History:
         seeks: bool = False,
         resumed: Cursor | None = None,
         state: JobState = JobState.UNKNOWN,
+        shared: bool = False,
     ) -> None:
         """Begin.
 
@@ -82,12 +87,14 @@ class History:
             seeks: Whether a look at the work can find its name.
             resumed: What the owner of a cursor has dealt with.
             state: Its state, if that is known before any look.
+            shared: Whether others read its events than the owner of the cursor alone.
         """
         self.name, self.work, self.born = name, KnownWork(work, seeks), born
         self.state, self.outcome, self.about, self.standing = state, None, NOTHING, PLAIN
         self.log = SnapshotLog(name, resumed)
         self.headway, self.rhythm, self.ending, self.failed = Headway(), Rhythm(), Ending(), FailedLooks()
         self.unsure, self._live_from = resumed is not None, None if resumed is None else math.inf
+        self._shared = shared
 
     @classmethod
     def from_cursor(cls, cursor: str, work: str | None = None, *, seeks: bool = False) -> History:
@@ -142,7 +149,7 @@ class History:
         reported = self._recreate(seen) if not at_work and seen.created > created > 0 else []
         if self.outcome is not None:
             return reported
-        self.rhythm.looked(seen.at, blank=self.work.note(seen))
+        self.rhythm.looked(seen.at, seen.source, blank=self.work.note(seen))
         if at_work and seen.done and seen.state is None:
             # Done, and it does not say how: it knows no more than the job itself, which may still go on.
             self.work.expire()
@@ -155,13 +162,16 @@ class History:
         if downtime is not None:
             reported.append(events.Recovered(**_stamp(self, seen.at), downtime=downtime))
         if seen.state is not None and not seen.state.terminal and self.ending.state is None:
-            reported += _changed(self, seen.state, seen.at, before)
+            if self.state != seen.state or says_more(before, self.standing):
+                reported.append(changed(_stamp(self, seen.at), self.state, seen.state, self.standing))
             self.state = seen.state
         reported += self._grow(seen)
-        if seen.snapshots is not None:  # a list, which shows none, says nothing about the pace
+        if seen.checkpoints:
+            reported += _deploy(self, seen)
+        if seen.snapshots is not None or (reported and seen.source is Source.JOB):  # a list says nothing about the pace
             self.rhythm.brought(seen.at, news=bool(reported))
         # After the snapshots: the end is only full with what the same look has shown.
-        self.ending.note(seen)
+        self.ending.note(seen, self.headway.remaining, apart=self.work.apart)
         # Work has no createTime; only the job itself can say that it is not a new one under the old name.
         self.unsure = self.unsure and self.state is JobState.UNKNOWN and self.ending.state is None
         return reported + self._conclude(seen.at)
@@ -177,27 +187,22 @@ class History:
         """
         if self.outcome is not None:
             return []
-        self.rhythm.looked(now)
-        if isinstance(error, NotFound | PermissionDenied):
-            if source is Source.WORK:
-                # Work expires; the job itself is the ground truth.
-                self.work.expire()
-                self.rhythm.again = 0.0
-                return self._conclude(now)
-            return self._unseen(error, now)
+        self.rhythm.looked(now, source)
         # The same request will be refused the same way; a refused key (400 too) is not the job's fault.
-        if isinstance(error, BadRequest) and not isinstance(error, CredentialsError):
+        refused = isinstance(error, BadRequest) and not isinstance(error, CredentialsError)
+        gone = isinstance(error, NotFound | PermissionDenied)
+        if source is Source.WORK and (gone or (refused and self.work.apart)):
+            # Work expires; the job itself is the ground truth.
+            self.work.expire()
+            self.rhythm.again = 0.0
+            return self._conclude(now)
+        if isinstance(error, NotFound | PermissionDenied):
+            return self._unseen(error, now)
+        if refused:
             return self.end(events.Lost, now, reason=LostReason.REFUSED, message=error.message)
         reported: list[Event] = []
         if self.failed.failed(error, now.clock):
-            degraded = events.Degraded(
-                **_stamp(self, now),
-                error=type(error).__name__,
-                message=error.message,
-                status=getattr(error, "status", None),
-                failures=self.failed.count,
-            )
-            reported.append(degraded)
+            reported.append(degraded(_stamp(self, now), error, self.failed))
         return reported + self._conclude(now)
 
     def end(self, kind: Callable[..., TerminalEvent], now: Moment, **facts: object) -> list[Event]:
@@ -211,11 +216,17 @@ class History:
         if self.outcome is not None:
             return []
         event = last_event(self, kind, now, **facts)
-        self.outcome = with_snapshots(event, ()) if isinstance(event, events.Succeeded) else event
+        if isinstance(event, events.Succeeded):
+            event = with_snapshots(event, self.snapshots) if self.work.apart else event
+            self.outcome = with_snapshots(event, ())
+        else:
+            self.outcome = event
         self.ending, self.rhythm.again = Ending(), None  # the ending held the whole model
         return [event]
 
-    def next_look(self, now: Moment, policy: WatchPolicy, dice: float, share: float = 0.0) -> Look | None:
+    def next_look(
+        self, now: Moment, policy: WatchPolicy, dice: float, share: float = 0.0, *, steps: bool = True
+    ) -> Look | None:
         """Return where to look next and in how many seconds; None once the job has ended.
 
         Args:
@@ -223,17 +234,17 @@ class History:
             policy: How often the caller wants to look.
             dice: A random number in [0, 1).
             share: Seconds between two looks at each of the jobs that the allowed requests can buy.
+            steps: Whether anybody wants to know of each step.
         """
         if self.outcome is not None:
             return None
-        source, rhythm = _source(self, now), self.rhythm
-        if rhythm.at_once:
-            return Look(source, 0.0)
-        if rhythm.again is not None and not self.failed.count:
-            return Look(source, rhythm.again)
-        if self.failed.count and self.failed.suspect:
-            return Look(source, recheck(self.failed.count, dice))
-        return Look(source, next_due(_pace(self, now, share), policy, dice))
+        rhythm = self.rhythm
+        after = _after(self, now, policy, dice, share)
+        source = _source(self, now)
+        if source is Source.WORK and self.work.apart and self.ending.state is None:
+            due = turn(now.clock + after, after, rhythm, self.headway.remaining, policy)
+            source = due if steps else Source.JOB
+        return Look(source, after)
 
     def _recreate(self, seen: Observation) -> list[Event]:
         """End the story of a job that was replaced by another of its name, and begin the other's."""
@@ -248,27 +259,21 @@ class History:
     def _grow(self, seen: Observation) -> list[Event]:
         """Take in and report what is new in the snapshots and in the progress."""
         if seen.snapshots is None:
-            return []
+            if seen.source is Source.LIST or not self.headway.note(seen, self.log.now.highest):
+                return []
+            return [progress(_stamp(self, seen.at), self.headway, eta(self))]
         merged = self.log.merge(seen.snapshots)
         reported: list[Event] = []
         if merged.begun is not None:
             self.headway.restart()
             reported.append(events.Restarted(**_stamp(self, seen.at), attempt=self.log.now.attempt))
-        for (step, time, snapshot), claim in zip(merged.fresh, merged.claims, strict=True):
-            # Appended one by one, so that the cursor of each event is of its own place.
-            late = self.log.append((step, time, snapshot), claim)
-            reported.append(
-                events.Snapshot(
-                    **_stamp(self, seen.at),
-                    step=step,
-                    epoch=snapshot.epoch,
-                    mean_loss=snapshot.mean_loss,
-                    compute_time=snapshot.compute_time,
-                    attempt=self.log.now.attempt,
-                    late=late,
-                    replayed=self._live_from is not None and time <= self._live_from,
-                )
-            )
+        # Appended one by one, so that the cursor of each event is of its own place.
+        for item, claim in zip(merged.fresh, merged.claims, strict=True):
+            late = self.log.append(item, claim)
+            reported.append(_row(self, item, seen.at, late=late))
+        for item in merged.updates:
+            self.log.complete(item)
+            reported.append(_row(self, item, seen.at))
         if merged.fresh:
             self.log.trim()
             self.rhythm.lagged(seen.at, self.log.now.newest)
@@ -276,14 +281,14 @@ class History:
             self._live_from = min(self._live_from, seen.at.utc.timestamp() * 1e9)
         if merged.stale or not self.headway.note(seen, self.log.now.highest):
             return reported
-        return [*reported, _progress(self, seen.at)]
+        return [*reported, progress(_stamp(self, seen.at), self.headway, eta(self))]
 
     def _unseen(self, error: NotFound | PermissionDenied, now: Moment) -> list[Event]:
         """Count a job that cannot be seen; once is not enough to call it gone."""
         missing = isinstance(error, NotFound)
         wait = self.failed.unseen(missing=missing, clock=now.clock)
         if missing:  # a replica may lag behind the creation
-            wait = max(wait, GRACE - _age(self, now))
+            wait = max(wait, GRACE - age(now, self.born, self.log.now.created, self.rhythm))
         if wait > 0:
             self.rhythm.again = min(wait, GONE_AFTER if missing else FORBIDDEN_AFTER)
             return []
@@ -301,13 +306,15 @@ class History:
         """Report the end if everything is known that must be reported before and with it."""
         if self.ending.state is None:
             return []
-        if not certain and self.ending.wanting(now.clock, has_work=self.work.there) is not None:
+        if not certain and _wanting(self, now) is not None:
             self.rhythm.again = self.ending.pause
             return []
         state, kind, facts = self.ending.event
-        changed = _changed(self, state, now, self.standing)
+        reported: list[Event] = []
+        if self.state != state:
+            reported.append(changed(_stamp(self, now), self.state, state, self.standing))
         self.state = state
-        return [*changed, *self.end(kind, now, **facts)]
+        return [*reported, *self.end(kind, now, **facts)]
 
 
 def last_event(history: History, kind: Callable[..., TerminalEvent], now: Moment, **facts: object) -> TerminalEvent:
@@ -322,23 +329,40 @@ def eta(history: History) -> float | None:
     return pulse.per_step * remaining if pulse and remaining is not None else None
 
 
-def _changed(history: History, state: JobState, now: Moment, before: Standing) -> list[Event]:
-    old, said = history.state, history.standing
-    if old == state and (said.service_state, said.reason) == (before.service_state, before.reason):
-        return []
-    facts = {"service_state": said.service_state, "reason": said.reason}
-    return [events.StateChanged(**_stamp(history, now), old=old, new=state, **facts)]
+def _after(history: History, now: Moment, policy: WatchPolicy, dice: float, share: float) -> float:
+    rhythm = history.rhythm
+    if rhythm.at_once:
+        return 0.0
+    if rhythm.again is not None and not history.failed.count:
+        return rhythm.again
+    if history.failed.count and history.failed.suspect:
+        return recheck(history.failed.count, dice)
+    return next_due(_pace(history, now, share), policy, dice)
 
 
-def _progress(history: History, now: Moment) -> events.Progress:
-    headway = history.headway
-    return events.Progress(
-        **_stamp(history, now),
-        completed_steps=headway.completed_steps,
-        total_steps=headway.total_steps,
-        percent=headway.percent,
-        eta=eta(history),
-    )
+def _row(history: History, item: Item, at: Moment, *, late: bool = False) -> Event:
+    """Return the log's last entry as an event."""
+    _, time, snapshot = item
+    log, live_from, computed = history.log, history._live_from, snapshot.compute_time
+    replayed = live_from is not None and time <= live_from
+    return event(log, len(log) - 1, at.utc, history.cursor, late=late, replayed=replayed, computed=computed)
+
+
+def _deploy(history: History, seen: Observation) -> list[Event]:
+    """Report the checkpoints that can be asked from now on."""
+    log, held, last = history.log, history.standing.checkpoints, len(history.log)
+    numbers = [(checkpoint_number(each.checkpoint_id), each) for each in held if each.ready]
+    # Of what a cursor's owner has had, others who read here may not have had it; they know by their own cursors.
+    return [
+        events.CheckpointReady(**_stamp(history, seen.at), checkpoint=checkpoint)
+        for number, checkpoint in numbers
+        if log.now.report(number, last) and (history._shared or number not in log.now.known)
+    ]
+
+
+def _wanting(history: History, now: Moment) -> Source | None:
+    """Return where to look before the end can be reported; None if it can."""
+    return history.ending.wanting(now.clock, has_work=history.work.there, apart=history.work.apart)
 
 
 def _pace(history: History, now: Moment, share: float) -> Pace:
@@ -366,26 +390,11 @@ def _source(history: History, now: Moment) -> Source:
     """Return the place to look at next."""
     # Once an end is in sight, what is wanting decides; before that, work says more: the total, and the reason.
     if history.ending.state is not None:
-        return history.ending.wanting(now.clock, has_work=history.work.there) or Source.JOB
+        wanted = _wanting(history, now) or Source.JOB
+        return Source.JOB if history.work.apart and history.failed.count % 2 else wanted
     unsure = history.unsure or history.failed.hidden
     return Source.WORK if history.work.there and not unsure else Source.JOB
 
 
-def _age(history: History, now: Moment) -> float:
-    """Return how many seconds the job has existed at least; infinite if only its name is known."""
-    if history.born is not None:
-        return now.clock - history.born.clock
-    created, first = history.log.now.created, history.rhythm.first
-    if not created:
-        return math.inf
-    return max(now.since(created), now.clock - first if first is not None else 0.0)
-
-
-class _Stamp(TypedDict):
-    job: str
-    cursor: str
-    observed_at: datetime
-
-
-def _stamp(history: History, now: Moment) -> _Stamp:
+def _stamp(history: History, now: Moment) -> Stamp:
     return {"job": history.name, "cursor": history.cursor, "observed_at": now.utc}

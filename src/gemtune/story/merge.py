@@ -21,6 +21,7 @@ with that newest time: only if it is newer than everything its owner has had can
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
@@ -28,7 +29,8 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from gemtune.story.cursor import Claim, Runs, cursor_head, cursor_text
+from gemtune.story.cursor import Claim, Runs, cursor_head, cursor_text, steps_of
+from gemtune.story.measures import MeasuredSteps
 from gemtune.story.observation import nanoseconds
 from gemtune.types.tuning import TuningSnapshot
 
@@ -63,6 +65,10 @@ class Segment:
         attempt: Which run of the job it is, from 1.
         floor: The attempt began at this time in ns; 0 for the first, whose beginning nobody has seen.
         base: What a cursor's owner has had of it.
+        had: Which values a cursor's owner has had of which steps, on a service that says some of them late.
+        known: The numbers of the checkpoints that a cursor's owner has had.
+        checkpoints: Those of the checkpoints reported here, each with the log entry before which that was. The attempts
+            of one incarnation share both.
     """
 
     job: str
@@ -71,9 +77,15 @@ class Segment:
     attempt: int = 1
     floor: int = 0
     base: tuple[Claim, ...] = ()
+    had: tuple[tuple[int, tuple[range, ...]], ...] = ()
+    known: frozenset[int] = frozenset()
+    checkpoints: list[tuple[int, int]] | None = None
     claims: list[GrowingClaim] = attrs.field(init=False)
+    # Which values were reported, to a cursor's owner or here.
+    measured: MeasuredSteps | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.measured = MeasuredSteps.of(self.had) if self.had else None
         self.claims = [GrowingClaim(Runs(claim.steps), claim.newest) for claim in self.base] or [GrowingClaim()]
 
     @property
@@ -92,11 +104,39 @@ class Segment:
             return 0
         return next(place for place, claim in enumerate(self.claims) if step in claim.steps)
 
-    def cursor(self, claims: Sequence[GrowingClaim] | None = None, *, ended: bool = False) -> str:
-        """Return the cursor of somebody who has dealt with these claims; None: with all that are here."""
-        head = cursor_head(self.job, self.created, self.attempt)
-        held = self.claims if claims is None else claims
-        return cursor_text(head, [(claim.steps, claim.newest) for claim in held if claim.steps], ended=ended)
+    def cursor(self, done: Done | None = None, *, ended: bool = False) -> str:
+        """Return the cursor of somebody who has dealt with something of it; None: with all that is here."""
+        held: Segment | Done = self if done is None else done
+        checkpoints = self.numbers() if done is None else done.checkpoints
+        return cursor_text(
+            cursor_head(self.job, self.created, self.attempt),
+            [(claim.steps, claim.newest) for claim in held.claims if claim.steps],
+            measured=() if held.measured is None else held.measured.groups(),
+            checkpoints=steps_of(checkpoints) if checkpoints else None,
+            ended=ended,
+        )
+
+    def numbers(self, before: float = math.inf, *, based: bool = True) -> set[int]:
+        """Return the checkpoints that were reported before a log entry, with or without those of a cursor's owner."""
+        reported = {number for index, number in self.checkpoints or () if index < before}
+        return reported | self.known if based else reported
+
+    def report(self, number: int, index: int) -> bool:
+        """Take in a checkpoint before an entry of the log, and return whether it was not reported here before."""
+        if number in self.numbers(based=False):
+            return False
+        self.checkpoints = self.checkpoints or []
+        self.checkpoints.append((index, number))
+        return True
+
+
+@attrs.define(eq=False)
+class Done:
+    """What somebody has dealt with of an attempt, while it grows."""
+
+    claims: list[GrowingClaim]
+    measured: MeasuredSteps | None = None
+    checkpoints: set[int] = attrs.field(factory=set)
 
 
 @attrs.frozen
@@ -108,6 +148,7 @@ class Merged:
         claims: For each of these, the claim that is to hold it.
         had: What only a cursor's owner has had, to be appended and not to be delivered.
         ignored: How many were repeated or are an earlier attempt's.
+        updates: What completes a known step, to be appended and delivered after what is fresh.
         begun: The attempt that has begun, if the job restarted.
         stale: Whether everything belongs to an earlier attempt.
     """
@@ -115,6 +156,7 @@ class Merged:
     fresh: Sequence[Item] = ()
     claims: Sequence[GrowingClaim] = ()
     had: Sequence[Item] = ()
+    updates: Sequence[Item] = ()
     ignored: int = 0
     begun: Segment | None = None
     stale: bool = False
@@ -157,7 +199,9 @@ def compare(view: Sequence[Item], now: Segment, steps: array[int], times: array[
         # Its beginning is the oldest time that can be its own: a list may still show some steps of the attempt before.
         floor = min(time for step, time, _ in view if time and step not in out)
         start = now.start + len(steps)
-        now = begun = Segment(now.job, start, now.created, now.attempt + 1, floor)
+        begun = Segment(now.job, start, now.created, now.attempt + 1, floor, known=now.known)
+        begun.checkpoints = now.checkpoints
+        now = begun
         known = {}
     stale = all(0 < time < now.floor for _, time, _ in view)  # 4
     new = [
@@ -171,7 +215,7 @@ def compare(view: Sequence[Item], now: Segment, steps: array[int], times: array[
     # Steps in disorder cannot be of the same attempt as the rest of the look; nobody knows of which they are.
     apart = GrowingClaim()
     claims = [apart if step in out else common for step, _, _ in fresh]
-    return Merged(fresh, claims, had, len(view) - len(new), begun, stale)
+    return Merged(fresh, claims, had, (), len(view) - len(new), begun, stale)
 
 
 def _claim_of(view: Sequence[Item], known: Mapping[int, int], now: Segment) -> GrowingClaim:

@@ -9,6 +9,7 @@ have it at all. A *list* shows no more than states. Which request leads to which
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Self
@@ -148,6 +149,7 @@ class Standing:
         checkpoints: The checkpoints so far, in the order of their steps.
         data_stats: What the service has made of the data.
         endpoint: The endpoint that serves the model.
+        at: When a reply last said any of it, by the monotonic clock.
     """
 
     service_state: str | None = None
@@ -155,6 +157,7 @@ class Standing:
     checkpoints: tuple[Checkpoint, ...] = ()
     data_stats: DataStats | None = None
     endpoint: str | None = None
+    at: float = -math.inf
 
     def updated(self, seen: Observation) -> Standing:
         """Return this with what a look says."""
@@ -167,7 +170,7 @@ class Standing:
             said["data_stats"] = seen.data_stats
         if seen.endpoint is not None:
             said["endpoint"] = seen.endpoint
-        return attrs.evolve(self, **said) if said else self  # type: ignore[arg-type]
+        return attrs.evolve(self, **said, at=seen.at.clock) if said else self  # type: ignore[arg-type]
 
 
 def _merged(known: Sequence[Checkpoint], seen: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:

@@ -28,6 +28,7 @@ of it, F stands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median
@@ -133,6 +134,8 @@ class Rhythm:
     _since: tuple[float, int] | None = None
     # Seconds of ours in a second of the server's, at most 1; 0 as long as that is unknown.
     speed: float = 0.0
+    # When the last look at the job itself was, by the monotonic clock.
+    job_at: float = -math.inf
 
     @property
     def pressing(self) -> bool:
@@ -144,9 +147,11 @@ class Rhythm:
         """Whether there was no look yet that could show anything of the job."""
         return self.first is None or self.blank
 
-    def looked(self, now: Moment, *, blank: bool = False) -> None:
+    def looked(self, now: Moment, source: Source, *, blank: bool = False) -> None:
         """Count a look, whatever came of it."""
         self.looks += 1
+        if source is Source.JOB:
+            self.job_at = now.clock
         self.again, self.blank = None, blank
         if self.first is None:
             self.first = now.clock
@@ -169,6 +174,15 @@ class Rhythm:
 def backoff(failures: int, dice: float) -> float:
     """Return the seconds to wait after ``failures`` failed looks: 1 to 2, 2 to 4 ... 30 to 60."""
     return min(_LONGEST_BACKOFF, 2.0 ** min(failures, 6)) * (0.5 + 0.5 * dice)
+
+
+def age(now: Moment, born: Moment | None, created: int, rhythm: Rhythm) -> float:
+    """Return how many seconds a job has existed at least; infinite if only its name is known."""
+    if born is not None:
+        return now.clock - born.clock
+    if not created:
+        return math.inf
+    return max(now.since(created), now.clock - rhythm.first if rhythm.first is not None else 0.0)
 
 
 def recheck(failures: int, dice: float) -> float:
@@ -209,6 +223,16 @@ def next_due(pace: Pace, policy: WatchPolicy, dice: float) -> float:
         ready = pace.remaining * pace.per_step + max(pace.lag, 0.0) + 1
         interval = min(interval, ready * _GROWTH ** min(pace.idle, 20))
     return max(policy.min_interval, interval)
+
+
+def turn(due: float, after: float, rhythm: Rhythm, remaining: int | None, policy: WatchPolicy) -> Source:
+    """Return whose turn it is of a job and its work, where only the one says the state and only the other the steps.
+
+    The steps have most of the looks. The job has one every ``terminal_freshness``, and every other one if there are few
+    looks, or if all steps are done and only the end is awaited.
+    """
+    every = max(policy.terminal_freshness if remaining != 0 else 0.0, 1.5 * after)
+    return Source.JOB if due - rhythm.job_at >= every else Source.WORK
 
 
 def _skip_ahead(pace: Pace, shortest_gap: float, policy: WatchPolicy) -> float:

@@ -3,27 +3,38 @@
 What is new in a look is decided by ``merge``; here it is kept. The log is four arrays, because ten thousand jobs may be
 watched at once: a snapshot takes 20 bytes in them (step 2, epoch 2, loss 8, time 8; steps and epochs beyond 16 bits
 take 4) instead of some 300 as an object. Objects and events are made on access, and again for whoever reads later.
+
+On a service that says some values of a step later than others, an entry may also complete an earlier one
+(``measures``); then there are more entries than snapshots.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, overload
 
 import attrs
 
-from gemtune import events
-from gemtune.story.cursor import Cursor, Runs
+from gemtune.story.cursor import Cursor
+from gemtune.story.measures import (
+    MeasuredRows,
+    MeasuredSteps,
+    bits_of,
+    completed,
+    restricted,
+)
 from gemtune.story.merge import GrowingClaim, Item, Merged, Segment, compare, view_of
 from gemtune.story.observation import timestamp
 from gemtune.story.schedule import WINDOW, Pulse
-from gemtune.types.tuning import TuningSnapshot
+from gemtune.types.training import SnapshotMetrics
+from gemtune.types.tuning import MeasuredSnapshot, TuningSnapshot
 
 
 @attrs.define(eq=False)
-class _Columns:
+class LogColumns:
     """The snapshots' numbers."""
 
     steps: array[int] = attrs.field(factory=lambda: array("H"))
@@ -51,26 +62,29 @@ class SnapshotLog:
         resumed: What a cursor's owner has had of it.
     """
 
-    __slots__ = ("_columns", "_segments", "ignored", "malformed")
+    __slots__ = ("columns", "ignored", "malformed", "more", "segments")
 
     def __init__(self, job: str, resumed: Cursor | None = None) -> None:
         """Begin empty, or knowing what a cursor's owner has had."""
-        self._columns = _Columns()
+        self.columns = LogColumns()
+        # What only some services say of their steps; None as long as it is nothing.
+        self.more: MeasuredRows | None = None
         segment = Segment(job)
         if resumed is not None:
             base = tuple(claim for claim in resumed.claims if claim.steps)
-            segment = Segment(job, created=resumed.created, attempt=resumed.attempt, base=base)
-        self._segments = [segment]
+            known = frozenset(number for run in resumed.checkpoints for number in run)
+            segment = Segment(job, 0, resumed.created, resumed.attempt, 0, base, resumed.measured, known)
+        self.segments = [segment]
         self.ignored = 0
         self.malformed = 0
 
     def __len__(self) -> int:
-        return len(self._columns.steps)
+        return len(self.columns.steps)
 
     @property
     def now(self) -> Segment:
         """The current attempt."""
-        return self._segments[-1]
+        return self.segments[-1]
 
     def identify(self, created: int) -> None:
         """Learn the createTime of the model in ns when it is first said."""
@@ -80,110 +94,97 @@ class SnapshotLog:
 
     def recreate(self, created: int) -> None:
         """Begin another incarnation: a model that was made under the name of one that is gone."""
-        self._segments.append(Segment(self.now.job, len(self), created))
+        self._begin(Segment(self.now.job, len(self), created))
 
     def merge(self, snapshots: Iterable[TuningSnapshot]) -> Merged:
         """Compare what one look showed with what is known, and take in what only a cursor's owner has had."""
         start = self.now.start
         view, malformed = view_of(snapshots)
-        merged = compare(view, self.now, self._columns.steps[start:], self._columns.times[start:])
+        merged = compare(view, self.now, self.columns.steps[start:], self.columns.times[start:])
         self.malformed += malformed
         self.ignored += merged.ignored
         if merged.begun is not None:
-            self._segments.append(merged.begun)
+            self._begin(merged.begun)
         # The whole attempt stands in the log, so that ``snapshots`` and the pace are right even after a resume.
-        for item in merged.had:
-            self.append(item, self.now.claims[self.now.place(item[0])])
-        return merged
+        had = self.now.measured
+        for step, time, snapshot in merged.had:
+            kept = snapshot if snapshot.metrics is None else restricted(snapshot, had.bits(step) if had else 0)
+            self.append((step, time, kept), self.now.claims[self.now.place(step)])
+        if self.more is None or merged.stale:
+            return merged
+        updates = list(_updates(self.columns, self.more, view))
+        for item in updates:
+            if not _is_news(item, self.now):
+                self.complete(item)
+        return attrs.evolve(merged, updates=[item for item in updates if _is_news(item, self.now)])
 
     def append(self, item: Item, claim: GrowingClaim) -> bool:
         """Append a new snapshot and return whether it is late: lower than a step before it."""
         step, time, snapshot = item
-        late = step < self.now.highest
-        self._columns.append(step, snapshot.epoch, snapshot.mean_loss, time)
+        late, row = step < self.now.highest, len(self)
+        self.columns.append(step, snapshot.epoch, snapshot.mean_loss, time)
         claim.add(step, time)
         if claim not in self.now.claims:
             self.now.claims.append(claim)
+        metrics = snapshot.metrics
+        if metrics is not None or self.more is not None:
+            if self.more is None:
+                self.more = MeasuredRows.after(self.columns.steps, self.columns.losses[:row])
+            self._note(step, self.more.add(row, step, snapshot.mean_loss, metrics))
         return late
+
+    def complete(self, item: Item) -> None:
+        """Append what completes a known step."""
+        step, _, snapshot = item
+        row, more = len(self), self.more or MeasuredRows()
+        self.columns.append(step, snapshot.epoch, snapshot.mean_loss, self.columns.times[more.current[step]])
+        metrics = snapshot.metrics or SnapshotMetrics()
+        self._note(step, more.complete(row, step, snapshot.mean_loss, metrics))
 
     def trim(self) -> None:
         """Give back memory that was allocated ahead."""
-        self._columns.trim()
+        self.columns.trim()
 
     def snapshot(self, index: int) -> TuningSnapshot:
-        """Return one entry as a value."""
-        held = self._columns
-        return TuningSnapshot(held.steps[index], held.epochs[index], held.losses[index], timestamp(held.times[index]))
+        """Return one snapshot with all that is known of it."""
+        held, more = self.columns, self.more
+        if more is None:
+            time = timestamp(held.times[index])
+            return TuningSnapshot(held.steps[index], held.epochs[index], held.losses[index], time)
+        row = more.latest(index)
+        time = timestamp(held.times[row])
+        return MeasuredSnapshot(held.steps[row], held.epochs[row], held.losses[row], time, metrics=more.metrics(row))
 
-    def replay(
-        self, utc: datetime, first: int, *, replayed: int | None = None, based: bool = False
-    ) -> Iterator[events.Snapshot]:
-        """Yield the entries from ``first`` on as events again, each with the cursor of its place.
-
-        Args:
-            utc: The events' ``observed_at``.
-            first: Where to begin.
-            replayed: How many entries are marked as replayed; None marks all.
-            based: Whether it is for somebody who has also had what the log was resumed from.
-        """
-        held, end = self._columns, len(self)
-        stops = [*(segment.start for segment in self._segments[1:]), end]
-        for segment, stop in zip(self._segments, stops, strict=True):
-            done = _done(segment, based=based)
-            highest = max(0, *(claim.steps.highest for claim in done))
-            for index in range(segment.start, stop):
-                step = held.steps[index]
-                late, highest = step < highest, max(step, highest)
-                done[segment.place(step)].add(step, held.times[index])
-                if index >= first:
-                    yield events.Snapshot(
-                        job=segment.job,
-                        cursor=segment.cursor(done),
-                        observed_at=utc,
-                        step=step,
-                        epoch=held.epochs[index],
-                        mean_loss=held.losses[index],
-                        compute_time=timestamp(held.times[index]),
-                        attempt=segment.attempt,
-                        late=late,
-                        replayed=replayed is None or index < replayed,
-                    )
-
-    def had(self, index: int, cursor: Cursor) -> bool:
-        """Return whether the owner of a cursor of this job has dealt with an entry.
-
-        Attempts are counted by whoever looks, so that only incarnation, step and time tell.
-        """
-        created = self._segment(index).created
-        if cursor.created and created and created != cursor.created:
-            return created < cursor.created
-        return cursor.has(self._columns.steps[index], self._columns.times[index])
-
-    def run(self, end: int) -> list[TuningSnapshot]:
-        """Return the snapshots of the attempt that the entry before ``end`` belongs to, up to there."""
-        return [self.snapshot(index) for index in range(self._segment(max(end - 1, 0)).start, end)]
-
-    def cursor(self, end: int, *, based: bool = False) -> str:
-        """Return the cursor of somebody who has dealt with the first ``end`` entries and with no end of the job.
-
-        Args:
-            end: How many entries.
-            based: Whether it is somebody who has also had what the log was resumed from.
-        """
-        segment = self._segment(max(end - 1, 0))
-        done = _done(segment, based=based)
-        for index in range(segment.start, end):
-            step = self._columns.steps[index]
-            done[segment.place(step)].add(step, self._columns.times[index])
-        return segment.cursor(done)
+    def rows(self, start: int, stop: int) -> Sequence[int]:
+        """Return the entries that are snapshots."""
+        if self.more is None:
+            return range(start, stop)
+        rows = self.more.snapshots
+        return rows[bisect_left(rows, start) : bisect_left(rows, stop)]
 
     def pulse(self) -> Pulse | None:
         """Return the pace of the last snapshots of the current attempt; None while there is no gap."""
+        steps, times = self.columns.steps, self.columns.times
+        if self.more is not None:
+            last = self.rows(self.now.start, len(self))[-WINDOW:]
+            return Pulse.of((steps[row], times[row]) for row in last)
         start = max(self.now.start, len(self) - WINDOW)
-        return Pulse.of(zip(self._columns.steps[start:], self._columns.times[start:], strict=True))
+        return Pulse.of(zip(steps[start:], times[start:], strict=True))
 
-    def _segment(self, index: int) -> Segment:
-        return next(segment for segment in reversed(self._segments) if segment.start <= index)
+    def segment(self, index: int) -> Segment:
+        if self.segments[-1].start <= index:
+            return self.segments[-1]
+        return next(segment for segment in reversed(self.segments) if segment.start <= index)
+
+    def _begin(self, segment: Segment) -> None:
+        self.segments.append(segment)
+        if self.more is not None:
+            self.more.current.clear()
+
+    def _note(self, step: int, bits: int) -> None:
+        if self.now.measured is None:
+            self.now.measured = MeasuredSteps()
+        self.now.measured.add(step, bits)
 
 
 def _with(numbers: array[int], number: int) -> array[int]:
@@ -196,10 +197,23 @@ def _with(numbers: array[int], number: int) -> array[int]:
     return numbers
 
 
-def _done(segment: Segment, *, based: bool) -> list[GrowingClaim]:
-    """Return a claim for each of a segment's, with nothing in it yet but what it was resumed from."""
-    begun = [GrowingClaim(Runs(claim.steps), claim.newest) for claim in segment.base] if based else []
-    return begun + [GrowingClaim() for _ in segment.claims[len(begun) :]]
+def _updates(held: LogColumns, more: MeasuredRows, view: Iterable[Item]) -> Iterator[Item]:
+    """Yield what a look adds to the steps that are known."""
+    for step, time, snapshot in view:
+        row = more.current.get(step)
+        if row is None or (time and held.times[row] and time != held.times[row]):
+            continue
+        fuller = completed(held.losses[row], more.metrics(row), snapshot)
+        if fuller is not None:
+            known = timestamp(held.times[row])
+            yield step, time, MeasuredSnapshot(step, held.epochs[row], fuller[0], known, metrics=fuller[1])
+
+
+def _is_news(item: Item, now: Segment) -> bool:
+    """Return whether some value that completes a step was never reported, not even to a cursor's owner."""
+    step, _, snapshot = item
+    reported = now.measured.bits(step) if now.measured is not None else 0
+    return bool(bits_of(snapshot.mean_loss, snapshot.metrics or SnapshotMetrics()) & ~reported)
 
 
 class _HasLog(Protocol):
@@ -225,7 +239,7 @@ class Snapshots(Sequence[TuningSnapshot]):
         return self._holder.log
 
     def __len__(self) -> int:
-        return len(self._log) - self._log.now.start
+        return len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> TuningSnapshot: ...
@@ -233,8 +247,13 @@ class Snapshots(Sequence[TuningSnapshot]):
     def __getitem__(self, index: slice) -> tuple[TuningSnapshot, ...]: ...
     def __getitem__(self, index: int | slice) -> TuningSnapshot | tuple[TuningSnapshot, ...]:
         """Return one snapshot, or a tuple of them for a slice."""
-        places = range(self._log.now.start, len(self._log))[index]
-        return self._log.snapshot(places) if isinstance(places, int) else tuple(map(self._log.snapshot, places))
+        if isinstance(index, slice):
+            return tuple(map(self._log.snapshot, self._rows[index]))
+        return self._log.snapshot(self._rows[index])
+
+    @property
+    def _rows(self) -> Sequence[int]:
+        return self._log.rows(self._log.now.start, len(self._log))
 
     def to_dicts(self) -> list[dict[str, int | float | datetime | None]]:
         """Return the snapshots as dictionaries with step, epoch, mean_loss and compute_time, the rows of a frame."""

@@ -271,7 +271,7 @@ class Board:
         counted = [reader for reader in self.readers if reader.interest.counts]
         concerned = [each for each in counted if each.interest.is_about(job.name) and not each.has_end(job)]
         # Who reads snapshots decides; who waits for ends only is as far as it will ever be.
-        places = [each.read_to(job) for each in concerned if each.interest.wants(events.Snapshot)]
+        places = [each.read_to(job) for each in concerned if each.interest.rows]
         over = history.finished and all(each.read_to(job)[1] == len(job.reports.marks) for each in concerned)
         if not places and (job.readings.begun or not concerned):
             over = over and job.end_read  # who waits for ends only passes over snapshots that others have yet to read

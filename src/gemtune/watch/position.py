@@ -11,11 +11,16 @@ import attrs
 
 from gemtune import events
 from gemtune.events import Event, is_terminal
-from gemtune.story.cursor import Cursor, parse_cursor
-from gemtune.watch.record import Mark, Outages, WatchedJob
+from gemtune.story.cursor import Cursor, parse_cursor, steps_of
+from gemtune.story.measures import checkpoint_number
+from gemtune.story.replay import cursor_at, is_update, update_of
+from gemtune.story.replay import had as has_had
+from gemtune.story.replay import replay as replayed_from
+from gemtune.watch.record import Mark, Outages, Row, WatchedJob
 
 _KEPT: Final = 1024
-_STEPS: Final = frozenset({events.Snapshot, events.Progress, events.Restarted})
+_ROWS: Final = frozenset({events.Snapshot, events.SnapshotUpdated})
+_STEPS: Final = _ROWS | {events.Progress, events.Restarted, events.CheckpointReady}
 
 
 @attrs.frozen
@@ -41,6 +46,11 @@ class Interest:
         return self.kinds is None or kind in self.kinds
 
     @property
+    def rows(self) -> bool:
+        """Whether snapshots are wanted, or what completes them."""
+        return self.kinds is None or not self.kinds.isdisjoint(_ROWS)
+
+    @property
     def steps(self) -> bool:
         """Whether anything is wanted that is reported of each step, for which a list is not enough."""
         return self.kinds is None or not self.kinds.isdisjoint(_STEPS)
@@ -50,16 +60,16 @@ class Interest:
 class KeptSnapshots:
     """The latest snapshot events as they were made; older ones are made again from the log."""
 
-    _events: OrderedDict[tuple[WatchedJob, int], events.Snapshot] = attrs.field(factory=OrderedDict, init=False)
+    _events: OrderedDict[tuple[WatchedJob, int], Row] = attrs.field(factory=OrderedDict, init=False)
 
-    def put(self, job: WatchedJob, fresh: list[events.Snapshot]) -> None:
+    def put(self, job: WatchedJob, fresh: list[Row]) -> None:
         """Keep the events of the newest snapshots of a job."""
         for index, event in enumerate(fresh, len(job.history.log) - len(fresh)):
             self._events[job, index] = event
         while len(self._events) > _KEPT:
             self._events.popitem(last=False)
 
-    def find(self, job: WatchedJob, index: int) -> events.Snapshot | None:
+    def find(self, job: WatchedJob, index: int) -> Row | None:
         """Return the event of a snapshot, if it is still there."""
         return self._events.get((job, index))
 
@@ -75,9 +85,9 @@ class Replay:
     """The snapshots of one job at a time, made events again for one reader."""
 
     kept: KeptSnapshots
-    _next: tuple[WatchedJob, int, Iterator[events.Snapshot]] | None = attrs.field(default=None, init=False)
+    _next: tuple[WatchedJob, int, Iterator[Row]] | None = attrs.field(default=None, init=False)
 
-    def event(self, job: WatchedJob, index: int, replayed: int, *, stranger: bool) -> events.Snapshot:
+    def event(self, job: WatchedJob, index: int, replayed: int, *, stranger: bool, since: Cursor | None) -> Row:
         """Return the event of a snapshot.
 
         Args:
@@ -85,10 +95,11 @@ class Replay:
             index: Its number.
             replayed: How many snapshots may have been delivered to the reader before.
             stranger: Whether the reader has not had what the job's history was resumed from.
+            since: The cursor of a stranger.
         """
         if stranger:
-            event = self._again(job, index, replayed, based=False)
-            again = job.based is not None and job.history.log.had(index, job.based)
+            event = self._again(job, index, replayed, based=False, since=since)
+            again = job.based is not None and has_had(job.history.log, index, job.based)
             return attrs.evolve(event, replayed=event.replayed or again)
         made = self.kept.find(job, index)
         if made is None:
@@ -99,12 +110,13 @@ class Replay:
         """Let go of the job."""
         self._next = None
 
-    def _again(self, job: WatchedJob, index: int, replayed: int, *, based: bool) -> events.Snapshot:
+    def _again(self, job: WatchedJob, index: int, replayed: int, *, based: bool, since: Cursor | None = None) -> Row:
         # A reader that catches up takes one snapshot after the other; to begin anew for each would be quadratic.
         former, place, iterator = self._next or (None, 0, None)
         event = next(iterator, None) if iterator is not None and former is job and place == index else None
         if event is None or iterator is None:  # it ends where the log did when it was made
-            iterator = job.history.log.replay(datetime.now(UTC), index, replayed=replayed, based=based)
+            log, utc = job.history.log, datetime.now(UTC)
+            iterator = replayed_from(log, utc, index, replayed=replayed, based=based, since=since)
             event = next(iterator)
         self._next = (job, index + 1, iterator) if index + 1 < len(job.history.log) else None
         return event
@@ -167,7 +179,7 @@ class Position:
     def next(self, job: WatchedJob, interest: Interest, replay: Replay) -> Event | None:
         """Return the next event that is wanted, and step over it."""
         event = self._next(job, interest, replay)
-        if event is None or not self.stranger or isinstance(event, events.Snapshot) or is_terminal(event):
+        if event is None or not self.stranger or isinstance(event, Row) or is_terminal(event):
             return event
         # Its cursor is of somebody who has had what the history was resumed from.
         return attrs.evolve(event, cursor=self._of_a_stranger(job))
@@ -181,8 +193,18 @@ class Position:
 
     def _of_a_stranger(self, job: WatchedJob) -> str:
         if self._given:
-            return job.history.log.cursor(self.index)
-        return str(self.since or Cursor(job=job.name))
+            return cursor_at(job.history.log, self.index, since=self.since, passed=self._passed(job))
+        since = self.since or Cursor(job=job.name)
+        if passed := self._passed(job):
+            had = steps_of({*passed, *(number for run in since.checkpoints for number in run)})
+            since = attrs.evolve(since, checkpoints=tuple(had.ranges))
+        return str(since)
+
+    def _passed(self, job: WatchedJob) -> set[int]:
+        """Return the checkpoints that were delivered here, or passed over."""
+        passed = [mark.event for mark in job.reports.marks[: self.mark]] if job.history.log.now.checkpoints else []
+        ready = [event.checkpoint for event in passed if isinstance(event, events.CheckpointReady)]
+        return {checkpoint_number(checkpoint.checkpoint_id) for checkpoint in ready}
 
     def _next(self, job: WatchedJob, interest: Interest, replay: Replay) -> Event | None:
         reports = job.reports
@@ -199,35 +221,41 @@ class Position:
                 self.mark += 1
                 # Whoever waits for ends only passes over snapshots that others have yet to read: once anybody reads
                 # snapshots, a resume token must not take that passing for reading.
-                if interest.wants(events.Snapshot) or (interest.counts and not job.readings.begun):
+                if interest.rows or (interest.counts and not job.readings.begun):
                     job.readings.passed(self.mark)
                 if interest.wants(type(mark.event)) and not had(job, mark, self.since):
                     return reports.whole(mark)
             elif self.index < len(job.history.log):
                 end = len(job.history.log) if mark is None else mark.at
-                if (snapshot := self._snapshot(job, end, interest, replay)) is not None:
-                    return snapshot
+                if (row := self._row(job, end, interest, replay)) is not None:
+                    return row
             else:
                 return self._latest(job, interest)
 
-    def _snapshot(self, job: WatchedJob, end: int, interest: Interest, replay: Replay) -> events.Snapshot | None:
-        """Return the next wanted snapshot before ``end``."""
-        log = job.history.log
-        if not interest.wants(events.Snapshot):
+    def _row(self, job: WatchedJob, end: int, interest: Interest, replay: Replay) -> Row | None:
+        """Return the next snapshot before ``end``, or the next completion of one, that is wanted."""
+        log, since = job.history.log, self.since
+        if not interest.rows:
             self.index = end
             return None
         if self._replayed is None:  # not at its coming: what is reported between that and its first reading is old too
             self._replayed = len(log)
-        if has_end(job, self.since):
+        if has_end(job, since):
             self.index = end
         while self.index < end:
             index = self.index
             self.index += 1
-            if self.since is None or not log.had(index, self.since):
-                job.readings.gave(index)
-                self._given = True
-                replayed = max(self._replayed, job.reports.replayed)
-                return replay.event(job, index, replayed, stranger=self.stranger)
+            if since is not None and has_had(log, index, since):
+                continue
+            # Of a step that its owner has had, only what was missing is new.
+            known = since is not None and has_had(log, index, since, whole=False)
+            if not interest.wants(events.SnapshotUpdated if known or is_update(log, index) else events.Snapshot):
+                continue
+            job.readings.gave(index)
+            self._given = True
+            replayed = max(self._replayed, job.reports.replayed)
+            event = replay.event(job, index, replayed, stranger=self.stranger, since=since)
+            return update_of(event) if known and isinstance(event, events.Snapshot) else event
         return None
 
     def _latest(self, job: WatchedJob, interest: Interest) -> Event | None:
@@ -259,7 +287,9 @@ def had(job: WatchedJob, mark: Mark, since: Cursor | None) -> bool:
         return then.created < since.created
     if since.ended or is_terminal(mark.event):
         return since.ended
+    if isinstance(mark.event, events.CheckpointReady):
+        return since.has_checkpoint(checkpoint_number(mark.event.checkpoint.checkpoint_id))
     if isinstance(mark.event, events.Restarted):  # whoever had a snapshot of the new run was told of it before
         log = job.history.log
-        return mark.at < len(log) and log.had(mark.at, since)
+        return mark.at < len(log) and has_had(log, mark.at, since)
     return then.newest < since.newest

@@ -3,18 +3,19 @@
 What was reported stands in a record in an order that any reader can read again, whenever it comes::
 
     log      s1 s2 s3 s4 s5 s6 s7 s8        snapshots: 20 bytes each, made events again when read
-    marks   A     C           R     C S     Added, StateChanged, Restarted, the end: as they were reported
+    marks   A     C           R     C S     Added, StateChanged, Restarted, CheckpointReady, the end: as reported
     latest                              P   progress and the last outage: only the newest counts
 
-A mark stands before a snapshot (``at``); a position in the story is a pair of the next snapshot and the next mark.
-Marks are as many as a job has changes of state, so that a reader who never reads costs nothing but its place.
+On a service that says some values of a step late, the log also has an entry for each of these updates. A mark stands
+before an entry (``at``); a position in the story is a pair of the next entry and the next mark. Marks are as many as a
+job has changes of state, so that a reader who never reads costs nothing but its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from datetime import UTC, datetime
-from typing import Self
+from typing import Self, TypeAlias
 
 import attrs
 
@@ -24,8 +25,12 @@ from gemtune.story.cursor import Cursor
 from gemtune.story.ending import with_snapshots
 from gemtune.story.history import History, last_event
 from gemtune.story.observation import Moment, Source
+from gemtune.story.replay import cursor_at, run
 from gemtune.story.snapshots import SnapshotLog
 from gemtune.watch.agenda import Due
+
+Row: TypeAlias = events.Snapshot | events.SnapshotUpdated
+"""What the log holds: a snapshot, or more of it."""
 
 
 @attrs.define(eq=False)
@@ -80,13 +85,13 @@ class Reports:
     # How many snapshots the owner of a resume token may have been given.
     replayed: int = attrs.field(default=0, init=False)
 
-    def add(self, reported: list[Event]) -> list[events.Snapshot]:
-        """Put events into the story and return the snapshots among them."""
-        fresh = [event for event in reported if isinstance(event, events.Snapshot)]
+    def add(self, reported: list[Event]) -> list[Row]:
+        """Put events into the story and return those among them that the log holds."""
+        fresh = [event for event in reported if isinstance(event, events.Snapshot | events.SnapshotUpdated)]
         at = len(self.log) - len(fresh)
         for event in reported:
             match event:
-                case events.Snapshot(replayed=replayed):
+                case events.Snapshot(replayed=replayed) | events.SnapshotUpdated(replayed=replayed):
                     at += 1
                     self.replayed = at if replayed else self.replayed
                 case events.Progress():
@@ -109,7 +114,7 @@ class Reports:
         """Return the event of a mark as it was reported."""
         if not mark.lean or not isinstance(mark.event, events.Succeeded):
             return mark.event
-        return with_snapshots(mark.event, sorted(self.log.run(mark.at), key=lambda snapshot: snapshot.step))
+        return with_snapshots(mark.event, sorted(run(self.log, mark.at), key=lambda snapshot: snapshot.step))
 
     def is_taken_back(self, place: int) -> bool:
         """Return whether a mark says that the job was discarded, after which it was added again."""
@@ -165,6 +170,11 @@ class Readings:
     def passed(self, mark: int) -> None:
         """Note that the marks before one were dealt with."""
         self.marks = max(self.marks, mark)
+
+
+def _is_covered(event: Event) -> bool:
+    """Return whether a cursor says of a mark that it was dealt with."""
+    return isinstance(event, events.CheckpointReady) or is_terminal(event)
 
 
 def fold(mark: int, place: int) -> int:
@@ -243,8 +253,8 @@ class WatchedJob(Due):
         """
         # A cursor without a step says nothing, except in a resume token: there it says that the job was watched.
         dealt_with = since is not None and since.begun
-        if since is not None and not since.ended and (dealt_with or named):
-            history = History(name, work, seeks=True, resumed=since)
+        if since is not None and not since.ended and (dealt_with or since.checkpoints or named):
+            history = History(name, work, seeks=True, resumed=since, shared=True)
             return cls(history, Readings(begun=dealt_with), based=since)
         ended = since if since is not None and since.ended else None
         return cls(History(name, work, born=born, seeks=True), Readings(begun=dealt_with, ended_before=ended))
@@ -282,8 +292,8 @@ class WatchedJob(Due):
         readings = self.readings
         return self.finished and (readings.ended_before is not None or readings.marks == len(self.reports.marks))
 
-    def report(self, reported: Iterable[Event]) -> list[events.Snapshot]:
-        """Put events into the story and return the snapshots among them."""
+    def report(self, reported: Iterable[Event]) -> list[Row]:
+        """Put events into the story and return those among them that the log holds."""
         reported = list(reported)
         for event in reported:
             if isinstance(event, events.Added):
@@ -302,11 +312,11 @@ class WatchedJob(Due):
         """Return the cursor of somebody who was given everything before a snapshot and a mark."""
         marks, log = self.reports.marks, self.history.log
         # With everything dealt with, the history's own cursor is right even if no event has carried it yet.
-        if index >= len(log) and not any(is_terminal(each.event) for each in marks[mark:]):
+        if index >= len(log) and not any(_is_covered(each.event) for each in marks[mark:]):
             return self.history.cursor
         before = mark - 1 if mark and marks[mark - 1].at == index else None
         if before is None:
-            return log.cursor(index, based=True)
+            return cursor_at(log, index, based=True)
         if is_terminal(marks[before].event) and mark < len(marks):
             before = mark  # the job was made anew, and that story is not over
         return marks[before].event.cursor

@@ -29,7 +29,7 @@ from gemtune.config import WatchPolicy
 from gemtune.events import Event, is_terminal
 from gemtune.looks.followers import Followers
 from gemtune.story.history import History
-from gemtune.story.observation import Moment
+from gemtune.story.observation import Moment, Source
 from gemtune.story.schedule import affordable, recheck
 from gemtune.watch.agenda import Agenda, Due
 from gemtune.watch.board import Board
@@ -152,13 +152,16 @@ class Roster:
         self.report(job, reported)
         if self.handles is not None:
             self.handles.saw(job.history)
-        look = job.history.next_look(now, self.policy, self.dice.random(), self.share)
+        steps = not job.history.work.apart or self.board.wants_steps(job)
+        look = job.history.next_look(now, self.policy, self.dice.random(), self.share, steps=steps)
         if look is None:
             self.agenda.drop(job)
             return
         job.looks.source, after = look.source, look.after
         # The service's trouble outweighs the job's own schedule: a job that cannot be looked at is asked ever less.
         if job.looks.failures:
+            if job.history.work.apart and job.looks.failures % 2:
+                job.looks.source = Source.JOB  # perhaps only the work cannot be seen
             after = recheck(job.looks.failures, self.dice.random())
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
