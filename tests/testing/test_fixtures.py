@@ -99,3 +99,21 @@ def test_the_environment_leads_to_the_emulator_only(monkeypatch, request):
 def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match="step_secnods"):
         GeminiEmulator.make(step_secnods=1)
+
+
+@pytest.mark.gemini_emulator(buckets=["my-bucket"], answers={"1": "one"})
+async def test_the_fixture_is_vertex_ai_and_cloud_storage_as_well(gemini_emulator):
+    place = {"vertexai": True, "project": "my-project", "location": "us-central1", "bucket": "my-bucket"}
+    async with gemini_emulator.client(**place) as client:
+        job = await client.tune("gemini-2.5-flash", [("1", "2"), ("3", "4")])
+        assert (await client.generate_content(await job, "1")).text == "one"
+    assert len(gemini_emulator.requests.of("objects.insert")) == 1
+
+
+@pytest.mark.socket
+@pytest.mark.gemini_emulator(buckets=["my-bucket"], answers={"1": "one"})
+async def test_an_application_on_vertex_ai_is_led_to_the_emulator(gemini_emulator_url):
+    place = {"project": "my-project", "location": "us-central1", "bucket": "my-bucket"}
+    async with gemtune.Client(vertexai=True, token="anything", **place) as client:
+        job = await client.tune("gemini-2.5-flash", [("1", "2"), ("3", "4")])
+        assert (await client.generate_content(await job, "1")).text == "one"

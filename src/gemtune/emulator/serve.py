@@ -185,7 +185,8 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        description="A local Gemini API for tuning. Point a client at it, for instance with GOOGLE_GEMINI_BASE_URL.\n"
+        description="A local Gemini API, Vertex AI and Cloud Storage for tuning. Point clients at it with\n"
+        "GOOGLE_GEMINI_BASE_URL, GOOGLE_VERTEX_BASE_URL and STORAGE_EMULATOR_HOST.\n"
         "Nothing is learned: a tuned model answers with its nearest training example.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

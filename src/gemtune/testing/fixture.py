@@ -78,7 +78,8 @@ class GeminiEmulator:
         """Return a client of this emulator, without a socket, on any event loop.
 
         Args:
-            options: Of ``gemtune.Client``; by default it has an API key, and waits little.
+            options: Of ``gemtune.Client``; by default it has an API key, or with ``vertexai=True`` a token, and waits
+                little.
         """
         defaults: dict[str, Any] = {
             "base_url": "http://127.0.0.1",
@@ -87,7 +88,7 @@ class GeminiEmulator:
             "retry": RetryPolicy(**_RETRY),
         }
         if not {"api_key", "token", "credentials"} & options.keys():
-            defaults["api_key"] = "emulator"
+            defaults["token" if options.get("vertexai") else "api_key"] = "emulator"
         return Client(**(defaults | options))
 
     @contextmanager

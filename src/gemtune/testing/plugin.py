@@ -19,7 +19,7 @@ _MARKER = (
     "gemini_emulator(**options): options of gemtune.emulator.create_app for the test's emulator, such as "
     "step_seconds=60, auth='required' or answers={...}"
 )
-_OTHER_SERVICE = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_VERTEX_BASE_URL")
+_OTHER_SERVICE = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,14 +46,16 @@ def gemini_emulator(request: pytest.FixtureRequest) -> GeminiEmulator:
 def gemini_emulator_url(gemini_emulator: GeminiEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve the test's Gemini API on a socket and return its address.
 
-    Until the end of the test the environment leads there: gemtune and google-genai need no arguments. What the
+    Until the end of the test the environment leads there: gemtune and google-genai need no arguments. What asks Vertex
+    AI or Cloud Storage is led there as well, but has to bring its own project, location and credential. What the
     application leaves open in a ``WatchPolicy`` or ``RetryPolicy`` is short, so that no test waits for the next look
     at a job or the next attempt.
     """
     from gemtune.testing.fixture import shorten_waits
 
     with gemini_emulator.serve() as url:
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", url)
+        for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL", "STORAGE_EMULATOR_HOST"):
+            monkeypatch.setenv(name, url)
         monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "beta")  # what google-genai calls v1beta
         for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
             monkeypatch.setenv(name, "emulator")
