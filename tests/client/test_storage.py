@@ -27,8 +27,9 @@ def bucket():
 
 @pytest.fixture
 async def storage(bucket):
-    async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=bucket) as client:
-        yield Storage(client._caller, "my-bucket")
+    settings = {"vertexai": True, "project": "my-project", "bucket": "my-bucket"}
+    async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=bucket, **settings) as client:
+        yield client.storage
 
 
 @pytest.fixture

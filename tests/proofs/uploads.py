@@ -7,16 +7,15 @@
 import logging
 
 import anyio
+import httpx
 
 import gemtune
 import virtualtime
-from bucket import Bucket
 from gemtune import errors
 from gemtune.resources import upload
-from gemtune.resources.storage import Storage
 from proofs.faulty import FAULTS, Faulty
 from proofs.never_twice import Case, Outcome, Table, program
-from world import TOKEN
+from world import TOKEN, make_app
 
 __all__ = ["INTRODUCTION", "TABLE", "main", "play"]
 
@@ -45,28 +44,31 @@ async def act(case: Case) -> Outcome:
     """An upload: its faults, and what is there in the end."""
     layout, verb, part = KINDS[case.scenario]
     rows = [(f"{number:06}", "x" * 1000) for number in range(650 if layout == PIECES else 2)]
-    bucket = Bucket()
-    way = Faulty(bucket, verb=verb, part=part, **program(case.fault, case.position))
+    app = make_app(buckets=frozenset({"my-bucket"}))
+    objects = app.store.objects.buckets["my-bucket"].objects
+    way = Faulty(httpx.ASGITransport(app), verb=verb, part=part, **program(case.fault, case.position))
     before, upload.WHOLE, upload.PIECE = (upload.WHOLE, upload.PIECE), PIECE if layout == ONE else 100, PIECE
     try:
-        async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=way) as client:
-            storage, result, error = Storage(client._caller, "my-bucket"), "uploaded", None
+        settings = {"vertexai": True, "project": "my-project", "bucket": "my-bucket"}
+        async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=way, **settings) as client:
+            storage, result, error = client.storage, "uploaded", None
             try:
                 await storage.upload(rows)
             except errors.GemtuneError as caught:
                 result, error = type(caught).__name__, caught
             await way.catch_up()
-            outcome = Outcome(result, len(way.asked), bucket.made, error)
+            before_repeat = [*objects.values()]
+            outcome = Outcome(result, len(way.asked), len(before_repeat), error)
             assert way.used >= 1
-            assert bucket.made == len(bucket.objects) <= 1
-            assert error is not None or bucket.made == 1
+            assert len(before_repeat) <= 1
+            assert error is not None or before_repeat
             way.faults, way.forever = [], None
             placed = await storage.upload(rows)
             await way.catch_up()
-            assert bucket.made == len(bucket.objects) == 1
-            ((name, content),) = bucket.objects.items()
-            assert placed.uri == f"gs://my-bucket/{name}"
-            assert content.count(b"\n") == len(rows)
+            (made,) = objects.values()
+            assert [made] == (before_repeat or [made]), "what is there is not written again"
+            assert placed.uri == f"gs://my-bucket/{made.name}"
+            assert app.store.objects.read("my-bucket", made.name).count(b"\n") == len(rows)
     finally:
         upload.WHOLE, upload.PIECE = before
     return outcome

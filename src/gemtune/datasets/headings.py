@@ -75,12 +75,14 @@ class Choice:
         output: The column with the output.
         heading: Whether the first line names the columns.
         delimiter: What separates the columns.
+        shared: Whether it is for several sets of data, so that it need not have a meaning for each of them.
     """
 
     input: str | None = None
     output: str | None = None
     heading: bool | None = None
     delimiter: str | None = None
+    shared: bool = False
 
     @classmethod
     def of(cls, input: object, output: object, *, heading: object, delimiter: object) -> Choice:
@@ -119,8 +121,8 @@ class Choice:
         Raises:
             InvalidInput: Something was said that is not among what is meant.
         """
-        for name, value in attrs.asdict(self).items():
-            if value is not None and name not in meant:
+        for name in () if self.shared else SAID:
+            if getattr(self, name) is not None and name not in meant:
                 raise InvalidInput(f"{name} has no meaning for {data}: leave it out", field=name)
 
 
@@ -139,6 +141,10 @@ class Columns:
     output: str
     needed: tuple[str, ...]
     left_out: tuple[str, ...]
+
+
+SAID: Final = ("input", "output", "heading", "delimiter")
+"""What a caller can say."""
 
 
 def choose(names: Sequence[str], choice: Choice) -> Columns:

@@ -18,7 +18,7 @@ from typing import Final, TypeGuard
 
 import attrs
 
-from gemtune.datasets.headings import Choice, is_heading, judge_first, named_in_order
+from gemtune.datasets.headings import SAID, Choice, is_heading, judge_first, named_in_order
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Argument, Remedy
 from gemtune.rows import tables
@@ -29,7 +29,6 @@ _SEPARATORS: Final = ",;\t|"
 _LOOKED_AT: Final = 20
 """The rows from which the separator is found."""
 _NAMES: Final = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|"}
-_ALL: Final = tuple(field.name for field in attrs.fields(Choice))
 _MARKS: Final = (
     (b"\xff\xfe\0\0", "utf-32"),
     (b"\0\0\xfe\xff", "utf-32"),
@@ -145,8 +144,8 @@ def _table(text: str, delimiter: str, choice: Choice) -> Rows:
                 continue
             if not any(isinstance(row, InvalidInput) for _, row in found):
                 notes = () if quotes else ("quotes were read as part of the text, as nothing is quoted in this file",)
-                return Rows("line", found, notes=notes, choices=_ALL)
-    return Rows("line", _parsed(text, delimiter, choice, quotes=True), choices=_ALL)
+                return Rows("line", found, notes=notes, choices=SAID)
+    return Rows("line", _parsed(text, delimiter, choice, quotes=True), choices=SAID)
 
 
 def _begins_json(text: str) -> bool:

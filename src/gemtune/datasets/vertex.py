@@ -295,16 +295,18 @@ class _Remarks:
         return f"{self.unit}{'s' if len(items) > 1 else ''} {some(items)}"
 
 
-def check_validation(training: DataReport | None, validation: DataReport) -> None:
+def check_validation(training: DataReport | None, validation: DataReport | None) -> None:
     """Check how many examples there are to validate with.
 
     Args:
         training: What was read of the training data; None if it lies in Cloud Storage already.
-        validation: What was read of the validation data.
+        validation: The same of the validation data.
 
     Raises:
         InvalidInput: They are too many.
     """
+    if validation is None:
+        return
     if validation.rows > MAX_VALIDATION:
         what = f"validation_data has {validation.rows:,} rows, more than the {MAX_VALIDATION:,} allowed: use fewer"
         raise InvalidInput(what, field="validation_data")

@@ -17,6 +17,7 @@ import anyio
 import attrs
 
 from gemtune.config import RetryPolicy
+from gemtune.datasets.vertex import check_validation
 from gemtune.errors import QuotaExhausted
 from gemtune.http.caller import Caller
 from gemtune.looks import vertex_words
@@ -159,8 +160,9 @@ class VertexTuning:
         training = await data_of(draft, "training_data", draft.training_data, self.storage)
         validation = None
         if draft.validation_data is not None:
-            validation = (await data_of(draft, "validation_data", draft.validation_data, self.storage)).uri
-        job = job_to_create(draft, base, training.uri, validation)
+            validation = await data_of(draft, "validation_data", draft.validation_data, self.storage)
+            check_validation(training.data, validation.data)
+        job = job_to_create(draft, base, training.uri, validation.uri if validation is not None else None)
         creation = VertexCreation(
             self.caller, self.place.name, job, chosen, chosen=job_id is not None, adopt=if_exists == "adopt"
         )

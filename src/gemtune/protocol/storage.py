@@ -19,6 +19,7 @@ import attrs
 from gemtune.errors import MalformedResponse
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import dumps, loads
+from gemtune.settings.addresses import STORAGE
 
 PIECE: Final = 256 * 1024
 """Every piece but the last is a multiple of this many bytes long."""
@@ -82,6 +83,7 @@ def get_object(bucket: str, name: str) -> Call[CloudObject]:
         path=f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}",
         query=(("fields", "bucket,name,size,crc32c,generation"),),
         effect=Effect.READ,
+        origin=STORAGE,
         decode=_object,
         resource=f"gs://{bucket}/{name}",
     )
@@ -104,6 +106,7 @@ def insert_object(wanted: CloudObject, data: bytes) -> Call[CloudObject | None]:
         headers=(("content-type", f'multipart/related; boundary="{_BOUNDARY}"'),),
         accepts=frozenset({_EXISTS}),
         effect=Effect.READ,
+        origin=STORAGE,
         decode=_object,
         read=_inserted,
         resource=wanted.uri,
@@ -126,6 +129,7 @@ def begin_upload(wanted: CloudObject) -> Call[UploadSession | None]:
         ),
         accepts=frozenset({_EXISTS}),
         effect=Effect.READ,
+        origin=STORAGE,
         decode=_no_json,
         read=_session,
         resource=wanted.uri,
@@ -154,6 +158,7 @@ def delete_object(found: CloudObject) -> Call[None]:
         path=f"/storage/v1/b/{quote(found.bucket, safe='')}/o/{quote(found.name, safe='')}",
         query=(("ifGenerationMatch", found.generation or None),),
         effect=Effect.READ,
+        origin=STORAGE,
         decode=_no_json,
         read=lambda *_: None,
         resource=found.uri,
@@ -184,6 +189,7 @@ def _put(
         headers=tuple(headers),
         accepts=frozenset({_INCOMPLETE, _EXISTS}),
         effect=Effect.READ,
+        origin=STORAGE,
         decode=_no_json,
         read=read,
         resource=wanted.uri,

@@ -48,6 +48,14 @@ def without_endpoints() -> Lacking:
     )
 
 
+def without_storage() -> Lacking:
+    """Return what stands for Cloud Storage on the Gemini API."""
+    return Lacking(
+        "the Gemini API takes training data with the request, and needs no Cloud Storage",
+        Remedy("give the data to ", ClientCall("tune")),
+    )
+
+
 def without_permissions() -> Lacking:
     """Return what stands for the permissions on Vertex AI."""
     return Lacking(

@@ -14,6 +14,7 @@ from gemtune.settings import Settings
 
 if TYPE_CHECKING:
     from gemtune.protocol.vertex_names import Place
+    from gemtune.resources.storage import Storage
     from gemtune.resources.vertex.endpoints import Endpoints
     from gemtune.resources.vertex.tuning_jobs import TuningJobs
 
@@ -80,6 +81,17 @@ class Mirror:
         from gemtune.resources.vertex.endpoints import Endpoints
 
         return Endpoints(self._caller, self._place)
+
+    @property
+    def storage(self) -> Storage:
+        """Training data in Cloud Storage (Vertex AI): check, convert and upload it."""
+        if self._place is None:
+            from gemtune.resources.lacking import without_storage
+
+            return cast("Storage", without_storage())
+        from gemtune.resources.storage import Storage
+
+        return Storage(self._caller, self._settings.bucket)
 
     @property
     def _place(self) -> Place | None:

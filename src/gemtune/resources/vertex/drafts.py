@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Never
 
+import attrs
+
 from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.http.caller import Caller
@@ -80,7 +82,8 @@ async def data_of(draft: TuningDraft, field: str, data: object, storage: Storage
             what = f"{field}: tuning by preference reads files and no datasets"
             raise InvalidInput(what, Remedy("give the gs:// URI of a JSONL file, or the rows"), field=field)
         return Placed(data)
-    return await storage.place(data, draft.choice, draft.method, field=field, bucket=draft.bucket)
+    choice = attrs.evolve(draft.choice, shared=draft.validation_data is not None)
+    return await storage.place(data, choice, draft.method, field=field, bucket=draft.bucket)
 
 
 async def base_of(draft: TuningDraft, caller: Caller, place: Place) -> str | PreTunedModel:
