@@ -76,6 +76,20 @@ def test_the_named_quota_is_read_in_both_forms():
     assert minute_quota(refused()) is None
 
 
+@pytest.mark.parametrize("counts", ["input_tokens", "requests"])
+async def test_a_quota_that_only_the_message_names_is_told_by_what_it_counts(counts):
+    metric = f"aiplatform.googleapis.com/generate_content_{counts}_per_minute_per_project_per_base_model"
+    error = refused(message=f"Quota exceeded for {metric} with base model: gemini-2.5-flash.")
+    assert minute_quota(error).of_tokens is (counts == "input_tokens")
+    limiter = Limiter()
+    for permit in [await limiter.acquire(1) for _ in range(4)]:
+        permit.success(1)
+    (await limiter.acquire(100)).failed(error)
+    learned = limiter.statistics()
+    assert (learned.learned_rpm is None, learned.learned_tpm) == (counts == "input_tokens", None)
+    assert learned.gate > 1
+
+
 def test_a_daily_quota_is_back_at_midnight_in_california_unless_the_server_says_when():
     summer = datetime(2026, 7, 1, 20, tzinfo=UTC).timestamp()  # 13:00 there
     assert seconds_to_reset(refused(DAY), summer) == 11 * 3600

@@ -81,6 +81,7 @@ async def test_a_journal_keeps_virtual_time(tmp_path, virtual_time, durability):
     assert virtual_time() == pytest.approx(100 / 4, abs=1)
 
 
+@pytest.mark.usefixtures("virtual_time")  # the last answer comes before the next sync of the disk, however slow it is
 @pytest.mark.parametrize("durability", ["batch", "sync"])
 async def test_where_the_last_sync_fails_every_answer_is_yielded_or_told_as_unsaved(tmp_path, durability, monkeypatch):
     def fail(_):

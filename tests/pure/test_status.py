@@ -298,6 +298,38 @@ def test_a_job_that_is_lost_says_why_in_one_sentence():
     )
 
 
+_METRIC = "aiplatform.googleapis.com/"
+
+
+@pytest.mark.parametrize(
+    ("message", "scope"),
+    [
+        ("Resource exhausted, please try again later.", "shared"),
+        ("Resource has been exhausted (e.g. check quota).", "unknown"),
+        ("Too many requests. Exceeded the Provisioned Throughput.", "provisioned"),
+        (f"The following quota metrics exceed quota limits: {_METRIC}global_concurrent_tuning_jobs", "tuning"),
+        (f"Quota exceeded for {_METRIC}generate_content_requests_per_minute_per_project_per_base_model.", "minute"),
+        (f"Quota exceeded for {_METRIC}custom_requests_per_day_per_project.", "day"),
+    ],
+)
+def test_what_a_429_of_vertex_ai_is_about_is_read_from_its_words(message, scope):
+    error = error_of(429, {"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED"}})
+    assert error.scope == scope
+    assert (error.failure is Failure.FATAL) == (scope in {"day", "tuning"})
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"violations": [{"quotaMetric": f"{_METRIC}global_concurrent_tuning_jobs", "quotaId": "ConcurrentTuningJobs"}]},
+        {"metadata": {"quota_limit": "ConcurrentTuningJobsPerProject", "quota_metric": "tuning"}},
+    ],
+)
+def test_a_full_quota_of_tuning_jobs_is_known_by_its_details(detail):
+    body = {"error": {"code": 429, "message": "Quota exceeded.", "status": "RESOURCE_EXHAUSTED", "details": [detail]}}
+    assert error_of(429, body).scope == "tuning"
+
+
 @pytest.mark.parametrize(
     ("resource", "words"),
     [

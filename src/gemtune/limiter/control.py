@@ -19,7 +19,7 @@ from gemtune.errors import BadRequest, CallError, DeadlineExceeded, Failure
 from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.pauses import Gate, Outage, Spending
 from gemtune.limiter.rate import MINUTE, Meters, TokenEstimate
-from gemtune.limiter.ruling import Ruling, Signal, minute_quota, seconds_to_reset, signal_of, words_of
+from gemtune.limiter.ruling import Ruling, Signal, crowd_of, minute_quota, seconds_to_reset, signal_of, words_of
 
 # A quota per minute without a hint: half a window is the least that makes sense.
 _MINUTE_WITHOUT_HINT: Final = 30.0
@@ -112,12 +112,14 @@ class Heard:
 
     Args:
         only_bad: Whether since the last reply nothing was left but items that fail.
+        crowd: What the latest push-back said that is used up, in words; empty for a quota and for nothing.
     """
 
     success_at: float = -math.inf
     only_bad: bool = False
     taught_at: float = -math.inf
     daily_at: float = math.inf
+    crowd: str = ""
 
 
 @attrs.define(eq=False)
@@ -142,7 +144,7 @@ class Control:
     in_flight: int = attrs.field(default=0, init=False)
     allowed: int = attrs.field(init=False)
     _refusals: SameRefusals = attrs.field(factory=SameRefusals, init=False, repr=False)
-    _heard: Heard = attrs.field(factory=Heard, init=False, repr=False)
+    heard: Heard = attrs.field(factory=Heard, init=False, repr=False)
     _limit_before: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -195,7 +197,7 @@ class Control:
         self.release(sent)
         self.counts.accepted += 1
         self._refusals.count = 0
-        self._heard.success_at, self._heard.only_bad = now, False
+        self.heard.success_at, self.heard.only_bad = now, False
         # The service takes requests again: the pause after a push-back is over.
         self.gate.breath = -math.inf
         self.spending.answered(sent.sent_at)
@@ -228,8 +230,10 @@ class Control:
                 # Our own time ran out before anything was sent: nothing to learn about the service.
                 return Ruling(action="fail", reason=error.message)
         signal = signal_of(error, self.policy.max_hint)
-        if signal is Signal.RATE and getattr(error, "scope", "") == "day" and sent.sent_at > self._heard.daily_at:
+        if signal is Signal.RATE and getattr(error, "scope", "") == "day" and sent.sent_at > self.heard.daily_at:
             signal = Signal.DOOMED
+        if signal in {Signal.RATE, Signal.SPENT, Signal.CROWDED}:
+            self.heard.crowd = crowd_of(error)
         if signal is Signal.RATE:
             ruling = self._throttled(sent, now, error)
         elif signal is Signal.SPENT:
@@ -266,12 +270,12 @@ class Control:
         self.counts.rejected += 1
         self._alive(sent, now)
         hint = _MINUTE_WITHOUT_HINT if error.retry_after is None else error.retry_after
-        if sent.sent_at <= self._heard.taught_at:
+        if sent.sent_at <= self.heard.taught_at:
             # Sent before the lesson was learned: it says when, but nothing new about how fast.
             self.gate.close(now + hint)
         else:
             self.gate.close(now + hint + self.dice() * min(2.0, 0.05 * hint))
-            self._heard.taught_at = now
+            self.heard.taught_at = now
             quota = minute_quota(error)
             told = quota.value if quota is not None else None
             name = "learned tpm" if quota is not None and quota.of_tokens else "learned rpm"
@@ -279,7 +283,7 @@ class Control:
                 rate = told / MINUTE if told else self.meters.accepted_rate(now, self.in_flight)
                 self.meters.learn(name, rate, self.gate.told, told=bool(told), now=now)
         if getattr(error, "scope", "") == "day":
-            self._heard.daily_at = min(self._heard.daily_at, now)
+            self.heard.daily_at = min(self.heard.daily_at, now)
         return Ruling(action="retry", reason="a quota per minute is used up")
 
     def _overspent(self, sent: Sent, now: float, error: CallError) -> Ruling:
@@ -300,7 +304,7 @@ class Control:
         # What is refused during an outage was one probe, or left before it: neither tells how many are too many.
         cut = not self.outage.opened and adaptive.push_back(sent.number, now, in_flight)
         delay = 0.0 if hint is None else hint * (1 + 0.05 * self.dice())
-        if cut or self._heard.success_at <= adaptive.cut_at > -math.inf:
+        if cut or self.heard.success_at <= adaptive.cut_at > -math.inf:
             # Nothing has succeeded since the cut: all that comes back is refused, so the pause continues.
             self.gate.pause(now + 0.25 + 0.25 * self.dice())
         if cut and adaptive.surging:
@@ -319,21 +323,21 @@ class Control:
         """No readable answer: alone it is bad luck, many in a row are an outage."""
         self.counts.troubled += 1
         answers = error.status in _ANSWERS
-        if self.outage.opened or not (failures or (answers and self._heard.only_bad)):
+        if self.outage.opened or not (failures or (answers and self.heard.only_bad)):
             # An item that failed before while others were answered says nothing about the service by failing again.
             limit = self.adaptive.limit
             self.adaptive.trouble(sent.number, now)
             self._count_failure(sent, now, error, max(5, min(16, self.allowed // 5)), limit)
-        beside_others = blamed = self._heard.success_at > sent.sent_at
+        beside_others = blamed = self.heard.success_at > sent.sent_at
         if not self.outage.opened:
-            blamed = blamed or failures > 0 or (answers and self._heard.only_bad)
+            blamed = blamed or failures > 0 or (answers and self.heard.only_bad)
         elif not blamed and self.outage.since is not None:
             lasted = now - self.outage.since
             blamed = lasted > self.policy.patience
             if answers and last and lasted > _LAST_PATIENCE * self.policy.patience:
                 # Nothing is left but items that fail, and each of them gets its answer: it is they, not the service.
                 self.outage.end(now)
-                blamed = self._heard.only_bad = True
+                blamed = self.heard.only_bad = True
         if error.failure is not Failure.AMBIGUOUS or not blamed:
             return Ruling(action="retry", reason="the service does not answer")
         share = self.adaptive.refusals.share if beside_others else 1.0
@@ -360,35 +364,3 @@ def _is_its_own(failures: int, repeats: int, share: float) -> bool:
         share: Which share of the requests fails by chance.
     """
     return failures >= repeats or (failures >= _LEAST_REPEATS and share ** (failures + 1) < _HARDLY)
-
-
-_WAITS_FOR: Final = {
-    "": "nothing waits",
-    "rpm": "your ceiling of {rpm} requests per minute",
-    "tpm": "your ceiling of {tpm} input tokens per minute",
-    "learned rpm": "the requests per minute that the service allows",
-    "learned tpm": "the input tokens per minute that the service allows",
-    "gate": "the service is pushing back: everybody pauses, {left} more",
-    "outage": "the service does not answer; one request at a time asks whether it is back",
-}
-
-
-def reason_of(binding: str, control: Control, *, auto: bool, now: float) -> str:
-    """Return what holds the next request back, in words.
-
-    Args:
-        binding: The name of it, as in ``LimiterStatistics``.
-        control: What holds it back.
-        auto: Whether the limit is found out, and not given.
-        now: The time.
-    """
-    if binding in {"rpm", "tpm"}:
-        return _WAITS_FOR[binding].format(**{binding: f"{control.meters.ceiling(binding):.10g}"})
-    if binding != "concurrency":
-        gate = control.gate.opens_at - now
-        return _WAITS_FOR[binding].format(left=f"{gate:.0f} s" if gate >= 1 else "less than 1 s")
-    if control.allowed < control.adaptive.ceiling:
-        return f"{control.allowed} requests are in flight, as many as the service is known to take"
-    if not auto:
-        return f"{control.allowed} requests are in flight, as many as you allow"
-    return f"{control.allowed} requests are in flight, the most that 'auto' goes to"

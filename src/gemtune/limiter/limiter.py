@@ -21,8 +21,9 @@ from gemtune import checks, errors
 from gemtune.config import BatchPolicy
 from gemtune.errors import CallError, Failure
 from gemtune.limiter.concurrency import AdaptiveLimit
-from gemtune.limiter.control import Control, Sent, reason_of
+from gemtune.limiter.control import Control, Sent
 from gemtune.limiter.rate import DAY, Window
+from gemtune.limiter.reasons import reason_of
 from gemtune.limiter.ruling import Ruling
 from gemtune.loops import current_time
 from gemtune.remedy import Argument, Remedy

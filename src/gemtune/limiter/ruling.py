@@ -4,7 +4,9 @@
 
     error                                              signal      the item
     429 that names a quota per minute                  RATE        again, not counted, with all others
-    429 that names none, 503 in JSON                   CROWDED     again, not counted, after the hint if there is one
+    429 that names none (of Vertex AI: for what all
+    share, or for the throughput that was bought),
+    503 in JSON                                        CROWDED     again, not counted, after the hint if there is one
     429 for what was spent in the last minutes         SPENT       again, not counted; stops the run if it stays so
     no connection, connection lost, time-out,
     500, 502, 504, unreadable reply                    TROUBLE     again, counted unless nothing else succeeds either
@@ -105,8 +107,8 @@ _OF_THE_RUN = re.compile(
 )
 _OF_THE_ITEM = re.compile(r"\bfiles?\b", re.IGNORECASE)
 _OF_ALL_ITEMS = re.compile(
-    r"models?\b|models/|API version|unregistered callers|API key|authentication scopes|quota project|use project|"
-    r"has not been used in project|location is not supported|billing",
+    r"models?\b|models/|\bendpoints?\b|API version|unregistered callers|API key|authentication scopes|quota project|"
+    r"use project|has not been used in project|location is not supported|billing",
     re.IGNORECASE,
 )
 
@@ -119,6 +121,12 @@ def words_of(error: CallError) -> str:
     """Return what the service said, without what was put before it: the method, the model, the status."""
     before, _, said = error.message.partition(": ")
     return said if said and "failed with HTTP" in before else error.message
+
+
+_CROWDS = {
+    "shared": "the capacity that all who pay as they go share",
+    "provisioned": "your Provisioned Throughput",
+}
 
 
 def _refusal_signal(error: CallError) -> Signal:
@@ -145,8 +153,14 @@ def _quota_signal(error: errors.QuotaExhausted, longest_hint: float) -> Signal:
 
 
 def minute_quota(error: CallError) -> NamedQuota | None:
-    """Return the quota per minute that an error names; of several the first."""
-    return next((quota for quota in named_quotas(getattr(error, "details", ())) if quota.minutely), None)
+    """Return the quota per minute that an error names, in its details or else in its words; of several the first."""
+    named = (*named_quotas(getattr(error, "details", ())), NamedQuota(words_of(error)))
+    return next((quota for quota in named if quota.minutely), None)
+
+
+def crowd_of(error: CallError) -> str:
+    """Return in words what is used up, if the service says that; an empty string if not."""
+    return _CROWDS.get(getattr(error, "scope", ""), "")
 
 
 def seconds_to_reset(error: CallError, wall: float) -> float | None:

@@ -2,6 +2,16 @@
 
 The Gemini API names them in a QuotaFailure (``GenerateRequestsPerMinutePerProjectPerModel-FreeTier``), older replies in
 the metadata of an ErrorInfo (``quota_limit``). Neither form is documented; what a name means is read from its words.
+
+Vertex AI says most of it in the message alone, and tells apart what was used up:
+
+=================================================================  ===========  =====================================
+"Resource exhausted, please try again later."                      shared       the capacity of all who pay as they go
+"Too many requests. Exceeded the Provisioned Throughput."          provisioned  the throughput that was bought
+"... quota limits: aiplatform.googleapis.com/                      tuning       the jobs that may be tuned at a time
+global_concurrent_tuning_jobs"
+"... generate_content_requests_per_minute_per_project_per_..."     minute       a quota, as on the Gemini API
+=================================================================  ===========  =====================================
 """
 
 from __future__ import annotations
@@ -14,11 +24,23 @@ import attrs
 
 from gemtune.checks import is_number
 
-_DAILY: Final = re.compile(r"PerDay|Daily|per day", re.IGNORECASE)
-_MINUTELY: Final = re.compile(r"PerMinute|per minute", re.IGNORECASE)
+_DAILY: Final = re.compile(r"PerDay|Daily|per[ _]day", re.IGNORECASE)
+_MINUTELY: Final = re.compile(r"PerMinute|per[ _]minute", re.IGNORECASE)
+_TUNING: Final = re.compile(r"concurrent[ _]?tuning[ _]?jobs", re.IGNORECASE)
+_PROVISIONED: Final = re.compile(r"provisioned throughput", re.IGNORECASE)
+_SHARED: Final = re.compile(r"resource (?:has been )?exhausted\W+please try again later", re.IGNORECASE)
 _TOKENS: Final = re.compile(r"token", re.IGNORECASE)
 _ZERO: Final = re.compile(r"\blimit: 0\b")
 _BILLING: Final = re.compile(r"spend|billing account|credits? (?:are|is) depleted|prepay", re.IGNORECASE)
+_SCOPES: Final = (
+    ("none", _ZERO),
+    ("tuning", _TUNING),
+    ("day", _DAILY),
+    ("minute", _MINUTELY),
+    ("billing", _BILLING),
+    ("provisioned", _PROVISIONED),
+    ("shared", _SHARED),
+)
 _GREATEST: Final = 1e12
 
 
@@ -66,16 +88,13 @@ def named_quotas(details: Iterable[object]) -> Iterator[NamedQuota]:
 
 
 def scope_of(message: str, details: Iterable[object]) -> str:
-    """Return what the error is about: ``none``, ``day``, ``minute``, ``billing``, or ``unknown``."""
+    """Return what the error is about: a word of ``QuotaExhausted.scope``."""
     quotas = list(named_quotas(details))
     if any(quota.value == 0 for quota in quotas):
         return "none"
     words = " ".join([message, *(quota.words for quota in quotas)])
     # A reply that names several is about the longest, which waiting a minute does not lift.
-    for scope, pattern in (("none", _ZERO), ("day", _DAILY), ("minute", _MINUTELY), ("billing", _BILLING)):
-        if pattern.search(words):
-            return scope
-    return "unknown"
+    return next((scope for scope, pattern in _SCOPES if pattern.search(words)), "unknown")
 
 
 def _amount(value: object) -> float | None:

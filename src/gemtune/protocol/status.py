@@ -164,7 +164,8 @@ def _http_status(error: object) -> int:
 
 def _find_scope(error: errors.QuotaExhausted, message: str, details: tuple[object, ...]) -> None:
     error.scope = scope_of(message, details)
-    if error.scope in {"day", "none", "billing"}:
+    # A place for a tuning job becomes free in minutes or hours: no repetition within a call lives to see that.
+    if error.scope in {"day", "none", "billing", "tuning"}:
         error.failure = Failure.FATAL
 
 
