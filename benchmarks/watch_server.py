@@ -2,8 +2,8 @@
 
 Every job shows a step each ``gap`` seconds. A few, at most 20, end one by one within ``span`` seconds from ``first``
 on; the others are somewhere in the first third of their life and go on. Times are those of the wall clock, so
-that a client on the same machine can say how late it learned of a step. Prints its URL and serves until its standard
-input is closed.
+that a client on the same machine can say how late it learned of a step. The Gemini API and Vertex AI each have as many
+jobs. Prints its URL and serves until its standard input is closed.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+
+from watch_vertex import VertexFace, ready
 
 GROUPS = 50
 ENDING = 20
@@ -43,13 +45,11 @@ class Jobs:
                 )
                 for step in range(1, steps + 1)
             ]
-            joined, ends, size = ",".join(pieces).encode(), [0], 0
-            for piece in pieces:
-                size += len(piece) + 1
-                ends.append(size - 1)
+            joined, ends = ready(pieces)
             self.shown.append(joined)
             self.ends.append(ends)
-        self.requests = {"list": 0, "model": 0, "operation": 0}
+        self.requests = {"list": 0, "model": 0, "operation": 0, "found": 0}
+        self.vertex = VertexFace(self, stamp)
 
     def group(self, number):
         return number if number < self.ending else self.ending + number % GROUPS
@@ -101,6 +101,10 @@ class Jobs:
         path, _, query = target.partition("?")
         if path == "/stats":
             return json.dumps(self.requests).encode()
+        if "/projects/" in path:
+            kind, body = self.vertex.answer(path, query, now)
+            self.requests[kind] += 1
+            return body
         parts = path.removeprefix("/v1beta/").split("/")
         if len(parts) == 1:
             self.requests["list"] += 1

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 INTERVAL = 10.0
+PLACE = "projects/123/locations/us-central1"
 ENDS = ["succeeded", "failed", "cancelled", "deleted", "lost"]
 
 
@@ -25,12 +26,15 @@ class Seen(Protocol):
 Run = Callable[[str, int, Seen], Awaitable[None]]
 
 
-async def _watcher(url: str, jobs: int, seen: Seen, kinds: list[str] | None, policy: dict[str, Any]) -> None:
+async def _watcher(
+    url: str, jobs: int, seen: Seen, kinds: list[str] | None, policy: dict[str, Any], *, vertex: bool = False
+) -> None:
     import gemtune
     from gemtune import events
 
-    names = [f"tunedModels/job-{number}" for number in range(jobs)]
-    client = gemtune.Client(base_url=url, token="benchmark")
+    names = [f"{PLACE}/tuningJobs/{number}" if vertex else f"tunedModels/job-{number}" for number in range(jobs)]
+    place = {"vertexai": True, "project": "123", "location": "us-central1"} if vertex else {}
+    client = gemtune.Client(base_url=url, token="benchmark", **place)
     async with client, client.watch(names, policy=gemtune.WatchPolicy(**policy)) as watcher:
         async for event in watcher.subscribe(kinds=kinds):
             match event:
@@ -50,6 +54,21 @@ async def steps(url: str, jobs: int, seen: Seen) -> None:
     """The watcher, for somebody who wants every step and has a quota for it."""
     policy = {"freshness": INTERVAL, "max_rps": 2000.0, "max_in_flight": 100}
     await _watcher(url, jobs, seen, None, policy)
+
+
+async def _both(url: str, jobs: int, seen: Seen, kinds: list[str] | None, policy: dict[str, Any]) -> None:
+    """A watcher for the Gemini API and one for Vertex AI, with as many jobs each."""
+    await asyncio.gather(*(_watcher(url, jobs, seen, kinds, policy, vertex=vertex) for vertex in (False, True)))
+
+
+async def both_states(url: str, jobs: int, seen: Seen) -> None:
+    """The same as ``states`` for as many jobs of each of the two services."""
+    await _both(url, jobs, seen, ENDS, {})
+
+
+async def both_steps(url: str, jobs: int, seen: Seen) -> None:
+    """The same as ``steps`` for as many jobs of each of the two services."""
+    await _both(url, jobs, seen, None, {"freshness": INTERVAL, "max_rps": 2000.0, "max_in_flight": 100})
 
 
 async def tasks(url: str, jobs: int, seen: Seen) -> None:
@@ -111,6 +130,8 @@ async def threads(url: str, jobs: int, seen: Seen) -> None:
 RUNNERS: dict[str, tuple[str, Run]] = {
     "gemtune, ends only": ("gemtune.watch", states),
     "gemtune, every step": ("gemtune.watch", steps),
+    "gemtune, both services, ends only": ("gemtune.watch", both_states),
+    "gemtune, both services, every step": ("gemtune.watch", both_steps),
     "a task per job": ("aiohttp", tasks),
     "wait_bar, a thread per job": ("google.generativeai", threads),
 }

@@ -321,10 +321,8 @@ class Conflict(ApiError):
 class QuotaExhausted(ApiError):
     """A quota is used up (429).
 
-    ``scope`` is ``minute`` if waiting helps, ``day`` if it helps only after the daily reset, ``none`` if the quota is
-    zero, ``billing`` if a spending cap was reached, and ``unknown`` if the service did not say. On Vertex AI it is also
-    ``shared`` if the capacity of all who pay as they go is used up, ``provisioned`` if the throughput is that you have
-    bought, and ``tuning`` if as many jobs are being tuned as your quota allows: that ends when one of them does.
+    ``scope`` says which: ``minute``, ``day``, ``none`` (it is zero), ``billing`` (a spending cap), ``tuning`` (jobs at
+    a time), ``shared`` (by all who pay as they go), ``provisioned`` (throughput that you bought), or ``unknown``.
     """
 
     failure = Failure.REJECTED
