@@ -7,10 +7,13 @@ import ssl
 import subprocess
 import sys
 import threading
+import types
+import urllib.request
 
 import httpx
 import pytest
 import trustme
+from google.oauth2 import service_account
 
 from emulator.emulated import model_body, prompt, tutorial_body
 from gemtune.emulator import Fault, running_emulator, serve
@@ -169,3 +172,43 @@ def test_without_uvicorn_the_error_names_the_extra(monkeypatch):
 def test_options_for_an_emulator_that_exists_are_refused():
     with running_emulator() as emulator, pytest.raises(TypeError, match="seed"):
         running_emulator(emulator.app, seed=1)
+
+
+def test_a_service_account_of_its_own_signs_in_at_the_emulator(tmp_path, monkeypatch):
+    with running_emulator(auth="required") as emulator:
+        account = tmp_path / "account.json"
+        emulator.write_credentials(account, "my-project")
+        assert account.stat().st_mode & 0o777 == 0o600
+        facts = json.loads(account.read_text())
+        assert (facts["project_id"], facts["token_uri"]) == ("my-project", f"{emulator.url}/token")
+        credentials = service_account.Credentials.from_service_account_file(account, scopes=["cloud-platform"])
+        credentials.refresh(ThroughUrllib())
+        jobs = f"{emulator.url}/v1/projects/my-project/locations/us-central1/tuningJobs"
+        with httpx.Client() as http:
+            assert http.get(jobs).status_code == 401
+            assert http.get(jobs, headers={"authorization": f"Bearer {credentials.token}"}).status_code == 200
+
+
+@pytest.mark.parametrize("text", ['{"type": "service_account", "private_key_id": "3f0a"}', "notes", "[]"])
+def test_a_real_account_is_never_overwritten(text, tmp_path, capsys):
+    account = tmp_path / "account.json"
+    account.write_text(text)
+    assert main(["--credentials", str(account)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: --credentials {account}: something else is there; remove it, or choose another name\n"
+    )
+    assert account.read_text() == text
+
+
+def test_credentials_where_no_file_can_be_made_are_refused(tmp_path, capsys):
+    assert main(["--credentials", str(tmp_path / "missing" / "account.json")]) == 2
+    assert "no file can be made there" in capsys.readouterr().err
+
+
+class ThroughUrllib:
+    """google-auth's way to send a request, on the standard library alone."""
+
+    def __call__(self, url, method="GET", body=None, headers=None, **_):
+        request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+        with urllib.request.urlopen(request) as reply:
+            return types.SimpleNamespace(status=reply.status, headers=dict(reply.headers), data=reply.read())

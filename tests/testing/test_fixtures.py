@@ -117,3 +117,13 @@ async def test_an_application_on_vertex_ai_is_led_to_the_emulator(gemini_emulato
     async with gemtune.Client(vertexai=True, token="anything", **place) as client:
         job = await client.tune("gemini-2.5-flash", [("1", "2"), ("3", "4")])
         assert (await client.generate_content(await job, "1")).text == "one"
+
+
+async def test_the_environment_leads_to_vertex_ai_with_an_account_a_project_and_a_bucket(vertex_emulator_url):
+    async with gemtune.Client() as client:
+        assert client.settings.service == "vertex"
+        job = await client.tune("gemini-2.5-flash", EXAMPLES)
+        assert job.name.startswith("projects/")
+        model = await job
+        assert (await client.generate_content(model, "1")).text.startswith("2")
+    assert os.environ["GOOGLE_VERTEX_BASE_URL"] == vertex_emulator_url

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.to_thread
 import attrs
 
+from gemtune.emulator import credentials
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.server import listen, make_server
 from gemtune.emulator.world.files import write_whole
@@ -83,6 +84,18 @@ class RunningEmulator:
         self._server.should_exit = True
         self._thread.join()
         self._server = self._thread = None
+
+    def write_credentials(self, path: str | os.PathLike[str], project: str = "demo") -> None:
+        """Write a service account's file whose tokens this emulator gives, for GOOGLE_APPLICATION_CREDENTIALS.
+
+        Args:
+            path: where.
+            project: the project that the account belongs to.
+
+        Raises:
+            ImportError: the package cryptography is not installed.
+        """
+        credentials.write_service_account(Path(path), self.url, project)
 
     def __enter__(self) -> Self:
         self.start()
@@ -161,6 +174,8 @@ def _warn(host: str) -> None:
 def _announce(url: str, options: argparse.Namespace) -> None:
     facts = (url, os.getpid(), importlib.metadata.version("gemtune"))
     line = json.dumps(dict(zip(_FACTS, facts, strict=True))) + "\n"
+    if options.credentials:
+        credentials.write_service_account(options.credentials, url, "demo")
     if options.ready_file:
         write_whole(options.ready_file, line)
     if options.json:
@@ -215,6 +230,11 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         "--bucket", action="append", default=[], metavar="NAME",
         help="a bucket of Cloud Storage that is there from the beginning (repeatable)",
     )  # fmt: skip
+    parser.add_argument(
+        "--credentials", type=Path, metavar="F",
+        help="write a service account to this file whose tokens the emulator gives; "
+        "GOOGLE_APPLICATION_CREDENTIALS may name it",
+    )  # fmt: skip
     parser.add_argument("--log", action="store_true", help="write a line about each request to standard error")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE",
@@ -258,6 +278,8 @@ def main(
         app = _app(options)
         if options.ready_file:
             _check_ready_file(options.ready_file)
+        if options.credentials:
+            credentials.check_place(options.credentials)
         server = make_server(app, None, None, lambda: _announce(url, options))
         listener = listen(options.host, options.port)
     except (ValueError, OSError, OverflowError, ImportError) as error:

@@ -10,7 +10,7 @@ import attrs
 
 from gemtune.client import Client
 from gemtune.config import RetryPolicy, WatchPolicy
-from gemtune.emulator import Emulator, create_app, running_emulator
+from gemtune.emulator import Emulator, RunningEmulator, create_app, running_emulator
 from gemtune.http._httpx import httpx
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ class GeminiEmulator:
 
     @classmethod
     def make(cls, **options: Any) -> GeminiEmulator:
-        """Return an emulator whose jobs take no time and whose clock stands still.
+        """Return an emulator whose jobs take no time, whose clock stands still, and which has one bucket.
 
         Args:
             options: Of ``gemtune.emulator.create_app``; they override these defaults.
         """
         defaults: dict[str, Any] = {"clock": "stepped", "queue_seconds": 0.0, "step_seconds": 0.0}
+        defaults["buckets"] = ("test-bucket",)
         return cls(create_app(**(defaults | options)))
 
     @property
@@ -94,8 +95,12 @@ class GeminiEmulator:
     @contextmanager
     def serve(self) -> Iterator[str]:
         """Listen on a socket of this machine for the length of a block, and return the address."""
-        with running_emulator(self.app) as server:
+        with self.serving() as server:
             yield server.url
+
+    def serving(self) -> RunningEmulator:
+        """Return the emulator on a socket of this machine, for the length of a ``with`` block."""
+        return running_emulator(self.app)
 
 
 def shorten_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ used. ``-p no:gemtune`` switches it off.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,19 @@ _MARKER = (
     "gemini_emulator(**options): options of gemtune.emulator.create_app for the test's emulator, such as "
     "step_seconds=60, auth='required' or answers={...}"
 )
-_OTHER_SERVICE = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
+_ADDRESSES = ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL", "STORAGE_EMULATOR_HOST")
+_TO_GEMINI = {
+    "GOOGLE_GENAI_API_VERSION": "beta",  # what google-genai calls v1beta
+    "GOOGLE_API_KEY": "emulator",
+    "GEMINI_API_KEY": "emulator",
+}
+_TO_VERTEX = {
+    "GOOGLE_GENAI_USE_VERTEXAI": "true",
+    "GOOGLE_GENAI_USE_ENTERPRISE": "true",
+    "GOOGLE_CLOUD_PROJECT": "test-project",
+    "GOOGLE_CLOUD_LOCATION": "us-central1",
+    "GEMTUNE_BUCKET": "test-bucket",  # of every GeminiEmulator
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,17 +64,35 @@ def gemini_emulator_url(gemini_emulator: GeminiEmulator, monkeypatch: pytest.Mon
     application leaves open in a ``WatchPolicy`` or ``RetryPolicy`` is short, so that no test waits for the next look
     at a job or the next attempt.
     """
+    with gemini_emulator.serve() as url:
+        _lead(monkeypatch, url, _TO_GEMINI, _TO_VERTEX)
+        yield url
+
+
+@pytest.fixture
+def vertex_emulator_url(
+    gemini_emulator: GeminiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    """Serve the test's Vertex AI and Cloud Storage on a socket and return the address.
+
+    Until the end of the test the environment leads there, with a service account, a project and a bucket: gemtune
+    needs no arguments. Waits are short, as for ``gemini_emulator_url``.
+    """
+    with gemini_emulator.serving() as server:
+        account = tmp_path / "service_account.json"
+        server.write_credentials(account, _TO_VERTEX["GOOGLE_CLOUD_PROJECT"])
+        _lead(monkeypatch, server.url, _TO_VERTEX | {"GOOGLE_APPLICATION_CREDENTIALS": str(account)}, _TO_GEMINI)
+        yield server.url
+
+
+def _lead(monkeypatch: pytest.MonkeyPatch, url: str, there: Mapping[str, str], elsewhere: Iterable[str]) -> None:
+    """Let the environment lead to an address, to one of the services there and not to the other."""
     from gemtune.testing.fixture import shorten_waits
 
-    with gemini_emulator.serve() as url:
-        for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL", "STORAGE_EMULATOR_HOST"):
-            monkeypatch.setenv(name, url)
-        monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "beta")  # what google-genai calls v1beta
-        for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
-            monkeypatch.setenv(name, "emulator")
-        for name in _OTHER_SERVICE:
-            monkeypatch.delenv(name, raising=False)
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1"))))
-        shorten_waits(monkeypatch)
-        yield url
+    for name in elsewhere:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**dict.fromkeys(_ADDRESSES, url), **there}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1"))))
+    shorten_waits(monkeypatch)
