@@ -68,3 +68,23 @@ def test_a_value_of_another_type_is_refused_or_harmless_even_under_a_right_check
         except ValueError:
             continue
         everything_readable(app)
+
+
+def changed(change):
+    state = json.loads(KEPT)["state"]
+    change(state["shelves"]["vertex"])
+    return seal(state).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept["data"].pop(kept["jobs"][0]["data"]),
+        lambda kept: kept["jobs"][0]["resolved"].pop("epoch_count"),
+        lambda kept: kept["jobs"][0]["given"]["labels"].update(a=1),
+    ],
+    ids=["data gone", "hyperparameter gone", "label of another type"],
+)
+def test_what_does_not_belong_together_is_refused(change):
+    with pytest.raises(ValueError):
+        restored(changed(change))

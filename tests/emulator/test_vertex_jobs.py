@@ -1,5 +1,6 @@
 """Vertex AI's tuningJobs: create, get, list, cancel, against the bodies that were observed."""
 
+import itertools
 import re
 
 import anyio
@@ -8,6 +9,8 @@ import pytest
 from emulator.emulated import PAIRS
 from emulator.vertex import BETA_JOBS, CHECK, JOBS, OBSERVED, PARENT, TRAIN, job_body, preferences, supervised, turns
 from gemtune.emulator import Fault, JobFate
+from gemtune.emulator.messages.codec import parse_timestamp
+from gemtune.emulator.vertex.data.stats import distribution
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,9})?Z")
 LABELS = {"owner": "team-a", "dataset-id": "set-1", "data-classification": "confidential"}
@@ -59,7 +62,9 @@ async def test_a_cancelled_job_passes_through_cancelling_as_observed(vertex):
     assert shape(cancelling) == shape(OBSERVED["get_cancelling"])
     assert cancelling["updateTime"] == cancelling["startTime"]  # did not move
     assert (await vertex.call("POST", f"/v1/{job['name']}:cancel")).status_code == 200
-    vertex.app.advance(2.4)
+    vertex.app.advance(1.4)
+    assert await vertex.look(job) == cancelling
+    vertex.app.advance(1)
     cancelled = await vertex.look(job)
     assert shape(cancelled) == shape(OBSERVED["get_cancelled"])
     assert cancelled["endTime"] == cancelled["updateTime"]
@@ -273,6 +278,30 @@ async def test_one_job_at_a_time_and_the_next_one_waits_for_quota(vertex):
     assert states == ["JOB_STATE_CANCELLED", "JOB_STATE_CANCELLED", "JOB_STATE_SUCCEEDED"]
 
 
+async def test_a_job_that_gives_up_waiting_takes_no_slot(vertex):
+    first, second, third = [await vertex.tune(path=BETA_JOBS) for _ in range(3)]
+    vertex.app.advance(10)
+    await vertex.call("POST", f"/v1/{second['name']}:cancel")
+    vertex.app.advance(10_000)
+    ended = [await vertex.look(job) for job in (first, third)]
+    times = [parse_timestamp(job["endTime"]) for job in ended]
+    started = parse_timestamp(ended[0]["startTime"])
+    assert times[1] - times[0] == times[0] - started  # the third began when the first one was over
+
+
+async def test_checkpoints_are_deployed_one_after_the_other(vertex):
+    vertex.put(supervised())
+    job = await vertex.tune(job_body(spec={"hyperParameters": {"epochCount": 3}}))
+    seen = {}
+    for tenth in range(1000):
+        vertex.app.advance(0.1)
+        for each in (await vertex.look(job)).get("tunedModel", {}).get("checkpoints", []):
+            seen.setdefault(each["checkpointId"], tenth / 10)
+    times = sorted(seen.values())
+    assert len(times) == 3
+    assert all(second - first >= 11.9 for first, second in itertools.pairwise(times))
+
+
 async def test_jobs_that_queue_are_done_one_after_the_other(vertex):
     jobs = [await vertex.tune() for _ in range(3)]
     vertex.app.advance(10_000)
@@ -373,6 +402,16 @@ async def test_a_dataset_that_is_missing_fails_the_running_job(vertex):
     assert CHECK in job["error"]["message"]
 
 
+@pytest.mark.parametrize("sample", ["get_succeeded_2024", "get_failed_after_training_2024"])
+@pytest.mark.parametrize("key", ["Input", "Output"])
+def test_the_buckets_of_a_distribution_are_the_observed_ones(sample, key):
+    seen = OBSERVED[sample]["tuningDataStats"]["supervisedTuningDataStats"][f"user{key}TokenDistribution"]
+    values = [value for bucket in seen["buckets"] for value in (bucket["left"], bucket["right"])]
+    ours = distribution(values)
+    assert (ours["min"], ours["max"]) == (seen["min"], seen["max"])
+    assert ours["buckets"] == [bucket | {"count": 2} for bucket in seen["buckets"]]
+
+
 async def test_preference_pairs_are_tuned_and_counted(vertex):
     vertex.put(preferences())
     body = {
@@ -466,6 +505,18 @@ async def test_replicas_that_are_behind_show_an_earlier_state(start_vertex):
     assert (await vertex.look(job))["state"] == "JOB_STATE_PENDING"
     vertex.app.advance(20)
     assert (await vertex.look(job))["state"] == "JOB_STATE_RUNNING"
+
+
+async def test_the_curves_lag_as_the_job_does(start_vertex):
+    vertex = await start_vertex(publish_lag_seconds=6)
+    job = await vertex.tune()
+    vertex.app.advance(0.3 + 12 + 1.2 * 3 + 6)
+    context = await vertex.get(f"/v1/{(await vertex.look(job))['experiment']}")
+    board = context["metadata"]["backing_tensorboard_resource"]
+    (run,) = (await vertex.get(f"/v1/{board}/experiments/{context['displayName']}/runs"))["tensorboardRuns"]
+    series = (await vertex.get(f"/v1/{run['name']}/timeSeries"))["tensorboardTimeSeries"][0]["name"]
+    data = await vertex.get(f"/v1/{board}:batchRead", params={"timeSeries": series})
+    assert [point["step"] for point in data["timeSeriesData"][0]["values"]] == ["1", "2", "3"]
 
 
 async def test_the_emulator_counts_its_jobs_and_a_reset_forgets_them(vertex):

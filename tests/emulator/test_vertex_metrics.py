@@ -160,6 +160,20 @@ async def test_the_filters_of_googles_client_are_understood(vertex):
     assert await vertex.get(f"{STORE}/executions", params={"filter": text}) == {}
 
 
+async def test_a_filter_by_one_parent_or_another_finds_both(start_vertex):
+    vertex = await start_vertex(vertex_concurrent_jobs=None)
+    first, second, _ = [(await vertex.tuned_job())["experiment"] for _ in range(3)]
+    for text, count in (
+        (f'parent_contexts:"{first}"', 1), (f'parent_contexts:"{first}" OR parent_contexts:"{second}"', 2),
+        (f'(display_name:"nothing" AND parent_contexts:"{first}") OR parent_contexts:"{second}"', 1),
+        (f'NOT parent_contexts:"{first}"', 5), (f'schema_title:* AND parent_contexts:"{first}"', 1),
+        (f'schema_title="system.Experiment" AND parent_contexts:"{first}"', 0),
+        (f'name:"x" OR schema_title:* AND parent_contexts:"{second}"', 1), ('parent_contexts:"nothing"', 0),
+    ):  # fmt: skip
+        found = await vertex.get(f"{STORE}/contexts", params={"filter": text})
+        assert len(found.get("contexts", [])) == count, text
+
+
 async def test_the_curve_stops_with_a_cancelled_job(vertex):
     job = await vertex.tune()
     vertex.app.advance(0.3 + 12 + 1.2 * 4)

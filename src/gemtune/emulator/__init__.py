@@ -1,4 +1,4 @@
-"""A faithful local Gemini API for tuning: for demonstrations, tests and benchmarks. Nothing in it is learned.
+"""A faithful local Gemini API, Vertex AI and Cloud Storage, for tuning without an account. Nothing in it is learned.
 
 In process ``create_app()`` is an ASGI application; on a socket ``python -m gemtune.emulator`` or
 ``running_emulator()`` serves it. It shares no code with the SDK.

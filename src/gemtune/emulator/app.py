@@ -44,7 +44,7 @@ _LINGER = 1.0  # seconds for a reply to arrive while its caller is still sending
 
 @attrs.define(repr=False, eq=False)
 class Emulator(EmulatedService):
-    """A local Gemini API: an ASGI 3 application. Make one with ``create_app``."""
+    """A local Gemini API, Vertex AI and Cloud Storage: an ASGI 3 application. Make one with ``create_app``."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -115,7 +115,7 @@ def create_app(
     state: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Emulator:
-    """Return a local Gemini API.
+    """Return a local Gemini API, which answers as Vertex AI and as Cloud Storage on the same address.
 
     Args:
         clock: ``"real"``, ``"scaled:N"`` (N times as fast), ``"stepped"`` (moved by ``app.clock.advance``), or a clock.

@@ -18,6 +18,11 @@ from gemtune.emulator.world.face import JsonFace, Replication
 from gemtune.emulator.world.store import MethodCall
 
 HOST = "aiplatform.googleapis.com"
+# What is about no single thing; a job's curves are late as the job is.
+_COLLECTIONS = frozenset({
+    "tuningJobs.list", "metadataStores.contexts.list", "tensorboards.experiments.runs.timeSeries.list",
+    "tensorboards.batchRead",
+})  # fmt: skip
 
 
 def _running(_: Value) -> Iterator[Value]:
@@ -41,8 +46,8 @@ def _face(version: str, *, keeps: bool) -> JsonFace:
         schema=SCHEMAS[version],
         routes=routes,
         replication=Replication(
-            reads=frozenset({"tuningJobs.get", "tuningJobs.list"}),
-            collections=frozenset({"tuningJobs.list"}),
+            reads=frozenset({"tuningJobs.get"}) | _COLLECTIONS,
+            collections=_COLLECTIONS,
             lists=("tuning_jobs",),
             running=_running,
             hidden=_hidden,

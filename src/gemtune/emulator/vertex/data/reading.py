@@ -56,8 +56,8 @@ class TuningData:
 
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(TuningData))
-        if not fits(self.pairs, list[tuple[str, str]]):
-            raise ValueError("an example is not a pair of strings")
+        if self.count < 1 or not fits(self.pairs, list[tuple[str, str]]):
+            raise ValueError(f"data of {self.count} examples, or with an example that is not a pair of strings")
 
     @cached_property
     def index(self) -> ExampleIndex:

@@ -13,6 +13,7 @@ step, by the same formula as everywhere here. Evaluations have one at the end of
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -32,6 +33,7 @@ from gemtune.emulator.world.tuning import Job, StepMetrics, drawn
 LOSS, ACCURACY, PREDICTIONS = (
     "total_loss", "fraction_of_correct_next_step_preds", "num_predictions",
 )  # fmt: skip
+_OF_ONE = re.compile(r'(?:^|\bAND )\s*parent_contexts:"([^"]+)"\s*(?:$|AND\b)')
 PREFERENCE_LOSS = "/preference_optimization_train_loss"
 
 
@@ -177,9 +179,17 @@ def _run_context(job: VertexJob) -> Value:
     }  # fmt: skip
 
 
-def _contexts(shelf: VertexShelf, parent: str, now: int) -> Iterator[Value]:
-    for job in _begun(shelf, parent, now):
-        # Looked for among all jobs' whenever one job's run is looked for, and made once.
+def _contexts(shelf: VertexShelf, parent: str, now: int, text: str) -> Iterator[Value]:
+    """Return the contexts of a location among which a filter has to choose."""
+    jobs = _begun(shelf, parent, now)
+    narrow = _OF_ONE.search(text)
+    # Each of a thousand watched jobs is asked for its run: that must not cost a thousand jobs each time. Where the
+    # experiment is one of several conditions that all must hold, no other job's contexts can be chosen.
+    before = text[: narrow.start()] if narrow else ""
+    if narrow and before.count("(") == before.count(")"):
+        job = shelf.of_experiment(parent_of(canonical(narrow[1])), last(narrow[1]))
+        jobs = iter([job] if job and job.life.has(job.life.training, now) and parent_of(job.name) == parent else [])
+    for job in jobs:
         made = job.contexts.get(job.life.training)
         if made is None:
             made = job.contexts[job.life.training] = (_experiment_context(job), _run_context(job))
@@ -205,9 +215,10 @@ def list_contexts(store: Store, call: MethodCall) -> Value:
     fields = {
         name: name for name in ("name", "display_name", "schema_title", "parent_contexts", "create_time", "update_time")
     }
-    wanted = read_filter(call.query.get("filter", ""), fields)
+    text = call.query.get("filter", "")
+    wanted = read_filter(text, fields)
     parent = parent_of(canonical(call.params["parent"]))
-    found = [context for context in _contexts(shelf_of(store), parent, call.now) if wanted(context)]
+    found = [context for context in _contexts(shelf_of(store), parent, call.now, text) if wanted(context)]
     page, token = take_page(call, enumerate(found, 1), default=100, maximum=1000)
     return {"contexts": page, "next_page_token": token}
 
