@@ -110,16 +110,16 @@ async def asked(url: str) -> Cell:
     return found
 
 
-async def measure(loads: str, run: Run, url: str, jobs: int, seconds: float) -> Cell:
+async def measure(loads: str, run: Run, url: str, jobs: int, seconds: float, warming: float) -> Cell:
     """Follow the jobs for so many seconds after a warm-up, in this process."""
     with warnings.catch_warnings(action="ignore"):  # one of them announces its own end
         importlib.import_module(loads)  # what is loaded once is no growth
-    seen, stalls = Seen(time.time() + warm_up(jobs)), Stalls()
+    seen, stalls = Seen(time.time() + warming), Stalls()
     gc.collect()
     memory, cpu = rss(), time.process_time()
     following = asyncio.ensure_future(run(url, jobs, seen))
     try:
-        await asyncio.wait([following], timeout=warm_up(jobs))
+        await asyncio.wait([following], timeout=warming)
         begin, before, cpu, wall = time.process_time() - cpu, await asked(url), time.process_time(), time.monotonic()
         stalls.begin()
         await asyncio.wait([following], timeout=seconds)
@@ -173,11 +173,13 @@ def rounds(options: argparse.Namespace) -> list[Cell]:
     """Every subject once in every row, each against a server of its own."""
     cells = []
     for jobs in options.jobs:
+        warming = options.warm_up or warm_up(jobs)
         for subject in options.subjects:
             print(f"{jobs} jobs: {subject}", file=sys.stderr, flush=True)
-            with serving(jobs, GAP, warm_up(jobs) + 2, max(options.seconds - TAIL, 1.0)) as url:
-                arguments = ("--cell", subject, "--url", url, "--jobs", str(jobs), "--seconds", str(options.seconds))
-                found = apart(*arguments, timeout=40 + warm_up(jobs) + options.seconds)
+            with serving(jobs, GAP, warming + 2, max(options.seconds - TAIL, 1.0)) as url:
+                times = ("--seconds", str(options.seconds), "--warm-up", str(warming))
+                arguments = ("--cell", subject, "--url", url, "--jobs", str(jobs), *times)
+                found = apart(*arguments, timeout=40 + warming + options.seconds)
             cells.append({"subject": subject, "jobs": jobs, **found})
     return cells
 
@@ -297,6 +299,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="10 and 1000 jobs, fewer histories: a look, not a result")
     parser.add_argument("--jobs", type=int, nargs="+", metavar="N", help="rows (default 10 100 1000 10000)")
     parser.add_argument("--seconds", type=float, help="for each measurement after its warm-up (default 24)")
+    parser.add_argument("--warm-up", type=float, metavar="SECONDS", help="before each (default 10, 40 for 10000 jobs)")
     parser.add_argument("--subjects", nargs="+", choices=RUNNERS, default=list(RUNNERS), metavar="NAME")
     parser.add_argument("--only-rows", action="store_true", help="neither memory of histories nor deliveries")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
@@ -316,7 +319,7 @@ async def alone(options: argparse.Namespace) -> Any:
         return await histories(options.url, *options.jobs)
     if options.deliveries:
         return await deliveries()
-    return await measure(*RUNNERS[options.cell], options.url, *options.jobs, options.seconds)
+    return await measure(*RUNNERS[options.cell], options.url, *options.jobs, options.seconds, options.warm_up)
 
 
 def main() -> int:

@@ -22,13 +22,13 @@ class Full(httpx.AsyncBaseTransport):
 
     def __init__(self, inner, left):
         self.inner, self.left, self.refused = inner, left, []
+        self.said = f"The following quota metrics exceed quota limits: {METRIC}"
 
     async def handle_async_request(self, request):
         if request.method == "POST" and request.url.path.endswith("/tuningJobs") and self.left:
             self.left -= 1
             self.refused.append((anyio.current_time(), json.loads(request.content)["labels"]))
-            said = f"The following quota metrics exceed quota limits: {METRIC}"
-            body = {"error": {"code": 429, "message": said, "status": "RESOURCE_EXHAUSTED"}}
+            body = {"error": {"code": 429, "message": self.said, "status": "RESOURCE_EXHAUSTED"}}
             return httpx.Response(429, json=body)
         return await self.inner.handle_async_request(request)
 
@@ -63,6 +63,39 @@ async def test_without_queue_the_refusal_is_an_error_that_names_it(world):
         with pytest.raises(errors.QuotaExhausted, match=r"global_concurrent_tuning_jobs.*queue=True"):
             await client.tune(BASE, TRAIN)
     assert await jobs_of(app) == []
+
+
+NEVER = (f"Quota exceeded for quota metric '{METRIC}', limit: 0", "Billing account is disabled: no credits are left.")
+
+
+@pytest.mark.parametrize("said", NEVER, ids=["none", "billing"])
+async def test_where_no_place_can_become_free_nothing_waits(world, said):
+    app, full, client = world
+    full.said = said
+    async with client:
+        with pytest.raises(errors.QuotaExhausted) as caught:
+            await client.tune(BASE, TRAIN, queue=True)
+        assert "queue=True" not in str(caught.value)
+        assert client.statistics().queued == 0
+    assert (len(full.refused), await jobs_of(app)) == (1, [])
+
+
+async def test_a_quota_that_is_taken_away_while_a_job_waits_ends_it(world):
+    _, full, client = world
+    async with client:
+        job = await client.tune(BASE, TRAIN, queue=True)
+        full.said = NEVER[0]
+        with pytest.raises(errors.TuningFailed, match="limit: 0"):
+            await job
+    assert len(full.refused) == 2
+
+
+async def test_a_full_quota_of_jobs_is_refused_once_in_a_call(world):
+    app, full, _ = world
+    async with make_vertex(app, full)[1] as client:
+        with pytest.raises(errors.QuotaExhausted) as caught:
+            await client.tune(BASE, TRAIN)
+    assert (caught.value.scope, len(full.refused)) == ("tuning", 1)
 
 
 async def test_with_queue_there_is_a_job_at_once_that_says_that_it_waits_and_is_sent_again_by_who_looks(

@@ -34,7 +34,7 @@ from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
 from gemtune.resources.vertex.curves import Curves
 from gemtune.resources.vertex.drafts import base_of, check_draft, data_of, job_to_create
-from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, waiting_name
+from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, may_wait, waiting_name
 from gemtune.settings import Settings
 from gemtune.story.observation import Listed, Observation, Source
 from gemtune.types.vertex import VertexTuningJob
@@ -170,6 +170,8 @@ class VertexTuning:
         try:
             made = await creation.run(timeout=left, retry=retry)
         except QuotaExhausted as error:
+            if not may_wait(error):
+                raise
             if not draft.queue:
                 error.remedies = (*error.remedies, Remedy("let it wait for a place: ", Argument("queue", True)))
                 raise

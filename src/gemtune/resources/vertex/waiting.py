@@ -129,7 +129,7 @@ class WaitingRoom:
             made = await waiting.made.run(timeout=None, retry=ONCE)
         except QuotaExhausted as error:
             now = anyio.current_time()
-            if now - waiting.since >= PATIENCE:
+            if now - waiting.since >= PATIENCE or not may_wait(error):
                 self._end(waiting, VertexJobState.JOB_STATE_FAILED, Status(code=_EXHAUSTED, message=error.message))
             waiting.pause = min(waiting.pause * 2, _LONGEST)
             waiting.due = now + _pause(waiting.pause, error)
@@ -164,6 +164,11 @@ class WaitingRoom:
             )
         self._names[name] = found[0].name
         return found[0].name
+
+
+def may_wait(error: QuotaExhausted) -> bool:
+    """Return whether there may be a place later: not for a quota of zero, nor before somebody pays."""
+    return error.scope not in {"none", "billing"}
 
 
 def waiting_name(creation: VertexCreation) -> str:
