@@ -1,5 +1,6 @@
 """For how long the event loop is held: what no other caller should have to wait for."""
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,9 +28,13 @@ async def loop_watched() -> AsyncIterator[Holding]:
             await anyio.lowlevel.checkpoint()
             found.longest = max(found.longest, time.thread_time() - before)
 
+    gc.disable()  # a collection of all that a run of many tests has made takes as long, and is nobody's fault here
     async with anyio.create_task_group() as watching:
         watching.start_soon(watch)
         await anyio.lowlevel.checkpoint()  # a program that never waits would be over before it watches
-        yield found
+        try:
+            yield found
+        finally:
+            gc.enable()
         await anyio.lowlevel.checkpoint()
         watching.cancel_scope.cancel()

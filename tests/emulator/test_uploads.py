@@ -267,6 +267,21 @@ async def test_an_object_that_is_too_long_is_refused_however_it_comes(start):
     assert (await api.http.post(f"{PATH}?uploadType=media&name=x", content=bytes(1000))).status_code == 200
 
 
+async def test_a_body_without_an_end_is_not_read_to_its_end(start):
+    api, sent = await start(buckets=["b"], max_object_bytes=MIB), 0
+
+    async def endless():
+        nonlocal sent
+        while True:
+            sent += UNIT
+            yield bytes(UNIT)
+
+    reply = await api.http.post(f"{PATH}?uploadType=media&name=x", content=endless())
+    assert (reply.status_code, "max_object_bytes" in reply.text) == (413, True)
+    assert sent <= 3 * MIB
+    assert api.app.store.objects.depot.used == 0
+
+
 async def test_when_all_room_is_taken_uploads_are_refused_until_something_goes(start):
     api = await start(buckets=["b"], max_stored_bytes=3 * MIB)
     assert (await api.http.post(f"{PATH}?uploadType=media&name=x", content=bytes(2 * MIB))).status_code == 200
