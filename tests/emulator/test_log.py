@@ -14,7 +14,7 @@ from gemtune.emulator.world.settings import read_setting
 
 async def test_each_request_is_a_line_without_its_credentials(start):
     api, lines = await start(), []
-    api.app.requests.on_reply = lambda entry: lines.append(entry.line())
+    api.app.requests.on_line = lines.append
     await api.call("POST", "/v1beta/tunedModels?tunedModelId=a&key=SECRET", model_body())
     api.app.advance(1.5)
     api.app.faults.add(Fault(status=503))
@@ -26,6 +26,19 @@ async def test_each_request_is_a_line_without_its_credentials(start):
         "15:11:04.214 #2 GET /v1beta/tunedModels/a -> 503 by a fault, N ms (tunedModels.get)",
         "15:11:04.214 #3 GET /v9/%0Anowhere -> 404, N ms (unknown)",
     ]
+
+
+async def test_what_is_refused_before_it_is_read_is_a_line_as_well(start):
+    api, lines = await start(buckets=["b"], max_object_bytes=10), []
+    api.app.requests.on_line = lines.append
+    await api.call("GET", "/v1beta/models", headers={"host": "evil.example"})
+    await api.http.post("/upload/storage/v1/b/b/o?uploadType=media&name=x", content=bytes(2_000_000))
+    assert lines == [
+        "15:11:02.714 GET /v1beta/models -> refused: its host or origin is foreign",
+        "15:11:02.714 POST /upload/storage/v1/b/b/o -> refused: "
+        "The body is longer than 1048586 bytes (max_object_bytes).",
+    ]
+    assert len(api.app.requests) == 0
 
 
 async def test_a_line_stays_one_line_whatever_is_asked(start):

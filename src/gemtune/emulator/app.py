@@ -63,6 +63,7 @@ class Emulator(EmulatedService):
             return
         foreign = refuse_foreign(scope, self.hosts)
         if foreign:
+            self.requests.turn_away(self.clock.now(), scope["method"], path_of(scope), "its host or origin is foreign")
             await deliver(foreign, scope, receive, send, self.clock, 0.0)
             return
         match = self.find(scope["method"], path_of(scope))
@@ -74,6 +75,7 @@ class Emulator(EmulatedService):
         except (BodyTooLong, DepotFull) as endless:
             code = 413 if isinstance(endless, BodyTooLong) else 507
             refusal = own_error(code, str(endless), "INVALID_ARGUMENT")
+            self.requests.turn_away(self.clock.now(), scope["method"], path_of(scope), str(endless))
             await deliver(refusal, scope, receive, send, self.clock, 0.0)
             if connection:
                 connection.close(after=_LINGER)
@@ -126,7 +128,7 @@ def create_app(
         models: base models in place of the default ones.
         faults: faults to begin with.
         load: quotas, a cap on concurrency and latencies of generateContent: a ``Load``, or quotas alone.
-        state: a file that keeps the tuned models; they are read from it at once and written after every change.
+        state: a file, or a directory for it, that keeps what is stored; read at once and written after every change.
         settings: any field of ``Settings``, such as ``seed=7`` or ``step_seconds=0.1``.
 
     Returns:

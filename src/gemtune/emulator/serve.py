@@ -22,7 +22,6 @@ from gemtune.emulator import credentials
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.server import listen, make_server
 from gemtune.emulator.world.files import write_whole
-from gemtune.emulator.world.request_log import LoggedRequest
 from gemtune.emulator.world.settings import read_setting
 
 if TYPE_CHECKING:
@@ -251,13 +250,13 @@ def _app(options: argparse.Namespace) -> Emulator:
         **dict(map(read_setting, options.set)),
     })  # fmt: skip
     if options.log:
-        app.requests.on_reply = _log
+        app.requests.on_line = _log
     return app
 
 
-def _log(entry: LoggedRequest) -> None:
+def _log(line: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads it any more
-        sys.stderr.write(entry.line() + "\n")
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
 

@@ -38,7 +38,7 @@ class EmulatedService:
         faces: the services it shows; the first one answers for what is nobody's.
         faults: what is to go wrong; add faults at any time.
         load: what limits generateContent; may be changed while it runs.
-        state: the file that keeps the tuned models, if any.
+        state: the file that keeps what it stores, if any.
         requests: the requests that came in.
         hosts: names besides this machine's under which it may be called.
     """

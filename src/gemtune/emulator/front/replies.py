@@ -40,9 +40,7 @@ def fault_reply(fault: Fault, layout: JsonLayout, face: Face) -> HttpReply:
         status = fault.status or 502
         return HttpReply(status=status, chunks=(bad_gateway_page(status).encode(),), headers={"content-type": HTML})
     if fault.garbage:
-        return HttpReply(
-            status=fault.status or 200, chunks=(b'{\n  "name": "tunedMod',), headers={"content-type": JSON}
-        )
+        return HttpReply(status=fault.status or 200, chunks=(b'{\n  "name": "',), headers={"content-type": JSON})
     if fault.body is None:
         return face.refuse(fault.rpc_error(face.usual_error), layout)
     if isinstance(fault.body, str | bytes):

@@ -15,6 +15,14 @@ _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "cookie"})
 _SECRET_QUERY = frozenset({"key", "access_token", "oauth_token"})
 
 
+def _clock(time: int) -> str:
+    return format_timestamp(time)[11:23].rstrip("Z").ljust(12, "0")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:500])
+
+
 @attrs.define(kw_only=True)
 class LoggedRequest:
     """One request and the status it got.
@@ -52,12 +60,11 @@ class LoggedRequest:
 
     def line(self) -> str:
         """Return it as one line for people, without credentials."""
-        clock = format_timestamp(self.time)[11:23].rstrip("Z").ljust(12, "0")
         query = "&".join(f"{name}={'(hidden)' if name in _SECRET_QUERY else value}" for name, value in self.query)
-        asked = "".join(c if c.isprintable() else "\ufffd" for c in f"{self.path}{'?' * bool(query)}{query}"[:500])
+        asked = _printable(f"{self.path}{'?' * bool(query)}{query}")
         status = f"{self.status or 'dropped'}{' by a fault' if self.fault else ''}"
-        milliseconds = f"{1000 * (self.seconds or 0.0):.0f} ms"
-        return f"{clock} #{self.number} {self.verb} {asked} -> {status}, {milliseconds} ({self.method or 'unknown'})"
+        told = f"{status}, {1000 * (self.seconds or 0.0):.0f} ms ({self.method or 'unknown'})"
+        return f"{_clock(self.time)} #{self.number} {self.verb} {asked} -> {told}"
 
     @property
     def size(self) -> int:
@@ -90,12 +97,12 @@ class RequestLog:
         size: how many are remembered.
         max_bytes: of them all together. Bodies of a few MiB each (training data) would otherwise fill the memory long
             before ``size`` of them are there.
-        on_reply: is called with each request, once the status of its reply is known.
+        on_line: is called with a line about each request, once the status of its reply is known.
     """
 
     size: int
     max_bytes: int
-    on_reply: Callable[[LoggedRequest], None] | None = None
+    on_line: Callable[[str], None] | None = None
     _entries: deque[LoggedRequest] = attrs.field(init=False)
     _bytes: int = attrs.field(default=0, init=False)
     _count: int = attrs.field(default=0, init=False)
@@ -141,8 +148,13 @@ class RequestLog:
         """Add the status of the reply."""
         entry.close(status)
         self._by_status[status] += 1
-        if self.on_reply is not None:
-            self.on_reply(entry)
+        if self.on_line is not None:
+            self.on_line(entry.line())
+
+    def turn_away(self, time: int, verb: str, path: str, why: str) -> None:
+        """Write a line about a request that was refused before it was read; it is not remembered."""
+        if self.on_line is not None:
+            self.on_line(f"{_clock(time)} {_printable(verb)} {_printable(path)} -> refused: {why}")
 
     @property
     def held(self) -> int:
