@@ -44,6 +44,15 @@ def test_the_demos_creation_is_the_tutorials(gemtune):
     ]
 
 
+@pytest.mark.slow
+def test_the_demo_runs_on_vertex_ai_as_well(gemtune):
+    ran = gemtune("demo", "--vertex", *FAST)
+    assert ran.code == 0, ran.err
+    assert "/endpoints/" in ran.out
+    assert "ACTIVE" in ran.out
+    assert ran.out.rstrip().endswith("gemtune demo --vertex --live")
+
+
 def test_the_demo_says_whose_answers_they_are(gemtune):
     ran = gemtune("demo", *FAST)
     assert ran.code == 0

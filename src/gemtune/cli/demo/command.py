@@ -166,7 +166,8 @@ class _Demo:
             await self._generate(client, model, prompt)
         elapsed = time.monotonic() - began
         self.console.record({"kind": "done", "model": model.name, "seconds": round(elapsed, 3)})
-        further = f"gemtune jobs delete {model.name}" if self.options.live else "gemtune demo --live"
+        chosen = " --vertex" if client.settings.service == "vertex" else ""
+        further = f"gemtune jobs delete {model.name}{chosen}" if self.options.live else f"gemtune demo{chosen} --live"
         what = "delete the model" if self.options.live else "the same on the real service"
         self.console.print()
         self.console.print(wrapped(f"Done in {elapsed:.1f} s; {what}: {further}", self.console.out))
