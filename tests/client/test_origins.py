@@ -43,7 +43,7 @@ class Lender(httpx.MockTransport):
 
 @contextlib.asynccontextmanager
 async def caller(transport, **options):
-    settings = resolve({}, token=TOKEN, **{"vertexai": True, "project": "p", **options})
+    settings = resolve({}, token=TOKEN, **{"vertexai": True, "project": "home", **options})
     wires = make_wires(settings, Timeouts(), transport, None, True, 100, None)
     credentials = make_credentials(settings, token=TOKEN)
     yield Caller(wires, credentials, Timeouts(), RetryPolicy(attempts=1), "test")

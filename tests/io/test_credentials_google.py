@@ -250,14 +250,14 @@ async def test_the_metadata_server_is_asked_for_its_name_and_a_token_and_nothing
 
 async def test_for_vertex_ai_only_the_scope_of_google_cloud_is_asked_for(cloud):
     server = cloud(GOOD)
-    await make_credentials(resolve({}, vertexai=True, project="p")).obtain()
+    await make_credentials(resolve({}, vertexai=True, project="home")).obtain()
     asked = server.requests[1].split(b" ")[1].decode()
     assert asked.endswith("token?scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform")
 
 
 async def test_for_vertex_ai_the_command_to_log_in_is_gcloud_s_own(nothing):
     with pytest.raises(CredentialsError) as caught:
-        await make_credentials(resolve({}, vertexai=True, project="p")).obtain()
+        await make_credentials(resolve({}, vertexai=True, project="home")).obtain()
     assert str(caught.value).endswith("Run: gcloud auth application-default login")
 
 

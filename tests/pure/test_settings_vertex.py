@@ -11,7 +11,7 @@ HERE = "http://127.0.0.1:8321"
 
 
 def vertex(environ=(), **arguments):
-    return resolve(dict(environ), **{"vertexai": True, "project": "p", **arguments})
+    return resolve(dict(environ), **{"vertexai": True, "project": "home", **arguments})
 
 
 def shown(settings, name):
@@ -21,21 +21,21 @@ def shown(settings, name):
 @pytest.mark.parametrize("variable", ["GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"])
 @pytest.mark.parametrize("value", ["true", "True", "1", " TRUE "])
 def test_a_variable_chooses_vertex_ai(variable, value):
-    settings = resolve({variable: value, "GOOGLE_CLOUD_PROJECT": "p"})
+    settings = resolve({variable: value, "GOOGLE_CLOUD_PROJECT": "home"})
     assert settings.service == "vertex"
     assert shown(settings, "service") == ("Vertex AI", variable)
 
 
-@pytest.mark.parametrize("environ", [{}, {"GOOGLE_GENAI_USE_VERTEXAI": "false"}, {"GOOGLE_CLOUD_PROJECT": "p"}])
+@pytest.mark.parametrize("environ", [{}, {"GOOGLE_GENAI_USE_VERTEXAI": "false"}, {"GOOGLE_CLOUD_PROJECT": "home"}])
 def test_without_such_a_wish_it_is_the_gemini_api(environ):
     settings = resolve(environ)
     assert (settings.service, settings.base_url, settings.storage) == ("gemini", DEFAULT_BASE_URL, None)
 
 
 def test_an_argument_outweighs_the_variable():
-    environ = {"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_CLOUD_PROJECT": "p"}
+    environ = {"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_CLOUD_PROJECT": "home"}
     assert resolve(environ, vertexai=False).service == "gemini"
-    assert shown(resolve({}, vertexai=True, project="p"), "service") == ("Vertex AI", "argument vertexai")
+    assert shown(resolve({}, vertexai=True, project="home"), "service") == ("Vertex AI", "argument vertexai")
 
 
 def test_the_location_decides_the_host_and_by_default_it_is_one_that_tunes():
@@ -83,12 +83,19 @@ def test_the_project_of_the_resources_is_needed_and_may_come_from_the_credential
     assert resolve({"GOOGLE_CLOUD_PROJECT": "env"}, vertexai=True, credentials=Account()).project == "env"
 
 
+@pytest.mark.parametrize("project", ["p", "P", "my_project", "my-project-", "a/b", "..", "example.com:"])
+def test_what_cannot_stand_in_a_resource_s_name_is_no_project(project):
+    with pytest.raises(SettingsError, match="project must be a project id or number"):
+        vertex(project=project)
+    assert vertex(project="example.com:my-project").project == "example.com:my-project"
+
+
 def test_an_argument_names_the_project_that_pays_as_well_and_a_variable_does_not():
     assert vertex(project=123).quota_project == "123"
-    settings = resolve({"GOOGLE_CLOUD_PROJECT": "p"}, vertexai=True)
-    assert (settings.project, settings.quota_project) == ("p", None)
-    settings = resolve({"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_QUOTA_PROJECT": "pays"}, vertexai=True)
-    assert (settings.project, settings.quota_project) == ("p", "pays")
+    settings = resolve({"GOOGLE_CLOUD_PROJECT": "home"}, vertexai=True)
+    assert (settings.project, settings.quota_project) == ("home", None)
+    settings = resolve({"GOOGLE_CLOUD_PROJECT": "home", "GOOGLE_CLOUD_QUOTA_PROJECT": "pays"}, vertexai=True)
+    assert (settings.project, settings.quota_project) == ("home", "pays")
 
 
 def test_with_a_base_url_every_call_goes_there():

@@ -18,7 +18,7 @@ import attrs
 
 from gemtune.config import RetryPolicy
 from gemtune.datasets.vertex import check_validation
-from gemtune.errors import QuotaExhausted
+from gemtune.errors import MalformedResponse, QuotaExhausted
 from gemtune.http.caller import Caller
 from gemtune.looks import vertex_words
 from gemtune.looks.service import Ask, Started, moment
@@ -176,6 +176,10 @@ class VertexTuning:
                 error.remedies = (*error.remedies, Remedy("let it wait for a place: ", Argument("queue", True)))
                 raise
             made = self.room.enter(creation, self._spellings.of(waiting_name(creation)), error)
+        if not vertex_names.is_job(made.name):
+            raise MalformedResponse(
+                f"the reply to a creation names no job: {made.name!r:.80}", resource=self.place.name
+            )
         self._spellings.learn(self.place.name, made.name)
         seen = vertex_words.observe_job(made, moment())
         return Started(attrs.evolve(seen, job=self._spellings.of(made.name)), training.data, creation.adopted)

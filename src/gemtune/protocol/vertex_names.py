@@ -17,9 +17,9 @@ import attrs
 
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Remedy
-from gemtune.settings.addresses import LOCATION
+from gemtune.settings.addresses import LOCATION, PROJECT
 
-_PROJECT: Final = r"(?:[a-z][a-z0-9.-]{0,62}[a-z0-9]:)?(?:[a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})"
+_PROJECT: Final = rf"(?:{PROJECT.pattern})"
 _LOCATION: Final = rf"(?:{LOCATION.pattern})"
 _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,126}[A-Za-z0-9_])?"
 _VERSION: Final = r"(?:@[A-Za-z0-9](?:[A-Za-z0-9-]{0,126}[A-Za-z0-9])?)?"

@@ -22,6 +22,8 @@ STORAGE: Final = "https://storage.googleapis.com"
 """Cloud Storage."""
 LOCATION: Final = re.compile(r"global|us|eu|[a-z]{1,20}(?:-[a-z]{1,20}){1,3}[0-9]{1,3}")
 """What is a location of Vertex AI: a region such as ``us-central1``, a multi-region, or ``global``."""
+PROJECT: Final = re.compile(r"(?:[a-z][a-z0-9.-]{0,62}[a-z0-9]:)?(?:[a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})")
+"""What is a project in a resource's name: its number, or its id, with some old ones a domain (``example.com:id``)."""
 _HOST: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?\Z)"
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?"

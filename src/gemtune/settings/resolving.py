@@ -171,7 +171,7 @@ def _vertex(
             Remedy("set the environment variable GOOGLE_CLOUD_PROJECT"),
             field="project",
         )
-    project = _checked_project(named)
+    project = _checked_project(named, addresses.PROJECT)
     place = _pick(env, "location", location, "GOOGLE_CLOUD_LOCATION") or _Picked(DEFAULT_LOCATION, "default")
     try:
         derived = addresses.aiplatform(place.value)
@@ -234,8 +234,8 @@ def _quota_project(env: Mapping[str, str], given: _Picked) -> _Picked:
     )
 
 
-def _checked_project(project: _Picked) -> str:
-    if not (isinstance(project.value, str) and _PROJECT.fullmatch(project.value)):
+def _checked_project(project: _Picked, form: re.Pattern[str] = _PROJECT) -> str:
+    if not (isinstance(project.value, str) and form.fullmatch(project.value)):
         raise SettingsError(f"project must be a project id or number, not {project.value!a}", field="project")
     return project.value
 
