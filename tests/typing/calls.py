@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, assert_type
 
 import gemtune
 from gemtune import JobLike, ModelLike, Prompts, TrainingDataLike, datasets, types
@@ -41,6 +41,13 @@ async def right_on_vertex(
     for each in models:
         await client.generate_content(each, "hi")
     await client.tune(vertex.PreTunedModel(tuned_model_name="1", checkpoint_id="2"), "gs://bucket/train.jsonl")
+    await client.tune(
+        "gemini-2.5-flash", "gs://bucket/train.jsonl", validation_data=Path("validation.jsonl"), method="preference",
+        labels={"team": "a"}, checkpoints="all", service_account="me@my.example", kms_key="k", bucket="b-1",
+        queue=True, hyperparameters=gemtune.Hyperparameters(epoch_count=2, adapter_size=4, beta=0.1),
+    )  # fmt: skip
+    gemtune.Client(vertexai=True, project="my-project", location="europe-west4", bucket="my-bucket")
+    assert_type(client.settings.service, Literal["gemini", "vertex"])
     await client.tuning_jobs.get(made)
     await client.endpoints.get(endpoint)
     await client.tuned_models.set_default_checkpoint(made.tuned_model, "2")
@@ -128,6 +135,15 @@ async def wrong_data(client: gemtune.Client) -> None:
     await client.tune("models/x", [("1", "2")], if_exists="keep")  # type: ignore[arg-type]
     await client.tune("models/x", [("1", "2")], epochs=3)  # type: ignore[call-arg]
     datasets.read(5)  # type: ignore[arg-type]
+
+
+async def wrong_on_vertex(client: gemtune.Client) -> None:
+    gemtune.Client(vertexai="yes")  # type: ignore[arg-type]
+    gemtune.Client(location=5)  # type: ignore[arg-type]
+    await client.tune("x", "gs://b/x.jsonl", method="reinforcement")  # type: ignore[arg-type]
+    await client.tune("x", "gs://b/x.jsonl", checkpoints="some")  # type: ignore[arg-type]
+    await client.tune("x", "gs://b/x.jsonl", validation_data=5)  # type: ignore[arg-type]
+    await client.tune("x", "gs://b/x.jsonl", labels=["a"])  # type: ignore[arg-type]
 
 
 async def wrong_prompts(client: gemtune.Client, path: Path) -> None:
