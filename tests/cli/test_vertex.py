@@ -57,21 +57,25 @@ def bodies(app, method):
     return [json.loads(request.body) for request in app.requests.of(method)]
 
 
-def test_tune_uploads_the_data_and_says_everything_that_was_asked_for(vertex, gemtune, rows):
+def test_tune_uploads_the_data_and_says_everything_that_was_asked_for(vertex, gemtune, rows, tmp_path):
+    validation = tmp_path / "validation.csv"
+    validation.write_text("text_input,output\nfive,six\n", encoding="utf-8")
+    rows.write_text("text_input,output\n" + "1,2\nthree,four\n" * 2, encoding="utf-8")
     ran = gemtune(
-        "tune", rows, "--base", BASE, "--validation", rows, "--epochs", 2, "--learning-rate-multiplier", 0.5,
+        "tune", rows, "--base", BASE, "--validation", validation, "--epochs", 2, "--learning-rate-multiplier", 0.5,
         "--adapter-size", 4, "--checkpoints", "last", "--label", "team=a", "--label", "cost=low", "--id", "mine",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "/tuningJobs/" in ran.out
     (body,) = bodies(vertex, "tuningJobs.create")
     spec = body["supervisedTuningSpec"]
-    assert spec["trainingDatasetUri"] == spec["validationDatasetUri"]
-    assert spec["trainingDatasetUri"].startswith("gs://my-bucket/gemtune/")
+    assert spec["trainingDatasetUri"] != spec["validationDatasetUri"]
+    for uri in (spec["trainingDatasetUri"], spec["validationDatasetUri"]):
+        assert uri.startswith("gs://my-bucket/gemtune/")
     assert spec["exportLastCheckpointOnly"] is True
     assert spec["hyperParameters"]["adapterSize"] == "ADAPTER_SIZE_FOUR"
     assert body["labels"] | {"gemtune-id": ""} == {"team": "a", "cost": "low", "gemtune-id": ""}
-    assert "3 rows of rows.csv" in ran.err
+    assert "4 rows of rows.csv" in ran.err
 
 
 def test_the_same_id_adopts_the_job_and_says_so(vertex, gemtune, rows):
@@ -197,3 +201,16 @@ def test_watch_all_finds_the_job(vertex, started, gemtune):
     ran = gemtune("jobs", "watch", "--all", "--json", "--timeout", "3s")
     assert {record["job"] for record in ran.records} == {started}
     assert "1 job is still running" in ran.err
+
+
+def test_the_demo_runs_the_tutorial_s_data_on_the_emulator_s_vertex_ai(gemtune):
+    ran = gemtune("demo", "--vertex", "--speed", "500", "--json")
+    assert ran.code == 0, ran.err
+    kinds = [record["kind"] for record in ran.records]
+    assert [kind for kind in kinds if kind in {"listed", "created", "succeeded", "done"}] == [
+        "listed", "created", "succeeded", "done",
+    ]  # fmt: skip
+    assert sum(kind == "answer" for kind in kinds) == 2
+    targets = [record["target"] for record in ran.records if record["kind"] == "request"]
+    assert any(target.startswith("/upload/storage/v1/b/gemtune-demo/o") for target in targets)
+    assert not any(target.startswith("/v1beta/") for target in targets)

@@ -52,7 +52,7 @@ def without_storage() -> Lacking:
     """Return what stands for Cloud Storage on the Gemini API."""
     return Lacking(
         "the Gemini API takes training data with the request, and needs no Cloud Storage",
-        Remedy("give the data to ", ClientCall("tune")),
+        Remedy("give the data as ", Argument("training_data")),
     )
 
 
