@@ -25,7 +25,7 @@ from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.creation import Creation
 from gemtune.resources.drafts import TuningDraft, model_to_create
 from gemtune.resources.operations import Operations
-from gemtune.resources.tuned_models import TunedModels
+from gemtune.resources.tuned_models import TunedModels, check_display_name
 from gemtune.story.observation import About, Listed, Moment, Observation, Source, nanoseconds
 from gemtune.types import (
     CreateTunedModelMetadata,
@@ -134,9 +134,10 @@ class GeminiTuning:
         retry: RetryPolicy | None,
     ) -> Started:
         """Create a tuned model exactly once, by an id that every attempt and every look carries."""
-        # Everything is checked before the id is made: whatever raises until then has sent nothing.
-        model, data = await model_to_create(draft)
+        # Everything is checked before anything is sent, and the id, which is quickly said, before the data are read.
+        check_display_name(draft.display_name)
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
+        model, data = await model_to_create(draft)
         creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         seen = observe_creation(operation, creation.name, model, moment())
