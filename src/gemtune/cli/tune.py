@@ -26,9 +26,9 @@ _EXAMPLES = """\
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune tune rows.jsonl --base models/gemini-1.0-pro-001 --id my-model --if-exists adopt --wait --timeout 2h
   gemtune tune more.jsonl --base tunedModels/my-model --epochs 3 --learning-rate-multiplier 0.5
+  gemtune tune rows.jsonl --vertex --project my-project --bucket my-bucket --base gemini-2.5-flash
 
   gemtune tune reviews.csv --input-column Review --output-column Rating --base models/gemini-1.0-pro-001
-  gemtune tune rows.jsonl --vertex --project my-project --bucket my-bucket --base gemini-2.5-flash
 
 DATA is a CSV, TSV, JSONL or JSON file; - is standard input. On Vertex AI it is uploaded to your bucket, unless it is
 there already (gs://bucket/rows.jsonl). The usual names of columns are known, such as text_input and output, prompt and

@@ -37,7 +37,7 @@ _EXAMPLES = """\
   gemtune demo
   gemtune demo --speed 1          as slow as the real service, about 46 s
   gemtune demo --json | jq -c 'select(.kind == "snapshot")'
-  gemtune demo --vertex --speed 100
+  gemtune demo --vertex --speed 50
   gemtune demo --live             with your own credentials, on the real service
 """
 
