@@ -2,7 +2,7 @@
 
 import pytest
 
-from discovery import METHODS, SCHEMAS, check_body
+from discovery import GENERATION, METHODS, SCHEMAS, check_body
 from emulator.vertex import BETA_JOBS, CHECK, PARENT, TRAIN, job_body, preferences, supervised
 from gemtune.emulator.vertex.face import VERTEX
 from gemtune.emulator.vertex.messages.schema import SCHEMAS as OURS
@@ -30,6 +30,20 @@ def test_a_message_has_the_fields_of_the_discovery_document(name):
     assert ours == SCHEMAS[name].keys() - UNSEEN
 
 
+ASKED = {
+    "GenerateContentRequest": "VertexGenerateRequest", "Content": "VertexContent", "Part": "VertexPart",
+    "GenerationConfig": "VertexGenerationConfig", "SafetySetting": "VertexSafetySetting",
+    "CountTokensRequest": "VertexCountRequest",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_a_request_for_an_answer_has_the_fields_of_the_discovery_document(name):
+    ours = {field.json_name for field in OURS["v1"].messages[ASKED[name]].fields}
+    # Clients name the model in the body as well.
+    assert ours - {"model"} == GENERATION[name].keys() - {"model"}
+
+
 @pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - PASSED_OVER))
 def test_an_enum_has_the_values_of_the_discovery_document(name):
     for key, field in SCHEMAS[name].items():
@@ -38,19 +52,34 @@ def test_an_enum_has_the_values_of_the_discovery_document(name):
             assert set(BETA.enums[spec.type]) == set(field["enum"])
 
 
-def path_of(method):
-    """A path that a method is bound to."""
-    parts = [part.strip("^$").replace("[^/]+", "x") for part in [method["pattern"]]]
-    return "/" + method["path"].partition("{")[0] + parts[0] + method["path"].partition("}")[2]
+def paths_of(method):
+    """A path for each thing that a method may be asked of."""
+    start, _, rest = method["path"].partition("{")
+    pattern = method["pattern"].strip("^$").replace("[^/]+", "x")
+    before, _, choice = pattern.partition("(")
+    things = [before + each for each in choice.rstrip(")").split("|")]
+    return [f"/{start}{thing}{rest.partition('}')[2]}" for thing in things]
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_method_is_bound_and_knows_its_query(name):
     method = METHODS[name]
-    found = [match for face in VERTEX if (match := face.find(method["verb"], path_of(method)))]
-    assert found, path_of(method)
-    unknown = [each for each in method["query"] if found[0].route.query_name(each) is None]
-    assert unknown in ([], ["gdcZone"])  # of a distributed cloud
+    for path in paths_of(method):
+        (found,) = [match for face in VERTEX if (match := face.find(method["verb"], path))]
+        unknown = [each for each in method["query"] if found.route.query_name(each) is None]
+        assert unknown in ([], ["gdcZone"])  # of a distributed cloud
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("POST", "batchPredictionJobs"), ("GET", "batchPredictionJobs/1"), ("POST", "tuningJobs:rebaseTunedModel"),
+        ("GET", "tuningJobs/1/operations"), ("POST", "publishers/google/models/gemini-2.5-flash:computeTokens"),
+    ],
+)  # fmt: skip
+async def test_a_method_that_is_not_offered_is_a_501(vertex, verb, path):
+    error = await vertex.refused(501, verb, f"/v1beta1/{PARENT}/{path}", {} if verb == "POST" else None)
+    assert error["status"] == "UNIMPLEMENTED"
 
 
 @pytest.mark.parametrize("preference", [False, True])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.errors import unimplemented
 from gemtune.emulator.messages.known_errors import vertex_out_of_capacity
 from gemtune.emulator.vertex import creation, endpoints, inference, jobs, models
 from gemtune.emulator.vertex.metrics import contexts, curves
 from gemtune.emulator.world.route import Route
+from gemtune.emulator.world.store import MethodCall, Store
 
 _VERSIONS = ("v1", "v1beta1")
 _CLOUD = "https://www.googleapis.com/auth/cloud-platform"
@@ -100,6 +103,32 @@ def _inference() -> list[Route]:
     ]  # fmt: skip
 
 
+def later(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
+    """Refuse a method of the API that the emulator does not offer."""
+    raise unimplemented()
+
+
+def _not_offered() -> list[Route]:
+    """Return methods that answer 501: they exist, but not here."""
+    batch, job = f"{_PARENT}/batchPredictionJobs", f"{_PARENT}/tuningJobs/*"
+    bound = [
+        ("batchPredictionJobs.create", "POST", f"{{parent={_PARENT}}}/batchPredictionJobs"),
+        ("batchPredictionJobs.list", "GET", f"{{parent={_PARENT}}}/batchPredictionJobs"),
+        ("batchPredictionJobs.get", "GET", f"{{name={batch}/*}}"),
+        ("batchPredictionJobs.cancel", "POST", f"{{name={batch}/*}}:cancel"),
+        ("batchPredictionJobs.delete", "DELETE", f"{{name={batch}/*}}"),
+        ("tuningJobs.rebaseTunedModel", "POST", f"{{parent={_PARENT}}}/tuningJobs:rebaseTunedModel"),
+        ("tuningJobs.operations.get", "GET", f"{{name={job}/operations/*}}"),
+        ("tuningJobs.operations.list", "GET", f"{{name={job}}}/operations"),
+        ("publishers.models.computeTokens", "POST", f"{{model={_PARENT}/publishers/*/models/*}}:computeTokens"),
+        ("publishers.models.embedContent", "POST", f"{{model={_PARENT}/publishers/*/models/*}}:embedContent"),
+    ]
+    return [
+        Route(method, verb, template, _VERSIONS, later, query=_ORDERED, scopes=_SCOPES, changes=False)
+        for method, verb, template in bound
+    ]
+
+
 def _metadata() -> list[Route]:
     store = f"{_PARENT}/metadataStores/*"
     route = partial(Route, versions=_VERSIONS, scopes=(_CLOUD,))
@@ -155,4 +184,4 @@ def _tensorboards() -> list[Route]:
     ]  # fmt: skip
 
 
-ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards(), *_models(), *_endpoints())
+ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards(), *_models(), *_endpoints(), *_not_offered())
