@@ -157,8 +157,9 @@ def test_in_an_outage_after_the_end_the_last_steps_are_waited_for():
     assert events.is_terminal(history.observe(curves(601, step(1), step(2)))[-1])
 
 
-def test_a_job_that_is_trained_and_cannot_be_asked_has_failed_in_the_end():
-    why = {"done": True, "error": events.Status(code=13, message="no endpoint"), "work": None}
+@pytest.mark.parametrize("shown", [None, ()], ids=["apart", "in one place"])
+def test_a_job_that_is_trained_and_cannot_be_asked_has_failed_in_the_end(shown):
+    why = {"done": True, "error": events.Status(code=13, message="no endpoint"), "work": None, "snapshots": shown}
     history, seen = followed(job(0, **why), job(599, **why))
     assert not any(events.is_terminal(event) for event in seen)
     end = history.observe(job(601, **why))[-1]

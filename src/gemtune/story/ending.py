@@ -93,38 +93,32 @@ class Ending:
         if self.since is not None:
             self.looks += 1
             self.job_looks += seen.source is Source.JOB
-        ended = seen.state is not None and seen.state.terminal
-        if apart:
-            self._note_apart(seen, remaining)
-        elif seen.source is Source.WORK:
-            if seen.done and seen.state is not None:
-                self.by_work = seen.state
-                self.error = seen.error
-                self.model = seen.model or self.model
-                self.full = self.full or (ended and _shows_every_step(seen))
-        else:
-            if ended:
-                self.by_job, self.error = seen.state, seen.error or self.error
-            if seen.source is Source.JOB:
-                self.full, self.shown = self.full or ended, self.shown + ended
-                if ended:  # a look before the end must neither outweigh the work's answer nor take up memory
-                    self.model = seen.model
+        if seen.source is not Source.WORK:
+            state = self._served(seen)
+            if state is not None and state.terminal:
+                self.by_job, self.error = state, seen.error or self.error
+                if seen.source is Source.JOB:
+                    # A look before the end must neither outweigh the work's answer nor take up memory.
+                    self.shown, self.model = self.shown + 1, seen.model
+                    self.full = self.full or not apart
+        elif apart:
+            late = self.state is JobState.ACTIVE and bool(remaining)
+            self.full = self.shown > 0 and (not late or seen.at.clock - (self.since or 0.0) >= LATE)
+        elif seen.done and seen.state is not None:
+            self.by_work = seen.state
+            self.error = seen.error
+            self.model = seen.model or self.model
+            self.full = self.full or (seen.state.terminal and _shows_every_step(seen))
         if self.state is not None and self.since is None:
             self.since = seen.at.clock
 
-    def _note_apart(self, seen: Observation, remaining: int | None) -> None:
-        clock, state = seen.at.clock, seen.state
-        if seen.source is Source.WORK:
-            late = self.state is JobState.ACTIVE and bool(remaining)
-            self.full = self.shown > 0 and (not late or clock - (self.since or 0.0) >= LATE)
-            return
-        if seen.source is Source.JOB and seen.done and state is not None and not state.terminal:
-            self._trained = clock if self._trained is None else self._trained
-            state = JobState.FAILED if clock - self._trained >= UNSERVED else state
-        if state is not None and state.terminal:
-            self.by_job, self.error = state, seen.error or self.error
-            if seen.source is Source.JOB:
-                self.shown, self.model = self.shown + 1, seen.model
+    def _served(self, seen: Observation) -> JobState | None:
+        """Return the state of a job, which has failed if it was trained long ago and still cannot be asked."""
+        if seen.done and seen.state is not None and not seen.state.terminal:
+            self._trained = seen.at.clock if self._trained is None else self._trained
+            if seen.at.clock - self._trained >= UNSERVED:
+                return JobState.FAILED
+        return seen.state
 
     def wanting(self, clock: float, *, has_work: bool, apart: bool = False) -> Source | None:
         """Return where to look before the end can be reported; None if it can."""
@@ -136,7 +130,7 @@ class Ending:
         over = self.since is not None and clock - self.since >= PATIENCE
         if not self.full and not (over and self.by_work is not None and self.job_looks):
             return Source.JOB
-        if self.state is JobState.FAILED and self.by_work is None and has_work and not over:
+        if self.state is JobState.FAILED and self.by_work is None and self.error is None and has_work and not over:
             return Source.WORK
         return None
 
