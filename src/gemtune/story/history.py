@@ -238,12 +238,12 @@ class History:
         """
         if self.outcome is not None:
             return None
-        rhythm = self.rhythm
+        rhythm, source = self.rhythm, _source(self, now)
         after = _after(self, now, policy, dice, share)
-        source = _source(self, now)
         if source is Source.WORK and self.work.apart and self.ending.state is None:
-            due = turn(now.clock + after, after, rhythm, self.headway.remaining, policy)
-            source = due if steps else Source.JOB
+            source = turn(now.clock + after, after, rhythm, self.headway.remaining, policy) if steps else Source.JOB
+            if source is Source.JOB and rhythm.again is None and not self.failed.count:
+                after = min(after, max(policy.min_interval, share))  # while no step can be new
         return Look(source, after)
 
     def _recreate(self, seen: Observation) -> list[Event]:
