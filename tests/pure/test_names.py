@@ -88,6 +88,23 @@ def test_a_model_is_named_in_full_or_by_a_bare_id_of_either_kind(value, expected
     assert names.model_name(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("models/a", "models/a", True),
+        ("models/a", "models/b", False),
+        ("projects/p/locations/l/endpoints/1", "projects/12/locations/l/endpoints/1", True),
+        ("projects/p/locations/l/endpoints/1", "projects/q/locations/l/endpoints/1", False),
+        ("projects/11/locations/l/endpoints/1", "projects/12/locations/l/endpoints/1", False),
+        ("projects/p/locations/l/endpoints/1", "projects/12/locations/l/endpoints/2", False),
+        ("projects/p/locations/l/endpoints/1", "projects/12/locations/m/endpoints/1", False),
+        ("projects/p/locations/l/endpoints/1", "models/a", False),
+    ],
+)
+def test_a_project_is_spelled_by_its_id_or_by_its_number(one, other, same):
+    assert names.same_model(one, other) is names.same_model(other, one) is same
+
+
 def test_an_object_with_a_name_stands_for_its_name():
     class Named:
         name = "tunedModels/abc"

@@ -39,17 +39,22 @@ async def test_a_journal_of_a_job_is_resumed_by_its_endpoint_and_a_row_may_name_
     async with client:
         job = await client.tune(BASE, TRAIN)
         model = await job
-        rows = [
-            ("a", "one"),
-            ("b", {"contents": "two", "model": model.endpoint}),
-            ("c", {"contents": "x", "model": BASE}),
-        ]
+        named, other = {"contents": "two", "model": model.endpoint}, {"contents": "x", "model": BASE}
+        rows = [("a", "one"), ("b", named), ("c", other)]
         async with client.batch(job, rows, order="input", journal=tmp_path / "j") as results:
             found = [one async for one in results]
         assert [one.ok for one in found] == [True, True, False]
         assert f"the request is for {BASE}, but the batch is for {model.endpoint}" in str(found[2].error)
-        async with client.batch(model.endpoint, rows[:2], journal=tmp_path / "j") as results:
-            assert [one async for one in results] == []
+        short = model.endpoint.partition("us-central1/")[2]
+        assert not model.endpoint.startswith("projects/my-project/"), "a reply spells the project by its number"
+        for spelled in (model.endpoint, short, f"{PLACE}/{short}"):
+            async with client.batch(spelled, [rows[0], ("b", named)], journal=tmp_path / "j") as results:
+                assert [one async for one in results] == []
+        named["model"] = short
+        async with client.batch(job, [("n", named)]) as results:
+            assert [one.ok async for one in results] == [True]
+        with pytest.raises(errors.JournalMismatch, match="belongs to a batch on"):
+            await client.batch(model.checkpoints[0], rows, journal=tmp_path / "j").collect()
 
 
 async def test_a_job_that_cannot_be_asked_yet_is_refused_before_anything_is_sent():

@@ -22,6 +22,7 @@ import attrs
 from gemtune.batch.keys import Key
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
+from gemtune.protocol.names import same_model
 from gemtune.resources.inference import request_of
 from gemtune.types import Content, GenerateContentRequest, Part, to_contents
 
@@ -249,7 +250,7 @@ def _own(request: GenerateContentRequest, model: str, model_name: ModelName) -> 
     """Return the request without its model, which stands in the address of the call."""
     if not request.model:
         return request
-    if model_name(request.model) != model:
+    if not same_model(model_name(request.model), model):
         raise InvalidInput(f"the request is for {request.model}, but the batch is for {model}", field="model")
     return attrs.evolve(request, model="")
 

@@ -26,6 +26,7 @@ _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
 _BARE: Final = re.compile(_ID)
 _TUNED_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _MADE: Final = re.compile(r"[a-z0-9-]*-(?=[a-z0-9]*[0-9])(?=[a-z0-9]*[a-z])[a-z0-9]{11,12}")
+_IN_PROJECT: Final = re.compile(r"projects/([^/]+)/(locations/.+)")
 _FAMILY: Final = re.compile(
     r"(?:gemini|[a-z]*gemma|learnlm|imagen|veo|lyria|aqa|nano-banana|deep-research|embedding|"
     r"(?:text|chat)-(?:bison|unicorn|embedding))(?:-|$)"
@@ -71,6 +72,16 @@ def _is_tuned(bare: str) -> bool:
     if _TUNED_ID.fullmatch(bare) is None:
         return False
     return _MADE.fullmatch(bare) is not None or _FAMILY.match(bare) is None
+
+
+def same_model(one: str, other: str) -> bool:
+    """Return whether two names are of one model; those of Vertex AI spell a project by its id or by its number."""
+    if one == other:
+        return True
+    ours, theirs = _IN_PROJECT.fullmatch(one), _IN_PROJECT.fullmatch(other)
+    if ours is None or theirs is None or ours[2] != theirs[2]:
+        return False
+    return ours[1].isdigit() is not theirs[1].isdigit()
 
 
 def base_model_name(value: object, *, field: str = "name") -> str:

@@ -26,6 +26,7 @@ from gemtune.batch.keys import Key
 from gemtune.batch.result import BatchResult
 from gemtune.errors import CallError, GemtuneError, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
+from gemtune.protocol.names import same_model
 from gemtune.protocol.status import rpc_error_class
 from gemtune.types import GenerateContentResponse
 
@@ -97,7 +98,7 @@ class Header:
 
     def differs_from(self, other: Header) -> str:
         """Return in words how a journal with another header is not of this batch, or an empty string if it is."""
-        if self.model != other.model:
+        if not same_model(self.model, other.model):
             return f"belongs to a batch on {other.model}, not on {self.model}"
         names = {*self.config, *other.config}
         changed = sorted(name for name in names if self.config.get(name) != other.config.get(name))
