@@ -232,7 +232,8 @@ class Client(Inference, Mirror):
                 unusual; ``heading``: whether line 1 of a table names its columns (None finds out, and refuses what
                 could be either); ``delimiter``: what separates them. On Vertex AI alone: ``validation_data``;
                 ``labels``; ``service_account`` that reads the data; ``kms_key``; ``checkpoints``: ``all`` or ``last``;
-                ``bucket`` for data that has to be uploaded; ``queue``: wait for the quota rather than fail.
+                ``bucket`` for data that has to be uploaded; ``queue``: a job that
+                waits, rather than an error, if the quota is used up; whoever looks at it sends it again.
 
         Raises:
             InvalidInput: An argument or a row of the data is wrong, or the service lacks it; nothing was sent.

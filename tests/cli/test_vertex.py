@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gemtune.emulator import create_app, running_emulator
+from gemtune.emulator import Fault, create_app, running_emulator
+from gemtune.resources.vertex import waiting
 
 BASE = "gemini-2.5-flash"
 HOUR = 3600.0
@@ -214,3 +215,30 @@ def test_the_demo_runs_the_tutorial_s_data_on_the_emulator_s_vertex_ai(gemtune):
     targets = [record["target"] for record in ran.records if record["kind"] == "request"]
     assert any(target.startswith("/upload/storage/v1/b/gemtune-demo/o") for target in targets)
     assert not any(target.startswith("/v1beta/") for target in targets)
+
+
+USED_UP = {
+    "error": {
+        "code": 429,
+        "message": "Quota exceeded.",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [
+            {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "TuningJobsPerDay"}]}
+        ],
+    }
+}
+
+
+def test_with_queue_the_command_waits_for_a_place_and_says_the_name_of_the_job(vertex, gemtune, rows, monkeypatch):
+    monkeypatch.setattr(waiting, "SHORTEST", 0.01)
+    vertex.faults.add(Fault(method="tuningJobs.create", status=429, body=json.dumps(USED_UP)))
+    refused = gemtune("tune", rows, "--base", BASE)
+    assert refused.code != 0
+    assert "--queue" in refused.err
+    vertex.faults.add(Fault(method="tuningJobs.create", status=429, body=json.dumps(USED_UP)))
+    ran = gemtune("tune", rows, "--base", BASE, "--queue")
+    assert ran.code == 0, ran.err
+    assert "waiting for a place" in ran.err
+    assert "/tuningJobs/" in ran.out
+    assert "waiting" not in ran.out
+    assert gemtune("jobs", "get", ran.out.strip()).code == 0

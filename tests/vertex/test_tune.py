@@ -230,9 +230,12 @@ async def test_what_the_gemini_api_lacks_names_the_alternative_there():
         token="t", base_url="http://127.0.0.1", transport=httpx.ASGITransport(make_app())
     ) as client:
         for use, said in (
-            (lambda: client.tuning_jobs.list(filter="x"), r"no tuning jobs: .*vertexai=True.*client.tune\(\)"),
-            (lambda: client.endpoints.get("1"), r"no endpoints: .*client.generate_content"),
-            (lambda: client.tuned_models.versions("mine"), r"no versions: .*client.tune"),
+            (
+                lambda: client.tuning_jobs.list(filter="x"),
+                r"no tuning jobs: .*client.job.*client.tuned_models.list.*vertexai=True",
+            ),
+            (lambda: client.endpoints.get("1"), r"no endpoints: .*under its own name.*vertexai=True"),
+            (lambda: client.tuned_models.versions("mine"), r"no versions.*base_model.*vertexai=True"),
             (lambda: client.tuned_models.checkpoints("mine"), r"no checkpoints"),
         ):
             with pytest.raises(errors.NotSupported, match=said):

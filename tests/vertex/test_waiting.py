@@ -178,6 +178,10 @@ async def test_another_process_finds_by_the_name_what_has_come_of_it(world):
         await job
     async with make_vertex(app)[1] as other:
         assert (await other.job(name)).endpoint
+        assert (await other.tuning_jobs.get(name)).tuned_model.endpoint
+        await other.tuning_jobs.cancel(name)
+        with pytest.raises(errors.NotFound, match=r"has no job: .*if_exists='adopt'"):
+            await other.tuning_jobs.get(name[:-2] + "zz")
         gone = other.job(name[:-1] + ("a" if name[-1] != "a" else "b"))
         with pytest.raises(errors.TuningError, match=r"cannot be seen|was deleted"):
             await gone

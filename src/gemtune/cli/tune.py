@@ -20,7 +20,11 @@ from gemtune.show.progress import JobView
 from gemtune.show.terminal import encodes_unicode
 
 if TYPE_CHECKING:
+    from gemtune.client import Client
+    from gemtune.jobs import TuningJob
     from gemtune.types import Hyperparameters
+
+_WAITING = "JOB_STATE_QUEUED"
 
 _EXAMPLES = """\
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
@@ -125,15 +129,16 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             look = shlex.join(["gemtune", "jobs", "list", *place_options(options)])
             console.note(f"the job may have been created; look with: {look}")
             raise
+        name = await _placed(client, job, console) if options.queue and not options.wait else job.name
         if job.adopted:
             console.note(f"{job.name} existed already ({await job.refresh()}); nothing was created")
         kind = "adopted" if job.adopted else "created"
-        record = {"kind": kind, "job": job.name, "operation": job.operation, "state": job.state}
+        record = {"kind": kind, "job": name, "operation": job.operation, "state": job.state}
         console.record(record if job.data is None else {**record, "data": attrs.asdict(job.data)})
         if not options.wait:
-            console.print(job.name)
+            console.print(name)
             if not job.done:
-                console.note(look_again(job.name, options))
+                console.note(look_again(name, options))
             return DONE
         if not job.done:
             console.note(f"following {job.name}; Ctrl-C leaves it running")
@@ -144,6 +149,17 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             console.note(f"loss {view.spark(unicode=encodes_unicode(console.err))}")
         console.print(model.name)
         return DONE
+
+
+async def _placed(client: Client, job: TuningJob, console: Console) -> str:
+    """Wait until a creation that was refused for a quota is taken, and return the job's name; nobody else sends it."""
+    if job.service_state != _WAITING:
+        return job.name
+    console.note("the quota is used up: waiting for a place; Ctrl-C gives it up, and nothing is created then")
+    async for _ in job.events():
+        if job.done or job.service_state != _WAITING:
+            break
+    return job.name if job.done else (await client.tuning_jobs.get(job)).name
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gemtune.protocol.vertex_names import Place
 from gemtune.resources.given import JobLike
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
+from gemtune.resources.vertex.waiting import taken
 from gemtune.types.vertex import VertexTuningJob
 
 
@@ -67,8 +68,8 @@ class TuningJobs:
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
         """
-        call = vertex.get_tuning_job(self._place.tuning_job(name))
-        return await self._caller.call(call, timeout=timeout, retry=retry)
+        job = await taken(self._caller, self._place.tuning_job(name), retry=retry)
+        return await self._caller.call(vertex.get_tuning_job(job), timeout=timeout, retry=retry)
 
     def list(
         self,
@@ -109,4 +110,5 @@ class TuningJobs:
             timeout: Seconds for the whole call.
             retry: Another retry policy for this call.
         """
-        await cancel(self._caller, self._place.tuning_job(name), timeout=timeout, retry=retry)
+        job = await taken(self._caller, self._place.tuning_job(name), retry=retry)
+        await cancel(self._caller, job, timeout=timeout, retry=retry)

@@ -18,9 +18,10 @@ from typing import Final
 import anyio
 import attrs
 
-from gemtune.config import ONCE
+from gemtune.config import ONCE, RetryPolicy
 from gemtune.errors import AmbiguousOutcome, CallError, Failure, NotFound, QuotaExhausted
 from gemtune.http.caller import Caller, Tally
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.vertex.creation import VertexCreation, jobs_with_label
 from gemtune.types.operations import Status
 from gemtune.types.vertex import TuningJobPhase, VertexJobState, VertexTuningJob
@@ -153,17 +154,33 @@ class WaitingRoom:
         self._tally.queued -= 1
 
     async def _find(self, name: str) -> str:
-        """Find the job of a creation that another process has made wait."""
-        match = _NAME.fullmatch(name)
-        found = await jobs_with_label(self.caller, match[1], match[2]) if match is not None else []
-        if not found:
-            raise NotFound(
-                f"{name} has no job: whoever let it wait has gone before there was a place; tune again",
-                status=404,
-                resource=name,
-            )
-        self._names[name] = found[0].name
-        return found[0].name
+        found = self._names[name] = await taken(self.caller, name)
+        return found
+
+
+async def taken(caller: Caller, name: str, *, retry: RetryPolicy | None = None) -> str:
+    """Return the name of the job that has come of a creation that waited, whoever made it wait.
+
+    Args:
+        caller: Looks for its label.
+        name: The name that it had meanwhile; that of any other job is returned as it is.
+        retry: Another retry policy.
+
+    Raises:
+        NotFound: There is no such job (yet).
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return name
+    found = await jobs_with_label(caller, match[1], match[2], retry)
+    if not found:
+        raise NotFound(
+            f"{name} has no job: it waits for a place in another process, or that has gone before there was one",
+            Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
+            status=404,
+            resource=name,
+        )
+    return found[0].name
 
 
 def may_wait(error: QuotaExhausted) -> bool:
