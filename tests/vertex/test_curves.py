@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gemtune.looks import vertex_words
+from gemtune.looks.vertex_words import TrainingFacts, snapshots
 from gemtune.protocol.codec import decode_lenient
-from gemtune.resources.vertex.curves import Curves
+from gemtune.resources.vertex.curves import Curves, CurveStep
 from gemtune.types.vertex import VertexTuningJob
 from vertex.played import EXPERIMENT, RUN, Played
 
@@ -40,10 +40,10 @@ async def test_the_observed_curve_becomes_one_snapshot_a_step():
     run = await curves.find(EXPERIMENT, played.send)
     assert run == RUN
     steps = await curves.read(run, BOTH, played.send)
-    snapshots = vertex_words.snapshots(steps, job())
-    assert {each.step: each.mean_loss for each in snapshots} == LOSS
-    assert str(snapshots[0].compute_time) == "2026-10-01T20:00:01Z"
-    assert snapshots[0].eval_loss is None, "an eval series may exist without points"
+    found = snapshots(steps, TrainingFacts.of(job()))
+    assert {each.step: each.mean_loss for each in found} == LOSS
+    assert str(found[0].compute_time) == "2026-10-01T20:00:01Z"
+    assert found[0].eval_loss is None, "an eval series may exist without points"
 
 
 async def test_once_it_is_known_where_the_curves_are_each_look_is_one_request():
@@ -124,7 +124,7 @@ async def test_a_curve_of_a_hostile_name_is_not_read():
 
 
 def steps_of(*numbers):
-    return [vertex_words.CurveStep(number, None, {"loss": 1.0}) for number in numbers]
+    return [CurveStep(number, None, {"loss": 1.0}) for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def steps_of(*numbers):
     ],
 )
 def test_the_epoch_is_that_of_the_next_checkpoint_or_an_estimate_that_says_so(known, epochs):
-    found = vertex_words.snapshots(steps_of(1, 11, 21), job(**known))
+    found = snapshots(steps_of(1, 11, 21), TrainingFacts.of(job(**known)))
     assert [(each.epoch, each.metrics.epoch_estimated) for each in found] == epochs
 
 
 def test_a_step_without_its_loss_is_no_snapshot_yet():
     steps = [
-        vertex_words.CurveStep(1, None, {"eval_loss": 2.0}),
-        vertex_words.CurveStep(2, None, {"loss": 1.0, "accuracy": 0.5}),
+        CurveStep(1, None, {"eval_loss": 2.0}),
+        CurveStep(2, None, {"loss": 1.0, "accuracy": 0.5}),
     ]
-    (found,) = vertex_words.snapshots(steps, job())
+    (found,) = snapshots(steps, TrainingFacts.of(job()))
     assert (found.step, found.mean_loss, found.accuracy, found.eval_loss) == (2, 1.0, 0.5, None)

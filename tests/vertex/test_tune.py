@@ -1,10 +1,12 @@
 """``client.tune`` and what follows it on Vertex AI, over the emulator; every request follows the documents."""
 
+import anyio
 import httpx
 import pytest
 
 import gemtune
 from gemtune import errors, events
+from gemtune.looks.service import Ask
 from gemtune.types.training import Checkpoint
 from gemtune.types.vertex import PreTunedModel, VertexTuningJob
 from vertex.service import BASE, TRAIN, VALIDATION, make_vertex, put
@@ -204,6 +206,20 @@ async def test_a_watcher_discovers_jobs_by_the_list_and_follows_them_to_their_en
                     break
     assert ends.keys() == {job.name for job in jobs}
     assert {type(end) for end in ends.values()} == {events.Succeeded}
+
+
+@pytest.mark.parametrize("light", [True, False])
+async def test_a_list_says_the_same_of_a_state_as_a_look_at_the_job(light):
+    _, client = make_vertex()
+    async with client:
+        job = await client.tune(BASE, TRAIN)
+        for wait in (0, 5, 10, 100):
+            await anyio.sleep(wait)
+            await job.refresh()
+            (listed,) = await anext(client._service.list_jobs(None, Ask(), light=light))
+            assert (listed.job, listed.state) == (job.name, job.state)
+            assert (listed.service_state, listed.reason) == (job.service_state, job.reason)
+        assert job.state == "ACTIVE"
 
 
 async def test_what_one_service_lacks_names_the_alternative_on_the_other():

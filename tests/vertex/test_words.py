@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 
 from gemtune.events import JobState
-from gemtune.looks.vertex_words import (
-    data_stats,
-    listed,
-    observe_job,
-    served_model,
-    without_examples,
-)
-from gemtune.protocol.codec import decode_lenient, encode
+from gemtune.looks.vertex_words import TrainingFacts, data_stats, listed, observe_job, served_model
+from gemtune.protocol.codec import decode_lenient
 from gemtune.story.observation import Moment
 from gemtune.types.vertex import VertexJobState, VertexTuningJob
 
@@ -141,12 +135,11 @@ def test_statistics_of_preferences_count_their_dropped_examples():
     assert (stats.dropped, stats.steps, stats.dropped_examples[0].number) == (1, 5, 2)
 
 
-def test_what_is_kept_of_a_job_for_its_curves_is_small():
-    whole = observed("get_succeeded_2024")
-    kept = without_examples(whole)
-    assert len(json.dumps(encode(kept))) < len(json.dumps(encode(whole))) / 2
-    assert kept.supervised_tuning_spec == whole.supervised_tuning_spec
-    assert without_examples(job(state="JOB_STATE_RUNNING")) == job(state="JOB_STATE_RUNNING")
+def test_what_is_kept_of_a_job_for_its_curves_is_what_they_need():
+    known = TrainingFacts.of(observed("get_succeeded_2024"))
+    assert (known.expected, known.epochs, known.steps) == ({"loss", "eval_loss"}, 10, None)
+    assert TrainingFacts.of(observed("create_pending")).expected == {"loss"}
+    assert TrainingFacts.of(job()) == TrainingFacts(frozenset({"loss"}), None, None, ())
 
 
 @pytest.mark.parametrize("name", ["create_pending", "get_running_early", "get_cancelling"])

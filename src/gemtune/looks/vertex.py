@@ -22,6 +22,7 @@ from gemtune.errors import MalformedResponse, QuotaExhausted
 from gemtune.http.caller import Caller
 from gemtune.looks import vertex_words
 from gemtune.looks.service import Ask, Started, moment
+from gemtune.looks.vertex_words import TrainingFacts
 from gemtune.pager import Pages
 from gemtune.protocol import names, vertex, vertex_inference, vertex_names
 from gemtune.protocol.call import Call
@@ -60,7 +61,7 @@ class VertexTuning:
     room: WaitingRoom
     _curves: Curves = attrs.field(factory=Curves, init=False)
     _spellings: Spellings = attrs.field(factory=Spellings, init=False)
-    _seen: dict[str, VertexTuningJob] = attrs.field(factory=dict, init=False)
+    _seen: dict[str, TrainingFacts] = attrs.field(factory=dict, init=False)
     """What the latest looks at jobs brought that looks at their curves need."""
 
     @classmethod
@@ -89,8 +90,10 @@ class VertexTuning:
         return attrs.evolve(vertex_words.observe_job(found, moment()), work=found.experiment or None)
 
     async def _look_at_curves(self, job: str, experiment: str, ask: Ask) -> Observation:
-        known, send = self._seen.get(job) or await self._job(job, ask), self._send(ask)
-        steps = await self._curves.of(experiment, vertex_words.expected_curves(known), send)
+        if job not in self._seen:
+            await self._job(job, ask)
+        known = self._seen[job]
+        steps = await self._curves.of(experiment, known.expected, self._send(ask))
         snapshots = vertex_words.snapshots(steps, known)
         return Observation(
             source=Source.WORK,
@@ -100,7 +103,7 @@ class VertexTuning:
             work=experiment,
             snapshots=snapshots,
             completed_steps=max((each.step for each in snapshots), default=0) or None,
-            total_steps=vertex_words.total_steps(known),
+            total_steps=known.steps,
         )
 
     async def _job(self, job: str, ask: Ask) -> VertexTuningJob:
@@ -111,7 +114,7 @@ class VertexTuning:
         self._spellings.learn(name, found.name)
         if len(self._seen) >= _MOST_JOBS and job not in self._seen:
             self._seen.pop(next(iter(self._seen)))
-        self._seen[job] = vertex_words.without_examples(found)
+        self._seen[job] = TrainingFacts.of(found)
         return found
 
     def _send(self, ask: Ask) -> Any:

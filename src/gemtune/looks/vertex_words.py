@@ -19,8 +19,8 @@ Neither ``tunedModel`` nor ``error`` tells an end: failed and cancelled jobs can
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from typing import Final, Self, TypeVar
 
 import attrs
 
@@ -42,9 +42,7 @@ from gemtune.types.vertex import (
     PreferenceOptimizationDataStats,
     PreferenceOptimizationHyperParameters,
     PreferenceOptimizationSpec,
-    SupervisedTuningDataStats,
     SupervisedTuningSpec,
-    TuningDataStats,
     TuningJobPhase,
     VertexJobState,
     VertexTuningJob,
@@ -63,6 +61,8 @@ _WAITS: Final = frozenset(
     }
 )
 _FAILED_PRECONDITION: Final = 9
+_LOSS: Final = frozenset({"loss"})
+_BOTH: Final = frozenset({"loss", "eval_loss"})
 
 
 def state_of(job: VertexTuningJob) -> JobState | None:
@@ -142,9 +142,28 @@ def spec_of(job: VertexTuningJob) -> SupervisedTuningSpec | PreferenceOptimizati
     return job.supervised_tuning_spec or job.preference_optimization_spec or SupervisedTuningSpec()
 
 
-def expected_curves(job: VertexTuningJob) -> frozenset[str]:
-    """Return what is measured in the course of a job."""
-    return frozenset({"loss", "eval_loss"} if spec_of(job).validation_dataset_uri else {"loss"})
+@attrs.frozen
+class TrainingFacts:
+    """What of a job must be known to read its curves.
+
+    Args:
+        expected: What is measured in its course.
+        epochs: How often the data is gone through; None while unknown.
+        steps: How many steps there are; None while unknown.
+        reached: The checkpoints so far.
+    """
+
+    expected: frozenset[str]
+    epochs: int | None
+    steps: int | None
+    reached: tuple[Checkpoint, ...]
+
+    @classmethod
+    def of(cls, job: VertexTuningJob) -> Self:
+        """Return what a job says."""
+        spec = spec_of(job)
+        epochs = spec.hyper_parameters.epoch_count if spec.hyper_parameters is not None else None
+        return cls(_BOTH if spec.validation_dataset_uri else _LOSS, epochs, total_steps(job), checkpoints(job))
 
 
 def total_steps(job: VertexTuningJob) -> int | None:
@@ -183,18 +202,16 @@ def data_stats(job: VertexTuningJob) -> DataStats | None:
     )
 
 
-def snapshots(steps: Iterable[CurveStep], job: VertexTuningJob) -> tuple[TuningSnapshot, ...]:
+def snapshots(steps: Iterable[CurveStep], known: TrainingFacts) -> tuple[TuningSnapshot, ...]:
     """Return the snapshots that curves show: one for each step whose loss is known.
 
     Whatever else was measured at a step comes with it, or later: then it completes the snapshot.
     """
-    epochs = spec_of(job).hyper_parameters
-    reached, total, count = checkpoints(job), total_steps(job), (epochs.epoch_count if epochs is not None else None)
     found = []
     for at in steps:
         if "loss" not in at.values:
             continue
-        epoch, estimated = _epoch(at.step, reached, total, count)
+        epoch, estimated = _epoch(at.step, known)
         measured = {name: value for name, value in at.values.items() if name != "loss"}
         metrics = SnapshotMetrics(**measured, epoch_estimated=estimated)
         found.append(MeasuredSnapshot(at.step, epoch, at.values["loss"], at.time, metrics=metrics))
@@ -204,16 +221,6 @@ def snapshots(steps: Iterable[CurveStep], job: VertexTuningJob) -> tuple[TuningS
 def from_checkpoints(reached: Iterable[Checkpoint]) -> tuple[TuningSnapshot, ...]:
     """Return a snapshot without a loss for each checkpoint: when it was computed is unknown as well."""
     return tuple(MeasuredSnapshot(each.step, each.epoch, math.nan) for each in sorted(reached, key=_step) if each.step)
-
-
-def without_examples(job: VertexTuningJob) -> VertexTuningJob:
-    """Return a job without what is large in it and of no use for its curves."""
-    stats = job.tuning_data_stats
-    counted = stats.counted if stats is not None else None
-    if counted is None:
-        return job
-    kept = SupervisedTuningDataStats(tuning_step_count=counted.tuning_step_count)
-    return attrs.evolve(job, tuning_data_stats=TuningDataStats(supervised_tuning_data_stats=kept))
 
 
 def served_model(job: VertexTuningJob, found: tuple[TuningSnapshot, ...] = ()) -> ServedModel | None:
@@ -243,15 +250,16 @@ def served_model(job: VertexTuningJob, found: tuple[TuningSnapshot, ...] = ()) -
     )
 
 
-def _epoch(step: int, reached: Sequence[Checkpoint], total: int | None, count: int | None) -> tuple[int, bool]:
+def _epoch(step: int, known: TrainingFacts) -> tuple[int, bool]:
     """Return the epoch of a step, and whether that is an estimate; 0 if nothing is known to estimate it by."""
+    reached = known.reached
     first = min((each for each in reached if each.step >= step), key=_step, default=None)
     before = max((each for each in reached if each.step < step), key=_step, default=None)
     # Where there are fewer checkpoints than epochs, one may stand for the end of several.
     if first is not None and first.epoch - (before.epoch if before is not None else 0) <= 1:
         return first.epoch, False
-    if total and count:
-        return min(math.ceil(step * count / total), count), True
+    if known.steps and known.epochs:
+        return min(math.ceil(step * known.epochs / known.steps), known.epochs), True
     return (first.epoch if first is not None else 0), True
 
 

@@ -36,7 +36,7 @@ M = TypeVar("M", bound=Message)
 
 _Query = tuple[tuple[str, object], ...]
 
-LIGHT: Final = "tuningJobs(name,state,createTime,endTime,error,labels,tunedModel(model,endpoint)),nextPageToken"
+LIGHT: Final = "tuningJobs(name,state,tuningJobState,createTime,tunedModel(endpoint)),nextPageToken"
 """The mask of a light list: what states need, and neither statistics nor examples."""
 SAMPLED_ABOVE: Final = 1000
 """Points of a curve above which ``batchRead`` answers with a random sample of them."""
