@@ -15,7 +15,7 @@ from gemtune import checks
 from gemtune.errors import MalformedResponse
 from gemtune.protocol import vertex_names
 from gemtune.protocol.call import Call, Effect
-from gemtune.protocol.codec import decode_lenient, dumps, encode
+from gemtune.protocol.codec import decode, decode_lenient, dumps, encode
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.hosts import origin_of
 from gemtune.types.message import Message
@@ -172,7 +172,7 @@ def list_time_series(run: str) -> Call[Page[TensorboardTimeSeries]]:
 
 def read_time_series(names: Sequence[str]) -> Call[Page[TimeSeriesData]]:
     """``tensorboards.batchRead``: curves of one TensorBoard; of more than 1,000 points it answers with a sample."""
-    read = partial(_page, TimeSeriesData, "timeSeriesData")
+    read = partial(_page, TimeSeriesData, "timeSeriesData", read=decode)
     query = tuple(("timeSeries", name) for name in names)
     tensorboard = vertex_names.tensorboard_of(names[0])
     return _get("tensorboards.batchRead", tensorboard, read, suffix=":batchRead", query=query)
@@ -187,7 +187,7 @@ def export_time_series(name: str, *, page_token: str | None = None) -> Call[Page
         path=f"/v1/{name}:exportTensorboardTimeSeries",
         body=dumps(body, strict=True),
         effect=Effect.READ,
-        decode=partial(_page, CurvePoint, "timeSeriesDataPoints"),
+        decode=partial(_page, CurvePoint, "timeSeriesDataPoints", read=decode),
         resource=name,
         origin=origin_of(name),
     )
@@ -227,7 +227,8 @@ def _write(method: str, verb: str, name: str, body: object, read: Callable[[obje
     )
 
 
-def _page(cls: type[M], key: str, value: object) -> Page[M]:
+def _page(cls: type[M], key: str, value: object, *, read: Callable[[type[M], object], M] = decode_lenient) -> Page[M]:
+    # Points come by the thousand, and only from the service itself: there ``read`` knows one spelling alone.
     if not isinstance(value, dict):
         raise MalformedResponse("the list is not a JSON object")
     # The service leaves out an empty list, and Google's own clients know the token in both spellings.
@@ -235,7 +236,7 @@ def _page(cls: type[M], key: str, value: object) -> Page[M]:
     token = value.get("nextPageToken") or value.get("next_page_token") or None
     if not isinstance(found, list) or not (token is None or isinstance(token, str)):
         raise MalformedResponse(f"the list's {key} or nextPageToken has the wrong type")
-    return Page(tuple(decode_lenient(cls, item) for item in found), token)
+    return Page(tuple(read(cls, item) for item in found), token)
 
 
 def _nothing(value: object) -> None:
