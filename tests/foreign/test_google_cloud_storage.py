@@ -4,6 +4,7 @@ import io
 import random
 import threading
 import warnings
+from contextlib import closing
 
 import pytest
 
@@ -34,7 +35,8 @@ def client(emulator, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
     before = set(threading.enumerate())
-    yield storage.Client()
+    with closing(storage.Client()) as client:
+        yield client
     for thread in set(threading.enumerate()) - before:
         if not thread.name.startswith(("AnyIO", "gemtune")):  # of the emulator
             thread.join(5)  # its background look-ups of the bucket
@@ -168,8 +170,8 @@ def test_a_damaged_download_is_noticed(emulator, bucket):
 
 def test_credentials_and_an_endpoint_can_be_given_in_code(emulator):
     options = {"api_endpoint": emulator.url}
-    client = storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)
-    client.bucket("b").blob("x").upload_from_string(LINES)
+    with closing(storage.Client("p", credentials=AnonymousCredentials(), client_options=options)) as client:
+        client.bucket("b").blob("x").upload_from_string(LINES)
     assert emulator.app.store.objects.read("b", "x") == LINES
 
 
@@ -180,8 +182,9 @@ def test_objects_outlive_the_emulator(serve, tmp_path, monkeypatch):
     for number in range(2):
         server = serve(state=state, buckets=["b"])
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        bucket = storage.Client(project="p").bucket("b")
-        if number == 0:
-            bucket.blob("x").upload_from_string(data)
-        assert bucket.blob("x").download_as_bytes() == data
+        with closing(storage.Client(project="p")) as client:
+            blob = client.bucket("b").blob("x")
+            if number == 0:
+                blob.upload_from_string(data)
+            assert blob.download_as_bytes() == data
     assert list(tmp_path.iterdir()) == [state]

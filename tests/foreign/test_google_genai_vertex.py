@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from contextlib import closing
 
 import pytest
 
@@ -33,9 +34,10 @@ def emulator(serve):
     """An emulator with three datasets, put there as its users put them."""
     emulator = serve(buckets=["b"], answers={"LXIII": "LXIV"})
     options = {"api_endpoint": emulator.url}
-    bucket = storage.Client("p", credentials=AnonymousCredentials(), client_options=options).bucket("b")
-    for name, lines in (("train", supervised()), ("check", supervised(PAIRS[:3])), ("prefer", preferences())):
-        bucket.blob(f"{name}.jsonl").upload_from_string("\n".join(map(json.dumps, lines)))
+    data = (("train", supervised()), ("check", supervised(PAIRS[:3])), ("prefer", preferences()))
+    with closing(storage.Client("p", credentials=AnonymousCredentials(), client_options=options)) as put:
+        for name, lines in data:
+            put.bucket("b").blob(f"{name}.jsonl").upload_from_string("\n".join(map(json.dumps, lines)))
     return emulator
 
 
