@@ -118,5 +118,5 @@ async def test_without_a_bucket_the_ways_to_give_one_are_shown():
 
 async def test_the_gemini_api_needs_no_storage_and_says_so():
     async with gemtune.Client(api_key="k" * 20) as client:
-        with pytest.raises(errors.NotSupported, match=r"needs no Cloud Storage; give the data to client.tune\(\)"):
+        with pytest.raises(errors.NotSupported, match=r"needs no Cloud Storage; give the data as training_data"):
             await client.storage.upload(ROWS)
