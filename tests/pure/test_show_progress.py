@@ -112,3 +112,12 @@ def test_the_curve_of_a_running_job_leaves_room_for_the_steps_to_come():
     block = fed(snapshot(1, 5.0), snapshot(2, 4.0), progress(2, 100)).block(80, 6)
     assert len(block) == 7
     assert max(map(len, block[1:])) < 20
+
+
+def test_a_step_without_a_loss_is_drawn_once_it_has_one():
+    view = JobView()
+    stamp = {"job": "j", "cursor": "", "observed_at": datetime.now(UTC), "epoch": 1, "compute_time": None}
+    view.feed(events.Snapshot(**stamp, step=1, mean_loss=float("nan")))
+    assert (view.curve, view.completed) == ([], 1)
+    view.feed(events.SnapshotUpdated(**stamp, step=1, mean_loss=0.5))
+    assert view.curve == [0.5]

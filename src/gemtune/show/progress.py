@@ -130,8 +130,9 @@ class JobView:
                 self.trouble = ""
             case events.StateChanged(new=state):
                 self.state = str(state)
-            case events.Snapshot(step=step, mean_loss=loss):
-                self.losses[step] = loss
+            case events.Snapshot(step=step, mean_loss=loss) | events.SnapshotUpdated(step=step, mean_loss=loss):
+                if not math.isnan(loss):  # a checkpoint's, of a job without curves
+                    self.losses[step] = loss
                 self.completed = max(self.completed, step)
             case events.Progress(completed_steps=done, total_steps=total, percent=percent, eta=eta):
                 self.completed = done
