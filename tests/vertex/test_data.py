@@ -36,11 +36,12 @@ def spec(app):
     return json.loads(app.requests.of("tuningJobs.create")[-1].body)["supervisedTuningSpec"]
 
 
-async def test_rows_are_uploaded():
+async def test_rows_are_uploaded_and_learned():
     app, client = service()
     async with client:
         job = await client.tune(BASE, ROWS, validation_data=ROWS[:1], display_name="numbers")
         assert job.data.rows == 4
+        assert (await client.generate_content(await job, "three")).text.startswith("four")
     sent = spec(app)
     assert [line["contents"][1]["parts"] for line in stored(app, sent["trainingDatasetUri"])] == [
         [{"text": answer}] for _, answer in ROWS
@@ -88,9 +89,15 @@ async def test_wrong_data_creates_no_job():
             await client.tune(BASE, [("a", "")])
         with pytest.raises(errors.InvalidInput, match="^validation_data: row 1: output is empty"):
             await client.tune(BASE, ROWS, validation_data=[("a", "")])
-        with pytest.raises(errors.InvalidInput, match="validation_data has 2 rows, more than 30 % of the 4"):
-            await client.tune(BASE, ROWS, validation_data=ROWS[:2])
     assert not app.requests.of("tuningJobs.create")
+
+
+async def test_much_validation_data_is_noted(caplog):
+    _, client = service()
+    async with client:
+        await client.tune(BASE, ROWS, validation_data=ROWS[:2])
+    warned = [record.getMessage() for record in caplog.records if record.name == "gemtune.datasets"]
+    assert "validation data: there are 2 rows for 4 of training data, and Google documents 30 % at most" in warned
 
 
 async def test_a_choice_of_columns_holds_for_both_and_need_not_fit_both(tmp_path):

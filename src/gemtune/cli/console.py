@@ -21,8 +21,8 @@ from gemtune.errors import GemtuneError
 from gemtune.show.live import Live
 from gemtune.show.terminal import draws_in_place, encodes_unicode, printable, printable_json, wants_color, wrapped
 
-NOTED: Final = ("gemtune.datasets", "gemtune.storage")
-"""The loggers that say what was read of training data, and how far its upload is."""
+DATA_LOG: Final = "gemtune.datasets"
+"""The logger that says what was read of training data, and how far its upload is."""
 _STYLES: Final = {"bold": "1", "cyan": "36", "green": "32"}
 
 
@@ -190,7 +190,7 @@ class NoteHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name in NOTED and record.levelno == logging.INFO:
+        if record.name == DATA_LOG and record.levelno == logging.INFO:
             self._console.note(record.getMessage())
             return
         kind = "note" if record.levelno >= logging.WARNING else record.levelname.lower()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from gemtune.cli.console import NOTED, Console
+from gemtune.cli.console import DATA_LOG, Console
 from gemtune.cli.exits import DONE
 from gemtune.cli.options import MODEL, Commands, add_command, common_options, place_options, text
 from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
@@ -106,14 +106,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 @contextmanager
 def _reported_data() -> Iterator[None]:
     """Let the report of the training data be seen as soon as it is read, and then how far its upload is."""
-    before = {name: logging.getLogger(name).level for name in NOTED}
-    for name in NOTED:
-        logging.getLogger(name).setLevel(logging.INFO)
+    log = logging.getLogger(DATA_LOG)
+    before = log.level
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+        log.setLevel(before)
 
 
 async def _tune(options: argparse.Namespace, console: Console) -> int:

@@ -10,6 +10,7 @@ from the latest look at the job.
 
 from __future__ import annotations
 
+import logging
 import random
 from typing import Any, Final, Literal
 
@@ -39,6 +40,8 @@ from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, may_wait, 
 from gemtune.settings import Settings
 from gemtune.story.observation import Listed, Observation, Source
 from gemtune.types.vertex import VertexTuningJob
+
+_log = logging.getLogger("gemtune.datasets")
 
 _PAGE: Final = 100
 _MOST_JOBS: Final = 10_000
@@ -164,7 +167,9 @@ class VertexTuning:
         validation = None
         if draft.validation_data is not None:
             validation = await data_of(draft, "validation_data", draft.validation_data, self.storage)
-            check_validation(training.data, validation.data)
+            note = check_validation(training.data, validation.data)
+            if note is not None:
+                _log.warning("validation data: %s", note)
         job = job_to_create(draft, base, training.uri, validation.uri if validation is not None else None)
         creation = VertexCreation(
             self.caller, self.place.name, job, chosen, chosen=job_id is not None, adopt=if_exists == "adopt"

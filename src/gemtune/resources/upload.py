@@ -42,7 +42,7 @@ _STALLS: Final = 5
 """How often in a row a piece may be answered with no byte more having arrived."""
 _GONE: Final = frozenset({404, 410})
 
-_log = logging.getLogger("gemtune.storage")
+_log = logging.getLogger("gemtune.datasets")
 
 
 @attrs.define(eq=False)
