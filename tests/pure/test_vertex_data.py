@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tracemalloc
 import types
 
 import pytest
@@ -402,3 +403,18 @@ def test_a_choice_of_columns_counts_for_lines_and_has_no_meaning_for_a_delimiter
 def test_an_object_over_several_lines_is_read_as_a_whole(file):
     document = json.dumps([{"prompt": "a", "completion": "x"}], indent=1).encode()
     assert examples(file(document)) == [example("a", "x")]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_large_file_is_never_held(file, copied):
+    lines = [example(f"{number} " + "a" * 16_000, "x") for number in range(1000)]
+    path = file(*([b"\n"] if copied else []), *lines)
+    assert path.stat().st_size > 16_000_000
+    tracemalloc.start()
+    try:
+        spooled = spool(path, Choice(), "supervised")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    spooled.file.close()
+    assert peak < 4_000_000
