@@ -37,7 +37,8 @@ class Full(httpx.AsyncBaseTransport):
 async def world(virtual_time):
     app = make_app(step_seconds=1.0, queue_seconds=0.1)
     full = Full(httpx.ASGITransport(app), 4)
-    return app, full, make_vertex(app, full, retry=ONCE)[1]
+    policy = gemtune.WatchPolicy(queued_interval=2.0)  # who waits looks every other second
+    return app, full, make_vertex(app, full, retry=ONCE, watch=policy)[1]
 
 
 async def jobs_of(app):
