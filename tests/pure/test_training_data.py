@@ -699,3 +699,9 @@ def test_an_open_file_that_cannot_be_read_is_refused(mode, encoding, words, file
 )
 def test_a_file_of_another_kind_is_refused_by_its_name(content, words, file):
     assert words in refusal(file(content))
+
+
+def test_what_only_vertex_ai_takes_is_refused_with_the_way_to_it():
+    turns = [{"role": role, "content": "a"} for role in ("user", "assistant") * 2]
+    for data in ("gs://bucket/train.jsonl", [{"messages": turns}]):
+        assert refusal(data).endswith("; tune on Vertex AI, which takes it: vertexai=True")

@@ -154,7 +154,9 @@ class Table:
             try:
                 return Cells(number, *pair(row, chosen))
             except InvalidInput as error:
-                raise InvalidInput(f"{where}: {error.message}", field="training_data", row=number) from None
+                raise InvalidInput(
+                    f"{where}: {error.message}", *error.remedies, field="training_data", row=number
+                ) from None
         labels = (" + ".join(chosen.inputs), chosen.output)
         if len(chosen.inputs) == 1:
             text_input = row[chosen.inputs[0]]

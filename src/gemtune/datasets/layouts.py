@@ -12,6 +12,7 @@ from typing import Final
 
 from gemtune.datasets.headings import PREFACES, plain
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
 
 _LAYOUTS: Final = {
     "messages": "the chat layout of OpenAI (messages)",
@@ -28,6 +29,7 @@ ROLES: Final = {
     "gpt": "model",
     "bot": "model",
 }
+ON_VERTEX: Final = Remedy("tune on Vertex AI, which takes it: ", Argument("vertexai", True))
 _SYSTEM: Final = frozenset(map(plain, PREFACES))
 
 
@@ -71,7 +73,8 @@ def pair(row: Mapping[str, object], key: str) -> tuple[str, object]:
         order = ", ".join(part for part, _ in said[:6]) + (", ..." if len(said) > 6 else "")
         raise InvalidInput(
             f"{layout} with {len(said)} turns ({order}): only one question with its answer can be learned here; "
-            "make a row of each pair of turns"
+            "make a row of each pair of turns",
+            ON_VERTEX,
         )
     question, answer = (text for _, text in said)
     if not question.strip():

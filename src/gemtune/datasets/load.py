@@ -20,7 +20,7 @@ import attrs
 
 from gemtune.datasets.examples import as_mapping, checked
 from gemtune.datasets.headings import Choice, is_heading, judge_first, looks_like_heading, named_in_order
-from gemtune.datasets.layouts import layout_of
+from gemtune.datasets.layouts import ON_VERTEX, layout_of
 from gemtune.datasets.report import TrainingSet
 from gemtune.datasets.sheets import Rows, are_cells, cell_rows, decoded, rows_of
 from gemtune.errors import InvalidInput
@@ -131,7 +131,10 @@ def _refuse_address(name: str) -> None:
         what = "pass the path of the local file, without file:"
     else:
         what = "download it as CSV, JSONL or JSON and pass the file"
-    _refuse(f"training_data: {name:.200} is an address, and addresses are not read: {what}")
+    _refuse(
+        f"training_data: {name:.200} is an address, and addresses are not read: {what}",
+        *([ON_VERTEX] if found[1].lower() == "gs" else ()),
+    )
 
 
 def _opened(file: Any, choice: Choice) -> Rows:
