@@ -261,3 +261,55 @@ async def test_an_attempt_of_which_nobody_could_say_what_it_did_is_searched_for_
         job = await client.tune(BASE, TRAIN, queue=True)
         assert (await job).endpoint
     assert len(lost) == len(await jobs_of(app)) == 1
+
+
+@pytest.fixture
+async def interrupted(world):
+    """A job that waited, whose first creation that was taken is acted on while whoever looked left."""
+    app, full, client = world
+    full.left = 1
+    inner, held = full.inner, []
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            response = await inner.handle_async_request(request)
+            if request.method == "POST" and request.url.path.endswith("/tuningJobs") and not held:
+                held.append(request)
+                await anyio.sleep(30)
+            return response
+
+    full.inner = Slow()
+    job = await client.tune(BASE, TRAIN, queue=True)
+    await anyio.sleep(60)
+    with anyio.move_on_after(5):
+        await job.refresh()
+    assert len(held) == 1
+    return app, client, job
+
+
+async def test_an_attempt_that_somebody_left_is_searched_for_before_the_next(interrupted):
+    app, client, job = interrupted
+    async with client:
+        assert (await job).endpoint
+    assert len(await jobs_of(app)) == 1
+
+
+async def test_cancelling_after_an_attempt_that_somebody_left_cancels_the_job_that_it_made(interrupted):
+    app, client, job = interrupted
+    async with client:
+        await job.cancel()
+        with pytest.raises(errors.TuningCancelled):
+            await job
+    (made,) = await jobs_of(app)
+    assert "CANCEL" in made.state
+
+
+async def test_the_same_id_waits_once_however_often_it_is_given(world):
+    app, full, client = world
+    full.left = 2
+    async with client:
+        jobs = [await client.tune(BASE, TRAIN, tuned_model_id="mine", queue=True) for _ in range(2)]
+        assert client.statistics().queued == 1
+        assert len({(await job).name for job in jobs}) == 1
+        assert client.statistics().queued == 0
+    assert len(await jobs_of(app)) == 1

@@ -28,7 +28,7 @@ import anyio
 import attrs
 
 from gemtune.config import ONCE, RetryPolicy
-from gemtune.errors import AlreadyExists, BadRequest, CallError, DeadlineExceeded, Failure
+from gemtune.errors import AlreadyExists, AmbiguousOutcome, BadRequest, CallError, DeadlineExceeded, Failure
 from gemtune.http.caller import Caller
 from gemtune.pager import Pages
 from gemtune.protocol import vertex, vertex_names
@@ -77,6 +77,7 @@ class VertexCreation:
         job_id: The id, the same on every attempt.
         chosen: Whether the caller chose the id, so that it may be taken.
         adopt: Whether a job that exists under this id is taken over as it is.
+        doubted: Whether an attempt may have created it unseen.
         adopted: Whether one was.
     """
 
@@ -86,6 +87,7 @@ class VertexCreation:
     job_id: str
     chosen: bool
     adopt: bool
+    doubted: bool = False
     adopted: bool = attrs.field(default=False, init=False)
 
     @property
@@ -101,21 +103,34 @@ class VertexCreation:
             AmbiguousOutcome: Nobody could say whether the creation happened; the message says how to find out.
             CallError: What else went wrong.
         """
-        begun, left = anyio.current_time(), timeout
-        if self.chosen:
+        begun, left, before = anyio.current_time(), timeout, self.doubted
+        if self.chosen or self.doubted:
             found = await self._search(timeout, retry)
             if found:
                 return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=_age))
             left = _left(timeout, begun)
         job = attrs.evolve(self.job, labels={**self.job.labels, LABEL: self.label})
-        attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self._look_after, self._remedies())
-        made = await attempts.run(vertex.create_tuning_job(self.parent, job), left, retry)
-        if not (attempts.doubted or self.chosen):
+        attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self.find, self._remedies())
+        self.doubted = True  # until an answer is here: whoever waits for it may leave at any moment
+        try:
+            made = await attempts.run(vertex.create_tuning_job(self.parent, job), left, retry)
+        except AmbiguousOutcome:
+            raise
+        except CallError:
+            self.doubted = before or attempts.doubted
+            raise
+        doubted = before or attempts.doubted
+        if not (doubted or self.chosen):
             return made
-        return await self._only(made, _left(timeout, begun), ours=attempts.doubted or not self.chosen)
+        return await self._only(made, _left(timeout, begun), ours=doubted or not self.chosen)
 
-    async def _look_after(self, timeout: float) -> VertexTuningJob | None:
-        return min(await self._search(timeout, ONCE), key=_age, default=None)
+    async def find(self, timeout: float | None, retry: RetryPolicy | None = ONCE) -> VertexTuningJob | None:
+        """Return the oldest job with the label; None only if there is surely none.
+
+        Raises:
+            CallError: It could not be found out.
+        """
+        return min(await self._search(timeout, retry), key=_age, default=None)
 
     async def _search(self, timeout: float | None, retry: RetryPolicy | None) -> list[VertexTuningJob]:
         """Return the jobs with the label; none only if there is surely none.

@@ -78,7 +78,9 @@ class WaitingRoom:
             name: The name that it has meanwhile.
             error: How it was refused.
         """
-        now = anyio.current_time()
+        now, before = anyio.current_time(), self._waiting.get(name)
+        if before is not None and not before.shown.state.ended:
+            return before.shown  # the same id waits already, and the same label is never sent by two
         shown = attrs.evolve(
             creation.job,
             name=name,
@@ -114,11 +116,16 @@ class WaitingRoom:
         """
         waiting = self._waiting.get(name)
         if name in self._names or waiting is None:
-            found = await self.look(name)
-            return found if isinstance(found, str) else None
+            seen = await self.look(name)
+            return seen if isinstance(seen, str) else None
         async with waiting.lock:
             if name not in self._names and not waiting.shown.state.ended:
-                self._end(waiting, VertexJobState.JOB_STATE_CANCELLED, Status(code=_CANCELLED, message="CANCELED"))
+                # An attempt that somebody left, or whose answer was lost, may have made a job that runs and costs.
+                found = await waiting.made.find(None, None) if waiting.made.doubted else None
+                if found is None:
+                    self._end(waiting, VertexJobState.JOB_STATE_CANCELLED, Status(code=_CANCELLED, message="CANCELED"))
+                else:
+                    self._take(name, found)
         return self._names.get(name)
 
     @property
@@ -135,8 +142,7 @@ class WaitingRoom:
             waiting.pause = min(waiting.pause * 2, _LONGEST)
             waiting.due = now + _pause(waiting.pause, error)
         except AmbiguousOutcome:
-            waiting.made = attrs.evolve(waiting.made, chosen=True)  # the next attempt begins with a search
-            raise
+            raise  # the next attempt begins with a search
         except CallError as error:
             waiting.due = anyio.current_time() + _pause(waiting.pause)
             if error.failure is not Failure.FATAL:
@@ -144,9 +150,12 @@ class WaitingRoom:
             # It will be refused the same way for ever; but for the quota, that would have been said at once.
             self._end(waiting, VertexJobState.JOB_STATE_FAILED, Status(code=_INVALID, message=error.message))
         else:
-            self._names[name] = made.name
-            self._tally.queued -= 1
-            del self._waiting[name]
+            self._take(name, made)
+
+    def _take(self, name: str, made: VertexTuningJob) -> None:
+        self._names[name] = made.name
+        self._tally.queued -= 1
+        del self._waiting[name]
 
     def _end(self, waiting: _Creation, state: VertexJobState, error: Status) -> None:
         phase = TuningJobPhase.TUNING_JOB_STATE_UNSPECIFIED
