@@ -68,9 +68,11 @@ async def test_absence_is_believed_only_after_two_passes_ten_seconds_apart(world
     world.way.faults = [BY_NAME["reset, not acted"]]
     async with world.client as client:
         await client.tune(BASE, TRAIN)
-    before = lists[:-1]
+    before, after = lists[:-2], lists[-2:]
     assert ["filter" in asked for _, asked in before] == [True, False, False]
     assert before[2][0] - before[0][0] >= SETTLED
+    assert ["filter" in asked for _, asked in after] == [False, False]
+    assert after[1][0] - after[0][0] >= SETTLED
     assert all("labels" in asked["fields"] for _, asked in lists)
     assert len(world.way.asked) == 2
 
@@ -97,6 +99,28 @@ async def test_a_job_that_moves_between_pages_while_the_list_is_read_is_found(wo
         assert await world.alive() == [job.name]
     assert passes[:3] == [None, "2", None]
     assert len(world.way.asked) == 1
+
+
+async def test_in_a_list_that_lags_behind_the_job_of_an_attempt_in_doubt_is_found_as_well(world, virtual_time):
+    inner, born = world.way.inner, {}
+
+    class Lagging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            response = await inner.handle_async_request(request)
+            if request.method == "GET" and request.url.path.endswith("/tuningJobs"):
+                body = json.loads(await response.aread())
+                jobs = body.get("tuningJobs", [])
+                shown = [job for job in jobs if born.setdefault(job["name"], virtual_time()) < virtual_time() - 5]
+                return httpx.Response(200, json=body | {"tuningJobs": shown})
+            return response
+
+    world.way.inner = Lagging()
+    world.way.faults = [BY_NAME["503 UNAVAILABLE, acted all the same"]]
+    async with world.client as client:
+        job = await client.tune(BASE, TRAIN)
+    world.way.inner = inner
+    assert len(world.way.asked) == len(await world.jobs()) == 2
+    assert await world.alive() == [job.name]
 
 
 async def test_a_filter_that_lets_everything_through_is_not_believed(world):

@@ -11,8 +11,8 @@ with the same id, carry the same label.
    must begin ``SETTLED`` seconds after the search, because lists may lag behind. Filters are a help and no proof.
 3. Two jobs can still come to be: a service may act on an attempt that it seemed to have lost, after everybody has
    looked; two processes may start at the same moment. So after a creation that was in doubt, or whose id was chosen,
-   the label is looked for once more. Of several jobs the oldest stays, and the others are cancelled. Every process
-   decides so by the same rule, so that they agree.
+   the label is looked for once more, and after a doubt again ``SETTLED`` seconds later. Of several jobs the oldest
+   stays, and the others are cancelled. Every process decides so by the same rule, so that they agree.
 
 A job cannot be deleted. One that was cancelled within seconds of its creation has cost nothing.
 """
@@ -122,7 +122,7 @@ class VertexCreation:
         doubted = before or attempts.doubted
         if not (doubted or self.chosen):
             return made
-        return await self._only(made, _left(timeout, begun), ours=doubted or not self.chosen)
+        return await self._only(made, _left(timeout, begun), doubted=doubted)
 
     async def find(self, timeout: float | None, retry: RetryPolicy | None = ONCE) -> VertexTuningJob | None:
         """Return the oldest job with the label; None only if there is surely none.
@@ -148,24 +148,31 @@ class VertexCreation:
             found = await _pass(self.caller, self.parent, self.label, retry)
         return found
 
-    async def _only(self, made: VertexTuningJob, timeout: float | None, *, ours: bool) -> VertexTuningJob:
+    async def _only(self, made: VertexTuningJob, timeout: float | None, *, doubted: bool) -> VertexTuningJob:
         """Return the oldest job with the label, and cancel every other one.
 
         Args:
             made: The job that was created.
             timeout: Seconds to look for others.
-            ours: Whether an older one is taken for the deed of an earlier attempt, rather than of somebody else who has
-                chosen the same id.
+            doubted: Whether an earlier attempt may have created one as well, so that an older one is taken for its
+                deed, rather than for that of somebody else who has chosen the same id.
         """
         try:
-            found = await _within(timeout, _pass(self.caller, self.parent, self.label), self.parent)
+            found = await _within(timeout, self._beside(made, doubted=doubted), self.parent)
         except CallError as error:
             _log.warning("%s was created; whether it is the only one is not known: %s", made.name, error)
             return made
         first = await self._keep_oldest([*(job for job in found if job.name != made.name), made])
-        if first.name == made.name or (ours and _source(first) == _source(self.job)):
+        if first.name == made.name or (doubted and _source(first) == _source(self.job)):
             return first
         return self._adopted(first)
+
+    async def _beside(self, made: VertexTuningJob, *, doubted: bool) -> list[VertexTuningJob]:
+        found = await _pass(self.caller, self.parent, self.label)
+        if doubted and all(job.name == made.name for job in found):  # the list may lag behind
+            await anyio.sleep(SETTLED)
+            found = await _pass(self.caller, self.parent, self.label)
+        return found
 
     async def _keep_oldest(self, jobs: list[VertexTuningJob]) -> VertexTuningJob:
         first = min(jobs, key=_age)
