@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 import gemtune as sdk
-from gemtune.cli.demo.requests import shortened
+from gemtune.cli.demo.requests import short_target, shortened
 from gemtune.emulator import running_emulator
 
 pytestmark = pytest.mark.socket
@@ -46,10 +46,11 @@ def test_the_demos_creation_is_the_tutorials(gemtune):
 
 @pytest.mark.slow
 def test_the_demo_runs_on_vertex_ai_as_well(gemtune):
-    ran = gemtune("demo", "--vertex", *FAST)
+    ran = gemtune("demo", "--vertex", "--speed", 50)  # slow enough for several looks at the curves
     assert ran.code == 0, ran.err
     assert "/endpoints/" in ran.out
     assert "ACTIVE" in ran.out
+    assert ran.out.count(":batchRead?") == 1, "a request that is repeated is printed once, and so are two in turn"
     assert ran.out.rstrip().endswith("gemtune demo --vertex --live")
 
 
@@ -109,3 +110,9 @@ def test_a_body_is_shown_with_its_long_lists_cut():
         "c": {"d": [[0, "... 2 more"]]},
     }
     assert shortened(None) is None
+
+
+def test_an_address_is_shown_with_its_long_values_cut():
+    assert short_target("/v1/a:batchRead?s=one&s=two&s=three&x=1") == "/v1/a:batchRead?s=one (and 2 more)&x=1"
+    assert short_target(f"/v1/a?filter={'%20' * 40}") == f"/v1/a?filter={'%20' * 19}..."
+    assert short_target("/v1/a") == "/v1/a"

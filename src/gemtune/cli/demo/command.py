@@ -153,8 +153,8 @@ class _Demo:
     options: argparse.Namespace
     pace: float = 1.0
     _step: int = attrs.field(default=0, init=False)
-    _latest: tuple[str, str] | None = attrs.field(default=None, init=False)
-    _repeats: int = attrs.field(default=0, init=False)
+    _shown: set[tuple[str, str]] = attrs.field(factory=set, init=False)
+    _requests: int = attrs.field(default=0, init=False)
 
     async def run(self, client: Client) -> int:
         """Take all steps and return the exit code."""
@@ -175,19 +175,21 @@ class _Demo:
 
     def _begin(self, title: str) -> None:
         self._step += 1
-        self._latest = None
+        self._shown.clear()
+        self._requests = 0
         self.console.record({"kind": "step", "number": self._step, "title": title})
         heading = "\n".join(textwrap.wrap(f"{self._step}. {title}", width_of(self.console.out, 110) - 1))
         self.console.print("\n", Styled(heading, "bold"))
 
     def show_request(self, method: str, target: str, body: bytes | None) -> None:
-        """Print a request that is about to be sent; one that is repeated is only counted."""
+        """Print a request that is about to be sent; one that the step has shown already is only counted."""
         shown = shortened(body)
         self.console.record({"kind": "request", "verb": method, "target": target, "body": shown})
-        if (method, target) == self._latest:
-            self._repeats += 1
+        self._requests += 1
+        # On Vertex AI a look at a job is two requests in turn: to compare with the one before would show them all.
+        if (method, target) in self._shown:
             return
-        self._latest, self._repeats = (method, target), 1
+        self._shown.add((method, target))
         for line in request_lines(method, target, shown, width_of(self.console.out, 110) - 4):
             self.console.print("   ", Styled(line, "cyan"))
 
@@ -245,9 +247,10 @@ class _Demo:
         model = await job
         width = width_of(self.console.out, 82) - 6
         self._result(f"{view.line(width, unicode=self.console.unicode)}")
-        self._result(f"seen with {_count(self._repeats, 'request')}")
+        self._result(f"seen with {_count(self._requests, 'request')}")
         for line in loss_curve(view.curve, width, 8, unicode=self.console.unicode):
             self.console.print(f"     {line}")
+        self._shown.clear()
         await self._state(client, job)
         return model
 
