@@ -104,8 +104,29 @@ def test_what_a_running_job_waits_for_and_how_far_it_is_is_read_where_v1beta1_sa
         NOW,
     )
     assert seen.reason == "TUNING_JOB_STATE_WAITING_FOR_QUOTA"
-    assert seen.percent == 25.0
     assert seen.total_steps == 120
+
+
+@pytest.mark.parametrize(
+    ("state", "stats", "percent"),
+    [
+        ("JOB_STATE_RUNNING", {}, 25.0),
+        # The steps say how far it is; the epochs run ahead of them, and a bar would be full before its time.
+        ("JOB_STATE_RUNNING", {"supervisedTuningDataStats": {"tuningStepCount": "120"}}, None),
+        ("JOB_STATE_SUCCEEDED", {"supervisedTuningDataStats": {"tuningStepCount": "120"}}, 100.0),
+    ],
+)
+def test_the_epochs_say_how_far_a_job_is_only_while_its_steps_are_not_counted(state, stats, percent):
+    seen = observe_job(
+        job(
+            state=state,
+            supervisedTuningSpec={"hyperParameters": {"epochCount": "4"}},
+            tuningJobMetadata={"completedEpochCount": "1"},
+            tuningDataStats=stats,
+        ),
+        NOW,
+    )
+    assert seen.percent == percent
 
 
 def test_statistics_name_what_was_dropped():

@@ -273,6 +273,11 @@ def _step(checkpoint: Checkpoint) -> int:
 
 
 def _percent(job: VertexTuningJob) -> float | None:
+    if job.state == VertexJobState.JOB_STATE_SUCCEEDED:
+        return 100.0
+    if total_steps(job) is not None:
+        # Epochs are counted ahead of the steps: of the two, a bar beside "2/3 steps" has to show the steps.
+        return None
     given, done = spec_of(job).hyper_parameters, job.tuning_job_metadata
     if given is None or not given.epoch_count or done is None or not done.completed_epoch_count:
         return None
