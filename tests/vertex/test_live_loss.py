@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from collections import Counter
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 import gemtune
 from gemtune import events
 from gemtune.emulator import Fault
+from gemtune.looks import vertex_words
 from vertex.service import BASE, TRAIN, VALIDATION, make_vertex, put
 from world import collect, make_app
 
@@ -101,6 +103,24 @@ async def test_a_curve_of_more_than_a_thousand_points_is_whole():
     assert Counter(entry.method for entry in app.requests)[
         "tensorboards.experiments.runs.timeSeries.exportTensorboardTimeSeries"
     ]
+
+
+@pytest.mark.parametrize(("count", "here"), [(100, True), (1000, False)])
+async def test_what_many_steps_mean_is_worked_out_in_a_thread(monkeypatch, count, here):
+    threads = []
+
+    def noted(steps, known, plain=vertex_words.snapshots):
+        threads.append((len(steps) > 1000, threading.get_ident() == threading.main_thread().ident))
+        return plain(steps, known)
+
+    monkeypatch.setattr(vertex_words, "snapshots", noted)
+    app = make_app(step_seconds=0.05, queue_seconds=0.1)
+    _, client = make_vertex(app)
+    put(app, count=count)
+    async with client:
+        await (await client.tune(BASE, TRAIN, hyperparameters=gemtune.Hyperparameters(epoch_count=5)))
+    assert set(threads) >= {(not here, here)}
+    assert all(many is not main for many, main in threads)
 
 
 @pytest.mark.parametrize(

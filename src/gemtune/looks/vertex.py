@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import partial
 from typing import Any, Final, Literal
 
 import anyio
@@ -30,7 +31,7 @@ from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place, Spellings
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.drafts import TuningDraft
+from gemtune.resources.drafts import MANY, TuningDraft, off_loop
 from gemtune.resources.storage import Storage
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
@@ -97,7 +98,7 @@ class VertexTuning:
             await self._job(job, ask)
         known = self._seen[job]
         steps = await self._curves.of(experiment, known.expected, self._send(ask))
-        snapshots = vertex_words.snapshots(steps, known)
+        snapshots = await off_loop(len(steps) > MANY, partial(vertex_words.snapshots, steps, known))
         return Observation(
             source=Source.WORK,
             at=moment(),

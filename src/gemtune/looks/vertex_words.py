@@ -19,6 +19,7 @@ Neither ``tunedModel`` nor ``error`` tells an end: failed and cancelled jobs can
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final, Self, TypeVar
 
@@ -150,7 +151,7 @@ class TrainingFacts:
         expected: What is measured in its course.
         epochs: How often the data is gone through; None while unknown.
         steps: How many steps there are; None while unknown.
-        reached: The checkpoints so far.
+        reached: The checkpoints so far, by step.
     """
 
     expected: frozenset[str]
@@ -163,7 +164,8 @@ class TrainingFacts:
         """Return what a job says."""
         spec = spec_of(job)
         epochs = spec.hyper_parameters.epoch_count if spec.hyper_parameters is not None else None
-        return cls(_BOTH if spec.validation_dataset_uri else _LOSS, epochs, total_steps(job), checkpoints(job))
+        expected = _BOTH if spec.validation_dataset_uri else _LOSS
+        return cls(expected, epochs, total_steps(job), tuple(sorted(checkpoints(job), key=_step)))
 
 
 def total_steps(job: VertexTuningJob) -> int | None:
@@ -253,10 +255,10 @@ def served_model(job: VertexTuningJob, found: tuple[TuningSnapshot, ...] = ()) -
 def _epoch(step: int, known: TrainingFacts) -> tuple[int, bool]:
     """Return the epoch of a step, and whether that is an estimate; 0 if nothing is known to estimate it by."""
     reached = known.reached
-    first = min((each for each in reached if each.step >= step), key=_step, default=None)
-    before = max((each for each in reached if each.step < step), key=_step, default=None)
+    place = bisect_left(reached, step, key=_step)
+    first = reached[place] if place < len(reached) else None
     # Where there are fewer checkpoints than epochs, one may stand for the end of several.
-    if first is not None and first.epoch - (before.epoch if before is not None else 0) <= 1:
+    if first is not None and first.epoch - (reached[place - 1].epoch if place else 0) <= 1:
         return first.epoch, False
     if known.steps and known.epochs:
         return min(math.ceil(step * known.epochs / known.steps), known.epochs), True
