@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import anyio
+import attrs
 import httpx
 import pytest
 
@@ -138,3 +139,59 @@ async def test_a_handle_that_is_refreshed_knows_the_state_and_the_steps():
         assert (other.state, other.service_state) == ("CREATING", "JOB_STATE_RUNNING")
         assert len(other.snapshots) > 2
         assert gemtune.TuningJob is type(other)
+
+
+def spellings(job):
+    """The names by which another process may know a job."""
+    number = job.name.rpartition("/")[2]
+    return number, f"projects/my-project/locations/us-central1/tuningJobs/{number}", job.name
+
+
+@pytest.mark.parametrize("spelling", range(3), ids=["bare id", "project's id", "project's number"])
+@pytest.mark.parametrize("looked", [False, True], ids=["at once", "after a look"])
+async def test_a_cursor_leads_on_whichever_way_the_project_is_spelled(spelling, looked):
+    app, client = make_vertex(make_slow())
+    seen = []
+    async with client:
+        (job,) = await tuned(client)
+        async for event in job.events():
+            seen.append(event)
+            if isinstance(event, events.Snapshot) and event.step == 3:
+                break
+    given = spellings(job)[spelling]
+    for name in (given, job.name):  # the second reads a cursor in the spelling of the first
+        async with make_vertex(app)[1] as other:
+            handle = other.job(name)
+            if looked:
+                await handle.refresh()
+            async for event in handle.events(since=seen[-1].cursor):
+                seen.append(attrs.evolve(event, job=""))
+                if name == given and isinstance(event, events.Snapshot) and event.step == 6:
+                    break
+    counted = told([attrs.evolve(event, job="") for event in seen])
+    assert max(counted.values()) == counted["", "succeeded"] == 1
+
+
+@pytest.mark.parametrize("spelling", range(3), ids=["bare id", "project's id", "project's number"])
+async def test_a_watch_is_resumed_whichever_way_the_project_is_spelled(spelling):
+    app, client = make_vertex(make_slow())
+    seen, token = [], None
+
+    async def read(client, jobs, most):
+        nonlocal token
+        async with client.watch(jobs, resume=token) as watcher:
+            async for event in watcher:
+                seen.append(attrs.evolve(event, job=event.job.rpartition("/")[2]))
+                token = watcher.resume_token()
+                if len(seen) == most:
+                    break
+
+    async with client:
+        jobs = await tuned(client, 2)
+        await read(client, jobs, 20)
+    for most in (60, None, None):
+        async with make_vertex(app)[1] as other:
+            await read(other, [spellings(job)[spelling] for job in jobs], most)
+    counted = told(seen)
+    assert max(counted.values()) == 1
+    assert sum(key[1] == "succeeded" for key in counted) == 2

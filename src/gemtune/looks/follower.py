@@ -78,10 +78,12 @@ class Follower:
         Raises:
             InvalidInput: It is no cursor, or another job's.
         """
-        history = History.from_cursor(cursor, self.history.work.name, seeks=True)
-        if history.name != self.history.name:
-            raise InvalidInput(f"the cursor belongs to {history.name}, not to {self.history.name}", field="since")
-        if parse_cursor(cursor).ended:  # nothing comes after the end, and nobody has to be asked for that
+        parsed, name = parse_cursor(cursor), self.history.name
+        # One job can have two names, where a project has.
+        if parsed.job != name and self.service.job_names(parsed.job)[0] != name:
+            raise InvalidInput(f"the cursor belongs to {parsed.job}, not to {name}", field="since")
+        history = History(name, self.history.work.name, seeks=True, resumed=attrs.evolve(parsed, job=name))
+        if parsed.ended:  # nothing comes after the end, and nobody has to be asked for that
             history.end(Lost, moment(), reason=LostReason.DETACHED)
         return Follower(self.service, self.policy, history, self.known, self.turns)
 

@@ -39,6 +39,7 @@ _RUN: Final = re.compile(rf"{_TENSORBOARD.pattern}/experiments/{_ID}/runs/{_ID}"
 _SERIES: Final = re.compile(rf"{_RUN.pattern}/timeSeries/{_ID}")
 _BASE: Final = re.compile(_MODEL_ID + _VERSION)
 _LABEL: Final = re.compile(r"[a-z0-9_-]{0,63}")
+_MOST_NAMES: Final = 10_000
 
 
 @attrs.frozen
@@ -240,8 +241,8 @@ def is_label(value: object) -> bool:
 class Spellings:
     """Brings the two spellings of a project together, so that a job has one name.
 
-    The service's own, with the number, is the job's name as soon as a reply has shown it. A name with the id that was
-    handed out before stays what it is for the jobs that have it already.
+    The service's own, with the number, is the job's name as soon as a reply has shown it. A name that was handed out
+    before, in either spelling, stays what it is for the jobs that have it already.
     """
 
     _numbers: dict[str, str] = attrs.field(factory=dict, init=False)
@@ -261,16 +262,18 @@ class Spellings:
             return known
         if project in self._numbers:
             return f"projects/{self._numbers[project]}/locations/{location}/tuningJobs/{number}"
-        if not _is_number(project):
+        # A number that is known for an id needs no memory: the id is turned into it.
+        full = len(self._handed_out) >= _MOST_NAMES
+        if not (_is_number(project) and (full or project in self._numbers.values())):
             self._handed_out[location, number] = job
         return job
 
     def _alike(self, one: str, other: str) -> bool:
         """Return whether two spellings may be of one project; an id whose number is unknown may be any number's."""
-        if one == other:
-            return True
-        number = self._numbers.get(one)
-        return _is_number(other) and (number is None or number == other)
+        if _is_number(one) is _is_number(other):
+            return one == other
+        name, number = (other, one) if _is_number(one) else (one, other)
+        return self._numbers.get(name, number) == number
 
 
 def _project(name: str) -> str:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -81,6 +81,14 @@ class ResumeToken:
             return cls(left | jobs, since, frozenset(left.keys() - jobs.keys()))
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error):
             raise _refused("it is damaged") from None
+
+    def renamed(self, name: Callable[[str], str]) -> ResumeToken:
+        """Return it with the names that its reader has for the jobs, as a service may know one under two."""
+        jobs = {}
+        for cursor in self.jobs.values():
+            ours = name(cursor.job)
+            jobs[ours] = cursor if ours == cursor.job else attrs.evolve(cursor, job=ours)
+        return attrs.evolve(self, jobs=jobs, discarded=frozenset(map(name, self.discarded)))
 
     @staticmethod
     def text(cursors: Iterable[str], since: float, discarded: Iterable[str] = ()) -> str:

@@ -69,8 +69,8 @@ class Watcher:
         """Use ``client.watch``, which says what the arguments are."""
         policy = checked_policy(policy)
         check_filter(filter)
-        resumed = ResumeToken() if resume is None else ResumeToken.parse(resume)
         self._service = service
+        resumed = ResumeToken() if resume is None else ResumeToken.parse(resume).renamed(self._name)
         self._began = resumed.since or datetime.now(UTC).timestamp()
         self._board = Board(Absent(dict(resumed.jobs), filter is not None))
         for name in resumed.discarded:
@@ -311,7 +311,7 @@ class Watcher:
         counts: bool = True,
         resumed: bool = True,
     ) -> Subscription[Event]:
-        given = ResumeToken() if since is None else ResumeToken.parse(since, outside=True)
+        given = ResumeToken() if since is None else ResumeToken.parse(since, outside=True).renamed(self._name)
         # What the predecessor's readers had counts for every subscription, unless its own token says otherwise.
         before = self._board.absent.before.items() if resumed else ()
         cursors = {**given.jobs, **{name: cursor for name, cursor in before if name not in given.jobs}}
