@@ -10,7 +10,7 @@ from gemtune.looks.service import Ask
 from gemtune.types.training import Checkpoint
 from gemtune.types.vertex import PreTunedModel, VertexTuningJob
 from vertex.service import BASE, TRAIN, VALIDATION, make_vertex, put
-from world import make_app
+from world import collect, make_app
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 
@@ -149,6 +149,17 @@ async def test_cancelling_is_success_however_often_it_is_done_and_the_story_ends
             await job
         await job.cancel()
         assert job.service_state == "JOB_STATE_CANCELLED"
+
+
+async def test_cancelling_does_not_wait_for_the_next_look_of_somebody_who_follows_the_job(virtual_time):
+    _, client = make_vertex(make_app(step_seconds=1.0, queue_seconds=100_000))
+    async with client, anyio.create_task_group() as tasks:
+        job = await client.tune(BASE, TRAIN)
+        tasks.start_soon(collect, job.events())
+        await anyio.sleep(5_001)
+        before = virtual_time()
+        await job.cancel()
+        assert virtual_time() - before < 0.1
 
 
 async def test_a_refused_cancellation_of_a_job_that_runs_is_an_error():

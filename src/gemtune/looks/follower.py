@@ -151,8 +151,8 @@ class Follower:
 
     async def cancel(self) -> None:
         """Ask the service to cancel the job."""
-        async with self.looking:
-            await self.service.cancel(self.history.name, self.history.work.name)
+        # Not under ``looking``: whoever waits for the next look holds that for as long.
+        await self.service.cancel(self.history.name, self.history.work.name)
 
     async def _look(self) -> CallError | CredentialsError | None:
         self.trouble, source = None, self._source
