@@ -202,6 +202,26 @@ def test_a_table_of_preferences_is_converted(tmp_path):
     assert examples(path, "supervised") == [example("a", "x")]
 
 
+@pytest.mark.parametrize("of_file", [False, True])
+def test_the_report_of_preferences_names_both_answers(of_file, file):
+    row = {"id": 1, "system": "s", "prompt": "a", "chosen": "x", "rejected": "y"}
+    _, report = written(file(row) if of_file else [row], "preference")
+    columns = "input = columns 'system' + 'prompt', output = 'chosen', preferred to 'rejected'; left out: 'id'"
+    assert columns in str(report)
+    assert report.notes == ()
+
+
+@pytest.mark.parametrize("worse", ["rejected", "Non-Preferred Output"])
+@pytest.mark.parametrize("of_file", [False, True])
+def test_worse_answers_that_supervised_tuning_leaves_out_are_noted(worse, of_file, file):
+    row = {"prompt": "a", "chosen": "x", worse: "y"}
+    _, report = written(file(row) if of_file else [row])
+    said = f"{worse!r} is left out, as the method is 'supervised'; to learn from both answers, use 'preference'"
+    assert report.notes == (said,)
+    _, chosen = written([row], output="chosen", input="prompt")
+    assert chosen.notes == (), "whoever names the columns knows what they leave out"
+
+
 WRONG_URI = "must be a file in Cloud Storage, 'gs://bucket/name', not 'https://x/a.png'"
 
 

@@ -7,7 +7,7 @@ messages (as in the data sets of Hugging Face, whose ``chosen`` may hold the que
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gemtune.datasets.chats import conversation
@@ -21,6 +21,15 @@ _PROMPTS: Final = ("prompt", "input", "question", "query", "instruction")
 _BETTER: Final = ("chosen", "preferred", "preferredoutput")
 _WORSE: Final = ("rejected", "nonpreferred", "nonpreferredoutput", "dispreferred")
 _SYSTEM: Final = ("system", "systeminstruction", "systemprompt")
+
+
+def unlearned(left_out: Iterable[str]) -> list[str]:
+    """Return a note for data that was read for its answers alone, if worse answers were left out."""
+    worse = next((name for name in left_out if plain(name) in _WORSE), None)
+    if worse is None:
+        return []
+    # A note and no refusal: answers alone are a fair use of such data. But tuning costs money, so it has to be said.
+    return [f"{worse!r:.60} is left out, as the method is 'supervised'; to learn from both answers, use 'preference'"]
 
 
 def columns(row: Mapping[str, Any], choice: Choice) -> tuple[str | None, str, str, str | None]:

@@ -15,6 +15,7 @@ class DataReport:
         rows: How many examples there are.
         input: The columns that became the input, joined in this order; empty if the rows have no named columns.
         output: The columns that became the output; more than one if rows name theirs differently.
+        rejected: The columns with the worse answers, for preference tuning.
         left_out: The columns that were not used.
         source: What was read: a file's name, or such as ``a data frame``.
         notes: What you may want to know, such as rows that contradict each other; each is logged as a warning.
@@ -23,6 +24,7 @@ class DataReport:
     rows: int
     input: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -37,6 +39,8 @@ class DataReport:
             said.append(f"input = {columns} {plus}, output = {' or '.join(map(_quoted, self.output))}")
         else:
             said.append("input = first of each pair, output = second")
+        if self.rejected:
+            said[-1] += f", preferred to {' or '.join(map(_quoted, self.rejected))}"
         if self.left_out:
             said.append(f"left out: {', '.join(map(_quoted, self.left_out))}")
         return "; ".join(said)

@@ -94,6 +94,8 @@ class ExampleLines:
     _odd: bool = attrs.field(default=False, init=False)
     _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
     _layouts: dict[str, None] = attrs.field(factory=dict, init=False)
+    _pairs: tuple[str | None, str, str, str | None] | None = attrs.field(default=None, init=False)
+    """The columns of the first pair of answers."""
     _rows: int = attrs.field(default=0, init=False)
     _files: bool = attrs.field(default=False, init=False)
 
@@ -126,14 +128,27 @@ class ExampleLines:
     @property
     def report(self) -> DataReport:
         """What was read."""
+        report = self._report()
+        if self.method == "preference" or self.choice.named:
+            return report
+        return attrs.evolve(report, notes=(*report.notes, *preferences.unlearned(report.left_out)))
+
+    def _report(self) -> DataReport:
         source = self.source
         if isinstance(source, TrainingSet):
             return source.report
         table, layout = self._table.report(), next(iter(self._layouts), None)
+        if self._pairs is not None:
+            prompt, better, worse, system = self._pairs
+            # Without a column of its own, the question begins both answers.
+            table = DataReport(
+                rows=0, input=(*([system] if system else ()), prompt or better), output=(better,), rejected=(worse,)
+            )
         return DataReport(
             rows=self._rows,
             input=table.input or (() if layout is None else (f"{layout}: user",)),
             output=table.output or (() if layout is None else (f"{layout}: model",)),
+            rejected=table.rejected,
             left_out=tuple(dict.fromkeys((*table.left_out, *self._left_out))),
             source=source.name if isinstance(source, Path) else source.source,
             notes=(*(source.notes if isinstance(source, Rows) else ()), *self._remarks.notes()),
@@ -247,7 +262,7 @@ class ExampleLines:
                 what = "expected an object with prompt, chosen and rejected, or with contents and completions"
                 raise InvalidInput(what, field="training_data")
             columns = preferences.columns(given, self.choice)
-            self._layouts[columns[0] or columns[1]] = None
+            self._pairs = self._pairs or columns
             self._left_out.update(dict.fromkeys(name for name in given if name not in columns))
             return check(preferences.converted(given, columns), self.method)
         # Numbers of a file stay as they are written there.
