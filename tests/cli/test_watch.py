@@ -207,6 +207,17 @@ def test_the_table_has_a_line_for_each_job_and_those_that_go_on_first():
     assert "still trying" not in view.line(100)
 
 
+@pytest.mark.parametrize("width", [30, 80])
+def test_jobs_of_vertex_ai_are_told_apart_in_the_table(width):
+    view = JobsView()
+    names = [f"projects/164094200177/locations/us-central1/tuningJobs/{n}118121177199970883" for n in (1, 5, 8)]
+    view.expect(names)
+    block = view.block(width, 10, unicode=False)
+    assert len({line.split()[0] for line in block[1:]}) == 3
+    if width == 80:
+        assert [line.split()[0] for line in block[1:]] == [name.rpartition("/")[2] for name in names]
+
+
 @pytest.mark.parametrize("action", ["wait", "watch"])
 def test_nothing_is_claimed_of_a_name_that_the_service_does_not_know(app, gemtune, action):
     ran = gemtune("jobs", action, "nope", "--timeout", "0.2")

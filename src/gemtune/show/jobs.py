@@ -79,7 +79,7 @@ class JobsView:
 
 def _table(jobs: Sequence[tuple[str, JobView]], width: int, *, unicode: bool) -> list[str]:
     """Return a line for each job: its id, then the facts in columns, and a bar if there is room for one."""
-    rows = [(name.removeprefix("tunedModels/"), *_facts(view)) for name, view in jobs]
+    rows = [(_short(name), *_facts(view)) for name, view in jobs]
     table = [(row[0], row[1], "", *row[2:]) for row in rows]
     room = width - max(map(cells, fitted(table, _ANY, ()))) - 2
     if room >= _SHORTEST_BAR + 2:
@@ -91,6 +91,11 @@ def _table(jobs: Sequence[tuple[str, JobView]], width: int, *, unicode: bool) ->
         return lines
     column = max(width // 2, 1)
     return [clipped(f"{padded(clipped(row[0], column), column)}  {row[1]}", width) for row in rows]
+
+
+def _short(name: str) -> str:
+    """Return what tells a job from others: of a name on Vertex AI, whose beginning they share, the number at its end."""
+    return name.rpartition("/")[2]
 
 
 def _facts(view: JobView) -> tuple[str, ...]:
