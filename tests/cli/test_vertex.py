@@ -198,6 +198,21 @@ def test_without_a_bucket_both_ways_to_give_one_are_named(vertex, gemtune, rows,
     assert gemtune("tune", rows, "--base", BASE, "--bucket", "gs://my-bucket").code == 0
 
 
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ("objects.insert", "no job was created"),
+        ("tuningJobs.create", "the job may have been created; look with: gemtune jobs list"),
+    ],
+)
+def test_whoever_stops_before_the_job_is_sent_hears_that_there_is_none(vertex, gemtune, rows, late, said):
+    vertex.faults.add(Fault(method=late, delay=60))
+    ran = gemtune("tune", rows, "--base", BASE, "--timeout", "1s")
+    assert ran.code == 124, ran.err
+    assert said in ran.err.splitlines(), ran.err
+    assert ran.err.count(" created") == 1
+
+
 def test_watch_all_finds_the_job(vertex, started, gemtune):
     ran = gemtune("jobs", "watch", "--all", "--json", "--timeout", "3s")
     assert {record["job"] for record in ran.records} == {started}

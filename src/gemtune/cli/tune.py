@@ -120,13 +120,16 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
 
     from gemtune.cli.jobs.follow import follow, look_again
 
-    async with open_client(options, watch=while_somebody_watches(1)) as client:
+    sent: list[str] = []
+    watch = while_somebody_watches(1)
+    async with open_client(options, watch=watch, on_request=lambda *call: sent.extend(_creation(*call))) as client:
         try:
             with time_limit(options.timeout):
                 job = await client.tune(options.base, options.data, timeout=options.timeout, **_wanted(options))
         except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
             look = shlex.join(["gemtune", "jobs", "list", *place_options(options)])
-            console.note(f"the job may have been created; look with: {look}")
+            # Reading and uploading the data can take minutes, in which there is nothing to look for.
+            console.note(f"the job may have been created; look with: {look}" if sent else "no job was created")
             raise
         name = await _placed(client, job, console) if options.queue and not options.wait else job.name
         if job.adopted:
@@ -148,6 +151,12 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             console.note(f"loss {view.spark(unicode=encodes_unicode(console.err))}")
         console.print(model.name)
         return DONE
+
+
+def _creation(method: str, target: str, _: bytes | None) -> list[str]:
+    """Return the address of a request if it creates a job."""
+    path = target.partition("?")[0]
+    return [target] if method == "POST" and path.endswith(("/tunedModels", "/tuningJobs")) else []
 
 
 async def _placed(client: Client, job: TuningJob, console: Console) -> str:
