@@ -335,12 +335,23 @@ def test_a_full_quota_of_tuning_jobs_is_known_by_its_details(detail):
     [
         ("tunedModels/x", "; list yours with client.tuned_models.list()"),
         ("models/my-model", "; if it is a tuned model, name it in full: tunedModels/my-model"),
+        ("projects/p/locations/l/tuningJobs/mine", "; list yours with client.tuning_jobs.list()"),
+        (
+            "projects/p/locations/l/publishers/google/models/mine",
+            "; if it is a tuned model, give the full name of its job, which you find with client.tuning_jobs.list()",
+        ),
         (None, "no such thing."),
     ],
 )
 def test_what_was_not_found_is_told_with_where_to_look(resource, words):
     error = error_of(404, {"error": {"message": "no such thing.", "status": "NOT_FOUND"}}, resource=resource)
     assert str(error).endswith(words)
+
+
+def test_a_base_model_that_cannot_be_tuned_on_vertex_ai_is_told_with_one_that_can():
+    body = {"error": {"message": "Base model gemini-9-flash is not supported.", "status": "INVALID_ARGUMENT"}}
+    error = error_of(400, body, method="tuningJobs.create")
+    assert str(error).endswith("is not supported; choose another base_model, such as gemini-2.5-flash")
 
 
 @pytest.mark.parametrize("is_json", [True, False])

@@ -20,8 +20,14 @@ from gemtune.cli.streams import silence
 Run = Callable[[argparse.Namespace, Console], int]
 """Carries out a command and returns its exit code."""
 
-JOB: Final = "tunedModels/my-model, or the bare id my-model; an operation's name means its job"
-MODEL: Final = "models/... or tunedModels/..., or a bare id: gemini-3.7-flash is a base model's, my-model a tuned one's"
+JOB: Final = (
+    "tunedModels/my-model, or the bare id my-model; an operation's name means its job. On Vertex AI "
+    "projects/.../tuningJobs/..., or the number at its end"
+)
+MODEL: Final = (
+    "models/... or tunedModels/..., or a bare id: gemini-3.7-flash is a base model's, my-model a tuned one's. On "
+    "Vertex AI a base model's id, or projects/... in full: a job, a tuned model or an endpoint, such as a checkpoint's"
+)
 """What help says of the names that a command takes."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")

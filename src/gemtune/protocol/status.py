@@ -116,7 +116,7 @@ def error_from_reply(
     following = _next_step(cls, reason, said, addressee or Addressee())
     error = cls(
         f"{unended(message)}; {following}" if following else message,
-        *_remedies(cls, reason, resource or "", method),
+        *_remedies(cls, reason, said, resource or "", method),
         status=status,
         reason=clean(reason, secrets, 128) if reason else None,
         retry_after=retry_after(headers, details, str(body.get("message", ""))),
@@ -304,7 +304,7 @@ def _scrubbed(value: object, secrets: tuple[str, ...], depth: int = _DEEPEST) ->
     return value
 
 
-def _remedies(cls: type[ApiError], reason: str | None, resource: str, method: str) -> tuple[Remedy, ...]:
+def _remedies(cls: type[ApiError], reason: str | None, said: str, resource: str, method: str) -> tuple[Remedy, ...]:
     collection, _, name = resource.partition("/")
     if reason in _CREDENTIAL_REASONS:
         return Remedy("put a valid key into GOOGLE_API_KEY"), Remedy("pass ", Argument("api_key"))
@@ -314,6 +314,13 @@ def _remedies(cls: type[ApiError], reason: str | None, resource: str, method: st
         return Remedy("list yours with ", ClientCall("tuned_models.list")), *base
     if cls is errors.NotFound and collection == "models":
         return (Remedy(f"if it is a tuned model, name it in full: tunedModels/{name}"),)
+    if cls is errors.NotFound and "/tuningJobs/" in resource:
+        return (Remedy("list yours with ", ClientCall("tuning_jobs.list")),)
+    if cls is errors.NotFound and "/publishers/" in resource:
+        tuned = "if it is a tuned model, give the full name of its job, which you find with "
+        return (Remedy(tuned, ClientCall("tuning_jobs.list")),)
+    if cls is errors.BadRequest and method == "tuningJobs.create" and "base model" in said.lower():
+        return (Remedy("choose another ", Argument("base_model"), ", such as gemini-2.5-flash"),)
     return ()
 
 

@@ -83,7 +83,7 @@ class Upload:
         except NotFound as error:
             raise NotFound(
                 f"the bucket {self.bucket} was not found ({error.message})",
-                Remedy(f"create it with: gcloud storage buckets create gs://{self.bucket}"),
+                Remedy(f"create it where you tune: gcloud storage buckets create gs://{self.bucket} --location REGION"),
                 status=404,
                 reason=error.reason,
                 resource=f"gs://{self.bucket}",

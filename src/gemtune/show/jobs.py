@@ -94,7 +94,7 @@ def _table(jobs: Sequence[tuple[str, JobView]], width: int, *, unicode: bool) ->
 
 
 def _short(name: str) -> str:
-    """Return what tells a job from others: of a name on Vertex AI, whose beginning they share, the number at its end."""
+    """Return what tells a job from others: on Vertex AI, where names begin alike, the number at the end."""
     return name.rpartition("/")[2]
 
 

@@ -64,7 +64,7 @@ def add(commands: Commands) -> None:
         "--filter",
         type=text,
         metavar="TEXT",
-        help="words, or owner:me, writers:me, readers:me, readers:everyone",
+        help="words, or owner:me, writers:me, readers:me, readers:everyone; on Vertex AI such as 'labels.team=\"a\"'",
     )
     for name, each, what, examples, alias in (
         ("get", _get, "show the state, progress and loss curve of jobs", _GET, "retrieve"),
