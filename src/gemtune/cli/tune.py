@@ -122,7 +122,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
 
     sent: list[str] = []
     watch = while_somebody_watches(1)
-    async with open_client(options, watch=watch, on_request=lambda *call: sent.extend(_creation(*call))) as client:
+    async with open_client(options, watch=watch, on_request=lambda *call: sent.extend(creation(*call))) as client:
         try:
             with time_limit(options.timeout):
                 job = await client.tune(options.base, options.data, timeout=options.timeout, **_wanted(options))
@@ -153,7 +153,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         return DONE
 
 
-def _creation(method: str, target: str, _: bytes | None) -> list[str]:
+def creation(method: str, target: str, _: bytes | None) -> list[str]:
     """Return the address of a request if it creates a job."""
     path = target.partition("?")[0]
     return [target] if method == "POST" and path.endswith(("/tunedModels", "/tuningJobs")) else []
