@@ -56,10 +56,12 @@ LEFT_OUT = {
     "TransferOwnershipRequest": {"name"},
 }
 """Fields of the protos that we do not send: they stand in the path, or are Google's own."""
+ELSEWHERE = {types.Checkpoint, types.MeasuredSnapshot, types.ServedModel}
+"""What handles on jobs of Vertex AI say: no message of the Gemini API."""
 MESSAGES = [
     cls
     for cls in (getattr(types, name) for name in types.__all__)
-    if isinstance(cls, type) and issubclass(cls, types.Message) and cls is not types.Message
+    if isinstance(cls, type) and issubclass(cls, types.Message) and cls not in {types.Message, *ELSEWHERE}
 ]
 KNOWN = [cls for cls in MESSAGES if cls.__name__ not in NEWER_MESSAGES]
 

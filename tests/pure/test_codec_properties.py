@@ -18,10 +18,12 @@ from gemtune.errors import MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.codec.shape import fields_of
 
+# Made by looks at Vertex AI out of several replies: no service sends them, and they have fields that no JSON has.
+MADE_HERE = {types.MeasuredSnapshot, types.ServedModel}
 MESSAGES = [
     value
     for value in (getattr(types, name) for name in types.__all__)
-    if isinstance(value, type) and issubclass(value, types.Message) and value is not types.Message
+    if isinstance(value, type) and issubclass(value, types.Message) and value not in {types.Message, *MADE_HERE}
 ]
 
 names = st.text("abcdefghijklmnopqrstuvwxyzXYZ_@", min_size=1, max_size=8).map("x".__add__)
@@ -74,7 +76,7 @@ def values_of(field):
         return st.lists(one, min_size=1, max_size=2)
     if field.presence or field.kind in {"message", "json", "any"}:
         return one
-    zero = next(iter(field.cls)) if field.kind == "enum" else None
+    zero = next(iter(field.cls)) if field.kind == "enum" else "0" if field.kind == "int64" else None
     return one.filter(lambda value: value != zero and value not in {"", 0})
 
 
