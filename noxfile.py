@@ -52,7 +52,7 @@ nox.options.sessions = ["lint", "typing", "floors", "tests"]
 PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 
 # Random histories and counts of tasks and objects, in which no JSON is read, and the pages, which "pages" runs on the
-# wheel: the session "tests" has run them, and they take a third of its time.
+# wheel: the session "tests" has run them, and they take a fifth of its time.
 NO_JSON = (
     "tests/batch/test_bounds.py",
     "tests/pure/test_reconciler_histories.py",

@@ -71,6 +71,21 @@ async def test_whoever_sits_and_watches_a_few_jobs_hears_of_an_outage_within_fiv
         assert len(heard) == (count if handles else 1)
 
 
+@pytest.mark.parametrize("seed", [12, 15, 17, 102])
+async def test_after_an_outage_every_job_is_looked_at_again_soon(seed):
+    # The job that was asked whether the outage is over had failed most often, and was put off for a minute.
+    service = make_service(3, outage=(60.0, 660.0))
+    for job in service.jobs.values():
+        job.total = 100
+    watcher = Watcher(service, list(service.jobs), policy=WatchPolicy(coalesce="never", max_rps=10))
+    watcher._engine.roster.dice = random.Random(seed)
+    async with watcher:
+        watcher.subscribe([named("job0")])
+        await anyio.sleep(720)
+        for job in ("job0", "job1", "job2"):
+            assert any(680 < at < 700 for at, _, name in service.calls if name and job in name)
+
+
 @pytest.mark.parametrize("count", [1, 3, 1000, 10_000])
 @pytest.mark.parametrize("hang", [False, True], ids=["503", "hangs"])
 async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_each_subscriber(count, hang):

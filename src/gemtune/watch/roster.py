@@ -186,8 +186,9 @@ class Roster:
         return job.history if job is not None else None
 
     def respread(self, now: float) -> None:
-        """Spread over some time what has become due while nothing could be asked."""
-        overdue = self.agenda.overdue(now)
+        """Spread over some time what has become due while nothing could be asked, or was put off because it failed."""
+        put_off = (job for job in self.board.jobs.values() if job.looks.failures and job.due is not None)
+        overdue = [*self.agenda.overdue(now), *(job for job in put_off if job.due > now)]
         span = min(self.policy.freshness, len(overdue) / self.health.bucket.rate)
         for item in overdue:
             self.agenda.put(item, now + span * self.dice.random())
