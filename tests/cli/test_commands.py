@@ -77,6 +77,7 @@ def test_the_json_of_tune_holds_what_was_read(app, gemtune, rows):
         "rows": 3,
         "input": ["text_input"],
         "output": ["output"],
+        "rejected": [],
         "left_out": [],
         "source": "rows.csv",
         "notes": [],

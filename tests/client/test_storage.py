@@ -129,8 +129,9 @@ async def test_who_may_only_write_uploads_all_the_same(storage, bucket):
 
 
 async def test_a_bucket_that_is_not_there_is_said_with_the_command_that_makes_it(storage):
+    command = "gcloud storage buckets create gs://other-bucket --location REGION"
     with pytest.raises(
-        errors.NotFound, match="the bucket other-bucket was not found .*; create it with: gcloud storage"
+        errors.NotFound, match=f"the bucket other-bucket was not found .*; create it where you tune: {command}"
     ):
         await storage.upload(ROWS, bucket="other-bucket")
 

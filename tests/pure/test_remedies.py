@@ -30,7 +30,10 @@ PYTHON_ALONE = (
 )  # fmt: skip
 CODE = "protocol/codec/generate.py"
 # What both readers type into a shell.
-BOTH = ("gcloud auth application-default login --scopes=", " --client-id-file=client_secret.json", "`gemtune emulator`")
+BOTH = (
+    "gcloud auth application-default login --scopes=", " --client-id-file=client_secret.json", " --location REGION",
+    "`gemtune emulator`",
+)  # fmt: skip
 # Arguments that the command line does not have; a remedy that needs one is left out there.
 NO_OPTION = {"api_key", "max_connections", "ssl_context", "transport"}
 
