@@ -187,8 +187,9 @@ class Roster:
 
     def respread(self, now: float) -> None:
         """Spread over some time what has become due while nothing could be asked, or was put off because it failed."""
-        put_off = (job for job in self.board.jobs.values() if job.looks.failures and job.due is not None)
-        overdue = [*self.agenda.overdue(now), *(job for job in put_off if job.due > now)]
+        failed = (job for job in self.board.jobs.values() if job.looks.failures)
+        put_off = (job for job in failed if job.due is not None and job.due > now)
+        overdue = [*self.agenda.overdue(now), *put_off]
         span = min(self.policy.freshness, len(overdue) / self.health.bucket.rate)
         for item in overdue:
             self.agenda.put(item, now + span * self.dice.random())
