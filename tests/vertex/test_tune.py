@@ -162,6 +162,23 @@ async def test_cancelling_does_not_wait_for_the_next_look_of_somebody_who_follow
         assert virtual_time() - before < 0.1
 
 
+@pytest.mark.parametrize("followers", [1, 3])
+async def test_a_refresh_does_not_wait_for_the_next_look_of_those_who_follow_the_job(virtual_time, followers):
+    _, client = make_vertex(make_app(step_seconds=1.0, queue_seconds=100_000))
+    async with client, anyio.create_task_group() as tasks:
+        job = await client.tune(BASE, TRAIN)
+        for _ in range(followers):
+            tasks.start_soon(collect, job.events())
+        await anyio.sleep(5_001)
+        before, asked = virtual_time(), client.statistics().requests
+        async with anyio.create_task_group() as both:
+            both.start_soon(job.refresh)
+            both.start_soon(job.refresh)
+        assert virtual_time() - before < 0.1
+        assert client.statistics().requests == asked + 2
+        await job.cancel()
+
+
 async def test_a_refused_cancellation_of_a_job_that_runs_is_an_error():
     app, client = make_vertex()
     inner = httpx.ASGITransport(app)

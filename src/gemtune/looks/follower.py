@@ -49,6 +49,9 @@ class Follower:
     """How the last look failed, if it did."""
     _due: float | None = attrs.field(default=None, init=False)
     _source: Source = attrs.field(default=Source.JOB, init=False)
+    _pause: anyio.CancelScope | None = attrs.field(default=None, init=False)
+    """The wait for the next look, if somebody waits."""
+    _refreshing: int = attrs.field(default=0, init=False)
 
     @classmethod
     def attach(cls, service: TuningService, policy: WatchPolicy, job: str, work: str | None = None) -> Follower:
@@ -97,14 +100,14 @@ class Follower:
         return next(event for event in reversed(self.log) if isinstance(event, TERMINAL))
 
     async def pull(self) -> None:
-        """Make the next look once it is due; of several who wait, one looks and all see.
+        """Make the next look once it is due, unless a refresh comes first; of several who wait, one looks and all see.
 
         Raises:
             CredentialsError: There is no credential, or the service refuses it.
         """
         seen = len(self.log)
         async with self.looking:
-            if len(self.log) > seen or self.history.finished:
+            if len(self.log) > seen or self.history.finished or self._refreshing:
                 return
             if not self.log:
                 self.log.append(self.history.added(moment()))
@@ -113,10 +116,15 @@ class Follower:
             try:
                 if self._due is None:
                     self._schedule()
-                await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
-                await self.turns.wait()
+                with anyio.CancelScope() as pause:
+                    self._pause = pause
+                    await anyio.sleep(max(0.0, (self._due or 0.0) - anyio.current_time()))
+                    await self.turns.wait()
+                if pause.cancelled_caught:
+                    return
                 error = await self._look()
             finally:
+                self._pause = None
                 self.turns.waiting -= 1
         if isinstance(error, CredentialsError):
             # Waiting will not heal it, and nobody but the caller can help.
@@ -128,26 +136,36 @@ class Follower:
         Raises:
             CallError: A look failed.
         """
-        async with self.looking:
-            if not self.log:
-                self.log.append(self.history.added(moment()))
-            if self._due is None:
-                self._schedule()
-            looked_at: set[Source] = set()
-            for _ in range(_LOOKS_AT_ONCE):
-                source = self._source
-                looked_at.add(source)
-                error = await self._look()
-                # The work may have expired: then the job itself is to be looked at.
-                if error is not None and not (isinstance(error, NotFound) and source is Source.WORK):
-                    raise error
-                if self.history.finished:
+        # Whoever waits for the next look holds ``looking`` for as long: they stop, and wait anew after these looks.
+        self._refreshing += 1
+        if self._pause is not None:
+            self._pause.cancel()
+        try:
+            async with self.looking:
+                await self._look_at_all()
+        finally:
+            self._refreshing -= 1
+
+    async def _look_at_all(self) -> None:
+        if not self.log:
+            self.log.append(self.history.added(moment()))
+        if self._due is None:
+            self._schedule()
+        looked_at: set[Source] = set()
+        for _ in range(_LOOKS_AT_ONCE):
+            source = self._source
+            looked_at.add(source)
+            error = await self._look()
+            # The work may have expired: then the job itself is to be looked at.
+            if error is not None and not (isinstance(error, NotFound) and source is Source.WORK):
+                raise error
+            if self.history.finished:
+                return
+            if (self._due or 0.0) > anyio.current_time():
+                other = self.history.work.other(looked_at)
+                if other is None:
                     return
-                if (self._due or 0.0) > anyio.current_time():
-                    other = self.history.work.other(looked_at)
-                    if other is None:
-                        return
-                    self._source = other
+                self._source = other
 
     async def cancel(self) -> None:
         """Ask the service to cancel the job."""
