@@ -121,6 +121,19 @@ async def test_with_queue_there_is_a_job_at_once_that_says_that_it_waits_and_is_
     assert [labels for _, labels in full.refused] == [made.labels] * 4, "every attempt carries the same label"
 
 
+async def test_a_job_that_has_waited_stands_for_its_model_in_every_process(world):
+    app, _, client = world
+    async with client:
+        job = await client.tune(BASE, TRAIN, queue=True)
+        model = await job
+        assert "waiting-" in job.name
+        for other in (client, make_vertex(app)[1]):
+            async with other:
+                assert (await other.tuned_models.get(job.name)).name.partition("@")[0] == model.name.partition("@")[0]
+                assert await other.tuned_models.versions(job.name).all()
+                assert (await other.tune(job.name, TRAIN)).name
+
+
 async def test_nobody_who_looks_no_request(world):
     app, full, client = world
     async with client:

@@ -19,6 +19,7 @@ from gemtune.resources.given import ModelLike
 from gemtune.resources.lacking import without_permissions
 from gemtune.resources.permissions import Permissions
 from gemtune.resources.tuned_models import TunedModels
+from gemtune.resources.vertex.waiting import taken
 from gemtune.types.training import Checkpoint
 from gemtune.types.tuning import ServedModel, TunedModel, TunedModelState
 from gemtune.types.vertex import ModelVersionCheckpoint, VertexModel
@@ -217,7 +218,7 @@ async def model_of_job(caller: Caller, job: str, *, field: str) -> str:
         InvalidInput: It has made none yet.
         CallError: The job could not be read.
     """
-    found = await caller.call(vertex.get_tuning_job(job))
+    found = await caller.call(vertex.get_tuning_job(await taken(caller, job)))
     if found.tuned_model is None or not found.tuned_model.model:
         raise InvalidInput(f"{field}: {job} has no model yet ({found.state})", field=field)
     return found.tuned_model.model
