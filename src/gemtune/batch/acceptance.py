@@ -16,7 +16,7 @@ With ``accept=`` the caller draws the line instead, and what is accepted is an a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, cast
 
 import attrs
@@ -47,9 +47,8 @@ class Acceptance:
 
     accept: frozenset[str] | Callable[[GenerateContentResponse], bool] | None = None
 
-    def refusal(self, reply: GenerateContentResponse) -> NotAccepted | None:
-        """Return why a reply is no answer, or None if it is one."""
-        ending = ending_of(reply)
+    def refusal(self, reply: GenerateContentResponse, ending: str) -> NotAccepted | None:
+        """Return why a reply that ended in some way is no answer, or None if it is one."""
         ended = f"finish reason {ending}" if reply.candidates else f"the prompt was blocked: {ending}"
         if _is_nothing(reply, ending):
             why = f"the reply is empty ({ended if ending else 'no reason was given'})"
@@ -67,11 +66,20 @@ class Acceptance:
         error.response = reply
         return error
 
-    def lacks(self, reply: GenerateContentResponse, ending: str, wants_json: bool) -> bool:
-        """Return whether an accepted reply is without an answer all the same, where nobody has said what one is."""
+    def lacks(self, reply: GenerateContentResponse, ending: str, contents: object, options: Mapping[str, Any]) -> bool:
+        """Return whether an accepted reply is without an answer all the same, where nobody has said what one is.
+
+        Args:
+            reply: The reply.
+            ending: How it ended.
+            contents: What was asked, as ``Item.asked`` makes it, like the following.
+            options: What framed it.
+        """
         if self.accept is not None:
             return False
-        return not reply.candidates or (ending == "MAX_TOKENS" and wants_json) or (ending or "STOP") not in _ENDS_WELL
+        if ending == "MAX_TOKENS" and _wants_json(contents, options):
+            return True
+        return not reply.candidates or (ending or "STOP") not in _ENDS_WELL
 
     @staticmethod
     def _asked(said: object) -> bool:
@@ -127,8 +135,7 @@ def _empty(part: Part) -> bool:
     return part == _NOTHING
 
 
-def wants_json(contents: object, options: Any) -> bool:
-    """Return whether a request, as ``Item.asked`` makes it, asks for JSON."""
+def _wants_json(contents: object, options: Mapping[str, Any]) -> bool:
     config = options.get("generation_config") or getattr(contents, "generation_config", None)
     return isinstance(config, GenerationConfig) and config.response_mime_type == "application/json"
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 import attrs
 
-from gemtune.batch.acceptance import Acceptance, ending_of, wants_json
+from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.inputs import Item
 from gemtune.batch.patience import GeneratesContent
 from gemtune.batch.progress import RunTally
@@ -129,20 +129,20 @@ class Answering:
             # 0 is what a service without figures sends, and no prompt has none: it would ruin the limiter's estimate.
             tokens = (usage.prompt_token_count if usage is not None else 0) or None
             permit.success(tokens)
+            ending = ending_of(response)
             try:
-                refusal = self.acceptance.refusal(response)
+                refusal = self.acceptance.refusal(response, ending)
             except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
                 # Nobody knows whether it is an answer. It was paid for, so it is kept, and the next run judges it.
                 self.stop.begin(error, item)
                 refusal = None
             if refusal is None:
-                ending = ending_of(response)
-                self.tally.ended(ending, self.acceptance.lacks(response, ending, wants_json(contents, options)))
+                self.tally.ended(ending, self.acceptance.lacks(response, ending, contents, options))
                 return response, None, None
             self.tally.paid(usage)
             verdict = permit.unaccepted(failures)
             # The service looks at a prompt before the model does: it would be blocked again.
-            return None, refusal, verdict if response.candidates or not ending_of(response) else None
+            return None, refusal, verdict if response.candidates or not ending else None
         finally:
             self.tally.in_flight -= 1
 

@@ -22,7 +22,7 @@ from typing import Final
 
 import attrs
 
-from gemtune.batch.acceptance import Acceptance
+from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
@@ -210,7 +210,7 @@ class Journal:
             response = record.to_result().response
         except UNREADABLE:
             raise not_an_outcome(self.path, offset) from None
-        return response is not None and self.acceptance.refusal(response) is None
+        return response is not None and self.acceptance.refusal(response, ending_of(response)) is None
 
 
 def _is_torn_header(first: bytes) -> bool:
