@@ -38,6 +38,7 @@ settings.load_profile("fixed")
 # and so must not reach a test, nor a program that a test starts: only what a process needs in order to run is kept.
 KEPT = ("COV", "HYPOTHESIS", "NOX", "PIP", "PY", "UV", "XDG")
 KEPT_NAMES = {"PATH", "HOME", "USER", "LANG", "TMPDIR", "TEMP", "TMP", "SHELL", "VIRTUAL_ENV", "SYSTEMROOT", "PATHEXT"}
+KEPT_NAMES.add("GEMTUNE_DRAW")  # has the tests of screens draw them (tests/cli/terminal.py); no program reads it
 for name in os.environ.keys() - KEPT_NAMES:
     if not name.startswith(KEPT):
         del os.environ[name]
