@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from cli.terminal import Terminal, check, quick
 from gemtune.cli import tune
 from gemtune.emulator import Fault, create_app, running_emulator
 from gemtune.resources.vertex import waiting
@@ -257,3 +258,21 @@ def test_with_queue_the_command_waits_for_a_place_and_says_the_name_of_the_job(v
     assert "/tuningJobs/" in ran.out
     assert "waiting" not in ran.out
     assert gemtune("jobs", "get", ran.out.strip()).code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_person_sees_what_a_job_waits_for(vertex, started, gemtune, rows, columns):
+    terminal = Terminal(quick("tune", rows, "--base", BASE, "--epochs", 2, "--wait"), columns)
+    terminal.until("CREATING")
+    vertex.clock.advance(5)
+    waits = terminal.until("waiting for quota")
+    terminal.press_ctrl_c()
+    terminal.close()
+    check(f"tune-waits-for-quota-{columns}", waits)
+    second = gemtune("jobs", "list", "-q").out.split()[0]
+    terminal = Terminal(quick("jobs", "watch", started, second), columns)
+    waits = terminal.until("1 CREATING, 1 waiting for quota")
+    terminal.press_ctrl_c()
+    terminal.close()
+    check(f"watch-waits-for-quota-{columns}", waits)

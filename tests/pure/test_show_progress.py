@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,25 @@ def test_a_restart_begins_a_new_curve():
 )
 def test_the_state_is_the_services_word(event, state):
     assert fed(event).line().startswith(state)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("TUNING_JOB_STATE_WAITING_FOR_QUOTA", "waiting for quota"),
+        ("TUNING_JOB_STATE_WAITING_FOR_CAPACITY", "waiting for capacity"),
+        ("TUNING_JOB_STATE_TUNING", "CREATING"),
+        ("TUNING_JOB_STATE_WAITING_FOR_\x1b[2J", "CREATING"),
+        (None, "CREATING"),
+    ],
+)
+def test_a_job_that_waits_says_for_what_until_it_waits_no_more(reason, said):
+    changed = events.StateChanged(**STAMP, old=JobState.UNKNOWN, new=JobState.CREATING, reason=reason)
+    running = attrs.evolve(changed, old=JobState.CREATING, reason="TUNING_JOB_STATE_TUNING")
+    assert fed(changed).line() == said
+    assert fed(changed, running).line() == "CREATING"
+    assert fed(changed, attrs.evolve(changed, new=JobState.CANCELLED)).line() == "CANCELLED"
+    assert fed(changed, events.Cancelled(**STAMP)).line() == "CANCELLED"
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "ACTIVE", "DELETED"])

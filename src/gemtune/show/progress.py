@@ -7,6 +7,8 @@ right: the state and the steps matter most.
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
 
 import attrs
 
@@ -15,6 +17,7 @@ from gemtune.show.curve import NARROWEST, loss_curve, sparkline
 from gemtune.show.terminal import clipped
 
 WAITING = "waiting for the first look"
+_WAITS: Final = re.compile(r"TUNING_JOB_STATE_(WAITING_FOR_[A-Z_]+)")
 
 
 def duration(seconds: float) -> str:
@@ -97,12 +100,18 @@ def no_answer(error: str, status: int | None) -> str:
     return f"no answer ({f'HTTP {status}' if status else error}); still trying"
 
 
+def awaited(reason: str | None) -> str:
+    """Return what a job waits for, such as ``waiting for quota``; empty if the service gives another reason or none."""
+    waits = _WAITS.fullmatch(reason or "")
+    return waits[1].lower().replace("_", " ") if waits else ""
+
+
 @attrs.define
 class JobView:
     """What the events of one job add up to.
 
     Args:
-        state: The latest state.
+        state: The latest state, or what the job waits for in it.
         completed: Steps done in this attempt.
         total: Steps in all, once known.
         percent: As the service reports it.
@@ -128,8 +137,8 @@ class JobView:
                 self.trouble = no_answer(error, status)
             case events.Recovered():
                 self.trouble = ""
-            case events.StateChanged(new=state):
-                self.state = str(state)
+            case events.StateChanged(new=state, reason=reason):
+                self.state = str(state) if state.terminal else awaited(reason) or str(state)
             case events.Snapshot(step=step, mean_loss=loss) | events.SnapshotUpdated(step=step, mean_loss=loss):
                 if not math.isnan(loss):  # a checkpoint's, of a job without curves
                     self.losses[step] = loss
