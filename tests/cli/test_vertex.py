@@ -172,6 +172,15 @@ def test_a_command_to_follow_keeps_the_place(vertex, gemtune, rows, monkeypatch)
     assert "/locations/europe-west4/" in ran.out
 
 
+def test_a_command_that_helps_keeps_the_place(vertex, gemtune, monkeypatch):
+    monkeypatch.delenv("GOOGLE_GENAI_USE_VERTEXAI")
+    place = "--vertex --project my-project --location europe-west4"
+    for action in ("get", "wait", "cancel"):
+        timeout = ("--timeout", "0.2") if action == "wait" else ()
+        ran = gemtune("jobs", action, "123", *place.split(), *timeout)
+        assert ran.errors[-1].endswith(f"list yours with gemtune jobs list {place}")
+
+
 def test_settings_say_which_service_and_where(vertex, gemtune):
     ran = gemtune("settings")
     assert "Vertex AI  (from GOOGLE_GENAI_USE_VERTEXAI)" in ran.out

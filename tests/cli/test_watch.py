@@ -162,7 +162,7 @@ def stopped(app, argv, number, told=0):
 
 def test_the_command_that_goes_on_is_the_same_but_for_what_the_resume_token_holds():
     given = {"names": ["a", "b c"], "all": False, "json": False, "since": None, "base_url": None, "project": None}
-    given |= {"timeout": None, "no_color": False, "vertex": None, "location": None}
+    given |= {"timeout": None, "no_color": False, "vertex": None, "location": None, "trust_host": None}
 
     def words(token, **options):
         return again(argparse.Namespace(**(given | options)), token)
@@ -176,6 +176,7 @@ def test_the_command_that_goes_on_is_the_same_but_for_what_the_resume_token_hold
         "gemtune jobs watch --base-url 'http://[::1]:8080/$x' --since c1.x"
     )
     assert words("c1.x", vertex=True, location="eu") == "gemtune jobs watch --vertex --location eu --since c1.x"
+    assert words("c1.x", trust_host=["a", "b"]) == "gemtune jobs watch --trust-host a --trust-host b --since c1.x"
     long = "c1." + "x" * 5000
     assert words(long) == "gemtune jobs watch a 'b c'", "nobody copies that from a terminal"
     assert words(long, names=[], all=True) == "gemtune jobs watch --all"

@@ -109,6 +109,8 @@ def place_options(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", value]
+    for host in options.trust_host or ():
+        words += ["--trust-host", host]
     return words
 
 

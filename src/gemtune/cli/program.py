@@ -76,10 +76,10 @@ def run(argv: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     console = Console(json=options.json, color=not options.no_color)
-    return _guarded(console, lambda console: options.run(options, console))
+    return _guarded(console, lambda console: options.run(options, console), options)
 
 
-def _guarded(console: Console, command: Callable[[Console], int]) -> int:
+def _guarded(console: Console, command: Callable[[Console], int], options: argparse.Namespace | None = None) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
     handler = NoteHandler(console)
     logger = logging.getLogger("gemtune")
@@ -91,12 +91,12 @@ def _guarded(console: Console, command: Callable[[Console], int]) -> int:
     try:
         return command(console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: one line, never a traceback
-        return _report(console, error)
+        return _report(console, error, options)
     finally:
         logger.removeHandler(handler)
 
 
-def _report(console: Console, error: BaseException) -> int:
+def _report(console: Console, error: BaseException, options: argparse.Namespace | None = None) -> int:
     if os.environ.get("GEMTUNE_DEBUG", "") not in {"", "0"}:
         traceback.print_exception(error, file=console.err)
     match error:
@@ -105,7 +105,7 @@ def _report(console: Console, error: BaseException) -> int:
         case KeyboardInterrupt():
             console.note("interrupted")
         case GemtuneError():
-            console.error(worded(error))
+            console.error(worded(error, options))
         case OSError():
             console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         case _:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
+from gemtune.cli.options import place_options
 from gemtune.errors import GemtuneError
 from gemtune.remedy import Argument, ClientCall
 
@@ -70,16 +74,22 @@ COMMANDS: Final = {
 }
 
 
-def worded(error: GemtuneError) -> str:
-    """Return what happened and what to type about it."""
-    return error.worded(in_shell)
+def worded(error: GemtuneError, options: argparse.Namespace | None = None) -> str:
+    """Return what happened and what to type about it.
+
+    Args:
+        error: What happened.
+        options: Those of the command; another command that helps is given those that say which service, and where.
+    """
+    return error.worded(partial(in_shell, place=() if options is None else place_options(options)))
 
 
-def in_shell(word: Argument | ClientCall) -> str | None:
+def in_shell(word: Argument | ClientCall, place: Sequence[str] = ()) -> str | None:
     """Return the option or command that stands for an argument or a call; None if there is none."""
     if isinstance(word, ClientCall):
         command = COMMANDS.get(word.method)
-        return command if command is None or word.resource is None else f"{command} {shlex.quote(word.resource)}"
+        resource = () if word.resource is None else (word.resource,)
+        return None if command is None else shlex.join([*command.split(), *resource, *place])
     option = OPTIONS.get(word.name)
     if option is None or word.value is None or isinstance(word.value, bool):
         return f"--no-{option[2:]}" if option is not None and word.value is False else option

@@ -113,11 +113,11 @@ class Session:
                 self._summarize("nobody reads standard output any more")
                 raise error
             case JournalBusy() | JournalCorrupt() | JournalMismatch():
-                self._summarize(worded(error))  # the same command would meet the same error
+                self._summarize(worded(error, self.options))  # the same command would meet the same error
                 raise error
             case GemtuneError():
                 late = isinstance(error, DeadlineExceeded) and self.bar.held_back
-                message = f"{worded(error)} ({self.bar.held_back})" if late else worded(error)
+                message = worded(error, self.options) + (f" ({self.bar.held_back})" if late else "")
                 self.console.error(message)
                 self.target.leave(self.console)
                 self._summarize(message, error.reset_after if isinstance(error, BatchStopped) else None)
@@ -175,11 +175,11 @@ class Session:
                 "--accept says which replies are answers, and with --resume the others are asked again"
             )
         if self._failure is not None:
-            self.console.note(f"the first that failed: {_named(self._failure, self._failure.error)}")
+            self.console.note(f"the first that failed: {_named(self._failure, self._failure.error, self.options)}")
 
 
-def _named(result: BatchResult, error: GemtuneError | None) -> str:
-    reason = worded(error) if error is not None else ""
+def _named(result: BatchResult, error: GemtuneError | None, options: argparse.Namespace) -> str:
+    reason = worded(error, options) if error is not None else ""
     if isinstance(error, InvalidInput) and error.row is not None:
         return reason  # begins with the row
     key = f", key {result.key!r}" if result.key != result.index else ""

@@ -155,7 +155,7 @@ async def _each(each: Each, options: argparse.Namespace, console: Console) -> in
             try:
                 await each(client, name, options, console)
             except GemtuneError as error:
-                console.error(worded(error))
+                console.error(worded(error, options))
                 codes.append(exit_code(error))
             else:
                 codes.append(DONE)

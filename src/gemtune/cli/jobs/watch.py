@@ -105,7 +105,7 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
                 if live is not None:
                     live.finish()
             late = {*watcher.jobs} - {*ends} if limit.cancelled_caught and not stopped else set[str]()
-            if await _unknown(client, late, console):
+            if await _unknown(client, late, options, console):
                 return REFUSED
             if stopped or limit.cancelled_caught:
                 console.note(_still_running(watcher, ends, options))
@@ -159,7 +159,7 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
         except anyio.get_cancelled_exc_class():
             console.note(_WAIT_AGAIN)
             raise
-        unknown = not stopped and result is not None and await _unknown(client, result.pending, console)
+        unknown = not stopped and result is not None and await _unknown(client, result.pending, options, console)
     if stopped or result is None:
         console.note(_WAIT_AGAIN)
         return INTERRUPTED
@@ -189,7 +189,7 @@ async def _note_outages(watcher: Watcher, console: Console) -> None:
             console.note("the service answers again")
 
 
-async def _unknown(client: Client, pending: Collection[str], console: Console) -> bool:
+async def _unknown(client: Client, pending: Collection[str], options: argparse.Namespace, console: Console) -> bool:
     """Report the jobs, of those that have not ended in time, that the service does not know; return if all are such.
 
     A watcher reports them as lost only after a while, as a job may be younger than the service's copies of it. Here the
@@ -204,7 +204,7 @@ async def _unknown(client: Client, pending: Collection[str], console: Console) -
             collection = client.tuning_jobs if on_vertex(client) else client.tuned_models
             await collection.get(name, timeout=2, retry=RetryPolicy(attempts=1))
         except NotFound as error:
-            console.error(worded(error))
+            console.error(worded(error, options))
             missing += 1
         except CallError:
             continue
