@@ -46,20 +46,20 @@ def spent(cell: Cell, name: str) -> Iterator[None]:
 
 def gemtune(path: Path, url: str, cell: Cell) -> None:
     """The whole way: every row checked, two checksums, the upload in pieces."""
-    import gemtune
+    from gemtune import Client
     from gemtune.datasets.headings import Choice
     from gemtune.datasets.spool import spool
     from gemtune.resources import upload
     from gemtune.resources.storage import Storage
 
     async def run() -> None:
-        async with gemtune.Client(base_url=url, token="t" * 20) as client:
+        async with Client(base_url=url, token="t" * 20, vertexai=True, project="bench") as client:
             with spent(cell, ""):
                 await Storage(client._caller, "bench").upload(path)
 
     async def send() -> None:
         checked = spool(path, Choice(), "supervised")
-        async with gemtune.Client(base_url=url, token="t" * 20) as client:
+        async with Client(base_url=url, token="t" * 20, vertexai=True, project="bench") as client:
             with spent(cell, "sending_"):
                 await upload.Upload(client._caller, checked, "bench", None, None).run()
         checked.file.close()
