@@ -37,6 +37,17 @@ async def test_a_model_is_had_by_its_name_its_id_or_whatever_stands_for_it(tuned
                 await client.tuned_models.get(refused)
 
 
+@pytest.mark.parametrize("parts", ["versions", "checkpoints"])
+async def test_a_job_is_asked_for_its_model_once_however_many_pages_follow(tuned, parts):
+    client, job, model = tuned
+    async with client:
+        await (await client.tune(model, TRAIN))
+        before = client.statistics().requests
+        pages = await getattr(client.tuned_models, parts)(job.name, page_size=1).all()
+        assert len(pages) == {"versions": 2, "checkpoints": 5}[parts]
+        assert client.statistics().requests - before == 1 + len(pages)
+
+
 async def test_a_model_from_the_registry_can_be_asked_like_the_one_from_the_job(tuned):
     client, _, model = tuned
     async with client:

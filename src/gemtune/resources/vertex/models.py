@@ -89,12 +89,13 @@ class VertexTunedModels(TunedModels):
         retry: RetryPolicy | None = None,
     ) -> Pager[TunedModel]:
         """Return the versions of a model as a pager; continuous tuning makes a new one each time."""
-        self._checked(name)
+        model = self._checked(name)
         vertex.list_versions(self._place.name, page_size=page_size)
 
         async def fetch(token: str | None) -> Page[TunedModel]:
-            model = vertex_names.without_version(await self._model(name))
-            call = vertex.list_versions(model, page_size=page_size, page_token=token)
+            nonlocal model
+            model = model or await self._model(name)  # a job is asked once, and not for each page
+            call = vertex.list_versions(vertex_names.without_version(model), page_size=page_size, page_token=token)
             return _served_page(await self._caller.call(call, timeout=timeout, retry=retry))
 
         return Pager(fetch)
@@ -108,11 +109,13 @@ class VertexTunedModels(TunedModels):
         retry: RetryPolicy | None = None,
     ) -> Pager[Checkpoint]:
         """Return the checkpoints of one version as a pager; who serves them, only their job knows."""
-        self._checked(name)
+        model = self._checked(name)
         vertex.list_checkpoints(self._place.name, page_size=page_size)
 
         async def fetch(token: str | None) -> Page[Checkpoint]:
-            call = vertex.list_checkpoints(await self._model(name), page_size=page_size, page_token=token)
+            nonlocal model
+            model = model or await self._model(name)  # a job is asked once, and not for each page
+            call = vertex.list_checkpoints(model, page_size=page_size, page_token=token)
             page = await self._caller.call(call, timeout=timeout, retry=retry)
             return Page(tuple(_checkpoint(each, {}) for each in page), page.next_page_token)
 
