@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 import anyio
 import attrs
 
-from gemtune.config import RetryPolicy
+from gemtune.config import ONCE, RetryPolicy
 from gemtune.datasets.report import DataReport
 from gemtune.pager import Pages
 from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.inference import InferenceService
 from gemtune.story.observation import Listed, Moment, Observation, Source
-
-ONCE: Final = RetryPolicy(attempts=1)
-"""The schedule is the retry of looks, so that a look makes each of its requests once."""
 
 
 def moment() -> Moment:
@@ -41,7 +38,7 @@ class Ask:
     """
 
     timeout: float | None = None
-    retry: RetryPolicy | None = ONCE
+    retry: RetryPolicy | None = ONCE  # the schedule is the retry of looks
     page_size: int | None = None
     requests: Counter[str] = attrs.field(factory=Counter)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -31,11 +32,12 @@ from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place, Spellings
 from gemtune.remedy import Argument, Remedy
+from gemtune.resources.attempts import time_left
 from gemtune.resources.drafts import MANY, TuningDraft, off_loop
 from gemtune.resources.storage import Storage
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
-from gemtune.resources.vertex.curves import Curves
+from gemtune.resources.vertex.curves import Curves, Send
 from gemtune.resources.vertex.drafts import base_of, check_draft, data_of, job_to_create
 from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, may_wait, waiting_name
 from gemtune.settings import Settings
@@ -121,8 +123,8 @@ class VertexTuning:
         self._seen[job] = TrainingFacts.of(found)
         return found
 
-    def _send(self, ask: Ask) -> Any:
-        def send(call: Call[Any]) -> Any:
+    def _send(self, ask: Ask) -> Send:
+        def send(call: Call[Any]) -> Awaitable[Any]:
             # Counted before it is sent: a request that fails has cost its share of the quota.
             ask.requests[call.method] += 1
             return self.caller.call(call, timeout=ask.timeout, retry=ask.retry)
@@ -175,9 +177,8 @@ class VertexTuning:
         creation = VertexCreation(
             self.caller, self.place.name, job, chosen, chosen=job_id is not None, adopt=if_exists == "adopt"
         )
-        left = None if timeout is None else max(timeout - (anyio.current_time() - begun), 0.001)
         try:
-            made = await creation.run(timeout=left, retry=retry)
+            made = await creation.run(timeout=time_left(timeout, begun), retry=retry)
         except QuotaExhausted as error:
             if not may_wait(error):
                 raise

@@ -1,7 +1,7 @@
 """What to do about a credential that is missing, refused or too narrow: it depends on who reads it.
 
 "Log in with gcloud" helps at a laptop. It helps nobody who gave an API key, because that goes before what gcloud
-knows; it cannot be done in CI; and on Cloud Run there is nothing to log in to. So a addressee is a value: which
+knows; it cannot be done in CI; and on Cloud Run there is nothing to log in to. So an addressee is a value: which
 credential is in use, where it came from, and where the program runs.
 """
 

@@ -26,7 +26,6 @@ _VERSION: Final = r"(?:@[A-Za-z0-9](?:[A-Za-z0-9-]{0,126}[A-Za-z0-9])?)?"
 _MODEL_ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?"
 _PLACE: Final = rf"projects/{_PROJECT}/locations/{_LOCATION}"
 
-_AT_PLACE: Final = re.compile(rf"({_PLACE})/.+")
 _WHOLE_PROJECT: Final = re.compile(_PROJECT)
 _WHOLE_LOCATION: Final = re.compile(_LOCATION)
 _JOB: Final = re.compile(rf"{_PLACE}/tuningJobs/{_ID}")
@@ -136,19 +135,6 @@ class Place:
         )
 
 
-def place_of(name: str) -> Place:
-    """Return the project and location that a full name begins with.
-
-    Raises:
-        InvalidInput: It does not begin with any.
-    """
-    found = _AT_PLACE.fullmatch(name)
-    if found is None:
-        raise InvalidInput(f"name must look like 'projects/P/locations/L/...', not {_shown(name)}", field="name")
-    _, project, _, location = found[1].split("/")
-    return Place(project, location)
-
-
 def endpoint_of(value: object) -> str | None:
     """Return the endpoint of a tuned model, a checkpoint, a job or its handle; None if none of these is given."""
     for source in (value, getattr(value, "tuned_model", None)):
@@ -225,11 +211,6 @@ def time_series(name: str) -> str | None:
 def tensorboard_of(name: str) -> str:
     """Return the TensorBoard of a run or of a curve."""
     return name.partition("/experiments/")[0]
-
-
-def is_run(name: str) -> bool:
-    """Return whether a name is that of a run of a TensorBoard."""
-    return _RUN.fullmatch(name) is not None
 
 
 def is_label(value: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+import anyio
 import attrs
 
 from gemtune.config import RetryPolicy
@@ -88,3 +89,8 @@ class Attempts(Generic[T]):
             return await self.look(self._time.left())
         except CallError:
             return None  # it brought no certainty
+
+
+def time_left(timeout: float | None, begun: float) -> float | None:
+    """Return what is left of the seconds that something has which began at a time; None for no end."""
+    return None if timeout is None else max(begun + timeout - anyio.current_time(), 0.001)

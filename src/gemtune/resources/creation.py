@@ -34,7 +34,7 @@ from gemtune.errors import (
 from gemtune.http.caller import Caller
 from gemtune.protocol import gemini
 from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.attempts import Attempts
+from gemtune.resources.attempts import Attempts, time_left
 from gemtune.resources.drafts import MANY, off_loop
 from gemtune.types import CreateTunedModelMetadata, Operation, TunedModel
 
@@ -86,13 +86,13 @@ class Creation:
             found = await self._look_before(timeout, retry)
             if found is not None:
                 return self._adopted(found)
-            left = _left(timeout, begun)
+            left = time_left(timeout, begun)
         call = await off_loop(self.large, partial(gemini.create_tuned_model, self.model, self.tuned_model_id))
         try:
             return await self._attempts().run(call, left, retry)
         except AlreadyExists:
             # Taken before or since the look, by somebody else: the look says by whom, and whether it can be adopted.
-            theirs = await self._look_before(_left(timeout, begun), retry)
+            theirs = await self._look_before(time_left(timeout, begun), retry)
             if theirs is None:
                 raise self._foreign() from None
             return self._adopted(theirs)
@@ -185,10 +185,6 @@ class Creation:
         )
         what = "cannot be tuned here" if base in offered else "is not offered here"
         return TuningUnavailable(f"{base} {what} ({error.message}); {advice}")
-
-
-def _left(timeout: float | None, begun: float) -> float | None:
-    return None if timeout is None else max(begun + timeout - anyio.current_time(), 0.001)
 
 
 def _found(model: TunedModel) -> Operation:

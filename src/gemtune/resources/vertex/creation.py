@@ -34,7 +34,7 @@ from gemtune.pager import Pages
 from gemtune.protocol import vertex, vertex_names
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.attempts import Attempts
+from gemtune.resources.attempts import Attempts, time_left
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.types.vertex import VertexJobState, VertexTuningJob
 
@@ -108,7 +108,7 @@ class VertexCreation:
             found = await self._search(timeout, retry)
             if found:
                 return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=_age))
-            left = _left(timeout, begun)
+            left = time_left(timeout, begun)
         job = attrs.evolve(self.job, labels={**self.job.labels, LABEL: self.label})
         attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self.find, self._remedies())
         self.doubted = True  # until an answer is here: whoever waits for it may leave at any moment
@@ -122,7 +122,7 @@ class VertexCreation:
         doubted = before or attempts.doubted
         if not (doubted or self.chosen):
             return made
-        return await self._only(made, _left(timeout, begun), doubted=doubted)
+        return await self._only(made, time_left(timeout, begun), doubted=doubted)
 
     async def find(self, timeout: float | None, retry: RetryPolicy | None = ONCE) -> VertexTuningJob | None:
         """Return the oldest job with the label; None only if there is surely none.
@@ -267,7 +267,3 @@ async def _within(timeout: float | None, work: Awaitable[T], resource: str) -> T
     raise DeadlineExceeded(
         f"tuningJobs.list: the list was not searched in {timeout:g} s", resource=resource, failure=Failure.AMBIGUOUS
     )
-
-
-def _left(timeout: float | None, begun: float) -> float | None:
-    return None if timeout is None else max(begun + timeout - anyio.current_time(), 0.001)

@@ -144,7 +144,7 @@ class Curves:
             metric, name = METRICS.get(each.display_name), vertex_names.time_series(each.name)
             if metric is not None and name is not None:
                 names[metric] = name
-        if len(self._known) >= _MOST_RUNS:  # of jobs that nobody has looked at for the longest time
+        if run not in self._known and len(self._known) >= _MOST_RUNS:  # the one found first is the likeliest to be over
             self._known.pop(next(iter(self._known)))
         self._known[run] = _Series(names, known.long & names.keys() if known is not None else set())
         return self._known[run]
