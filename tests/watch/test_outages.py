@@ -78,7 +78,7 @@ async def test_after_an_outage_every_job_is_looked_at_again_soon(seed):
     for job in service.jobs.values():
         job.total = 100
     watcher = Watcher(service, list(service.jobs), policy=WatchPolicy(coalesce="never", max_rps=10))
-    watcher._engine.roster.dice = random.Random(seed)
+    watcher._engine.roster.dice = random.Random(seed).random
     async with watcher:
         watcher.subscribe([named("job0")])
         await anyio.sleep(720)

@@ -186,7 +186,7 @@ class Engine:
         except (CallError, CredentialsError) as error:
             now = moment()
             reported: list[events.Event] = []
-            blamed = health.failed(error, now, self.roster.dice.random(), job)
+            blamed = health.failed(error, now, self.roster.dice(), job)
             hint = health.hint(error)
             if job.discarded:
                 return

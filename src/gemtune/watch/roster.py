@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import anyio.lowlevel
@@ -121,7 +121,7 @@ class Roster:
     health: Service
     handles: Followers | None = None
     agenda: Agenda[Due] = attrs.field(factory=Agenda, init=False)
-    dice: random.Random = attrs.field(factory=random.Random, init=False)
+    dice: Callable[[], float] = attrs.field(default=random.random, init=False)
 
     def admit(self, jobs: Sequence[WatchedJob], now: float) -> None:
         """Give jobs their first time, so that many of them make no burst."""
@@ -153,7 +153,7 @@ class Roster:
         if self.handles is not None:
             self.handles.saw(job.history)
         steps = not job.history.work.apart or self.board.wants_steps(job)
-        look = job.history.next_look(now, self.policy, self.dice.random(), self.share, steps=steps)
+        look = job.history.next_look(now, self.policy, self.dice(), self.share, steps=steps)
         if look is None:
             self.agenda.drop(job)
             return
@@ -162,7 +162,7 @@ class Roster:
         if job.looks.failures:
             if job.history.work.apart and job.looks.failures % 2:
                 job.looks.source = Source.JOB  # perhaps only the work cannot be seen
-            after = recheck(job.looks.failures, self.dice.random())
+            after = recheck(job.looks.failures, self.dice())
         elif self._is_light(job, now.clock):
             self._rest(job, now.clock)
             return
@@ -192,7 +192,7 @@ class Roster:
         overdue = [*self.agenda.overdue(now), *put_off]
         span = min(self.policy.freshness, len(overdue) / self.health.bucket.rate)
         for item in overdue:
-            self.agenda.put(item, now + span * self.dice.random())
+            self.agenda.put(item, now + span * self.dice())
 
     async def rouse(self, now: float) -> None:
         """Give the jobs that rest a time again, if there are no more sweeps or the last ones have not shown them."""

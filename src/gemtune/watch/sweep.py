@@ -173,7 +173,7 @@ class Sweep(Due):
         now = moment()
         if isinstance(error, PermissionDenied):
             plan.forgo(now.clock)
-        self.roster.health.failed(error, now, self.roster.dice.random(), None)
+        self.roster.health.failed(error, now, self.roster.dice(), None)
         return pause
 
     async def _take_in(self, entries: Sequence[Listed]) -> int:
