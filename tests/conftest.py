@@ -8,6 +8,7 @@ What gates a change runs with fixed seeds and without deadlines, so that it is g
 """
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,11 @@ for name in os.environ.keys() - KEPT_NAMES:
 for inherited in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(inherited) is signal.SIG_IGN:
         signal.signal(inherited, signal.default_int_handler if inherited is signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--hypothesis-profile") != "random":
+        random.seed(item.nodeid)
 
 
 def pytest_report_header() -> str:

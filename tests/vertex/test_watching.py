@@ -59,10 +59,10 @@ def make_slow(**options):
     return make_app(step_seconds=4.0, queue_seconds=0.1, vertex_concurrent_jobs=None, **options)
 
 
-@pytest.mark.parametrize("handles", [False, True], ids=["watcher", "handle"])
-async def test_a_job_followed_alone_costs_a_request_every_other_second_and_shows_its_loss_at_once(handles):
-    app = make_slow()
-    app, client = make_vertex(app)
+async def ages_of_losses(seed, handles):
+    """Follow one job to its end; return how old each loss was when it was shown."""
+    random.seed(seed)
+    app, client = make_vertex(make_slow())
     async with client:
         (job,) = await tuned(client)
         seen, ages, begin = [], [], anyio.current_time()
@@ -85,11 +85,18 @@ async def test_a_job_followed_alone_costs_a_request_every_other_second_and_shows
     assert len(ages) > 10
     assert sum(1 for _, what, *_ in counted if what == "checkpoint") == 5
     assert counted[job.name, "succeeded"] == 1
-    assert sum(ages) / len(ages) <= 3.5, "looks at the steps every two seconds, but for those at the job"
     requests = Counter(entry.method for entry in sent(app))
     looks = sum(requests[name] for name in requests if "tuningJobs.get" in name or "batchRead" in name)
     assert looks <= seconds / 2 + 10
     assert any(each.eval_loss is not None for each in job.snapshots)
+    return ages
+
+
+@pytest.mark.parametrize("handles", [False, True], ids=["watcher", "handle"])
+async def test_a_job_followed_alone_costs_a_request_every_other_second_and_shows_its_loss_at_once(handles):
+    # One job has a dozen losses, with a mean of 2.0 to 3.5 s: one says little.
+    ages = [age for seed in range(4) for age in await ages_of_losses(seed, handles)]
+    assert sum(ages) / len(ages) <= 3.0, "looks at the steps every two seconds, but for those at the job"
 
 
 @pytest.mark.parametrize("seed", range(4))
