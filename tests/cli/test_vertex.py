@@ -280,6 +280,10 @@ def test_a_person_sees_what_a_job_waits_for(vertex, started, gemtune, rows, colu
     terminal.close()
     check(f"tune-waits-for-quota-{columns}", waits)
     second = gemtune("jobs", "list", "-q").out.split()[0]
+    shown = gemtune("jobs", "get", second).out
+    assert shown.splitlines()[1] == "  waiting for quota"
+    assert "reason" not in shown, "what the service says is said once"
+    assert "JOB_STATE_RUNNING, WAITING_FOR_QUOTA" in shown
     terminal = Terminal(quick("jobs", "watch", started, second), columns)
     waits = terminal.until("1 CREATING, 1 waiting for quota")
     terminal.press_ctrl_c()

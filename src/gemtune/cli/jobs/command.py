@@ -17,7 +17,7 @@ from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import CallError, GemtuneError, InvalidInput, TuningError
 from gemtune.show.curve import loss_curve
-from gemtune.show.progress import Figures
+from gemtune.show.progress import Figures, awaited
 from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ async def _get_vertex(client: Client, name: str, options: argparse.Namespace, co
         await job.refresh()
     progress, losses = job.progress, [snapshot.mean_loss for snapshot in job.snapshots]
     figures = Figures(
-        job.state,
+        job.state if job.done else awaited(job.reason) or job.state,
         progress.completed_steps,
         progress.total_steps,
         percent=progress.percent,

@@ -51,7 +51,7 @@ def base_of(job: VertexTuningJob) -> str:
 
 def facts_of(job: VertexTuningJob, handle: TuningJob, reason: str | None) -> Iterator[tuple[str, str | None]]:
     """Return what is known about a job: labels and values."""
-    yield "reason", reason or (handle.reason if not handle.done else None)
+    yield "reason", reason
     yield (
         "service says",
         f"{job.state}" + (f", {str(job.tuning_job_state).removeprefix(_PHASE)}" if _phase(job) else ""),
