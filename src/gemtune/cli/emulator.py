@@ -1,4 +1,4 @@
-"""``gemtune emulator``: a local Gemini API on a socket."""
+"""``gemtune emulator``: a local Gemini API, Vertex AI and Cloud Storage on a socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gemtune.cli.options import Commands, Parser
 
 def add(commands: Commands) -> None:
     """Add the command to the overview; its options are those of ``gemtune.emulator.serve``."""
-    commands.add_parser("emulator", help="run a local Gemini API for tuning on a socket", add_help=False)
+    commands.add_parser("emulator", help="run a local Gemini API, Vertex AI and Cloud Storage", add_help=False)
 
 
 def serve(argv: Sequence[str]) -> int:

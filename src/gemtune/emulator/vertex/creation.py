@@ -180,7 +180,10 @@ def _data(
 
 
 def _reader(store: Store) -> Callable[[str, str], bytes | None] | None:
-    """Return what reads an object of the emulated Cloud Storage; None while it has no bucket at all."""
+    """Return what reads an object of the emulated Cloud Storage; None while it has no bucket at all.
+
+    Without a bucket the data of a job is made up: whatever its URI names, the job succeeds.
+    """
     return store.objects.read if store.objects.buckets else None
 
 
