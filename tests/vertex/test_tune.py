@@ -179,6 +179,25 @@ async def test_a_refresh_does_not_wait_for_the_next_look_of_those_who_follow_the
         await job.cancel()
 
 
+async def test_the_seconds_of_a_call_are_those_of_the_upload_as_well(virtual_time):
+    app = make_app()
+    inner = httpx.ASGITransport(app)
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if "/upload/" in request.url.path:
+                await anyio.sleep(50)
+            return await inner.handle_async_request(request)
+
+    _, client = make_vertex(app, Slow(), bucket="my-bucket", on_request=None)
+    async with client:
+        began = virtual_time()
+        with pytest.raises(errors.DeadlineExceeded, match=r"the upload did not end within 5\.?\d* s"):
+            await client.tune(BASE, [("a", "x")] * 20, timeout=5)
+        assert virtual_time() - began < 5.1
+        assert await client.tuning_jobs.list().all() == []
+
+
 async def test_a_refused_cancellation_of_a_job_that_runs_is_an_error():
     app, client = make_vertex()
     inner = httpx.ASGITransport(app)

@@ -166,10 +166,12 @@ class VertexTuning:
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         begun = anyio.current_time()
         base = await base_of(draft, self.caller, self.place)
-        training = await data_of(draft, "training_data", draft.training_data, self.storage)
+        left = time_left(timeout, begun)
+        training = await data_of(draft, "training_data", draft.training_data, self.storage, left)
         validation = None
         if draft.validation_data is not None:
-            validation = await data_of(draft, "validation_data", draft.validation_data, self.storage)
+            left = time_left(timeout, begun)
+            validation = await data_of(draft, "validation_data", draft.validation_data, self.storage, left)
             note = check_validation(training.data, validation.data)
             if note is not None:
                 _log.warning("validation data: %s", note)

@@ -88,12 +88,9 @@ class Storage:
             CallError: It could not be uploaded.
         """
         choice = Choice.of(input, output, heading=heading, delimiter=delimiter)
-        place = partial(self.place, data, choice, method, bucket=bucket, on_progress=on_progress, retry=retry)
-        if timeout is None:
-            return await place()
-        with anyio.move_on_after(checks.seconds("timeout", timeout)):
-            return await place()
-        raise DeadlineExceeded(f"the upload did not end within {timeout:g} s", failure=Failure.AMBIGUOUS)
+        return await self.place(
+            data, choice, method, bucket=bucket, on_progress=on_progress, timeout=timeout, retry=retry
+        )
 
     async def place(
         self,
@@ -104,6 +101,7 @@ class Storage:
         field: str = "training_data",
         bucket: str | None = None,
         on_progress: OnProgress | None = None,
+        timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Placed:
         """Do the same for what is an argument of ``client.tune``.
@@ -115,8 +113,24 @@ class Storage:
             field: Which argument it is.
             bucket: The bucket.
             on_progress: Called with the progress.
+            timeout: Seconds for all of it.
             retry: Another retry policy.
         """
+        limit = None if timeout is None else checks.seconds("timeout", timeout)
+        with anyio.move_on_after(limit):
+            return await self._place(data, choice, method, field, bucket, on_progress, retry)
+        raise DeadlineExceeded(f"the upload did not end within {limit:g} s", failure=Failure.AMBIGUOUS)
+
+    async def _place(
+        self,
+        data: object,
+        choice: Choice,
+        method: Method,
+        field: str,
+        bucket: str | None,
+        on_progress: OnProgress | None,
+        retry: RetryPolicy | None,
+    ) -> Placed:
         checks.one_of("method", method, "supervised", "preference")
         uri = cloud_uri(data, field)
         if uri is not None:

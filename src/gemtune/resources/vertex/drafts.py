@@ -64,7 +64,9 @@ def check_draft(draft: TuningDraft) -> None:
         checks.refuse("kms_key", "'projects/P/locations/L/keyRings/R/cryptoKeys/K'", key)
 
 
-async def data_of(draft: TuningDraft, field: str, data: object, storage: Storage) -> Placed:
+async def data_of(
+    draft: TuningDraft, field: str, data: object, storage: Storage, timeout: float | None = None
+) -> Placed:
     """Return where some data of a draft lie, after checking, converting and uploading them if they are given.
 
     Args:
@@ -72,6 +74,7 @@ async def data_of(draft: TuningDraft, field: str, data: object, storage: Storage
         field: The argument that they are.
         data: The data, or the name of an object of Cloud Storage or of a dataset of Vertex AI.
         storage: Uploads them.
+        timeout: Seconds to do so.
 
     Raises:
         InvalidInput: They cannot be read, a row is wrong, or no bucket is known.
@@ -83,7 +86,7 @@ async def data_of(draft: TuningDraft, field: str, data: object, storage: Storage
             raise InvalidInput(what, Remedy("give the gs:// URI of a JSONL file, or the rows"), field=field)
         return Placed(data)
     choice = attrs.evolve(draft.choice, shared=draft.validation_data is not None)
-    return await storage.place(data, choice, draft.method, field=field, bucket=draft.bucket)
+    return await storage.place(data, choice, draft.method, field=field, bucket=draft.bucket, timeout=timeout)
 
 
 async def base_of(draft: TuningDraft, caller: Caller, place: Place) -> str | PreTunedModel:
