@@ -121,7 +121,6 @@ class AdaptiveLimit:
     Args:
         limit: How many requests may be in flight.
         ceiling: The most there may ever be.
-        floor: The least.
         bursts: Whether requests leave in bursts, of which as many are taken as there is room for. A rate has none, and
             after a cut feels its way back step by step.
         surging: Whether a limit that had held was cut, and no round has passed since.
@@ -129,7 +128,6 @@ class AdaptiveLimit:
 
     limit: float
     ceiling: int
-    floor: float = 1.0
     bursts: bool = True
     cuts: int = attrs.field(default=0, init=False)
     cut_at: float = attrs.field(default=-math.inf, init=False)
@@ -239,14 +237,14 @@ class AdaptiveLimit:
         # Those refused before it were in flight with it, at least at the beginning.
         reached = min(self.limit, float(max(self._round.peak, in_flight + self.refusals.refused - 1)))
         left = _CUT if grown_from else min(_CUT, max(_DEEPEST_CUT, 1 - share))
-        cut_to = max(self.floor, min(grown_from, reached), reached * left // 1)
+        cut_to = max(1.0, min(grown_from, reached), reached * left // 1)
         unknown = bool(grown_from) or self._growth.known == math.inf or not self.bursts
         self.cuts += 1
         self.cut_at = now
         self._set(grown_from if grown_from and not self.bursts else cut_to)
         self._cut_from = self.refusals.sent
         if self.bursts:
-            self._burst = Burst(cut_to, in_flight, max(self.floor, min(grown_from, reached)), unknown)
+            self._burst = Burst(cut_to, in_flight, max(1.0, min(grown_from, reached)), unknown)
             self.limit = self._burst.left()
         self._growth = Growth(known=self.limit if unknown else self._growth.known)
         return True
@@ -261,7 +259,7 @@ class AdaptiveLimit:
 
     def _try_less(self, now: float) -> bool:
         """Go below what the share could mean: the service takes the rest, if it is the load that it refuses."""
-        less = max(self.floor, min(self.limit - 1, self.limit * min(_CUT, 1 - self.refusals.share) // 1))
+        less = max(1.0, min(self.limit - 1, self.limit * min(_CUT, 1 - self.refusals.share) // 1))
         if less >= self.limit:
             return False
         self._trial = Trial(self.limit, now)
