@@ -24,6 +24,7 @@ class Outbox:
         ordered: Whether results are held back until those of all earlier items have been handed out.
         held: About how many bytes the results have that are here.
         hungry: Whether the consumer waits for a result.
+        over: Whether nothing follows what is here.
     """
 
     ordered: bool
@@ -31,10 +32,10 @@ class Outbox:
     taken: int = attrs.field(default=0, init=False)
     held: int = attrs.field(default=0, init=False)
     hungry: bool = attrs.field(default=False, init=False)
+    over: bool = attrs.field(default=False, init=False)
     _ready: deque[BatchResult] = attrs.field(factory=deque, init=False, repr=False)
     _early: dict[int, BatchResult] = attrs.field(factory=dict, init=False, repr=False)
     _next: int = attrs.field(default=0, init=False)
-    _over: bool = attrs.field(default=False, init=False)
     _news: anyio.Event | None = attrs.field(default=None, init=False, repr=False)
     _space: anyio.Event | None = attrs.field(default=None, init=False, repr=False)
 
@@ -73,13 +74,13 @@ class Outbox:
         # An item that was given up leaves a hole. What stands behind it was paid for, and is handed out all the same.
         for position in sorted(self._early):
             self._ready.append(self._early.pop(position))
-        self._over = True
+        self.over = True
         self._wake()
 
     async def get(self) -> BatchResult | None:
         """Return the next result, or None at the end."""
         while not self._ready:
-            if self._over:
+            if self.over:
                 return None
             if self._news is None:
                 self._news = anyio.Event()

@@ -94,7 +94,6 @@ class Run:
     writer: JournalWriter | None = None
     holds: str = "input"
     _left: bool = False
-    _over: bool = False
     _workers: TaskGroup = attrs.field(factory=anyio.create_task_group)
     _work_scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     _idle: list[_Idle] | None = attrs.field(factory=list)
@@ -120,7 +119,6 @@ class Run:
                     await self.writer.finish()
             # Only now: before, the consumer would see an end while results are on their way to the file.
             self.outbox.end()
-            self._over = True
             self._let_go()
 
     def drain(self) -> None:
@@ -141,7 +139,7 @@ class Run:
 
     def _let_go(self) -> None:
         # Not at the end of the run: until the consumer leaves, the journal is locked for an export.
-        if self._left and self._over and self.writer is not None:
+        if self._left and self.outbox.over and self.writer is not None:
             self.writer.close()
 
     def _settle(self) -> None:
