@@ -540,7 +540,7 @@ def test_a_chat_of_one_turn_is_a_pair_with_its_instruction(row, file):
     [
         (
             {"messages": CHAT + CHAT[1:]},
-            "row 1: the chat layout of OpenAI (messages) with 4 turns (user, model, ",
+            "row 1: the chat layout of OpenAI (messages) with 4 turns (user, assistant, ",
         ),
         ({"messages": CHAT[:2]}, "with 1 turns (user)"),
         ({"contents": [{"parts": [{"text": "a"}]}] * 2}, "the contents layout of Vertex AI with 2 turns (user, user)"),
@@ -562,6 +562,11 @@ def test_what_was_read_is_a_value_and_one_line(file):
     assert str(report) == "2 rows of train.csv; input = column 'Question', output = 'Answer'; left out: 'id'"
     assert (report.rows, report.input, report.output, report.left_out) == (2, ("Question",), ("Answer",), ("id",))
     assert str(read([("a", "x")]).report) == "1 row; input = first of each pair, output = second"
+
+
+def test_the_report_of_chats_calls_the_turns_as_the_file_does():
+    report = read([{"messages": CHAT}]).report
+    assert (report.input, report.output) == (("messages: user",), ("messages: assistant",))
 
 
 def test_examples_that_come_again_or_contradict_each_other_are_noted_with_their_rows():

@@ -202,6 +202,11 @@ def test_a_table_of_preferences_is_converted(tmp_path):
     assert examples(path, "supervised") == [example("a", "x")]
 
 
+def test_the_report_calls_the_turns_as_the_layout_does():
+    _, report = written([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}])
+    assert (report.input, report.output) == (("messages: user",), ("messages: assistant",))
+
+
 @pytest.mark.parametrize("of_file", [False, True])
 def test_the_report_of_preferences_names_both_answers(of_file, file):
     row = {"id": 1, "system": "s", "prompt": "a", "chosen": "x", "rejected": "y"}

@@ -16,7 +16,7 @@ import attrs
 
 from gemtune.checks import is_number
 from gemtune.datasets.headings import Choice, Columns, choose, is_heading, named_in_order
-from gemtune.datasets.layouts import layout_of, pair
+from gemtune.datasets.layouts import COLUMNS, layout_of, pair
 from gemtune.datasets.problems import Problems, some
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows
@@ -181,10 +181,11 @@ class Table:
         layouts = [(names, each) for names, each in self._chosen.items() if isinstance(each, str)]
         if layouts:
             left = [name for names, each in layouts for name in names if name != each]
+            asked, answered = COLUMNS[layouts[0][1]]
             return DataReport(
                 rows=0,
-                input=(f"{layouts[0][1]}: user",),
-                output=(f"{layouts[0][1]}: model",),
+                input=(asked,),
+                output=(answered,),
                 left_out=tuple(dict.fromkeys(left)),
             )
         return DataReport(

@@ -19,6 +19,12 @@ _LAYOUTS: Final = {
     "contents": "the contents layout of Vertex AI",
     "conversations": "the conversations layout of ShareGPT",
 }
+COLUMNS: Final = {
+    "messages": ("messages: user", "messages: assistant"),
+    "contents": ("contents: user", "contents: model"),
+    "conversations": ("conversations: human", "conversations: gpt"),
+}
+"""What a report says of a layout instead of the columns for input and output, in the words of the file."""
 ROLES: Final = {
     "system": "system",
     "developer": "system",
@@ -54,7 +60,7 @@ def pair(row: Mapping[str, object], key: str) -> tuple[str, object]:
     """
     layout = _LAYOUTS[key]
     turns = turns_of(row[key]) or ()
-    said: list[tuple[str, str]] = []
+    said: list[tuple[str, str, str]] = []
     # Beside the turns: Vertex AI's systemInstruction, PaLM's context.
     system = [_text(value, layout) for name, value in row.items() if plain(name) in _SYSTEM and value is not None]
     for turn in turns:
@@ -68,15 +74,15 @@ def pair(row: Mapping[str, object], key: str) -> tuple[str, object]:
         if part == "system":
             system.append(text)
         else:
-            said.append((part, text))
-    if [part for part, _ in said] != ["user", "model"]:
-        order = ", ".join(part for part, _ in said[:6]) + (", ..." if len(said) > 6 else "")
+            said.append((part, role, text))
+    if [part for part, _, _ in said] != ["user", "model"]:
+        order = ", ".join(role for _, role, _ in said[:6]) + (", ..." if len(said) > 6 else "")
         raise InvalidInput(
             f"{layout} with {len(said)} turns ({order}): only one question with its answer can be learned here; "
             "make a row of each pair of turns",
             ON_VERTEX,
         )
-    question, answer = (text for _, text in said)
+    question, answer = (text for _, _, text in said)
     if not question.strip():
         return "", answer
     return "\n\n".join([*filter(str.strip, system), question]), answer

@@ -21,7 +21,7 @@ from gemtune.datasets import chats, preferences
 from gemtune.datasets.conversations import LONG, Looked, Method, check, is_conversation, key_of
 from gemtune.datasets.examples import Table, as_mapping, checked, refuse_nothing
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.layouts import layout_of, turns_of
+from gemtune.datasets.layouts import COLUMNS, layout_of, turns_of
 from gemtune.datasets.load import already_read, rows_in
 from gemtune.datasets.problems import Problems, some
 from gemtune.datasets.report import DataReport, TrainingSet
@@ -138,6 +138,7 @@ class ExampleLines:
         if isinstance(source, TrainingSet):
             return source.report
         table, layout = self._table.report(), next(iter(self._layouts), None)
+        columns = () if layout is None else COLUMNS[layout]
         if self._pairs is not None:
             prompt, better, worse, system = self._pairs
             # Without a column of its own, the question begins both answers.
@@ -146,8 +147,8 @@ class ExampleLines:
             )
         return DataReport(
             rows=self._rows,
-            input=table.input or (() if layout is None else (f"{layout}: user",)),
-            output=table.output or (() if layout is None else (f"{layout}: model",)),
+            input=table.input or columns[:1],
+            output=table.output or columns[1:],
             rejected=table.rejected,
             left_out=tuple(dict.fromkeys((*table.left_out, *self._left_out))),
             source=source.name if isinstance(source, Path) else source.source,
