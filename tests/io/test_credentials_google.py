@@ -141,6 +141,14 @@ async def test_without_any_credential_the_message_names_the_command(nothing):
     assert "GOOGLE_API_KEY" in str(caught.value)
 
 
+async def test_at_an_address_of_this_machine_the_emulators_own_account_is_named(nothing):
+    for address, named in {"http://127.0.0.1:8080": True, "https://aiplatform.googleapis.com": False}.items():
+        with pytest.raises(CredentialsError) as caught:
+            await make_credentials(resolve({}, vertexai=True, project="my-project", base_url=address)).obtain()
+        assert ("`gemtune emulator`" in str(caught.value)) == named
+        assert "gcloud auth application-default login" in str(caught.value)
+
+
 async def test_in_colab_the_message_speaks_of_colab(nothing, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     with pytest.raises(CredentialsError, match="userdata"):

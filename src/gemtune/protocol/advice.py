@@ -33,12 +33,14 @@ class Access:
         login: The command that logs in with them.
         note: What has to be said about the command.
         keys: Whether an API key is enough for most of it.
+        local: Whether it is on this machine, and so most likely an emulator.
     """
 
     scopes: tuple[str, ...]
     login: str
     note: str = ""
     keys: bool = True
+    local: bool = False
 
     @property
     def instructions(self) -> str:
@@ -49,6 +51,10 @@ class Access:
 GEMINI: Final = Access(scopes=SCOPES, login=LOGIN, note=_CLIENT)
 CLOUD: Final = Access(scopes=SCOPES[:1], login="gcloud auth application-default login", keys=False)
 """Vertex AI and Cloud Storage: one scope, for which gcloud itself may ask, and no API key."""
+
+_EMULATED: Final = (
+    "For `gemtune emulator`, let GOOGLE_APPLICATION_CREDENTIALS name the file that its option credentials writes"
+)
 
 Place = Literal["laptop", "colab", "google-cloud", "ci"]
 
@@ -97,6 +103,12 @@ def place(environ: Mapping[str, str], modules: Container[str]) -> Place:
 
 def missing(addressee: Addressee) -> str:
     """Return what to do if there is no credential at all."""
+    if addressee.access.local:
+        return f"{_EMULATED}. {_missing(addressee)}"
+    return _missing(addressee)
+
+
+def _missing(addressee: Addressee) -> str:
     keys = addressee.access.keys
     if addressee.place == "colab":
         kept = "store an API key in the secrets panel and pass api_key=google.colab.userdata.get('GOOGLE_API_KEY'), or "

@@ -7,12 +7,16 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import cast
+from urllib.parse import urlsplit
+
+import attrs
 
 from gemtune.errors import CredentialsError, SettingsError
 from gemtune.http.auth.credentials import Credentials, Fetch, Refreshing, Static
 from gemtune.http.auth.grant import Grant, bearer, lifetime_until
-from gemtune.protocol.advice import CLOUD, GEMINI
+from gemtune.protocol.advice import CLOUD, GEMINI, Access
 from gemtune.settings import Secret, Settings
+from gemtune.settings.addresses import is_loopback
 
 
 def make_credentials(
@@ -47,7 +51,7 @@ def make_credentials(
             project=settings.quota_project,
             ssl_context=ssl_context,
             trust_env=trust_env,
-            access=CLOUD if settings.service == "vertex" else GEMINI,
+            access=_access(settings),
         )
         return Refreshing(source.kind, source.fetch)
     if isinstance(token, str | bytes | bytearray):
@@ -58,6 +62,12 @@ def make_credentials(
     if not callable(token):
         raise SettingsError("token must be a string or a callable that returns one", field="token")
     return Refreshing("token callable", _adapted(token, settings.quota_project))
+
+
+def _access(settings: Settings) -> Access:
+    if settings.service != "vertex":
+        return GEMINI
+    return attrs.evolve(CLOUD, local=is_loopback(urlsplit(settings.base_url).hostname or ""))
 
 
 def _adapted(function: Callable[..., object], project: str | None) -> Fetch:
