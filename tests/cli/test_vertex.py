@@ -270,6 +270,15 @@ def test_with_queue_the_command_waits_for_a_place_and_says_the_name_of_the_job(v
 
 
 @pytest.mark.slow
+def test_whoever_leaves_a_job_that_has_no_place_is_not_told_that_it_continues(vertex, rows):
+    vertex.faults.add(Fault(method="tuningJobs.create", status=429, body=json.dumps(USED_UP), times=100))
+    terminal = Terminal(quick("tune", rows, "--base", BASE, "--queue", "--wait"), 200)
+    assert "Ctrl-C gives it up while it has no place" in terminal.until("waiting for quota")
+    terminal.press_ctrl_c()
+    assert "if it had no place yet, nothing was created; otherwise the job continues" in terminal.close()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 40])
 def test_a_person_sees_what_a_job_waits_for(vertex, started, gemtune, rows, columns):
     terminal = Terminal(quick("tune", rows, "--base", BASE, "--epochs", 2, "--wait"), columns)

@@ -142,9 +142,12 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
             if not job.done:
                 console.note(look_again(name, options))
             return DONE
+        left, waits = look_again(job.name, options), job.service_state == _WAITING
+        if waits:
+            left = f"if it had no place yet, nothing was created; otherwise {left}"
         if not job.done:
-            console.note(f"following {job.name}; Ctrl-C leaves it running")
-        left = look_again(job.name, options)
+            stops = "gives it up while it has no place" if waits else "leaves it running"
+            console.note(f"following {job.name}; Ctrl-C {stops}")
         await follow(job, console, view := JobView(), timeout=options.timeout, left=left)
         model = await job
         if view.losses and not (console.json or console.draws):  # there the last picture shows it
