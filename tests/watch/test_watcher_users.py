@@ -69,7 +69,7 @@ class Play:
             last = life == self.lives - 1
             jobs = sorted(self.names) if self.filter is None and life == 0 else []
             watcher = Watcher(self.service, jobs, policy=self.policy, filter=self.filter, resume=resume)
-            watcher._engine.roster.dice = self.dice
+            watcher._engine.roster.dice = self.dice.random
             with anyio.move_on_after(1e5 if last else self.dice.uniform(0, 120)) as lifetime:
                 async with watcher:
                     main = watcher.subscribe()  # held until the resume token, which waits for those who are there
