@@ -10,7 +10,7 @@ import anyio
 import attrs
 import httpx
 
-__all__ = ["FAULTS", "HARMLESS", "UNAVAILABLE", "Fault", "Faulty"]
+__all__ = ["BY_NAME", "FAULTS", "HARMLESS", "UNAVAILABLE", "Fault", "Faulty"]
 
 HANG = object()
 HTML = b"<!DOCTYPE html><html><title>Error</title><p>Please sign in to this network.</p></html>"
@@ -97,6 +97,7 @@ FAULTS = (
         "yes",
     ),
 )
+BY_NAME = {fault.name: fault for fault in FAULTS}
 HARMLESS = tuple(fault for fault in FAULTS if fault.acts == "no")
 
 

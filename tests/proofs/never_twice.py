@@ -16,7 +16,7 @@ import httpx
 import gemtune
 import virtualtime
 from gemtune import errors
-from proofs.faulty import FAULTS, HARMLESS, UNAVAILABLE, Fault, Faulty
+from proofs.faulty import BY_NAME, FAULTS, HARMLESS, UNAVAILABLE, Fault, Faulty
 from world import BASE, EXAMPLES, TOKEN, make_app
 
 __all__ = ["INTRODUCTION", "POSITIONS", "TABLES", "Case", "Outcome", "Table", "World", "main", "play"]
@@ -177,7 +177,7 @@ async def look(case: Case) -> Outcome:
     world = World()
     async with world.client as client:
         given = LOOKS[case.scenario]
-        lost = next(fault for fault in FAULTS if fault.name == "502 HTML, acted")
+        lost = BY_NAME["502 HTML, acted"]
         way = Faulty(world.way, [lost])
         client._caller.wire.transport = way
         world.arm(case, verb="GET")
@@ -296,16 +296,17 @@ TABLES = (
 )  # fmt: skip
 
 
-async def play() -> str:
+async def play(introduction: str, tables: tuple[Table, ...]) -> str:
     """Play all cases and return all tables."""
-    return "\n\n".join([INTRODUCTION, *[table.render(await table.play()) for table in TABLES]]) + "\n"
+    return "\n\n".join([introduction, *[table.render(await table.play()) for table in tables]]) + "\n"
 
 
-def main() -> None:
+def main(introduction: str, tables: tuple[Table, ...]) -> None:
     """Print the tables."""
     logging.disable()
-    print(anyio.run(play, backend="asyncio", backend_options=virtualtime.asyncio_backend()[1]), end="")  # noqa: T201
+    backend = virtualtime.asyncio_backend()[1]
+    print(anyio.run(play, introduction, tables, backend="asyncio", backend_options=backend), end="")  # noqa: T201
 
 
 if __name__ == "__main__":
-    main()
+    main(INTRODUCTION, TABLES)

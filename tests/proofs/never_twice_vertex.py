@@ -4,23 +4,19 @@
 stand in ``never_twice_vertex.md``; the tests play them too and compare.
 """
 
-import logging
-
 import anyio
 import attrs
 import httpx
 
-import gemtune
-import virtualtime
 from gemtune import errors
 from gemtune.emulator import Emulator
 from gemtune.resources.vertex.creation import LABEL, label_of
 from proofs.faulty import FAULTS, HARMLESS, Faulty
-from proofs.never_twice import Case, Outcome, Table, program
+from proofs.never_twice import Case, Outcome, Table, World, main
 from vertex.service import BASE, TRAIN, make_vertex
 from world import make_app
 
-__all__ = ["INTRODUCTION", "TABLES", "VertexWorld", "main", "play"]
+__all__ = ["INTRODUCTION", "TABLES", "VertexWorld"]
 
 INTRODUCTION = """\
 # Never twice on Vertex AI
@@ -34,26 +30,14 @@ and led to one job. Made by `PYTHONPATH=tests python -m proofs.never_twice_verte
 
 
 @attrs.define
-class VertexWorld:
+class VertexWorld(World):
     """One client, one emulator, and a faulty way between them; made in a running loop."""
 
     app: Emulator = attrs.field(factory=lambda: make_app(step_seconds=1000.0, queue_seconds=0.0))
-    way: Faulty = attrs.field(init=False)
-    client: gemtune.Client = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.way = Faulty(httpx.ASGITransport(self.app), [], part="/tuningJobs", ends=True)
         _, self.client = make_vertex(self.app, self.way)
-
-    def arm(self, case: Case, **kind: object) -> None:
-        for name, value in (program(case.fault, case.position) | kind).items():
-            setattr(self.way, name, value)
-        self.way.asked.clear()
-        self.way.deeds.clear()
-        self.way.used = 0
-
-    def disarm(self) -> None:
-        self.way.faults, self.way.forever = [], None
 
     async def jobs(self) -> dict[str, str]:
         """The state of every job of the project, by name."""
@@ -63,15 +47,6 @@ class VertexWorld:
     async def alive(self) -> list[str]:
         """The jobs that nobody has cancelled."""
         return [name for name, state in (await self.jobs()).items() if "CANCEL" not in state]
-
-    async def outcome(self, success, act):
-        value, error, result = None, None, success
-        try:
-            value = await act()
-        except errors.GemtuneError as caught:
-            error, result = caught, type(caught).__name__
-        await self.way.catch_up()
-        return value, Outcome(result, len(self.way.asked), self.way.done, error)
 
 
 CREATES = {
@@ -171,16 +146,5 @@ TABLES = (
 )
 
 
-async def play() -> str:
-    """Play all cases and return all tables."""
-    return "\n\n".join([INTRODUCTION, *[table.render(await table.play()) for table in TABLES]]) + "\n"
-
-
-def main() -> None:
-    """Print the tables."""
-    logging.disable()
-    print(anyio.run(play, backend="asyncio", backend_options=virtualtime.asyncio_backend()[1]), end="")  # noqa: T201
-
-
 if __name__ == "__main__":
-    main()
+    main(INTRODUCTION, TABLES)

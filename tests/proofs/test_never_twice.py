@@ -1,4 +1,4 @@
-"""Never twice: the tables of never_twice.md, played anew, and what they leave out."""
+"""Never twice: the tables of all proofs, played anew, and what those of the Gemini API leave out."""
 
 import contextlib
 import itertools
@@ -12,26 +12,37 @@ import pytest
 import gemtune
 from gemtune import errors
 from gemtune.emulator import Fault, running_emulator
-from proofs.faulty import FAULTS
-from proofs.never_twice import INTRODUCTION, TABLES, World
+from proofs import never_twice, never_twice_vertex, uploads
+from proofs.faulty import BY_NAME, FAULTS
+from proofs.never_twice import World
 from world import BASE, EXAMPLES, TOKEN
 
-PROVED = (Path(__file__).parent / "never_twice.md").read_text(encoding="utf-8").strip().split("\n\n## ")
-BY_NAME = {fault.name: fault for fault in FAULTS}
+PROOFS = {"gemini": never_twice, "vertex": never_twice_vertex, "uploads": uploads}
+PLAYED = [
+    pytest.param(proof, number, id=f"{name}-{number}")
+    for name, proof in PROOFS.items()
+    for number in range(len(proof.TABLES))
+]
+
+
+def proved(proof):
+    return Path(proof.__file__).with_suffix(".md").read_text(encoding="utf-8").strip().split("\n\n## ")
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("virtual_time")
-@pytest.mark.parametrize("number", range(len(TABLES)), ids=["create", "taken", "look", "write"])
-async def test_no_fault_at_any_attempt_does_anything_twice(number):
-    table = TABLES[number]
-    expected = f"## {PROVED[1 + number]}".splitlines()
+@pytest.mark.parametrize(("proof", "number"), PLAYED)
+async def test_no_fault_at_any_attempt_does_anything_twice(proof, number):
+    table = proof.TABLES[number]
+    expected = f"## {proved(proof)[1 + number]}".splitlines()
     assert table.render(await table.play()).splitlines() == expected
 
 
-def test_the_tables_written_down_are_those_that_are_played():
-    assert PROVED[0] == INTRODUCTION
-    assert len(PROVED) == 1 + len(TABLES)
+@pytest.mark.parametrize("proof", PROOFS.values(), ids=PROOFS)
+def test_the_tables_written_down_are_those_that_are_played(proof):
+    written = proved(proof)
+    assert written[0] == proof.INTRODUCTION
+    assert len(written) == 1 + len(proof.TABLES)
 
 
 @pytest.fixture

@@ -4,20 +4,16 @@
 ``uploads.md``; the tests play them too and compare.
 """
 
-import logging
-
-import anyio
 import httpx
 
 import gemtune
-import virtualtime
 from gemtune import errors
 from gemtune.resources import upload
 from proofs.faulty import FAULTS, Faulty
-from proofs.never_twice import Case, Outcome, Table, program
+from proofs.never_twice import Case, Outcome, Table, main, program
 from world import TOKEN, make_app
 
-__all__ = ["INTRODUCTION", "TABLE", "main", "play"]
+__all__ = ["INTRODUCTION", "TABLES"]
 
 INTRODUCTION = """\
 # Uploads
@@ -74,19 +70,8 @@ async def act(case: Case) -> Outcome:
     return outcome
 
 
-TABLE = Table("each request of an upload", tuple(KINDS), FAULTS, act)
-
-
-async def play() -> str:
-    """Play all cases and return the table."""
-    return f"{INTRODUCTION}\n\n{TABLE.render(await TABLE.play())}\n"
-
-
-def main() -> None:
-    """Print the table."""
-    logging.disable()
-    print(anyio.run(play, backend="asyncio", backend_options=virtualtime.asyncio_backend()[1]), end="")  # noqa: T201
+TABLES = (Table("each request of an upload", tuple(KINDS), FAULTS, act),)
 
 
 if __name__ == "__main__":
-    main()
+    main(INTRODUCTION, TABLES)

@@ -9,6 +9,7 @@ import pytest
 import gemtune
 from gemtune import errors, events
 from gemtune.resources.vertex import waiting
+from proofs.faulty import BY_NAME, Faulty
 from vertex.service import BASE, TRAIN, make_vertex
 from world import make_app, sent
 
@@ -235,21 +236,11 @@ async def test_what_is_refused_for_good_while_it_waits_has_failed(world):
 async def test_an_attempt_whose_answer_is_lost_while_it_waits_is_found_and_not_repeated(world):
     app, full, client = world
     full.left = 1
-    inner, lost = full.inner, []
-
-    class Losing(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            response = await inner.handle_async_request(request)
-            if request.method == "POST" and request.url.path.endswith("/tuningJobs") and not lost:
-                lost.append(request)
-                raise httpx.ReadError("Connection reset by peer")
-            return response
-
-    full.inner = Losing()
+    way = full.inner = Faulty(full.inner, [BY_NAME["reset, acted"]], part="/tuningJobs", ends=True)
     async with client:
         job = await client.tune(BASE, TRAIN, queue=True)
         assert (await job).endpoint
-    assert len(lost) == len(await jobs_of(app)) == 1
+    assert way.used == len(await jobs_of(app)) == 1
 
 
 async def test_an_attempt_of_which_nobody_could_say_what_it_did_is_searched_for_before_the_next(world):
