@@ -19,9 +19,11 @@ from gemtune.datasets.report import DataReport
 from gemtune.errors import DeadlineExceeded, Failure, TuningCancelled, TuningError, TuningFailed, TuningLost
 from gemtune.events import Event, JobState
 from gemtune.looks.follower import Follower
+from gemtune.looks.pictured import elapsed, picture_of
 from gemtune.protocol.said import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
+from gemtune.show.picture import JobPicture
 from gemtune.story.history import History, eta
 from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
@@ -174,21 +176,18 @@ class KnownFacts(DescribedJob):
     @property
     def elapsed(self) -> float | None:
         """Seconds since the job was created, or from then to its end; None while unknown."""
-        history, born = self._seen, self.begun
-        began = history.log.now.created or (born and int(born.utc.timestamp() * 1e9))
-        if not began:
-            return None
-        if history.outcome is None:
-            end = datetime.now(UTC).timestamp()
-        else:
-            end = (self._follower.known.about.completed or history.log.now.newest) / 1e9
-            end = end or history.outcome.observed_at.timestamp()
-        return max(end - began / 1e9, 0.0)
+        return elapsed(self._follower.known, self._follower.history, datetime.now(UTC))
 
     @property
     def eta(self) -> float | None:
         """Seconds from the last look to the last step, by the pace of the latest ones; None while unknown."""
         return eta(self._seen)
+
+    def picture(self) -> JobPicture:
+        """Return what a person sees of the job now: what terminal, notebook and dashboard draw. Nothing is asked."""
+        follower = self._follower
+        trouble = str(follower.trouble) if follower.trouble is not None else ""
+        return picture_of(follower.known, follower.history, datetime.now(UTC), trouble=trouble)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -118,6 +118,8 @@ class Rhythm:
 
     # How many there were, failed ones included.
     looks: int = 0
+    # When the last was.
+    last: Moment | None = None
     # When the first was, by the monotonic clock.
     first: float | None = None
     # How many in a row brought nothing new.
@@ -150,6 +152,7 @@ class Rhythm:
     def looked(self, now: Moment, source: Source, *, blank: bool = False) -> None:
         """Count a look, whatever came of it."""
         self.looks += 1
+        self.last = now
         if source is Source.JOB:
             self.job_at = now.clock
         self.again, self.blank = None, blank

@@ -47,6 +47,11 @@ class Outages:
         else:
             self.recovery = event
 
+    @property
+    def trouble_now(self) -> str:
+        """What is wrong at present; empty if nothing is."""
+        return self.trouble.message if self.trouble is not None and self.recovery is None else ""
+
 
 @attrs.define(eq=False)
 class ServiceRecord:

@@ -20,9 +20,12 @@ from gemtune.errors import MisuseError
 from gemtune.events import Event, JobState, TerminalEvent
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
+from gemtune.looks.known import KnownJob
+from gemtune.looks.pictured import picture_of
 from gemtune.looks.service import Ask, TuningService
 from gemtune.resources.given import JobLike
 from gemtune.resources.operations import checked_wait
+from gemtune.show.picture import JobPicture
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.observation import Moment
 from gemtune.watch.arguments import check_filter, checked_bookmarks, checked_policy, classes, given_jobs, several
@@ -160,6 +163,17 @@ class Watcher:
         self._engine.roster.agenda.drop(watched)
         self._board.discard(watched, watched.detach(_now()), cursor)
         return True
+
+    def pictures(self) -> list[JobPicture]:
+        """Return what a person sees of the watched jobs now, in the order in which they were added. Nothing is asked.
+
+        A job that the filter found is among them until it has ended and every subscriber has read its end.
+        """
+        now, silent = datetime.now(UTC), self._board.service.outages.trouble_now
+        return [
+            picture_of(KnownJob(job.history), job.history, now, trouble=job.reports.outages.trouble_now or silent)
+            for job in self._board.watched.values()
+        ]
 
     @property
     def jobs(self) -> dict[str, JobState]:
