@@ -101,7 +101,8 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test-suite on the sources, without orjson; arguments after -- go to pytest."""
     install(session, "-e", ".[emulator]", groups=("test",))
-    session.run(*PYTEST, *session.posargs, env={"GEMTUNE_JSON": "standard"})  # a plain installation
+    without_extras = ("--ignore=tests/people", *session.posargs)
+    session.run(*PYTEST, *without_extras, env={"GEMTUNE_JSON": "standard"})  # a plain installation
 
 
 def no_extra(session: nox.Session) -> None:
@@ -127,6 +128,13 @@ def lowest(session: nox.Session) -> None:
     no_extra(session)
     lenient = ("-W", "ignore::pytest.PytestRemovedIn10Warning")  # an older anyio's plugin imports what pytest renamed
     session.run(*PYTEST, *lenient, *(session.posargs or PLAIN))
+
+
+@nox.session
+def people(session: nox.Session) -> None:
+    """Look at what people look at, with all extras: terminal, notebook, dashboard, frames, telemetry."""
+    install(session, "-e", ".[all]", groups=("people",))
+    session.run(*PYTEST, "tests/people", *session.posargs)
 
 
 @nox.session
@@ -174,7 +182,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Type-check the package, strictly."""
-    install(session, "-e", ".[emulator,speed]", groups=("typing",))
+    install(session, "-e", ".[all]", groups=("typing",))
     session.run("mypy", *session.posargs)
 
 
@@ -225,7 +233,7 @@ def wheel(session: nox.Session) -> None:
     for name in ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
-    others = [f"--ignore={path}" for path in NO_JSON]
+    others = [f"--ignore={path}" for path in (*NO_JSON, "tests/people")]
     session.run(*PYTEST, *others, *session.posargs, env={"GEMTUNE_JSON": "orjson"})
 
 
