@@ -43,6 +43,12 @@ def test_hyperparameters_are_said_as_people_say_them(used, said):
     assert picture.settings(used) == said
 
 
+def test_hyperparameters_are_names_and_values_for_a_table():
+    used = Hyperparameters(epoch_count=1, batch_size=4, learning_rate_multiplier=0.1)
+    assert picture.parameters(used) == (("epochs", "1"), ("batch", "4"), ("× the default rate", "0.1"))
+    assert picture.parameters(None) == ()
+
+
 def test_a_state_has_a_word_and_a_tone_even_if_this_version_does_not_know_it():
     assert picture.toned(JobState.CREATING, None, steps=0) == ("starting", Tone.WAITING)
     waits = picture.toned(JobState.CREATING, None, steps=0, reason="TUNING_JOB_STATE_WAITING_FOR_QUOTA")

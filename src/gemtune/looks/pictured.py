@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gemtune.looks.known import KnownJob
 from gemtune.protocol.said import clean
-from gemtune.show.picture import JobPicture, curves, reason_of, settings, short, toned
+from gemtune.show.picture import JobPicture, curves, parameters, reason_of, settings, short, toned
 from gemtune.story.history import History, eta
 
 
@@ -29,6 +29,7 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
         title=known.about.display_name or short(own.name),
         base_model=known.about.base_model or "",
         hyperparameters=settings(known.about.hyperparameters),
+        parameters=parameters(known.about.hyperparameters),
         state=known.state,
         word=word,
         tone=tone,

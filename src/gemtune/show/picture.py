@@ -55,6 +55,7 @@ class JobPicture:
         title: What people call it: its display name, or else what tells its name from others.
         base_model: The model that is tuned; empty while unknown.
         hyperparameters: What controls the training, such as ``5 epochs · batch 4 · rate 0.001``; empty while unknown.
+        parameters: The same as names and values, for a table: ``("batch", "4")``.
         state: The state.
         word: The same in the words of people: ``waiting for quota``, ``running``, ``succeeded``.
         tone: What its colour means.
@@ -75,6 +76,7 @@ class JobPicture:
     title: str
     base_model: str = ""
     hyperparameters: str = ""
+    parameters: Sequence[tuple[str, str]] = ()
     state: JobState = JobState.UNKNOWN
     word: str = "not seen yet"
     tone: Tone = Tone.UNSEEN
@@ -109,11 +111,12 @@ class JobPicture:
         """Return it as JSON values, for a page; curves as two lists each."""
         fields = attrs.asdict(self, recurse=False)
         curves = {name: fields.pop(name) for name in ("losses", "eval_losses")}
-        del fields["checkpoints"]
+        del fields["checkpoints"], fields["parameters"]
         said = {name: plain(value) for name, value in fields.items()}
         lowest = self.lowest
         return {
             **said,
+            "parameters": dict(self.parameters),
             "checkpoints": [checkpoint.to_dict() for checkpoint in self.checkpoints],
             "ended": self.ended,
             "loss": self.loss,
@@ -210,19 +213,31 @@ def toned(state: JobState, outcome: events.Event | None, *, steps: int, reason: 
     return str(state).lower(), Tone.RUNNING  # a word of the service that this version does not know
 
 
+def parameters(used: Hyperparameters | None) -> tuple[tuple[str, str], ...]:
+    """Return hyperparameters as names and values, such as ``("batch", "4")``; only those that are set."""
+    if used is None:
+        return ()
+    rate, times = used.learning_rate, used.learning_rate_multiplier
+    said = {
+        "epochs": used.epoch_count and str(used.epoch_count),
+        "batch": used.batch_size and str(used.batch_size),
+        "rate": rate is not None and f"{rate:g}",
+        "× the default rate": times is not None and f"{times:g}",
+        "adapter": used.adapter_size and str(used.adapter_size),
+        "beta": used.beta is not None and f"{used.beta:g}",
+    }
+    return tuple((name, value) for name, value in said.items() if value)
+
+
 def settings(used: Hyperparameters | None) -> str:
     """Return hyperparameters as people say them: ``5 epochs · batch 4 · rate 0.001``; empty if there are none."""
-    if used is None:
-        return ""
-    said = [
-        used.epoch_count and f"{used.epoch_count} epoch{'s' if used.epoch_count != 1 else ''}",
-        used.batch_size and f"batch {used.batch_size}",
-        used.learning_rate is not None and f"rate {used.learning_rate:g}",
-        used.learning_rate_multiplier is not None and f"{used.learning_rate_multiplier:g} × the default rate",
-        used.adapter_size and f"adapter {used.adapter_size}",
-        used.beta is not None and f"beta {used.beta:g}",
-    ]
-    return " · ".join(part for part in said if part)
+    return " · ".join(_said(name, value) for name, value in parameters(used))
+
+
+def _said(name: str, value: str) -> str:
+    if name == "epochs":
+        return f"{value} epoch{'s' if value != '1' else ''}"
+    return f"{value} {name}" if name.startswith("×") else f"{name} {value}"
 
 
 def reason_of(outcome: events.Event | None) -> str:
