@@ -230,7 +230,7 @@ def wheel(session: nox.Session) -> None:
     away = Path(session.create_tmp()).resolve()
     for name in ("tests", "docs", "benchmarks"):
         shutil.copytree(ROOT / name, away / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
-    for name in ("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for name in ("pyproject.toml", "LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, away)
     session.chdir(away)
     others = [f"--ignore={path}" for path in (*NO_JSON, "tests/people")]
