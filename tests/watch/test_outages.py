@@ -86,6 +86,34 @@ async def test_after_an_outage_every_job_is_looked_at_again_soon(seed):
             assert any(680 < at < 700 for at, _, name in service.calls if name and job in name)
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+async def test_an_error_of_gemtune_itself_in_an_outage_makes_no_busy_loop(count, caplog):
+    caplog.set_level("CRITICAL", "gemtune.watch")
+    service = make_service(count, outage=(60.0, 660.0))
+    for job in service.jobs.values():
+        job.total = 100
+    watcher = Watcher(service, list(service.jobs), policy=WatchPolicy(max_rps=50))
+
+    def dice():
+        if watcher.statistics().outage:
+            raise ZeroDivisionError
+        return random.random()
+
+    watcher._engine.roster.dice = dice
+    async with watcher:
+        readers = [watcher.subscribe([name]) for name in service.jobs]
+        await anyio.sleep(120)
+        assert watcher.statistics().outage
+        before = len(service.calls)
+        await anyio.sleep(530)
+        assert 5 <= len(service.calls) - before <= 10  # a minute apart
+        await anyio.sleep(120)
+        assert not watcher.statistics().outage
+        for reader in readers:
+            seen = [event.step for event in await reader.next_batch(1000) if isinstance(event, events.Snapshot)]
+            assert len(seen) > 30
+
+
 @pytest.mark.parametrize("count", [1, 3, 1000, 10_000])
 @pytest.mark.parametrize("hang", [False, True], ids=["503", "hangs"])
 async def test_an_outage_of_ten_minutes_costs_few_requests_and_two_events_for_each_subscriber(count, hang):

@@ -121,6 +121,10 @@ class Outage:
         self._delay = min(self.longest, max(self._delay * 2, self.first))
         self._probe_at = now + max(hint or 0.0, self._jittered(dice))
 
+    def put_off(self, until: float) -> None:
+        """Send no probe before a time: that the last one failed was not the service's fault."""
+        self._probe_at = max(self._probe_at, until)
+
     def end(self, now: float) -> float | None:
         """Note that the service answers; return the seconds since its first failure if that ends an outage."""
         self.streak = 0

@@ -162,6 +162,8 @@ class Engine:
             _log.exception("the watcher stumbled over %s", getattr(item, "name", "the list of jobs"))
             now = moment()
             self.roster.agenda.put(item, now.clock + QUARANTINE)
+            # A probe takes the next item whenever it is due, and whatever stumbled has not said when the next one is.
+            self.roster.health.breaker.put_off(now.clock + QUARANTINE)
             if isinstance(item, WatchedJob):
                 self.roster.report(item, [_stumbled(item, error, now)])
             else:
