@@ -28,6 +28,7 @@ from gemtune.batch.patience import GeneratesContent, PatientClient
 from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, held_back, stop_error
 from gemtune.batch.result import BatchResult
+from gemtune.batch.shown import ShownBatch
 from gemtune.errors import GemtuneError, JournalError, MisuseError
 from gemtune.limiter.limiter import Limiter
 from gemtune.resources.given import BatchOptions
@@ -68,7 +69,7 @@ def make_batch(
 
 
 @attrs.define(eq=False, repr=False)
-class Batch:
+class Batch(ShownBatch):
     """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
 
     Nothing starts before the block is entered. Leaving it early gives up what is in flight; ``drain()`` lets it
@@ -251,12 +252,12 @@ class Batch:
         waiting = self._outbox.waiting + (0 if run.writer is None else len(run.writer))
         away = f"no credential for now: {self.client.away}" if self.client.away else ""
         limit = away or held_back(run.holds, run.tally, self.limiter, self._outbox)
-        return run.tally.statistics(anyio.current_time(), waiting=waiting, total=self._total, limit=limit)
+        return run.tally.statistics(run.tally.now(), waiting=waiting, total=self._total, limit=limit)
 
     @property
-    def progress(self) -> BatchStatistics:
-        """How far the batch is: the same as ``statistics()``, for a line on the screen."""
-        return self.statistics()
+    def over(self) -> bool:
+        """Whether nothing is asked any more: its input has ended, or somebody has left it."""
+        return self._left or self._outbox.over
 
     def _begun(self) -> Run:
         if self._run is None:

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from gemtune.batch.result import BatchResult
+from gemtune.loops import current_time
 from gemtune.types import UsageMetadata
 
 _SECOND: Final = 1.0
@@ -62,9 +63,11 @@ class RunTally:
 
     Args:
         began: When the run began.
+        over: When it ended; None as long as it has not.
     """
 
     began: float
+    over: float | None = attrs.field(default=None, init=False)
     done: int = 0
     failed: int = 0
     skipped: int = 0
@@ -84,6 +87,10 @@ class RunTally:
     def finished(self) -> int:
         """Items with an outcome in this run."""
         return self.done + self.failed
+
+    def now(self) -> float:
+        """Return the time up to which it counts: the present, or the end of the run."""
+        return current_time() if self.over is None else self.over
 
     def count(self, result: BatchResult, now: float) -> None:
         """Count an outcome."""

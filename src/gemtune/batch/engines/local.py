@@ -119,6 +119,7 @@ class Run:
                     await self.writer.finish()
             # Only now: before, the consumer would see an end while results are on their way to the file.
             self.outbox.end()
+            self.tally.over = current_time()
             self._let_go()
 
     def drain(self) -> None:

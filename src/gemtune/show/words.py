@@ -1,0 +1,109 @@
+"""Pictures of jobs and batches as facts in words, and as plain lines for places that show no HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
+
+from gemtune.show.curve import sparkline
+from gemtune.show.picture import BatchPicture, JobPicture
+from gemtune.show.progress import duration
+from gemtune.show.terminal import aligned, printable
+
+_CURVE: Final = 24
+
+
+def steps(picture: JobPicture) -> str:
+    """Return how many steps are done: ``23 of 50 steps``; empty if nothing is known of them."""
+    if picture.total:
+        return f"{min(picture.completed, picture.total):,} of {picture.total:,} steps"
+    return f"{picture.completed:,} steps" if picture.completed else ""
+
+
+def times(picture: JobPicture) -> list[str]:
+    """Return how long a job has been running and how long it will, as far as that is known."""
+    said = []
+    if picture.eta and not picture.ended:
+        said.append(f"{duration(picture.eta)} left")
+    if picture.elapsed is not None:
+        said.append(f"{'took' if picture.ended else 'running for'} {duration(picture.elapsed)}")
+    return said
+
+
+def losses(picture: JobPicture) -> list[str]:
+    """Return the last loss, on validation data too if there is any, and the lowest with its step."""
+    if picture.loss is None:
+        return []
+    said = [f"loss {picture.loss:.4g}"]
+    if picture.eval_losses:
+        said.append(f"eval loss {picture.eval_losses[-1][1]:.4g}")
+    if (lowest := picture.lowest) is not None and lowest[1] < (picture.eval_losses or picture.losses)[-1][1]:
+        said.append(f"lowest {lowest[1]:.4g} at step {lowest[0]:,}")
+    return said
+
+
+def as_of(picture: JobPicture) -> str:
+    """Return the time of the last look at a job that has not ended; empty if there was none."""
+    if picture.ended or picture.looked_at is None:
+        return ""
+    return f"as of {picture.looked_at.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def counted(pictures: Sequence[JobPicture]) -> str:
+    """Return how many jobs there are in which state: ``4 tuning jobs: 2 running, 1 succeeded, 1 failed``."""
+    words = Counter(picture.word for picture in pictures)
+    heading = f"{len(pictures):,} tuning job{'s' if len(pictures) != 1 else ''}"
+    return f"{heading}: {', '.join(f'{count} {word}' for word, count in words.items())}" if pictures else heading
+
+
+def batch_facts(picture: BatchPicture) -> list[str]:
+    """Return how far a batch is, how fast it goes, and what holds it back."""
+    answered = f"{picture.done:,} of {picture.total:,}" if picture.total is not None else f"{picture.done:,}"
+    said = [f"{answered} answered", f"{picture.failed:,} failed"]
+    if picture.ended:
+        said.append(f"took {duration(picture.elapsed)}" if picture.elapsed >= 1 else "took less than a second")
+    else:
+        said += [f"{picture.in_flight:,} in flight"] if picture.in_flight else []
+        said += [f"{picture.parked:,} parked"] if picture.parked else []
+        said += [f"{picture.rate:.3g}/s"] if picture.rate else []
+        said += [f"{duration(picture.eta)} left"] if picture.eta else []
+    said += [f"{picture.tokens:,} tokens"] if picture.tokens else []
+    return said
+
+
+def job_text(picture: JobPicture) -> str:
+    """Return a job as lines of text: what it is, how far, its curve, and why it failed."""
+    head = [picture.title, picture.word, steps(picture), *losses(picture), *times(picture)]
+    return "\n".join(map(printable, [" · ".join(part for part in head if part), *_below(picture)]))
+
+
+def jobs_text(pictures: Sequence[JobPicture]) -> str:
+    """Return jobs as a table of text."""
+    if not pictures:
+        return counted(pictures)
+    rows = [("job", "state", "step", "loss", "lowest", "")]
+    for picture in pictures:
+        lowest = f"{picture.lowest[1]:.4g} @ {picture.lowest[0]}" if picture.lowest else ""
+        total = f"/{picture.total}" if picture.total else ""
+        loss = "" if picture.loss is None else f"{picture.loss:.4g}"
+        rows.append((picture.title, picture.word, f"{picture.completed}{total}", loss, lowest, _curve(picture)))
+    reasons = [f"{picture.title}: {why}" for picture in pictures if (why := picture.reason or picture.trouble)]
+    printed = [tuple(map(printable, row)) for row in rows]
+    return "\n".join([counted(pictures), *aligned(printed), *map(printable, reasons)])
+
+
+def batch_text(picture: BatchPicture) -> str:
+    """Return a batch as a line of text."""
+    held = [picture.held_back] if picture.held_back and not picture.ended else []
+    return printable(" · ".join([picture.title, *batch_facts(picture), *held]))
+
+
+def _below(picture: JobPicture) -> list[str]:
+    return [said for said in (_curve(picture), picture.reason, picture.trouble) if said]
+
+
+def _curve(picture: JobPicture) -> str:
+    values = [loss for _, loss in picture.losses]
+    return sparkline(values, _CURVE) if len(values) > 1 else ""
