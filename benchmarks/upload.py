@@ -48,7 +48,7 @@ def gemtune(path: Path, url: str, cell: Cell) -> None:
     """The whole way: every row checked, two checksums, the upload in pieces."""
     from gemtune import Client
     from gemtune.datasets.headings import Choice
-    from gemtune.datasets.spool import spool
+    from gemtune.datasets.upload.spool import spool
     from gemtune.resources import upload
     from gemtune.resources.storage import Storage
 

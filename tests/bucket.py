@@ -8,7 +8,7 @@ from email.parser import BytesParser
 import attrs
 import httpx
 
-from gemtune.datasets.crc32c import Crc32c
+from gemtune.datasets.upload.crc32c import Crc32c
 
 __all__ = ["Bucket"]
 

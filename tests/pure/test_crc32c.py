@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemtune.datasets.crc32c import _BLOCK, MULTIPLES, Crc32c, by_folding, by_table
+from gemtune.datasets.upload.crc32c import _BLOCK, MULTIPLES, Crc32c, by_folding, by_table
 
 NOT_INSTALLED = None
 

@@ -9,9 +9,10 @@ import pytest
 
 import gemtune
 from gemtune.datasets import vertex
-from gemtune.datasets.crc32c import Crc32c
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.spool import spool
+from gemtune.datasets.reading import source_of
+from gemtune.datasets.upload.crc32c import Crc32c
+from gemtune.datasets.upload.spool import spool
 from gemtune.errors import InvalidInput
 from gemtune.types import Content, GenerateContentRequest, Part
 
@@ -20,7 +21,7 @@ def written(data, method="supervised", **choice):
     """What is uploaded, and the report."""
     given = {"input": None, "output": None, "heading": None, "delimiter": None} | choice
     chosen = Choice.of(given["input"], given["output"], heading=given["heading"], delimiter=given["delimiter"])
-    spooled = spool(vertex.source_of(data, chosen), chosen, method)
+    spooled = spool(source_of(data, chosen), chosen, method)
     with spooled.file:
         content = spooled.read(0, spooled.size)
         assert spooled.file.read() == b""
@@ -391,7 +392,7 @@ def test_limits_are_those_of_vertex_ai(file, monkeypatch):
     assert refusal(file(example("a", "x"), example(PICTURE, "y"))) == (
         "training_data has more than 1 examples, some of them with files: use fewer"
     )
-    monkeypatch.setattr("gemtune.datasets.spool.MAX_BYTES", 100)
+    monkeypatch.setattr("gemtune.datasets.upload.spool.MAX_BYTES", 100)
     assert refusal(file(example("a", "x" * 100))) == (
         "training_data is larger than the 100 bytes allowed: use fewer or shorter examples"
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from gemtune.errors import InvalidInput
+from gemtune.datasets.problems import RowError
 
 Method: TypeAlias = Literal["supervised", "preference"]
 
@@ -25,6 +25,7 @@ _TURN: Final = frozenset({"role", "parts"})
 _ROLES: Final = frozenset({"user", "model", "function"})
 _KINDS: Final = frozenset({"text", "filedata", "functioncall", "functionresponse"})
 _TEXT: Final = frozenset({"text"})
+_INLINE: Final = _KINDS | {"inlinedata"}
 _BESIDE: Final = frozenset({"videometadata", "mediaresolution", "thoughtsignature"})
 """What may stand beside the one thing that a part holds."""
 LONG: Final = 131_072 * 4
@@ -48,11 +49,14 @@ class Looked:
     Args:
         characters: The characters of its text.
         files: Whether it refers to files.
+        anywhere: Whether files may lie elsewhere than in Cloud Storage, inline as well: so the Gemini API is asked, but
+            nothing is tuned on them.
         left_out: The keys that the service does not know there.
     """
 
     characters: int = 0
     files: bool = False
+    anywhere: bool = False
     left_out: tuple[str, ...] = ()
 
 
@@ -61,13 +65,18 @@ def is_conversation(row: Mapping[str, Any]) -> bool:
     return isinstance(row.get("contents"), list | tuple)
 
 
-def check(row: Mapping[str, Any], method: Method) -> tuple[Mapping[str, Any], Looked]:
+def check(row: Mapping[str, Any], method: Method, *, anywhere: bool = False) -> tuple[Mapping[str, Any], Looked]:
     """Return an example as it can be sent, the same object if it may stay as it is.
 
+    Args:
+        row: The example.
+        method: How to tune on it.
+        anywhere: Whether its files may lie elsewhere than in Cloud Storage.
+
     Raises:
-        InvalidInput: It could not be learned; the message begins with the place.
+        RowError: It could not be learned; the message begins with the place.
     """
-    seen = Looked()
+    seen = Looked(anywhere=anywhere)
     if len(row) == 1 and method == "supervised":  # nothing but contents, as most examples are
         _contents(row["contents"], seen, method)
         return row, seen
@@ -93,19 +102,19 @@ def check(row: Mapping[str, Any], method: Method) -> tuple[Mapping[str, Any], Lo
     return {**kept, **changed}, seen
 
 
-def wrong(where: str, what: str) -> InvalidInput:
-    """Return the error about something, by its place in the example."""
-    return InvalidInput(f"{where} {what}", field=where.partition("[")[0].partition(".")[0])
+def wrong(where: str, what: str, code: str = "invalid_input") -> RowError:
+    """Return the error about something, by its place in the example and the name that Google has for it."""
+    return RowError(f"{where} {what}", code=code, path=where, field=where.partition("[")[0].partition(".")[0])
 
 
 def _contents(contents: object, seen: Looked, method: Method) -> None:
     if not isinstance(contents, list | tuple) or not contents:
-        raise wrong("contents", "must be a list of turns")
+        code = "missing_contents_list" if contents is None else "invalid_contents_list"
+        raise wrong("contents", "must be a list of turns", code)
     role: str | None = "user"
+    kinds = _TEXT if method == "preference" else _INLINE if seen.anywhere else _KINDS
     for number, content in enumerate(contents):
-        role = _text_turn(content, seen) or _turn(
-            content, f"contents[{number}]", seen, kinds=_KINDS if method == "supervised" else _TEXT
-        )
+        role = _text_turn(content, seen) or _turn(content, f"contents[{number}]", seen, kinds=kinds)
     if method == "supervised" and role != "model":
         raise wrong(
             "contents", f"ends with a turn of {role!r}: the last turn is what the model is to learn (role 'model')"
@@ -132,81 +141,89 @@ def _text_turn(content: Any, seen: Looked) -> str | None:
 
 def _turn(content: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> str:
     if not isinstance(content, Mapping):
-        raise wrong(where, "must be an object with role and parts")
+        raise wrong(where, "must be an object with role and parts", "invalid_content_item")
     given = content if content.keys() == _TURN else spelled(content)
     for key in given.keys() - _TURN:
-        raise wrong(where, f"holds {_as_written(content, key)!r}; a turn has role and parts")
+        what = f"holds {_as_written(content, key)!r}; a turn has role and parts"
+        raise wrong(where, what, "invalid_content_item")
     role = given.get("role") or "user"
     if role not in _ROLES:
-        raise wrong(f"{where}.role", f"is {role!r:.40}, and must be 'user' or 'model'")
+        raise wrong(f"{where}.role", f"is {role!r:.40}, and must be 'user' or 'model'", "unrecognized_role")
     _parts(given.get("parts"), f"{where}.parts", seen, kinds=kinds)
     return str(role)
 
 
 def _parts(parts: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> None:
     if not isinstance(parts, list | tuple) or not parts:
-        raise wrong(where, 'must be a list of parts such as {"text": "..."}')
+        code = "content_item_missing_key" if parts is None else "missing_or_invalid_parts"
+        raise wrong(where, 'must be a list of parts such as {"text": "..."}', code)
     before = seen.characters
     said = True
     for number, part in enumerate(parts):
         said = _part(part, f"{where}[{number}]", seen, kinds=kinds) and said
     if said and seen.characters == before:
-        raise wrong(where, "is empty; fill it in or drop the row")
+        raise wrong(where, "is empty; fill it in or drop the row", "missing_text")
 
 
 def _part(part: object, where: str, seen: Looked, *, kinds: frozenset[str]) -> bool:
     """Check a part, and return whether it is text."""
     if not isinstance(part, Mapping):
-        raise wrong(where, 'must be an object such as {"text": "..."}')
+        raise wrong(where, 'must be an object such as {"text": "..."}', "invalid_part")
     given = {key: value for key, value in spelled(part).items() if value is not None}
     held = [key for key in given if key not in _BESIDE]
     for key in held:
         place = f"{where}.{_as_written(part, key)}"
-        if key == "inlinedata":
-            raise wrong(place, "cannot be learned: put the file into Cloud Storage (fileData)")
+        if key == "inlinedata" and key not in kinds:
+            what = "cannot be learned: put the file into Cloud Storage (fileData)"
+            raise wrong(place, what, "file_not_in_cloud_storage")
         if key not in kinds:
-            raise wrong(place, f"cannot be learned, only {'text' if kinds is _TEXT else 'text, fileData and calls'}")
+            what = f"cannot be learned, only {'text' if kinds is _TEXT else 'text, fileData and calls'}"
+            raise wrong(place, what, "invalid_part")
     if len(held) != 1:
-        raise wrong(where, f"must hold one thing, such as text, and holds {', '.join(held) or 'nothing'}")
+        what = f"must hold one thing, such as text, and holds {', '.join(held) or 'nothing'}"
+        raise wrong(where, what, "invalid_part")
     (kind,) = held
     value, place = given[kind], f"{where}.{_as_written(part, kind)}"
     if kind == "text":
         if not isinstance(value, str):
-            raise wrong(place, "must be a string")
+            raise wrong(place, "must be a string", "missing_text")
         seen.characters += len(value) if not value.isspace() else 0
-    elif kind == "filedata":
-        _file(value, place)
+    elif kind in {"filedata", "inlinedata"}:
+        _file(value, place, anywhere=seen.anywhere)
         seen.files = True
     else:
         _call(value, place, answered=kind == "functionresponse")
     return kind == "text"
 
 
-def _file(value: object, where: str) -> None:
+def _file(value: object, where: str, *, anywhere: bool) -> None:
     given = spelled(value) if isinstance(value, Mapping) else {}
     uri = given.get("fileuri")
-    if not (isinstance(uri, str) and uri.startswith("gs://") and len(uri) > len("gs://x/")):
-        raise wrong(f"{where}.fileUri", f"must be a file in Cloud Storage, 'gs://bucket/name', not {uri!r:.60}")
+    if not anywhere and not (isinstance(uri, str) and uri.startswith("gs://") and len(uri) > len("gs://x/")):
+        what = f"must be a file in Cloud Storage, 'gs://bucket/name', not {uri!r:.60}"
+        raise wrong(f"{where}.fileUri", what, "file_not_in_cloud_storage")
     if not isinstance(given.get("mimetype"), str) or not given["mimetype"]:
-        raise wrong(f"{where}.mimeType", "is missing; write what the file is, such as 'image/png'")
+        what = "is missing; write what the file is, such as 'image/png'"
+        raise wrong(f"{where}.mimeType", what, "invalid_part")
 
 
 def _call(value: object, where: str, *, answered: bool) -> None:
     given = spelled(value) if isinstance(value, Mapping) else {}
     if not isinstance(given.get("name"), str) or not given["name"]:
-        raise wrong(f"{where}.name", "is missing; write the name of the function")
+        raise wrong(f"{where}.name", "is missing; write the name of the function", "invalid_part")
     key = "response" if answered else "args"
     if not isinstance(given.get(key, None if answered else {}), Mapping):
-        raise wrong(f"{where}.{key}", "must be an object")
+        raise wrong(f"{where}.{key}", "must be an object", "invalid_part")
 
 
 def _instruction(value: object, name: str, seen: Looked) -> Any:
     if isinstance(value, str):
         value = {"parts": [{"text": value}]}
     if not isinstance(value, Mapping):
-        raise wrong(name, "must be an object with parts")
+        raise wrong(name, "must be an object with parts", "invalid_system_instruction")
     for key in spelled(value).keys() - _TURN:
-        raise wrong(name, f"holds {_as_written(value, key)!r}; it has parts only")
+        what = f"holds {_as_written(value, key)!r}; it has parts only"
+        raise wrong(name, what, "invalid_system_instruction")
     _parts(spelled(value).get("parts"), f"{name}.parts", seen, kinds=_TEXT)
     if any(key_of(key) == "role" for key in value):
         # Documented as ignored, and reported as refused: without it the line is right either way.
@@ -230,7 +247,8 @@ def _completions(value: object, seen: Looked) -> None:
         given = spelled(each) if isinstance(each, Mapping) else {}
         role = _turn(given.get("completion"), f"{where}.completion", seen, kinds=_TEXT)
         if role != "model":
-            raise wrong(f"{where}.completion.role", f"is {role!r:.40}, and must be 'model'")
+            what = f"is {role!r:.40}, and must be 'model'"
+            raise wrong(f"{where}.completion.role", what, "unrecognized_role")
     scores = sorted(_scores(value))
     if scores != [0, 1]:
         raise wrong(

@@ -8,7 +8,7 @@ and fix, in the words of whoever filled in the table.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Never
 
@@ -17,7 +17,7 @@ import attrs
 from gemtune.checks import is_number
 from gemtune.datasets.headings import Choice, Columns, choose, is_heading, named_in_order
 from gemtune.datasets.layouts import COLUMNS, layout_of, pair
-from gemtune.datasets.problems import Problems, some
+from gemtune.datasets.problems import Problems, RowError, some
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows
 from gemtune.errors import InvalidInput
@@ -42,29 +42,61 @@ def checked(rows: Rows, choice: Choice | None = None, *, limited: bool = True) -
     Raises:
         InvalidInput: With the first five problems; ``row`` and ``field`` are those of the first.
     """
-    table = Table(rows.unit, choice or Choice())
-    cells: list[Cells] = []
+    found = examined(rows, choice, limited=limited)
     problems = Problems()
-    for number, row in rows.numbered:
-        try:
-            cells.append(table.cells(row, number))
-        except InvalidInput as problem:
-            problems.add(problem)
-    cells, notes = _whole_numbers(cells)
-    examples: list[tuple[int, TuningExample]] = []
-    for each in cells:
-        try:
-            examples.append((each.number, each.example(rows.unit, limited=limited)))
-        except InvalidInput as problem:
-            problems.add(problem)
+    for each in found.examples:
+        if isinstance(each, InvalidInput):
+            problems.add(each)
     problems.refuse()
+    examples = tuple(each for each in found.examples if isinstance(each, TuningExample))
     if not examples:
         refuse_nothing()
     if limited:
-        _check_size([example for _, example in examples])
-    notes += [*_repeated(examples, rows.unit), *_words_for_nothing(examples, rows.unit)]
-    report = attrs.evolve(table.report(), rows=len(examples), source=rows.source, notes=(*rows.notes, *notes))
-    return TrainingSet(tuple(example for _, example in examples), report)
+        _check_size(examples)
+    return TrainingSet(examples, found.report)
+
+
+@attrs.frozen
+class Examined:
+    """What became of each row of a table.
+
+    Args:
+        examples: An example or an error for each row, in their order.
+        report: What was read, without the rows that are wrong.
+    """
+
+    examples: list[TuningExample | InvalidInput]
+    report: DataReport
+
+
+def examined(rows: Rows, choice: Choice | None = None, *, limited: bool = True) -> Examined:
+    """Return what becomes of each row; takes the same as ``checked``."""
+    table = Table(rows.unit, choice or Choice())
+    cells = [_cells_of(table, row, number) for number, row in rows.numbered]
+    cells, notes = _whole_numbers(cells)
+    examples = [each if isinstance(each, InvalidInput) else _example_of(each, rows.unit, limited) for each in cells]
+    right = [
+        (number, example)
+        for (number, _), example in zip(rows.numbered, examples, strict=True)
+        if isinstance(example, TuningExample)
+    ]
+    notes += [*_repeated(right, rows.unit), *_words_for_nothing(right, rows.unit)]
+    report = attrs.evolve(table.report(), rows=len(right), source=rows.source, notes=(*rows.notes, *notes))
+    return Examined(examples, report)
+
+
+def _cells_of(table: Table, row: object, number: int) -> Cells | InvalidInput:
+    try:
+        return table.cells(row, number)
+    except InvalidInput as problem:
+        return problem
+
+
+def _example_of(cells: Cells, unit: str, limited: bool) -> TuningExample | InvalidInput:
+    try:
+        return cells.example(unit, limited=limited)
+    except InvalidInput as problem:
+        return problem
 
 
 @attrs.frozen
@@ -76,10 +108,11 @@ class _Place:
     where: str
     row: int
 
-    def wrong(self, what: str) -> InvalidInput:
+    def wrong(self, what: str, code: str = "invalid_input") -> RowError:
         """Return the error that something is wrong with it."""
         column = "" if self.column in ("", self.field) else f" (column {self.column!r:.60})"
-        return InvalidInput(f"{self.where}: {self.field}{column} {what}", field=self.field, row=self.row)
+        message = f"{self.where}: {self.field}{column} {what}"
+        return RowError(message, code=code, path=self.field, field=self.field, row=self.row)
 
 
 @attrs.frozen
@@ -91,9 +124,13 @@ class Cells:
     output: object
     columns: tuple[str, str] = ("", "")
 
-    def with_cell(self, field: str, value: object) -> Cells:
-        """Return these with another value in one place."""
-        return attrs.evolve(self, text_input=value) if field == "text_input" else attrs.evolve(self, output=value)
+    def whole(self, field: str) -> Cells:
+        """Return these with the float in one place written as an integer."""
+        value = getattr(self, field)
+        if _is_empty(value):
+            return self
+        text = str(int(value))
+        return attrs.evolve(self, text_input=text) if field == "text_input" else attrs.evolve(self, output=text)
 
     def example(self, unit: str, *, limited: bool = True) -> TuningExample:
         """Return an example whose texts were checked, their length as well if it is limited."""
@@ -212,7 +249,7 @@ def refuse_nothing() -> Never:
     )
 
 
-def _check_size(examples: list[TuningExample]) -> None:
+def _check_size(examples: Sequence[TuningExample]) -> None:
     # The limit is one of the request, which is measured in bytes of UTF-8 and not in characters.
     size = sum(len(example.text_input.encode()) + len(example.output.encode()) for example in examples)
     if size > MAX_BYTES:
@@ -223,16 +260,15 @@ def _check_size(examples: list[TuningExample]) -> None:
         )
 
 
-def _whole_numbers(cells: list[Cells]) -> tuple[list[Cells], list[str]]:
+def _whole_numbers(cells: list[Cells | InvalidInput]) -> tuple[list[Cells | InvalidInput], list[str]]:
     """Write a column of floats that are all whole without the ``.0`` that pandas gives to integers with gaps."""
     notes = []
     for field, called in (("text_input", "inputs"), ("output", "outputs")):
-        column = [getattr(each, field) for each in cells]
+        column = [getattr(each, field) for each in cells if isinstance(each, Cells)]
         floats = [value for value in column if isinstance(value, float) and not _is_empty(value)]
         whole = floats and all(value.is_integer() for value in floats)
         if whole and all(isinstance(value, float) or _is_empty(value) for value in column):
-            changed = [value if _is_empty(value) else str(int(value)) for value in column]
-            cells = [each.with_cell(field, value) for each, value in zip(cells, changed, strict=True)]
+            cells = [each if isinstance(each, InvalidInput) else each.whole(field) for each in cells]
             notes.append(f"the {called} are whole numbers and are written without .0: {floats[0]} as {int(floats[0])}")
     return cells, notes
 
@@ -296,7 +332,7 @@ def _text(value: Any, place: _Place) -> str:
     if isinstance(value, enum.Enum):
         value = value.value
     if _is_empty(value):
-        raise place.wrong("is empty; fill it in or drop the row")
+        raise place.wrong("is empty; fill it in or drop the row", "missing_text")
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | Decimal) or is_number(value):
@@ -321,7 +357,8 @@ def _thing(value: object) -> str:
 def _limited(value: str, place: _Place, limit: int | None) -> str:
     if limit is not None and len(value) > limit:
         raise place.wrong(
-            f"has {len(value):,} characters, more than the {limit:,} allowed; shorten it by {len(value) - limit:,}"
+            f"has {len(value):,} characters, more than the {limit:,} allowed; shorten it by {len(value) - limit:,}",
+            "too_long",
         )
     try:
         value.encode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gemtune.datasets.chats import conversation
+from gemtune.datasets.chats import Manner, conversation, tools_of
 from gemtune.datasets.conversations import wrong
 from gemtune.datasets.headings import Choice, plain
 from gemtune.datasets.layouts import turns_of
@@ -56,7 +56,7 @@ def columns(row: Mapping[str, Any], choice: Choice) -> tuple[str | None, str, st
     return prompt, better, worse, find(_SYSTEM)
 
 
-def converted(row: Mapping[str, Any], named: tuple[str | None, str, str, str | None]) -> dict[str, Any]:
+def converted(row: Mapping[str, Any], named: tuple[str | None, str, str, str | None], manner: Manner) -> dict[str, Any]:
     """Return a pair as an example of Vertex AI's.
 
     Raises:
@@ -71,13 +71,17 @@ def converted(row: Mapping[str, Any], named: tuple[str | None, str, str, str | N
         if begun[0] != begun[1] or (question and begun[0][: len(question)] != question):
             raise wrong(worse, f"answers another question than {better}")
         question, answers = begun[0], [each[-1:] for each in answers]
-    example = conversation(question, prompt or better, [row.get(system)] if system else ())
-    turns = [conversation(each, name)["contents"] for each, name in zip(answers, (better, worse), strict=True)]
+    example = conversation(question, prompt or better, manner, [row.get(system)] if system else ())
+    beside = row.get(prompt) if prompt else None  # OpenAI's input holds the tools as well
+    tools = tools_of(beside if isinstance(beside, Mapping) else row, manner)
+    turns = [conversation(each, name, manner)["contents"] for each, name in zip(answers, (better, worse), strict=True)]
     completions = [
         {"score": score, "completion": turn[0] if turn else {"role": "model", "parts": []}}
         for score, turn in zip((1, 0), turns, strict=True)
     ]
-    return {**example, "completions": completions}
+    for name in row.keys() - {*named, "tools", "functions"}:
+        manner.lose("left_out", str(name), "has no place in the example")
+    return {**example, **tools, "completions": completions}
 
 
 def _messages(value: object, name: str, role: str) -> list[Mapping[str, Any]]:
@@ -88,4 +92,6 @@ def _messages(value: object, name: str, role: str) -> list[Mapping[str, Any]]:
         return [*turns]
     if isinstance(value, str) and value.strip():
         return [{"role": role, "content": value}]
-    raise wrong(name, "is empty; fill it in or drop the row" if not value else "must be text or a list of messages")
+    if not value:
+        raise wrong(name, "is empty; fill it in or drop the row", "missing_text")
+    raise wrong(name, "must be text or a list of messages")

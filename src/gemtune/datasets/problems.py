@@ -1,19 +1,105 @@
-"""What is wrong with training data, collected: whoever mends a file wants to mend it once."""
+"""What is wrong with training data, collected: whoever mends a file wants to mend it once.
+
+One and the same finding is read by three. ``client.tune`` refuses everything in one error (``Problems``);
+``gemtune.datasets.check`` lists an ``Issue`` for each row; ``convert`` says in the same words what a row has lost. A
+``RowError`` carries what a report needs beside its message: Google's own name for what is wrong, if there is one, and
+the place in the row.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Remedy
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
 
 SHOWN: Final = 5
 """So many problems are named; of more nobody reads the list."""
 _ENOUGH: Final = 1000
 """After so many different ones, reading on would teach nothing."""
+
+
+class RowError(InvalidInput):
+    """A row is wrong.
+
+    Args:
+        message: What is wrong.
+        remedies: How to correct it.
+        code: What a report calls it.
+        path: The place in the row, such as ``contents[1].role``.
+        field: The field that is wrong.
+        row: The number of the row, if it is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *remedies: Remedy,
+        code: str = "invalid_input",
+        path: str = "",
+        field: str | None = None,
+        row: int | None = None,
+    ) -> None:
+        super().__init__(message, *remedies, field=field, row=row)
+        self.code = code
+        self.path = path
+
+
+@attrs.frozen(kw_only=True)
+class Issue:
+    """Something about training data that you may want to mend.
+
+    Args:
+        code: A name for programs. Where Google's own checks have a name for it, it is theirs, such as
+            ``unrecognized_role`` or ``missing_text``.
+        severity: ``error``: the service refuses or drops the row. ``warning``: the model most likely learns something
+            else than you want. ``note``: worth knowing.
+        message: What is the matter, without the row and the place.
+        row: The line of a file, or the row in memory, counted from 1; None if it concerns the whole set.
+        path: The place in the row, such as ``contents[1].role``; empty if it concerns the whole row.
+        fix: What to do about it; empty if that is plain.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    row: int | None = None
+    path: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = [] if self.row is None else [f"row {self.row:,}"]
+        where = ": ".join([*place, self.path] if self.path else place)
+        said = f"{self.severity}: {where}: {self.message}" if where else f"{self.severity}: {self.message}"
+        return f"{said}; {self.fix}" if self.fix else said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return attrs.asdict(self)
+
+
+def issue_of(problem: InvalidInput, row: int | None, unit: str) -> Issue:
+    """Return the issue that an error about a row is.
+
+    Args:
+        problem: The error.
+        row: The row, which the error itself names only in words, or not at all.
+        unit: What is counted, ``row`` or ``line``.
+    """
+    code = problem.code if isinstance(problem, RowError) else "invalid_input"
+    path = problem.path if isinstance(problem, RowError) else problem.field or ""
+    path = "" if path == "training_data" else path
+    message = problem.message
+    for told in (f"{unit} {problem.row}: ", f"{path} "):
+        message = message.removeprefix(told)
+    fix = ", or ".join(phrase for remedy in problem.remedies if (phrase := remedy.worded(str)))
+    return Issue(code=code, severity="error", message=message, row=row, path=path, fix=fix)
 
 
 @attrs.define

@@ -16,12 +16,12 @@ import attrs
 
 from gemtune import checks
 from gemtune.config import RetryPolicy
-from gemtune.datasets import vertex
 from gemtune.datasets.conversations import Method
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.load import is_file
+from gemtune.datasets.reading import source_of
 from gemtune.datasets.report import DataReport
-from gemtune.datasets.spool import Spooled, spool
+from gemtune.datasets.upload.spool import Spooled, spool
 from gemtune.errors import DeadlineExceeded, Failure, InvalidInput
 from gemtune.http.caller import Caller
 from gemtune.remedy import Argument, Remedy
@@ -208,10 +208,10 @@ async def _spooled(data: object, choice: Choice, method: Method) -> Spooled:
     stopped = threading.Event()
 
     def work() -> Spooled:
-        return spool(vertex.source_of(data, choice), choice, method, stopped)
+        return spool(source_of(data, choice), choice, method, stopped)
 
     # Iterators are the caller's code, and run where the caller runs.
-    source = None if is_file(data) else vertex.source_of(data, choice)
+    source = None if is_file(data) else source_of(data, choice)
     try:
         return await anyio.to_thread.run_sync(
             work if source is None else partial(spool, source, choice, method, stopped), abandon_on_cancel=True

@@ -21,7 +21,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune.config import RetryPolicy
-from gemtune.datasets.spool import Spooled
+from gemtune.datasets.upload.spool import Spooled
 from gemtune.errors import AlreadyExists, CallError, MalformedResponse, NotFound, PermissionDenied, Unavailable
 from gemtune.http.caller import Caller, TimeLimit
 from gemtune.protocol import storage

@@ -15,10 +15,11 @@ from typing import IO, Final
 import attrs
 
 from gemtune.datasets.conversations import Method
-from gemtune.datasets.crc32c import Crc32c
 from gemtune.datasets.headings import Choice
+from gemtune.datasets.reading import Source
 from gemtune.datasets.report import DataReport
-from gemtune.datasets.vertex import MAX_BYTES, ExampleLines, Source
+from gemtune.datasets.upload.crc32c import Crc32c
+from gemtune.datasets.vertex import MAX_BYTES, ExampleLines
 from gemtune.errors import InvalidInput
 
 _PIECE: Final = 1 << 20
