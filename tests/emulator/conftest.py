@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from emulator.emulated import Api
-from emulator.vertex import Vertex
+from emulator.vertex import PREFER, TRAIN, Vertex, preferences, put, supervised
 from gemtune.emulator import create_app
 
 
@@ -35,10 +35,12 @@ async def api(start) -> Api:
 
 @pytest.fixture
 async def start_vertex(start) -> Callable[..., Vertex]:
-    """A function that starts an emulator as ``start`` does, to be asked as Vertex AI."""
+    """A function that starts an emulator as ``start`` does, to be asked as Vertex AI, with two datasets."""
 
     async def begin(**options) -> Vertex:
         api = await start(**options)
+        for lines, uri in ((supervised(), TRAIN), (preferences(), PREFER)):
+            await anyio.to_thread.run_sync(put, api.app, lines, uri)  # with a state file, onto the disk
         return Vertex(api.app, api.http)
 
     return begin

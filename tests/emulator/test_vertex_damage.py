@@ -6,17 +6,19 @@ import httpx
 import pytest
 
 from emulator.test_damaged_states import OTHERS, InThread, leaves, restored
-from emulator.vertex import BETA_JOBS, PARENT, TRAIN, job_body
+from emulator.vertex import BETA_JOBS, PARENT, PREFER, TRAIN, job_body, preferences, put, supervised
 from gemtune.emulator import create_app
 from gemtune.emulator.world.state import dump, seal
 
 
 def a_state():
     app = create_app(clock="stepped", gzip=False)
+    put(app, supervised(), TRAIN)
+    put(app, preferences(), PREFER)
     with httpx.Client(transport=InThread(app), base_url="http://127.0.0.1") as http:
         spec = {"hyperParameters": {"epochCount": 2}}
         job = http.post(BETA_JOBS, json=job_body(spec=spec, labels={"a": "b"}, serviceAccount="a@b.example")).json()
-        preference = {"baseModel": "gemini-2.5-flash", "preferenceOptimizationSpec": {"trainingDatasetUri": TRAIN}}
+        preference = {"baseModel": "gemini-2.5-flash", "preferenceOptimizationSpec": {"trainingDatasetUri": PREFER}}
         http.post(BETA_JOBS, json=preference)
         app.advance(1000)
         model = http.get(f"/v1/{job['name']}").json()["tunedModel"]
@@ -25,6 +27,8 @@ def a_state():
         endpoint = http.get(f"/v1/{model['endpoint']}").json()
         body = {"deployedModelId": endpoint["deployedModels"][0]["id"]}
         assert http.post(f"/v1/{endpoint['name']}:undeployModel", json=body).status_code == 200
+        for name in ("train.jsonl", "prefer.jsonl"):  # only with a state file do their bytes outlive the process
+            assert http.delete(f"/storage/v1/b/my-bucket/o/{name}").status_code == 204
     return app
 
 

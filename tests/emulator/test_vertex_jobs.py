@@ -3,11 +3,23 @@
 import itertools
 import re
 
-import anyio
 import pytest
 
 from emulator.emulated import PAIRS
-from emulator.vertex import BETA_JOBS, CHECK, JOBS, OBSERVED, PARENT, TRAIN, job_body, preferences, supervised, turns
+from emulator.vertex import (
+    BETA_JOBS,
+    CHECK,
+    JOBS,
+    OBSERVED,
+    PARENT,
+    TRAIN,
+    Vertex,
+    copied,
+    job_body,
+    preferences,
+    supervised,
+    turns,
+)
 from gemtune.emulator import Fault, JobFate
 from gemtune.emulator.messages.codec import parse_timestamp
 from gemtune.emulator.vertex.data.stats import distribution
@@ -402,6 +414,13 @@ async def test_a_dataset_that_is_missing_fails_the_running_job(vertex):
     assert CHECK in job["error"]["message"]
 
 
+async def test_an_emulator_without_a_bucket_makes_no_data_up(start):
+    api = await start()
+    job = await Vertex(api.app, api.http).tuned_job()
+    assert (job["state"], job["error"]["code"]) == ("JOB_STATE_FAILED", 5)
+    assert TRAIN in job["error"]["message"]
+
+
 @pytest.mark.parametrize("sample", ["get_succeeded_2024", "get_failed_after_training_2024"])
 @pytest.mark.parametrize("key", ["Input", "Output"])
 def test_the_buckets_of_a_distribution_are_the_observed_ones(sample, key):
@@ -489,9 +508,7 @@ async def test_jobs_in_a_state_file_go_on_and_keep_their_place_in_the_queue(star
     before.app.advance(20)
     await before.call("POST", f"/v1/{jobs[1]['name']}:cancel")
     shown = await before.get(BETA_JOBS)
-    text = await anyio.Path(tmp_path / "state.json").read_bytes()
-    await anyio.Path(tmp_path / "copy.json").write_bytes(text)  # the file itself belongs to the first one
-    again = await start_vertex(state=tmp_path / "copy.json")
+    again = await start_vertex(state=await copied(tmp_path / "state.json"))
     assert (await again.get(BETA_JOBS)) == shown
     again.app.advance(100_000)
     states = [(await again.look(job))["state"] for job in jobs]

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from emulator.emulated import PAIRS, prompt
-from emulator.vertex import JOBS, PARENT, TRAIN, job_body, supervised
+from emulator.vertex import JOBS, PARENT, TRAIN, copied, job_body, supervised
 
 THREE = {"hyperParameters": {"epochCount": 3}}
 
@@ -181,11 +181,7 @@ async def test_what_was_changed_outlives_the_process(start_vertex, tmp_path):
     (deployed,) = (await before.get(f"/v1/{endpoint}"))["deployedModels"]
     await before.call("POST", f"/v1/{endpoint}:undeployModel", {"deployedModelId": deployed["id"]})
     shown = [await before.get(f"/v1/{PARENT}/{kind}") for kind in ("models", "endpoints", "tuningJobs")]
-    import anyio
-
-    text = await anyio.Path(tmp_path / "state.json").read_bytes()
-    await anyio.Path(tmp_path / "copy.json").write_bytes(text)
-    after = await start_vertex(state=tmp_path / "copy.json", vertex_concurrent_jobs=None)
+    after = await start_vertex(state=await copied(tmp_path / "state.json"), vertex_concurrent_jobs=None)
     assert [await after.get(f"/v1/{PARENT}/{kind}") for kind in ("models", "endpoints", "tuningJobs")] == shown
     await after.tune()
     assert len({job["name"] for job in (await after.get(JOBS))["tuningJobs"]}) == 3

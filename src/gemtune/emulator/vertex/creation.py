@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request
 from gemtune.emulator.messages.known_errors import vertex_quota_full
 from gemtune.emulator.vertex.catalogue import TUNABLE, TunableModel, short_name
-from gemtune.emulator.vertex.data.reading import TuningData, data_key, made_up, read_data
+from gemtune.emulator.vertex.data.reading import TuningData, data_key, read_data
 from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.life import Durations, TuningPlan
 from gemtune.emulator.vertex.names import canonical, location_of, made_id
@@ -158,17 +158,13 @@ def _data(
 ) -> tuple[str, TuningData, tuple[int, str] | None]:
     """Return the training data, the key under which it is kept, and what is wrong with it or the validation data."""
     spec, preference, dropped = cast(Value, given[kind]), kind == _SPECS[1], call.fate.dropped_examples
-    read = _reader(store)
-    if read is None:
-        key = data_key(None, preference)
-        return key, shelf.data.get(key) or made_up(preference=preference), None
     found: list[TuningData] = []
     keys: list[str] = []
     for field in _URIS:
         uri = cast(str, spec.get(field, ""))
         match = _OBJECT.fullmatch(uri)
         if match:
-            raw, validation = read(match[1], match[2]), field.startswith("validation")
+            raw, validation = store.objects.read(match[1], match[2]), field.startswith("validation")
             keys.append(data_key(raw, uri if raw is None else "", preference, dropped, validation))
             found.append(
                 shelf.data.get(keys[-1])
@@ -177,14 +173,6 @@ def _data(
                 )
             )
     return keys[0], found[0], next((each.error for each in found if each.error), None)
-
-
-def _reader(store: Store) -> Callable[[str, str], bytes | None] | None:
-    """Return what reads an object of the emulated Cloud Storage; None while it has no bucket at all.
-
-    Without a bucket the data of a job is made up: whatever its URI names, the job succeeds.
-    """
-    return store.objects.read if store.objects.buckets else None
 
 
 def _resolve(spec: Value) -> Value:

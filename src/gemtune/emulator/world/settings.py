@@ -113,7 +113,6 @@ class Settings:
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
         buckets: of Cloud Storage that are there from the beginning. Others have to be created, as everywhere.
-            Without any bucket the data of Vertex AI jobs is made up, and a forgotten upload goes unnoticed.
         max_object_bytes: of one object, and so of one upload.
         max_stored_bytes: of all objects and uploads together.
         object_memory_bytes: of them, how many stay in memory; what is longer or more lies in files.

@@ -123,22 +123,6 @@ def read_data(
     return TuningData(count=len(used), pairs=pairs, stats=stats)
 
 
-def made_up(*, preference: bool) -> TuningData:
-    """Return data for a job of an emulator without storage: fifteen numbers and their successors."""
-    lines = [json.dumps(_made_up_line(number, preference=preference)) for number in range(1, 16)]
-    return read_data("\n".join(lines).encode(), "", preference=preference)
-
-
-def _made_up_line(number: int, *, preference: bool) -> Value:
-    asked, good, bad = (
-        {"role": role, "parts": [{"text": str(text)}]}
-        for role, text in (("user", number), ("model", number + 1), ("model", number))
-    )
-    if not preference:
-        return {"contents": [asked, good]}
-    return {"contents": [asked], "completions": [{"score": 1, "completion": good}, {"score": 0, "completion": bad}]}
-
-
 def _lines(raw: bytes) -> Iterator[bytes]:
     """Return the lines of a file; the last one may lack its end, and empty ones at the end are none."""
     lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
