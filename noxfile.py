@@ -4,6 +4,7 @@ Where nox is installed, ``nox -s demo`` is the same; ``nox -l`` lists the sessio
 """
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -241,9 +242,12 @@ def wheel(session: nox.Session) -> None:
 def pages(session: nox.Session) -> None:
     """Run the blocks of the README, docs/ and --help as a newcomer does: on the built wheel, in an empty project."""
     (built,) = (ROOT / "dist").glob("*.whl")
-    install(session, f"gemtune[emulator] @ {built.as_uri()}", "fastapi", "pytest")  # what the pages say, and no more
-    away = Path(session.create_tmp()).resolve()
     found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    told = [re.findall(r"^<!-- needs: (.+?) -->$", path.read_text(encoding="utf-8"), re.MULTILINE) for path in found]
+    needs = {need.strip() for lines in told for line in lines for need in line.split(",")}
+    others = sorted(need for need in needs if not need.startswith("gemtune["))  # the extras come with the wheel
+    install(session, f"gemtune[all] @ {built.as_uri()}", "fastapi", "pytest", *others)  # what the pages say
+    away = Path(session.create_tmp()).resolve()
     for path in (*found, ROOT / "tests" / "pages.py", ROOT / "tests" / "help_page.py"):
         shutil.copy(path, away)
     session.chdir(away)

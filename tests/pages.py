@@ -14,6 +14,7 @@ comment before it, which no reader sees:
     <!-- file: NAME -->      not run but saved, as the page tells its reader
     <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
     <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
+    <!-- needs: A, B -->     anywhere on the page: it is run only where these packages are, in "people" and "pages"
 
 Ports 8000 and 8080 stand for any that is free. Everything else (``json``, ``ini`` without a name, a ``text`` that
 follows no block) is only to be read.
@@ -47,12 +48,13 @@ from pathlib import Path
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]*?) -->\n+)?```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_NEEDS = re.compile(r"^<!-- needs: (.+?) -->$", re.MULTILINE)
 _RUN = frozenset({"python", "sh"})
 _ENDS_WITHIN = 10.0
 """Seconds a server may take to end after SIGTERM."""
 _PAGE_WITHIN = 120.0
 """Seconds for a whole page: nothing on it waits for ever."""
-_QUICK = """\
+QUICK = """\
 import sys
 def shorten(policy, **short):
     usual = policy.__init__
@@ -101,6 +103,11 @@ def blocks(text: str) -> list[Block]:
             found.append(block)
         end = match.end()
     return found
+
+
+def needs(text: str) -> list[str]:
+    """The packages that the reader of a page installs, beside gemtune with its emulator."""
+    return [need.strip() for line in _NEEDS.findall(text) for need in line.split(",")]
 
 
 def _fields(block: Block) -> tuple[int, str, str, str]:
@@ -275,7 +282,7 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
             "PYTHONUNBUFFERED": "1",
         }
         if quick:
-            (Path(patches) / "sitecustomize.py").write_text(_QUICK)
+            (Path(patches) / "sitecustomize.py").write_text(QUICK)
             environment["PYTHONPATH"] = patches
         yield Path(folder), environment
 
@@ -295,6 +302,31 @@ def run(pages: list[Path], quick: bool) -> dict[str, dict[str, int]]:
     return counts
 
 
+def pages_of(root: Path) -> list[Path]:
+    """The README and every page of the documentation."""
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def runnable(root: Path, *, with_needs: bool) -> list[Path]:
+    """The pages that hold something to run: those that need further packages, or those that do not."""
+    texts = {path: path.read_text(encoding="utf-8") for path in pages_of(root)}
+    return [
+        path
+        for path, text in texts.items()
+        if bool(needs(text)) == with_needs and any(block.runs for block in blocks(text))
+    ]
+
+
+def check(path: Path) -> None:
+    """Run a page in a process of its own, as a test: every block that runs did, and nothing else was said."""
+    command = [sys.executable, "-X", "dev", "-W", "error", __file__, "--quick", str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    count = sum(block.runs for block in blocks(path.read_text(encoding="utf-8")))
+    assert json.loads(ran.stdout.splitlines()[0])[path.name]["ran"] == count
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="wait little between two looks at a job")
@@ -302,7 +334,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it would tell of every slow step
     if options.quick:
-        exec(_QUICK)  # the session lives in this very process
+        exec(QUICK)  # the session lives in this very process
     try:
         counts = run(options.pages, options.quick)
         print(json.dumps(counts))

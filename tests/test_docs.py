@@ -1,7 +1,6 @@
 """The README and every page of docs/ do what they say: each is run as a reader would run it, by pages.py."""
 
 import importlib
-import json
 import os
 import re
 import signal
@@ -19,7 +18,7 @@ from gemtune.emulator import create_app, running_emulator
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = pages.pages_of(ROOT)
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 BLOCKS = {name: pages.blocks(text) for name, text in TEXTS.items()}
 FACES = ("gemtune", "gemtune.batch", "gemtune.watch", "gemtune.testing")
@@ -27,14 +26,9 @@ FACES = ("gemtune", "gemtune.batch", "gemtune.watch", "gemtune.testing")
 
 @pytest.mark.socket
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, found in BLOCKS.items() if any(block.runs for block in found)])
-def test_a_page_does_what_it_says(name):
-    (path,) = [path for path in PAGES if path.name == name]
-    command = [sys.executable, "-X", "dev", "-W", "error", pages.__file__, "--quick", str(path)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    assert json.loads(ran.stdout.splitlines()[0])[name]["ran"] == sum(block.runs for block in BLOCKS[name])
+@pytest.mark.parametrize("path", pages.runnable(ROOT, with_needs=False), ids=lambda path: path.name)
+def test_a_page_does_what_it_says(path):
+    pages.check(path)
 
 
 @pytest.fixture
