@@ -103,6 +103,14 @@ def test_links_within_the_repository_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+def test_the_first_page_shows_every_page_that_the_margin_lists():
+    text = TEXTS["index.md"]
+    trees = re.findall(r"```{toctree}\n(.*?)```", text, re.DOTALL)
+    listed = {word for tree in trees for word in tree.split("\n\n", 1)[1].split()}
+    assert listed == {name.removesuffix(".md") for name in TEXTS} - {"README", "index"}
+    assert [name for name in sorted(listed) if f"]({name}.md)" not in text] == []
+
+
 def test_what_the_pages_name_exists():
     known = {face: set(importlib.import_module(face).__all__) for face in FACES}
     known["gemtune"] |= {"batch", "emulator", "testing", "watch"}
