@@ -16,12 +16,16 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import attrs
 
 from gemtune import events
 from gemtune.events import Event
+from gemtune.looks.known import KnownJob
+from gemtune.looks.pictured import picture_of
+from gemtune.show.picture import JobPicture
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.watch.position import KeptSnapshots
 from gemtune.watch.reader import Reader
@@ -163,6 +167,8 @@ class Board:
     delivered: int = attrs.field(default=0, init=False)
     # Discovered jobs that have ended, until everybody knows.
     _leaving: dict[WatchedJob, None] = attrs.field(factory=dict, init=False)
+    # What a person saw last of those that have left since, the latest.
+    left: dict[str, JobPicture] = attrs.field(factory=dict, init=False)
 
     @property
     def watched(self) -> dict[str, WatchedJob]:
@@ -247,6 +253,10 @@ class Board:
             return
         if not any(reader.is_behind(job) for reader in self.readers):
             del self._leaving[job]
+            self.left.pop(job.name, None)
+            self.left[job.name] = picture_of(KnownJob(job.history), job.history, datetime.now(UTC))
+            if len(self.left) > _REMEMBERED:
+                del self.left[next(iter(self.left))]
             self.jobs[job.name] = WatchedJob.of_the_past(parse_cursor(job.history.cursor), job.history.state)
             self._part(job)
 

@@ -221,7 +221,7 @@ class Position:
                 self.mark += 1
                 # Whoever waits for ends only passes over snapshots that others have yet to read: once anybody reads
                 # snapshots, a resume token must not take that passing for reading.
-                if interest.rows or (interest.counts and not job.readings.begun):
+                if interest.counts and (interest.rows or not job.readings.begun):
                     job.readings.passed(self.mark)
                 if interest.wants(type(mark.event)) and not had(job, mark, self.since):
                     return reports.whole(mark)
@@ -251,7 +251,8 @@ class Position:
             known = since is not None and has_had(log, index, since, whole=False)
             if not interest.wants(events.SnapshotUpdated if known or is_update(log, index) else events.Snapshot):
                 continue
-            job.readings.gave(index)
+            if interest.counts:
+                job.readings.gave(index)
             self._given = True
             replayed = max(self._replayed, job.reports.replayed)
             event = replay.event(job, index, replayed, stranger=self.stranger, since=since)

@@ -164,15 +164,24 @@ class Watcher:
         self._board.discard(watched, watched.detach(_now()), cursor)
         return True
 
-    def pictures(self) -> list[JobPicture]:
+    def pictures(self, jobs: JobLike | Iterable[JobLike] | None = None) -> list[JobPicture]:
         """Return what a person sees of the watched jobs now, in the order in which they were added. Nothing is asked.
 
-        A job that the filter found is among them until it has ended and every subscriber has read its end.
+        The last 200 jobs that the filter found, and that have ended and are watched no longer, come first.
+
+        Args:
+            jobs: Of which jobs; what is not watched is left out. None means all.
         """
-        now, silent = datetime.now(UTC), self._board.service.outages.trouble_now
-        return [
+        board, now = self._board, datetime.now(UTC)
+        silent = board.service.outages.trouble_now
+        left, watched = board.left, board.watched
+        if jobs is not None:
+            names = [self._name(job) for job in several(jobs)]
+            left = {name: left[name] for name in names if name in left}
+            watched = {name: watched[name] for name in names if name in watched}
+        return [picture for name, picture in left.items() if name not in board.watched] + [
             picture_of(KnownJob(job.history), job.history, now, trouble=job.reports.outages.trouble_now or silent)
-            for job in self._board.watched.values()
+            for job in watched.values()
         ]
 
     @property
@@ -210,6 +219,7 @@ class Watcher:
         kinds: Iterable[str | type[Event]] | None = None,
         since: str | None = None,
         bookmarks: float | None = None,
+        passive: bool = False,
     ) -> Subscription[Event]:
         """Return the events of some jobs from their beginning, for a consumer of its own.
 
@@ -222,11 +232,14 @@ class Watcher:
                 StateChanged, Restarted, Progress and outages may be. If it comes from outside, such as a
                 Last-Event-ID, name the ``jobs`` as well: otherwise the jobs that it names are added.
             bookmarks: Seconds of silence after which a Bookmark is delivered, which a stream over HTTP needs.
+            passive: Whether it only looks on, as a page does: the watcher's ``resume_token()`` does not wait for it,
+                and ``since`` adds no job.
 
         Raises:
             InvalidInput: A name, a kind or ``since`` is invalid.
         """
-        return self._subscribe(jobs, classes(kinds), since, checked_bookmarks(bookmarks))
+        marks = checked_bookmarks(bookmarks)
+        return self._subscribe(jobs, classes(kinds), since, marks, counts=not passive, resumed=not passive)
 
     def as_completed(self, *jobs: JobLike | Iterable[JobLike]) -> Subscription[TerminalEvent]:
         """Return the terminal events of jobs as they come, one for each job.
@@ -334,7 +347,7 @@ class Watcher:
             wanted = {self._name(job): job for job in several(jobs)}
             self.add(*(job for name, job in wanted.items() if not _over(cursors.get(name))))
             selected = frozenset(wanted)
-        else:
+        elif counts:
             self.add(*given.unfinished)
         reader = Reader(Interest(selected, kinds, counts), Replay(self._board.kept), cursors)
         subscription = Subscription[Event](self._board, reader, self._began, bookmarks, watcher=self)

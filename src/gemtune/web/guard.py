@@ -1,0 +1,144 @@
+"""Who may see a dashboard: checked before anything else, and the headers that every reply carries.
+
+A page on one's own machine is open to every other page in the same browser: a stranger's site can send requests to
+``localhost`` (cross-site), or let its own name resolve to 127.0.0.1 and so become "the same site" (DNS rebinding).
+Against the second the Host is checked, against the first the Origin and what browsers say of a request's origin
+(``Sec-Fetch-Site``); a request without either comes from no page, such as one of curl.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from typing import Final
+
+import attrs
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""The names of this machine, to itself."""
+
+CUSTOM_HEADER: Final = "x-gemtune"
+"""What a POST must carry: no form and no link can, and a script of another site only after asking, which is refused."""
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors "
+)
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@attrs.frozen
+class Refusal:
+    """Why a request is refused, in words for the person who mounted the page."""
+
+    status: int
+    why: str
+
+
+@attrs.frozen
+class VisitorCheck:
+    """The rules.
+
+    Args:
+        hosts: Under which names the page answers; ``*`` stands for any. None: this machine's own, and to visitors on
+            this machine only.
+        frame_ancestors: Which pages may frame it, as the Content-Security-Policy says it.
+    """
+
+    hosts: frozenset[str] | None = None
+    frame_ancestors: str = "'none'"
+
+    def refusal(self, scope: Scope) -> Refusal | None:
+        """Return why a request is refused; None if it is not."""
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        host = hosts[0].lower() if len(hosts) == 1 else ""
+        if not self._is_ours(host):
+            return Refusal(421, "this dashboard does not answer under that name; name it in allowed_hosts")
+        if self.hosts is None and not _is_local(scope, headers):
+            return Refusal(403, "this dashboard answers to its own machine only; see allowed_hosts")
+        return _foreign(scope, headers, host)
+
+    def _is_ours(self, host: str) -> bool:
+        allowed = LOOPBACK if self.hosts is None else self.hosts
+        return bool(host) and ("*" in allowed or name_of(host) in allowed or host in allowed)
+
+
+def _is_local(scope: Scope, headers: Headers) -> bool:
+    """Return whether a request was made on this machine, and did not come through a proxy on it."""
+    if any(name in headers for name in _FORWARDED):
+        return False
+    client = scope.get("client")
+    if client is None:  # a socket of this machine's file system
+        return True
+    try:
+        return ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _foreign(scope: Scope, headers: Headers, host: str) -> Refusal | None:
+    """Return why a request that a page of another site has made is refused."""
+    origin = headers.get("origin")
+    if origin is not None and origin.lower().partition("://")[2] != host:
+        return Refusal(403, "requests of other sites' pages are refused")
+    site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode")
+    following = scope["method"] in {"GET", "HEAD"} and mode == "navigate"  # somebody clicked a link to the page
+    if site not in {"none", "same-origin"} and not following:
+        return Refusal(403, "requests of other sites' pages are refused")
+    if scope["method"] == "POST" and CUSTOM_HEADER not in headers:
+        return Refusal(403, f"a POST needs the header {CUSTOM_HEADER}: 1")
+    return None
+
+
+def name_of(host: str) -> str:
+    """Return a Host without its port."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+@attrs.define(eq=False)
+class Guarded:
+    """An ASGI application behind the rules; every reply says that it is nobody else's to keep, frame or guess at."""
+
+    app: ASGIApp
+    check: VisitorCheck
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(raw=message["headers"]).update(self._headers())
+            await send(message)
+
+        refusal = self.check.refusal(scope)
+        if refusal is not None:
+            await JSONResponse({"error": refusal.why}, refusal.status)(scope, receive, with_headers)
+        else:
+            await self.app(scope, receive, with_headers)
+
+    def _headers(self) -> dict[str, str]:
+        framed = {"x-frame-options": "DENY"} if self.check.frame_ancestors == "'none'" else {}
+        return {
+            "cache-control": "no-store",
+            "content-security-policy": _POLICY + self.check.frame_ancestors,
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            **framed,
+        }
+
+
+def checked_hosts(hosts: Collection[str] | None) -> frozenset[str] | None:
+    """Return the allowed hosts, in lower case."""
+    if isinstance(hosts, str):
+        hosts = [hosts]
+    return None if hosts is None else frozenset(host.lower() for host in hosts)
