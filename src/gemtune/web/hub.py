@@ -39,7 +39,7 @@ class Pictured(Protocol):
 
 
 @attrs.frozen
-class Message:
+class StreamMessage:
     """A message to a listener: the name of the event and its JSON."""
 
     event: str
@@ -163,20 +163,20 @@ class Hub:
             "summary": facts["summary"],
         }
 
-    def since(self, seen: int) -> Iterator[Message]:
+    def since(self, seen: int) -> Iterator[StreamMessage]:
         """Return what changed after a version, oldest first."""
         late = sorted((entry.version, name) for name, entry in self._entries.items() if entry.version > seen)
         for _, name in late:
             entry = self._entries[name]
             if entry.picture is None:
-                yield Message("gone", dumped({"name": name}))
+                yield StreamMessage("gone", dumped({"name": name}))
             elif entry.before <= seen:
-                yield Message("job", entry.delta)
+                yield StreamMessage("job", entry.delta)
             else:
-                yield Message("job", dumped(encoded(entry.picture)))
+                yield StreamMessage("job", dumped(encoded(entry.picture)))
         for name, (version, data) in self._facts.items():
             if version > seen:
-                yield Message(name.partition(" ")[0], data)
+                yield StreamMessage(name.partition(" ")[0], data)
 
     def knows(self, identity: str | None) -> int | None:
         """Return up to which version a listener has seen everything who comes back with the id of a message."""
