@@ -71,6 +71,18 @@ async def test_a_curve_that_must_come_is_looked_for_until_it_is_there():
     assert played.asked[:before].count("timeSeries.list") == 3
 
 
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_curve_that_may_come_is_found_although_it_appears_late(ended):
+    played, curves = Played({"/train_total_loss": {1: 5.0}}), Curves()
+    await curves.read(RUN, LOSS_ONLY, played.send)
+    played.curves[ACCURACY] = {1: 0.5}
+    for _ in range(1 if ended else 40):
+        steps = await curves.read(RUN, LOSS_ONLY, played.send, ended=ended)
+    assert steps[0].values == {"loss": 5.0, "accuracy": 0.5}
+    await curves.read(RUN, LOSS_ONLY, played.send, ended=ended)
+    assert played.asked.count("timeSeries.list") == (2 if ended else 5), "ever more rarely: after 4, 8, 16, 32 readings"
+
+
 async def test_a_long_curve_is_exported_because_the_short_way_answers_with_a_sample():
     long = {step: 1.0 / step for step in range(1, 1302)}
     played, curves = Played({"/train_total_loss": long, ACCURACY: {1: 0.5}}), Curves()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import threading
 from collections import Counter
 
@@ -175,13 +176,46 @@ async def test_without_an_experiment_there_are_snapshots_of_the_checkpoints_with
     assert job.progress.completed_steps == 7
 
 
-async def test_a_job_whose_curves_may_not_be_read_is_followed_all_the_same():
+@pytest.mark.parametrize("watched", [False, True])
+async def test_a_job_whose_curves_may_not_be_read_is_followed_all_the_same_and_says_why_it_has_no_losses(
+    watched, caplog
+):
     app = make_app(step_seconds=1.0, queue_seconds=0.1)
-    app.faults.add(Fault(method="metadataStores.contexts.get", status=403, times=1000))
+    app.faults.add(Fault(method="metadataStores.contexts.get", status=403, message="not yours", times=1000))
     _, client = make_vertex(app)
     async with client:
         job = await client.tune(BASE, TRAIN, hyperparameters=EPOCHS)
-        seen = await collect(job.events())
+        other = await client.tune(BASE, TRAIN, hyperparameters=EPOCHS)
+        if watched:
+            async with client.watch([job, other]) as watcher:
+                seen = [event async for event in watcher if event.job == job.name]
+                pictures = watcher.pictures()
+        else:
+            seen = await collect(job.events())
+            await other
+            pictures = [job.picture(), other.picture()]
+    assert all(re.match("no losses: .* 403 PERMISSION_DENIED: not yours; ", picture.trouble) for picture in pictures)
+    assert len(pictures) == 2
+    (warning,) = [record for record in caplog.records if record.name == "gemtune.jobs"]
+    assert warning.getMessage().endswith(". The role Vertex AI User (roles/aiplatform.user) may read the curves")
+    assert warning.levelname == "WARNING"
+    assert "403 PERMISSION_DENIED: not yours; " in warning.getMessage()
     assert isinstance(seen[-1], events.Succeeded)
     assert snapshots(seen) == []
     assert [event.checkpoint.step for event in seen if isinstance(event, events.CheckpointReady)] == [3, 5, 7]
+
+
+async def test_once_the_curves_may_be_read_nothing_is_said_of_them_any_more():
+    app = make_app(step_seconds=1.0, queue_seconds=0.1)
+    app.faults.add(Fault(method="metadataStores.contexts.get", status=403, message="not yours", times=1))
+    _, client = make_vertex(app)
+    async with client:
+        job = await client.tune(BASE, TRAIN, hyperparameters=EPOCHS)
+        troubles = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(collect, job.events())
+            while not job.done:
+                troubles.append(job.picture().trouble)
+                await anyio.sleep(1)
+    assert any(trouble.startswith("no losses: ") for trouble in troubles)
+    assert troubles[-1] == job.picture().trouble == ""

@@ -34,7 +34,7 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
         word=word,
         tone=tone,
         reason=clean(reason_of(outcome)),
-        trouble="" if ended else clean(trouble),
+        trouble=clean(("" if ended else trouble) or _dark(seen)),
         completed=headway.completed_steps,
         total=headway.total_steps,
         share=None if headway.percent is None else min(max(headway.percent / 100, 0.0), 1.0),
@@ -45,6 +45,12 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
         eval_losses=eval_losses,
         checkpoints=known.standing.checkpoints,
     )
+
+
+def _dark(history: History) -> str:
+    """Return why the losses of a job cannot be seen although the job can; empty if they can."""
+    work = history.work
+    return f"no losses: {work.denied}" if work.apart and work.denied else ""
 
 
 def elapsed(known: KnownJob, own: History, now: datetime) -> float | None:

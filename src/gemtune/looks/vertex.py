@@ -21,7 +21,7 @@ import attrs
 
 from gemtune.config import RetryPolicy
 from gemtune.datasets.vertex import check_validation
-from gemtune.errors import MalformedResponse, QuotaExhausted
+from gemtune.errors import MalformedResponse, PermissionDenied, QuotaExhausted
 from gemtune.http.caller import Caller
 from gemtune.looks import vertex_words
 from gemtune.looks.service import Ask, Started, moment
@@ -30,6 +30,7 @@ from gemtune.pager import Pages
 from gemtune.protocol import names, vertex, vertex_inference, vertex_names
 from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
+from gemtune.protocol.said import unended
 from gemtune.protocol.vertex_names import Place, Spellings
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.attempts import time_left
@@ -45,9 +46,11 @@ from gemtune.story.observation import Listed, Observation, Source
 from gemtune.types.vertex import VertexTuningJob
 
 _log = logging.getLogger("gemtune.datasets")
+_jobs_log = logging.getLogger("gemtune.jobs")
 
 _PAGE: Final = 100
 _MOST_JOBS: Final = 10_000
+_ROLE: Final = "The role Vertex AI User (roles/aiplatform.user) may read the curves"
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +72,8 @@ class VertexTuning:
     _spellings: Spellings = attrs.field(factory=Spellings, init=False)
     _seen: dict[str, TrainingFacts] = attrs.field(factory=dict, init=False)
     """What the latest looks at jobs brought that looks at their curves need."""
+    _dark: set[str] = attrs.field(factory=set, init=False)
+    """The projects whose curves may not be read, as was said."""
 
     @classmethod
     def through(cls, caller: Caller, settings: Settings) -> VertexTuning:
@@ -99,7 +104,11 @@ class VertexTuning:
         if job not in self._seen:
             await self._job(job, ask)
         known = self._seen[job]
-        steps = await self._curves.of(experiment, known.expected, self._send(ask))
+        try:
+            steps = await self._curves.of(experiment, known.expected, self._send(ask), ended=known.ended)
+        except PermissionDenied as error:
+            self._warn(job, error)
+            raise
         snapshots = await off_loop(len(steps) > MANY, partial(vertex_words.snapshots, steps, known))
         return Observation(
             source=Source.WORK,
@@ -111,6 +120,15 @@ class VertexTuning:
             completed_steps=max((each.step for each in snapshots), default=0) or None,
             total_steps=known.steps,
         )
+
+    def _warn(self, job: str, error: PermissionDenied) -> None:
+        """Say once for a project that its curves may not be read: its jobs are followed all the same."""
+        project = job.split("/")[1]
+        if project not in self._dark:
+            self._dark.add(project)
+            _jobs_log.warning(
+                "no losses of %s, nor of others in its project: %s. %s", job, unended(error.message), _ROLE
+            )
 
     async def _job(self, job: str, ask: Ask) -> VertexTuningJob:
         name = await self.room.look(job) if is_waiting(job) else job

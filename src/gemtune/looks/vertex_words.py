@@ -152,12 +152,14 @@ class TrainingFacts:
         epochs: How often the data is gone through; None while unknown.
         steps: How many steps there are; None while unknown.
         reached: The checkpoints so far, by step.
+        ended: Whether no curve will come any more.
     """
 
     expected: frozenset[str]
     epochs: int | None
     steps: int | None
     reached: tuple[Checkpoint, ...]
+    ended: bool = False
 
     @classmethod
     def of(cls, job: VertexTuningJob) -> Self:
@@ -165,7 +167,10 @@ class TrainingFacts:
         spec = spec_of(job)
         epochs = spec.hyper_parameters.epoch_count if spec.hyper_parameters is not None else None
         expected = _BOTH if spec.validation_dataset_uri else _LOSS
-        return cls(expected, epochs, total_steps(job), tuple(sorted(checkpoints(job), key=_step)))
+        ended = (state := state_of(job)) is not None and (
+            state.terminal or job.state == VertexJobState.JOB_STATE_SUCCEEDED
+        )
+        return cls(expected, epochs, total_steps(job), tuple(sorted(checkpoints(job), key=_step)), ended)
 
 
 def total_steps(job: VertexTuningJob) -> int | None:

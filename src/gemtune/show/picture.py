@@ -60,7 +60,8 @@ class JobPicture:
         word: The same in the words of people: ``waiting for quota``, ``running``, ``succeeded``.
         tone: What its colour means.
         reason: Why it failed or cannot be seen; empty otherwise.
-        trouble: Why it cannot be looked at at present; empty otherwise.
+        trouble: Why it cannot be looked at at present, or why its losses cannot be seen, even after its end; empty
+            otherwise.
         completed: Steps done.
         total: Steps in all; None while unknown.
         share: How much is done, from 0 to 1; None while unknown.

@@ -6,6 +6,7 @@ from collections.abc import Container
 
 import attrs
 
+from gemtune.errors import CallError, CredentialsError, PermissionDenied
 from gemtune.story.observation import Observation, Source
 
 
@@ -27,6 +28,8 @@ class KnownWork:
     # Whether the job itself shows no snapshots, so that its work, which then says no more than these, is looked at in
     # turn with it.
     apart: bool = False
+    # Why it may not be looked at, although the job itself may; empty if it may, or is not known to exist.
+    denied: str = ""
     # How often it was not there, and how many looks at the job pass until it is looked for again.
     _missed: int = 0
     _rest: int = 0
@@ -47,6 +50,8 @@ class KnownWork:
 
     def note(self, seen: Observation) -> bool:
         """Take in what a look says of it; return whether the look only found that there is no such work."""
+        if seen.source is Source.WORK:
+            self.denied = ""
         if seen.source is Source.JOB:
             self.apart = seen.snapshots is None
             if self.apart and seen.work is not None:
@@ -71,8 +76,9 @@ class KnownWork:
         places = [Source.JOB, *([Source.WORK] if self.there else [])]
         return next((place for place in places if place not in looked_at), None)
 
-    def expire(self) -> None:
-        """Take in that it is gone, or that there is none to be found; it will not come back."""
+    def expire(self, error: CallError | CredentialsError | None = None) -> None:
+        """Take in that it is gone, that there is none to be found, or that it cannot be seen."""
+        self.denied = error.message if isinstance(error, PermissionDenied) else ""
         self._gone = self._sought = True
         self._missed += 1
         self._rest = 2 ** min(self._missed, 5)

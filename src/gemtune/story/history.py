@@ -193,7 +193,7 @@ class History:
         gone = isinstance(error, NotFound | PermissionDenied)
         if source is Source.WORK and (gone or (refused and self.work.apart)):
             # Work expires; the job itself is the ground truth.
-            self.work.expire()
+            self.work.expire(error)
             self.rhythm.again = 0.0
             return self._conclude(now)
         if isinstance(error, NotFound | PermissionDenied):

@@ -1,7 +1,8 @@
 """The curves of a training: where Vertex AI keeps them, and how they are read with one request per look.
 
 A job names its experiment, from some moment on. From there it takes three steps, of which the first two are made once
-for a job and the third again only while a curve that must come is missing::
+for a job. The third is made again while a curve that must come is missing; for those that may come, ever more rarely,
+and once when the job has ended::
 
     experiment  GET  …/contexts/E                     its TensorBoard
     run         GET  …/contexts?filter=…              the run, whose name is the name of the job's work
@@ -40,6 +41,8 @@ METRICS: Final[Mapping[str, str]] = {
 
 _MOST_RUNS: Final = 10_000
 _MOST_PAGES: Final = 1000
+_FIRST_SEARCH: Final = 4
+"""Readings after which a curve that may come is looked for; then after twice as many, and so on."""
 
 
 @attrs.define
@@ -63,6 +66,19 @@ class _Series:
 
     names: dict[str, str]
     long: set[str] = attrs.field(factory=set)
+    readings: int = 0
+    sought_last: bool = False
+
+    def is_sought(self, expected: frozenset[str], *, ended: bool) -> bool:
+        """Return whether curves are to be looked for that were not there at the last search."""
+        if not expected <= self.names.keys():
+            return True
+        evaluated = "eval_loss" in expected
+        if all(word in self.names for word in METRICS.values() if evaluated or not word.startswith("eval_")):
+            return False
+        if ended:
+            return not self.sought_last
+        return self.readings >= _FIRST_SEARCH and self.readings & (self.readings - 1) == 0
 
 
 @attrs.define(eq=False)
@@ -72,13 +88,16 @@ class Curves:
     _runs: dict[str, str] = attrs.field(factory=dict, init=False)
     _known: dict[str, _Series] = attrs.field(factory=dict, init=False)
 
-    async def of(self, experiment: str, expected: frozenset[str], send: Send) -> list[CurveStep]:
+    async def of(
+        self, experiment: str, expected: frozenset[str], send: Send, *, ended: bool = False
+    ) -> list[CurveStep]:
         """Return what was measured so far in an experiment, by step; nothing as long as its run is not there.
 
         Args:
             experiment: The experiment as the job names it.
             expected: As for ``read``.
             send: Carries out the calls.
+            ended: As for ``read``.
 
         Raises:
             CallError: It could not be read.
@@ -89,7 +108,7 @@ class Curves:
         if len(self._runs) >= _MOST_RUNS and experiment not in self._runs:
             self._runs.pop(next(iter(self._runs)))
         self._runs[experiment] = run
-        return await self.read(run, expected, send)
+        return await self.read(run, expected, send, ended=ended)
 
     async def find(self, experiment: str, send: Send) -> str | None:
         """Return the run of a job's experiment, or None as long as it is not there.
@@ -111,20 +130,23 @@ class Curves:
         runs = (vertex_names.run(board, name, each.name) for each in await send(vertex.list_runs(name)))
         return next((run for run in runs if run is not None), None)
 
-    async def read(self, run: str, expected: frozenset[str], send: Send) -> list[CurveStep]:
+    async def read(self, run: str, expected: frozenset[str], send: Send, *, ended: bool = False) -> list[CurveStep]:
         """Return what was measured so far, by step.
 
         Args:
             run: The run.
             expected: What must be measured some day; as long as a curve for it is missing, it is looked for.
             send: Carries out the calls.
+            ended: Whether the job has ended, so that this is the last moment to find a curve.
 
         Raises:
             CallError: It could not be read.
         """
         series = self._known.get(run)
-        if series is None or not expected <= series.names.keys():
+        if series is None or series.is_sought(expected, ended=ended):
             series = await self._list(run, series, send)
+            series.sought_last = ended
+        series.readings += 1
         steps: dict[int, CurveStep] = {}
         metric_of = {name.rpartition("/")[2]: metric for metric, name in series.names.items()}
         short = [name for metric, name in series.names.items() if metric not in series.long]
@@ -146,7 +168,8 @@ class Curves:
                 names[metric] = name
         if run not in self._known and len(self._known) >= _MOST_RUNS:  # the one found first is the likeliest to be over
             self._known.pop(next(iter(self._known)))
-        self._known[run] = _Series(names, known.long & names.keys() if known is not None else set())
+        long, readings = (known.long & names.keys(), known.readings) if known is not None else (set(), 0)
+        self._known[run] = _Series(names, long, readings)
         return self._known[run]
 
 
