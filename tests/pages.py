@@ -2,6 +2,7 @@
 
     python pages.py PAGE...          # a local Gemini API is started for each
     python pages.py --quick PAGE...  # with short waits between looks at a job
+    python pages.py --times PAGE...  # says how many seconds each block took
 
 It needs nothing but the standard library and what a page tells its reader to install, so that it runs in an
 environment that holds the built wheel and no source tree. What a block means follows from its language and from the
@@ -12,6 +13,7 @@ comment before it, which no reader sees:
     ```sh                    run by ``bash -euo pipefail``
     ```text                  right after one of them: what it prints; ``...`` stands for anything
     <!-- file: NAME -->      not run but saved, as the page tells its reader
+    <!-- cell -->            run in a Jupyter kernel, one for the page; needs nbclient and ipykernel
     <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
     <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
     <!-- needs: A, B -->     anywhere on the page: it is run only where these packages are, in "people" and "pages"
@@ -39,11 +41,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]*?) -->\n+)?```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -86,7 +90,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        return self.language in _RUN and self.mark in {"", "background"}
+        return self.language in _RUN and self.mark in {"", "background", "cell"}
 
 
 def blocks(text: str) -> list[Block]:
@@ -118,6 +122,39 @@ class Wrong(Exception):
     """A block did not do what its page says."""
 
 
+class Kernel:
+    """A notebook whose cells are those of a page."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    @classmethod
+    async def start(cls, folder: Path) -> Kernel:
+        import nbclient
+        import nbformat
+
+        client = nbclient.NotebookClient(
+            nbformat.v4.new_notebook(), timeout=60, resources={"metadata": {"path": str(folder)}}
+        )
+        client.create_kernel_manager()
+        await client.async_start_new_kernel(cwd=str(folder))
+        await client.async_start_new_kernel_client()
+        return cls(client)
+
+    async def run(self, code: str) -> str:
+        """Run a cell, and return what stands below it as text."""
+        import nbformat
+
+        cells = self.client.nb.cells
+        cells.append(nbformat.v4.new_code_cell(code))
+        await self.client.async_execute_cell(cells[-1], len(cells) - 1)
+        texts = [output.get("text") or output["data"]["text/plain"] for output in cells[-1].outputs]
+        return "\n".join(texts)
+
+    async def close(self) -> None:
+        await self.client._async_cleanup_kernel()
+
+
 class Page:
     """A page on its way: its folder, its session, and the servers that it started."""
 
@@ -126,15 +163,21 @@ class Page:
         self.session = types.ModuleType("__main__")
         self.ports = {port: _free_port() for port in ("8000", "8080")}
         self.servers: list[tuple[Block, subprocess.Popen[str]]] = []
+        self.kernel: Kernel | None = None
         self.ran = 0
+        self.took: list[tuple[int, float]] = []
 
     async def run(self, found: list[Block]) -> None:
         try:
             async with asyncio.timeout(_PAGE_WITHIN):
                 for block in found:
+                    began = time.monotonic()
                     await self._block(block)
+                    self.took.append((block.line, time.monotonic() - began))
             self._end_servers()
         finally:
+            if self.kernel is not None:
+                await self.kernel.close()
             for _, server in self.servers:
                 server.kill()
                 server.wait()
@@ -149,6 +192,9 @@ class Page:
             if block.mark == "background":
                 self._start(block)
                 printed = ""
+            elif block.mark == "cell":
+                self.kernel = self.kernel or await Kernel.start(self.folder)
+                printed = await self.kernel.run(block.code)
             elif block.language == "sh":
                 printed = await self._command(self._shell(block.code))
             elif "asyncio.run(" in block.code:
@@ -287,7 +333,7 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
         yield Path(folder), environment
 
 
-def run(pages: list[Path], quick: bool) -> dict[str, dict[str, int]]:
+def run(pages: list[Path], quick: bool, times: bool) -> dict[str, dict[str, int]]:
     """Run pages, each on its own, and count their blocks."""
     counts = {}
     for path in pages:
@@ -298,6 +344,8 @@ def run(pages: list[Path], quick: bool) -> dict[str, dict[str, int]]:
             page = Page(path.name, folder, environment)
             asyncio.run(page.run(found))
             os.chdir(path.parent)
+        for line, seconds in page.took if times else ():
+            print(f"{path.name}:{line} {seconds:.1f} s")
         counts[path.name] = {"ran": page.ran, "skipped": sum(block.skipped for block in found)}
     return counts
 
@@ -330,13 +378,14 @@ def check(path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="wait little between two looks at a job")
+    parser.add_argument("--times", action="store_true", help="say how many seconds each block took")
     parser.add_argument("pages", nargs="+", type=lambda text: Path(text).resolve())
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it would tell of every slow step
     if options.quick:
         exec(QUICK)  # the session lives in this very process
     try:
-        counts = run(options.pages, options.quick)
+        counts = run(options.pages, options.quick, options.times)
         print(json.dumps(counts))
         ran, skipped = (sum(count[what] for count in counts.values()) for what in ("ran", "skipped"))
         print(f"{ran} blocks of {len(counts)} pages did what they say; {skipped} are only to be read")

@@ -151,6 +151,8 @@ def test_the_reference_holds_every_public_name():
         ("```python\nimport asyncio\nasyncio.run(1)\n```\n", "exit code 1"),
         ("```sh\nfalse | cat\n```\n", "exit code 1"),
         ("<!-- background -->\n```sh\ntrue\n```\n```sh\nsleep 0.2\n```\n", "ended before its page"),
+        ("<!-- cell -->\n```python\n1 / 0\n```\n", "ZeroDivisionError"),
+        ("<!-- cell -->\n```python\n2 + 2\n```\n```text\n5\n```\n", "should print"),
         ("<!-- file: a.py -->\n```python\nx = 1\n```\n```python\nimport a\nassert a.x == 2\n```\n", "AssertionError"),
     ],
 )
