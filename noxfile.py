@@ -204,7 +204,7 @@ def floors(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the pages and the reference as a site in docs/_build/html; a warning fails it."""
-    install(session, "-e", ".[emulator]", groups=("docs",))
+    install(session, "-e", ".[all]", groups=("docs",))
     session.run("sphinx-build", "--fail-on-warning", "--keep-going", "-q", "docs", "docs/_build/html", *session.posargs)
 
 
