@@ -30,6 +30,9 @@ from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, s
 from gemtune.resources.inference import Inference
 from gemtune.resources.mirror import Mirror
 from gemtune.settings import Settings, given, resolve
+from gemtune.telemetry import logs
+from gemtune.telemetry.options import Telemetry
+from gemtune.telemetry.switch import observatory
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
@@ -77,6 +80,9 @@ class Client(Inference, Mirror):
         user_agent_suffix: A string added to the user agent, to name your application.
         on_request: A function that is called with the method, the target (path and query) and the body of every
             request before it is sent, repeats included. It sees no header, and therefore no credential.
+        telemetry: Whether calls, jobs and batches are seen through OpenTelemetry (extra ``otel``), or a
+            ``gemtune.telemetry.Telemetry`` that says more. By default ``GEMTUNE_TELEMETRY`` decides, or else whether
+            your program has imported OpenTelemetry.
 
     Raises:
         SettingsError: A setting is wrong or contradicts another.
@@ -105,7 +111,9 @@ class Client(Inference, Mirror):
         max_connections: int = 1000,
         user_agent_suffix: str | None = None,
         on_request: OnRequest | None = None,
+        telemetry: bool | Telemetry | None = None,
     ) -> None:
+        logs.heed(os.environ)
         try:
             self._settings = resolve(
                 os.environ, api_key=api_key, token=token, credentials=credentials, base_url=base_url, project=project,
@@ -124,11 +132,12 @@ class Client(Inference, Mirror):
         timeouts = given("timeouts", timeouts, Timeouts) or Timeouts()
         wires = make_wires(self._settings, timeouts, transport, ssl_context, trust_env, max_connections, on_request)
         retry = given("retry", retry, RetryPolicy) or RetryPolicy()
-        agent = user_agent(__version__, user_agent_suffix)
-        self._caller = Caller(wires, credential, timeouts, retry, agent, given("limiter", limiter, Limiter), extra)
+        agent, limiter = user_agent(__version__, user_agent_suffix), given("limiter", limiter, Limiter)
+        self._observer = observatory(telemetry, os.environ, self._settings.service, wires.routes)
+        self._caller = Caller(wires, credential, timeouts, retry, agent, limiter, extra, self._observer)
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
         self._service: TuningService = _service_of(self._settings, self._caller, self._watch)
-        self._followers = Followers(self._service, self._watch)
+        self._followers = Followers(self._service, self._watch, self._observer)
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)  # a traceback shows a client that is half made
@@ -295,7 +304,8 @@ class Client(Inference, Mirror):
 
         # The batch holds a permit for each request itself; its requests must not wait for a second one.
         name, limiter = self._service.model_name, self._caller.limiter
-        return make_batch(self, name, model, inputs, limiter, self._with_permits(), **options)
+        observer = self._observer.batch if self._observer is not None else None
+        return make_batch(self, name, model, inputs, limiter, self._with_permits(), observer, **options)
 
     @spelled_out(BatchOptions)
     async def generate_many(

@@ -14,6 +14,7 @@ WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "
 ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
 RIGHT = {
     "trust_env": [True],
+    "telemetry": [True],
     "vertexai": [True],
     "user_agent_suffix": [""],
     "project": [5],

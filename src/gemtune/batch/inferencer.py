@@ -22,6 +22,7 @@ from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
+from gemtune.batch.observer import RunObserver
 from gemtune.batch.options import BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
@@ -43,6 +44,7 @@ def make_batch(
     inputs: object,
     default: Limiter | None = None,
     permitted: GeneratesContent | None = None,
+    observer: RunObserver | None = None,
     **options: Unpack[BatchOptions],
 ) -> Batch:
     """Return a batch that has not begun.
@@ -55,6 +57,7 @@ def make_batch(
         default: The limiter to use if the options say nothing, or None.
         permitted: The client to ask through if ``default`` is used: it asks for no permit of that limiter, because the
             batch holds one for each of its requests.
+        observer: Is told that the run begins, if the client is observed.
         options: The arguments of ``client.batch``.
 
     Raises:
@@ -65,7 +68,7 @@ def make_batch(
         limiter = default if default is not None and not numbers else Limiter(**numbers)
     if limiter is default and permitted is not None:
         client = permitted
-    return Batch(client, model_name, spec, inputs, limiter)
+    return Batch(client, model_name, spec, inputs, limiter, observer)
 
 
 @attrs.define(eq=False, repr=False)
@@ -86,6 +89,7 @@ class Batch(ShownBatch):
         spec: What is to be done.
         inputs: The rows.
         limiter: Says when a request may be sent.
+        observer: Is told that the run begins, if the client is observed.
         places: With a journal, the items of this input and their places, which its export writes.
     """
 
@@ -94,6 +98,7 @@ class Batch(ShownBatch):
     spec: BatchSpec
     inputs: Inputs = attrs.field(converter=Inputs)
     limiter: Limiter
+    observer: RunObserver | None = None
     places: Keys | None = attrs.field(default=None, init=False)
     _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
@@ -304,6 +309,7 @@ def _made_run(batch: Batch) -> Run:
             acceptance=batch.spec.accept,
             max_failures=batch.spec.max_failures,
             item_timeout=spec.item_timeout,
+            watch=batch.observer(batch.model, tally) if batch.observer is not None else None,
         ),
         limiter=batch.limiter,
         outbox=batch._outbox,

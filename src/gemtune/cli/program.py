@@ -20,6 +20,7 @@ from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.remedies import worded
 from gemtune.errors import GemtuneError
+from gemtune.telemetry.logs import wanted_level
 
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     demo.add,
@@ -84,8 +85,8 @@ def _guarded(console: Console, command: Callable[[Console], int], options: argpa
     handler = NoteHandler(console)
     logger = logging.getLogger("gemtune")
     logger.addHandler(handler)
-    wanted = logging.getLevelNamesMapping().get(os.environ.get("GEMTUNE_LOG", "").upper())
-    if wanted:
+    wanted = wanted_level(os.environ)
+    if wanted is not None:
         handler.setLevel(wanted)
         logger.setLevel(wanted)
     try:

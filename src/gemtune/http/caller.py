@@ -28,6 +28,8 @@ from gemtune.config import RetryPolicy, Timeouts
 from gemtune.errors import CallError, Failure
 from gemtune.http.auth.credentials import Credentials
 from gemtune.http.engines.body import Reply
+from gemtune.http.observer import CallObserver, CallWatch
+from gemtune.http.observing import observed
 from gemtune.http.permits import permitted
 from gemtune.http.reading import LONGEST_ERROR, Headers, error_of, error_within, value_of
 from gemtune.http.retry import Retrier, RetryBudget
@@ -150,6 +152,7 @@ class Caller:
         agent: The user-agent text.
         limiter: Gives a permit for each attempt of a generate call; None sends without.
         extra: Headers of the user's own.
+        observer: Is told how calls go; None for nobody, which costs nothing.
         budget: The tokens for retries.
         tally: The counts of calls and requests.
     """
@@ -161,6 +164,7 @@ class Caller:
     agent: str
     limiter: Limiter | None = None
     extra: Headers = attrs.field(default=(), repr=False)
+    observer: CallObserver | None = attrs.field(default=None, repr=False)
     budget: RetryBudget = attrs.field(
         default=attrs.Factory(lambda self: RetryBudget(self.retry.budget), takes_self=True), kw_only=True
     )
@@ -207,14 +211,9 @@ class Caller:
         whole = self.timeouts.total if timeout is None else timeout
         return self.repeat(call, partial(self._open, begin, whole is not None), timeout=timeout, retry=retry)
 
-    async def repeat(
-        self,
-        call: Call[Any],
-        attempt: Attempt[T] | None,
-        *,
-        timeout: float | None,
-        retry: RetryPolicy | None,
-    ) -> T:
+    def repeat(
+        self, call: Call[Any], attempt: Attempt[T] | None, *, timeout: float | None, retry: RetryPolicy | None
+    ) -> Awaitable[T]:
         """Carry out one call by as many attempts as the rules allow.
 
         Args:
@@ -226,6 +225,18 @@ class Caller:
         Raises:
             CallError: The last attempt's failure.
         """
+        watch = None if self.observer is None else self.observer.begun(call)
+        repeated: Awaitable[T] = self._repeat(call, attempt, timeout, retry, watch)
+        return repeated if watch is None else observed(watch, repeated)
+
+    async def _repeat(
+        self,
+        call: Call[Any],
+        attempt: Attempt[T] | None,
+        timeout: float | None,
+        retry: RetryPolicy | None,
+        watch: CallWatch | None,
+    ) -> T:
         self.tally.calls += 1
         # Wrong arguments raise before anything is sent, and are not counted as failures of the service.
         policy = self.retry if retry is None else checks.instance("retry", retry, RetryPolicy, "a RetryPolicy")
@@ -239,7 +250,7 @@ class Caller:
             return result
         # Out here the first failure is not the context of everything that follows.
         what = f"{call.method} {call.resource}" if call.resource else call.method
-        retrier = Retrier(call.effect, policy, self.budget, time.deadline, what)
+        retrier = Retrier(call.effect, policy, self.budget, time.deadline, what, watch)
         try:
             return await retrier.after(first, partial(attempt or self.attempt, call, time))
         except CallError as error:

@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError
+from gemtune.http.observer import CallWatch
 from gemtune.loops import current_time
 from gemtune.protocol import backoff
 from gemtune.protocol.call import Effect
@@ -79,6 +80,7 @@ class Retrier:
         budget: The client's tokens.
         deadline: The time of ``anyio.current_time`` at which the call must be done.
         what: The method and resource, for the log.
+        watch: Is told of each attempt that is followed by another.
         dice: Returns a random number in [0, 1).
     """
 
@@ -87,6 +89,7 @@ class Retrier:
     budget: RetryBudget
     deadline: float
     what: str
+    watch: CallWatch | None = None
     dice: Callable[[], float] = random.random
 
     async def after(self, first: CallError, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -153,19 +156,30 @@ class Retrier:
     def _say(self, error: CallError, why: str, setting: str) -> bool:
         """Add to an error what kept it from being retried, and which setting of the policy that is."""
         limit = f"RetryPolicy.{setting} is {getattr(self.policy, setting):g}"
-        _log.warning("%s: not tried again: %s (%s)", self.what, why, limit)
+        fields = self._fields(error) | {"limit": limit}
+        _log.warning("%s: not tried again: %s (%s)", self.what, why, limit, extra=fields)
         error.message = f"{unended(error.message)}; it was not tried again: {why} ({limit})"
         return True
 
     def _told(self, state: RetryCallState) -> None:
-        error = _error(state)
-        _log.warning(
-            "%s: attempt %d failed (%s); trying again in %.1f s",
-            self.what,
-            state.attempt_number,
-            error.reason or type(error).__name__,
-            state.upcoming_sleep,
-        )
+        error, attempt, delay = _error(state), state.attempt_number, state.upcoming_sleep
+        reason = error.reason or type(error).__name__
+        said = "%s: attempt %d failed (%s); trying again in %.1f s"
+        fields = self._fields(error) | {"attempt": attempt, "delay": round(delay, 3)}
+        _log.warning(said, self.what, attempt, reason, delay, extra=fields)
+        if self.watch is not None:
+            self.watch.repeated(error, attempt, delay)
+
+    def _fields(self, error: CallError) -> dict[str, object]:
+        """Return what the records of a failed attempt say as fields."""
+        method, _, resource = self.what.partition(" ")
+        return {
+            "method": method,
+            "resource": resource or None,
+            "status": error.status,
+            "reason": error.reason or type(error).__name__,
+            "request_id": error.request_id,
+        }
 
 
 def _error(state: RetryCallState) -> CallError:

@@ -26,19 +26,29 @@ def logged(call: Call[Any], attempt: int, exchange: Awaitable[R]) -> Awaitable[R
 
 
 async def _logged(call: Call[Any], attempt: int, exchange: Awaitable[R]) -> R:
-    began, outcome, number = time.perf_counter(), "cancelled", "none"
+    began, outcome = time.perf_counter(), "cancelled"
+    status: int | None = None
+    number: str | None = None
     try:
         reply: Any = await exchange
-        outcome = f"HTTP {reply.status}"
-        number = next((clean(reply.headers[key], limit=100) for key in _IDS if key in reply.headers), number)
+        status = reply.status
+        number = next((clean(reply.headers[key], limit=100) for key in _IDS if key in reply.headers), None)
     except Exception as error:
         outcome = type(error).__name__
         raise
     finally:
         spent = 1000 * (time.perf_counter() - began)
-        about = call.resource or "no resource"
-        _log.debug(
-            "%s %s: %s in %.0f ms, attempt %d, request id %s", call.method, about, outcome, spent, attempt, number
-        )
+        about, said = call.resource or "no resource", outcome if status is None else f"HTTP {status}"
+        fields = {
+            "method": call.method,
+            "resource": call.resource,
+            "attempt": attempt,
+            "status": status,
+            "error": outcome if status is None else None,
+            "ms": round(spent, 1),
+            "request_id": number,
+        }
+        line = "%s %s: %s in %.0f ms, attempt %d, request id %s"
+        _log.debug(line, call.method, about, said, spent, attempt, number or "none", extra=fields)
     result: R = reply
     return result

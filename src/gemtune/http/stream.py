@@ -17,6 +17,7 @@ from typing import Any, Self, TypeAlias
 from gemtune.errors import CallError, MisuseError, ResponseTooLarge
 from gemtune.http.engines.body import Identity, Incoming, Inflater, inflater
 from gemtune.http.engines.failures import TRANSLATED, translate
+from gemtune.http.observer import CallWatch
 from gemtune.loops import call_soon
 
 Begin: TypeAlias = Callable[["StreamReply"], Awaitable[object]]
@@ -32,6 +33,7 @@ class StreamReply:
         deadline: When it must have been read, for whoever reads it, on the clock of ``anyio.current_time``.
         complete: Whether it was read to its end. Whoever knows earlier that nothing is missing may say so.
         failure: What the service broke it off with, if whoever reads it says so.
+        watch: Who is told that the stream has ended.
         error_within: Returns the error that the JSON of one event holds, or None. The caller knows what was asked, and
             with which credential.
     """
@@ -55,6 +57,7 @@ class StreamReply:
         self._pieces: Iterator[bytes] = iter(())
         self._open = True
         self.on_close: Callable[..., None] | None = None
+        self.watch: CallWatch | None = None
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "open" if self._open else "closed"
@@ -130,6 +133,8 @@ class StreamReply:
         self._open = False
         if self.on_close is not None:
             self.on_close(complete=self.complete, failure=self.failure)
+        if self.watch is not None:
+            self.watch.ended(None, self.failure)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,3 +153,5 @@ class StreamReply:
             call_soon(self._home[1], self._incoming.close)
             if self.on_close is not None:
                 call_soon(self._home[1], partial(self.on_close, complete=False, failure=None))
+            if self.watch is not None:
+                call_soon(self._home[1], partial(self.watch.ended, None, None))

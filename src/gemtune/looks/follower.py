@@ -6,6 +6,7 @@ that it brought. A wait may be cancelled at any moment: all that is lost is a lo
 
 from __future__ import annotations
 
+import logging
 import random
 
 import anyio
@@ -15,11 +16,14 @@ from gemtune.config import WatchPolicy
 from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
 from gemtune.events import TERMINAL, Event, Lost, LostReason, TerminalEvent
 from gemtune.looks.known import KnownJob
+from gemtune.looks.reporting import JobObserver, log_events, log_look
 from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.looks.turns import Turns
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Observation, Source
+
+_log = logging.getLogger("gemtune.jobs")
 
 # A job's end may need a look for its work, one at its work and one at the job itself.
 _LOOKS_AT_ONCE = 4
@@ -35,6 +39,7 @@ class Follower:
         history: What this follower has seen of the job.
         known: What anybody has; it may be ahead.
         turns: Shares out the requests among all followers of a client.
+        observer: Is told what the looks have shown, if the client is observed.
     """
 
     service: TuningService
@@ -42,6 +47,7 @@ class Follower:
     history: History
     known: KnownJob = attrs.field(default=attrs.Factory(lambda self: KnownJob(self.history), takes_self=True))
     turns: Turns = attrs.field(default=attrs.Factory(lambda self: Turns(self.policy), takes_self=True))
+    observer: JobObserver | None = None
     log: list[Event] = attrs.field(factory=list, init=False)
     """Every event of the job so far."""
     looking: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
@@ -54,9 +60,16 @@ class Follower:
     _refreshing: int = attrs.field(default=0, init=False)
 
     @classmethod
-    def attach(cls, service: TuningService, policy: WatchPolicy, job: str, work: str | None = None) -> Follower:
+    def attach(
+        cls,
+        service: TuningService,
+        policy: WatchPolicy,
+        job: str,
+        work: str | None = None,
+        observer: JobObserver | None = None,
+    ) -> Follower:
         """Return a follower of a job of which only the name is known; nothing is asked."""
-        return cls(service, policy, History(job, work, seeks=True))
+        return cls(service, policy, History(job, work, seeks=True), observer=observer)
 
     def among(self, turns: Turns) -> Follower:
         """Have it look when it is its turn among others."""
@@ -64,9 +77,11 @@ class Follower:
         return self
 
     @classmethod
-    def created(cls, service: TuningService, policy: WatchPolicy, seen: Observation) -> Follower:
+    def created(
+        cls, service: TuningService, policy: WatchPolicy, seen: Observation, observer: JobObserver | None = None
+    ) -> Follower:
         """Return a follower of a job that this client has created, from what the answer shows of it."""
-        self = cls(service, policy, History(seen.job or "", seen.work, born=seen.at, seeks=True))
+        self = cls(service, policy, History(seen.job or "", seen.work, born=seen.at, seeks=True), observer=observer)
         self.log.append(self.history.added(seen.at))
         if seen.work is not None or seen.source is Source.JOB:
             self._take(seen)
@@ -88,7 +103,7 @@ class Follower:
         history = History(name, self.history.work.name, seeks=True, resumed=attrs.evolve(parsed, job=name))
         if parsed.ended:  # nothing comes after the end, and nobody has to be asked for that
             history.end(Lost, moment(), reason=LostReason.DETACHED)
-        return Follower(self.service, self.policy, history, self.known, self.turns)
+        return Follower(self.service, self.policy, history, self.known, self.turns, self.observer)
 
     async def outcome(self) -> TerminalEvent:
         """Wait for the job's last event."""
@@ -177,16 +192,23 @@ class Follower:
         try:
             self._take(await self.service.look(self.history.name, self.history.work.name, source, Ask()))
         except (CallError, CredentialsError) as error:
-            self.log += self.history.fault(error, source, moment())
-            self.known.saw(self.history)
+            self._report(source, self.history.fault(error, source, moment()), error)
             self._schedule()
             self.trouble = error
         return self.trouble
 
     def _take(self, seen: Observation) -> None:
-        self.log += self.history.observe(seen)
-        self.known.saw(self.history)
+        self._report(seen.source, self.history.observe(seen))
         self._schedule()
+
+    def _report(self, source: Source, reported: list[Event], error: CallError | CredentialsError | None = None) -> None:
+        """Take in what is new, and tell those who want to know."""
+        self.log += reported
+        self.known.saw(self.history)
+        log_look(_log, self.history, source, reported, error)
+        log_events(_log, reported)
+        if self.observer is not None:
+            self.observer.saw(self.history, reported)
 
     def _schedule(self) -> None:
         now = moment()

@@ -6,14 +6,16 @@ of the watchers that are still there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
 from gemtune.config import WatchPolicy
-from gemtune.events import Deleted, Lost
+from gemtune.events import Deleted, Event, Lost
 from gemtune.looks.follower import Follower
+from gemtune.looks.reporting import JobObserver
 from gemtune.looks.service import TuningService
 from gemtune.looks.turns import Turns
 from gemtune.story.history import History
@@ -35,10 +37,12 @@ class Followers:
     Args:
         service: The service that runs the jobs.
         policy: How often to look.
+        observer: Is told what handles and watchers learn, if the client is observed.
     """
 
     service: TuningService
     policy: WatchPolicy
+    observer: JobObserver | None = None
     _by_name: WeakValueDictionary[str, Follower] = attrs.field(factory=WeakValueDictionary, init=False)
     _turns: Turns = attrs.field(default=attrs.Factory(lambda self: Turns(self.policy), takes_self=True), init=False)
     _watchers: WeakSet[Histories] = attrs.field(factory=WeakSet, init=False)
@@ -48,7 +52,7 @@ class Followers:
         follower = self._by_name.get(job)
         # Of a job that could not be seen, or was deleted, there may be something new to see under its name.
         if follower is None or isinstance(follower.known.history.outcome, Lost | Deleted):
-            follower = Follower.attach(self.service, self.policy, job, work).among(self._turns)
+            follower = Follower.attach(self.service, self.policy, job, work, self.observer).among(self._turns)
             self._by_name[job] = follower
             for watcher in self._watchers:
                 history = watcher.history_of(job)
@@ -58,7 +62,7 @@ class Followers:
 
     def created(self, seen: Observation) -> Follower:
         """Return the follower of a job that was created or adopted just now, from what the answer shows of it."""
-        follower = Follower.created(self.service, self.policy, seen).among(self._turns)
+        follower = Follower.created(self.service, self.policy, seen, self.observer).among(self._turns)
         self._by_name[follower.history.name] = follower
         return follower
 
@@ -66,7 +70,9 @@ class Followers:
         """Have handles know what a watcher knows, for as long as it is there."""
         self._watchers.add(watcher)
 
-    def saw(self, history: History) -> None:
-        """Take in that a watcher has looked at a job."""
+    def saw(self, history: History, reported: Sequence[Event]) -> None:
+        """Take in what a watcher has seen of a job."""
+        if self.observer is not None:
+            self.observer.saw(history, reported)
         if (follower := self._by_name.get(history.name)) is not None:
             follower.known.saw(history)

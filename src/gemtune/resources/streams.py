@@ -15,6 +15,7 @@ import attrs
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError, StreamInterrupted
 from gemtune.http.caller import Caller
+from gemtune.http.observer import CallWatch
 from gemtune.http.stream import StreamReply
 from gemtune.protocol.call import Call
 from gemtune.resources.pieces import Pieces
@@ -57,17 +58,25 @@ class GenerateContentStream:
             raise StopAsyncIteration
         try:
             piece = await self._next()
-        except BaseException:
+        except BaseException as error:
+            if (watch := self._watch) is not None:
+                watch.ended(None, error)
             # After a cancellation as well: what was begun cannot be continued, so the connection must go.
             await self.aclose()
             raise
         if piece is None:
             await self.aclose()
             raise StopAsyncIteration
+        if (watch := self._watch) is not None:
+            watch.arrived(piece)
         self.chunks += 1
         if piece.text_or_none:
             self._texts.append(piece.text_or_none)
         return piece
+
+    @property
+    def _watch(self) -> CallWatch | None:
+        return self._pieces.reply.watch if self._pieces is not None else None
 
     async def _next(self) -> GenerateContentResponse | None:
         if self._pieces is None:

@@ -28,6 +28,7 @@ import attrs
 
 from gemtune import events
 from gemtune.errors import CallError, CredentialsError, MisuseError, PermissionDenied
+from gemtune.looks.reporting import log_look
 from gemtune.looks.service import Ask, TuningService, moment
 from gemtune.story.observation import Moment
 from gemtune.watch.agenda import Due
@@ -192,6 +193,7 @@ class Engine:
             hint = health.hint(error)
             if job.discarded:
                 return
+            log_look(_log, history, source, (), error)
             # Only what is the job's own fault may count against it: in an outage all looks fail alike.
             if blamed:
                 reported = history.fault(error, source, now)
@@ -207,6 +209,7 @@ class Engine:
             if job.discarded:
                 return  # somebody may have added it again: then another record continues its story
             reported = history.observe(seen)
+            log_look(_log, history, source, reported)
         self.roster.follow(job, reported, now, hint)
 
 

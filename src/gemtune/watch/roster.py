@@ -24,10 +24,10 @@ from typing import Final
 import anyio.lowlevel
 import attrs
 
-from gemtune import events
 from gemtune.config import WatchPolicy
-from gemtune.events import Event, is_terminal
+from gemtune.events import Event
 from gemtune.looks.followers import Followers
+from gemtune.looks.reporting import log_events
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
 from gemtune.story.schedule import affordable, recheck
@@ -151,7 +151,7 @@ class Roster:
         """
         self.report(job, reported)
         if self.handles is not None:
-            self.handles.saw(job.history)
+            self.handles.saw(job.history, reported)
         steps = not job.history.work.apart or self.board.wants_steps(job)
         look = job.history.next_look(now, self.policy, self.dice(), self.share, steps=steps)
         if look is None:
@@ -173,12 +173,7 @@ class Roster:
     def report(self, job: WatchedJob, reported: list[Event]) -> None:
         """Put what is new of a job on the board and into the log."""
         self.board.report(job, reported)
-        for event in reported:
-            if isinstance(event, events.StateChanged):
-                said = ", ".join(word for word in (event.service_state, event.reason) if word)
-                _log.info("%s: %s -> %s%s", event.job, event.old, event.new, f" ({said})" if said else "")
-            elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
-                _log.info("%s: %s", event.job, event.kind)
+        log_events(_log, reported)
 
     def history_of(self, name: str) -> History | None:
         """Return the history of a watched job."""

@@ -16,6 +16,7 @@ import attrs
 
 from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.inputs import Item
+from gemtune.batch.observer import RunWatch
 from gemtune.batch.patience import GeneratesContent
 from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
@@ -45,6 +46,7 @@ class Answering:
         acceptance: What is taken for an answer.
         max_failures: With how many failures the caller wants the run to continue, if that was said.
         item_timeout: Seconds for one item with all its attempts and waits, or infinite.
+        watch: Is told which item is asked, if the client is observed.
     """
 
     client: GeneratesContent
@@ -56,6 +58,7 @@ class Answering:
     acceptance: Acceptance
     max_failures: float | None = None
     item_timeout: float = math.inf
+    watch: RunWatch | None = None
 
     async def answer(self, item: Item, permit: Permit) -> BatchResult | None:
         """Ask until there is an outcome; return None if the run stops before."""
@@ -149,6 +152,8 @@ class Answering:
     def _count(self, item: Item, requests: int) -> None:
         item.attempts += requests
         self.tally.requests += requests
+        if self.watch is not None and requests > 0:
+            self.watch.asks(item.index, item.attempts)
 
     async def _parked(self, item: Item, verdict: Ruling, deadline: float) -> Permit | None:
         """Wait in the limiter's line again; return None if the item's time runs out, or the run stops."""

@@ -121,6 +121,8 @@ class Run:
             self.outbox.end()
             self.tally.over = current_time()
             self._let_go()
+            if self.answering.watch is not None:
+                self.answering.watch.ended(self.stop.reason)
 
     def drain(self) -> None:
         """Begin nothing more; what is in flight finishes, what is parked is given up."""
@@ -248,6 +250,8 @@ class Run:
     def _finish(self, item: Item, result: BatchResult) -> None:
         """Hand an outcome on; nothing is awaited between the reply and the journal's buffer."""
         self.tally.count(result, current_time())
+        if self.answering.watch is not None:
+            self.answering.watch.finished(result.error)
         if result.error is not None:
             why = too_many(self.answering.max_failures, self.tally.failed, self.tally.finished)
             if why and not self.stop.begun:

@@ -1,0 +1,212 @@
+"""A call in OpenTelemetry: one span, its attempts as events, what it took as attributes and metrics."""
+
+import anyio
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+import gemtune
+from gemtune import errors
+from gemtune.config import ONCE, RetryPolicy
+from gemtune.emulator import Fault
+from gemtune.testing import GeminiEmulator
+from gemtune.types import GenerationConfig
+
+MODEL = "gemini-3.7-flash"
+SERVER = {"server.address": "127.0.0.1", "server.port": 80}
+WHO = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": MODEL}
+
+
+@pytest.mark.both_backends
+async def test_a_call_is_one_client_span_with_every_attribute_of_the_convention(collected):
+    emulator = GeminiEmulator.make(answers={"LXIII": "LXIV"})
+    config = GenerationConfig(
+        temperature=0.5, top_p=0.9, top_k=5, max_output_tokens=64, seed=7, stop_sequences=["!"], candidate_count=1
+    )
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        reply = await client.generate_content(MODEL, "LXIII", generation_config=config)
+    (span,) = collected.spans
+    usage = reply.usage_metadata
+    assert (span.name, span.kind, span.status.status_code) == (
+        f"generate_content {MODEL}",
+        SpanKind.CLIENT,
+        StatusCode.UNSET,
+    )
+    assert dict(span.attributes) == {
+        **WHO,
+        **SERVER,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.top_k": 5,
+        "gen_ai.request.max_tokens": 64,
+        "gen_ai.request.seed": 7,
+        "gen_ai.request.stop_sequences": ("!",),
+        "gen_ai.request.choice.count": 1,
+        "gen_ai.response.model": reply.model_version,
+        "gen_ai.response.id": reply.response_id,
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": usage.prompt_token_count,
+        "gen_ai.usage.output_tokens": usage.candidates_token_count,
+    }
+    assert (span.events, span.links, span.parent) == ((), (), None)
+    assert (span.instrumentation_scope.name, span.instrumentation_scope.version) == ("gemtune", gemtune.__version__)
+
+
+async def test_the_metrics_of_a_call_have_the_older_names_by_default(collected):
+    emulator = GeminiEmulator.make()
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        reply = await client.generate_content(MODEL, "one two")
+    usage, base = reply.usage_metadata, {**WHO, **SERVER, "gen_ai.response.model": MODEL}
+    found = collected.metrics()
+    ((attributes, (count, seconds)),) = found["gen_ai.client.operation.duration"]
+    assert (attributes, count, 0 < seconds < 60) == (base, 1, True)
+    assert found["gen_ai.client.token.usage"] == [
+        ({**base, "gen_ai.token.type": "input"}, (1, usage.prompt_token_count)),
+        ({**base, "gen_ai.token.type": "output"}, (1, usage.candidates_token_count)),
+    ]
+    assert not [name for name in found if "inference" in name]
+
+
+async def test_the_newer_names_are_chosen_as_for_every_other_library(collected, monkeypatch):
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http, gen_ai_latest_experimental")
+    emulator = GeminiEmulator.make()
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        reply = await client.generate_content(MODEL, "one two")
+        await client.tune("models/gemini-1.0-pro-001", [("1", "2")] * 20)
+    usage, base = reply.usage_metadata, {**WHO, **SERVER, "gen_ai.response.model": MODEL}
+    found = collected.metrics()
+    ((attributes, (count, _)),) = found["gen_ai.client.inference.duration"]
+    assert (attributes, count) == (base, 1)
+    for name, tokens in (("input", usage.prompt_token_count), ("output", usage.candidates_token_count)):
+        points = found[f"gen_ai.client.inference.usage.{name}_tokens"]
+        assert sum(value for _, value in points) == tokens
+        assert {key: points[0][0][key] for key in base} == base
+        assert points[0][0]["gen_ai.token.modality"] in {"text", "unknown"}
+    ((attributes, (count, _)),) = found["gcp.gemini.client.operation.duration"]
+    assert (attributes["gen_ai.operation.name"], count) == ("create_tuning_job", 1)
+    assert not {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"} & set(found)
+
+
+async def test_each_repetition_is_an_event_with_status_reason_and_delay(collected):
+    emulator = GeminiEmulator.make()
+    emulator.faults.add(Fault(method="models.generateContent", status=503))
+    emulator.faults.add(Fault(method="models.generateContent", status=429))
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        await client.generate_content(MODEL, "x")
+    (span,) = collected.spans
+    assert [event.name for event in span.events] == ["gcp.gemini.retry"] * 2
+    first, second = ({**event.attributes} for event in span.events)
+    delay = first.pop("gcp.gemini.retry.delay")
+    assert 0 <= delay <= 0.05
+    assert first == {
+        "gcp.gemini.retry.attempt": 1,
+        "gcp.gemini.retry.reason": "UNAVAILABLE",
+        "http.response.status_code": 503,
+        "error.type": "Unavailable",
+    }
+    assert (second["gcp.gemini.retry.attempt"], second["http.response.status_code"]) == (2, 429)
+    assert (second["error.type"], span.attributes["gcp.gemini.attempts"]) == ("QuotaExhausted", 3)
+    assert span.status.status_code is StatusCode.UNSET
+    found = collected.metrics()
+    assert sorted((row["error.type"], value) for row, value in found["gcp.gemini.client.retries"]) == [
+        ("QuotaExhausted", 1),
+        ("Unavailable", 1),
+    ]
+    assert [value for _, value in found["gcp.gemini.client.throttles"]] == [1]
+
+
+async def test_a_failed_call_says_its_class_and_status_and_not_the_services_words(collected):
+    emulator = GeminiEmulator.make()
+    emulator.faults.add(Fault(method="models.generateContent", status=400))
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        with pytest.raises(errors.BadRequest):
+            await client.generate_content(MODEL, "x")
+    (span,) = collected.spans
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
+    assert (span.attributes["error.type"], span.attributes["http.response.status_code"]) == ("BadRequest", 400)
+    ((attributes, _),) = collected.metrics()["gen_ai.client.operation.duration"]
+    assert attributes["error.type"] == "BadRequest"
+
+
+@pytest.mark.both_backends
+async def test_a_cancelled_call_ends_its_span(collected):
+    emulator = GeminiEmulator.make()
+    emulator.faults.add(Fault(method="models.generateContent", status=503))
+    retry = RetryPolicy(initial=600, maximum=600)
+    async with emulator.client(telemetry=collected.telemetry(), retry=retry) as client:
+        with anyio.move_on_after(0.05):
+            await client.generate_content(MODEL, "x", timeout=3000)
+    (span,) = collected.spans
+    assert (span.attributes["error.type"], span.status.status_code) == ("cancelled", StatusCode.ERROR)
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@pytest.mark.both_backends
+async def test_a_span_is_a_child_of_the_current_one_and_current_while_its_request_is_sent(collected):
+    emulator, current = GeminiEmulator.make(), []
+
+    def request(method, target, body):
+        current.append(trace.get_current_span().get_span_context().span_id)
+
+    tracer = collected.traces.get_tracer("the user's")
+    async with emulator.client(telemetry=collected.telemetry(), on_request=request) as client:
+        with tracer.start_as_current_span("handler") as outer:
+            await client.generate_content(MODEL, "x")
+            assert trace.get_current_span() is outer
+    call, _ = collected.spans
+    assert call.parent.span_id == outer.get_span_context().span_id
+    assert current == [call.context.span_id]
+
+
+@pytest.mark.both_backends
+async def test_the_span_of_a_stream_ends_with_the_stream(collected):
+    emulator = GeminiEmulator.make(answers={"x": "a long answer in more than one piece " * 9})
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        stream = client.stream_generate_content(MODEL, "x")
+        chunks = [await anext(stream)]
+        assert collected.spans == []
+        chunks += [chunk async for chunk in stream]
+    (span,) = collected.spans
+    assert len(chunks) > 1
+    usage = chunks[-1].usage_metadata
+    assert span.attributes["gen_ai.request.stream"] is True
+    assert span.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert span.attributes["gen_ai.usage.output_tokens"] == usage.candidates_token_count
+    first, whole = span.attributes["gen_ai.response.time_to_first_chunk"], (span.end_time - span.start_time) / 1e9
+    assert 0 < first <= whole
+    assert "error.type" not in span.attributes
+
+
+async def test_a_stream_that_breaks_off_or_is_left_ends_its_span(collected):
+    emulator = GeminiEmulator.make(answers={"x": "a long answer in more than one piece " * 9})
+    emulator.faults.add(Fault(method="models.streamGenerateContent", status=503, after=1))
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        with pytest.raises(errors.StreamInterrupted):
+            _ = [chunk async for chunk in client.stream_generate_content(MODEL, "x")]
+        async with client.stream_generate_content(MODEL, "x") as left:
+            await anext(left)
+    broken, left_early = collected.spans
+    assert (broken.attributes["error.type"], broken.status.status_code) == ("StreamInterrupted", StatusCode.ERROR)
+    assert "error.type" not in left_early.attributes
+    assert "gen_ai.response.finish_reasons" not in left_early.attributes
+
+
+async def test_looks_and_lists_have_no_span(collected):
+    emulator = GeminiEmulator.make()
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        job = await client.tune("models/gemini-1.0-pro-001", [("1", "2"), ("3", "4")])
+        await job.refresh()
+        _ = [model async for model in client.tuned_models.list()]
+        await client.count_tokens(MODEL, "x")
+    assert [span.name for span in collected.spans if span.name != "finish_tuning_job"] == [
+        "create_tuning_job",
+        f"count_tokens {MODEL}",
+    ]
+
+
+async def test_an_sdk_that_stops_halfway_does_not_stop_a_call(collected):
+    emulator = GeminiEmulator.make()
+    collected.traces.shutdown()
+    collected.meters.shutdown()
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        assert (await client.generate_content(MODEL, "x", retry=ONCE)).text

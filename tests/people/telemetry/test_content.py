@@ -1,0 +1,81 @@
+"""Prompts, answers and secrets: never exported unless somebody asked for content, and secrets not even then."""
+
+import json
+import logging
+
+import pytest
+
+from gemtune import errors
+from gemtune.emulator import Fault
+from gemtune.testing import GeminiEmulator
+
+KEY, PROMPT, ANSWER, FRAME = (
+    "AIzaSy-the-key-of-this-test",
+    "a confidential question",
+    "a confidential answer",
+    "be terse",
+)
+MODEL = "gemini-3.7-flash"
+
+
+def emulator_of() -> GeminiEmulator:
+    emulator = GeminiEmulator.make(answers=lambda prompt: ANSWER)
+    emulator.faults.add(Fault(method="models.generateContent", status=503, message=f"cannot answer {PROMPT!r}"))
+    return emulator
+
+
+async def test_nothing_of_a_prompt_an_answer_or_the_key_is_exported_or_logged(collected, caplog):
+    caplog.set_level(logging.DEBUG, logger="gemtune")
+    emulator = emulator_of()
+    refusal = Fault(method="models.generateContent", status=400, message=f"bad prompt: {PROMPT} {KEY}")
+    async with emulator.client(api_key=KEY, telemetry=collected.telemetry()) as client:
+        emulator.faults.add(Fault(method="models.countTokens", status=400, message=f"bad prompt: {PROMPT}"))
+        with pytest.raises(errors.BadRequest):
+            await client.count_tokens(MODEL, PROMPT)
+        await client.generate_content(MODEL, PROMPT, system_instruction=FRAME)
+        stream = client.stream_generate_content(MODEL, PROMPT)
+        _ = [chunk async for chunk in stream]
+        job = await client.tune("models/gemini-1.0-pro-001", [(PROMPT, ANSWER)] * 20)
+        await job
+        await client.generate_many(MODEL, {PROMPT: PROMPT, "second": PROMPT})
+        emulator.faults.add(refusal)
+        with pytest.raises(errors.BadRequest):
+            await client.generate_content(MODEL, PROMPT)
+    records = "".join(repr(vars(record)) for record in caplog.records)
+    exported = collected.everything()
+    assert len(collected.spans) >= 10
+    assert "gemini-3.7-flash" in records
+    for secret in (KEY, "confidential", FRAME):
+        assert secret not in exported
+        assert secret not in records
+
+
+@pytest.mark.parametrize("how", ["argument", "variable"])
+async def test_content_is_exported_to_those_who_ask_in_the_form_of_the_convention(collected, monkeypatch, how):
+    if how == "variable":
+        monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    emulator = GeminiEmulator.make(answers=lambda prompt: ANSWER)
+    telemetry = collected.telemetry(**({"content": True} if how == "argument" else {}))
+    async with emulator.client(api_key=KEY, telemetry=telemetry) as client:
+        await client.generate_content(MODEL, PROMPT, system_instruction=FRAME)
+        _ = [chunk async for chunk in client.stream_generate_content(MODEL, PROMPT)]
+    for span in collected.spans:
+        said = {name: json.loads(span.attributes[f"gen_ai.{name}"]) for name in ("input.messages", "output.messages")}
+        assert said == {
+            "input.messages": [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}],
+            "output.messages": [
+                {"role": "assistant", "parts": [{"type": "text", "content": ANSWER}], "finish_reason": "stop"}
+            ],
+        }
+    assert json.loads(collected.spans[0].attributes["gen_ai.system_instructions"]) == [
+        {"type": "text", "content": FRAME}
+    ]
+    assert KEY not in collected.everything()
+
+
+async def test_the_argument_outweighs_the_variable(collected, monkeypatch):
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    emulator = GeminiEmulator.make()
+    async with emulator.client(telemetry=collected.telemetry(content=False)) as client:
+        await client.generate_content(MODEL, PROMPT)
+    assert "confidential" not in collected.everything()
