@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -54,6 +56,20 @@ class Help(SphinxDirective):
         return [nodes.literal_block(text, text, language="text")]
 
 
+def plain_twins(app: Sphinx, exception: Exception | None) -> None:
+    """Put the pages beside their HTML as Markdown, for programs that read, and the first one as llms.txt."""
+    if exception is not None or app.builder.name != "html":
+        return
+    site = Path(app.outdir)
+    for page in sorted(Path(app.srcdir).glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        (site / page.name).write_text(text, encoding="utf-8")
+        if page.stem == "index":
+            shown = re.sub(r"```{toctree}\n.*?```\n*|^!\[[^\n]*\n+", "", text, flags=re.DOTALL | re.MULTILINE)
+            (site / "llms.txt").write_text(shown.strip() + "\n", encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
-    """Add the directive."""
+    """Add the directive, and what is written beside the site."""
     app.add_directive("gemtune-help", Help)
+    app.connect("build-finished", plain_twins)
