@@ -12,7 +12,8 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VIOLATIONS = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 window.longest = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration);
@@ -33,7 +34,7 @@ class Complaints:
     def watch(self, page: Any) -> None:
         page.on("console", lambda message: message.type in {"error", "warning"} and self.found.append(message.text))
         page.on("pageerror", lambda error: self.found.append(str(error)))
-        page.on("requestfailed", lambda request: self._failed(request))
+        page.on("requestfailed", lambda request: self._failed(request))  # noqa: PLW0108 - attrs has no room for its wrapper
 
     def _failed(self, request: Any) -> None:
         if request.failure != "net::ERR_ABORTED":  # a page that is left breaks its own connections

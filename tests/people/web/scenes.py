@@ -47,7 +47,9 @@ def job(
     **more: Any,
 ) -> JobPicture:
     """Return a job that has done so many steps."""
-    used = Hyperparameters(epoch_count=5, batch_size=4 + 4 * (seed % 2), learning_rate=learning_rate or float(f"{rate / 50:.1g}"))
+    used = Hyperparameters(
+        epoch_count=5, batch_size=4 + 4 * (seed % 2), learning_rate=learning_rate or float(f"{rate / 50:.1g}")
+    )
     train = losses(done, rate, seed=seed)
     held = losses(done, rate * 0.9, floor=0.31, seed=seed + 1)[4::5] if evals else []
     ended = tone in ENDED
@@ -75,13 +77,24 @@ def job(
 
 def sweep() -> list[JobPicture]:
     """Return five jobs of a person who looks for the best rate."""
-    points = [Checkpoint(checkpoint_id=str(n), epoch=n, step=10 * n, endpoint="endpoints/71" if n < 3 else "") for n in (1, 2, 3)]
+    points = [
+        Checkpoint(checkpoint_id=str(n), epoch=n, step=10 * n, endpoint="endpoints/71" if n < 3 else "")
+        for n in (1, 2, 3)
+    ]
     return [
         job("rate 0.0005", 23, rate=0.025, seed=1),
         job("rate 0.001", 31, rate=0.05, seed=2),
         job("rate 0.002", 50, rate=0.1, seed=3, tone=Tone.GOOD, checkpoints=points),
         job("rate 0.004", 0, rate=0.2, seed=4, tone=Tone.WAITING),
-        job("rate 0.02", 9, rate=0.003, learning_rate=0.02, seed=5, tone=Tone.BAD, reason="INTERNAL: loss diverged at step 10"),
+        job(
+            "rate 0.02",
+            9,
+            rate=0.003,
+            learning_rate=0.02,
+            seed=5,
+            tone=Tone.BAD,
+            reason="INTERNAL: loss diverged at step 10",
+        ),
     ]
 
 
@@ -93,13 +106,22 @@ def crowd(count: int = 200) -> list[JobPicture]:
         tone = tones[number % len(tones)]
         done = {Tone.GOOD: 400, Tone.WAITING: 0}.get(tone, 40 + number)
         reason = "INTERNAL: loss diverged" if tone is Tone.BAD else ""
-        made.append(job(f"run {number:03}", done, 400, tone=tone, rate=0.005 + number % 7 / 300, seed=number, reason=reason))
+        made.append(
+            job(f"run {number:03}", done, 400, tone=tone, rate=0.005 + number % 7 / 300, seed=number, reason=reason)
+        )
     return made
 
 
 def batch(done: int, total: int = 5000, **more: Any) -> BatchPicture:
     """Return a batch that has answered so many prompts."""
-    facts = {"title": "reviews.csv → rate 0.002", "failed": 2, "rate": 118.0, "in_flight": 64, "elapsed": done / 118, "eta": (total - done) / 118}
+    facts = {
+        "title": "reviews.csv → rate 0.002",
+        "failed": 2,
+        "rate": 118.0,
+        "in_flight": 64,
+        "elapsed": done / 118,
+        "eta": (total - done) / 118,
+    }
     return BatchPicture(done=done, total=total, **(facts | more))
 
 
@@ -108,4 +130,6 @@ def later(picture: JobPicture, steps: int) -> JobPicture:
     done = min(picture.completed + steps, picture.total or 0)
     tone = Tone.GOOD if done == picture.total else Tone.RUNNING
     fresh = job(picture.title, done, picture.total or 0, tone=tone, seed=3)
-    return attrs.evolve(fresh, name=picture.name, hyperparameters=picture.hyperparameters, parameters=picture.parameters)
+    return attrs.evolve(
+        fresh, name=picture.name, hyperparameters=picture.hyperparameters, parameters=picture.parameters
+    )

@@ -1,4 +1,4 @@
-"""A server for the dashboard's page on which a test plays what it wants: the page's files, a stream of events, answers."""
+"""A server for the dashboard's page on which a test plays what it wants: files, a stream of events, answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import gemtune
+from gemtune.show.picture import BatchPicture, JobPicture
 
 STATIC = Path(gemtune.__file__).parent / "web" / "static"
 POLICY = (
@@ -27,19 +29,32 @@ POLICY = (
 )
 
 
+def encoded(picture: JobPicture, before: JobPicture | None = None) -> dict[str, object]:
+    """Return a picture as the page gets it, which has seen another one before."""
+    said: dict[str, Any] = {**picture.to_dict(), "at": time.time()}
+    for name in ("losses", "eval_losses"):
+        kept = 0
+        if before is not None and list(getattr(picture, name)[: len(getattr(before, name))]) == list(
+            getattr(before, name)
+        ):
+            kept = len(getattr(before, name))
+        said[name] = {"kept": kept, **{key: values[kept:] for key, values in said[name].items()}}
+    return said
+
+
 class Stage:
-    """What the page is told.
+    """What the page is told, as docs/dashboard.md says.
 
     Args:
         jobs: Pictures of jobs.
         batches: Pictures of batches, by id.
     """
 
-    def __init__(self, jobs: Any = (), batches: Any = None) -> None:
-        self.jobs = {job.name: job.to_dict() for job in jobs}
-        self.batches = {name: {"id": name, **picture.to_dict()} for name, picture in (batches or {}).items()}
-        self.outages: list[dict[str, object]] = []
-        self.about: dict[str, object] = {"version": "0.1.0", "ask": True}
+    def __init__(self, jobs: Iterable[JobPicture] = (), batches: Mapping[str, BatchPicture] | None = None) -> None:
+        self.jobs = {job.name: job for job in jobs}
+        self.batches = dict(batches or {})
+        self.samples: dict[str, list[dict[str, object]]] = {}
+        self.service: dict[str, object] = {"outage": False, "trouble": ""}
         self.asked: list[dict[str, str]] = []
         self._listeners: set[asyncio.Queue[tuple[str, object] | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -47,29 +62,32 @@ class Stage:
     def tell(self, kind: str, value: object) -> None:
         """Send an event to all pages; from any thread."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._spread, kind, value)
+        self._loop.call_soon_threadsafe(self._spread, (kind, value))
 
-    def _spread(self, kind: str, value: object) -> None:
+    def _spread(self, told: tuple[str, object] | None) -> None:
         for queue in self._listeners:
-            queue.put_nowait((kind, value))
+            queue.put_nowait(told)
 
-    def change(self, *pictures: Any) -> None:
-        """Tell of jobs that have changed."""
-        values = [picture.to_dict() for picture in pictures]
-        self.jobs |= {value["name"]: value for value in values}
-        self.tell("jobs", values)
+    def change(self, *pictures: JobPicture) -> None:
+        """Tell of jobs that have changed, of their curves only what is new."""
+        for picture in pictures:
+            self.tell("job", encoded(picture, self.jobs.get(picture.name)))
+            self.jobs[picture.name] = picture
 
-    def outage(self, *outages: dict[str, object]) -> None:
-        """Tell of outages."""
-        self.outages = list(outages)
-        self.tell("outages", self.outages)
+    def fail(self, trouble: str) -> None:
+        """Tell of an outage, or that it is over."""
+        self.service = {"outage": bool(trouble), "trouble": trouble}
+        self.tell("service", self.service)
 
-    def state(self) -> dict[str, object]:
+    def whole(self) -> dict[str, object]:
+        now = time.time()
         return {
-            "jobs": list(self.jobs.values()),
-            "batches": list(self.batches.values()),
-            "outages": self.outages,
-            "about": self.about,
+            "now": now,
+            "options": {"allow_asking": True, "version": "0.1.0"},
+            "jobs": [encoded(job) for job in self.jobs.values()],
+            "batches": [{"id": name, "at": now, **batch.to_dict()} for name, batch in self.batches.items()],
+            "samples": self.samples,
+            "service": self.service,
         }
 
     async def events(self, request: Request) -> Response:
@@ -78,7 +96,7 @@ class Stage:
             queue: asyncio.Queue[tuple[str, object] | None] = asyncio.Queue()
             self._listeners.add(queue)
             try:
-                yield {"event": "state", "data": json.dumps(self.state()), "retry": 300}
+                yield {"event": "jobs", "data": json.dumps(self.whole()), "retry": 300}
                 while told := await queue.get():
                     yield {"event": told[0], "data": json.dumps(told[1])}
             finally:
@@ -89,7 +107,11 @@ class Stage:
     async def ask(self, request: Request) -> Response:
         body = await request.json()
         self.asked.append(body)
-        return JSONResponse({"prompt": body["prompt"], "answer": f"An answer to: {body['prompt']}"})
+        if request.headers.get("x-gemtune") != "1":
+            return JSONResponse({"error": "no"}, 403)
+        sample = {"prompt": body["prompt"], "answer": f"An answer to: {body['prompt']}", "note": ""}
+        self.tell("sample", {"name": body["name"], **sample})
+        return JSONResponse(sample)
 
     def app(self) -> Starlette:
         async def page(request: Request) -> Response:
@@ -97,8 +119,8 @@ class Stage:
 
         routes = [
             Route("/", page),
-            Route("/events", self.events),
-            Route("/ask", self.ask, methods=["POST"]),
+            Route("/api/events", self.events),
+            Route("/api/ask", self.ask, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
         return Starlette(routes=routes)
@@ -114,9 +136,9 @@ class Stage:
                 assert thread.is_alive(), "the stage did not start"
                 thread.join(0.01)
             (socket,) = server.servers[0].sockets
-            yield "http://127.0.0.1:{}/".format(socket.getsockname()[1])
+            yield f"http://127.0.0.1:{socket.getsockname()[1]}/"
         finally:
             if self._loop is not None:  # the streams end first: a server waits for them
-                self._loop.call_soon_threadsafe(lambda: [queue.put_nowait(None) for queue in self._listeners])
+                self._loop.call_soon_threadsafe(self._spread, None)
             server.should_exit = True
             thread.join(10)

@@ -21,7 +21,7 @@ const slots = new Slots();
 const list = new JobList(store, view);
 const board = new Board(store, view);
 const detail = new Detail(store, view, {
-  ask: (name, prompt) => ask(store, name, prompt),
+  ask,
   slotOf: (name) => given.get(name),
   onclose: closed,
 });
@@ -31,6 +31,8 @@ const side = new Side(store, view, { onopen: openJob });
 const due = { rows: new Set(), order: false, curves: false, batches: false, problems: false };
 let drawing = null; // the time-out that draws next
 let curvesAt = -Infinity;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+let blinked = null; // for which event
 let given = slots.give([]);
 
 function openJob(name) {
@@ -119,7 +121,7 @@ store.listen((change) => {
   due.order ||= Boolean(change.order);
   due.curves ||= Boolean(change.jobs?.size);
   due.batches ||= Boolean(change.batches);
-  due.problems ||= Boolean(change.outages || change.jobs?.size);
+  due.problems ||= Boolean(change.problems);
   if (change.ended?.length) announceEnds(change.ended);
   if (change.link) announceLink();
   if (change.samples) detail.draw();
@@ -157,6 +159,13 @@ function drawRows(names) {
   list.draw(names, given);
 }
 
+/** The dot blinks once when something has happened, unless the reader wants no motion. */
+function blink() {
+  if (!store.heard || store.heard === blinked || still.matches) return;
+  blinked = store.heard;
+  document.querySelector(".dot").animate({ opacity: [1, 0.25, 1] }, 500);
+}
+
 /** What moves with the time alone. */
 function drawHead() {
   const now = performance.now();
@@ -164,13 +173,14 @@ function drawHead() {
   set(byId("connection"), "data-link", store.link);
   const heard = store.heard == null ? "" : ` · event ${duration(Math.floor((now - store.heard) / 1000))} ago`;
   say(byId("link"), store.link + heard);
-  const outage = store.outages.find(({ until }) => !until);
+  const { outage, trouble } = store.service;
   const gone = store.link === "reconnecting" && store.loaded;
-  show(byId("outage"), Boolean(outage) || gone);
+  show(byId("outage"), Boolean(outage || gone));
   if (gone) say(byId("outage"), "The dashboard's server does not answer. What you see is the last it said; the page reconnects by itself. Jobs keep running.");
-  else if (outage) say(byId("outage"), `The service does not answer (${outage.message}). gemtune keeps trying; jobs keep running.`);
-  const { version, address } = store.about;
-  say(byId("about"), [version && `gemtune ${version}`, address].filter(Boolean).join(" · "));
+  else if (outage) say(byId("outage"), `The service does not answer${trouble ? ` (${trouble})` : ""}. gemtune keeps trying; jobs keep running.`);
+  const { version, title } = store.options;
+  if (title) say(document.querySelector("h1"), title);
+  say(byId("about"), version ? `gemtune ${version}` : "");
 }
 
 function announceLink() {
@@ -184,7 +194,7 @@ function titled() {
   const shares = running.map((job) => job.share).filter((share) => share != null);
   const mean = shares.length ? percent(shares.reduce((sum, share) => sum + share, 0) / shares.length) : "";
   const text = running.length ? [mean, `${running.length} running`].filter(Boolean).join(" · ") : summary(store.jobs.values());
-  const title = text ? `${text} – gemtune` : "gemtune";
+  const title = text ? `${text} · gemtune` : "gemtune";
   if (document.title !== title) document.title = title;
 }
 
@@ -195,6 +205,7 @@ setInterval(() => {
   side.tick(now);
   detail.tick(now);
   drawHead();
+  blink();
 }, 1000);
 
 list.restore();

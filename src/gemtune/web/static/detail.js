@@ -149,17 +149,17 @@ export class Detail {
 
   #answers(job) {
     const { asking } = this.#parts;
-    const { about } = this.store;
-    show(asking.section, job.tone === "good");
-    show(asking.form, Boolean(about.ask));
-    show(asking.closed, !about.ask);
-    say(asking.closed, about.why_no_asking ?? "This dashboard only shows: it was not started to ask models.");
+    const asks = Boolean(this.store.options.allow_asking);
+    show(asking.section, job.tone === "good" || this.store.samples.has(job.name));
+    show(asking.form, asks && job.tone === "good");
+    show(asking.closed, !asks);
+    say(asking.closed, "This dashboard only shows; whoever starts it can allow questions to the models.");
     const samples = this.store.samples.get(job.name) ?? [];
     if (asking.shown === samples) return;
     asking.shown = samples;
     asking.answers.replaceChildren(
-      ...samples.map(({ prompt, answer, error }) =>
-        h("li", {}, h("p", { class: "dim" }, prompt), h("p", { class: error ? "reason" : "" }, error || answer)),
+      ...samples.map(({ prompt, answer, note }) =>
+        h("li", {}, h("p", { class: "dim" }, prompt), h("p", {}, answer), note ? h("p", { class: "dim" }, note) : ""),
       ),
     );
   }
@@ -168,8 +168,8 @@ export class Detail {
   tick(now) {
     const job = this.store.jobs.get(this.#name);
     if (!job || !this.#parts) return;
-    const passed = (now - job.at) / 1000;
-    const looked = job.looked_at ? Math.max((Date.now() - Date.parse(job.looked_at)) / 1000, 0) : null;
+    const passed = (now - job.drawnAt) / 1000;
+    const looked = job.looked_at ? Math.max((Date.now() - Date.parse(job.looked_at)) / 1000 + this.store.ahead, 0) : null;
     const parts = [time(job, passed)];
     if (!job.ended && job.eta != null && job.elapsed != null) parts.push(`running ${duration(job.elapsed + passed)}`);
     if (!job.ended && looked != null) parts.push(`looked ${duration(Math.floor(looked))} ago`);

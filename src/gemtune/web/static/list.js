@@ -103,7 +103,7 @@ class Row {
 
   /** Show the time, which passes while nothing else happens. */
   tick(job, now) {
-    say(this.time, time(job, (now - job.at) / 1000));
+    say(this.time, time(job, (now - job.drawnAt) / 1000));
   }
 
   mark(slot) {

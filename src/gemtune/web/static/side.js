@@ -67,7 +67,7 @@ export class Side {
   tick(now) {
     for (const [id, { line }] of this.#batches) {
       const batch = this.store.batches.get(id);
-      if (batch) say(line, batchLine(batch, (now - batch.at) / 1000));
+      if (batch) say(line, batchLine(batch, (now - batch.drawnAt) / 1000));
     }
   }
 
