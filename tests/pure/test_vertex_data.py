@@ -288,8 +288,8 @@ WRONG_URI = "must be a file in Cloud Storage, 'gs://bucket/name', not 'https://x
         (example("a", "x", tools={}), "tools", 'must be a list of objects such as {"functionDeclarations": [...]}'),
         (
             {"messages": [{"role": "user", "content": "a"}, {"role": "critic", "content": "x"}]},
-            "messages[1]",
-            "has the role 'critic', and must be of 'system', 'user' or 'assistant'",
+            "messages[1].role",
+            "is 'critic', and must be one of 'system', 'user' or 'assistant'",
         ),
         (
             {"messages": [{"role": "user", "content": [image("https://x/a.png")]}]},

@@ -14,6 +14,7 @@ from gemtune._version import __version__
 from gemtune.cli import emulator, generate, settings, tune
 from gemtune.cli.batch import command as batch
 from gemtune.cli.console import Console, NoteHandler
+from gemtune.cli.data import command as data
 from gemtune.cli.demo import command as demo
 from gemtune.cli.exits import CODES, USAGE, exit_code
 from gemtune.cli.jobs import command as jobs
@@ -28,6 +29,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     jobs.add,
     generate.add,
     batch.add,
+    data.add,
     settings.add,
     emulator.add,
 )

@@ -1,18 +1,26 @@
 """Training data: from what users have to checked examples, and a report of what was read.
 
-``read(data)`` is what ``client.tune`` does with its training data; use it to look before you tune. Nothing in here
-waits for anything but a file, and nothing knows the service.
+``load`` opens training data of any kind, and ``check`` says everything that is wrong with it before anybody pays for
+it. ``read(data)`` is what ``client.tune`` does with its training data on the Gemini API. Nothing in here waits for
+anything but a file, and nothing knows the service.
 """
 
 from __future__ import annotations
 
 from gemtune.datasets.accepted import TrainingDataLike
+from gemtune.datasets.dataset import DataSet as DataSet
+from gemtune.datasets.dataset import load as load
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.load import load
+from gemtune.datasets.load import load as _load
+from gemtune.datasets.problems import Issue as Issue
 from gemtune.datasets.report import DataReport as DataReport
 from gemtune.datasets.report import TrainingSet as TrainingSet
+from gemtune.datasets.review.check import check as check
+from gemtune.datasets.review.checkreport import CheckReport as CheckReport
+from gemtune.datasets.review.fix import Fixed as Fixed
+from gemtune.datasets.review.fix import fix as fix
 
-__all__ = ("DataReport", "TrainingSet", "read")
+__all__ = ("CheckReport", "DataReport", "DataSet", "Fixed", "Issue", "TrainingSet", "check", "fix", "load", "read")
 
 
 def read(
@@ -34,4 +42,4 @@ def read(
     Raises:
         InvalidInput: It cannot be read, a row is wrong, or it is not clear which column is which.
     """
-    return load(data, Choice.of(input, output, heading=heading, delimiter=delimiter))
+    return _load(data, Choice.of(input, output, heading=heading, delimiter=delimiter))

@@ -101,8 +101,8 @@ def conversation(
             continue
         role = "model" if word == "function_call" else ROLES.get(word)
         if role is None:
-            what = f"has the role {word!r:.40}, and must be of 'system', 'user' or 'assistant'"
-            raise wrong(place, what, "unrecognized_role")
+            what = f"is {word!r:.40}, and must be one of 'system', 'user' or 'assistant'"
+            raise wrong(f"{place}.role", what, "unrecognized_role")
         if word == "function_call":  # of ShareGPT, whose value is the call
             turn = {"function_call": _object(turn.get("value")) or {}}
         parts = [*_parts(turn, place, manner), *_calls(turn, names, place)]

@@ -116,13 +116,11 @@ def _contents(contents: object, seen: Looked, method: Method) -> None:
     for number, content in enumerate(contents):
         role = _text_turn(content, seen) or _turn(content, f"contents[{number}]", seen, kinds=kinds)
     if method == "supervised" and role != "model":
-        raise wrong(
-            "contents", f"ends with a turn of {role!r}: the last turn is what the model is to learn (role 'model')"
-        )
+        what = f"ends with a turn of {role!r}: the last turn is what the model is to learn (role 'model')"
+        raise wrong("contents", what, "no_answer")
     if method == "preference" and role == "model":
-        raise wrong(
-            "contents", "ends with a turn of 'model': the last turn is the question that the completions answer"
-        )
+        what = "ends with a turn of 'model': the last turn is the question that the completions answer"
+        raise wrong("contents", what, "no_question")
 
 
 def _text_turn(content: Any, seen: Looked) -> str | None:

@@ -26,7 +26,7 @@ from gemtune.types import TuningExample
 MAX_INPUT: Final = 40_000
 MAX_OUTPUT: Final = 5_000
 MAX_BYTES: Final = 4_000_000
-_NOTHING: Final = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "#N/A"})
+NOTHING: Final = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "#N/A"})
 _EMPTY: Final = frozenset({"NAType", "NaTType"})
 """What pandas puts in the place of a cell that is not there, beside NaN."""
 
@@ -301,7 +301,7 @@ def _words_for_nothing(examples: list[tuple[int, TuningExample]], unit: str) -> 
         f"{number} ({text!r})"
         for number, example in examples
         for text in (example.text_input, example.output)
-        if text in _NOTHING
+        if text in NOTHING
     ]
     return [f"cells that may have been empty are read as text, in {unit}s {some(found)}"] if found else []
 

@@ -22,7 +22,7 @@ from gemtune.datasets.examples import Examined, Table, as_mapping, examined
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.layouts import COLUMNS, layout_of, turns_of
 from gemtune.datasets.load import already_read, rows_in
-from gemtune.datasets.problems import Issue
+from gemtune.datasets.problems import Issue, RowError
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows, as_written
 from gemtune.errors import InvalidInput
@@ -61,6 +61,19 @@ def _holds_objects(path: Path) -> bool:
         return False
 
 
+def first_row(source: Source) -> Any:
+    """Return the first row as it was given; None if there is none, or none that can be read."""
+    if isinstance(source, TrainingSet):
+        return None
+    if isinstance(source, Rows):
+        return chats.as_json(source.numbered[0][1]) if source.numbered else None
+    with source.open("rb") as file:
+        try:
+            return json.loads(file.readline(LONGEST_LINE).removeprefix(_MARK))
+        except (ValueError, RecursionError):
+            return None
+
+
 @attrs.frozen(eq=False)
 class ReadRow:
     """What became of one row.
@@ -69,7 +82,7 @@ class ReadRow:
         number: Its line in the file, or its place in memory, from 1.
         row: The row as it was given; None if it could not be read.
         line: The example as a line of JSON, that of the file if it may stay as it is; empty if it is wrong.
-        example: The example; None if the row is wrong.
+        example: The example; empty if the row is wrong.
         seen: What was seen of it.
         problem: What is wrong.
         losses: What the example lacks of the row.
@@ -79,7 +92,7 @@ class ReadRow:
     number: int
     row: object
     line: bytes = b""
-    example: Mapping[str, Any] | None = None
+    example: Mapping[str, Any] = attrs.field(factory=dict)
     seen: Looked = attrs.field(factory=Looked)
     problem: InvalidInput | None = None
     losses: tuple[Issue, ...] = ()
@@ -181,9 +194,10 @@ class ExampleReader:
 
     def _of_table(self, rows: Rows) -> Iterator[ReadRow]:
         # As a whole, because columns of numbers are only known as such from all of their cells.
-        self._examined = found = examined(rows, self.choice, limited=False)
+        if self._examined is None:
+            self._examined = examined(rows, self.choice, limited=False)
         self.layouts["pairs"] = None
-        for (number, row), example in zip(rows.numbered, found.examples, strict=True):
+        for (number, row), example in zip(rows.numbered, self._examined.examples, strict=True):
             if isinstance(example, InvalidInput):
                 yield ReadRow(number, row, problem=example)
             else:
@@ -216,16 +230,16 @@ class ExampleReader:
             self._odd = b"\\u" in raw  # perhaps half of a character
             row = self._decoder.decode(raw.decode())
         except UnicodeDecodeError:
-            what = "this line is not UTF-8: save the file as UTF-8"
+            code, what = "not_utf8", "this line is not UTF-8: save the file as UTF-8"
         except json.JSONDecodeError as error:
-            what = f"this line is not JSON: {error.msg.removesuffix(' at')} (column {error.colno})"
+            code, what = "not_json", f"this line is not JSON: {error.msg.removesuffix(' at')} (column {error.colno})"
         except ValueError as error:
-            what = f"this line is not JSON: {error}"
+            code, what = "not_json", f"this line is not JSON: {error}"
         except RecursionError:
-            what = "this line is nested too deeply"
+            code, what = "not_json", "this line is nested too deeply"
         else:
             return self._row(row, number, raw)
-        return ReadRow(number, None, problem=InvalidInput(what, field="training_data"), raw=raw)
+        return ReadRow(number, None, problem=RowError(what, code=code, field="training_data"), raw=raw)
 
     def _constant(self, name: str) -> float:
         self._odd = True
@@ -248,7 +262,7 @@ class ExampleReader:
         except InvalidInput as problem:
             return ReadRow(number, row, problem=problem, raw=raw)
         except ValueError as error:
-            odd = InvalidInput(f"this line is not JSON: {error}", field="training_data")
+            odd = RowError(f"this line is not JSON: {error}", code="not_json", field="training_data")
             return ReadRow(number, row, problem=odd, raw=raw)
         if seen.left_out:
             self._left_out.update(dict.fromkeys(seen.left_out))
@@ -272,6 +286,8 @@ class ExampleReader:
             if layout is not None and self.method == "supervised":
                 self.layouts[layout] = None
                 return check(chats.converted(given, layout, self.manner), self.method, anywhere=anywhere)
+            if layout is None and not isinstance(given.get("contents", ""), str):
+                check({"contents": given["contents"]}, "supervised")  # which says what is wrong with it
         if self.method == "preference":
             if given is None:
                 what = "expected an object with prompt, chosen and rejected, or with contents and completions"

@@ -1,0 +1,1 @@
+"""``gemtune data``: training data before it is tuned on; needs no account and no network."""

@@ -1,0 +1,148 @@
+"""The figures of training data, in the shape in which Vertex AI reports them of a job (``tuningDataStats``).
+
+They are exact and need no memory that grows with the rows: what is kept of a column is how often each number occurs in
+it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from gemtune.datasets.review.tokens import Characters, Interval, Weight
+
+
+@attrs.frozen(kw_only=True)
+class Distribution:
+    """How a number is spread over the examples; all zero if there are none.
+
+    Args:
+        sum: All of it.
+        min: The least.
+        max: The most.
+        mean: The average.
+        median: Half of the examples have no more.
+        p5: One of twenty examples has no more.
+        p95: One of twenty examples has more.
+    """
+
+    sum: int = 0
+    min: int = 0
+    max: int = 0
+    mean: float = 0.0
+    median: int = 0
+    p5: int = 0
+    p95: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sum:,} in all; least {self.min:,}, 5 % {self.p5:,}, half {self.median:,}, 95 % {self.p95:,}, "
+            f"most {self.max:,}; mean {self.mean:,.1f}"
+        )
+
+
+def distribution(counts: Counter[int]) -> Distribution:
+    """Return how numbers are spread that occur so many times each."""
+    total = counts.total()
+    if not total:
+        return Distribution()
+    ordered = sorted(counts.items())
+    places = {name: max(1, math.ceil(share * total)) for name, share in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))}
+    found: dict[str, int] = {}
+    passed = 0
+    for number, times in ordered:
+        passed += times
+        for name, place in places.items():
+            if name not in found and passed >= place:
+                found[name] = number
+    everything = sum(number * times for number, times in ordered)
+    return Distribution(sum=everything, min=ordered[0][0], max=ordered[-1][0], mean=everything / total, **found)
+
+
+@attrs.frozen(kw_only=True)
+class DataFigures:
+    """The figures of a set of training data.
+
+    Args:
+        examples: How many examples there are.
+        input_characters: The characters of what the model is given, per example.
+        output_characters: The characters of what it is to say.
+        input_tokens: About how many tokens that is, by the rule of thumb of four characters to a token.
+        output_tokens: The same of what it is to say.
+        turns: The turns per example.
+        files: The files in all examples.
+        with_system: The examples with a system instruction.
+        tokens: About how many tokens one pass through all of it has.
+    """
+
+    examples: int
+    input_characters: Distribution
+    output_characters: Distribution
+    input_tokens: Distribution
+    output_tokens: Distribution
+    turns: Distribution
+    files: int
+    with_system: int
+    tokens: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as plain JSON."""
+        return attrs.asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            ("examples", f"{self.examples:,}"),
+            ("turns", str(self.turns)),
+            ("input characters", str(self.input_characters)),
+            ("output characters", str(self.output_characters)),
+            ("input tokens, about", str(self.input_tokens)),
+            ("output tokens, about", str(self.output_tokens)),
+            ("tokens of one pass", f"about {self.tokens}"),
+        ]
+        if self.with_system:
+            lines.append(("system instruction", f"in {self.with_system:,} examples"))
+        if self.files:
+            lines.append(("files", f"{self.files:,}, whose tokens are not among these"))
+        return "\n".join(f"{name:<21} {value}" for name, value in lines)
+
+
+@attrs.define(eq=False)
+class RunningFigures:
+    """The figures so far, while rows are read."""
+
+    examples: int = 0
+    files: int = 0
+    with_system: int = 0
+    asked: Characters = attrs.field(factory=Characters)
+    answered: Characters = attrs.field(factory=Characters)
+    again: Characters = attrs.field(factory=Characters)
+    _columns: dict[str, Counter[int]] = attrs.field(factory=dict, init=False)
+
+    def add(self, weight: Weight) -> None:
+        """Count an example."""
+        self.examples += 1
+        self.files += weight.files
+        self.with_system += weight.system
+        self.asked += weight.asked
+        self.answered += weight.answered
+        self.again += weight.again
+        for name, number in (
+            ("turns", weight.turns),
+            ("input_characters", weight.asked.count),
+            ("output_characters", weight.answered.count),
+            ("input_tokens", round(weight.asked.tokens().value)),
+            ("output_tokens", round(weight.answered.tokens().value)),
+        ):
+            self._columns.setdefault(name, Counter())[number] += 1
+
+    def stats(self) -> DataFigures:
+        """Return them."""
+        columns = ("turns", "input_characters", "output_characters", "input_tokens", "output_tokens")
+        spread = {name: distribution(self._columns.get(name, Counter())) for name in columns}
+        tokens = (self.asked + self.answered).tokens()
+        return DataFigures(
+            examples=self.examples, files=self.files, with_system=self.with_system, tokens=tokens, **spread
+        )
