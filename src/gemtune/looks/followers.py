@@ -19,7 +19,7 @@ from gemtune.looks.reporting import JobObserver
 from gemtune.looks.service import TuningService
 from gemtune.looks.turns import Turns
 from gemtune.story.history import History
-from gemtune.story.observation import Observation
+from gemtune.story.observation import NOTHING, About, Observation
 
 
 class Histories(Protocol):
@@ -65,6 +65,11 @@ class Followers:
         follower = Follower.created(self.service, self.policy, seen, self.observer).among(self._turns)
         self._by_name[follower.history.name] = follower
         return follower
+
+    def about(self, name: str) -> About:
+        """Return what is known of a job from its handles, such as from its creation."""
+        follower = self._by_name.get(name)
+        return follower.known.about if follower is not None else NOTHING
 
     def join(self, watcher: Histories) -> None:
         """Have handles know what a watcher knows, for as long as it is there."""

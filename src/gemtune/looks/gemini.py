@@ -36,8 +36,10 @@ from gemtune.types import (
 )
 
 _CANCELLED: Final = 1
-_LIGHT: Final = "tunedModels(name,state,createTime),nextPageToken"
-"""The mask of a light list: some 130 bytes a model, and none of its snapshots."""
+_LIGHT: Final = (
+    "tunedModels(name,state,createTime,displayName,baseModel,tunedModelSource,tuningTask/hyperparameters),nextPageToken"
+)
+"""The mask of a light list: some 300 bytes a model, and none of its snapshots."""
 _LARGEST_PAGE: Final = 1000
 
 
@@ -215,7 +217,9 @@ def observe_model(model: TunedModel, now: Moment) -> Observation:
 
 
 def _listed(models: Iterable[TunedModel]) -> Iterator[Listed]:
-    return (Listed(model.name, _state(model), nanoseconds(model.create_time)) for model in models)
+    return (
+        Listed(model.name, _state(model), nanoseconds(model.create_time), about=About.of(model)) for model in models
+    )
 
 
 def _state(model: TunedModel) -> JobState | None:

@@ -196,6 +196,7 @@ class Listed:
         created: When it was created, in ns; 0 if the entry does not say.
         service_state: The service's own word for the state, if it has more words than ``state``.
         reason: What the job waits for or does in it.
+        about: What the job is, as far as the entry says so.
     """
 
     job: str
@@ -203,6 +204,7 @@ class Listed:
     created: int
     service_state: str | None = None
     reason: str | None = None
+    about: About | None = None
 
     def seen(self, now: Moment) -> Observation:
         """Return the entry as a look at its job."""

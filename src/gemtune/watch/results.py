@@ -54,6 +54,7 @@ class WatcherStatistics:
         delivered: Events delivered to all subscribers together.
         subscribers: Open subscriptions.
         backlog: Of the subscription that is furthest behind, the jobs that it has yet to read.
+        running: Whether it was entered or started, and not closed since.
     """
 
     jobs: Mapping[JobState, int]
@@ -68,3 +69,4 @@ class WatcherStatistics:
     delivered: int
     subscribers: int
     backlog: int
+    running: bool

@@ -211,6 +211,8 @@ class Sweep(Due):
         if unwanted or (ended and entry.created < self.began - _MINUTE):
             return None
         job = WatchedJob(History(entry.job, seeks=True))
+        if entry.about is not None:  # an operation, which is looked at from now on, does not say it before its end
+            job.history.about = entry.about
         board.add(job, [job.history.added(now, Origin.DISCOVERED)])
         self.roster.agenda.put(job, now.clock)
         return job

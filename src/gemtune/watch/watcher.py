@@ -204,7 +204,11 @@ class Watcher:
         past, since = self._board.jobs.get(name), self._board.absent.dealt_with(name)
         if past is not None and past.history.outcome is not None:
             since = parse_cursor(past.history.outcome.cursor)
-        return WatchedJob.of(name, work, born=born, since=since, named=name in self._board.absent.before)
+        watched = WatchedJob.of(name, work, born=born, since=since, named=name in self._board.absent.before)
+        handles = self._engine.roster.handles
+        if handles is not None:
+            watched.history.about = handles.about(name)
+        return watched
 
     def __aiter__(self) -> Subscription[Event]:
         """Return the watcher's own subscription to everything; it is always the same one."""
@@ -326,6 +330,7 @@ class Watcher:
             delivered=board.delivered,
             subscribers=len(readers),
             backlog=max((each.backlog for each in readers), default=0),
+            running=board.running and not board.closed,
         )
 
     def _subscribe(

@@ -18,5 +18,7 @@ except ImportError as _missing:
     raise ImportError("gemtune.web needs Starlette and sse-starlette: pip install 'gemtune[web]'") from _missing
 
 from gemtune.web.dashboard import dashboard
+from gemtune.web.events import events_response, events_route
+from gemtune.web.lifespan import get_client, get_watcher, lifespan
 
-__all__ = ["dashboard"]
+__all__ = ["dashboard", "events_response", "events_route", "get_client", "get_watcher", "lifespan"]

@@ -9,12 +9,15 @@ Against the second the Host is checked, against the first the Origin and what br
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+import secrets
+from collections import deque
+from collections.abc import Callable, Collection
 from typing import Final
 
 import attrs
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -22,6 +25,12 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 CUSTOM_HEADER: Final = "x-gemtune"
 """What a POST must carry: no form and no link can, and a script of another site only after asking, which is refused."""
+
+KEY: Final = "key"
+"""The parameter of a link that lets somebody in."""
+_COOKIE: Final = "gemtune_visitor"
+_VISITORS: Final = 100
+"""How many browsers may be in at a time; the one that came first has to come anew."""
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -102,11 +111,48 @@ def name_of(host: str) -> str:
 
 
 @attrs.define(eq=False)
+class Entrance:
+    """Lets in whoever has had a link with the key, which works once; from then on a cookie says so.
+
+    A link is seen by more eyes than a cookie: in a history, in the log of a proxy, over a shoulder.
+
+    Args:
+        on_used: Called when a link has been used, with nothing: there is a new key then.
+    """
+
+    on_used: Callable[[], object] = lambda: None
+    key: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), init=False)
+    _visitors: deque[str] = attrs.field(factory=lambda: deque(maxlen=_VISITORS), init=False)
+
+    def answer(self, request: Request) -> Response | None:
+        """Return what a visitor is told who is not in yet; None lets the request pass."""
+        cookie, given = request.cookies.get(_COOKIE, ""), request.query_params.get(KEY, "")
+        # All are compared, and each in constant time: how long it takes says nothing about how much was right.
+        if any([_equal(cookie, visitor) for visitor in self._visitors]):  # noqa: C419
+            return None
+        if request.method != "GET" or not _equal(given, self.key):
+            return PlainTextResponse("This page opens with the link that the program has printed; it works once.", 401)
+        self._visitors.append(secrets.token_urlsafe(32))
+        self.key = secrets.token_urlsafe(32)
+        self.on_used()
+        entered = Response(status_code=303, headers={"location": "./"})
+        # Not "strict": a browser would leave it out right after a link in somebody's mail was followed.
+        secure = request.url.scheme == "https"
+        entered.set_cookie(_COOKIE, self._visitors[-1], path="/", secure=secure, httponly=True, samesite="lax")
+        return entered
+
+
+def _equal(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+@attrs.define(eq=False)
 class Guarded:
     """An ASGI application behind the rules; every reply says that it is nobody else's to keep, frame or guess at."""
 
     app: ASGIApp
     check: VisitorCheck
+    entrance: Entrance | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,11 +164,14 @@ class Guarded:
                 MutableHeaders(raw=message["headers"]).update(self._headers())
             await send(message)
 
+        await self._answered_by(scope)(scope, receive, with_headers)
+
+    def _answered_by(self, scope: Scope) -> ASGIApp:
         refusal = self.check.refusal(scope)
         if refusal is not None:
-            await JSONResponse({"error": refusal.why}, refusal.status)(scope, receive, with_headers)
-        else:
-            await self.app(scope, receive, with_headers)
+            return JSONResponse({"error": refusal.why}, refusal.status)
+        told = self.entrance.answer(Request(scope)) if self.entrance is not None else None
+        return self.app if told is None else told
 
     def _headers(self) -> dict[str, str]:
         framed = {"x-frame-options": "DENY"} if self.check.frame_ancestors == "'none'" else {}

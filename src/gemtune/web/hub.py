@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -19,8 +20,10 @@ import anyio
 import attrs
 
 from gemtune import events
+from gemtune.errors import GemtuneError
 from gemtune.show.picture import BatchPicture, JobPicture, Point
 from gemtune.watch import Subscription, Watcher
+from gemtune.web.asking import Samples
 
 PACE: Final = 0.5
 """Seconds between two messages about the same job, at least."""
@@ -77,11 +80,17 @@ class Hub:
     batches: Callable[[], Collection[Pictured]] = tuple
     options: Mapping[str, object] = attrs.field(factory=dict)
     version: int = attrs.field(default=0, init=False)
+    # Whether the watcher ran and was closed since: nothing more will come.
+    over: bool = attrs.field(default=False, init=False)
     run: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
+    samples: Samples = attrs.field(factory=Samples, init=False)
     listeners: int = attrs.field(default=0, init=False)
     _entries: dict[str, Entry] = attrs.field(factory=dict, init=False)
     _facts: dict[str, tuple[int, str]] = attrs.field(factory=dict, init=False)
     _numbers: dict[int, tuple[Pictured, str]] = attrs.field(factory=dict, init=False)
+    _latest: deque[tuple[int, StreamMessage]] = attrs.field(factory=lambda: deque(maxlen=_GONE), init=False)
+    _failure: str = attrs.field(default="", init=False)
+    _began: bool = attrs.field(default=False, init=False)
     _dirty: set[str] = attrs.field(factory=set, init=False)
     _subscription: Subscription[events.Event] | None = attrs.field(default=None, init=False)
     _looked: float = attrs.field(default=-1e9, init=False)
@@ -123,7 +132,7 @@ class Hub:
 
     async def news(self, seen: int) -> None:
         """Wait until there is something that a listener has not seen."""
-        while self.version <= seen:
+        while self.version <= seen and not self.over:
             if self._reading:
                 await self._turn.wait()
                 continue
@@ -133,17 +142,23 @@ class Hub:
                 self.catch_up()
             finally:
                 self._reading = False
-                self._turn.set()
-                self._turn = anyio.Event()
+                self._wake()
+
+    def _wake(self) -> None:
+        turn, self._turn = self._turn, anyio.Event()
+        turn.set()
 
     async def _read(self) -> None:
         """Wait for events, and then for as long as it takes to bring others along in one message."""
-        began = anyio.current_time()
+        began, self._failure = anyio.current_time(), ""
         with anyio.move_on_after(_IDLE):
             if self._subscription is not None:
                 try:
                     self._note(await anext(self._subscription))
                 except StopAsyncIteration:  # all jobs have ended, or the watcher was closed
+                    await anyio.sleep_forever()
+                except GemtuneError as error:  # it was not started yet, or failed for good
+                    self._failure = str(error)
                     await anyio.sleep_forever()
         await anyio.sleep(max(began + PACE - anyio.current_time(), 0))
 
@@ -159,6 +174,7 @@ class Hub:
             "options": dict(self.options),
             "jobs": [encoded(picture) for picture in shown],
             "batches": [fact for name, fact in facts.items() if name.startswith("batch ")],
+            "samples": {name: [attrs.asdict(each) for each in kept] for name, kept in self.samples.by_job.items()},
             "service": facts["service"],
             "summary": facts["summary"],
         }
@@ -174,9 +190,20 @@ class Hub:
                 yield StreamMessage("job", entry.delta)
             else:
                 yield StreamMessage("job", dumped(encoded(entry.picture)))
+        yield from (said for version, said in self._latest if version > seen)
         for name, (version, data) in self._facts.items():
             if version > seen:
                 yield StreamMessage(name.partition(" ")[0], data)
+
+    def tell(self, event: str, value: Mapping[str, object]) -> None:
+        """Send a message to all listeners, once."""
+        self.version += 1
+        self._latest.append((self.version, StreamMessage(event, dumped(value))))
+        self._wake()
+
+    def identity(self, version: int) -> str:
+        """Return the id of a message after which a listener has seen everything up to a version."""
+        return f"{self.run}.{version}"
 
     def knows(self, identity: str | None) -> int | None:
         """Return up to which version a listener has seen everything who comes back with the id of a message."""
@@ -219,7 +246,9 @@ class Hub:
         self._fact("service", self._service(shown))
         batches = {id(batch): batch for batch in self.batches()}
         for key in self._numbers.keys() - batches.keys():
-            del self._facts[f"batch {self._numbers.pop(key)[1]}"]
+            number = self._numbers.pop(key)[1]
+            del self._facts[f"batch {number}"]
+            self.tell("batch_gone", {"id": number})
         for key, batch in batches.items():
             if key not in self._numbers:
                 self._numbers[key] = batch, secrets.token_hex(4)
@@ -228,11 +257,12 @@ class Hub:
 
     def _service(self, shown: Collection[JobPicture]) -> dict[str, object]:
         statistics = self.watcher.statistics()
+        self.over, self._began = self._began and not statistics.running, self._began or statistics.running
         troubles = [picture.trouble for picture in shown if picture.trouble]
         looked = max((picture.looked_at for picture in shown if picture.looked_at is not None), default=None)
         return {
             "outage": statistics.outage,
-            "trouble": troubles[0] if troubles else "",
+            "trouble": self._failure or (troubles[0] if troubles else ""),
             "in_trouble": len(troubles),
             "throttled": statistics.throttled,
             "requests": sum(statistics.requests.values()),
