@@ -19,7 +19,7 @@ from gemtune.client import Client
 from gemtune.errors import GemtuneError, MisuseError, SettingsError
 from gemtune.watch import Watcher
 from gemtune.web.asking import Question, status_of
-from gemtune.web.files import StaticFile, static_files
+from gemtune.web.files import FILES, StaticFile
 from gemtune.web.guard import Entrance, Guarded, VisitorCheck, checked_hosts
 from gemtune.web.hub import Hub, Pictured, dumped
 from gemtune.web.lifespan import get_client, get_watcher
@@ -72,7 +72,7 @@ def dashboard(
 
 def made(show: Show, check: VisitorCheck, entrance: Entrance | None = None) -> ASGIApp:
     """Return the application behind the rules."""
-    return Guarded(DashboardRoutes(show, static_files()).app(), check, entrance)
+    return Guarded(DashboardRoutes(show, FILES).app(), check, entrance)
 
 
 def checked_ancestors(sources: str) -> str:

@@ -49,8 +49,8 @@ async def events_response(
             return await gemtune.web.events_response(request, f"tunedModels/{id}")
 
     Each event is a message without a name whose data is ``event.to_dict()`` as JSON. Its id is a resume token, so that
-    a browser that reconnects gets what it missed. The stream ends once all its jobs have ended, and a browser that comes
-    back then is answered with 204, which tells it to stay away. It ends with the server, too.
+    a browser that reconnects gets what it missed. The stream ends once all its jobs have ended, and a browser that
+    comes back then is answered with 204, which tells it to stay away. It ends with the server, too.
 
     Args:
         request: The request; its ``Last-Event-ID`` says where to resume.

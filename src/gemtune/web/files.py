@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.resources
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
@@ -29,9 +28,7 @@ class StaticFile:
     kind: str
 
 
-@functools.cache
-def static_files() -> dict[str, StaticFile]:
-    """Return the files of the page by their names."""
+def _read() -> dict[str, StaticFile]:
     found: dict[str, StaticFile] = {}
 
     def collect(folder: Traversable, prefix: str) -> None:
@@ -44,3 +41,7 @@ def static_files() -> dict[str, StaticFile]:
 
     collect(importlib.resources.files("gemtune.web") / "static", "")
     return found
+
+
+FILES: Final = _read()
+"""The files by their names: read while the module is loaded, because nothing may be read once a server runs."""

@@ -111,7 +111,7 @@ class Hub:
 
     def catch_up(self) -> None:
         """Take in what there is to know now; nothing is asked, and nothing waits."""
-        now = time.monotonic()
+        now = anyio.current_time()
         subscription, whole = self._subscription, self._subscription is None
         if subscription is None and self.listeners:
             subscription = self._subscription = self.watcher.subscribe(passive=True)
