@@ -21,7 +21,8 @@ from gemtune.watch import Watcher
 from gemtune.web.asking import Question, status_of
 from gemtune.web.files import FILES, StaticFile
 from gemtune.web.guard import Entrance, Guarded, VisitorCheck, checked_hosts
-from gemtune.web.hub import Hub, Pictured, dumped
+from gemtune.web.hub import Hub, Pictured
+from gemtune.web.ledger import dumped
 from gemtune.web.lifespan import get_client, get_watcher
 from gemtune.web.streams import StreamEnd, message, stream_response
 
@@ -155,7 +156,7 @@ class DashboardRoutes:
     async def events(self, request: Request) -> Response:
         """GET ./api/events: everything, and then what changes."""
         hub, end = self.show.hub(request), StreamEnd()
-        seen = hub.knows(request.headers.get("last-event-id"))
+        seen = hub.ledger.knows(request.headers.get("last-event-id"))
         return stream_response(_messages(hub, seen, end), end, beat=_BEAT, sign=_beat)
 
     async def ask(self, request: Request) -> Response:
@@ -164,7 +165,7 @@ class DashboardRoutes:
         try:
             question = await Question.read(request)
             hub.catch_up()
-            job = hub.picture(question.name)
+            job = hub.ledger.shown.get(question.name)
             if job is None:
                 return JSONResponse({"error": "there is no such job here"}, 404)
             sample = await hub.samples.ask(self.show.asker(request), job, question.prompt)
@@ -186,12 +187,12 @@ async def _messages(hub: Hub, seen: int | None, end: StreamEnd) -> AsyncIterator
     with hub.listening():
         hub.catch_up()
         if seen is None:
-            seen = hub.version
-            yield message(dumped(hub.whole()), event="jobs", id=hub.identity(seen), retry=_RETRY)
+            seen = hub.ledger.version
+            yield message(dumped(hub.whole()), event="jobs", id=hub.ledger.identity(seen), retry=_RETRY)
         while not (end.came or hub.over):
-            late, version = list(hub.since(seen)), hub.version
+            late, version = list(hub.ledger.since(seen)), hub.ledger.version
             said = [message(each.data, event=each.event) for each in late[:-1]]
-            said += [message(each.data, event=each.event, id=hub.identity(version)) for each in late[-1:]]
+            said += [message(each.data, event=each.event, id=hub.ledger.identity(version)) for each in late[-1:]]
             if said:
                 yield b"".join(said)
             seen = version

@@ -17,7 +17,7 @@ from gemtune.errors import InvalidInput
 from gemtune.events import Event
 from gemtune.resources.given import JobLike
 from gemtune.watch import Subscription, Watcher
-from gemtune.web.hub import dumped
+from gemtune.web.ledger import dumped
 from gemtune.web.lifespan import get_watcher
 from gemtune.web.streams import StreamEnd, message, stream_response
 

@@ -8,7 +8,8 @@ import gemtune
 from gemtune.emulator import Fault
 from gemtune.show.picture import BatchPicture
 from gemtune.web import dashboard
-from gemtune.web.hub import Hub, encoded
+from gemtune.web.hub import Hub
+from gemtune.web.ledger import encoded
 from visitors import browser, listening
 from world import BASE, EXAMPLES, make_app, make_client, sent
 
@@ -270,10 +271,10 @@ async def test_what_only_the_clock_has_changed_is_not_told(service):
     await watcher.wait()
     hub = Hub(watcher)
     hub.catch_up()
-    before = hub.version
+    before = hub.ledger.version
     await anyio.sleep(100)
     hub.catch_up()
-    assert hub.version == before
+    assert hub.ledger.version == before
 
 
 async def test_the_numbers_of_a_curve_are_short(service):
