@@ -37,7 +37,7 @@ from gemtune.telemetry.switch import observatory
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-    from gemtune.batch import Batch, BatchResult
+    from gemtune.batch import Batch, BatchResults
     from gemtune.datasets.accepted import TrainingDataLike
     from gemtune.types.vertex import PreTunedModel
     from gemtune.watch import Watcher
@@ -308,9 +308,7 @@ class Client(Inference, Mirror):
         return make_batch(self, name, model, inputs, limiter, self._with_permits(), observer, **options)
 
     @spelled_out(BatchOptions)
-    async def generate_many(
-        self, model: ModelLike, prompts: Prompts, **options: Unpack[BatchOptions]
-    ) -> list[BatchResult]:
+    async def generate_many(self, model: ModelLike, prompts: Prompts, **options: Unpack[BatchOptions]) -> BatchResults:
         """Return one result for every prompt of a short list, in order; the arguments are those of ``batch``.
 
         With a journal, the results of earlier runs are read from it and cost no request. Their ``attempts`` and

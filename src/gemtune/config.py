@@ -6,7 +6,7 @@ A wrong value is refused where it is written, not at the first call that uses it
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 import attrs
 
@@ -175,3 +175,22 @@ class WatchPolicy:
         _whole("WatchPolicy.burst", self.burst)
         _whole("WatchPolicy.max_in_flight", self.max_in_flight)
         checks.one_of("WatchPolicy.coalesce", self.coalesce, "auto", "never", "always", error=SettingsError)
+
+    def while_somebody_watches(self, jobs: int) -> WatchPolicy:
+        """Return how often to look at so many jobs while somebody sits before the screen: a few of them, every 2.5 s.
+
+        Otherwise a job that has waited in a queue for a while is looked at less and less often.
+        """
+        if not 0 < jobs <= _FEW:
+            return self
+        return attrs.evolve(
+            self,
+            freshness=min(self.freshness, _WATCHED),
+            terminal_freshness=min(self.terminal_freshness, _WATCHED),
+            queued_interval=min(self.queued_interval, _WATCHED),
+        )
+
+
+_FEW: Final = 4
+"""How many jobs somebody watches closely."""
+_WATCHED: Final = 2.5

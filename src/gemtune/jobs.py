@@ -7,9 +7,9 @@ wait, in whatever way, never touches the job on the service.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 import anyio
 import attrs
@@ -20,6 +20,8 @@ from gemtune.errors import DeadlineExceeded, Failure, TuningCancelled, TuningErr
 from gemtune.events import Event, JobState
 from gemtune.looks.follower import Follower
 from gemtune.looks.pictured import elapsed, picture_of
+from gemtune.notebook.handles import PicturedJobs
+from gemtune.notebook.live import EVERY, show_live
 from gemtune.protocol.said import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
@@ -28,7 +30,8 @@ from gemtune.story.history import History, eta
 from gemtune.story.observation import Moment
 from gemtune.story.snapshots import Snapshots
 from gemtune.types import Checkpoint, DataStats, Hyperparameters, Status, TunedModel
-from gemtune.types.message import as_html
+
+_LEFT: Final = "left; the job continues: await job"
 
 Unsuccessful: TypeAlias = events.Failed | events.Cancelled | events.Deleted | events.Lost
 """The ends of a job that leave no model."""
@@ -124,7 +127,7 @@ class DescribedJob:
 
 
 @attrs.frozen(eq=False, repr=False)
-class KnownFacts(DescribedJob):
+class KnownFacts(DescribedJob, PicturedJobs):
     """How a job is as of the last look, whichever handle or watcher of the client made it; nothing waits."""
 
     def __repr__(self) -> str:
@@ -133,8 +136,6 @@ class KnownFacts(DescribedJob):
         newest = self.snapshots[-1] if self.snapshots else None
         loss = f" loss={newest.mean_loss:.4g}" if newest is not None else ""
         return f"<TuningJob {self.name} {self.state} {progress.completed_steps}/{total} steps{loss}>"
-
-    _repr_html_ = as_html
 
     @property
     def state(self) -> JobState:
@@ -188,6 +189,12 @@ class KnownFacts(DescribedJob):
         follower = self._follower
         trouble = str(follower.trouble) if follower.trouble is not None else ""
         return picture_of(follower.known, follower.history, datetime.now(UTC), trouble=trouble)
+
+    def _pictures(self) -> tuple[JobPicture]:
+        return (self.picture(),)
+
+    def _rows(self) -> Iterator[Mapping[str, object]]:
+        return (snapshot.to_dict() for snapshot in self.snapshots)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -258,6 +265,24 @@ class TuningJob(KnownFacts):
             failure=Failure.FATAL,
         )
 
+    async def show(self, *, every: float = EVERY) -> TunedModel:
+        """Show the job live in the cell of a notebook until it ends, or as lines of text elsewhere; return the model.
+
+        The last picture stays, including the reason if the job failed. An interrupt leaves it as well, and the job
+        continues. While somebody watches, the job is looked at every 2 to 3 s.
+
+        Args:
+            every: Seconds between two pictures, at least 0.2. Times move with each; losses with the looks.
+
+        Raises:
+            TuningError: As ``await job``. A notebook shows the error in one line, because the picture says the rest.
+            CredentialsError: There is no credential, or the service refuses it.
+
+        Example:
+            >>> model = await job.show()
+        """
+        return await show_live(self._view, self._shown_result, left=lambda: _LEFT, every=every)
+
     async def refresh(self) -> JobState:
         """Look at the service now and return the state.
 
@@ -275,6 +300,10 @@ class TuningJob(KnownFacts):
             CallError: The service could not be asked.
         """
         await self._follower.cancel()
+
+    async def _shown_result(self) -> TunedModel:
+        with self._follower.watched():
+            return await self._result()
 
     async def _result(self) -> TunedModel:
         outcome = await self._follower.outcome()

@@ -3,7 +3,7 @@
 from gemtune.batch.inferencer import Batch, make_batch
 from gemtune.batch.journal.export import export_journal, read_journal
 from gemtune.batch.progress import BatchStatistics
-from gemtune.batch.result import BatchResult
+from gemtune.batch.result import BatchResult, BatchResults
 from gemtune.limiter.limiter import Limiter, LimiterStatistics
 from gemtune.resources.given import BatchOptions
 
@@ -11,6 +11,7 @@ __all__ = [
     "Batch",
     "BatchOptions",
     "BatchResult",
+    "BatchResults",
     "BatchStatistics",
     "Limiter",
     "LimiterStatistics",

@@ -28,7 +28,7 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
 from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, held_back, stop_error
-from gemtune.batch.result import BatchResult
+from gemtune.batch.result import BatchResult, BatchResults
 from gemtune.batch.shown import ShownBatch
 from gemtune.errors import GemtuneError, JournalError, MisuseError
 from gemtune.limiter.limiter import Limiter
@@ -90,6 +90,7 @@ class Batch(ShownBatch):
         inputs: The rows.
         limiter: Says when a request may be sent.
         observer: Is told that the run begins, if the client is observed.
+        collected: What ``collect`` and ``show`` have had of this run, including after an interrupt.
         places: With a journal, the items of this input and their places, which its export writes.
     """
 
@@ -100,6 +101,7 @@ class Batch(ShownBatch):
     limiter: Limiter
     observer: RunObserver | None = None
     places: Keys | None = attrs.field(default=None, init=False)
+    collected: BatchResults = attrs.field(factory=BatchResults, init=False)
     _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
     _run: Run | None = attrs.field(default=None, init=False)
@@ -186,7 +188,7 @@ class Batch(ShownBatch):
             raise result.error
         return result
 
-    async def collect(self) -> list[BatchResult]:
+    async def collect(self) -> BatchResults:
         """Run to the end, and return the result of every row, including those that the journal already held.
 
         It enters the batch if you have not. Inside the block it works as long as nothing was taken.
@@ -205,19 +207,20 @@ class Batch(ShownBatch):
                 f"{self._outbox.taken} results were taken already, and collect() returns all of them: continue the "
                 "iteration, or call collect() before anything else takes results"
             )
-        found: list[BatchResult] = []
+        found = self.collected
         try:
             async with nullcontext() if self._entered else self:
                 async for result in self:
-                    found.append(result)  # noqa: PERF401 - a comprehension would lose them if it breaks
-            return await _with_held(self, found)
+                    found.append(result)
+            return BatchResults(await _with_held(self, found))
         except Exception as error:
             # Whatever it is, the input's own error or a journal that is gone: what was paid for is handed over.
             found += self._outbox.rest()
+            every: list[BatchResult] = found
             with suppress(GemtuneError):  # what ended the run is to be reported, not that the journal is unreadable
-                found = await _with_held(self, found)
+                every = await _with_held(self, found)
             with suppress(AttributeError):
-                error.results = tuple(found)  # type: ignore[attr-defined]
+                error.results = tuple(every)  # type: ignore[attr-defined]
             raise
 
     def drain(self) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _TICK = 0.1
 """Seconds after which a window that has changed its size is drawn again."""
-_FEW = 4
 
 
 def open_client(options: argparse.Namespace, **more: Any) -> Client:
@@ -90,11 +89,8 @@ def keep_drawing(tasks: TaskGroup, live: Live | None, view: View) -> None:
         tasks.start_soon(follow, live)
 
 
-def while_somebody_watches(jobs: int) -> WatchPolicy | None:
-    """Return how often to look at so many jobs while somebody sits before the terminal; None: as always."""
+def while_somebody_watches(jobs: int) -> WatchPolicy:
+    """Return how often to look at so many jobs while somebody sits before the terminal."""
     from gemtune.config import WatchPolicy
 
-    if not 0 < jobs <= _FEW:
-        return None
-    # Otherwise a job that has waited in a queue for a while is looked at less and less often.
-    return WatchPolicy(freshness=2.5, terminal_freshness=2.5, queued_interval=2.5)
+    return WatchPolicy().while_somebody_watches(jobs)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import attrs
@@ -58,6 +60,8 @@ class Follower:
     _pause: anyio.CancelScope | None = attrs.field(default=None, init=False)
     """The wait for the next look, if somebody waits."""
     _refreshing: int = attrs.field(default=0, init=False)
+    _spectators: int = attrs.field(default=0, init=False)
+    """How many displays show it at present."""
 
     @classmethod
     def attach(
@@ -113,6 +117,21 @@ class Follower:
             await self.pull()
         # The event itself: what the history keeps of the end is less.
         return next(event for event in reversed(self.log) if isinstance(event, TERMINAL))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Look more often for as long as somebody sits before a display of the job, from now on."""
+        self._spectators += 1
+        try:
+            if self._due is not None and not self.history.failed.count:  # after a failure the service says how soon
+                planned = self._due
+                self._schedule()
+                self._due = min(planned, self._due)
+            if self._pause is not None:
+                self._pause.cancel()  # whoever waits for a look that is far away waits anew
+            yield
+        finally:
+            self._spectators -= 1
 
     async def pull(self) -> None:
         """Make the next look once it is due, unless a refresh comes first; of several who wait, one looks and all see.
@@ -212,6 +231,7 @@ class Follower:
 
     def _schedule(self) -> None:
         now = moment()
-        look = self.history.next_look(now, self.policy, random.random(), self.turns.share)  # noqa: S311 - jitter
+        policy = self.policy.while_somebody_watches(max(self.turns.waiting, 1)) if self._spectators else self.policy
+        look = self.history.next_look(now, policy, random.random(), self.turns.share)  # noqa: S311 - jitter
         if look is not None:
             self._due, self._source = now.clock + look.after, look.source

@@ -15,6 +15,7 @@ import attrs
 from gemtune.config import WatchPolicy
 from gemtune.events import Deleted, Event, Lost
 from gemtune.looks.follower import Follower
+from gemtune.looks.known import KnownJob
 from gemtune.looks.reporting import JobObserver
 from gemtune.looks.service import TuningService
 from gemtune.looks.turns import Turns
@@ -74,6 +75,11 @@ class Followers:
     def join(self, watcher: Histories) -> None:
         """Have handles know what a watcher knows, for as long as it is there."""
         self._watchers.add(watcher)
+
+    def known(self, history: History) -> KnownJob:
+        """Return what anybody knows of a job, if there is a handle on it, or else what a watcher's history does."""
+        follower = self._by_name.get(history.name)
+        return follower.known if follower is not None else KnownJob(history)
 
     def saw(self, history: History, reported: Sequence[Event]) -> None:
         """Take in what a watcher has seen of a job."""

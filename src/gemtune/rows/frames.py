@@ -1,4 +1,4 @@
-"""Values that make the rows of a data frame.
+"""Values that make the rows of a data frame, and frames made of rows.
 
 ``pandas.DataFrame(rows)`` and ``polars.DataFrame(rows)`` take dictionaries and dataclasses apart into columns. Of any
 other objects they make a single column, or fail. A value that is shown to them as a dataclass is one to them; it stays
@@ -7,11 +7,22 @@ what it is to everybody else, and nothing is copied until a frame is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import make_dataclass
-from typing import TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from gemtune import checks
+from gemtune.errors import InvalidInput
 
 C = TypeVar("C")
+
+FrameEngine: TypeAlias = Literal["pandas", "polars"]
+"""A library of data frames."""
+
+SNAPSHOT_COLUMNS = ("step", "epoch", "mean_loss", "compute_time")
+"""The columns that a frame of snapshots has in any case."""
 
 
 def rows_with(*columns: str) -> Callable[[type[C]], type[C]]:
@@ -23,3 +34,50 @@ def rows_with(*columns: str) -> Callable[[type[C]], type[C]]:
         return cls
 
     return shown_as_dataclass
+
+
+def make_frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str], engine: FrameEngine | None = None) -> Any:
+    """Return rows as a data frame of the library that is there.
+
+    Args:
+        rows: The rows; what one lacks is missing in the frame.
+        columns: The columns, in their order; there are these even without rows.
+        engine: ``pandas`` or ``polars``; by default pandas if it is installed, or else polars.
+
+    Raises:
+        InvalidInput: Neither is installed, or the one that was asked for is not.
+    """
+    if engine is not None:
+        checks.one_of("engine", engine, "pandas", "polars")
+    name, module = library("to_frame", ("pandas", "polars"), engine)
+    cells = {column: [row.get(column) for row in rows] for column in columns}
+    if name == "pandas":
+        return module.DataFrame(cells, columns=list(columns))
+    # A column of polars has one type, and keys may have two: such a column is made of strings.
+    return module.DataFrame({column: _of_one_type(values) for column, values in cells.items()})
+
+
+def _of_one_type(values: list[object]) -> list[object]:
+    kinds = {type(value) for value in values if value is not None}
+    return values if len(kinds) <= 1 or kinds == {int, float} else [v if v is None else str(v) for v in values]
+
+
+def library(method: str, names: Sequence[str], wanted: str | None = None) -> tuple[str, Any]:
+    """Return the first of some libraries that is installed, by its name, and itself.
+
+    Args:
+        method: What needs it, for the message.
+        names: The modules, the preferred one first.
+        wanted: The only one that will do; None takes any.
+
+    Raises:
+        InvalidInput: None of them is installed; the message says how to install one.
+    """
+    for name in [wanted] if wanted else names:
+        with suppress(ModuleNotFoundError):
+            return name, importlib.import_module(name)
+    packages = [name.partition(".")[0] for name in ([wanted] if wanted else names)]
+    what = (
+        f"{method} needs {' or '.join(packages)}, and {'it is not' if len(packages) == 1 else 'neither is'} installed"
+    )
+    raise InvalidInput(f"{what}: pip install {packages[0]}", field="engine")

@@ -38,7 +38,7 @@ def job_html(picture: JobPicture, note: str = "") -> str:
         total=picture.total,
     )
     return box(
-        f"<p>{pill(picture.word, ink.color)} <b>{escape(picture.title)}</b></p>",
+        f"<p>{pill(picture.word, ink.color)} <strong>{escape(picture.title)}</strong></p>",
         about,
         bar(picture.share, ink.color),
         line(*map(escape, facts)),
@@ -77,7 +77,7 @@ def jobs_html(pictures: Sequence[JobPicture], note: str = "") -> str:
     rows = [_row(picture, number, number in marked) for number, picture in known]
     reasons = [_bad(f"{picture.title}: {why}") for picture in shown if (why := picture.reason or picture.trouble)]
     return box(
-        line(f"<b>{escape(counted(pictures))}</b>", escape(max(map(as_of, pictures), default=""))),
+        line(f"<strong>{escape(counted(pictures))}</strong>", escape(max(map(as_of, pictures), default=""))),
         chart(curves, height=240),
         _legend([picture for _, picture in drawn]),
         _table(heads, rows) if rows else "",
@@ -101,7 +101,7 @@ def batch_html(picture: BatchPicture, note: str = "") -> str:
     ink = TONES[tone if word != "not begun" else Tone.UNSEEN]
     held = picture.held_back if not picture.ended else ""
     return box(
-        f"<p>{pill(word, ink.color)} <b>{escape(picture.title)}</b></p>",
+        f"<p>{pill(word, ink.color)} <strong>{escape(picture.title)}</strong></p>",
         bar(picture.share, ink.color),
         line(*map(escape, batch_facts(picture))),
         line(escape(held), dim=True),
@@ -124,7 +124,7 @@ def results_html(
     cells = [(escape(key), escape(text), f'<span class="dim">{escape(more)}</span>') for key, text, more in rows]
     wrong = [(escape(f"{count:,} ×"), escape(message)) for message, count in failures.items()]
     return box(
-        f"<p><b>{escape(heading)}</b></p>",
+        f"<p><strong>{escape(heading)}</strong></p>",
         table(("key", "answer", ""), cells, wide={1}) if cells else "",
         line(f"and {hidden:,} more" if hidden > 0 else "", dim=True),
         f"<p>failed:</p>{table((), wrong, wide={1})}" if wrong else "",
@@ -148,7 +148,7 @@ def _row(picture: JobPicture, number: int, drawn: bool) -> tuple[str, ...]:
     small = "" if drawn else sparkline(picture.losses, ink.color)
     return (
         mark,
-        f"<b>{escape(picture.title)}</b>",
+        f"<strong>{escape(picture.title)}</strong>",
         pill(picture.word, ink.color),
         bar(picture.share, ink.color),
         f"{picture.completed:,}{total}" if picture.completed or total else "",

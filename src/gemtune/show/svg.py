@@ -91,6 +91,11 @@ def sparkline(points: Sequence[Point], color: str, width: int = 90, height: int 
     )
 
 
+def logarithmic(losses: Sequence[float]) -> bool:
+    """Return whether losses are better seen on a logarithmic scale: they are positive, and differ by a factor of 20."""
+    return bool(losses) and min(losses) > 0 and max(losses) / min(losses) > _WORTH_A_LOG
+
+
 @attrs.frozen
 class _Scale:
     """Where a step and a loss stand in the picture."""
@@ -106,13 +111,13 @@ class _Scale:
     @classmethod
     def of(cls, losses: Sequence[float], first: int, last: int, width: int, height: int) -> _Scale:
         low, high = min(losses), max(losses)
-        logarithmic = low > 0 and high / low > _WORTH_A_LOG
-        if not logarithmic and low >= 0 and high > 0 and low < high / 3:
+        logged = logarithmic(losses)
+        if not logged and low >= 0 and high > 0 and low < high / 3:
             low = 0.0  # a scale that begins a little above zero makes much of little
         if high / 2 - low / 2 <= abs(high) * 1e-9:  # as good as equal: a line in the middle
             margin = abs(high) * 0.1 or 1.0
             low, high = low - margin, high + margin
-        return cls(low, high, first, max(last, first + 1), width, height, logarithmic)
+        return cls(low, high, first, max(last, first + 1), width, height, logged)
 
     def across(self, step: int) -> float:
         return _LEFT + (step - self.first) / (self.last - self.first) * (self.width - _LEFT - _RIGHT)

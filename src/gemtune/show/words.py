@@ -79,6 +79,13 @@ def job_text(picture: JobPicture) -> str:
     return "\n".join(map(printable, [" · ".join(part for part in head if part), *_below(picture)]))
 
 
+def job_line(picture: JobPicture) -> str:
+    """Return a job as one line of a log: ``rate 0.001: running, 30 of 50 steps, loss 0.58, 20 s left``."""
+    said = [picture.word, steps(picture), *losses(picture)[:1], *times(picture)[:1]]
+    why = [picture.reason or picture.trouble] if picture.reason or picture.trouble else []
+    return printable(f"{picture.title}: {', '.join(part for part in [*said, *why] if part)}")
+
+
 def jobs_text(pictures: Sequence[JobPicture]) -> str:
     """Return jobs as a table of text."""
     if not pictures:

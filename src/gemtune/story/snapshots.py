@@ -14,10 +14,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import attrs
 
+from gemtune.rows.frames import SNAPSHOT_COLUMNS, FrameEngine, make_frame
 from gemtune.story.cursor import Cursor
 from gemtune.story.measures import (
     MeasuredRows,
@@ -225,7 +226,7 @@ class Snapshots(Sequence[TuningSnapshot]):
     """The snapshots of a job's current attempt, made on access; it grows with the job.
 
     Example:
-        >>> pandas.DataFrame(job.snapshots).plot(x="epoch", y="mean_loss")
+        >>> job.snapshots.to_frame().plot(x="epoch", y="mean_loss")
     """
 
     __slots__ = ("_holder",)
@@ -258,6 +259,19 @@ class Snapshots(Sequence[TuningSnapshot]):
     def to_dicts(self) -> list[dict[str, int | float | datetime | None]]:
         """Return the snapshots as dictionaries with step, epoch, mean_loss and compute_time, the rows of a frame."""
         return [snapshot.to_dict() for snapshot in self]
+
+    def to_frame(self, *, engine: FrameEngine | None = None) -> Any:
+        """Return the snapshots as a data frame with a row for each step.
+
+        Args:
+            engine: ``pandas`` or ``polars``; by default whichever is installed, and pandas if both are.
+
+        Raises:
+            InvalidInput: Neither is installed, or the one that was asked for is not.
+        """
+        rows = self.to_dicts()
+        columns = dict.fromkeys([*SNAPSHOT_COLUMNS, *(name for row in rows for name in row)])
+        return make_frame(rows, list(columns), engine)
 
     def __repr__(self) -> str:
         return f"<{len(self)} snapshots{f', last {self[-1]}' if self else ''}>"

@@ -1,8 +1,10 @@
-"""What ``wait`` and ``statistics`` return."""
+"""What a watcher shows of itself: how a wait ended, its statistics, its jobs as pictures and in a frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
 
 import attrs
 
@@ -10,6 +12,11 @@ from gemtune import events
 from gemtune.errors import TuningError
 from gemtune.events import JobState, TerminalEvent
 from gemtune.jobs import failure
+from gemtune.notebook.handles import PicturedJobs, view_of
+from gemtune.notebook.places import Shown
+from gemtune.rows.frames import SNAPSHOT_COLUMNS
+from gemtune.show.picture import JobPicture
+from gemtune.watch.board import Board
 
 
 @attrs.frozen
@@ -70,3 +77,41 @@ class WatcherStatistics:
     subscribers: int
     backlog: int
     running: bool
+
+
+LEFT: Final = "left; the jobs continue: run the cell again to see them"
+
+
+class ShownWatch(PicturedJobs):
+    """The watched jobs, as far as people look at them; nothing waits."""
+
+    _COLUMNS: ClassVar = ("job", "title", *SNAPSHOT_COLUMNS[:3], "eval_loss", *SNAPSHOT_COLUMNS[3:])
+    _board: Board
+
+    def __repr__(self) -> str:
+        state = "running" if self._board.running else "closed" if self._board.closed else "not started"
+        return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} unfinished>"
+
+    @abstractmethod
+    def pictures(self) -> list[JobPicture]:
+        """Return what a person sees of the watched jobs."""
+
+    @property
+    def jobs(self) -> dict[str, JobState]:
+        """The watched jobs and their states as of the last look.
+
+        A job that the filter found is watched until it has ended and every subscriber has read its end.
+        """
+        return {name: job.history.state for name, job in self._board.watched.items()}
+
+    def _pictures(self) -> list[JobPicture]:
+        return self.pictures()
+
+    def _rows(self) -> Iterator[Mapping[str, object]]:
+        titles = {picture.name: picture.title for picture in self.pictures()}
+        for name, job in self._board.watched.items():
+            for snapshot in job.history.snapshots:
+                yield {"job": name, "title": titles.get(name, name), **snapshot.to_dict()}
+
+    def _view(self, note: str = "") -> Shown:
+        return view_of(self.pictures(), note, many=True)

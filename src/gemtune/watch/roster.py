@@ -122,6 +122,8 @@ class Roster:
     handles: Followers | None = None
     agenda: Agenda[Due] = attrs.field(factory=Agenda, init=False)
     dice: Callable[[], float] = attrs.field(default=random.random, init=False)
+    spectators: int = attrs.field(default=0, init=False)
+    """How many displays show the jobs at present."""
 
     def admit(self, jobs: Sequence[WatchedJob], now: float) -> None:
         """Give jobs their first time, so that many of them make no burst."""
@@ -153,7 +155,8 @@ class Roster:
         if self.handles is not None:
             self.handles.saw(job.history, reported)
         steps = not job.history.work.apart or self.board.wants_steps(job)
-        look = job.history.next_look(now, self.policy, self.dice(), self.share, steps=steps)
+        policy = self.policy.while_somebody_watches(self.board.live) if self.spectators else self.policy
+        look = job.history.next_look(now, policy, self.dice(), self.share, steps=steps)
         if look is None:
             self.agenda.drop(job)
             return

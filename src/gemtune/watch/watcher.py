@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Literal, Self, cast
@@ -17,12 +18,13 @@ import anyio
 from gemtune import checks, events
 from gemtune.config import WatchPolicy
 from gemtune.errors import MisuseError
-from gemtune.events import Event, JobState, TerminalEvent
+from gemtune.events import Event, TerminalEvent
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
 from gemtune.looks.known import KnownJob
 from gemtune.looks.pictured import picture_of
 from gemtune.looks.service import Ask, TuningService
+from gemtune.notebook.live import EVERY, show_live
 from gemtune.resources.given import JobLike
 from gemtune.resources.operations import checked_wait
 from gemtune.show.picture import JobPicture
@@ -35,7 +37,7 @@ from gemtune.watch.lifetime import Lifetime
 from gemtune.watch.position import Interest, Replay
 from gemtune.watch.reader import Reader
 from gemtune.watch.record import WatchedJob
-from gemtune.watch.results import WaitResult, WatcherStatistics
+from gemtune.watch.results import LEFT, ShownWatch, WaitResult, WatcherStatistics
 from gemtune.watch.resume_token import ResumeToken
 from gemtune.watch.roster import ListPlan, Roster
 from gemtune.watch.service import Service
@@ -45,7 +47,7 @@ from gemtune.watch.sweep import Sweep
 _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
 
-class Watcher:
+class Watcher(ShownWatch):
     """Watches any number of tuning jobs with one schedule, and gives every subscriber the events it wants.
 
     Use ``async with``. If no scope can span the watch (the cells of a notebook, the lifespan of a web application), use
@@ -91,10 +93,6 @@ class Watcher:
             ended = [cursor for name, cursor in resumed.jobs.items() if cursor.ended and name not in resumed.discarded]
             self._board.jobs |= {cursor.job: WatchedJob.of_the_past(cursor) for cursor in ended}
         self.add(*resumed.unfinished, *(job for job in several(jobs) if not _over(resumed.jobs.get(self._name(job)))))
-
-    def __repr__(self) -> str:
-        state = "running" if self._board.running else "closed" if self._board.closed else "not started"
-        return f"<Watcher {state}: {len(self._board.watched)} jobs, {self._board.live} unfinished>"
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter(self)
@@ -173,24 +171,17 @@ class Watcher:
             jobs: Of which jobs; what is not watched is left out. None means all.
         """
         board, now = self._board, datetime.now(UTC)
-        silent = board.service.outages.trouble_now
+        silent, handles = board.service.outages.trouble_now, self._engine.roster.handles
+        known = KnownJob if handles is None else handles.known
         left, watched = board.left, board.watched
         if jobs is not None:
             names = [self._name(job) for job in several(jobs)]
             left = {name: left[name] for name in names if name in left}
             watched = {name: watched[name] for name in names if name in watched}
         return [picture for name, picture in left.items() if name not in board.watched] + [
-            picture_of(KnownJob(job.history), job.history, now, trouble=job.reports.outages.trouble_now or silent)
+            picture_of(known(job.history), job.history, now, trouble=job.reports.outages.trouble_now or silent)
             for job in watched.values()
         ]
-
-    @property
-    def jobs(self) -> dict[str, JobState]:
-        """The watched jobs and their states as of the last look.
-
-        A job that the filter found is watched until it has ended and every subscriber has read its end.
-        """
-        return {name: job.history.state for name, job in self._board.watched.items()}
 
     def _name(self, job: object) -> str:
         return self._service.job_names(job)[0]
@@ -300,6 +291,38 @@ class Watcher:
                 "with another: client.watch(..., resume=w.resume_token())"
             )
         return WaitResult(done, pending)
+
+    async def show(self, *, every: float = EVERY) -> WaitResult:
+        """Show the jobs live in the cell of a notebook until all have ended, or as lines of text elsewhere.
+
+        It enters a watcher that has not begun, and ends it with the display: ``await client.watch(jobs).show()``. An
+        interrupt leaves the last picture, and the jobs continue. While it shows a few jobs, they are looked at every 2
+        to 3 s.
+
+        Args:
+            every: Seconds between two pictures, at least 0.2. Times move with each; losses with the looks.
+
+        Returns:
+            How each job has ended, as ``wait`` does. A job that failed is a result, not an error.
+
+        Raises:
+            MisuseError: The watcher was closed before all had ended.
+        """
+        return await show_live(self._view, self._show_until_ended, left=lambda: LEFT, every=every)
+
+    async def _show_until_ended(self) -> WaitResult:
+        board, roster = self._board, self._engine.roster
+        roster.spectators += 1
+        try:
+            async with nullcontext() if board.running or board.closed else self:
+                # Without this reader nobody might want each step, and a sweep would do. It keeps no resume token back.
+                with self._subscribe(None, None, counts=False, resumed=False) as reader:
+                    if board.watched or board.absent.discovering:
+                        async for _ in reader:
+                            pass
+                return await self.wait()
+        finally:
+            roster.spectators -= 1
 
     def resume_token(self) -> str:
         """Return where the subscribers are, as a string from which ``client.watch(resume=...)`` continues.
