@@ -71,7 +71,10 @@ class Background:
         _tasks.add(self._task)
         self._task.add_done_callback(_tasks.discard)
         # What is forgotten, as by running a notebook's cell again, must not go on for ever.
-        weakref.finalize(owner, call_soon, asyncio.get_running_loop(), self.stop).atexit = False
+        forgotten = weakref.finalize(owner, call_soon, asyncio.get_running_loop(), self.stop)
+        forgotten.atexit = False
+        # Once the work is over it would only keep the loop and all that was worked on.
+        self._task.add_done_callback(lambda _: forgotten.detach())
 
     async def close(self) -> None:
         """End the work, and wait until it has ended; harmless if it has ended or never begun."""
