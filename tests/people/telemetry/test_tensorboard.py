@@ -1,0 +1,100 @@
+"""TensorBoard reads what gemtune writes: its own reader is asked, and its plug-in for hyperparameters."""
+
+import struct
+
+import anyio
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+from gemtune.telemetry import TensorBoard, forward
+from gemtune.testing import GeminiEmulator
+from gemtune.types import Hyperparameters
+
+BASE = "models/gemini-1.0-pro-001"
+ROWS = [(str(number), str(number + 1)) for number in range(20)]
+
+
+def read(folder) -> EventAccumulator:
+    reader = EventAccumulator(str(folder))
+    reader.Reload()
+    return reader
+
+
+def points(folder, tag):
+    return [(point.step, point.value, point.wall_time) for point in read(folder).Scalars(tag)]
+
+
+def single(value):
+    """A number as a file of TensorBoard holds it, with single precision."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def seen(job):
+    return [(one.step, single(one.mean_loss), one.compute_time.to_datetime().timestamp()) for one in job.snapshots]
+
+
+async def trained(client, name="lxiv", **options):
+    job = await client.tune(BASE, ROWS, tuned_model_id=name, **options)
+    await job
+    return job
+
+
+async def test_a_job_is_a_run_with_its_curve_and_its_hyperparameters(tmp_path):
+    async with GeminiEmulator.make().client() as client:
+        used = Hyperparameters(epoch_count=3, batch_size=4, learning_rate=0.002)
+        job = await trained(client, hyperparameters=used, display_name="the next number")
+    with TensorBoard(tmp_path) as board:
+        await anyio.to_thread.run_sync(board.write, job)
+    assert [path.name for path in tmp_path.iterdir()] == ["lxiv"]
+    assert points(tmp_path / "lxiv", "loss/train") == seen(job)
+    reader = read(tmp_path / "lxiv")
+    assert "the next number" in reader.Tensors("job")[0].tensor_proto.string_val[0].decode()
+    said = reader.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(said)
+    found = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert found == {"base_model": BASE, "epoch_count": 3, "batch_size": 4, "learning_rate": 0.002}
+    assert start.group_name == "lxiv"
+
+
+async def test_on_vertex_the_loss_on_the_validation_data_is_a_second_curve(tmp_path):
+    emulator = GeminiEmulator.make()
+    options = {"vertexai": True, "project": "my-project", "location": "us-central1", "bucket": "test-bucket"}
+    async with emulator.client(**options) as client:
+        job = await client.tune("gemini-2.5-flash", ROWS, validation_data=ROWS[:5])
+        with TensorBoard(tmp_path) as board:
+            await forward(job, board)
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == job.name.rpartition("/")[2]
+    known = [(each.step, single(each.eval_loss)) for each in job.snapshots if each.eval_loss is not None]
+    assert known
+    assert [(step, value) for step, value, _ in points(folder, "loss/eval")] == known
+    assert set(read(folder).Tags()["scalars"]) >= {"loss/train", "loss/eval", "accuracy/train", "accuracy/eval"}
+
+
+async def test_a_watcher_makes_a_run_for_each_job_as_its_steps_come(tmp_path):
+    async with GeminiEmulator.make().client() as client:
+        jobs = [await client.tune(BASE, ROWS, tuned_model_id=name) for name in ("a", "b", "c")]
+        async with client.watch(jobs) as watcher:
+            with TensorBoard(tmp_path) as board:
+                await forward(watcher, board)
+        for job in jobs:
+            await job.refresh()
+            folder = tmp_path / job.name.rpartition("/")[2]
+            assert points(folder, "loss/train") == seen(job)
+
+
+async def test_a_tensorboard_that_runs_sees_the_file_grow(tmp_path):
+    emulator = GeminiEmulator.make(step_seconds=10.0)
+    async with emulator.client() as client:
+        job = await client.tune(BASE, ROWS, tuned_model_id="lxiv")
+        emulator.advance(25)
+        await job.refresh()
+        with TensorBoard(tmp_path) as board:
+            await anyio.to_thread.run_sync(board.write, job)
+            reader = read(tmp_path / "lxiv")
+            first = len(reader.Scalars("loss/train"))
+            emulator.advance(3600)
+            await job.refresh()
+            await anyio.to_thread.run_sync(board.write, job)
+            reader.Reload()
+    assert 0 < first < len(reader.Scalars("loss/train")) == len(job.snapshots)
