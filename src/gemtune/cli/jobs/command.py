@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.jobs import vertex, watch
+from gemtune.cli.jobs import export, vertex, watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
@@ -56,8 +56,8 @@ _DELETE = """\
 
 def add(commands: Commands) -> None:
     """Add the group."""
-    what = "list, show, watch, cancel and delete tuning jobs and their models"
-    group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + _CANCEL + _DELETE)
+    what = "list, show, watch, export, cancel and delete tuning jobs and their models"
+    group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + export.EXAMPLES + _CANCEL + _DELETE)
     actions = group.add_subparsers(metavar="ACTION", required=True)
     found = _add(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
     found.add_argument(
@@ -76,6 +76,7 @@ def add(commands: Commands) -> None:
         if each is _delete:
             parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     watch.add(actions)
+    export.add(actions)
 
 
 def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias: str) -> argparse.ArgumentParser:
