@@ -44,7 +44,7 @@ def metrics(client: Any) -> dict[str, float]:
     return {
         entry["name"]: entry["value"]
         for entry in told
-        if entry["name"] in {"TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration", "Timestamp"}
+        if entry["name"] in {"TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"}
     }
 
 

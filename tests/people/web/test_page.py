@@ -52,7 +52,7 @@ def test_words_and_numbers_are_those_of_the_terminal(visit):
         expect(page.locator("#problems")).to_contain_text("1 problem")
 
 
-def test_the_page_says_when_its_server_is_gone_and_comes_back_by_itself(visit, complaints):
+def test_the_page_says_when_its_server_is_gone_and_comes_back_by_itself(visit):
     stage = Stage(scenes.sweep())
     with stage.served() as url:
         page = visit(url)
@@ -68,8 +68,6 @@ def test_the_page_says_when_its_server_is_gone_and_comes_back_by_itself(visit, c
         expect(page.locator("#outage")).to_be_hidden()
         expect(row(page, "rate 0.001")).to_contain_text("40/50")
         expect(row(page, "rate 0.004")).to_have_count(0)
-        assert all("ERR_" in found for found in complaints.found), complaints.found
-        complaints.found.clear()  # the connection was refused, and the browser says so
 
 
 def test_an_outage_of_the_service_is_said_and_stays_among_the_problems(visit):
@@ -166,7 +164,7 @@ def test_a_job_has_a_page_of_its_own_and_its_model_can_be_asked(visit):
         assert stage.asked == [{"name": "tunedModels/rate-0-002", "prompt": "How are you?"}]
 
 
-def test_two_hundred_jobs_stay_smooth(visit, record_property):
+def test_two_hundred_jobs_stay_smooth(visit, record_testsuite_property):
     crowd = scenes.crowd()
     stage = Stage(crowd)
     with stage.served() as url:
@@ -177,7 +175,7 @@ def test_two_hundred_jobs_stay_smooth(visit, record_property):
         running = [picture for picture in crowd if picture.tone is Tone.RUNNING]
         frames = page.evaluate_handle(FRAMES)
         client = page.context.new_cdp_session(page)
-        client.send("Performance.enable")
+        client.send("Performance.enable", {"timeDomain": "threadTicks"})  # of the browser, not of whoever else computes
         before = metrics(client)
         for round_ in range(1, 21):
             stage.change(*(scenes.later(picture, round_) for picture in running))
@@ -186,10 +184,9 @@ def test_two_hundred_jobs_stay_smooth(visit, record_property):
         expect(row(page, last.title)).to_contain_text(f"{last.completed + 20}/400")
         spent = {name: value - before[name] for name, value in metrics(client).items()}
         gaps = sorted(frames.evaluate("seen => (seen.on = false, seen.gaps)"))
-        longest = page.evaluate("longest")
-        busy = spent["TaskDuration"] / spent["Timestamp"]
-        record_property("longest task in ms", longest)
-        record_property("main thread busy", round(busy, 3))
-        record_property("95th percentile between frames in ms", round(gaps[len(gaps) * 95 // 100], 1))
-        assert busy < 0.6
-        assert longest < 400
+        record_testsuite_property("longest task in ms", page.evaluate("longest"))
+        record_testsuite_property("95th percentile between frames in ms", round(gaps[len(gaps) * 95 // 100], 1))
+        record_testsuite_property("seconds spent", spent)
+        # A thousand changes of rows, ten times as fast as the server tells them, and a chart that grows all the time.
+        assert spent["TaskDuration"] < 1.5
+        assert spent["ScriptDuration"] < 0.5
