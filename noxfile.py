@@ -210,9 +210,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Run the demo in a pseudo-terminal and draw its last screen into docs/pictures/demo.svg."""
-    install(session, "-e", ".[emulator]", groups=("pictures",))
+    """Draw docs/pictures/: the demo's last screen, a notebook and the dashboard; CHROMIUM may name a browser."""
+    install(session, "-e", ".[all]", groups=("pictures",))
     session.run("python", "docs/pictures.py", *session.posargs)
+    session.run("python", "docs/screens.py", *session.posargs)
 
 
 @nox.session

@@ -136,6 +136,7 @@ class Kernel:
         client = nbclient.NotebookClient(
             nbformat.v4.new_notebook(), timeout=60, resources={"metadata": {"path": str(folder)}}
         )
+        client.extra_arguments = ["--log-level=40"]  # it would warn of its own way of talking to us
         client.create_kernel_manager()
         await client.async_start_new_kernel(cwd=str(folder))
         await client.async_start_new_kernel_client()

@@ -4,11 +4,14 @@ import ast
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 
 import pages
@@ -75,6 +78,35 @@ def test_many_prompts_continues_where_it_was_stopped(tmp_path):
     assert 0 < int(skipped[1]) < 1000
     answers = [json.loads(line) for line in (tmp_path / "many_prompts.jsonl").read_text().splitlines()]
     assert len({answer["key"] for answer in answers}) == 1000
+
+
+@pytest.mark.socket
+@pytest.mark.slow
+def test_the_web_application_tunes_shows_its_jobs_and_ends_at_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "error", str(FOLDER / "web_app.py"), "--port", str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == f"open {url}/, and press Ctrl-C to end\n"
+            patient = httpx.HTTPTransport(retries=8)
+            with httpx.Client(base_url=url, trust_env=False, transport=patient, follow_redirects=True) as browser:
+                assert "<html" in browser.get("/").text
+                assert "row 1: output is empty" in browser.post("/jobs", json=[["one", ""]]).json()["error"]
+                name = browser.post("/jobs", json=[["one", "two"], ["two", "three"]]).json()["name"]
+                with browser.stream("GET", "/tuning/api/events") as events:
+                    lines = events.iter_lines()
+                    first = next(line for line in lines if line.startswith("data:"))
+                    assert [job["name"] for job in json.loads(first.removeprefix("data:"))["jobs"]] == [name]
+                    server.send_signal(signal.SIGINT)  # with the stream still open
+                    for _ in lines:
+                        pass
+            _, complaints = server.communicate(timeout=20)
+        finally:
+            server.kill()
+    assert complaints == ""
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -1,0 +1,125 @@
+"""Draws ``docs/pictures/dashboard*.png`` and ``notebook.png``: the dashboard and a notebook, as a browser shows them.
+
+Four jobs really run on an emulator whose seed is fixed; one of them fails. Chromium takes the pictures: Playwright
+looks for its own, and ``CHROMIUM`` may name another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nbclient
+import nbconvert
+import nbformat
+import uvicorn
+from playwright.async_api import Browser, async_playwright
+
+import gemtune.web
+from gemtune.emulator import Emulator, Fault, JobFate, create_app, running_emulator
+
+PICTURES = Path(__file__).parent / "pictures"
+DATA = [(str(number), str(number + 1)) for number in range(1, 41)]
+RATES = (0.0005, 0.001, 0.002, 0.02)
+CELLS = (
+    """\
+import gemtune
+
+client = gemtune.Client()
+data = [(str(number), str(number + 1)) for number in range(1, 41)]
+jobs = [
+    await client.tune(
+        "models/gemini-1.0-pro-001",
+        data,
+        display_name=f"rate {rate}",
+        hyperparameters=gemtune.Hyperparameters(epoch_count=5, batch_size=4, learning_rate=rate),
+    )
+    for rate in (0.0005, 0.001, 0.005)
+]""",
+    "await client.watch(jobs).show()",
+    'await client.generate_many(jobs[1], ["41", "forty two", "XLIII"])',
+)
+
+
+@contextlib.contextmanager
+def emulator(step_seconds: float) -> Iterator[Emulator]:
+    """Serve a Gemini API, and let the environment lead there."""
+    app = create_app(seed=3, queue_seconds=0.2, step_seconds=step_seconds)
+    with running_emulator(app) as server:
+        os.environ |= {"GOOGLE_GEMINI_BASE_URL": server.url, "GOOGLE_API_KEY": "anything"}
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def dashboard(watcher: gemtune.Watcher) -> AsyncIterator[str]:
+    """Serve the dashboard of a watcher."""
+    server = uvicorn.Server(uvicorn.Config(gemtune.web.dashboard(watcher), port=0, log_level="warning"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def draw_dashboard(browser: Browser) -> None:
+    """Draw the dashboard while three jobs run and one has failed, wide and narrow."""
+    with emulator(0.4) as app:
+        async with gemtune.Client() as client:
+            jobs = []
+            for rate in RATES:
+                if rate == RATES[-1]:
+                    fate = JobFate(fail_at_step=22, message="loss diverged at step 22")
+                    app.faults.add(Fault(method="tunedModels.create", job=fate))
+                rates = gemtune.Hyperparameters(epoch_count=5, batch_size=4, learning_rate=rate)
+                base = "models/gemini-1.0-pro-001"
+                jobs.append(await client.tune(base, DATA, display_name=f"rate {rate}", hyperparameters=rates))
+            async with client.watch(jobs) as watcher, dashboard(watcher) as url:
+                views = {
+                    "dashboard": ({"width": 1120, "height": 860}, "light"),
+                    "dashboard-dark": ({"width": 1120, "height": 860}, "dark"),
+                    "dashboard-phone": ({"width": 390, "height": 844}, "light"),
+                }
+                while watcher.pictures()[0].completed < 33:
+                    await asyncio.sleep(0.1)
+                for name, (size, scheme) in views.items():
+                    context = await browser.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1.25)
+                    page = await context.new_page()
+                    await page.goto(url)
+                    await page.wait_for_timeout(1500)
+                    await page.screenshot(path=PICTURES / f"{name}.png")
+                    await context.close()
+
+
+async def draw_notebook(browser: Browser) -> None:
+    """Draw a notebook after its run, as it is saved."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    with emulator(0.15):
+        await nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").async_execute()
+    exporter = nbconvert.HTMLExporter()
+    html, _ = exporter.from_notebook_node(notebook)
+    context = await browser.new_context(viewport={"width": 900, "height": 300}, device_scale_factor=1.25)
+    page = await context.new_page()
+    await page.set_content(html)
+    await page.screenshot(path=PICTURES / "notebook.png", full_page=True)
+    await context.close()
+
+
+async def main() -> None:
+    """Draw both."""
+    async with async_playwright() as playwright:
+        found = os.environ.get("CHROMIUM")
+        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        await draw_dashboard(browser)
+        await draw_notebook(browser)
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
