@@ -8,11 +8,11 @@ from typing import Any, Final
 import attrs
 
 from gemtune.errors import GemtuneError
-from gemtune.markup import Displayed
+from gemtune.markup import Displayed, box, escape
 from gemtune.rows.frames import FrameEngine, make_frame
 from gemtune.show.html import results_html
 from gemtune.types import GenerateContentResponse, UsageMetadata
-from gemtune.types.message import as_html, fit_a_cell
+from gemtune.types.message import fit_a_cell
 
 _FIRST: Final = 10
 """So many results are shown; whoever wants to see all makes a frame of them."""
@@ -31,7 +31,7 @@ _COLUMNS: Final = (
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class BatchResult:
+class BatchResult(Displayed):
     """The outcome of one input; a failure is a value as well as an answer is.
 
     Args:
@@ -56,8 +56,10 @@ class BatchResult:
         what = repr(self.response) if self.error is None else f"{type(self.error).__name__}: {self.error}"
         return fit_a_cell(f"<BatchResult {self.key!r} {what}")
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    def _as_html(self) -> str:
+        if self.response is not None:
+            return self.response._as_html()
+        return box(f"<p>failed: {escape(self.error)}</p>")
 
     @property
     def ok(self) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import attrs
 
+from gemtune.markup import Displayed, box, escape, facts, line
 from gemtune.types import TuningExample
 
 
 @attrs.frozen(kw_only=True)
-class DataReport:
+class DataReport(Displayed):
     """What was read of training data; printing it says so in one line.
 
     Args:
@@ -28,6 +29,15 @@ class DataReport:
     left_out: tuple[str, ...] = ()
     source: str = ""
     notes: tuple[str, ...] = ()
+
+    def _as_html(self) -> str:
+        columns = {"input": self.input, "output": self.output, "rejected": self.rejected, "left out": self.left_out}
+        return box(
+            f"<p><strong>{self.rows:,} {'row' if self.rows == 1 else 'rows'}</strong> {escape(self.source)}</p>",
+            facts((name, " + ".join(named)) for name, named in columns.items()),
+            *(line(escape(note), dim=True) for note in self.notes),
+            label="training data",
+        )
 
     def __str__(self) -> str:
         said = [f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}"]

@@ -7,10 +7,11 @@ from typing import ClassVar
 import attrs
 
 from gemtune.errors import NoText
+from gemtune.markup import Displayed, box, escape, line
 from gemtune.remedy import Argument, Remedy
 from gemtune.types.content import Content, FunctionCall
 from gemtune.types.generation import ServiceTier
-from gemtune.types.message import Json, Message, as_html
+from gemtune.types.message import Json, Message
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.safety import PromptFeedback, SafetyRating
 from gemtune.types.timestamp import Timestamp
@@ -222,7 +223,7 @@ class ModelStatus(Message):
 
 
 @attrs.frozen(kw_only=True)
-class GenerateContentResponse(Message):
+class GenerateContentResponse(Message, Displayed):
     """A model's answer, or one piece of a streamed one.
 
     Args:
@@ -280,8 +281,14 @@ class GenerateContentResponse(Message):
         tokens = f", {used.total_token_count} tokens" if used is not None else ""
         return f"{said}, {self.finish_reason or 'no finish reason'}{tokens}"
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    def _as_html(self) -> str:
+        text, used = self.text_or_none, self.usage_metadata
+        calls = ", ".join(call.name for call in self.function_calls)
+        said = f'<p style="white-space:pre-wrap">{escape(text)}</p>' if text else ""
+        tokens = used and f"{used.prompt_token_count:,} + {used.total_token_count - used.prompt_token_count:,} tokens"
+        block = self.prompt_feedback.block_reason if self.prompt_feedback is not None else None
+        why = [block and f"blocked: {block}", calls and f"calls {calls}", str(self.finish_reason or "")]
+        return box(said, line(*(escape(part) for part in (*why, tokens, self.model_version) if part), dim=True))
 
     def _no_text(self) -> NoText:
         if not self.candidates:

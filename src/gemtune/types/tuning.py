@@ -9,8 +9,9 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
+from gemtune.markup import Displayed, box, escape, facts
 from gemtune.rows.frames import rows_with
-from gemtune.types.message import ELSEWHERE, Int64, Message, as_html, as_tuple
+from gemtune.types.message import ELSEWHERE, Int64, Message, as_tuple
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.training import Checkpoint, Measured, SnapshotMetrics
@@ -175,7 +176,7 @@ class TunedModelSource(Message):
 
 
 @attrs.frozen(kw_only=True)
-class TunedModel(Message):
+class TunedModel(Message, Displayed):
     """A model tuned from another.
 
     Args:
@@ -226,8 +227,27 @@ class TunedModel(Message):
         title = f" {self.display_name!r}" if self.display_name else ""
         return f"{self.name} {self.state}{title}{loss}, from {self.base_model or 'a tuned model'}"
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    def _as_html(self) -> str:
+        task = self.tuning_task or TuningTask()
+        last = task.snapshots[-1] if task.snapshots else None
+        used = task.hyperparameters
+        known: dict[str, object] = {} if used is None else attrs.asdict(used, filter=lambda _, value: bool(value))
+        return box(
+            f"<p>tuned model <strong>{escape(self.display_name or self.name)}</strong></p>",
+            facts(
+                [
+                    ("name", self.name),
+                    ("state", str(self.state)),
+                    ("from", self.base_model or (self.tuned_model_source and self.tuned_model_source.tuned_model)),
+                    ("loss", last and f"{last.mean_loss:.4g} after {last.step:,} steps"),
+                    ("hyperparameters", ", ".join(f"{name} {value}" for name, value in known.items())),
+                    ("created", self.create_time and f"{self.create_time.to_datetime():%Y-%m-%d %H:%M} UTC"),
+                    ("endpoint", self.endpoint),
+                    ("description", self.description),
+                ]
+            ),
+            label=f"tuned model {self.display_name or self.name}",
+        )
 
 
 @attrs.frozen(kw_only=True)
