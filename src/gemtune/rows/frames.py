@@ -52,7 +52,12 @@ def make_frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str], eng
     name, module = library("to_frame", ("pandas", "polars"), engine)
     cells = {column: [row.get(column) for row in rows] for column in columns}
     if name == "pandas":
-        return module.DataFrame(cells, columns=list(columns))
+        # Of whole numbers with gaps pandas would make floats.
+        whole = {column: {type(value) for value in values} == {int, type(None)} for column, values in cells.items()}
+        typed = {
+            column: module.array(values, dtype="Int64") if whole[column] else values for column, values in cells.items()
+        }
+        return module.DataFrame(typed, columns=list(columns))
     # A column of polars has one type, and keys may have two: such a column is made of strings.
     return module.DataFrame({column: _of_one_type(values) for column, values in cells.items()})
 

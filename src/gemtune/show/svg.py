@@ -20,7 +20,9 @@ from gemtune.markup import escape
 from gemtune.show.picture import Point, thinned
 
 _LEFT: Final = 48
-_RIGHT: Final = 18
+_RIGHT: Final = 34
+_LETTER: Final = 8
+"""How much room a letter takes."""
 _TOP: Final = 10
 _BOTTOM: Final = 24
 _WORTH_A_LOG: Final = 20.0
@@ -68,6 +70,7 @@ def chart(curves: Sequence[Curve], width: int = 740, height: int = 210) -> str:
     named = "; ".join(f"{curve.label}{_said_lowest(curve)}" for curve in drawn)
     label = escape(f"mean loss by step{logged}: {named}")
     body = [*_grid(scale, width, height), *(part for curve in drawn for part in _curve(curve, scale))]
+    body += _letters(drawn, scale)
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
     return f'{opening} role="img" aria-label="{label}" font-family="system-ui,sans-serif">{"".join(body)}</svg>'
 
@@ -196,10 +199,19 @@ def _curve(curve: Curve, scale: _Scale) -> Iterator[str]:
         f'<circle cx="{scale.across(step):.1f}" cy="{scale.down(loss):.1f}" r="3.5" fill="{curve.color}">'
         f"<title>{name}: lowest loss{what} {loss:.4g}, at step {step}</title></circle>"
     )
-    if curve.letter:
+
+
+def _letters(curves: Sequence[Curve], scale: _Scale) -> Iterator[str]:
+    """Yield the letters at the ends of curves; those that would cover each other stand side by side."""
+    ends: list[tuple[float, float]] = []
+    for curve in curves:
         step, loss = (curve.train or curve.evals)[-1]
-        x, y = min(scale.across(step) + 5, scale.width - 10), scale.down(loss) + 4
-        yield f'<text x="{x:.1f}" y="{y:.1f}" {_TEXT}>{escape(curve.letter)}</text>'
+        x, y = scale.across(step) + 6, scale.down(loss) + 4
+        while any(abs(x - other) < _LETTER and abs(y - below) < 2 * _LETTER for other, below in ends):
+            x += _LETTER
+        ends.append((x, y))
+        if curve.letter:
+            yield f'<text x="{min(x, scale.width - _LETTER):.1f}" y="{y:.1f}" {_TEXT}>{escape(curve.letter)}</text>'
 
 
 def _places(points: Sequence[Point], scale: _Scale) -> str:
