@@ -49,7 +49,8 @@ class Listener:
             self.size += len(message.get("body", b""))
             self._text += message.get("body", b"").decode()
             self.done = not message.get("more_body", False)
-            *whole, self._text = self._text.split("\n\n")
+            streamed = "event-stream" in self.headers.get("content-type", "")
+            *whole, self._text = self._text.split("\n\n") if streamed else [""]
             self._told += [told(each) for each in whole if not each.startswith(":")]
         self._came.set()
 

@@ -137,7 +137,9 @@ class DashboardRoutes:
         ]
         if self.show.allow_asking:
             routes.append(Route("/api/ask", self.ask, methods=["POST"]))
-        return Starlette(routes=routes, exception_handlers={MisuseError: _unavailable})
+        app = Starlette(routes=routes, exception_handlers={MisuseError: _unavailable})
+        app.router.redirect_slashes = False
+        return app
 
     async def page(self, _: Request) -> Response:
         """GET ./: the page."""

@@ -9,6 +9,7 @@ Against the second the Host is checked, against the first the Origin and what br
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection
@@ -36,6 +37,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors "
 )
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
@@ -73,7 +75,8 @@ class VisitorCheck:
 
     def _is_ours(self, host: str) -> bool:
         allowed = LOOPBACK if self.hosts is None else self.hosts
-        return bool(host) and ("*" in allowed or name_of(host) in allowed or host in allowed)
+        name = name_of(host)
+        return bool(name) and ("*" in allowed or name in allowed or host in allowed)
 
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
@@ -104,10 +107,9 @@ def _foreign(scope: Scope, headers: Headers, host: str) -> Refusal | None:
 
 
 def name_of(host: str) -> str:
-    """Return a Host without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    """Return a Host without its port; empty if it is none."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else ""
 
 
 @attrs.define(eq=False)
