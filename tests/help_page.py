@@ -29,7 +29,7 @@ PROMPTS = [{"text": "cat", "language": "French"}, {"text": "dog", "language": "T
 
 
 async def ready(command, epochs=1):
-    columns = EXAMPLES if command == "tune" else PROMPTS
+    columns = EXAMPLES if command in {"tune", "data"} else PROMPTS
     lines = [",".join(columns[0]), *(",".join(row.values()) for row in columns)]
     Path("rows.csv").write_text("\\n".join(lines))
     for name in ("rows.jsonl", "more.jsonl"):
@@ -39,7 +39,10 @@ async def ready(command, epochs=1):
     request = {"contents": [{"parts": [{"text": "How far is the moon?"}]}]}
     Path("requests.jsonl").write_text(json.dumps({"key": "moon", "request": request}))
     Path("rows.jsonl.gz").write_bytes(gzip.compress(json.dumps({"prompt": "one"}).encode()))
-    for written in [*Path().glob("*.journal"), Path("out.jsonl"), Path("answers.jsonl")]:
+    chats = [{"messages": [{"role": "user", "content": a}, {"role": "assistant", "content": b}]} for a, b in DATA]
+    Path("openai.jsonl").write_text("\\n".join(map(json.dumps, chats)))
+    made = ("out.jsonl", "answers.jsonl", "train.jsonl", "validation.jsonl", "new.jsonl")
+    for written in [*Path().glob("*.journal"), *map(Path, made)]:
         written.unlink(missing_ok=True)
     async with gemtune.Client() as client:
         for name in ("my-model", "another-model"):

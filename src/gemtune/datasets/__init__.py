@@ -19,8 +19,13 @@ from gemtune.datasets.review.check import check as check
 from gemtune.datasets.review.checkreport import CheckReport as CheckReport
 from gemtune.datasets.review.fix import Fixed as Fixed
 from gemtune.datasets.review.fix import fix as fix
+from gemtune.datasets.writing.convert import Conversion as Conversion
+from gemtune.datasets.writing.convert import convert as convert
 
-__all__ = ("CheckReport", "DataReport", "DataSet", "Fixed", "Issue", "TrainingSet", "check", "fix", "load", "read")
+__all__ = (
+    "CheckReport", "Conversion", "DataReport", "DataSet", "Fixed", "Issue", "TrainingSet", "check", "convert", "fix",
+    "load", "read",
+)  # fmt: skip
 
 
 def read(

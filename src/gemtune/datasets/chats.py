@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from gemtune.datasets.conversations import wrong
-from gemtune.datasets.files import file_part
+from gemtune.datasets.files import FileShelf, file_part
 from gemtune.datasets.layouts import ROLES, role_key, turns_of
 from gemtune.datasets.problems import Issue, Severity
 from gemtune.protocol.codec import encode
@@ -34,10 +34,12 @@ class Manner:
     Args:
         weights: Whether an answer of weight 0, which is not to be learned, is learned or makes its row wrong.
         anywhere: Whether files may lie elsewhere than in Cloud Storage, as for a request, but not for tuning.
+        shelf: Takes files that stand in the data itself.
     """
 
     weights: Weights = "refuse"
     anywhere: bool = False
+    shelf: FileShelf | None = None
     _row: int | None = attrs.field(default=None, init=False)
     _losses: list[Issue] = attrs.field(factory=list, init=False)
 
@@ -173,7 +175,7 @@ def _piece(value: object, place: str, manner: Manner) -> dict[str, Any]:
             uri = image.get("url") if isinstance(image, Mapping) else image
             if isinstance(image, Mapping) and image.get("detail") not in {None, "auto"}:
                 manner.lose("left_out", f"{place}.image_url.detail", "has no place in a part")
-            return file_part(str(uri), place, anywhere=manner.anywhere)
+            return file_part(str(uri), place, anywhere=manner.anywhere, shelf=manner.shelf)
         if "type" not in value:
             return dict(value)  # Vertex AI's own part, which is checked as such
     what = "cannot be learned, only text, files in Cloud Storage and function calls"
@@ -241,6 +243,8 @@ def tools_of(row: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     if not isinstance(tools, list | tuple) or not all(isinstance(tool, Mapping) for tool in tools):
         raise wrong("tools", "must be a list of objects")
     functions = [tool["function"] for tool in tools if tool.get("type") == "function" and "function" in tool]
+    if all(isinstance(tool.get("name"), str) for tool in tools):  # bare declarations
+        functions = list(tools)
     if len(functions) != len(tools):
         return {"tools": list(tools)}
     if any(isinstance(each, Mapping) and "strict" in each for each in functions):

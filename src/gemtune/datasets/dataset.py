@@ -54,16 +54,17 @@ class DataSet:
         method: What its rows are for: ``supervised``, or ``preference`` if each has two answers to one prompt.
         layout: How they are laid out: ``vertex``, ``openai``, ``sharegpt``, ``alpaca``, ``pairs`` or ``preference``.
         source: What it is read from, such as a file's name; empty for rows in memory.
+        reader: What reads its rows.
     """
 
     method: Method
     layout: Layout
     source: str
-    _reader: ExampleReader = attrs.field(repr=False)
-    _kept: Container[int] | None = attrs.field(default=None, repr=False)
+    reader: ExampleReader = attrs.field(repr=False)
+    _path: Path | None = attrs.field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for read in self.read():
+        for read in self.reader:
             if read.problem is not None:
                 issue = issue_of(read.problem, read.number, self.unit)
                 where = f"{self.unit} {read.number}: {issue.path} {issue.message}" if issue.path else issue.message
@@ -73,24 +74,42 @@ class DataSet:
     @property
     def unit(self) -> str:
         """What its rows are: ``line`` of a file, or ``row``."""
-        return self._reader.unit
+        return self.reader.unit
 
-    def read(self) -> Iterator[ReadRow]:
-        """Yield what becomes of each row of the set, wrong ones included."""
-        if self._kept is None:
-            yield from self._reader
-            return
-        for read in self._reader:
-            if read.number in self._kept:
-                yield read
+    def numbered(self) -> Iterator[tuple[int, object]]:
+        """Yield each example, or what is wrong with it, with its number."""
+        for read in self.reader:
+            yield read.number, read.problem or read.example
 
     def report(self, rows: int) -> DataReport:
         """Return which columns were what, after the rows were read; so many of them were right."""
-        return self._reader.report(rows)
+        return self.reader.report(rows)
+
+    @property
+    def of_chats(self) -> bool:
+        """Whether its rows are chats, whose losses are said row by row, and no table."""
+        return not {"pairs", "preference"}.intersection(self.reader.layouts)
+
+    def joined(self, read: ReadRow) -> tuple[str, ...]:
+        """Return the columns of a table's row whose cells became one input, if there are several that are filled."""
+        if self.of_chats or not isinstance(read.row, Mapping):
+            return ()
+        names = self.reader.inputs
+        filled = tuple(name for name in names if str(read.row.get(name) or "").strip()) if len(names) > 1 else ()
+        return filled if len(filled) > 1 else ()
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether it is read from a certain file."""
+        read = self._path
+        return read is not None and path.exists() and read.exists() and path.samefile(read)
+
+    def in_manner(self, manner: chats.Manner) -> DataSet:
+        """Return it with chats taken over in another manner."""
+        return attrs.evolve(self, reader=attrs.evolve(self.reader, manner=manner))
 
     def only(self, kept: Container[int]) -> DataSet:
         """Return the part of it with the rows of some numbers."""
-        return attrs.evolve(self, kept=kept)
+        return attrs.evolve(self, reader=attrs.evolve(self.reader, kept=kept))
 
     def write(self, path: str | os.PathLike[str]) -> int:
         """Write its rows as they are into a file, and return how many they are; blocks.
@@ -116,7 +135,7 @@ class DataSet:
     def lines(self, delimiter: str | None = None) -> Iterator[bytes]:
         """Yield its rows as they are, as lines of a file: of a table with its heading, or of JSON."""
         names: list[str] = []
-        for read in self.read():
+        for read in self.reader:
             if delimiter is None:
                 if read.row is not None and not isinstance(read.row, InvalidInput):
                     yield row_line(read)
@@ -208,6 +227,8 @@ def opened(
 ) -> DataSet:
     """Return training data as a set whose chats are taken over in some manner."""
     where = source_of(source, choice)
+    if isinstance(where, ExampleReader):
+        raise InvalidInput("training_data was loaded already", field="training_data")
     first = first_row(where)
     reader = ExampleReader(where, choice, method or _method_of(first, choice), manner, on_bytes)
     for read in islice(reader, _PEEKED):
@@ -220,7 +241,8 @@ def opened(
         layout = "alpaca"
     if layout == "preference" and isinstance(first, Mapping) and isinstance(first.get("input"), Mapping):
         layout = "openai"
-    return DataSet(reader.method, layout, report.source, reader)
+    path = Path(os.fsdecode(os.fspath(source))) if isinstance(source, str | os.PathLike) else None
+    return DataSet(reader.method, layout, report.source, reader, path)
 
 
 def _method_of(first: object, choice: Choice) -> Method:

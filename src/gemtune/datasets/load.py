@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Never
+from typing import Any, Final, Never, Protocol, runtime_checkable
 
 import attrs
 
@@ -33,6 +33,15 @@ _HOLDERS: Final = ("examples", "training_data", "trainingData", "tuning_task", "
 _HEADED: Final = ("input", "output", "heading")
 """What can be said about rows of cells."""
 _SHOWN: Final = 8
+
+
+@runtime_checkable
+class ReadByRow(Protocol):
+    """Training data that reads its rows itself, as ``gemtune.datasets.load`` returns it."""
+
+    def numbered(self) -> Iterator[tuple[int, object]]:
+        """Yield each row with its number."""
+        ...
 
 
 def load(data: object, choice: Choice) -> TrainingSet:
@@ -58,7 +67,7 @@ def already_read(data: object, choice: Choice) -> TrainingSet | None:
 
 def is_file(data: object) -> bool:
     """Return whether reading some training data means to wait for a file."""
-    return isinstance(data, str | os.PathLike) or hasattr(data, "read")
+    return isinstance(data, str | os.PathLike) or hasattr(data, "read") or isinstance(data, ReadByRow)
 
 
 def rows_in(data: object, choice: Choice) -> Rows:
@@ -75,6 +84,8 @@ def rows_in(data: object, choice: Choice) -> Rows:
 def _rows(data: object, choice: Choice) -> Rows:
     if isinstance(data, str | os.PathLike):
         return _file(data, choice)
+    if isinstance(data, ReadByRow):
+        return Rows("row", tuple(data.numbered()), choices=())
     if isinstance(data, bytes | bytearray | memoryview):
         _refuse("training_data is bytes: pass a path, an open file, or io.BytesIO(data)")
     if hasattr(data, "read"):

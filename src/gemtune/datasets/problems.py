@@ -15,9 +15,13 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from gemtune.errors import InvalidInput
-from gemtune.remedy import Remedy
+from gemtune.remedy import Remedy, Wording
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+KEPT: Final = 100
+"""So many issues of one kind are kept; of more, only their number."""
 
 SHOWN: Final = 5
 """So many problems are named; of more nobody reads the list."""
@@ -72,16 +76,27 @@ class Issue:
     row: int | None = None
     path: str = ""
     fix: str = ""
+    _remedies: tuple[Remedy, ...] = attrs.field(default=(), eq=False, repr=False)
 
     def __str__(self) -> str:
+        return f"{self.severity}: {self.worded()}"
+
+    def worded(self, wording: Wording = str) -> str:
+        """Return where it is, what is the matter and what to do, in the words of one kind of reader."""
         place = [] if self.row is None else [f"row {self.row:,}"]
-        where = ": ".join([*place, self.path] if self.path else place)
-        said = f"{self.severity}: {where}: {self.message}" if where else f"{self.severity}: {self.message}"
-        return f"{said}; {self.fix}" if self.fix else said
+        where = ", ".join([*place, self.path] if self.path else place)
+        said = f"{where}: {self.message}" if where else self.message
+        fix = advised(self._remedies, wording) if self._remedies else self.fix
+        return f"{said}; {fix}" if fix else said
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return attrs.asdict(self)
+        return {name: getattr(self, name) for name in ("code", "severity", "message", "row", "path", "fix")}
+
+
+def advised(remedies: Iterable[Remedy], wording: Wording = str) -> str:
+    """Return remedies as alternatives, in the words of one kind of reader."""
+    return ", or ".join(phrase for remedy in remedies if (phrase := remedy.worded(wording)))
 
 
 def issue_of(problem: InvalidInput, row: int | None, unit: str) -> Issue:
@@ -98,8 +113,39 @@ def issue_of(problem: InvalidInput, row: int | None, unit: str) -> Issue:
     message = problem.message
     for told in (f"{unit} {problem.row}: ", f"{path} "):
         message = message.removeprefix(told)
-    fix = ", or ".join(phrase for remedy in problem.remedies if (phrase := remedy.worded(str)))
-    return Issue(code=code, severity="error", message=message, row=row, path=path, fix=fix)
+    fix = advised(problem.remedies)
+    return Issue(
+        code=code, severity="error", message=message, row=row, path=path, fix=fix, remedies=tuple(problem.remedies)
+    )
+
+
+def by_severity(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    """Return issues, the grave ones first, otherwise as they were."""
+    return tuple(sorted(issues, key=lambda one: SEVERITIES.index(one.severity)))
+
+
+@attrs.define(eq=False)
+class Findings:
+    """The issues so far, of each kind the first ones and how many there are."""
+
+    counts: Counter[tuple[Severity, str]] = attrs.field(factory=Counter)
+    _kept: list[Issue] = attrs.field(factory=list, init=False)
+
+    def add(self, issue: Issue) -> None:
+        """Take in an issue."""
+        kind = issue.severity, issue.code
+        self.counts[kind] += 1
+        if self.counts[kind] <= KEPT:
+            self._kept.append(issue)
+
+    def found(self, code: str, severity: Severity, message: str, *, row: int | None = None, fix: str = "") -> None:
+        """Take in what concerns a whole row, or the whole set."""
+        self.add(Issue(code=code, severity=severity, message=message, row=row, fix=fix))
+
+    def issues(self) -> tuple[Issue, ...]:
+        """Return them, the grave ones first, each kind in the order of its rows."""
+        kinds = {kind: place for place, kind in enumerate(self.counts)}
+        return by_severity(sorted(self._kept, key=lambda one: (kinds[one.severity, one.code], one.row or 0)))
 
 
 @attrs.define

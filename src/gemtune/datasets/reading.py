@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -33,10 +33,13 @@ LONGEST_LINE: Final = 64 * 2**20
 _MARK: Final = b"\xef\xbb\xbf"
 
 Source: TypeAlias = "Path | Rows | TrainingSet"
+Readable: TypeAlias = "Source | ExampleReader"
 
 
-def source_of(data: object, choice: Choice) -> Source:
+def source_of(data: object, choice: Choice) -> Readable:
     """Return what some training data is read from: a file of lines, rows in memory, or examples that were read.
+
+    A set that was loaded has a reader of its own.
 
     Raises:
         InvalidInput: It cannot be read, or the choice has no meaning for it.
@@ -44,6 +47,10 @@ def source_of(data: object, choice: Choice) -> Source:
     read = already_read(data, choice)
     if read is not None:
         return read
+    reader = getattr(data, "reader", None)
+    if isinstance(reader, ExampleReader):
+        choice.refuse_all_but((), "training data that was loaded")
+        return reader
     if isinstance(data, str | os.PathLike):
         path = Path(os.fsdecode(os.fspath(data)))
         if path.suffix.lower() in {".jsonl", ".ndjson"} and _holds_objects(path):
@@ -109,6 +116,7 @@ class ExampleReader:
         method: How to tune on it.
         manner: How chats are taken over.
         on_bytes: Called with the number of bytes of a file that were read so far, now and then.
+        kept: The numbers of the rows that count; None for all.
     """
 
     source: Source
@@ -116,6 +124,7 @@ class ExampleReader:
     method: Method
     manner: chats.Manner = attrs.field(factory=chats.Manner)
     on_bytes: Callable[[int], None] | None = None
+    kept: Container[int] | None = None
     whole: bool = attrs.field(default=True, init=False)
     """Whether no byte of a file was skipped so far, such as a blank line."""
     unit: str = attrs.field(init=False)
@@ -137,6 +146,12 @@ class ExampleReader:
         self._decoder = json.JSONDecoder(parse_constant=self._constant)
 
     def __iter__(self) -> Iterator[ReadRow]:
+        kept = self.kept
+        if kept is None:
+            return self._every()
+        return (read for read in self._every() if read.number in kept)
+
+    def _every(self) -> Iterator[ReadRow]:
         source = self.source
         if isinstance(source, Path):
             yield from self._of_file(source)
@@ -152,6 +167,11 @@ class ExampleReader:
     def of_table(self) -> bool:
         """Whether the rows are those of a table in memory, which are compared with each other as they are read."""
         return self._examined is not None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of a table that became the input."""
+        return self._table.report().input if self._examined is None else self._examined.report.input
 
     def report(self, rows: int) -> DataReport:
         """Return what was read, of which so many rows were right; without notes about their contents."""

@@ -10,6 +10,7 @@ noted, since the service drops those and only counts them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -18,7 +19,7 @@ from gemtune.datasets.conversations import LONG, Looked, Method
 from gemtune.datasets.examples import refuse_nothing
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.problems import Problems, some
-from gemtune.datasets.reading import ExampleReader, ReadRow, Source
+from gemtune.datasets.reading import ExampleReader, Readable, ReadRow
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.errors import InvalidInput
 
@@ -41,7 +42,7 @@ class ExampleLines:
         method: How to tune.
     """
 
-    source: Source
+    source: Readable
     choice: Choice
     method: Method
     _reader: ExampleReader = attrs.field(init=False)
@@ -52,7 +53,10 @@ class ExampleLines:
     _files: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._reader = ExampleReader(self.source, self.choice, self.method)
+        if isinstance(self.source, ExampleReader):
+            self._reader = attrs.evolve(self.source, method=self.method)
+        else:
+            self._reader = ExampleReader(self.source, self.choice, self.method)
         self._remarks = _Remarks(self._reader.unit)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -74,7 +78,7 @@ class ExampleLines:
     @property
     def verbatim(self) -> bool:
         """Whether every line so far is as the file has it."""
-        return self._reader.whole and not self._converted
+        return isinstance(self.source, Path) and self._reader.whole and not self._converted
 
     @property
     def report(self) -> DataReport:
@@ -90,7 +94,7 @@ class ExampleLines:
         return InvalidInput(what, *problem.remedies, field=problem.field or "training_data", row=number)
 
     def _look(self, read: ReadRow) -> None:
-        if isinstance(self.source, TrainingSet) or self._reader.of_table:
+        if isinstance(self._reader.source, TrainingSet) or self._reader.of_table:
             return  # which were compared when they were read
         self._remarks.look(read.line, read.number, read.seen)
 

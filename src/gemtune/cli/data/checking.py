@@ -8,13 +8,15 @@ from gemtune.cli.console import Console
 from gemtune.cli.data.given import add_data, add_output, file_options, note, target, wanted
 from gemtune.cli.exits import DONE, FAILED
 from gemtune.cli.options import Commands, add_command
+from gemtune.cli.remedies import in_shell
 from gemtune.errors import InvalidInput
 
-_EXAMPLES = """\
+EXAMPLES = """\
   gemtune data check rows.csv
   gemtune data check rows.jsonl --validation more.jsonl --json
-  gemtune data check rows.jsonl --fix -o fixed.jsonl
-
+  gemtune data check rows.jsonl --fix -o new.jsonl
+"""
+_REMARKS = """
 Exit code 1 says that there are errors: rows that the service would refuse. Warnings do not count.
 --fix writes a new file without wrong rows and without repeats; what cannot be mended by leaving it out is for you.
 """
@@ -23,7 +25,7 @@ Exit code 1 says that there are errors: rows that the service would refuse. Warn
 def add(commands: Commands) -> None:
     """Add the command."""
     told = "check training data: everything that is wrong with it, by row and place"
-    parser = add_command(commands, "check", _run, told, _EXAMPLES, common=file_options())
+    parser = add_command(commands, "check", _run, told, EXAMPLES + _REMARKS, common=file_options())
     add_data(parser)
     parser.add_argument(
         "--service",
@@ -51,7 +53,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         console.record(fixed.to_dict())
         return DONE
     report = check(options.data, service=options.service, validation=options.validation, **given)
-    console.print(str(report))
+    console.print(report.worded(in_shell))
     console.record(report.to_dict())
     if not report.ok:
         note(console, options, "rows that are wrong can be left out with --fix -o NEW")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from gemtune.cli.data import checking
+from typing import Final
+
+from gemtune.cli.data import checking, converting
 from gemtune.cli.options import Commands, Parser, add_parser
 
-_EXAMPLES = """\
-  gemtune data check rows.csv
-"""
+_ACTIONS: Final = (checking, converting)
 
 
 def add(commands: Commands) -> None:
     """Add the group and its commands."""
-    group = add_parser(commands, "data", "check, convert and measure training data before you tune", _EXAMPLES)
+    examples = "".join(each.EXAMPLES for each in _ACTIONS)
+    group = add_parser(commands, "data", "check, convert and measure training data before you tune", examples)
     actions = group.add_subparsers(metavar="ACTION", dest="action", parser_class=Parser, required=True)
-    for add_action in (checking.add,):
-        add_action(actions)
+    for each in _ACTIONS:
+        each.add(actions)

@@ -20,10 +20,10 @@ from gemtune.datasets.conversations import Method
 from gemtune.datasets.dataset import DataSet, load
 from gemtune.datasets.examples import MAX_BYTES as MAX_INLINE
 from gemtune.datasets.examples import NOTHING
-from gemtune.datasets.problems import issue_of
+from gemtune.datasets.problems import Findings, by_severity, issue_of
 from gemtune.datasets.reading import ReadRow
 from gemtune.datasets.report import DataReport
-from gemtune.datasets.review.checkreport import CheckReport, Findings, by_severity
+from gemtune.datasets.review.checkreport import CheckReport
 from gemtune.datasets.review.figures import RunningFigures
 from gemtune.datasets.review.likeness import COMPARED, digest, question
 from gemtune.datasets.review.service import Service, unfit
@@ -98,15 +98,15 @@ def _checked(
     try:
         data = load(source, **given)
         review.data = data
-        for read in data.read():
+        for read in data.reader:
             review.add(read)
         return review.report(data.report(review.tally.examples)), review.questions
     except InvalidInput as problem:
         if _is_usage(source, problem):
             raise
         message = problem.message.removeprefix("training_data").removeprefix(":").strip()
-        fixes = ", or ".join(phrase for each in problem.remedies if (phrase := each.worded(str)))
-        review.findings.found("unreadable", "error", message, fix=fixes)
+        told = InvalidInput(message, *problem.remedies)
+        review.findings.add(attrs.evolve(issue_of(told, None, "row"), code="unreadable"))
         name = os.path.basename(os.fspath(source)) if isinstance(source, str | os.PathLike) else ""  # noqa: PTH119
         return review.report(DataReport(rows=0, source=os.fsdecode(name))), review.questions
 

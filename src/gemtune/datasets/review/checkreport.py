@@ -10,45 +10,14 @@ from typing import Any, Final
 import attrs
 
 from gemtune.datasets.dataset import Layout
-from gemtune.datasets.problems import Issue, Severity
+from gemtune.datasets.problems import SEVERITIES, Issue, Severity
 from gemtune.datasets.report import DataReport
 from gemtune.datasets.review.figures import DataFigures
 from gemtune.datasets.review.service import Service
+from gemtune.remedy import Wording
 
-KEPT: Final = 100
-"""So many issues of one kind are kept; of more, only their number."""
 _SHOWN: Final = 3
-_ORDER: Final[Mapping[Severity, int]] = {"error": 0, "warning": 1, "note": 2}
 _SERVICES: Final[Mapping[Service, str]] = {"vertex": "Vertex AI", "gemini": "the Gemini API"}
-
-
-def by_severity(issues: Iterable[Issue]) -> tuple[Issue, ...]:
-    """Return issues, the grave ones first, otherwise as they were."""
-    return tuple(sorted(issues, key=lambda one: _ORDER[one.severity]))
-
-
-@attrs.define(eq=False)
-class Findings:
-    """The issues so far, of each kind the first ones and how many there are."""
-
-    counts: Counter[tuple[Severity, str]] = attrs.field(factory=Counter)
-    _kept: list[Issue] = attrs.field(factory=list, init=False)
-
-    def add(self, issue: Issue) -> None:
-        """Take in an issue."""
-        kind = issue.severity, issue.code
-        self.counts[kind] += 1
-        if self.counts[kind] <= KEPT:
-            self._kept.append(issue)
-
-    def found(self, code: str, severity: Severity, message: str, *, row: int | None = None, fix: str = "") -> None:
-        """Take in what concerns a whole row, or the whole set."""
-        self.add(Issue(code=code, severity=severity, message=message, row=row, fix=fix))
-
-    def issues(self) -> tuple[Issue, ...]:
-        """Return them, the grave ones first, each kind in the order of its rows."""
-        kinds = {kind: place for place, kind in enumerate(self.counts)}
-        return by_severity(sorted(self._kept, key=lambda one: (kinds[one.severity, one.code], one.row or 0)))
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +75,7 @@ class CheckReport:
         graves = Counter(self._severities())
         if not graves:
             return "nothing to mend"
-        said = [f"{graves[one]:,} {one}{'' if graves[one] == 1 else 's'}" for one in _ORDER if graves[one]]
+        said = [f"{graves[one]:,} {one}{'' if graves[one] == 1 else 's'}" for one in SEVERITIES if graves[one]]
         return ", ".join(said)
 
     def _severities(self) -> Iterable[Severity]:
@@ -122,15 +91,19 @@ class CheckReport:
         return list(found.items())
 
     def __str__(self) -> str:
+        return self.worded()
+
+    def worded(self, wording: Wording = str) -> str:
+        """Return it in the words of one kind of reader, such as of a shell."""
         lines = [self.headline()]
         for code, issues in self.groups():
             lines.append(f"{issues[0].severity}: {code}{_times(issues, self.counts[code])}")
-            lines += [f"  {_placed(issue)}" for issue in issues[:_SHOWN]]
+            lines += [f"  {issue.worded(wording)}" for issue in issues[:_SHOWN]]
             if self.counts[code] > len(issues[:_SHOWN]):
                 lines.append(f"  and {self.counts[code] - _SHOWN:,} more")
         lines.append(self.verdict())
         if self.validation is not None:
-            lines += ["", f"validation data: {self.validation}"]
+            lines += ["", f"validation data: {self.validation.worded(wording)}"]
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -156,12 +129,6 @@ def _times(issues: list[Issue], count: int) -> str:
     if issues[0].row is None:
         return ""
     return f", {count:,} rows" if count > 1 else ", 1 row"
-
-
-def _placed(issue: Issue) -> str:
-    if issue.row is None:
-        return _said(issue)
-    return f"row {issue.row:,}{f', {issue.path}' if issue.path else ''}: {_said(issue)}"
 
 
 def _said(issue: Issue) -> str:

@@ -10,9 +10,8 @@ from typing import Any
 import attrs
 
 from gemtune.datasets.dataset import DataSet, load, row_line
-from gemtune.datasets.problems import Issue, issue_of
+from gemtune.datasets.problems import Findings, Issue, issue_of
 from gemtune.datasets.reading import ReadRow
-from gemtune.datasets.review.checkreport import Findings
 from gemtune.datasets.review.likeness import COMPARED, digest
 from gemtune.datasets.review.service import Service, unfit
 from gemtune.errors import InvalidInput
@@ -75,7 +74,7 @@ def fix(source: object, path: str | os.PathLike[str], *, service: Service = "ver
         OSError: The file could not be written.
     """
     data, target = load(source, **given), Path(path)
-    if isinstance(source, str | os.PathLike) and target.exists() and Path(source).exists() and target.samefile(source):
+    if data.is_at(target):
         raise InvalidInput(f"{target} is the data itself, which is never changed: name another file", field="path")
     fixing = _Fixing(data, service)
     with whole_file(target) as file:
@@ -102,7 +101,7 @@ class _Fixing:
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of the new file."""
-        for read in self.data.read():
+        for read in self.data.reader:
             line = self._line(read)
             if line is not None:
                 self.rows += 1

@@ -16,7 +16,7 @@ import attrs
 
 from gemtune.datasets.conversations import Method
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.reading import Source
+from gemtune.datasets.reading import Readable
 from gemtune.datasets.report import DataReport
 from gemtune.datasets.upload.crc32c import Crc32c
 from gemtune.datasets.vertex import MAX_BYTES, ExampleLines
@@ -86,7 +86,7 @@ class _Measure:
         self.crc32c.update(data)
 
 
-def spool(source: Source, choice: Choice, method: Method, stopped: threading.Event | None = None) -> Spooled:
+def spool(source: Readable, choice: Choice, method: Method, stopped: threading.Event | None = None) -> Spooled:
     """Check training data and return it as a file to upload; blocks.
 
     Args:
@@ -124,7 +124,7 @@ def spool(source: Source, choice: Choice, method: Method, stopped: threading.Eve
     return Spooled(file, measure.size, measure.sha256.hexdigest(), str(measure.crc32c), lines.report)
 
 
-def _begin(source: Source, size: int) -> IO[bytes]:
+def _begin(source: Readable, size: int) -> IO[bytes]:
     """Return a temporary file with so many bytes of the source, all of which may stay as they are."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever uploads it closes it
     if isinstance(source, Path) and size:
