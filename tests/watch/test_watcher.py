@@ -123,6 +123,7 @@ async def test_waiting_for_all_for_any_and_for_the_first_failure():
             result = await watcher.wait()
             assert set(result.done) == set(names)
             assert not result.pending
+            assert repr(result) == "<WaitResult 1 failed, 2 succeeded, 0 pending>"
             with pytest.raises(ExceptionGroup) as caught:
                 result.raise_for_failures()
             assert [type(error) for error in caught.value.exceptions] == [errors.TuningFailed]

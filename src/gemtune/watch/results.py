@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
@@ -19,7 +20,7 @@ from gemtune.show.picture import JobPicture
 from gemtune.watch.board import Board
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class WaitResult:
     """How a wait ended.
 
@@ -30,6 +31,11 @@ class WaitResult:
 
     done: Mapping[str, TerminalEvent]
     pending: frozenset[str]
+
+    def __repr__(self) -> str:
+        counts = Counter(event.kind for event in self.done.values())
+        said = [f"{count} {kind}" for kind, count in counts.items()]
+        return f"<WaitResult {', '.join([*said, f'{len(self.pending)} pending'])}>"
 
     def raise_for_failures(self) -> None:
         """Raise the errors of all jobs that ended without a model.
