@@ -2,7 +2,7 @@
 
     python pages.py PAGE...          # a local Gemini API is started for each
     python pages.py --quick PAGE...  # with short waits between looks at a job
-    python pages.py --times PAGE...  # says how many seconds each block took
+    python pages.py --times --real-time PAGE...  # says how many seconds each block takes a reader
 
 It needs nothing but the standard library and what a page tells its reader to install, so that it runs in an
 environment that holds the built wheel and no source tree. What a block means follows from its language and from the
@@ -303,14 +303,15 @@ def _metadata_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
+def reader(quick: bool, real_time: bool = False) -> Iterator[tuple[Path, dict[str, str]]]:
     """An empty folder, and the environment of a reader who has started the emulator."""
     from gemtune.emulator import create_app, running_emulator
 
+    pace: dict[str, Any] = {} if real_time else {"step_seconds": 0.02, "queue_seconds": 0.0}
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as patches,
-        running_emulator(create_app(step_seconds=0.02, queue_seconds=0.0, buckets=("my-bucket",))) as server,
+        running_emulator(create_app(**pace, buckets=("my-bucket",))) as server,
         _metadata_server() as metadata,
     ):
         kept = {
@@ -334,12 +335,12 @@ def reader(quick: bool) -> Iterator[tuple[Path, dict[str, str]]]:
         yield Path(folder), environment
 
 
-def run(pages: list[Path], quick: bool, times: bool) -> dict[str, dict[str, int]]:
+def run(pages: list[Path], quick: bool, times: bool, real_time: bool) -> dict[str, dict[str, int]]:
     """Run pages, each on its own, and count their blocks."""
     counts = {}
     for path in pages:
         found = blocks(path.read_text(encoding="utf-8"))
-        with reader(quick) as (folder, environment):
+        with reader(quick, real_time) as (folder, environment):
             os.environ |= environment
             os.chdir(folder)
             page = Page(path.name, folder, environment)
@@ -380,13 +381,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="wait little between two looks at a job")
     parser.add_argument("--times", action="store_true", help="say how many seconds each block took")
+    parser.add_argument("--real-time", action="store_true", help="let the emulator's jobs take as long as they do")
     parser.add_argument("pages", nargs="+", type=lambda text: Path(text).resolve())
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it would tell of every slow step
     if options.quick:
         exec(QUICK)  # the session lives in this very process
     try:
-        counts = run(options.pages, options.quick, options.times)
+        counts = run(options.pages, options.quick, options.times, options.real_time)
         print(json.dumps(counts))
         ran, skipped = (sum(count[what] for count in counts.values()) for what in ("ran", "skipped"))
         print(f"{ran} blocks of {len(counts)} pages did what they say; {skipped} are only to be read")
