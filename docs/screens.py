@@ -1,7 +1,7 @@
 """Draws ``docs/pictures/dashboard*.png`` and ``notebook.png``: the dashboard and a notebook, as a browser shows them.
 
-Four jobs really run on an emulator whose seed is fixed; one of them fails. Chromium takes the pictures: Playwright
-looks for its own, and ``CHROMIUM`` may name another.
+For the dashboard, four jobs really run on an emulator; one of them fails. The notebook is one of ``docs/notebooks``,
+down to its live display. Chromium takes the pictures: Playwright looks for its own, and ``CHROMIUM`` may name another.
 """
 
 from __future__ import annotations
@@ -12,42 +12,23 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import nbclient
 import nbconvert
-import nbformat
 import uvicorn
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, FloatRect, async_playwright
 
 import gemtune.web
 from gemtune.emulator import Emulator, Fault, JobFate, create_app, running_emulator
 
 PICTURES = Path(__file__).parent / "pictures"
+NOTEBOOK = Path(__file__).parent / "notebooks" / "compare-learning-rates.ipynb"
 DATA = [(str(number), str(number + 1)) for number in range(1, 41)]
 RATES = (0.0005, 0.001, 0.002, 0.02)
-CELLS = (
-    """\
-import gemtune
-
-client = gemtune.Client()
-data = [(str(number), str(number + 1)) for number in range(1, 41)]
-jobs = [
-    await client.tune(
-        "models/gemini-1.0-pro-001",
-        data,
-        display_name=f"rate {rate}",
-        hyperparameters=gemtune.Hyperparameters(epoch_count=5, batch_size=4, learning_rate=rate),
-    )
-    for rate in (0.0005, 0.001, 0.005)
-]""",
-    "await client.watch(jobs).show()",
-    'await client.generate_many(jobs[1], ["41", "forty two", "XLIII"])',
-)
 
 
 @contextlib.contextmanager
-def emulator(step_seconds: float) -> Iterator[Emulator]:
+def emulator() -> Iterator[Emulator]:
     """Serve a Gemini API, and let the environment lead there."""
-    app = create_app(seed=3, queue_seconds=0.2, step_seconds=step_seconds)
+    app = create_app(seed=3, queue_seconds=0.2, step_seconds=0.4)
     with running_emulator(app) as server:
         os.environ |= {"GOOGLE_GEMINI_BASE_URL": server.url, "GOOGLE_API_KEY": "anything"}
         yield app
@@ -70,7 +51,7 @@ async def dashboard(watcher: gemtune.Watcher) -> AsyncIterator[str]:
 
 async def draw_dashboard(browser: Browser) -> None:
     """Draw the dashboard while three jobs run and one has failed, wide and narrow."""
-    with emulator(0.4) as app:
+    with emulator() as app:
         async with gemtune.Client() as client:
             jobs = []
             for rate in RATES:
@@ -98,16 +79,16 @@ async def draw_dashboard(browser: Browser) -> None:
 
 
 async def draw_notebook(browser: Browser) -> None:
-    """Draw a notebook after its run, as it is saved."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    with emulator(0.15):
-        await nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").async_execute()
-    exporter = nbconvert.HTMLExporter()
-    html, _ = exporter.from_notebook_node(notebook)
+    """Draw the notebook that compares learning rates, with the outputs that are saved in it."""
+    html, _ = nbconvert.HTMLExporter().from_filename(NOTEBOOK)
     context = await browser.new_context(viewport={"width": 900, "height": 300}, device_scale_factor=1.25)
     page = await context.new_page()
     await page.set_content(html)
-    await page.screenshot(path=PICTURES / "notebook.png", full_page=True)
+    below = page.get_by_role("heading", name="Compare them")
+    box = await below.bounding_box()
+    assert box is not None
+    clip: FloatRect = {"x": 0, "y": 0, "width": 900, "height": box["y"] - 8}
+    await page.screenshot(path=PICTURES / "notebook.png", full_page=True, clip=clip)
     await context.close()
 
 
