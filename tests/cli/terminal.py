@@ -145,6 +145,7 @@ def check(name: str, text: str) -> None:
 # The command as it is, but for its looks, which come 25 times as fast, and the ids that it makes up.
 _FAST = """
 import random, sys, gemtune.client, gemtune.config as config
+sys.modules["rich"] = None  # what a plain installation shows
 plain = config.WatchPolicy.__init__
 short = {"freshness": 0.1, "terminal_freshness": 0.1, "queued_interval": 0.1, "min_interval": 0.05}
 config.WatchPolicy.__init__ = lambda self, **given: plain(self, **given | short)

@@ -1,65 +1,69 @@
-"""Progress as a line, and what events add up to."""
-
-from datetime import UTC, datetime
+"""Progress as a line, and many jobs as plain lines."""
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemtune import events
 from gemtune.events import JobState
-from gemtune.show.progress import Figures, JobView, duration
-from gemtune.types import TunedModel
+from gemtune.show.jobs import PlainJobs
+from gemtune.show.picture import JobPicture, Tone
+from gemtune.show.progress import counts, duration, job_line, trouble
 
-STAMP = {"job": "tunedModels/a", "cursor": "", "observed_at": datetime(2024, 3, 14, tzinfo=UTC)}
-
-
-def snapshot(step: int, loss: float, attempt: int = 1) -> events.Snapshot:
-    return events.Snapshot(**STAMP, step=step, epoch=0, mean_loss=loss, compute_time=None, attempt=attempt)
-
-
-def progress(done: int, total: int | None, percent: float | None = None, eta: float | None = None) -> events.Progress:
-    return events.Progress(**STAMP, completed_steps=done, total_steps=total, percent=percent, eta=eta)
-
-
-def fed(*happened: events.Event, pace: float = 1.0) -> JobView:
-    view = JobView(pace=pace)
-    for event in happened:
-        view.feed(event)
-    return view
+RUNNING = JobPicture(
+    name="tunedModels/a",
+    title="a",
+    state=JobState.CREATING,
+    word="running",
+    tone=Tone.RUNNING,
+    completed=19,
+    total=38,
+    share=0.5,
+    eta=23.0,
+    losses=[(19, 1.402067)],
+)
 
 
 @given(
     st.integers(0, 10**6),
     st.none() | st.integers(0, 10**6),
-    st.none() | st.floats(),
+    st.none() | st.floats(0, 1),
     st.none() | st.floats(),
     st.none() | st.floats(),
     st.integers(0, 120),
     st.booleans(),
 )
-def test_a_progress_line_fits_whatever_the_service_reports(done, total, percent, loss, eta, width, unicode):
-    line = Figures("CREATING", done, total, percent=percent, loss=loss, eta=eta).line(width, unicode=unicode)
+def test_a_progress_line_fits_whatever_the_service_reports(done, total, share, loss, eta, width, unicode):
+    losses = [] if loss is None else [(1, loss)]
+    picture = attrs.evolve(RUNNING, completed=done, total=total, share=share, losses=losses, eta=eta)
+    line = job_line(picture, width, unicode=unicode)
     assert len(line) <= width
-    assert line.startswith("CREATING"[:width])
+    assert line.startswith("running" if width > 6 else line)
     assert unicode or line.isascii()
 
 
 def test_a_progress_line_tells_what_is_known():
     assert (
-        Figures("CREATING", 19, 38, loss=1.402067, eta=23).line(90, unicode=False)
-        == "CREATING  [###############...............]  19/38 steps   50.0 %  loss 1.402  23 s left"
+        job_line(RUNNING, 90, unicode=False)
+        == "running  [###############...............]  19/38 steps   50.0 %  loss 1.402  23 s left"
     )
-    assert Figures("CREATING", 0, None).line() == "CREATING"
-    assert Figures("ACTIVE", 7, None, loss=0.5).line() == "ACTIVE  7 steps  loss 0.5"
+    assert job_line(attrs.evolve(RUNNING, completed=0, total=None, share=None, eta=None, losses=[])) == "running"
+    over = attrs.evolve(RUNNING, word="succeeded", total=None, share=None, completed=7, eta=None, losses=[(7, 0.5)])
+    assert job_line(over) == "succeeded  7 steps  loss 0.5"
+
+
+def test_nothing_is_claimed_of_a_job_before_a_look_at_it():
+    unseen = JobPicture(name="tunedModels/a", title="a")
+    assert job_line(unseen) == "waiting for the first look"
+    assert job_line(unseen, 12) == "waiting for~"
+    assert counts([unseen, RUNNING]) == "1 running, 1 waiting for the first look"
 
 
 def test_a_narrow_line_gives_up_the_bar_first_then_the_percentage_and_then_what_stands_last():
     for width in range(8, 53):
-        line = Figures("CREATING", 19, 38, loss=1.4, eta=23).line(width)
-        whole = ["CREATING", "19/38 steps", " 50.0 %", "loss 1.4", "23 s left"]
-        if width < 51:
+        line = job_line(RUNNING, width)
+        whole = ["running", "19/38 steps", " 50.0 %", "loss 1.402", "23 s left"]
+        if width < 52:
             whole.remove(" 50.0 %")
         assert "  ".join(whole).startswith(line)
 
@@ -72,72 +76,55 @@ def test_a_duration_is_said_as_people_say_it(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_view_adds_up_snapshots_and_progress():
-    view = fed(snapshot(2, 4.0), snapshot(1, 5.0), progress(2, 38, 5.26, eta=43.2))
-    assert view.curve == [5.0, 4.0]
-    assert view.line(100) == "CREATING  [█░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   2/38 steps    5.3 %  loss 4  44 s left"
+def test_an_outage_is_said_in_a_few_words_and_of_whom():
+    silent = attrs.evolve(RUNNING, trouble="tunedModels.get for tunedModels/a failed with HTTP 503 UNAVAILABLE: out")
+    over = attrs.evolve(silent, tone=Tone.GOOD)
+    assert trouble([silent]) == trouble([silent, silent, over]) == "no answer (HTTP 503); still trying"
+    assert trouble([silent, RUNNING]) == "no answer about 1 of 2 jobs (HTTP 503); still trying"
+    assert trouble([attrs.evolve(RUNNING, trouble="nobody listens.")]) == "no answer (nobody listens); still trying"
+    assert trouble([RUNNING, over]) == ""
 
 
-def test_an_emulators_fast_time_shortens_the_time_left():
-    assert "4 s left" in fed(progress(2, 38, eta=43.2), pace=12).line(100)
+def test_what_the_service_says_controls_no_terminal():
+    wild = attrs.evolve(RUNNING, name="tunedModels/\x1b[2J", word="wild\x9b", trouble="\x1b]0;x\x07")
+    drawn = [*PlainJobs(lambda: [wild]).block(80, 20, 1), *PlainJobs(lambda: [wild, wild]).block(80, 20, 1)]
+    assert all(line.isprintable() for line in drawn)
 
 
-def test_a_restart_begins_a_new_curve():
-    view = fed(snapshot(1, 5.0), snapshot(2, 4.0), events.Restarted(**STAMP, attempt=2), snapshot(1, 6.0, 2))
-    assert view.curve == [6.0]
-    assert view.completed == 1
+def many(count: int) -> list[JobPicture]:
+    jobs = [
+        attrs.evolve(RUNNING, name=f"tunedModels/job{n}", share=n / 10, total=10, completed=n) for n in range(count)
+    ]
+    return [attrs.evolve(jobs[0], word="failed", tone=Tone.BAD), *jobs[1:]]
 
 
-@pytest.mark.parametrize(
-    ("event", "state"),
-    [
-        (events.StateChanged(**STAMP, old=JobState.CREATING, new=JobState("PAUSED")), "PAUSED"),
-        (events.Succeeded(**STAMP, model=TunedModel(name="tunedModels/a")), "ACTIVE"),
-        (events.Failed(**STAMP, error=None), "FAILED"),
-        (events.Cancelled(**STAMP), "CANCELLED"),
-        (events.Deleted(**STAMP), "DELETED"),
-    ],
-)
-def test_the_state_is_the_services_word(event, state):
-    assert fed(event).line().startswith(state)
+def test_the_table_has_a_line_for_each_job_and_those_that_go_on_first():
+    view = PlainJobs(lambda: many(5), hint="Ctrl-C stops watching")
+    block = view.block(80, 10, 61, unicode=False)
+    assert block[0] == "1 failed, 4 running"
+    assert [line.split()[0] for line in block[1:-1]] == [f"job{n}" for n in (1, 2, 3, 4, 0)]
+    assert block[-1] == "1 min 01 s  Ctrl-C stops watching"
+    assert all(len(line) <= 80 for line in block)
+    assert view.block(80, 5, None)[-1] == "and 3 more"
+    assert len(view.block(80, 4, 1)) == 4
 
 
-@pytest.mark.parametrize(
-    ("reason", "said"),
-    [
-        ("TUNING_JOB_STATE_WAITING_FOR_QUOTA", "waiting for quota"),
-        ("TUNING_JOB_STATE_WAITING_FOR_CAPACITY", "waiting for capacity"),
-        ("TUNING_JOB_STATE_TUNING", "CREATING"),
-        ("TUNING_JOB_STATE_WAITING_FOR_\x1b[2J", "CREATING"),
-        (None, "CREATING"),
-    ],
-)
-def test_a_job_that_waits_says_for_what_until_it_waits_no_more(reason, said):
-    changed = events.StateChanged(**STAMP, old=JobState.UNKNOWN, new=JobState.CREATING, reason=reason)
-    running = attrs.evolve(changed, old=JobState.CREATING, reason="TUNING_JOB_STATE_TUNING")
-    assert fed(changed).line() == said
-    assert fed(changed, running).line() == "CREATING"
-    assert fed(changed, attrs.evolve(changed, new=JobState.CANCELLED)).line() == "CANCELLED"
-    assert fed(changed, events.Cancelled(**STAMP)).line() == "CANCELLED"
+def test_elsewhere_each_job_has_a_line_and_an_outage_one_for_all():
+    jobs = many(3)
+    view = PlainJobs(lambda: jobs)
+    keys, marks, lines = zip(*view.reports(100), strict=True)
+    assert keys == ("tunedModels/job0", "tunedModels/job1", "tunedModels/job2")
+    assert marks == (("failed", 0), ("running", 1), ("running", 2))
+    assert lines[1].startswith("tunedModels/job1  running  [")
+    jobs[:] = [attrs.evolve(job, trouble="HTTP 503") for job in jobs]
+    (report,) = view.reports(100)
+    assert report[2] == "1 failed, 2 running: no answer (HTTP 503); still trying"
 
 
-@pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "ACTIVE", "DELETED"])
-def test_nothing_is_left_of_a_job_that_has_ended(state):
-    ended = events.StateChanged(**STAMP, old=JobState.CREATING, new=JobState(state))
-    assert "left" not in fed(progress(2, 38, eta=43.2), ended).line(100)
-    assert "left" not in fed(ended, progress(2, 38, eta=43.2)).line(100)
-
-
-def test_the_curve_of_a_running_job_leaves_room_for_the_steps_to_come():
-    block = fed(snapshot(1, 5.0), snapshot(2, 4.0), progress(2, 100)).block(80, 6)
-    assert len(block) == 7
-    assert max(map(len, block[1:])) < 20
-
-
-def test_a_step_without_a_loss_is_drawn_once_it_has_one():
-    view = JobView()
-    stamp = {"job": "j", "cursor": "", "observed_at": datetime.now(UTC), "epoch": 1, "compute_time": None}
-    view.feed(events.Snapshot(**stamp, step=1, mean_loss=float("nan")))
-    assert (view.curve, view.completed) == ([], 1)
-    view.feed(events.SnapshotUpdated(**stamp, step=1, mean_loss=0.5))
-    assert view.curve == [0.5]
+@pytest.mark.parametrize("width", [30, 80])
+def test_jobs_of_vertex_ai_are_told_apart_in_the_table(width):
+    names = [f"projects/164094200177/locations/us-central1/tuningJobs/{n}118121177199970883" for n in (1, 5, 8)]
+    block = PlainJobs(lambda: [JobPicture(name=name, title="") for name in names]).block(width, 10, None)
+    assert len({line.split()[0] for line in block[1:]}) == 3
+    if width == 80:
+        assert [line.split()[0] for line in block[1:]] == [name.rpartition("/")[2] for name in names]

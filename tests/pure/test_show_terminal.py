@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemtune.show.jobs import PlainJobs
 from gemtune.show.live import Live
-from gemtune.show.progress import JobView
+from gemtune.show.picture import JobPicture, Tone
 from gemtune.show.terminal import (
     aligned,
     cells,
@@ -48,9 +49,18 @@ def screen(text: str) -> list[str]:
     return lines
 
 
-def view(step: int, total: int = 20) -> JobView:
-    losses = {number: 1 / number for number in range(1, step + 1)}
-    return JobView(completed=step, total=total, losses=losses)
+def view(step: int, total: int = 20) -> PlainJobs:
+    picture = JobPicture(
+        name="tunedModels/a",
+        title="a",
+        word="running",
+        tone=Tone.RUNNING,
+        completed=step,
+        total=total,
+        share=step / total,
+        losses=[(number, 1 / number) for number in range(1, step + 1)],
+    )
+    return PlainJobs(lambda: [picture], hint="hint", named=False)
 
 
 def live(stream: io.StringIO, columns: int = 80, lines: int = 24, *, in_place: bool = True) -> Live:
@@ -71,14 +81,14 @@ def test_on_a_terminal_the_latest_frame_stands_where_the_first_was_drawn(steps, 
     assert block == screen(fresh.getvalue())[:-1]
     assert len(block) < lines
     assert all(len(line) < columns for line in block)
-    assert block[-1].endswith("0 s"), "the time that has passed"
+    assert block[-1].endswith("0 s  hint"), "the time that has passed"
     shown.finish()
     assert screen(stream.getvalue()) == ["above", *block[:-1], ""], "the last picture stays, without the time"
 
 
 def test_a_tick_draws_again_when_a_second_has_passed_or_the_size_is_another():
     stream, now, columns = Terminal(), 0.0, 80
-    shown = Live(stream, in_place=True, clock=lambda: now, size=lambda: os.terminal_size((columns, 24)), hint="hint")
+    shown = Live(stream, in_place=True, clock=lambda: now, size=lambda: os.terminal_size((columns, 24)))
     shown.tick()
     shown.show(view(5))
     drawn = stream.getvalue()
@@ -133,7 +143,7 @@ def test_elsewhere_there_is_a_plain_line_for_every_tenth_of_the_way():
     lines = stream.getvalue().splitlines()
     assert len(lines) == 11
     assert all(line.isprintable() for line in lines)
-    assert lines[-1].startswith("  CREATING  [██████████████████████████████]  20/20 steps  100.0 %")
+    assert lines[-1].startswith("  running  [██████████████████████████████]  20/20 steps  100.0 %")
 
 
 @pytest.mark.parametrize(

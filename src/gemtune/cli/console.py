@@ -152,7 +152,7 @@ class Console:
         """Write one line that begins with ``error:`` to standard error."""
         self.note(f"error: {text}")
 
-    def live(self, indent: str = "", *, hint: str = "", beside: bool = False) -> Live | None:
+    def live(self, indent: str = "", *, beside: bool = False) -> Live | None:
         """Return what shows progress on standard error; None with JSON, whose lines are the progress.
 
         It draws in place only if both streams are the terminal: lines in a pipe between them would arrive in the
@@ -160,13 +160,12 @@ class Console:
 
         Args:
             indent: What every line begins with.
-            hint: What stands beside the time that has passed.
             beside: Whether nothing is written to standard output meanwhile, wherever that goes.
         """
         if self.json:
             return None
         in_place = (beside or self.out.isatty()) and draws_in_place(self.err, os.environ)
-        self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent, hint=hint)
+        self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent)
         return self._live
 
     @property

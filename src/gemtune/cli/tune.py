@@ -16,7 +16,7 @@ from gemtune.cli.exits import DONE
 from gemtune.cli.options import MODEL, Commands, add_command, common_options, place_options, text
 from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
 from gemtune.errors import DeadlineExceeded
-from gemtune.show.progress import JobView
+from gemtune.show.curve import sparkline
 from gemtune.show.terminal import encodes_unicode
 
 if TYPE_CHECKING:
@@ -148,10 +148,11 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         if not job.done:
             stops = "gives it up while it has no place" if waits else "leaves it running"
             console.note(f"following {job.name}; Ctrl-C {stops}")
-        await follow(job, console, view := JobView(), timeout=options.timeout, left=left)
+        await follow(job, console, timeout=options.timeout, left=left)
         model = await job
-        if view.losses and not (console.json or console.draws):  # there the last picture shows it
-            console.note(f"loss {view.spark(unicode=encodes_unicode(console.err))}")
+        losses = [loss for _, loss in job.picture().losses]
+        if losses and not (console.json or console.draws):  # there the last picture shows it
+            console.note(f"loss {sparkline(losses, unicode=encodes_unicode(console.err))}")
         console.print(model.name)
         return DONE
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gemtune.events import JobState
 from gemtune.looks.known import KnownJob
 from gemtune.protocol.said import clean
 from gemtune.show.picture import JobPicture, curves, parameters, reason_of, settings, short, toned
 from gemtune.story.history import History, eta
+from gemtune.types import TunedModel
 
 
 def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "") -> JobPicture:
@@ -38,7 +40,7 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
         completed=headway.completed_steps,
         total=headway.total_steps,
         share=None if headway.percent is None else min(max(headway.percent / 100, 0.0), 1.0),
-        eta=None if ended else eta(seen),
+        eta=None if ended else _left(seen, now),
         elapsed=elapsed(known, own, now),
         looked_at=last.utc if last is not None else None,
         losses=losses,
@@ -53,6 +55,14 @@ def _dark(history: History) -> str:
     return f"no losses: {work.denied}" if work.apart and work.denied else ""
 
 
+def _left(seen: History, now: datetime) -> float | None:
+    """Return the seconds until the last step: since the last look, time has passed."""
+    left, last = eta(seen), seen.rhythm.last
+    if left is None or last is None:
+        return left
+    return max(left - max((now - last.utc).total_seconds(), 0.0), 0.0)
+
+
 def elapsed(known: KnownJob, own: History, now: datetime) -> float | None:
     """Return the seconds since a job was created, or from then to its end; None while unknown."""
     history, born = known.history, own.born
@@ -65,3 +75,34 @@ def elapsed(known: KnownJob, own: History, now: datetime) -> float | None:
         end = (known.about.completed or history.log.now.newest) / 1e9
         end = end or history.outcome.observed_at.timestamp()
     return max(end - began / 1e9, 0.0)
+
+
+def picture_of_model(model: TunedModel) -> JobPicture:
+    """Return what a person sees of a model that a list or a request has brought; of its steps in all it says nothing.
+
+    Args:
+        model: The model.
+    """
+    task = model.tuning_task
+    losses, eval_losses = curves(task.snapshots if task is not None else ())
+    state, steps = JobState(str(model.state)), losses[-1][0] if losses else 0
+    word, tone = toned(state, None, steps=steps)
+    began, ended = model.create_time, task.complete_time if task is not None else None
+    used = task.hyperparameters if task is not None else None
+    source = model.tuned_model_source
+    return JobPicture(
+        name=model.name,
+        title=model.display_name or short(model.name),
+        base_model=model.base_model or (source.tuned_model if source is not None else ""),
+        hyperparameters=settings(used),
+        parameters=parameters(used),
+        state=state,
+        word=word,
+        tone=tone,
+        completed=steps,
+        total=steps if state is JobState.ACTIVE else None,
+        share=1.0 if state is JobState.ACTIVE else None,
+        elapsed=(ended.to_datetime() - began.to_datetime()).total_seconds() if began and ended else None,
+        losses=losses,
+        eval_losses=eval_losses,
+    )

@@ -1,89 +1,102 @@
-"""Many jobs at once, as a table: one line for each, the running ones first."""
+"""Jobs in plain characters: one with its curve, many as a table with one line for each, the running ones first."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import attrs
 
-from gemtune import events
-from gemtune.show.progress import WAITING, JobView, bar, no_answer
-from gemtune.show.terminal import cells, clipped, fitted, padded
+from gemtune.show.curve import NARROWEST, loss_curve
+from gemtune.show.picture import JobPicture, short
+from gemtune.show.progress import bar, counts, duration, job_line, seen, tenths, trouble, words
+from gemtune.show.terminal import cells, clipped, fitted, padded, printable
 
 _SHORTEST_BAR = 4
 _LONGEST_BAR = 20
 _ANY = 1 << 16
 """As wide as it takes."""
 
+Pictures: TypeAlias = Callable[[], Sequence[JobPicture]]
+"""Returns how some jobs are now."""
 
-@attrs.define
-class JobsView:
-    """What a table of jobs has to remember of their events."""
 
-    jobs: dict[str, JobView] = attrs.field(factory=dict)
-    trouble: str = ""
+@attrs.frozen
+class PlainJobs:
+    """Shows jobs without colours and without more than the standard library.
 
-    def expect(self, names: Iterable[str]) -> None:
-        """Take in the names of jobs that nobody has looked at yet."""
-        for name in names:
-            self.jobs.setdefault(name, JobView(state="UNKNOWN"))
+    Args:
+        pictures: Returns how the jobs are.
+        hint: What stands beside the time that has passed, as long as there is no trouble.
+        named: Whether a single job is shown with its name.
+    """
 
-    def feed(self, event: events.Event) -> None:
-        """Take in an event."""
-        match event:
-            case events.Degraded(error=error, status=status):
-                self.trouble = no_answer(error, status)
-            case events.Recovered():
-                self.trouble = ""
-        if event.job:
-            # Nothing is claimed of a job before a look at it.
-            self.jobs.setdefault(event.job, JobView(state="UNKNOWN")).feed(event)
+    pictures: Pictures
+    hint: str = ""
+    named: bool = True
 
-    @property
-    def state(self) -> str:
-        """How many jobs are in which state."""
-        counts = Counter(view.state if view.known else WAITING for view in self.jobs.values())
-        return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no job yet"
+    def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:
+        """Return for each job what would have to change for a new line, and the line."""
+        pictures = self.pictures()
+        silent = trouble(pictures)
+        if silent:
+            yield "", silent, clipped(f"{counts(pictures)}: {silent}", width)
+        for picture in pictures:
+            if not silent and (seen(picture) or len(pictures) == 1):
+                name = f"{printable(picture.name)}  " if self.named else ""
+                said = f"{name}{job_line(picture, max(width - cells(name), 8), unicode=unicode)}"
+                yield picture.name, (picture.word, tenths(picture)), said
 
-    @property
-    def known(self) -> bool:
-        """Whether there is anything to show: a job that was looked at, or trouble."""
-        return bool(self.trouble) or any(view.known for view in self.jobs.values())
+    def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:
+        """Return a single job with its curve, or the counts and a line for each job as far as they fit.
 
-    @property
-    def tenths(self) -> int:
-        """How many tenths of all work are done, every job counting the same."""
-        return sum(view.tenths for view in self.jobs.values()) // max(len(self.jobs), 1)
+        Args:
+            width: The most columns.
+            height: The most lines.
+            passed: The seconds that have passed; None once it is over.
+            unicode: False for ASCII characters only.
+        """
+        pictures = self.pictures()
+        lines = self._jobs(pictures, width, height - 1, unicode=unicode)
+        if passed is None:
+            return lines
+        return [*lines, clipped("  ".join(filter(None, (duration(passed), trouble(pictures) or self.hint))), width)]
 
-    def line(self, width: int = 80, *, unicode: bool = True) -> str:
-        """Return the progress of a single job, or the counts of states, as one line."""
-        if len(self.jobs) == 1 and not self.trouble:
-            ((name, view),) = self.jobs.items()
-            return f"{name}  {view.line(width - len(name) - 2, unicode=unicode)}"[:width]
-        return clipped(f"{self.state}: {self.trouble}" if self.trouble else self.state, width)
+    def above(self, width: int, height: int, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
+        """Return nothing: nothing leaves the table."""
+        return []
 
-    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return a single job with its curve, or the counts and a line for each job as far as they fit."""
-        if len(self.jobs) == 1:
-            ((name, view),) = self.jobs.items()
-            return [clipped(name, width), *view.block(width, height, unicode=unicode)]
-        room = max(height, 1)
-        ordered = sorted(self.jobs.items(), key=lambda item: events.JobState(item[1].state).terminal)
+    def _jobs(self, pictures: Sequence[JobPicture], width: int, height: int, *, unicode: bool) -> list[str]:
+        if len(pictures) == 1:
+            name = [clipped(printable(pictures[0].name), width)] if self.named else []
+            return [*name, *one(pictures[0], width, height - len(name), unicode=unicode)][: max(height, 1)]
+        room = max(height - 1, 1)
+        ordered = sorted(pictures, key=lambda picture: picture.ended)
         shown = ordered if len(ordered) <= room else ordered[: room - 1]
-        lines = [clipped(self.state, width), *_table(shown, width, unicode=unicode)]
+        lines = [clipped(counts(pictures), width), *_table(shown, width, unicode=unicode)]
         if len(shown) < len(ordered):
             lines.append(clipped(f"and {len(ordered) - len(shown)} more", width))
-        return lines
+        return lines[: max(height, 1)]
 
 
-def _table(jobs: Sequence[tuple[str, JobView]], width: int, *, unicode: bool) -> list[str]:
+def one(picture: JobPicture, width: int, height: int, *, unicode: bool) -> list[str]:
+    """Return the progress of a job and below it the curve of its losses, which grows to the right while it runs."""
+    room, drawn = min(height - 2, _TALLEST), list[str]()
+    if width >= NARROWEST and room >= 2:
+        drawn = loss_curve(picture.losses, width, room, last=picture.total or 0, unicode=unicode)
+    return [job_line(picture, width, unicode=unicode), *drawn]
+
+
+_TALLEST = 10
+
+
+def _table(jobs: Sequence[JobPicture], width: int, *, unicode: bool) -> list[str]:
     """Return a line for each job: its id, then the facts in columns, and a bar if there is room for one."""
-    rows = [(_short(name), *_facts(view)) for name, view in jobs]
+    rows = [(printable(short(picture.name)), *words(picture)) for picture in jobs]
     table = [(row[0], row[1], "", *row[2:]) for row in rows]
-    room = width - max(map(cells, fitted(table, _ANY, ()))) - 2
+    room = width - max(map(cells, fitted(table, _ANY, ())), default=0) - 2
     if room >= _SHORTEST_BAR + 2:
-        bars = [_bar(view, min(room - 2, _LONGEST_BAR), unicode=unicode) for _, view in jobs]
+        bars = [_bar(picture, min(room - 2, _LONGEST_BAR), unicode=unicode) for picture in jobs]
         return fitted([(*row[:2], bar, *row[3:]) for row, bar in zip(table, bars, strict=True)], width, ())
     # In the order in which they can be spared: the percentage, which the steps say as well, the time left, the loss.
     lines = fitted(table, width, (4, 6, 5, 3))
@@ -93,14 +106,5 @@ def _table(jobs: Sequence[tuple[str, JobView]], width: int, *, unicode: bool) ->
     return [clipped(f"{padded(clipped(row[0], column), column)}  {row[1]}", width) for row in rows]
 
 
-def _short(name: str) -> str:
-    """Return what tells a job from others: on Vertex AI, where names begin alike, the number at the end."""
-    return name.rpartition("/")[2]
-
-
-def _facts(view: JobView) -> tuple[str, ...]:
-    return view.facts() if view.known else (WAITING, "", "", "", "")
-
-
-def _bar(view: JobView, width: int, *, unicode: bool) -> str:
-    return "" if view.share is None or not view.known else bar(view.share, width, unicode=unicode)
+def _bar(picture: JobPicture, width: int, *, unicode: bool) -> str:
+    return "" if picture.share is None or not seen(picture) else bar(picture.share, width, unicode=unicode)

@@ -13,39 +13,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TextIO
 
 import attrs
 
-from gemtune.show.progress import duration
-from gemtune.show.terminal import clipped, size_of
+from gemtune.show.terminal import size_of
 
 _UP = "\x1b[{}A"  # the cursor goes up so many lines
 _CLEAR_BELOW = "\r\x1b[J"
-_WIDEST = 100
 
 
 class View(Protocol):
     """What can be shown: one job, many jobs, or a batch."""
 
-    @property
-    def state(self) -> str:
-        """The state in a few words."""
+    def reports(self, width: int, *, unicode: bool = True) -> Iterable[tuple[str, object, str]]:
+        """Return for each thing what would have to change for a new line, and the line."""
 
-    @property
-    def tenths(self) -> int:
-        """How many tenths of the way are done."""
+    def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:
+        """Return some lines; ``passed`` are the seconds since the beginning, and None once it is over."""
 
-    @property
-    def trouble(self) -> str:
-        """What is wrong at present; empty if nothing is."""
-
-    def line(self, width: int = 80, *, unicode: bool = True) -> str:
-        """Return one line."""
-
-    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:
-        """Return some lines."""
+    def above(self, width: int, height: int, *, unicode: bool = True) -> list[str]:
+        """Return the lines that leave the block before it is drawn again, and stay above it for good."""
 
 
 @attrs.define(eq=False)
@@ -57,7 +46,7 @@ class Live:
         in_place: Whether the stream takes control sequences.
         unicode: Whether it takes more than ASCII.
         indent: What every line begins with.
-        hint: What stands beside the time that has passed, as long as there is no trouble.
+        widest: The most columns that it takes.
         size: Returns the columns and lines of the terminal; None asks the stream.
         clock: Returns the time in seconds.
     """
@@ -66,19 +55,19 @@ class Live:
     in_place: bool = False
     unicode: bool = True
     indent: str = ""
-    hint: str = ""
+    widest: int = 100
     size: Callable[[], os.terminal_size] | None = None
     clock: Callable[[], float] = time.monotonic
     _began: float = attrs.field(init=False)
     _view: View | None = attrs.field(default=None, init=False)
     _drawn: tuple[os.terminal_size, int] | None = attrs.field(default=None, init=False)
-    _reported: tuple[str, int, str] | None = attrs.field(default=None, init=False)
+    _reported: dict[str, object] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._began = self.clock()
 
     def show(self, view: View) -> None:
-        """Draw the view, or report it if a tenth more is done or the state is another."""
+        """Draw the view, or report of it what is a tenth further or in another state."""
         self._view = view
         if self.in_place:
             self._draw(view)
@@ -106,31 +95,35 @@ class Live:
         view, self._view = self._view, None
         self.erase()
         if keep and view is not None and self.in_place:
-            self.stream.write("".join(f"{line}\n" for line in self._block(view, ended=True)))
+            width, height = self._room()
+            lines = [*view.above(width, height, unicode=self.unicode), *self._block(view, None)]
+            self.stream.write("".join(f"{self.indent}{line}\n" for line in lines))
             self.stream.flush()
 
     def _draw(self, view: View) -> None:
-        block = self._block(view, ended=False)
-        self.stream.write(_CLEAR_BELOW + "".join(f"{line}\n" for line in block) + _UP.format(len(block)))
+        width, height = self._room()
+        gone = view.above(width, height, unicode=self.unicode)
+        block = self._block(view, self._passed())
+        lines = "".join(f"{self.indent}{line}\n" for line in [*gone, *block])
+        self.stream.write(_CLEAR_BELOW + lines + _UP.format(len(block)))
         self.stream.flush()
         self._drawn = (self._size(), self._passed())
 
-    def _block(self, view: View, *, ended: bool) -> Sequence[str]:
+    def _block(self, view: View, passed: int | None) -> Sequence[str]:
+        width, height = self._room()
+        return view.block(width, height, passed, unicode=self.unicode)[:height]
+
+    def _room(self) -> tuple[int, int]:
         columns, rows = self._size()
-        width = max(min(columns - 1, _WIDEST) - len(self.indent), 1)
-        # One line is for the time, and one for the cursor below the block, where the terminal would scroll.
-        lines = view.block(width, max(1, min(10, rows - 4)), unicode=self.unicode)[: max(rows - 2, 1)]
-        if not ended:
-            status = "  ".join(filter(None, (duration(self._passed()), view.trouble or self.hint)))
-            lines = [*lines, clipped(status, width)]
-        return [f"{self.indent}{line}" for line in lines]
+        # One line is for the cursor below the block, where the terminal would scroll.
+        return max(min(columns - 1, self.widest) - len(self.indent), 1), max(rows - 1, 1)
 
     def _report(self, view: View) -> None:
-        reported = (view.state, view.tenths, view.trouble)
-        if reported != self._reported:
-            self._reported = reported
-            self.stream.write(f"{self.indent}{view.line(_WIDEST, unicode=self.unicode)}\n")
-            self.stream.flush()
+        for key, mark, line in view.reports(self.widest - len(self.indent), unicode=self.unicode):
+            if self._reported.get(key) != mark:
+                self._reported[key] = mark
+                self.stream.write(f"{self.indent}{line}\n")
+        self.stream.flush()
 
     def _size(self) -> os.terminal_size:
         return self.size() if self.size is not None else size_of(self.stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,9 @@ class BatchView:
         """How much is done, from 0 to 1, if it is known how much there is."""
         return _finished(self.stats) / self.stats.total if self.stats is not None and self.stats.total else None
 
-    @property
-    def tenths(self) -> int:
-        """How many tenths are done."""
-        return int((self.share or 0.0) * 10)
+    def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:
+        """Return one line for each tenth."""
+        yield "", int((self.share or 0.0) * 10), self.line(width, unicode=unicode)
 
     def line(self, width: int = 80, *, unicode: bool = True) -> str:
         """Return one line; what does not fit is left out, the bar first and then from the right."""
@@ -88,9 +88,14 @@ class BatchView:
             facts.pop()
         return clipped("  ".join(facts), width)
 
-    def block(self, width: int = 80, height: int = 8, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
-        """Return the same as lines."""
-        return [self.line(width, unicode=unicode)]
+    def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:  # noqa: ARG002
+        """Return the same, and what holds it back."""
+        status = "  ".join(filter(None, (duration(passed or 0), self.trouble)))
+        return [self.line(width, unicode=unicode), clipped(status, width)]
+
+    def above(self, width: int, height: int, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
+        """Return nothing."""
+        return []
 
 
 @attrs.define(eq=False)

@@ -18,7 +18,8 @@ from gemtune.cli.options import Commands, add_command, common_options
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
 from gemtune.show.curve import loss_curve
-from gemtune.show.progress import JobView
+from gemtune.show.picture import JobPicture
+from gemtune.show.progress import job_line
 from gemtune.show.terminal import width_of, wrapped
 
 if TYPE_CHECKING:
@@ -242,14 +243,20 @@ class _Demo:
         self._begin("Follow its snapshots to 100 %")
         ends = "the emulator and its job end with the demo"
         left = look_again(job.name, self.options) if self.options.live else ends
-        view = JobView(pace=self.pace)
-        await follow(job, self.console, view, timeout=self.options.timeout, indent="   ", left=left, keep=False)
+
+        def pictures() -> list[JobPicture]:
+            shown = job.picture()
+            return [attrs.evolve(shown, eta=shown.eta and shown.eta / self.pace)]
+
+        await follow(
+            job, self.console, pictures=pictures, timeout=self.options.timeout, indent="   ", left=left, keep=False
+        )
         model = await job
         width = width_of(self.console.out, 82) - 6
-        self._result(f"{view.line(width, unicode=self.console.unicode)}")
+        self._result(job_line(job.picture(), width, unicode=self.console.unicode))
         self._result(f"seen with {_count(self._requests, 'request')}")
-        for line in loss_curve(view.curve, width, 8, unicode=self.console.unicode):
-            self.console.print(f"     {line}")
+        for row in loss_curve(job.picture().losses, width, 8, unicode=self.console.unicode):
+            self.console.print(f"     {row}")
         self._shown.clear()
         await self._state(client, job)
         return model

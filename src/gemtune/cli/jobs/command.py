@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.jobs import export, vertex, watch
+from gemtune.cli.jobs import card, export, vertex, watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import CallError, GemtuneError, InvalidInput, TuningError
-from gemtune.show.curve import loss_curve
-from gemtune.show.progress import Figures, awaited
+from gemtune.errors import CallError, GemtuneError, InvalidInput
 from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
 if TYPE_CHECKING:
     from gemtune.client import Client
-    from gemtune.jobs import TuningJob
     from gemtune.pager import Pager
-    from gemtune.types import Hyperparameters, TunedModel
+    from gemtune.types import TunedModel
     from gemtune.types.vertex import VertexTuningJob
 
 Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
@@ -67,7 +63,7 @@ def add(commands: Commands) -> None:
         help="words, or owner:me, writers:me, readers:me, readers:everyone; on Vertex AI such as 'labels.team=\"a\"'",
     )
     for name, each, what, examples, alias in (
-        ("get", _get, "show the state, progress and loss curve of jobs", _GET, "retrieve"),
+        ("get", card.get, "show the state, progress and loss curve of jobs", _GET, "retrieve"),
         ("cancel", _cancel, "ask the service to cancel jobs; nothing is deleted", _CANCEL, ""),
         ("delete", _delete, "delete tuned models for good", _DELETE, "rm"),
     ):
@@ -140,7 +136,7 @@ def _for_each(each: Each) -> Run:
     """Return what runs a command for each name, even if it fails for others."""
 
     def run(options: argparse.Namespace, console: Console) -> int:
-        console.deed = each is not _get
+        console.deed = each is not card.get
         if each is _delete and not _agreed(options, console):
             console.note("nothing was deleted")
             return FAILED
@@ -171,116 +167,6 @@ def _agreed(options: argparse.Namespace, console: Console) -> bool:
     console.err.write(f"delete {', '.join(options.names)} for good? [y/N] ")
     console.err.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-async def _get(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
-    from gemtune.protocol.codec import encode
-
-    if vertex.on_vertex(client):
-        await _get_vertex(client, name, options, console)
-        return
-    job = client.job(name)
-    if job.operation is not None:
-        await client.operations.get(job.operation)
-    model = await client.tuned_models.get(job.name)
-    if options.quiet:
-        console.print(model.name)
-        console.record({"name": model.name})
-        return
-    console.record(encode(model))
-    if console.json:
-        return
-    if model.state != "ACTIVE":  # only the operation knows how many steps there are and whether it was cancelled
-        with suppress(CallError):
-            await job.refresh()
-    for line in _card(model, job, await _reason(job), console):
-        console.print(line)
-
-
-async def _get_vertex(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:
-    from gemtune.protocol.codec import encode
-
-    found = await client.tuning_jobs.get(name)
-    if options.quiet:
-        console.print(found.name)
-        console.record({"name": found.name})
-        return
-    console.record(encode(found))
-    if console.json:
-        return
-    job = client.job(found)
-    with suppress(CallError):  # its curves; the job itself is known already
-        await job.refresh()
-    progress, losses = job.progress, [snapshot.mean_loss for snapshot in job.snapshots]
-    figures = Figures(
-        job.state if job.done else awaited(job.reason) or job.state,
-        progress.completed_steps,
-        progress.total_steps,
-        percent=progress.percent,
-        loss=losses[-1] if losses else None,
-    )
-    facts = vertex.facts_of(found, job, await _reason(job))
-    for line in _drawn(found.name, figures, facts, losses, console):
-        console.print(line)
-
-
-async def _reason(job: TuningJob) -> str | None:
-    """Return why a job that has ended has no model; this asks nobody."""
-    if job.done:
-        try:
-            await job
-        except TuningError as error:
-            return error.reason
-    return None
-
-
-def _card(model: TunedModel, job: TuningJob, reason: str | None, console: Console) -> list[str]:
-    """Return what is known about a model, and about its job if that was looked at."""
-    task = model.tuning_task
-    used = task.hyperparameters if task is not None else None
-    snapshots = task.snapshots if task is not None else ()
-    facts = {
-        "reason": reason,
-        "display name": model.display_name,
-        "description": model.description,
-        "base": _base(model),
-        "created": vertex.moment(model.create_time),
-        "completed": vertex.moment(task.complete_time) if task is not None else None,
-        "training": used and f"{used.epoch_count} epochs, batch size {used.batch_size}, {_rate(used)}",
-    }
-    done = snapshots[-1].step if snapshots else 0
-    loss = snapshots[-1].mean_loss if snapshots else None
-    state, total = (model.state, done) if job.state == "UNKNOWN" else (job.state, job.progress.total_steps)
-    losses = [snapshot.mean_loss for snapshot in snapshots]
-    return _drawn(model.name, Figures(state, done, total, loss=loss), facts.items(), losses, console)
-
-
-def _drawn(
-    name: str,
-    figures: Figures,
-    facts: Iterable[tuple[str, object]],
-    losses: list[float],
-    console: Console,
-) -> list[str]:
-    width, unicode = width_of(console.out, _CARD) - 3, console.unicode
-    lines = [name, f"  {figures.line(width, unicode=unicode)}"]
-    for label, value in facts:
-        if value:
-            lines += _fact(label, one_line(str(value)), width_of(console.out, _ANY) - 1)
-    curve = loss_curve(losses, width - 5, 8, unicode=unicode)
-    return lines + [f"  {line}" for line in curve]
-
-
-def _fact(label: str, value: str, width: int) -> list[str]:
-    """Return a fact as one line, or as several if it is longer than the terminal is wide."""
-    first, *others = textwrap.wrap(value, max(width - 16, 8), break_on_hyphens=False)
-    return [f"  {label:<14}{first}", *(" " * 16 + line for line in others)]
-
-
-def _rate(used: Hyperparameters) -> str:
-    if used.learning_rate is not None:
-        return f"learning rate {used.learning_rate}"
-    return f"learning rate multiplier {used.learning_rate_multiplier}"
 
 
 async def _cancel(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:

@@ -15,8 +15,8 @@ from gemtune.cli.running import keep_drawing
 from gemtune.cli.signals import until_stopped
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.jobs import TuningJob
-from gemtune.show.live import Live
-from gemtune.show.progress import JobView
+from gemtune.show.jobs import Pictures, PlainJobs
+from gemtune.show.live import Live, View
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -31,8 +31,8 @@ def look_again(name: str, options: argparse.Namespace | None = None) -> str:
 async def follow(
     job: TuningJob,
     console: Console,
-    view: JobView,
     *,
+    pictures: Pictures | None = None,
     timeout: float | None = None,
     indent: str = "",
     left: str | None = None,
@@ -43,7 +43,7 @@ async def follow(
     Args:
         job: The job.
         console: Where to show it; with JSON every event is a line of standard output.
-        view: Takes in the events.
+        pictures: Returns how the job is now; by default what its handle knows.
         timeout: Seconds to follow it.
         indent: What lines of progress begin with.
         left: What to say if the following ends before the job does; by default ``look_again``.
@@ -54,7 +54,8 @@ async def follow(
         KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came.
     """
     left = left or look_again(job.name)
-    live, done = console.live(indent, hint="Ctrl-C stops watching"), False
+    live, done = console.live(indent), False
+    view = PlainJobs(pictures or (lambda: [job.picture()]), hint="Ctrl-C stops watching", named=False)
 
     async def show(tasks: TaskGroup) -> None:
         nonlocal done
@@ -76,13 +77,12 @@ async def follow(
         raise KeyboardInterrupt
     if done:
         return
-    said = f"{job.name} is not done after {timeout:g} s ({view.state}); {left}"
+    said = f"{job.name} is not done after {timeout:g} s ({job.picture().word}); {left}"
     raise DeadlineExceeded(said, resource=job.name, failure=Failure.FATAL)
 
 
-async def _show(job: TuningJob, console: Console, view: JobView, live: Live | None, left: str) -> None:
+async def _show(job: TuningJob, console: Console, view: View, live: Live | None, left: str) -> None:
     async for event in job.events():
-        view.feed(event)
         console.record(event.to_dict())
         match event:
             case events.Degraded(message=message):

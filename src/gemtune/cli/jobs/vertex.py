@@ -49,9 +49,8 @@ def base_of(job: VertexTuningJob) -> str:
     return job.base_model or (source.tuned_model_name if source is not None else "")
 
 
-def facts_of(job: VertexTuningJob, handle: TuningJob, reason: str | None) -> Iterator[tuple[str, str | None]]:
+def facts_of(job: VertexTuningJob, handle: TuningJob) -> Iterator[tuple[str, str | None]]:
     """Return what is known about a job: labels and values."""
-    yield "reason", reason
     yield (
         "service says",
         f"{job.state}" + (f", {str(job.tuning_job_state).removeprefix(_PHASE)}" if _phase(job) else ""),

@@ -16,8 +16,8 @@ from gemtune.cli.options import JOB, Commands, add_command, place_options
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.errors import CallError, NotFound
-from gemtune.show.jobs import JobsView
-from gemtune.show.live import Live
+from gemtune.show.jobs import PlainJobs
+from gemtune.show.live import Live, View
 from gemtune.show.terminal import printable, wrapped
 
 if TYPE_CHECKING:
@@ -80,17 +80,16 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
 
     from gemtune.cli.signals import until_stopped
 
-    view, ends = JobsView(), dict[str, events.Event]()
-    live = console.live(hint="Ctrl-C stops watching")
+    ends = dict[str, events.Event]()
+    live = console.live()
     limit = anyio.CancelScope()
     async with open_client(options, watch=while_somebody_watches(len(options.names))) as client:
         everything = "*" if on_vertex(client) else "owner:me"
         mine = everything if options.all else None
         async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
+            view = PlainJobs(watcher.pictures, hint="Ctrl-C stops watching")
 
             async def follow(tasks: TaskGroup) -> None:
-                if live is not None and live.in_place:
-                    view.expect(watcher.jobs)
                 keep_drawing(tasks, live, view)
                 limit.deadline = anyio.current_time() + (options.timeout or math.inf)
                 with limit:
@@ -115,7 +114,7 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
 
 async def _follow(
     reader: Subscription[events.Event],
-    view: JobsView,
+    view: View,
     ends: dict[str, events.Event],
     console: Console,
     live: Live | None,
@@ -123,7 +122,6 @@ async def _follow(
     async for first in reader:
         event: events.Event | None = first
         while event is not None:
-            view.feed(event)
             console.record(event.to_dict())
             if isinstance(event, events.Degraded):
                 console.note(f"note: no answer ({event.message.removesuffix('.')}); still trying")
@@ -132,7 +130,7 @@ async def _follow(
                 _print_end(event, console)
             event = reader.next_nowait()
         # Everything that a look brought is read by now: one drawing for each look, however many steps it brought.
-        if live is not None and view.known:
+        if live is not None:
             live.show(view)
 
 
