@@ -17,7 +17,7 @@ def test_tune_prints_the_jobs_name_and_says_how_to_look_at_it(app, gemtune, rows
     assert ran.code == 0, ran.err
     name = ran.out.strip()
     assert name.startswith("tunedModels/my-numbers-")
-    assert ran.err.splitlines() == [READ, f"the job continues; look at it again with: gemtune jobs get {name}"]
+    assert ran.err.splitlines() == [READ, f"the job continues; watch it with: gemtune jobs watch {name}"]
     sent = json.loads(app.requests.of("tunedModels.create")[0].body)
     assert sent["tuningTask"]["hyperparameters"] == {"epochCount": 2, "batchSize": 1}
 
@@ -50,7 +50,7 @@ def test_tune_says_that_an_adopted_job_goes_on_if_it_does(app, gemtune, rows):
     assert ran.err.splitlines() == [
         READ,
         "tunedModels/running existed already (CREATING); nothing was created",
-        "the job continues; look at it again with: gemtune jobs get tunedModels/running",
+        "the job continues; watch it with: gemtune jobs watch tunedModels/running",
     ]
 
 
@@ -59,7 +59,7 @@ def test_tune_keeps_results_and_progress_apart(app, gemtune, rows, tuned):
     assert ran.code == 0, ran.err
     assert ran.out == f"{tuned}\n"
     assert " 4/4 steps  100.0 %" in ran.err
-    assert ran.err.count("ACTIVE  [") == 1
+    assert ran.err.count("succeeded  [") == 1
     assert ran.err.splitlines()[-1].startswith("loss ")
     assert "\x1b" not in ran.err
 
@@ -99,9 +99,9 @@ def test_waiting_ends_at_the_timeout_and_the_job_goes_on(app, gemtune, rows):
     ran = gemtune("tune", rows, "--base", BASE, "--id", "slow", "--wait", "--timeout", "200ms")
     assert ran.code == 124
     (error,) = ran.errors
-    assert "tunedModels/slow is not done after 0.2 s (CREATING); the job continues" in error
+    assert "tunedModels/slow is not done after 0.2 s (starting); the job continues" in error
     app.clock.advance(HOUR)
-    assert "ACTIVE" in gemtune("jobs", "get", "slow").out
+    assert "succeeded" in gemtune("jobs", "get", "slow").out
 
 
 def test_jobs_list_is_a_table_names_or_the_services_own_json(app, gemtune, rows, tuned):
@@ -137,7 +137,7 @@ def test_jobs_get_shows_state_progress_and_curve(app, gemtune, tuned):
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
     assert lines[0] == tuned
-    assert lines[1].startswith("  ACTIVE  [")
+    assert lines[1].startswith("  succeeded  [")
     assert lines[1].endswith(" 4/4 steps  100.0 %  loss 0.4236")
     assert sum("┤" in line or "│" in line for line in lines) == 8
 
@@ -153,7 +153,7 @@ def test_jobs_get_tells_a_cancelled_job_from_a_failed_one(app, gemtune, rows):
     app.clock.advance(10)
     gemtune("jobs", "cancel", "unwanted")
     line = gemtune("jobs", "get", "unwanted").out.splitlines()[1]
-    assert line.startswith("  CANCELLED  [")
+    assert line.startswith("  cancelled  [")
     assert "/30 steps" in line
     assert "100.0 %" not in line
 

@@ -49,7 +49,7 @@ def test_the_demo_runs_on_vertex_ai_as_well(gemtune):
     ran = gemtune("demo", "--vertex", "--speed", 50)  # slow enough for several looks at the curves
     assert ran.code == 0, ran.err
     assert "/endpoints/" in ran.out
-    assert "ACTIVE" in ran.out
+    assert "succeeded" in ran.out
     assert ran.out.count(":batchRead?") == 1, "a request that is repeated is printed once, and so are two in turn"
     assert ran.out.rstrip().endswith("gemtune demo --vertex --live")
 
@@ -60,7 +60,7 @@ def test_the_demo_says_whose_answers_they_are(gemtune):
     assert "nothing is learned" in ran.out
     assert ran.out.count("(emulator: nearest training example)") == 2
     assert ran.out.count("/operations/") == 1, "a request that is repeated is printed once"
-    assert "ACTIVE  [" in ran.err
+    assert "succeeded  [" in ran.err
     assert "\x1b" not in ran.out + ran.err
 
 

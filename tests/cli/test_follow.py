@@ -35,5 +35,5 @@ async def test_an_outage_is_told_with_how_to_stop_waiting_and_what_becomes_of_th
     await follow(Job((outage, events.Cancelled(**STAMP))), Console(io.StringIO(), err))
     assert err.getvalue().splitlines()[0] == (
         "note: no answer about tunedModels/a (nobody listens); still trying. Ctrl-C stops waiting: "
-        "the job continues; look at it again with: gemtune jobs get tunedModels/a"
+        "the job continues; watch it with: gemtune jobs watch tunedModels/a"
     )

@@ -48,7 +48,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it_again(app, gem
     assert process.returncode == 130
     assert out == ""
     *_, look, end = err.splitlines()
-    assert look == "the job continues; look at it again with: gemtune jobs get tunedModels/long"
+    assert look == "the job continues; watch it with: gemtune jobs watch tunedModels/long"
     assert end == "interrupted"
     assert app.requests.of("tunedModels.operations.cancel") == []
     assert gemtune("jobs", "list", "-q").out == "tunedModels/long\n"

@@ -108,7 +108,7 @@ def test_get_shows_what_the_job_is_and_what_came_of_it(vertex, started, gemtune)
     assert ran.code == 0, ran.err
     for said in (
         started,
-        "ACTIVE",
+        "succeeded",
         "JOB_STATE_SUCCEEDED",
         "team=a",
         "3 examples",
@@ -282,7 +282,7 @@ def test_whoever_leaves_a_job_that_has_no_place_is_not_told_that_it_continues(ve
 @pytest.mark.parametrize("columns", [80, 40])
 def test_a_person_sees_what_a_job_waits_for(vertex, started, gemtune, rows, columns):
     terminal = Terminal(quick("tune", rows, "--base", BASE, "--epochs", 2, "--wait"), columns)
-    terminal.until("CREATING")
+    terminal.until("starting")
     vertex.clock.advance(5)
     waits = terminal.until("waiting for quota")
     terminal.press_ctrl_c()
@@ -294,7 +294,7 @@ def test_a_person_sees_what_a_job_waits_for(vertex, started, gemtune, rows, colu
     assert "reason" not in shown, "what the service says is said once"
     assert "JOB_STATE_RUNNING, WAITING_FOR_QUOTA" in shown
     terminal = Terminal(quick("jobs", "watch", started, second), columns)
-    waits = terminal.until("1 CREATING, 1 waiting for quota")
+    waits = terminal.until("1 starting, 1 waiting for quota")
     terminal.press_ctrl_c()
     terminal.close()
     check(f"watch-waits-for-quota-{columns}", waits)

@@ -83,6 +83,7 @@ def test_an_outage_is_said_in_a_few_words_and_of_whom():
     assert trouble([silent, RUNNING]) == "no answer about 1 of 2 jobs (HTTP 503); still trying"
     assert trouble([attrs.evolve(RUNNING, trouble="nobody listens.")]) == "no answer (nobody listens); still trying"
     assert trouble([RUNNING, over]) == ""
+    assert trouble([attrs.evolve(RUNNING, trouble="no losses: denied")]) == "no losses: denied"
 
 
 def test_what_the_service_says_controls_no_terminal():

@@ -54,6 +54,8 @@ class Console:
     deed: bool = False
     _live: Live | None = attrs.field(default=None, init=False)
     _altered: bool = attrs.field(default=False, init=False)
+    hinted: bool = attrs.field(default=False, init=False)
+    """Whether it was said that rich is missing."""
 
     def __attrs_post_init__(self) -> None:
         for stream in (self.out, self.err):

@@ -119,6 +119,7 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
     import anyio
 
     from gemtune.cli.jobs.follow import follow, look_again
+    from gemtune.cli.jobs.known import next_step
 
     sent: list[str] = []
     watch = while_somebody_watches(1)
@@ -154,6 +155,8 @@ async def _tune(options: argparse.Namespace, console: Console) -> int:
         if losses and not (console.json or console.draws):  # there the last picture shows it
             console.note(f"loss {sparkline(losses, unicode=encodes_unicode(console.err))}")
         console.print(model.name)
+        if console.draws:
+            console.note(next_step([job.picture()], options))
         return DONE
 
 

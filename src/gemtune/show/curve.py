@@ -90,13 +90,12 @@ def chart(
     if not letters and not unicode:
         letters = "*" * len(curves)
     across, down = (1, 1) if letters else (2, 4)
-    cells: list[list[tuple[str, int | None]]] = [[(" ", None)] * columns for _ in range(height)]
-    for number in reversed(range(len(curves))):
-        spans = _placed(finite[number], first, last, columns * across, scale)
+    layers = []
+    for number, points in enumerate(finite):
+        spans = _placed(points, first, last, columns * across, scale)
         dots = _dots(spans, scale(low), scale(high), height * down)
-        drawn = _plain(dots, columns, height, letters[number]) if letters else _braille(dots, columns, height)
-        for line, row in zip(cells, drawn, strict=True):
-            line[:] = [before if char == " " else (char, number) for before, char in zip(line, row, strict=True)]
+        layers.append(_plain(dots, columns, height, letters[number]) if letters else _braille(dots, columns, height))
+    cells = _over_each_other(layers)
     axis, corner = ("┤│", "└") if unicode else ("+|", "+")
     lines = [
         [(f"{label:>{margin}} {axis[0] if label else axis[1]}", None), *_runs(line)]
@@ -226,6 +225,15 @@ def _braille(dots: list[range], columns: int, height: int) -> list[str]:
 
 def _plain(dots: list[range], columns: int, height: int, mark: str) -> list[str]:
     return ["".join(mark if row in dots[column] else " " for column in range(columns)) for row in range(height)]
+
+
+def _over_each_other(layers: Sequence[Sequence[str]]) -> list[list[Piece]]:
+    """Return the characters that are seen of layers of the same size, the first of which lies on top."""
+    cells: list[list[Piece]] = [[(" ", None)] * len(row) for row in layers[0]]
+    for number in reversed(range(len(layers))):
+        for line, row in zip(cells, layers[number], strict=True):
+            line[:] = [before if char == " " else (char, number) for before, char in zip(line, row, strict=True)]
+    return cells
 
 
 def _runs(cells: Sequence[Piece]) -> Iterator[Piece]:

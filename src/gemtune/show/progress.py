@@ -91,6 +91,8 @@ def trouble(pictures: Sequence[JobPicture]) -> str:
     silent = [picture for picture in open_ones if picture.trouble]
     if not silent:
         return ""
+    if silent[0].trouble.startswith("no losses"):  # the job can be seen, and its curves cannot
+        return printable(silent[0].trouble)
     said = _HTTP.search(silent[0].trouble)
     why = said[0] if said else printable(silent[0].trouble).removesuffix(".")
     whom = "" if len(silent) == len(open_ones) else f" about {len(silent)} of {len(open_ones)} jobs"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
 
 from gemtune.cli.console import Console
-from gemtune.show.live import Live
+from gemtune.cli.drawing import paint_for
+from gemtune.show.live import Live, View
+from gemtune.show.picture import BatchPicture
 from gemtune.show.progress import bar, duration
 from gemtune.show.terminal import clipped, printable
 
@@ -43,58 +45,44 @@ class Stall:
         return still
 
 
-@attrs.define
-class BatchView:
-    """What is shown of a batch.
+@attrs.frozen
+class PlainBatch:
+    """Shows a batch without colours and without more than the standard library.
 
     Args:
-        stats: Its counts, once it has begun.
-        trouble: What holds it back, if anything does.
+        picture: Returns how it is now.
     """
 
-    stats: BatchStatistics | None = None
-    trouble: str = ""
-
-    @property
-    def state(self) -> str:
-        """How many prompts are finished."""
-        if self.stats is None:
-            return "starting"
-        total = f"/{self.stats.total}" if self.stats.total else ""
-        return f"{_finished(self.stats)}{total} done"
-
-    @property
-    def share(self) -> float | None:
-        """How much is done, from 0 to 1, if it is known how much there is."""
-        return _finished(self.stats) / self.stats.total if self.stats is not None and self.stats.total else None
+    picture: Callable[[], BatchPicture]
 
     def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:
         """Return one line for each tenth."""
-        yield "", int((self.share or 0.0) * 10), self.line(width, unicode=unicode)
+        yield "", int((self.picture().share or 0.0) * 10), self.line(width, unicode=unicode)
 
     def line(self, width: int = 80, *, unicode: bool = True) -> str:
         """Return one line; what does not fit is left out, the bar first and then from the right."""
-        facts, stats = [self.state], self.stats
-        if stats is not None:
-            facts += [f"{stats.failed} failed"] if stats.failed else []
-            facts.append(f"{stats.in_flight} in flight")
-            facts += [f"{stats.parked} parked"] if stats.parked else []
-            facts.append(f"{stats.rate:.1f}/s")
-            facts += [f"{duration(stats.eta)} left"] if stats.eta is not None else []
+        seen = self.picture()
+        total = f"/{seen.total}" if seen.total else ""
+        facts = [f"{seen.done + seen.failed}{total} done"]
+        facts += [f"{seen.failed} failed"] if seen.failed else []
+        facts.append(f"{seen.in_flight} in flight")
+        facts += [f"{seen.parked} parked"] if seen.parked else []
+        facts.append(f"{seen.rate:.1f}/s")
+        facts += [f"{duration(seen.eta)} left"] if seen.eta is not None else []
         room = width - len("  ".join(facts)) - 4
-        if self.share is not None and room >= 4:
-            facts.insert(0, bar(self.share, min(room, 30), unicode=unicode))
+        if seen.share is not None and room >= 4:
+            facts.insert(0, bar(seen.share, min(room, 30), unicode=unicode))
         while len(facts) > 1 and len("  ".join(facts)) > width:
             facts.pop()
         return clipped("  ".join(facts), width)
 
     def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:  # noqa: ARG002
         """Return the same, and what holds it back."""
-        status = "  ".join(filter(None, (duration(passed or 0), self.trouble)))
+        status = "  ".join(filter(None, (duration(passed or 0), printable(self.picture().held_back))))
         return [self.line(width, unicode=unicode), clipped(status, width)]
 
     def above(self, width: int, height: int, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
-        """Return nothing."""
+        """Return nothing: there is one batch only."""
         return []
 
 
@@ -128,27 +116,35 @@ class Bar:
         """Show how far it is until cancelled, then take the picture away: what is reported then says more."""
         import anyio
 
-        view = BatchView()
+        view = batch_view(self.console, self._live, results.picture)
         try:
             while True:
                 stats = results.statistics()
                 self.held_back = stats.limit or self.held_back  # kept for a run whose time is up by now
-                view.stats, view.trouble = stats, printable(stats.limit or "")
-                self._show(view, anyio.current_time())
+                self._show(view, stats, anyio.current_time())
                 await anyio.sleep(_REDRAW)
         finally:
             with suppress(OSError, ValueError):
                 if self._live is not None:
                     self._live.finish(keep=False)
 
-    def _show(self, view: BatchView, now: float) -> None:
-        stats = view.stats
+    def _show(self, view: View, stats: BatchStatistics, now: float) -> None:
         if self._live is not None and self._live.in_place:
             with suppress(OSError, ValueError):  # nobody sees it any more, and the run continues
                 self._live.show(view)
-        elif stats is not None and (still := self.stall.seconds(_finished(stats), now)) is not None:
+        elif (still := self.stall.seconds(_finished(stats), now)) is not None:
             total = f" of {stats.total}" if stats.total else ""
             self.console.note(f"note: {_finished(stats)}{total} done, and none for {duration(still)}: {self.held_back}")
+
+
+def batch_view(console: Console, live: Live | None, picture: Callable[[], BatchPicture]) -> View:
+    """Return what shows a batch."""
+    paint = paint_for(console, live.stream) if live is not None and live.in_place else None
+    if paint is None:
+        return PlainBatch(picture)
+    from gemtune.cli.screen.batch import BatchScreen
+
+    return BatchScreen(paint, picture)
 
 
 def _finished(stats: BatchStatistics) -> int:

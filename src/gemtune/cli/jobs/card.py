@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from gemtune.cli.console import Console
+from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.jobs import vertex
+from gemtune.cli.jobs.known import described
 from gemtune.errors import CallError
 from gemtune.show.curve import loss_curve
 from gemtune.show.picture import JobPicture
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 Facts = Iterable[tuple[str, object]]
 _WIDEST: Final = 83
+_HEIGHT: Final = 12
 _ANY: Final = 1 << 16
 """As wide as it takes."""
 
@@ -32,15 +35,7 @@ async def get(client: Client, name: str, options: argparse.Namespace, console: C
     """Print a job, as JSON, as its name, or as a card."""
     from gemtune.protocol.codec import encode
 
-    found: TunedModel | VertexTuningJob
-    if vertex.on_vertex(client):
-        found = await client.tuning_jobs.get(name)
-        job = client.job(found)
-    else:
-        job = client.job(name)
-        if job.operation is not None:
-            await client.operations.get(job.operation)
-        found = await client.tuned_models.get(job.name)
+    job, found = await look_up(client, name)
     if options.quiet:
         console.print(found.name)
         console.record({"name": found.name})
@@ -49,8 +44,31 @@ async def get(client: Client, name: str, options: argparse.Namespace, console: C
     if console.json:
         return
     picture, facts = await known(job, found)
-    for row in _card(picture, facts, console):
-        console.print(row)
+    paint = paint_for(console, console.out)
+    if paint is None:
+        for row in _card(picture, facts, console):
+            console.print(row)
+        return
+    from gemtune.cli.screen.job import card
+
+    width = min(width_of(console.out, _ANY) - 1, _WIDEST)
+    said = [(label, one_line(str(value))) for label, value in facts if value]
+    print_painted(console, paint, card(picture, said, width, _HEIGHT, color=paint.color))
+
+
+async def look_up(client: Client, name: str) -> tuple[TuningJob, TunedModel | VertexTuningJob]:
+    """Return a job, and what the service says of it.
+
+    Raises:
+        CallError: There is none of that name, or it cannot be seen.
+    """
+    if vertex.on_vertex(client):
+        on_vertex = await client.tuning_jobs.get(name)
+        return client.job(on_vertex), on_vertex
+    job = client.job(name)
+    if job.operation is not None:
+        await client.operations.get(job.operation)
+    return job, await client.tuned_models.get(job.name)
 
 
 async def known(job: TuningJob, found: TunedModel | VertexTuningJob) -> tuple[JobPicture, Facts]:
@@ -65,8 +83,8 @@ async def known(job: TuningJob, found: TunedModel | VertexTuningJob) -> tuple[Jo
         await job.refresh()
     if not isinstance(found, TunedModel):
         return job.picture(), vertex.facts_of(found, job)
-    seen = job.picture()
-    return seen if seen.looked_at is not None else picture_of_model(found), _facts(found)
+    seen, listed = job.picture(), picture_of_model(found)
+    return described(seen, listed) if seen.looked_at is not None else listed, _facts(found)
 
 
 def _facts(model: TunedModel) -> Iterator[tuple[str, object]]:

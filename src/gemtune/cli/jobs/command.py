@@ -9,12 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
+from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.exits import DONE, FAILED, exit_code, together
-from gemtune.cli.jobs import card, export, vertex, watch
+from gemtune.cli.jobs import card, compare, export, vertex, watch
 from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import CallError, GemtuneError, InvalidInput
+from gemtune.show.picture import JobPicture
 from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ _DELETE = """\
 
 def add(commands: Commands) -> None:
     """Add the group."""
-    what = "list, show, watch, export, cancel and delete tuning jobs and their models"
-    group = add_parser(commands, "jobs", what, _LIST + _GET + watch.EXAMPLES + export.EXAMPLES + _CANCEL + _DELETE)
+    what = "list, show, watch, compare, export, cancel and delete tuning jobs and their models"
+    examples = (_LIST, _GET, watch.EXAMPLES, compare.EXAMPLES, export.EXAMPLES, _CANCEL, _DELETE)
+    group = add_parser(commands, "jobs", what, "".join(examples))
     actions = group.add_subparsers(metavar="ACTION", required=True)
     found = _add(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
     found.add_argument(
@@ -72,6 +75,7 @@ def add(commands: Commands) -> None:
         if each is _delete:
             parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     watch.add(actions)
+    compare.add(actions)
     export.add(actions)
 
 
@@ -88,7 +92,7 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 async def _listed(options: argparse.Namespace, console: Console) -> int:
     from gemtune.protocol.codec import encode
 
-    rows: list[tuple[str, ...]] = []
+    rows, pictures = list[tuple[str, ...]](), list[JobPicture]()
     async with open_client(options) as client:
         # On Vertex AI jobs are things of their own, and most of what is in the registry of models was never tuned.
         listed = client.tuning_jobs.list if vertex.on_vertex(client) else client.tuned_models.list
@@ -99,14 +103,33 @@ async def _listed(options: argparse.Namespace, console: Console) -> int:
                     console.print(found.name)
                 else:
                     rows.append(tuple(map(one_line, _row(found))))
+                    pictures.append(_pictured(found))
                 console.record({"name": found.name} if options.quiet else encode(found))
         finally:  # what was listed before a failure is still shown
-            if rows:
-                for line in _table(rows, width_of(console.out, _ANY) - 1):
-                    console.print(line)
+            _show(rows, pictures, console)
     if not rows and not options.quiet and not console.json:
         console.note("no tuning jobs" if vertex.on_vertex(client) else "no tuned models")
     return DONE
+
+
+def _show(rows: list[tuple[str, ...]], pictures: list[JobPicture], console: Console) -> None:
+    paint = paint_for(console, console.out) if rows and not console.json else None
+    width = width_of(console.out, _ANY) - 1
+    if paint is None:
+        for line in _table(rows, width) if rows else ():
+            console.print(line)
+        return
+    from gemtune.cli.screen.listing import listed
+
+    found = [(picture, row[2]) for picture, row in zip(pictures, rows, strict=True)]
+    print_painted(console, paint, listed(sorted(found, key=lambda each: each[1], reverse=True), width))
+
+
+def _pictured(found: TunedModel | VertexTuningJob) -> JobPicture:
+    from gemtune.looks.pictured import picture_of_model
+    from gemtune.types import TunedModel
+
+    return picture_of_model(found) if isinstance(found, TunedModel) else vertex.picture_of(found)
 
 
 def _table(rows: list[tuple[str, ...]], width: int) -> list[str]:

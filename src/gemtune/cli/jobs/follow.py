@@ -10,12 +10,13 @@ import anyio
 
 from gemtune import events
 from gemtune.cli.console import Console
+from gemtune.cli.drawing import jobs_view
 from gemtune.cli.options import place_options
 from gemtune.cli.running import keep_drawing
 from gemtune.cli.signals import until_stopped
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.jobs import TuningJob
-from gemtune.show.jobs import Pictures, PlainJobs
+from gemtune.show.jobs import Pictures
 from gemtune.show.live import Live, View
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def look_again(name: str, options: argparse.Namespace | None = None) -> str:
-    """Return how to look at a job again once it is no longer followed, where the options of a command have led."""
-    look = shlex.join(["gemtune", "jobs", "get", name, *(place_options(options) if options is not None else ())])
-    return f"the job continues; look at it again with: {look}"
+    """Return how to watch a job again once it is no longer followed, where the options of a command have led."""
+    look = shlex.join(["gemtune", "jobs", "watch", name, *(place_options(options) if options is not None else ())])
+    return f"the job continues; watch it with: {look}"
 
 
 async def follow(
@@ -55,7 +56,7 @@ async def follow(
     """
     left = left or look_again(job.name)
     live, done = console.live(indent), False
-    view = PlainJobs(pictures or (lambda: [job.picture()]), hint="Ctrl-C stops watching", named=False)
+    view = jobs_view(console, live, pictures or (lambda: [job.picture()]), named=False)
 
     async def show(tasks: TaskGroup) -> None:
         nonlocal done
@@ -75,10 +76,13 @@ async def follow(
     if stopped and not done:
         console.note(left)
         raise KeyboardInterrupt
-    if done:
-        return
+    if not done:
+        raise _late(job, timeout or 0.0, left)
+
+
+def _late(job: TuningJob, timeout: float, left: str) -> DeadlineExceeded:
     said = f"{job.name} is not done after {timeout:g} s ({job.picture().word}); {left}"
-    raise DeadlineExceeded(said, resource=job.name, failure=Failure.FATAL)
+    return DeadlineExceeded(said, resource=job.name, failure=Failure.FATAL)
 
 
 async def _show(job: TuningJob, console: Console, view: View, live: Live | None, left: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from gemtune.errors import InvalidInput
+from gemtune.events import JobState
+from gemtune.show.picture import JobPicture, short, toned
 
 if TYPE_CHECKING:
     from gemtune.client import Client
@@ -36,6 +38,16 @@ def row_of(job: VertexTuningJob) -> Row:
     """Return a job's line in the list."""
     state = str(job.state).removeprefix(_PREFIX)
     return Row(job.name, state, moment(job.create_time), base_of(job), job.tuned_model_display_name)
+
+
+def picture_of(job: VertexTuningJob) -> JobPicture:
+    """Return what a person sees of a job that a list has brought, which says nothing of its steps."""
+    from gemtune.looks.vertex_words import state_of
+
+    state = state_of(job) or JobState.UNKNOWN
+    word, tone = toned(state, None, steps=0, reason=str(job.tuning_job_state))
+    title = job.tuned_model_display_name or short(job.name)
+    return JobPicture(name=job.name, title=title, base_model=base_of(job), state=state, word=word, tone=tone)
 
 
 def moment(time: object) -> str:

@@ -1,0 +1,89 @@
+"""What a person wants to know of jobs before and after they run: their names, and what to do next."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gemtune.cli.jobs.vertex import on_vertex
+from gemtune.cli.options import place_options
+from gemtune.config import RetryPolicy
+from gemtune.errors import CallError
+from gemtune.show.picture import JobPicture, Tone
+from gemtune.show.progress import duration
+
+if TYPE_CHECKING:
+    from gemtune.client import Client
+
+_MANY: Final = 20
+"""Jobs of which more are not asked for their names: that would cost more than it brings."""
+
+
+@attrs.define(eq=False)
+class Titles:
+    """What people call some jobs. On the Gemini API a look at a running job does not say it: one request for each does.
+
+    Args:
+        names: The jobs.
+    """
+
+    names: Sequence[str]
+    _known: dict[str, JobPicture] = attrs.field(factory=dict, init=False)
+
+    async def learn(self, client: Client) -> None:
+        """Ask once for each job; what cannot be asked is shown by its id."""
+        from gemtune.looks.pictured import picture_of_model
+
+        if on_vertex(client) or len(self.names) > _MANY:
+            return
+        for name in self.names:
+            try:
+                model = await client.tuned_models.get(name, timeout=5, retry=RetryPolicy(attempts=1))
+            except CallError:
+                return
+            self._known[name] = picture_of_model(model)
+
+    def on(self, pictures: Iterable[JobPicture]) -> list[JobPicture]:
+        """Return the pictures with the names and the hyperparameters that are known."""
+        return [self._titled(picture) for picture in pictures]
+
+    def _titled(self, picture: JobPicture) -> JobPicture:
+        known = self._known.get(picture.name)
+        return picture if known is None else described(picture, known)
+
+
+def described(picture: JobPicture, known: JobPicture) -> JobPicture:
+    """Return a picture with what another one knows of its names and hyperparameters, if it lacks them."""
+    if picture.hyperparameters:
+        return picture
+    said = {name: getattr(known, name) for name in ("title", "base_model", "hyperparameters", "parameters")}
+    return attrs.evolve(picture, **said)
+
+
+def ranked(pictures: Iterable[JobPicture]) -> list[JobPicture]:
+    """Return jobs with the best first: by their lowest loss, those that were measured on validation data first."""
+
+    def rank(picture: JobPicture) -> tuple[bool, bool, float]:
+        lowest = picture.lowest
+        return picture.tone is Tone.BAD, not picture.eval_losses, float("inf") if lowest is None else lowest[1]
+
+    return sorted(pictures, key=rank)
+
+
+def next_step(pictures: Sequence[JobPicture], options: argparse.Namespace) -> str:
+    """Return what to do once jobs have ended, for a person: ask the best of them. Empty if none has a model."""
+    good = ranked(picture for picture in pictures if picture.tone is Tone.GOOD)
+    if not good:
+        return ""
+    best = good[0]
+    ask = shlex.join(["gemtune", "generate", "your prompt", "--model", best.name, *place_options(options)])
+    if len(pictures) == 1:
+        took = "" if best.elapsed is None else f"took {duration(best.elapsed)}; "
+        return f"{took}ask it with: {ask}"
+    if best.lowest is None:
+        return f"ask {best.title} with: {ask}"
+    return f"the lowest loss is {best.lowest[1]:.4g}, of {best.title}; ask it with: {ask}"
