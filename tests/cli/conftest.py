@@ -28,6 +28,13 @@ def app(monkeypatch) -> Iterator[Emulator]:
         yield server.app
 
 
+@pytest.fixture(autouse=True)
+def end_commands() -> Iterator[None]:
+    yield
+    if "cli.terminal" in sys.modules:
+        sys.modules["cli.terminal"].end_all()
+
+
 @attrs.frozen
 class Ran:
     """What a command did."""

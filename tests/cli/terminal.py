@@ -12,6 +12,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import pyte
@@ -48,6 +49,8 @@ class Terminal:
     _stream: pyte.ByteStream = attrs.field(init=False)
     _pid: int = attrs.field(init=False)
     _fd: int = attrs.field(init=False)
+    running: ClassVar[set[int]] = set()
+    """The commands that have not been waited for: of a test that failed, nobody else ends them."""
 
     def __attrs_post_init__(self) -> None:
         self.screen = pyte.HistoryScreen(self.columns, self.rows)
@@ -64,13 +67,14 @@ class Terminal:
         )
         os.close(theirs)
         self._fd = ours
+        self.running.add(self._pid)
 
     def _resized(self, fd: int) -> None:
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.columns, 0, 0))
 
-    def resize(self, columns: int) -> None:
+    def resize(self, columns: int, rows: int | None = None) -> None:
         """Make the terminal narrower or wider, as a person does with a window."""
-        self.columns = columns
+        self.columns, self.rows = columns, rows or self.rows
         self.screen.resize(self.rows, columns)
         self._resized(self._fd)
         os.kill(self._pid, signal.SIGWINCH)
@@ -98,6 +102,7 @@ class Terminal:
             assert time.monotonic() < end, self.text
         os.close(self._fd)
         _, status = os.waitpid(self._pid, 0)
+        self.running.discard(self._pid)
         self.code = os.waitstatus_to_exitcode(status)
         return self.text
 
@@ -127,6 +132,14 @@ def _line(row: dict[int, pyte.screens.Char], columns: int) -> str:
     return "".join(row[column].data for column in range(columns)).rstrip()
 
 
+def end_all() -> None:
+    """End the commands that nobody has waited for."""
+    while Terminal.running:
+        pid = Terminal.running.pop()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 def masked(text: str) -> str:
     """Return a screen without what differs from run to run."""
     for pattern, word in MASKS:
@@ -134,9 +147,9 @@ def masked(text: str) -> str:
     return text
 
 
-def check(name: str, text: str) -> None:
+def check(name: str, text: str, folder: Path = SCREENS) -> None:
     """Compare a screen with its golden file; GEMTUNE_DRAW=1 writes the file instead."""
-    path, shown = SCREENS / f"{name}.txt", masked(text)
+    path, shown = folder / f"{name}.txt", masked(text)
     if os.environ.get("GEMTUNE_DRAW"):
         path.write_text(shown, encoding="utf-8")
     assert shown == path.read_text(encoding="utf-8")
@@ -144,8 +157,7 @@ def check(name: str, text: str) -> None:
 
 # The command as it is, but for its looks, which come 25 times as fast, and the ids that it makes up.
 _FAST = """
-import random, sys, gemtune.client, gemtune.config as config
-sys.modules["rich"] = None  # what a plain installation shows
+import random, gemtune.client, gemtune.config as config
 plain = config.WatchPolicy.__init__
 short = {"freshness": 0.1, "terminal_freshness": 0.1, "queued_interval": 0.1, "min_interval": 0.05}
 config.WatchPolicy.__init__ = lambda self, **given: plain(self, **given | short)
@@ -155,8 +167,16 @@ sys.exit(main())
 """
 
 
+# What a plain installation shows. The line comes first, because httpx imports rich if it is there.
+_PLAIN = "import sys; sys.modules['rich'] = None"
+
+
 def quick(*argv: object) -> list[str]:
-    return [sys.executable, "-c", _FAST, *map(str, argv)]
+    return [sys.executable, "-c", _PLAIN + _FAST, *map(str, argv)]
+
+
+def quick_with_rich(*argv: object) -> list[str]:
+    return [sys.executable, "-c", f"import sys{_FAST}", *map(str, argv)]
 
 
 def plain(*argv: object) -> list[str]:

@@ -7,10 +7,11 @@ jobs`` that is a tuned model's; ``--model`` and ``--base`` take it for a base mo
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gemtune.cli.console import Console, unwritten
@@ -39,6 +40,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"error: {message} (see: {self.prog} --help)\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is not among the choices, and say which one may have been meant (argparse does from 3.14 on)."""
+        if action.choices is not None and value not in action.choices:
+            near = difflib.get_close_matches(str(value), list(map(str, action.choices)), 1)
+            meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(map(str, action.choices))}"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {meant}")
+
+    def refuse(self, left: Sequence[str]) -> NoReturn:
+        """Refuse what no option or argument takes, and say which option may have been meant."""
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        near = difflib.get_close_matches(left[0].partition("=")[0], known, 1, 0.7)
+        self.error(f"unrecognized arguments: {' '.join(left)}" + (f"; did you mean {near[0]}?" if near else ""))
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Write help or a version at once: argparse swallows a failure (from 3.12 on), or leaves it to the end."""
@@ -125,7 +139,7 @@ def add_command(
 
 def add_parser(commands: Commands, name: str, help: str, examples: str, **more: Any) -> Parser:
     """Add a command or a group of commands with its examples, and return its parser."""
-    return commands.add_parser(
+    parser = commands.add_parser(
         name,
         help=help,
         description=f"{help[0].upper()}{help[1:]}.",
@@ -134,3 +148,5 @@ def add_parser(commands: Commands, name: str, help: str, examples: str, **more: 
         allow_abbrev=False,
         **more,
     )
+    parser.set_defaults(parser=parser)
+    return parser

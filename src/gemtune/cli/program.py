@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gemtune._version import __version__
-from gemtune.cli import emulator, generate, settings, tune
+from gemtune.cli import completion, emulator, generate, settings, tune
 from gemtune.cli.batch import command as batch
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.data import command as data
@@ -32,6 +32,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     data.add,
     settings.add,
     emulator.add,
+    completion.add,
 )
 
 _EPILOG = f"""\
@@ -66,7 +67,9 @@ def run(argv: list[str]) -> int:
     if argv[:1] == ["emulator"]:  # its options are its own
         return _guarded(Console(deed=not {"-h", "--help"}.intersection(argv)), lambda _: emulator.serve(argv[1:]))
     try:
-        options = parser.parse_args(argv)
+        options, left = parser.parse_known_args(argv)
+        if left:
+            getattr(options, "parser", parser).refuse(left)
         if options.command is None:
             parser.print_help(sys.stderr)
             return USAGE

@@ -42,7 +42,7 @@ class PlainJobs:
         if silent:
             yield "", silent, clipped(f"{counts(pictures)}: {silent}", width)
         for picture in pictures:
-            if not silent and (seen(picture) or len(pictures) == 1):
+            if not silent and seen(picture):
                 name = f"{printable(picture.name)}  " if self.named else ""
                 said = f"{name}{job_line(picture, max(width - cells(name), 8), unicode=unicode)}"
                 yield picture.name, (picture.word, tenths(picture)), said

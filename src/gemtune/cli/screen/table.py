@@ -19,7 +19,7 @@ from gemtune.show.progress import duration, seen
 
 _GAP = 2
 _LONGEST_TITLE = 32
-_LEAST_TITLE = 10
+_LEAST_TITLE = 16
 _LONGEST_BAR = 20
 _LONGEST_CURVE = 24
 _SHORTEST = 8
@@ -33,11 +33,11 @@ _RIGHT = frozenset({"step", "loss", "eval"})
 
 
 @attrs.frozen
-class Columns:
+class TableColumns:
     """Which columns there are, and how wide they are.
 
     Args:
-        title: Columns of the titles.
+        title: TableColumns of the titles.
         columns: The name and the width of each further column, from left to right.
     """
 
@@ -47,7 +47,7 @@ class Columns:
 
 def layout(
     pictures: Sequence[JobPicture], width: int, *, lettered: bool, importance: Sequence[str] = _BY_IMPORTANCE
-) -> Columns:
+) -> TableColumns:
     """Return the columns that fit.
 
     Args:
@@ -79,10 +79,10 @@ def layout(
             chosen[name] += more
             spare -= more
     left = room - sum(chosen.values()) - _GAP * len(chosen)
-    return Columns(max(min(title, left), 1), [(name, chosen[name]) for name in _IN_ORDER if name in chosen])
+    return TableColumns(max(min(title, left), 1), [(name, chosen[name]) for name in _IN_ORDER if name in chosen])
 
 
-def heading(columns: Columns, *, lettered: bool) -> Text:
+def heading(columns: TableColumns, *, lettered: bool) -> Text:
     """Return the line above the rows."""
     line = padded(Text(" " * (4 if lettered else 2) + "job"), (4 if lettered else 2) + columns.title)
     for name, width in columns.columns:
@@ -93,7 +93,7 @@ def heading(columns: Columns, *, lettered: bool) -> Text:
     return line
 
 
-def row(picture: JobPicture, number: int, columns: Columns, *, lettered: bool) -> Text:
+def row(picture: JobPicture, number: int, columns: TableColumns, *, lettered: bool) -> Text:
     """Return a job as a line.
 
     Args:

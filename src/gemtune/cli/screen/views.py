@@ -136,7 +136,7 @@ def _status(pictures: Sequence[JobPicture], passed: int, hint: str, width: int) 
     """Return the line below: the time that has passed, and when the service was looked at, or what is wrong."""
     silent = trouble(pictures)
     if silent:
-        return fitting([duration(passed), plain(silent, TONES[Tone.BAD].terminal)], width)
+        return fitting([plain(silent, TONES[Tone.BAD].terminal), Text(duration(passed), DIM)], width)
     line = fitting([duration(passed), looked(pictures), hint], width)
     line.stylize(DIM)
     return line

@@ -1,0 +1,53 @@
+"""``gemtune completion``: what a shell needs to complete commands, options and files (with shtab, extra ``cli``)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Final
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE
+from gemtune.cli.options import Commands, add_parser
+from gemtune.errors import GemtuneError
+
+_EXAMPLES: Final = """\
+  gemtune completion bash > ~/.local/share/bash-completion/completions/gemtune
+  gemtune completion zsh > ~/.zfunc/_gemtune            with fpath+=~/.zfunc before compinit in ~/.zshrc
+  gemtune completion fish > ~/.config/fish/completions/gemtune.fish
+  source <(gemtune completion bash)                     for this shell only
+"""
+_FILES: Final = frozenset({"data", "input", "output", "validation", "journal", "file", "report"})
+"""What holds a file, by its name among the options."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_parser(commands, "completion", "print a script that lets your shell complete gemtune", _EXAMPLES)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="your shell")
+    parser.set_defaults(run=_run, json=False, no_color=True)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    try:
+        import shtab
+    except ImportError:
+        raise GemtuneError("completion needs shtab: pip install 'gemtune[cli]'") from None
+    from gemtune.cli.program import make_parser
+
+    parser = make_parser()
+    for action in _actions(parser):
+        # An option of a column may be called input as well: those that hold a file show it in capitals.
+        if action.dest in _FILES and action.metavar in {"DATA", "INPUT", "OUTPUT", "FILE", "PATH"}:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    console.write(shtab.complete(parser, options.shell) + "\n")
+    return DONE
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Return the arguments of a parser and of all its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)
