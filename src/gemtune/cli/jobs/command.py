@@ -55,8 +55,8 @@ _DELETE = """\
 def add(commands: Commands) -> None:
     """Add the group."""
     what = "list, show, watch, compare, export, cancel and delete tuning jobs and their models"
-    examples = (_LIST, _GET, watch.EXAMPLES, compare.EXAMPLES, export.EXAMPLES, _CANCEL, _DELETE)
-    group = add_parser(commands, "jobs", what, "".join(examples))
+    shown = (_LIST, _GET, watch.EXAMPLES, compare.EXAMPLES, export.EXAMPLES, _CANCEL, _DELETE)
+    group = add_parser(commands, "jobs", what, "".join(shown))
     actions = group.add_subparsers(metavar="ACTION", required=True)
     found = _add(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
     found.add_argument(
