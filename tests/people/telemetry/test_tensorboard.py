@@ -52,7 +52,7 @@ async def test_a_job_is_a_run_with_its_curve_and_its_hyperparameters(tmp_path):
     said = reader.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(said)
     found = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
-    assert found == {"base_model": BASE, "epoch_count": 3, "batch_size": 4, "learning_rate": 0.002}
+    assert found == {"base_model": "gemini-1.0-pro-001", "epoch_count": 3, "batch_size": 4, "learning_rate": 0.002}
     assert start.group_name == "lxiv"
 
 

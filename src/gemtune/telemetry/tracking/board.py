@@ -20,6 +20,7 @@ import attrs
 from gemtune import events
 from gemtune.errors import GemtuneError
 from gemtune.events import Event
+from gemtune.telemetry.names import plain_model
 from gemtune.telemetry.tracking import tfevents
 from gemtune.telemetry.tracking.measures import TAGS, StepMeasures
 from gemtune.types.tuning import Hyperparameters, TuningSnapshot
@@ -200,7 +201,7 @@ class _worded:  # noqa: N801 - used as a function
 
 def _used(job: Trained) -> dict[str, tfevents.Value]:
     """Return what a run may be sorted by."""
-    return {"base_model": job.base_model or "unknown"} | dict(_settings(job.hyperparameters))
+    return {"base_model": plain_model(job.base_model or "unknown")} | dict(_settings(job.hyperparameters))
 
 
 def _settings(used: Hyperparameters | None) -> Iterator[tuple[str, tfevents.Value]]:
