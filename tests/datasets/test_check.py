@@ -203,7 +203,7 @@ def test_a_report_is_text_html_and_json(file):
         "error: unrecognized_role, 1 row",
         "  row 2, contents[0].role: is '<b>', and must be 'user' or 'model'",
         "warning: few_examples",
-        "  1 examples are few: Google advises 100 or more",
+        "  only 1 example: Google advises 100 or more",
         "1 error, 1 warning",
     ]
 

@@ -25,6 +25,7 @@ PRINTS = {
         "the best is 0.5 x the usual rate",
     ],
     "many_prompts": ["0 were answered in earlier runs", "1000 answers are in many_prompts.jsonl"],
+    "move_openai_data": ["row 6, contents: ends with a turn of 'user'", "5 rows from layout openai", "Tokyo (emulator"],
     "tune_and_watch": ["step  14  loss ", "seven -> eight"],
 }
 """What some examples print, apart from the requests of a web application, which has a test of its own."""

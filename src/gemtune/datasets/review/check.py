@@ -242,7 +242,8 @@ class _Review:
     def _sizes(self) -> None:
         tally, found = self.tally, self.findings.found
         if 0 < tally.examples < _ADVISED:
-            what = f"{tally.examples:,} examples are few: Google advises {_ADVISED} or more"
+            only = f"only {tally.examples:,} example{'' if tally.examples == 1 else 's'}"
+            what = f"{only}: Google advises {_ADVISED} or more"
             found("few_examples", "warning", what)
         if 0 < tally.with_system < tally.examples:
             what = f"{tally.examples - tally.with_system:,} of {tally.examples:,} rows have no system instruction"
