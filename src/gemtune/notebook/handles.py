@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from gemtune.markup import Displayed
 from gemtune.notebook.places import Shown
-from gemtune.notebook.plot import PlotEngine, plot_jobs
 from gemtune.rows.frames import SNAPSHOT_COLUMNS, FrameEngine, make_frame
-from gemtune.show.html import job_html, jobs_html
 from gemtune.show.picture import JobPicture
-from gemtune.show.words import job_line, job_text, jobs_text
+
+PlotEngine: TypeAlias = Literal["matplotlib", "altair"]
+"""A library that draws."""
 
 
 class PicturedJobs(Displayed):
@@ -62,6 +62,8 @@ class PicturedJobs(Displayed):
         Example:
             >>> watcher.plot().set_title("three learning rates")
         """
+        from gemtune.notebook.plot import plot_jobs
+
         return plot_jobs(self._pictures(), engine, ax)
 
     def _view(self, note: str = "") -> Shown:
@@ -82,6 +84,9 @@ def view_of(pictures: Sequence[JobPicture], note: str = "", *, many: bool = Fals
         note: A sentence below them.
         many: Whether one job is shown as one of many.
     """
+    from gemtune.show.html import job_html, jobs_html  # only whoever looks at jobs loads what draws them
+    from gemtune.show.words import job_line, job_text, jobs_text
+
     lines: dict[str, tuple[object, str]] = {
         picture.name: ((picture.word, int((picture.share or 0) * 10), picture.trouble), job_line(picture))
         for picture in pictures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
@@ -12,10 +12,10 @@ from gemtune.show.palette import stroke
 from gemtune.show.picture import JobPicture
 from gemtune.show.svg import logarithmic
 
-PlotEngine: TypeAlias = Literal["matplotlib", "altair"]
 
-
-def plot_jobs(pictures: Sequence[JobPicture], engine: PlotEngine | None = None, ax: Any = None) -> Any:
+def plot_jobs(
+    pictures: Sequence[JobPicture], engine: Literal["matplotlib", "altair"] | None = None, ax: Any = None
+) -> Any:
     """Return the loss curves of jobs, over each other: in training solid, on validation data dashed.
 
     Args:
