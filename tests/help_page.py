@@ -55,7 +55,7 @@ async def ready(command, epochs=1):
                 hyperparameters=gemtune.Hyperparameters(epoch_count=epochs, batch_size=1),
             )
 """
-_ENDLESS = ("gemtune emulator", "gemtune jobs watch --all")
+_ENDLESS = ("gemtune dashboard", "gemtune emulator", "gemtune jobs watch --all")
 """What runs until it is interrupted."""
 _UNFIT = {
     "demo --live": "it needs credentials of your own",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gemtune._version import __version__
-from gemtune.cli import completion, emulator, generate, settings, tune
+from gemtune.cli import completion, dashboard, emulator, generate, settings, tune
 from gemtune.cli.batch import command as batch
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.data import command as data
@@ -30,6 +30,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     generate.add,
     batch.add,
     data.add,
+    dashboard.add,
     settings.add,
     emulator.add,
     completion.add,
