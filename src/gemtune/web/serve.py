@@ -106,7 +106,7 @@ async def serve(
     """
     stopped = False
 
-    class Server(uvicorn.Server):
+    class SignalledServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready()
@@ -121,7 +121,7 @@ async def serve(
         app, http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None, log_level="error",
         access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_GRACE,
     )  # fmt: skip
-    server = Server(config)
+    server = SignalledServer(config)
     if limit is not None:
         asyncio.get_running_loop().call_later(limit, setattr, server, "should_exit", True)
     await server.serve([listener])
