@@ -217,6 +217,13 @@ def pictures(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the notebooks of docs/notebooks in place, and keep their outputs; arguments name some of them."""
+    install(session, "-e", ".[all]", groups=("people",))
+    session.run("python", "docs/run_notebooks.py", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist, and the wheel from it, into dist/."""
     install(session, groups=("build",))
