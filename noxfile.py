@@ -214,6 +214,7 @@ def pictures(session: nox.Session) -> None:
     install(session, "-e", ".[all]", groups=("pictures",))
     session.run("python", "docs/pictures.py", *session.posargs)
     session.run("python", "docs/screens.py", *session.posargs)
+    session.run("python", "docs/dashboard_pictures.py")
 
 
 @nox.session

@@ -48,7 +48,9 @@ def test_words_and_numbers_are_those_of_the_terminal(visit):
         expect(row(page, "rate 0.0005")).to_contain_text("5 epochs · batch 8 · rate 0.0005")
         expect(row(page, "rate 0.02")).to_contain_text("INTERNAL: loss diverged at step 10")
         expect(row(page, "rate 0.004")).to_contain_text("waiting for quota")
-        expect(page.locator("#batch-list")).to_have_text(re.compile(r"3,150 of 5,000 · 2 failed · 118/s · \d+ s left$"))
+        expect(page.locator("#batch-list")).to_have_text(
+            re.compile(r"3,150 of 5,000 answered · 2 failed · 118/s · \d+ s left$")
+        )
         expect(page.locator("#problems")).to_contain_text("1 problem")
 
 

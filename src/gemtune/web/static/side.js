@@ -1,21 +1,21 @@
 // The cards beside the curves: batches with their progress, and what has gone wrong.
 
 import { byId, h, say, set, show } from "./dom.js";
-import { count, duration, many } from "./words.js";
+import { count, digits, duration, many } from "./words.js";
 
 const FEW = 4;
 
-/** Return `3,150 of 5,000 · 2 failed · 118/s · 16 s left · held back by a quota`. */
+/** Return `3,150 of 5,000 answered · 2 failed · 118/s · 16 s left · waiting for the consumer`. */
 export function batchLine(batch, seconds) {
-  const done = batch.total == null ? `${count(batch.done)} done` : `${count(batch.done)} of ${count(batch.total)}`;
+  const done = batch.total == null ? `${count(batch.done)} answered` : `${count(batch.done)} of ${count(batch.total)} answered`;
   const parts = [done];
   if (batch.failed) parts.push(`${count(batch.failed)} failed`);
   if (batch.ended) parts.push(`took ${duration(batch.elapsed)}`);
   else {
-    if (batch.rate) parts.push(`${batch.rate < 10 ? batch.rate.toFixed(1) : count(batch.rate)}/s`);
+    if (batch.rate) parts.push(`${digits(batch.rate, 3)}/s`);
     if (batch.eta != null) parts.push(`${duration(batch.eta - seconds)} left`);
     if (batch.parked) parts.push(`${count(batch.parked)} parked`);
-    if (batch.held_back) parts.push(`held back by ${batch.held_back}`);
+    if (batch.held_back) parts.push(batch.held_back);
   }
   return parts.join(" · ");
 }
