@@ -153,7 +153,7 @@ export class Detail {
     show(asking.section, job.tone === "good" || this.store.samples.has(job.name));
     show(asking.form, asks && job.tone === "good");
     show(asking.closed, !asks);
-    say(asking.closed, "This dashboard only shows; whoever starts it can allow questions to the models.");
+    say(asking.closed, "This dashboard only shows. Start it with --allow-asking, or mount it with allow_asking=True, to ask models here.");
     const samples = this.store.samples.get(job.name) ?? [];
     if (asking.shown === samples) return;
     asking.shown = samples;
