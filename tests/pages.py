@@ -3,6 +3,7 @@
     python pages.py PAGE...          # a local Gemini API is started for each
     python pages.py --quick PAGE...  # with short waits between looks at a job
     python pages.py --times --real-time PAGE...  # says how many seconds each block takes a reader
+    python pages.py --beside 3 PAGE...  # three pages at a time, each in a process of its own
 
 It needs nothing but the standard library and what a page tells its reader to install, so that it runs in an
 environment that holds the built wheel and no source tree. What a block means follows from its language and from the
@@ -27,6 +28,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import concurrent.futures
 import contextlib
 import http.server
 import inspect
@@ -377,18 +379,46 @@ def check(path: Path) -> None:
     assert json.loads(ran.stdout.splitlines()[0])[path.name]["ran"] == count
 
 
+def run_beside(pages: list[Path], many: int, flags: list[str]) -> dict[str, dict[str, int]]:
+    """Run pages in processes of their own, so many at a time: most of a page's time is waiting."""
+    python = [
+        sys.executable,
+        *(["-X", "dev"] if sys.flags.dev_mode else []),
+        *(f"-W{each}" for each in sys.warnoptions),
+    ]
+    with concurrent.futures.ThreadPoolExecutor(many) as threads:
+        commands = ([*python, __file__, *flags, str(path)] for path in pages)
+        everyone = list(
+            threads.map(lambda each: subprocess.run(each, capture_output=True, text=True, check=False), commands)
+        )
+    counts: dict[str, dict[str, int]] = {}
+    for path, ran in zip(pages, everyone, strict=True):
+        if ran.returncode or ran.stderr:
+            raise Wrong(f"{path.name}: exit code {ran.returncode}\n{ran.stderr}")
+        *times, found, _ = ran.stdout.splitlines()
+        print("\n".join(times), end="\n" * bool(times))
+        counts |= json.loads(found)
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="wait little between two looks at a job")
     parser.add_argument("--times", action="store_true", help="say how many seconds each block took")
     parser.add_argument("--real-time", action="store_true", help="let the emulator's jobs take as long as they do")
+    parser.add_argument("--beside", type=int, default=1, metavar="N", help="run so many pages at a time")
     parser.add_argument("pages", nargs="+", type=lambda text: Path(text).resolve())
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it would tell of every slow step
     if options.quick:
         exec(QUICK)  # the session lives in this very process
     try:
-        counts = run(options.pages, options.quick, options.times, options.real_time)
+        if options.beside > 1:
+            names = ("quick", "times", "real_time")
+            flags = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+            counts = run_beside(options.pages, options.beside, flags)
+        else:
+            counts = run(options.pages, options.quick, options.times, options.real_time)
         print(json.dumps(counts))
         ran, skipped = (sum(count[what] for count in counts.values()) for what in ("ran", "skipped"))
         print(f"{ran} blocks of {len(counts)} pages did what they say; {skipped} are only to be read")
