@@ -46,6 +46,7 @@ import threading
 import time
 import traceback
 import types
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -304,6 +305,13 @@ def _metadata_server() -> Iterator[str]:
             thread.join()
 
 
+def _put(url: str, name: str) -> None:
+    """Lay a file of training data into the reader's bucket, as those have who come from another SDK."""
+    turns = [{"role": role, "parts": [{"text": text}]} for role, text in (("user", "1"), ("model", "2"))]
+    url = f"{url}/upload/storage/v1/b/my-bucket/o?uploadType=media&name={name}"
+    urllib.request.urlopen(url, json.dumps({"contents": turns}).encode()).close()
+
+
 @contextlib.contextmanager
 def reader(quick: bool, real_time: bool = False) -> Iterator[tuple[Path, dict[str, str]]]:
     """An empty folder, and the environment of a reader who has started the emulator."""
@@ -316,6 +324,7 @@ def reader(quick: bool, real_time: bool = False) -> Iterator[tuple[Path, dict[st
         running_emulator(create_app(**pace, buckets=("my-bucket",))) as server,
         _metadata_server() as metadata,
     ):
+        _put(server.url, "train.jsonl")
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST"))
         }

@@ -90,6 +90,17 @@ def test_the_same_id_adopts_the_job_and_says_so(vertex, gemtune, rows):
     assert len(list(vertex.requests.of("tuningJobs.create"))) == 1
 
 
+def test_a_job_is_found_by_the_id_that_was_chosen_for_it(vertex, gemtune, rows):
+    made = gemtune("tune", rows, "--base", BASE, "--id", "mine", "--json").records[-1]["job"]
+    assert gemtune("jobs", "get", "mine", "-q").out.split() == [made]
+    assert gemtune("jobs", "cancel", "mine").code == 0
+    vertex.clock.advance(HOUR)
+    assert "cancelled" in gemtune("jobs", "get", "mine").out.lower()
+    other = gemtune("jobs", "get", "yours")
+    assert other.code == 4
+    assert "which stands for your own id" in other.err
+
+
 def test_list_shows_the_jobs(started, gemtune):
     ran = gemtune("jobs", "list")
     heading, line = ran.out.splitlines()

@@ -10,7 +10,8 @@ import httpx
 
 from gemtune import errors
 from gemtune.emulator import Emulator
-from gemtune.resources.vertex.creation import LABEL, label_of
+from gemtune.protocol.vertex_names import label_of
+from gemtune.resources.vertex.creation import LABEL
 from proofs.faulty import FAULTS, HARMLESS, Faulty
 from proofs.never_twice import Case, Outcome, Table, World, main
 from vertex.service import BASE, TRAIN, make_vertex

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from gemtune import errors
-from gemtune.resources.vertex.creation import LABEL, SETTLED, label_of
+from gemtune.protocol.vertex_names import label_of
+from gemtune.resources.vertex.creation import LABEL, SETTLED
 from proofs.faulty import BY_NAME
 from proofs.never_twice_vertex import VertexWorld
 from vertex.service import BASE, TRAIN

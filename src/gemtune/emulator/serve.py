@@ -188,6 +188,7 @@ _EXAMPLES = """\
 examples:
   gemtune emulator --port 8080
   gemtune emulator --clock scaled:60 --seed 7     a minute of tuning in a second, the same every time
+  gemtune emulator --bucket my-bucket             for Vertex AI: a place where training data is uploaded to
   gemtune emulator --json > ready.json &          its address, as soon as it listens
 """
 

@@ -40,7 +40,7 @@ from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.creation import VertexCreation
 from gemtune.resources.vertex.curves import Curves, Send
 from gemtune.resources.vertex.drafts import base_of, check_draft, data_of, job_to_create
-from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, may_wait, waiting_name
+from gemtune.resources.vertex.waiting import WaitingRoom, is_waiting, may_wait
 from gemtune.settings import Settings
 from gemtune.story.observation import Listed, Observation, Source
 from gemtune.types.vertex import VertexTuningJob
@@ -205,7 +205,9 @@ class VertexTuning:
             if not draft.queue:
                 error.remedies = (*error.remedies, Remedy("let it wait for a place: ", Argument("queue", True)))
                 raise
-            made = self.room.enter(creation, self._spellings.of(waiting_name(creation)), error)
+            made = self.room.enter(
+                creation, self._spellings.of(vertex_names.waiting_name(creation.parent, creation.label)), error
+            )
         if not vertex_names.is_job(made.name):
             raise MalformedResponse(
                 f"the reply to a creation names no job: {made.name!r:.80}", resource=self.place.name

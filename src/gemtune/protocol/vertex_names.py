@@ -10,6 +10,7 @@ job can be met under two names; ``Spellings`` brings them together.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -37,6 +38,9 @@ _TENSORBOARD: Final = re.compile(rf"{_PLACE}/tensorboards/{_ID}")
 _RUN: Final = re.compile(rf"{_TENSORBOARD.pattern}/experiments/{_ID}/runs/{_ID}")
 _SERIES: Final = re.compile(rf"{_RUN.pattern}/timeSeries/{_ID}")
 _BASE: Final = re.compile(_MODEL_ID + _VERSION)
+_OWN_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_LABEL_LENGTH: Final = 20
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LABEL: Final = re.compile(r"[a-z0-9_-]{0,63}")
 _MOST_NAMES: Final = 10_000
 
@@ -68,7 +72,12 @@ class Place:
         return f"projects/{self.project}/locations/{self.location}"
 
     def tuning_job(self, value: object, *, field: str = "name") -> str:
-        """Return ``projects/P/locations/L/tuningJobs/ID`` for a name, a bare id, or an object that has a name."""
+        """Return ``projects/P/locations/L/tuningJobs/ID`` for a name, a bare id, or an object that has a name.
+
+        The service's own ids are numbers; any other was chosen by a caller of ``tune``, and is a label there.
+        """
+        if isinstance(value, str) and _OWN_ID.fullmatch(value) and not value.startswith("waiting-"):
+            return waiting_name(self.name, label_of(value))
         return self._matched(value, field, _JOB, "tuningJobs", "the bare id")
 
     def model(self, value: object, *, field: str = "name") -> str:
@@ -133,6 +142,21 @@ class Place:
         raise InvalidInput(
             f"{field} must look like '{self.name}/{collection}/123' or be {bare}, not {_shown(name)}", field=field
         )
+
+
+def label_of(job_id: str) -> str:
+    """Return the value of the label for an id: 20 characters a-z and 0-9, the same in every process."""
+    number = int.from_bytes(hashlib.sha256(job_id.encode()).digest())
+    letters = []
+    for _ in range(_LABEL_LENGTH):
+        number, digit = divmod(number, len(_DIGITS))
+        letters.append(_DIGITS[digit])
+    return "".join(letters)
+
+
+def waiting_name(parent: str, label: str) -> str:
+    """Return the name of ours that stands for the job with a label, also as long as there is none."""
+    return f"{parent}/tuningJobs/waiting-{label}"
 
 
 def endpoint_of(value: object) -> str | None:

@@ -19,7 +19,6 @@ A job cannot be deleted. One that was cancelled within seconds of its creation h
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Awaitable
 from typing import Final, TypeVar
@@ -45,8 +44,6 @@ _log = logging.getLogger("gemtune")
 LABEL: Final = "gemtune-id"
 SETTLED: Final = 10.0
 """Seconds after which a job that was created is in the list."""
-_LABEL_LENGTH: Final = 20
-_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _PAGE: Final = 100
 _CANCELLING: Final = VertexJobState.JOB_STATE_CANCELLING
 _FIELDS: Final = (
@@ -54,16 +51,6 @@ _FIELDS: Final = (
     "tunedModelDisplayName,tunedModel,experiment),nextPageToken"
 )
 """What an adopted job must show; the statistics with their examples are most of a job's bytes."""
-
-
-def label_of(job_id: str) -> str:
-    """Return the value of the label for an id: 20 characters a-z and 0-9, the same in every process."""
-    number = int.from_bytes(hashlib.sha256(job_id.encode()).digest())
-    letters = []
-    for _ in range(_LABEL_LENGTH):
-        number, digit = divmod(number, len(_DIGITS))
-        letters.append(_DIGITS[digit])
-    return "".join(letters)
 
 
 @attrs.define(eq=False)
@@ -93,7 +80,7 @@ class VertexCreation:
     @property
     def label(self) -> str:
         """The value of the label."""
-        return label_of(self.job_id)
+        return vertex_names.label_of(self.job_id)
 
     async def run(self, *, timeout: float | None, retry: RetryPolicy | None) -> VertexTuningJob:
         """Create the job, or adopt it.

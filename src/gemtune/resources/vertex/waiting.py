@@ -22,13 +22,14 @@ from gemtune.config import ONCE, RetryPolicy
 from gemtune.errors import AmbiguousOutcome, CallError, Failure, NotFound, QuotaExhausted
 from gemtune.http.caller import Caller, Tally
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.vertex.creation import VertexCreation, jobs_with_label
+from gemtune.resources.vertex.creation import LABEL, VertexCreation, jobs_with_label
 from gemtune.types.operations import Status
 from gemtune.types.vertex import TuningJobPhase, VertexJobState, VertexTuningJob
 
 SHORTEST: Final = 15.0
 _LONGEST: Final = 300.0
 PATIENCE: Final = 72 * 3600.0
+_MOST_NAMES: Final = 10_000
 _NAME: Final = re.compile(r"(projects/[^/]+/locations/[^/]+)/tuningJobs/waiting-([a-z0-9]{20})")
 _CANCELLED, _EXHAUSTED, _INVALID = 1, 8, 3
 
@@ -153,7 +154,7 @@ class WaitingRoom:
             self._take(name, made)
 
     def _take(self, name: str, made: VertexTuningJob) -> None:
-        self._names[name] = made.name
+        self._learn(name, made.name)
         self._tally.queued -= 1
         del self._waiting[name]
 
@@ -163,8 +164,14 @@ class WaitingRoom:
         self._tally.queued -= 1
 
     async def _find(self, name: str) -> str:
-        found = self._names[name] = await taken(self.caller, name)
-        return found
+        return self._learn(name, await taken(self.caller, name))
+
+    def _learn(self, name: str, job: str) -> str:
+        """Remember which job has come of a creation; what is forgotten is found by its label again."""
+        if len(self._names) >= _MOST_NAMES:
+            self._names.pop(next(iter(self._names)))
+        self._names[name] = job
+        return job
 
 
 async def taken(caller: Caller, name: str, *, retry: RetryPolicy | None = None) -> str:
@@ -184,7 +191,8 @@ async def taken(caller: Caller, name: str, *, retry: RetryPolicy | None = None) 
     found = await jobs_with_label(caller, match[1], match[2], retry)
     if not found:
         raise NotFound(
-            f"{name} has no job: it waits for a place in another process, or that has gone before there was one",
+            f"{name} has no job: none in {match[1]} has the label {LABEL}={match[2]}, which stands for your own id. "
+            "It may wait for a place in another process, or that has gone before there was one",
             Remedy("tune again with the same ", Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt")),
             status=404,
             resource=name,
@@ -195,11 +203,6 @@ async def taken(caller: Caller, name: str, *, retry: RetryPolicy | None = None) 
 def may_wait(error: QuotaExhausted) -> bool:
     """Return whether there may be a place later: not for a quota of zero, nor before somebody pays."""
     return error.scope not in {"none", "billing"}
-
-
-def waiting_name(creation: VertexCreation) -> str:
-    """Return the name of a creation that waits."""
-    return f"{creation.parent}/tuningJobs/waiting-{creation.label}"
 
 
 def _pause(seconds: float, error: QuotaExhausted | None = None) -> float:
