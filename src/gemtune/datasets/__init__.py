@@ -12,19 +12,33 @@ from gemtune.datasets.dataset import DataSet as DataSet
 from gemtune.datasets.dataset import load as load
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.load import load as _load
+from gemtune.datasets.parting.split import Split as Split
+from gemtune.datasets.parting.split import split as split
+from gemtune.datasets.parting.thin import Deduplicated as Deduplicated
+from gemtune.datasets.parting.thin import dedupe as dedupe
+from gemtune.datasets.parting.thin import sample as sample
 from gemtune.datasets.problems import Issue as Issue
 from gemtune.datasets.report import DataReport as DataReport
 from gemtune.datasets.report import TrainingSet as TrainingSet
 from gemtune.datasets.review.check import check as check
 from gemtune.datasets.review.checkreport import CheckReport as CheckReport
+from gemtune.datasets.review.counted import estimate_with as estimate_with
+from gemtune.datasets.review.estimate import Estimate as Estimate
+from gemtune.datasets.review.estimate import PriceList as PriceList
+from gemtune.datasets.review.estimate import estimate as estimate
+from gemtune.datasets.review.figures import DataFigures as DataFigures
+from gemtune.datasets.review.figures import Distribution as Distribution
+from gemtune.datasets.review.figures import stats as stats
 from gemtune.datasets.review.fix import Fixed as Fixed
 from gemtune.datasets.review.fix import fix as fix
+from gemtune.datasets.review.tokens import Interval as Interval
 from gemtune.datasets.writing.convert import Conversion as Conversion
 from gemtune.datasets.writing.convert import convert as convert
 
 __all__ = (
-    "CheckReport", "Conversion", "DataReport", "DataSet", "Fixed", "Issue", "TrainingSet", "check", "convert", "fix",
-    "load", "read",
+    "CheckReport", "Conversion", "DataFigures", "DataReport", "DataSet", "Deduplicated", "Distribution", "Estimate",
+    "Fixed", "Interval", "Issue", "PriceList", "Split", "TrainingSet", "check", "convert", "dedupe", "estimate",
+    "estimate_with", "fix", "load", "read", "sample", "split", "stats",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import attrs
 
@@ -31,6 +31,8 @@ from gemtune.types import TuningExample
 
 LONGEST_LINE: Final = 64 * 2**20
 _MARK: Final = b"\xef\xbb\xbf"
+_BLANK: Final = 100
+"""So many blank lines may come before the first row."""
 
 Source: TypeAlias = "Path | Rows | TrainingSet"
 Readable: TypeAlias = "Source | ExampleReader"
@@ -63,7 +65,7 @@ def _holds_objects(path: Path) -> bool:
     """Return whether the first line is an object; a document over many lines has to be read as a whole."""
     try:
         with path.open("rb") as file:
-            return isinstance(json.loads(file.readline(LONGEST_LINE).removeprefix(_MARK)), dict)
+            return isinstance(json.loads(_first_line(file)), dict)
     except (OSError, ValueError, RecursionError):
         return False
 
@@ -76,9 +78,15 @@ def first_row(source: Source) -> Any:
         return chats.as_json(source.numbered[0][1]) if source.numbered else None
     with source.open("rb") as file:
         try:
-            return json.loads(file.readline(LONGEST_LINE).removeprefix(_MARK))
+            return json.loads(_first_line(file))
         except (ValueError, RecursionError):
             return None
+
+
+def _first_line(file: BinaryIO) -> bytes:
+    """Return the first line that is not blank."""
+    lines = (file.readline(LONGEST_LINE).removeprefix(_MARK) for _ in range(_BLANK))
+    return next((line for line in lines if line.strip()), b"")
 
 
 @attrs.frozen(eq=False)

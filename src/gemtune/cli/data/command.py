@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from gemtune.cli.data import checking, converting
+from gemtune.cli.data import checking, converting, figures, parts
 from gemtune.cli.options import Commands, Parser, add_parser
 
-_ACTIONS: Final = (checking, converting)
+_ACTIONS: Final = (checking, converting, parts, figures)
 
 
 def add(commands: Commands) -> None:

@@ -20,12 +20,12 @@ from gemtune.datasets.conversations import Method
 from gemtune.datasets.dataset import DataSet, load
 from gemtune.datasets.examples import MAX_BYTES as MAX_INLINE
 from gemtune.datasets.examples import NOTHING
+from gemtune.datasets.parting.likeness import COMPARED, digest, question
 from gemtune.datasets.problems import Findings, by_severity, issue_of
 from gemtune.datasets.reading import ReadRow
 from gemtune.datasets.report import DataReport
 from gemtune.datasets.review.checkreport import CheckReport
 from gemtune.datasets.review.figures import RunningFigures
-from gemtune.datasets.review.likeness import COMPARED, digest, question
 from gemtune.datasets.review.service import Service, unfit
 from gemtune.datasets.review.tokens import MOST, weigh
 from gemtune.datasets.vertex import MAX_BYTES, MAX_EXAMPLES, MAX_VALIDATION, MAX_WITH_FILES

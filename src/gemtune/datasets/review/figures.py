@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from html import escape
+from typing import Any, Final
 
 import attrs
 
-from gemtune.datasets.review.tokens import Characters, Interval, Weight
+from gemtune.datasets.dataset import load
+from gemtune.datasets.review.tokens import Characters, Interval, Weight, weigh
+
+_COLUMNS: Final = ("turns", "input_characters", "output_characters", "input_tokens", "output_tokens")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,12 +40,6 @@ class Distribution:
     median: int = 0
     p5: int = 0
     p95: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.sum:,} in all; least {self.min:,}, 5 % {self.p5:,}, half {self.median:,}, 95 % {self.p95:,}, "
-            f"most {self.max:,}; mean {self.mean:,.1f}"
-        )
 
 
 def distribution(counts: Counter[int]) -> Distribution:
@@ -92,21 +90,34 @@ class DataFigures:
         """Return them as plain JSON."""
         return attrs.asdict(self)
 
-    def __str__(self) -> str:
-        lines = [
-            ("examples", f"{self.examples:,}"),
-            ("turns", str(self.turns)),
-            ("input characters", str(self.input_characters)),
-            ("output characters", str(self.output_characters)),
-            ("input tokens, about", str(self.input_tokens)),
-            ("output tokens, about", str(self.output_tokens)),
-            ("tokens of one pass", f"about {self.tokens}"),
-        ]
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the distributions as the lines of a table, the heading first."""
+        rows: list[tuple[str, ...]] = [("", "sum", "least", "5 %", "half", "95 %", "most", "mean")]
+        for name in _COLUMNS:
+            spread: Distribution = getattr(self, name)
+            cells = (spread.sum, spread.min, spread.p5, spread.median, spread.p95, spread.max)
+            title = name.replace("_", " ") + (", about" if name.endswith("tokens") else "")
+            rows.append((title, *(f"{cell:,}" for cell in cells), f"{spread.mean:,.1f}"))
+        return rows
+
+    def headline(self) -> str:
+        """Return in one line how much there is."""
+        said = f"{self.examples:,} example{'' if self.examples == 1 else 's'}, about {self.tokens} tokens in one pass"
         if self.with_system:
-            lines.append(("system instruction", f"in {self.with_system:,} examples"))
-        if self.files:
-            lines.append(("files", f"{self.files:,}, whose tokens are not among these"))
-        return "\n".join(f"{name:<21} {value}" for name, value in lines)
+            said += f", {self.with_system:,} with a system instruction"
+        return f"{said}, {self.files:,} files whose tokens are not among these" if self.files else said
+
+    def __str__(self) -> str:
+        rows = self.table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+        return "\n".join([self.headline(), *lines])
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        head, *rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self.table())
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        table = f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{body}</tbody></table>"
+        return {"text/plain": str(self), "text/html": f"<div><p>{escape(self.headline())}</p>{table}</div>"}
 
 
 @attrs.define(eq=False)
@@ -133,16 +144,36 @@ class RunningFigures:
             ("turns", weight.turns),
             ("input_characters", weight.asked.count),
             ("output_characters", weight.answered.count),
-            ("input_tokens", round(weight.asked.tokens().value)),
-            ("output_tokens", round(weight.answered.tokens().value)),
+            ("input_tokens", math.ceil(weight.asked.tokens().value)),
+            ("output_tokens", math.ceil(weight.answered.tokens().value)),
         ):
             self._columns.setdefault(name, Counter())[number] += 1
 
     def stats(self) -> DataFigures:
         """Return them."""
-        columns = ("turns", "input_characters", "output_characters", "input_tokens", "output_tokens")
-        spread = {name: distribution(self._columns.get(name, Counter())) for name in columns}
+        spread = {name: distribution(self._columns.get(name, Counter())) for name in _COLUMNS}
         tokens = (self.asked + self.answered).tokens()
         return DataFigures(
             examples=self.examples, files=self.files, with_system=self.with_system, tokens=tokens, **spread
         )
+
+
+def stats(source: object, **given: Any) -> DataFigures:
+    """Return the figures of training data: how many examples, and how long they are::
+
+        print(gemtune.datasets.stats("train.jsonl"))
+
+    Rows that are wrong do not count; ``check`` names them.
+
+    Args:
+        source: The training data, whatever ``gemtune.datasets.load`` takes.
+        given: How to read it, as for ``load``.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    figures = RunningFigures()
+    for read in load(source, **given).reader:
+        if read.problem is None:
+            figures.add(weigh(read.example))
+    return figures.stats()

@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from gemtune.datasets.dataset import DataSet, load, row_line
+from gemtune.datasets.parting.likeness import COMPARED, digest
 from gemtune.datasets.problems import Findings, Issue, issue_of
 from gemtune.datasets.reading import ReadRow
-from gemtune.datasets.review.likeness import COMPARED, digest
 from gemtune.datasets.review.service import Service, unfit
 from gemtune.errors import InvalidInput
 from gemtune.wholefile import whole_file

@@ -1,10 +1,10 @@
 """Which rows are alike: the same to the byte, the same question, or nearly the same text.
 
 Nearly the same is what three texts of one template are, and what leaks from training into validation without a single
-equal line. Texts are compared by their overlapping runs of three words, after case, punctuation and digits are
-levelled. Each text is kept as a sketch of 32 bytes (one permutation hashing with bins, MinHash's cheaper sister), and
-found again by any of 8 bands of it, so that n rows cost n look-ups instead of n² comparisons. Two texts whose runs
-agree by 80 % are found with a probability of about 98 %; two that agree by half are told apart by their sketches.
+equal line. Texts are compared by their overlapping runs of three words, without regard to case and punctuation. Each is
+kept as a sketch of 32 bytes (one permutation hashing with bins, MinHash's cheaper sister), and found again by any of 8
+bands of it, so that n rows cost n look-ups instead of n² comparisons. Two texts whose runs agree by 80 % are found with
+a probability of about 98 %; two that agree by half are told apart by their sketches.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _BAND: Final = 4
 _RUN: Final = 3
 _FEW: Final = 8
 """A text of fewer runs is like another only if it is the same when levelled."""
-_WORDS: Final = re.compile(r"[^\W\d_]+|\d+")
-_WIDE: Final = re.compile(r"[^\W\d_]", re.UNICODE)
+_ENDS: Final = ".,;:!?\"'()"
+_WORDS: Final = re.compile(r"[^\W_]+")
 
 
 def digest(data: bytes, seed: str = "") -> int:
@@ -50,13 +50,25 @@ def text_of(example: Mapping[str, Any]) -> str:
     return "\n".join(part["text"] if isinstance(part.get("text"), str) else dumps(part).decode() for part in parts)
 
 
+def question_text(example: Mapping[str, Any]) -> str:
+    """Return the text of what the model is asked by an example."""
+    contents = example["contents"]
+    asked = contents if "completions" in example or len(contents) < 2 else contents[:-1]
+    return text_of({"contents": asked})
+
+
 def levelled(text: str) -> list[str]:
-    """Return the words of a text without case, punctuation and accents' spelling; every number is the same number."""
-    words = _WORDS.findall(unicodedata.normalize("NFKC", text).casefold())
-    levelled = ["0" if word[0].isdecimal() else word for word in words]
-    if len(levelled) < _RUN and sum(map(len, levelled)) > 4 * _RUN:
-        return list("".join(levelled))  # a script that does not separate words
-    return levelled
+    """Return the words of a text without regard to case, punctuation and how an accent is spelled.
+
+    In a text of one or two words, such as ``-3`` and ``3``, what is no letter may be all that there is.
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    words = _WORDS.findall(plain)
+    if len(words) >= _RUN:
+        return words
+    if sum(map(len, words)) > 4 * _RUN:
+        return list("".join(words))  # a script that does not separate words
+    return [word.strip(_ENDS) for word in plain.split()]
 
 
 def sketch(words: list[str]) -> bytes:

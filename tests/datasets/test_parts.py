@@ -1,0 +1,158 @@
+"""Splits, samples and sets without repeats: what belongs where, and that added rows change nothing."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costs import operations
+from gemtune.datasets import dedupe, load, sample, split
+from gemtune.errors import InvalidInput
+
+PHRASE = "the quick brown fox jumps over the lazy dog and runs away from a very old bear in the dark forest today"
+WORDS = PHRASE.split()
+SEVEN = ["q4", "q18", "q26", "q29", "q35"]
+"""What the seed 7 takes of forty."""
+
+
+def rows(count):
+    return [(f"question {number} about {number * 7919}", f"answer {number}") for number in range(count)]
+
+
+def questions(data):
+    return [example["contents"][0]["parts"][0]["text"] for example in data]
+
+
+def test_a_split_meets_its_share_on_average_and_loses_no_row():
+    parts = split(rows(2000), validation=0.2)
+    assert sum(parts.rows) == 2000
+    assert 350 < parts.rows[1] < 450
+    assert sorted(questions(parts.train) + questions(parts.validation)) == sorted(asked for asked, _ in rows(2000))
+    assert split(rows(100), validation=0.0).rows == (100, 0)
+    assert split(rows(100), validation=1.0).rows == (0, 100)
+
+
+def test_a_split_is_the_same_everywhere_and_another_seed_gives_another():
+    first = questions(split(rows(50), seed=1).validation)
+    assert first == questions(split(rows(50), seed=1).validation)
+    assert first == questions(split(rows(50), seed="1").validation)
+    assert first != questions(split(rows(50), seed=2).validation)
+    # Written down, because users compare runs of months ago.
+    assert questions(split([(f"q{n}", "a") for n in range(40)], seed=7).validation) == SEVEN
+
+
+TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=20).map(" ".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=30), st.lists(st.tuples(TEXT, TEXT), max_size=10))
+def test_added_rows_move_no_other_row_to_the_other_side(before, added):
+    first, second = split(before, validation=0.5), split(before + added, validation=0.5)
+    assert questions(second.train)[: first.rows[0]] == questions(first.train)
+    assert questions(second.validation)[: first.rows[1]] == questions(first.validation)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=30))
+def test_the_same_question_never_stands_on_both_sides(data):
+    shouted = [(f"{asked.upper()}!", answered) for asked, answered in data]
+    parts = split(data + shouted, validation=0.5)
+    sides = [{text.upper().rstrip("!") for text in questions(side)} for side in (parts.train, parts.validation)]
+    assert not sides[0] & sides[1]
+
+
+def test_rows_that_are_nearly_the_same_stand_on_one_side_and_different_ones_need_not():
+    text = " ".join([*WORDS, *reversed(WORDS), *sorted(WORDS)])
+    near = [(text.replace("old", word, 1), "a") for word in ("young", "sad", "wise", "fat", "thin", "grey")]
+    parts = split([(text, "a"), *near], validation=0.5)
+    assert (parts.joined, 0 in parts.rows) == (6, True)
+    assert split([(text, "a"), *near], validation=0.5, near=None).joined == 0
+    assert split([("1", "a"), ("-1", "b"), ("3", "c"), ("4", "d")]).joined == 0
+    assert split([(f"What is {n} + {n + 1}?", "a") for n in range(50)]).joined == 0
+
+
+def test_rows_of_one_group_stand_on_one_side():
+    data = [{"customer": n % 10, "input": f"question {n}", "output": "a"} for n in range(200)]
+    parts = split(data, validation=0.5, group_by="customer")
+    sides = [{row.row["customer"] for row in side.reader} for side in (parts.train, parts.validation)]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+    by_function = split(data, validation=0.5, group_by=lambda row: row["customer"])
+    assert by_function.rows == parts.rows
+    with pytest.raises(InvalidInput, match="row 1 has no column 'city'"):
+        split(data, group_by="city")
+
+
+def test_a_part_is_written_as_it_was_to_the_byte(tmp_path):
+    lines = [f'{{ "input" : "question {n}",  "output":"a" }}\n'.encode() for n in range(20)]
+    source = tmp_path / "rows.jsonl"
+    source.write_bytes(b"\n".join([b"", *lines]))
+    parts = split(source, validation=0.3)
+    assert parts.train.write(tmp_path / "train.jsonl") == parts.rows[0]
+    assert parts.validation.write(tmp_path / "validation.jsonl") == parts.rows[1]
+    written = [(tmp_path / name).read_bytes().splitlines(keepends=True) for name in ("train.jsonl", "validation.jsonl")]
+    assert sorted(written[0] + written[1]) == sorted(lines)
+
+
+def test_a_table_is_split_into_tables(tmp_path):
+    source = tmp_path / "rows.csv"
+    source.write_text("id,input,output\n" + "".join(f'{n},"a, {n}",b{n}\n' for n in range(10)))
+    parts = split(source, validation=0.5)
+    for name, side in (("train.csv", parts.train), ("validation.csv", parts.validation)):
+        assert side.write(tmp_path / name) == len([*side])
+    joined = [line for name in ("train.csv", "validation.csv") for line in (tmp_path / name).read_text().splitlines()]
+    assert joined.count("id,input,output") == 2
+    assert sorted(set(joined)) == sorted(source.read_text().splitlines())
+
+
+def test_wrong_rows_are_in_no_part(tmp_path):
+    source = tmp_path / "rows.jsonl"
+    source.write_text(
+        "".join(f"{json.dumps(row)}\n" for row in [{"input": "a", "output": "b"}, {"input": "", "output": ""}])
+    )
+    parts = split(source)
+    assert (sum(parts.rows), parts.wrong) == (1, 1)
+    assert "1 are wrong and left out" in str(parts)
+    found = dedupe(source)
+    assert (found.rows, found.wrong) == (1, 1)
+
+
+def test_repeats_are_left_out_and_of_each_the_first_is_kept():
+    data = [("a b c", "x"), ("a b c", "y"), ("a b c", "x"), ("A, B c!", "x")]
+    found = dedupe(data)
+    assert (found.rows, found.repeats) == (3, {3: 1})
+    assert dedupe(data, near=0.8).repeats == {3: 1, 4: 1}
+    assert questions(found.data) == ["a b c", "a b c", "A, B c!"]
+    assert str(found) == "3 rows are left; 1 repeat an earlier one: 3 (as 1)"
+
+
+def test_a_sample_is_random_stable_in_order_and_grows():
+    data = load(rows(500))
+    few, more = questions(sample(data, 20)), questions(sample(data, 40))
+    assert (len(few), len(more)) == (20, 40)
+    assert set(few) < set(more)
+    assert few == [asked for asked, _ in rows(500) if asked in set(few)]
+    assert few != questions(sample(data, 20, seed=1))
+    assert len(questions(sample(data, 1000))) == 500
+    assert 30 < len(questions(sample(data, 0.1))) < 70
+    for size in (0, -1, 1.5, True, "2"):
+        with pytest.raises(InvalidInput, match="size"):
+            sample(data, size)  # type: ignore[arg-type]
+
+
+def test_parts_of_parts_are_parts():
+    few = sample(rows(100), 10)
+    parts = split(few, validation=0.5)
+    assert sorted(questions(parts.train) + questions(parts.validation)) == sorted(questions(few))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [split, dedupe, lambda data: dedupe(data, near=0.8), lambda data: sample(data, 10)],
+    ids=["split", "dedupe", "nearly", "sample"],
+)
+def test_it_costs_as_much_again_for_twice_the_rows(work):
+    text = " ".join(WORDS)
+    few, many = ([(f"{text} {n} {text} {n * 31}", "a") for n in range(count)] for count in (100, 400))
+    assert operations(work, many) < 4.5 * operations(work, few)
