@@ -53,6 +53,16 @@ def test_the_argument_and_the_variable_switch_it_off_for_a_program_that_uses_it(
     assert observatory(False, {"GEMTUNE_TELEMETRY": "1"}, "gemini", routes) is None
 
 
+def test_an_opentelemetry_that_is_too_old_is_said_once_and_stops_nobody(monkeypatch, caplog):
+    old = types.ModuleType("opentelemetry")  # a package without what the newer ones have
+    monkeypatch.setitem(sys.modules, "opentelemetry", old)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", types.ModuleType("opentelemetry.trace"))
+    for name in [name for name in sys.modules if name.startswith("gemtune.telemetry.o")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert observatory(None, {}, "gemini", Routes(base_url="http://127.0.0.1")) is None
+    assert "telemetry is off, because the OpenTelemetry that is installed is too old" in caplog.text
+
+
 def test_gemtune_log_shows_what_happens_to_whoever_runs_a_program():
     program = PROGRAM.format(before="", options="")
     done = subprocess.run(
@@ -71,7 +81,8 @@ def test_gemtune_log_shows_what_happens_to_whoever_runs_a_program():
 def test_who_wants_it_without_the_extra_is_told_what_to_install(options, environ, who):
     kind, message = run(before=MISSING, options=options, **environ)
     assert kind == "SettingsError"
-    assert message == f"{who} needs OpenTelemetry, which is not installed; run pip install 'gemtune[otel]'"
+    what = f"{who} needs OpenTelemetry 1.30 or newer, which is not installed"
+    assert message == f"{what}; run pip install 'gemtune[otel]'"
 
 
 def test_the_package_logs_to_nobody_unless_somebody_listens():

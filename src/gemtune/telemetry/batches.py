@@ -17,6 +17,7 @@ from opentelemetry.util.types import AttributeValue
 
 from gemtune.telemetry import names
 from gemtune.telemetry.calls import ITEM, BatchItem, error_type
+from gemtune.telemetry.guard import harmless
 from gemtune.telemetry.instruments import Instruments, Row
 
 
@@ -60,6 +61,7 @@ class BatchSpan:
         """Take in which item the next call of this task is about."""
         ITEM.set(BatchItem(self._start, index, attempt))
 
+    @harmless
     def finished(self, error: Exception | None) -> None:
         """Count an item with an outcome."""
         facts = {**self.base, names.BATCH_OUTCOME: "done" if error is None else "failed"}
@@ -67,6 +69,7 @@ class BatchSpan:
             facts[names.ERROR] = error_type(error)
         self.instruments.items.add(1, facts)
 
+    @harmless
     def ended(self, error: BaseException | None) -> None:
         """Take in the end of the run."""
         counts = self.counts

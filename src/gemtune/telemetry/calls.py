@@ -22,6 +22,7 @@ from opentelemetry.util.types import AttributeValue
 from gemtune.errors import CallError
 from gemtune.protocol.call import Call
 from gemtune.telemetry import content, names
+from gemtune.telemetry.guard import harmless
 from gemtune.telemetry.instruments import Instruments
 from gemtune.types import GenerateContentResponse
 from gemtune.types.reply import ModalityTokenCount
@@ -67,8 +68,9 @@ class CallTracer:
     content: bool
     created: Callable[[str, SpanContext], None]
     live: Callable[[], bool]
-    _servers: dict[str | None, dict[str, AttributeValue]] = attrs.field(factory=dict, init=False)
+    _servers: dict[str | None, dict[str, str | int]] = attrs.field(factory=dict, init=False)
 
+    @harmless
     def begun(self, call: Call[Any]) -> CallSpan | None:
         """Return the span of a call that begins now; None if nobody collects it."""
         operation = names.OPERATIONS.get(call.method)
@@ -81,7 +83,7 @@ class CallTracer:
             name = f"{operation} {model}"
         return CallSpan(self, call, name, base)
 
-    def _server(self, origin: str | None) -> dict[str, AttributeValue]:
+    def _server(self, origin: str | None) -> dict[str, str | int]:
         known = self._servers.get(origin)
         if known is None:
             url = urlsplit(self.address_of(origin))
@@ -99,7 +101,7 @@ _UNNAMED: Final = frozenset({"tuningJobs.create"})
 class CallSpan:
     """One call under way: the ``CallWatch`` of ``http``."""
 
-    def __init__(self, tracer: CallTracer, call: Call[Any], name: str, base: dict[str, AttributeValue]) -> None:
+    def __init__(self, tracer: CallTracer, call: Call[Any], name: str, base: dict[str, str | int]) -> None:
         self._tracer = tracer
         self._call = call
         self._base = base
@@ -139,6 +141,7 @@ class CallSpan:
         if self._token is not None:
             context.detach(self._token)
 
+    @harmless
     def repeated(self, error: CallError, attempt: int, delay: float) -> None:
         """Add the event of an attempt that is followed by another one."""
         self._repeats += 1
@@ -155,6 +158,7 @@ class CallSpan:
             facts[names.STATUS_CODE] = error.status
         self._span.add_event(names.RETRY, facts)
 
+    @harmless
     def arrived(self, piece: object) -> None:
         """Take in a piece of a streamed reply."""
         if self._first is None:
@@ -162,6 +166,7 @@ class CallSpan:
         if isinstance(piece, GenerateContentResponse):
             self._take(piece)
 
+    @harmless
     def ended(self, result: object, error: BaseException | None) -> None:
         """End the span, and count the call."""
         if not self._open:
@@ -174,7 +179,7 @@ class CallSpan:
         if error is not None:
             base[names.ERROR] = error_type(error)
         if names.RESPONSE_MODEL in self._reply:
-            base[names.RESPONSE_MODEL] = self._reply[names.RESPONSE_MODEL]
+            base[names.RESPONSE_MODEL] = str(self._reply[names.RESPONSE_MODEL])
         creates = base[names.OPERATION] == names.CREATE_JOB and error is None
         job = self._created(result) if creates else None
         if span.is_recording():
@@ -203,7 +208,10 @@ class CallSpan:
 
     def _count_throttle(self, error: CallError) -> None:
         if error.status == 429:
-            self._tracer.instruments.throttles.add(1, self._base)
+            self._tracer.instruments.throttles.add(1, self._without_error())
+
+    def _without_error(self) -> dict[str, str | int]:
+        return {name: value for name, value in self._base.items() if name != names.ERROR}
 
     def _take(self, reply: GenerateContentResponse) -> None:
         if reply.model_version:
@@ -248,7 +256,7 @@ class CallSpan:
     def _count_tokens(self) -> None:
         usage = self._usage
         self._tracer.instruments.tokens(
-            {name: value for name, value in self._base.items() if name != names.ERROR},  # type: ignore[misc]
+            self._without_error(),
             prompt=usage.prompt_token_count if usage else 0,
             output=usage.candidates_token_count + usage.thoughts_token_count if usage else 0,
             thoughts=usage.thoughts_token_count if usage else 0,

@@ -23,6 +23,7 @@ from gemtune import events
 from gemtune.events import Event, JobState
 from gemtune.story.history import History
 from gemtune.telemetry import names
+from gemtune.telemetry.guard import harmless
 from gemtune.telemetry.instruments import Instruments, Row
 
 _MOST: Final = 10_000
@@ -81,10 +82,12 @@ class JobLedger:
     def __attrs_post_init__(self) -> None:
         self.instruments.ledgers.add(self)
 
+    @harmless
     def created(self, name: str, span: SpanContext) -> None:
         """Take in which span created a job."""
         self._job(name).creation = span
 
+    @harmless
     def saw(self, history: History, reported: Iterable[Event]) -> None:
         """Take in what a look has shown of a job."""
         for event in reported:

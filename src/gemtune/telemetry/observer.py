@@ -17,6 +17,7 @@ from gemtune.story.history import History
 from gemtune.telemetry import names
 from gemtune.telemetry.batches import BatchSpan, RunCounts
 from gemtune.telemetry.calls import CallSpan, CallTracer
+from gemtune.telemetry.guard import harmless
 from gemtune.telemetry.instruments import Instruments, instruments_of
 from gemtune.telemetry.jobs import JobLedger
 from gemtune.telemetry.options import Telemetry
@@ -60,6 +61,7 @@ class Observatory:
         if self._is_live():
             self._jobs.saw(history, reported)
 
+    @harmless
     def batch(self, model: str, counts: RunCounts) -> BatchSpan | None:
         """Return the span of a batch that begins now; None if nobody collects it."""
         if not self._is_live():

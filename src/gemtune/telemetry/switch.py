@@ -14,6 +14,7 @@ package may have brought it along, it is not imported, and costs nothing.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from gemtune.telemetry.options import Telemetry
 if TYPE_CHECKING:
     from gemtune.telemetry.observer import Observatory
 
+_log = logging.getLogger("gemtune")
 _OFF = frozenset({"0", "false", "no", "off"})
 
 
@@ -41,22 +43,25 @@ def observatory(
     """
     if wanted is not None and not isinstance(wanted, bool | Telemetry):
         checks.refuse("telemetry", "True, False or a gemtune.telemetry.Telemetry", wanted, error=SettingsError)
-    if wanted is None:
-        said = environ.get(names.SWITCH, "").strip().lower()
-        wanted = said not in _OFF if said else "opentelemetry.trace" in sys.modules
-        source = names.SWITCH
-    else:
-        source = "telemetry"
-    if wanted is False:
+    source, said = "telemetry", environ.get(names.SWITCH, "").strip().lower()
+    if wanted is None and said:
+        source, wanted = names.SWITCH, said not in _OFF
+    if wanted is False or (wanted is None and "opentelemetry.trace" not in sys.modules):
         return None
     try:
-        from gemtune.telemetry.observer import Observatory
-    except ModuleNotFoundError as missing:
-        if not (missing.name or "").startswith("opentelemetry"):
-            raise
-        what = f"{source} needs OpenTelemetry, which is not installed"
-        raise SettingsError(what, Remedy("run pip install 'gemtune[otel]'"), field="telemetry") from None
-    chosen = wanted if isinstance(wanted, Telemetry) else Telemetry()
+        return _made(wanted if isinstance(wanted, Telemetry) else Telemetry(), environ, service, routes)
+    except (ImportError, TypeError) as error:  # not there, or an API of before 1.30, which lacks what we pass
+        what = f"{source} needs OpenTelemetry 1.30 or newer, which is not installed"
+        if wanted is not None:
+            raise SettingsError(what, Remedy("run pip install 'gemtune[otel]'"), field="telemetry") from None
+        # Nobody has asked for it: a program that runs without must not stop because of it.
+        _log.warning("telemetry is off, because the OpenTelemetry that is installed is too old (%s)", error)
+        return None
+
+
+def _made(chosen: Telemetry, environ: Mapping[str, str], service: str, routes: Routes) -> Observatory:
+    from gemtune.telemetry.observer import Observatory
+
     content = chosen.content
     if content is None:
         content = environ.get(names.CAPTURE, "").strip().lower() in _CAPTURES

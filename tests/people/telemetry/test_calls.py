@@ -1,8 +1,10 @@
 """A call in OpenTelemetry: one span, its attempts as events, what it took as attributes and metrics."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 import gemtune
@@ -115,6 +117,16 @@ async def test_each_repetition_is_an_event_with_status_reason_and_delay(collecte
     assert [value for _, value in found["gcp.gemini.client.throttles"]] == [1]
 
 
+async def test_a_call_that_is_throttled_and_not_repeated_is_counted_once(collected):
+    emulator = GeminiEmulator.make()
+    emulator.faults.add(Fault(method="models.generateContent", status=429))
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        with pytest.raises(errors.QuotaExhausted):
+            await client.generate_content(MODEL, "x", retry=ONCE)
+    assert collected.metrics()["gcp.gemini.client.throttles"] == [({**WHO, **SERVER}, 1)]
+    assert collected.spans[0].events == ()
+
+
 async def test_a_failed_call_says_its_class_and_status_and_not_the_services_words(collected):
     emulator = GeminiEmulator.make()
     emulator.faults.add(Fault(method="models.generateContent", status=400))
@@ -191,6 +203,18 @@ async def test_a_stream_that_breaks_off_or_is_left_ends_its_span(collected):
     assert "gen_ai.response.finish_reasons" not in left_early.attributes
 
 
+async def test_a_stream_that_is_forgotten_ends_its_span_when_it_is_collected(collected):
+    emulator = GeminiEmulator.make(answers={"x": "a long answer in more than one piece " * 9})
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        stream = client.stream_generate_content(MODEL, "x")
+        await anext(stream)
+        with pytest.warns(ResourceWarning, match="unclosed <StreamReply"):
+            del stream
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+    assert len(collected.spans) == 1
+
+
 async def test_looks_and_lists_have_no_span(collected):
     emulator = GeminiEmulator.make()
     async with emulator.client(telemetry=collected.telemetry()) as client:
@@ -202,6 +226,34 @@ async def test_looks_and_lists_have_no_span(collected):
         "create_tuning_job",
         f"count_tokens {MODEL}",
     ]
+
+
+class Broken(SpanProcessor):
+    """A processor of the user's that fails wherever it is asked."""
+
+    def __init__(self, when):
+        self.when = when
+
+    def on_start(self, span, parent_context=None):
+        if self.when == "start":
+            raise OSError("the disk is full")
+
+    def on_end(self, span):
+        if self.when == "end":
+            raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("when", ["start", "end"])
+async def test_a_processor_that_fails_changes_nothing_but_the_log(collected, when, caplog):
+    collected.traces.add_span_processor(Broken(when))
+    emulator = GeminiEmulator.make(answers=lambda prompt: "yes")
+    emulator.faults.add(Fault(method="models.generateContent", status=503))
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        assert (await client.generate_content(MODEL, "x")).text == "yes"
+        assert "".join([chunk.text async for chunk in client.stream_generate_content(MODEL, "x")]) == "yes"
+        await (await client.tune("models/gemini-1.0-pro-001", [("1", "2")] * 20))
+        assert [result.text for result in await client.generate_many(MODEL, ["1", "2"])] == ["yes", "yes"]
+    assert "telemetry stumbled in" in caplog.text
 
 
 async def test_an_sdk_that_stops_halfway_does_not_stop_a_call(collected):

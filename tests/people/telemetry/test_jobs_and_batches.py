@@ -63,7 +63,7 @@ async def test_the_metrics_of_jobs_say_state_step_loss_and_once_how_long_each_to
         emulator.advance(3600)
         async with client.watch([job]) as watcher:  # a watcher and a handle see the same end
             await watcher.wait()
-        await job
+        assert [event.kind async for event in job.events()][-1] == "succeeded"
     found = collected.metrics()
     ((attributes, (count, seconds)),) = found["gcp.gemini.tuning.job.duration"]
     assert (attributes["gcp.gemini.tuning.job.state"], count) == ("ACTIVE", 1)
