@@ -97,13 +97,14 @@ def visit(browser: BrowserThread) -> Iterator[Callable[..., Any]]:
     """Return a function that opens an address and returns the page; at the end no page may have complained."""
     contexts, complaints = [], Complaints()
 
-    def opened(url: str, *, width: int = 1280, height: int = 900, **options: Any) -> Any:
+    def opened(url: str, *, width: int = 1280, height: int = 900, refused: bool = False, **options: Any) -> Any:
         context = browser.browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.add_init_script(VIOLATIONS)
-        complaints.watch(page)
+        if not refused:  # for what it is refused, a browser complains
+            complaints.watch(page)
         page.goto(url)
         page.locator("[data-link=live]").wait_for()
         return page

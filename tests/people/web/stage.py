@@ -15,7 +15,7 @@ import uvicorn
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -56,6 +56,7 @@ class Stage:
         self.samples: dict[str, list[dict[str, object]]] = {}
         self.service: dict[str, object] = {"outage": False, "trouble": ""}
         self.asked: list[dict[str, str]] = []
+        self.refuses = ""
         self._listeners: set[asyncio.Queue[tuple[str, object] | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -90,7 +91,13 @@ class Stage:
             "service": self.service,
         }
 
+    async def everything(self, request: Request) -> Response:
+        return PlainTextResponse(self.refuses, 401) if self.refuses else JSONResponse(self.whole())
+
     async def events(self, request: Request) -> Response:
+        if self.refuses:
+            return PlainTextResponse(self.refuses, 401)
+
         async def stream() -> AsyncIterator[dict[str, Any]]:
             self._loop = asyncio.get_running_loop()
             queue: asyncio.Queue[tuple[str, object] | None] = asyncio.Queue()
@@ -119,6 +126,7 @@ class Stage:
 
         routes = [
             Route("/", page),
+            Route("/api/jobs", self.everything),
             Route("/api/events", self.events),
             Route("/api/ask", self.ask, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),

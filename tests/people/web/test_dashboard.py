@@ -35,6 +35,23 @@ def test_a_job_is_followed_from_its_creation_to_its_end_and_over_a_restart_of_th
             expect(row(page, "rate-0001")).to_contain_text("4 epochs · batch 4 · rate 0.001")
 
 
+def test_a_finished_model_is_asked_and_everybody_sees_the_answer(visit):
+    theatre = Theatre(step_seconds=0.01)
+    theatre.emulator.answers = {"What is 41 + 1?": "42 <b>of course</b>"}
+    with theatre.opened(), theatre.served() as url:
+        theatre.do(theatre.client.tune(BASE, EXAMPLES, tuned_model_id="clever"))
+        mine, yours = visit(url), visit(url)
+        for page in (mine, yours):
+            expect(row(page, "clever")).to_contain_text("succeeded")
+            row(page, "clever").get_by_role("link").click()
+        mine.get_by_role("textbox", name="Prompt").fill("What is 41 + 1?")
+        mine.keyboard.press("Control+Enter")
+        for page in (mine, yours):
+            expect(page.locator(".answers")).to_contain_text("42 <b>of course</b>")
+        yours.reload()
+        expect(yours.locator(".answers")).to_contain_text("What is 41 + 1?")
+
+
 def test_a_job_that_fails_is_a_problem_and_an_outage_is_one_too(visit):
     theatre = Theatre(step_seconds=0.02)
     theatre.emulator.faults.add(Fault(method="tunedModels.create", job=JobFate(fail_at_step=3, message="bad <data>")))

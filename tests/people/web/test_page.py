@@ -72,6 +72,30 @@ def test_the_page_says_when_its_server_is_gone_and_comes_back_by_itself(visit):
         expect(row(page, "rate 0.004")).to_have_count(0)
 
 
+def test_a_problem_gets_its_reason_when_that_is_found_out(visit):
+    stage = Stage([scenes.job("bad", 3)])
+    with stage.served() as url:
+        page = visit(url)
+        expect(row(page, "bad")).to_contain_text("3/50")
+        stage.change(scenes.job("bad", 3, tone=Tone.BAD))
+        expect(page.locator("#problem-list")).to_have_text("bad failedno reason was given")
+        stage.change(scenes.job("bad", 3, tone=Tone.BAD, reason="no space left"))
+        expect(page.locator("#problem-list")).to_have_text("bad failedno space left")
+
+
+def test_a_server_that_lets_the_page_in_no_more_is_quoted(visit):
+    stage = Stage(scenes.sweep())
+    with stage.served() as url:
+        page = visit(url, refused=True)
+        port = int(url.rstrip("/").rpartition(":")[2])
+    stage.refuses = "This page opens with the link that the program has printed."
+    with stage.served(port):
+        expect(page.locator("#outage")).to_have_text(stage.refuses)
+        stage.refuses = ""
+        expect(page.locator("#connection")).to_contain_text("live")
+        expect(page.locator("#outage")).to_be_hidden()
+
+
 def test_an_outage_of_the_service_is_said_and_stays_among_the_problems(visit):
     stage = Stage(scenes.sweep())
     with stage.served() as url:

@@ -174,9 +174,10 @@ function drawHead() {
   const heard = store.heard == null ? "" : ` · event ${duration(Math.floor((now - store.heard) / 1000))} ago`;
   say(byId("link"), store.link + heard);
   const { outage, trouble } = store.service;
-  const gone = store.link === "reconnecting" && store.loaded;
+  const gone = store.link === "reconnecting" && (store.loaded || store.refusal);
   show(byId("outage"), Boolean(outage || gone));
-  if (gone) say(byId("outage"), "The dashboard's server does not answer. What you see is the last it said; the page reconnects by itself. Jobs keep running.");
+  if (store.refusal) say(byId("outage"), store.refusal);
+  else if (gone) say(byId("outage"), "The dashboard's server does not answer. What you see is the last it said; the page reconnects by itself. Jobs keep running.");
   else if (outage) say(byId("outage"), `The service does not answer${trouble ? ` (${trouble})` : ""}. gemtune keeps trying; jobs keep running.`);
   const { version, title } = store.options;
   if (title) say(document.querySelector("h1"), title);

@@ -15,6 +15,7 @@ export class Store {
     this.options = {}; // what the server says of itself
     this.service = {}; // and of the service
     this.link = LINKS.connecting;
+    this.refusal = ""; // why the server answers and says nothing
     this.heard = null; // when something happened last, by this page's clock
     this.loaded = false;
     this.ahead = 0; // by how many seconds the server's clock is ahead of this one's
@@ -65,7 +66,8 @@ export class Store {
     for (const curve of ["losses", "eval_losses"]) job[curve] = grown(before?.[curve], picture[curve]);
     this.jobs.set(job.name, job);
     const ended = job.ended && before && !before.ended ? [job] : [];
-    this.#hear({ jobs: new Set([job.name]), order: !before, problems: job.tone !== before?.tone || job.trouble !== before.trouble, ended });
+    const problems = ["tone", "reason", "trouble"].some((fact) => job[fact] !== before?.[fact]);
+    this.#hear({ jobs: new Set([job.name]), order: !before, problems, ended });
   }
 
   removeJob({ name }) {
@@ -95,6 +97,12 @@ export class Store {
     else if (service.outage) this.outages = [...this.outages, { message, since: Date.now(), until: null }].slice(-OUTAGES);
     else if (lasting) last.until = Date.now();
     if (service.outage || lasting) this.#say({ problems: true });
+  }
+
+  changeRefusal(why) {
+    if (this.refusal === why) return;
+    this.refusal = why;
+    this.#say({ link: true });
   }
 
   changeLink(link) {

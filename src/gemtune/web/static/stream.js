@@ -35,9 +35,21 @@ export function follow(store) {
     }
   }
 
+  /** Return why the server lets nobody in, as after a restart that has made the link of the page void; or nothing. */
+  async function refused() {
+    try {
+      const response = await fetch("api/jobs");
+      const said = response.ok ? "" : await response.text();
+      return said.startsWith("{") ? JSON.parse(said).error : said;
+    } catch {
+      return ""; // it is not there
+    }
+  }
+
   function live() {
     failures = 0;
     alive = performance.now();
+    store.changeRefusal("");
     store.changeLink(LINKS.live);
   }
 
@@ -45,6 +57,7 @@ export function follow(store) {
     store.changeLink(LINKS.reconnecting);
     alive = performance.now();
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again
+    refused().then((why) => store.changeRefusal(why));
     setTimeout(open, RETRY[Math.min(failures++, RETRY.length - 1)]);
   }
 
