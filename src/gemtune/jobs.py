@@ -21,7 +21,7 @@ from gemtune.events import Event, JobState
 from gemtune.looks.follower import Follower
 from gemtune.looks.pictured import elapsed, picture_of
 from gemtune.notebook.handles import PicturedJobs
-from gemtune.notebook.live import EVERY, show_live
+from gemtune.notebook.live import EVERY, said_if_left, show_live
 from gemtune.protocol.said import clean, unended
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.operations import checked_wait
@@ -306,7 +306,8 @@ class TuningJob(KnownFacts):
             return await self._result()
 
     async def _result(self) -> TunedModel:
-        outcome = await self._follower.outcome()
+        with said_if_left(lambda: _LEFT):
+            outcome = await self._follower.outcome()
         if isinstance(outcome, events.Succeeded):
             return outcome.model
         raise failure(self.name, outcome)

@@ -32,6 +32,7 @@ from gemtune.batch.result import BatchResult, BatchResults
 from gemtune.batch.shown import ShownBatch
 from gemtune.errors import GemtuneError, JournalError, MisuseError
 from gemtune.limiter.limiter import Limiter
+from gemtune.notebook.live import said_if_left
 from gemtune.resources.given import BatchOptions
 
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to continue"
@@ -210,8 +211,9 @@ class Batch(ShownBatch):
         found = self.collected
         try:
             async with nullcontext() if self._entered else self:
-                async for result in self:
-                    found.append(result)
+                with said_if_left(self._left_note):
+                    async for result in self:
+                        found.append(result)
             return BatchResults(await _with_held(self, found))
         except Exception as error:
             # Whatever it is, the input's own error or a journal that is gone: what was paid for is handed over.

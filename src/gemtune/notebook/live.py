@@ -6,7 +6,8 @@ lives in one task group, so that a cell that is interrupted leaves nothing runni
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 EVERY: Final = 0.5
 """Seconds between two pictures: more would make a notebook slow, and its file of outputs is kept by somebody."""
 _AT_LEAST: Final = 0.2
+_SHARE: Final = 10
+"""How many times as long as a drawing takes is the pause after it: hundreds of long jobs must not fill the loop."""
 
 
 async def show_live(
@@ -48,7 +51,7 @@ async def show_live(
     screen.draw()
     found: list[T] = []
     failure: Exception | None = None
-    try:
+    with said_if_left(left, screen.draw):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(screen.keep_drawing, every)
             try:
@@ -56,17 +59,32 @@ async def show_live(
             except Exception as error:  # noqa: BLE001 - raised below, and not as a group of one
                 failure = error
             tasks.cancel_scope.cancel()
-    except anyio.get_cancelled_exc_class() as interrupt:
-        note = left()
-        screen.draw(note)
-        _in_one_line(interrupt, note)
-        raise
     screen.draw()
     if failure is not None:
         if isinstance(failure, GemtuneError):
             _in_one_line(failure, f"{type(failure).__name__}: {failure}")
         raise failure
     return found[0]
+
+
+@contextmanager
+def said_if_left(note: Callable[[], str], then: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Have IPython say one sentence if somebody interrupts the block, in the place of a traceback through gemtune.
+
+    Args:
+        note: Returns what continues, and how to see it again.
+        then: What is done with it besides.
+    """
+    try:
+        yield
+    except (Exception, GeneratorExit, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as cancelled:  # of whichever loop, which need not run any more if a coroutine is closed
+        said = note()
+        if then is not None:
+            then(said)
+        _in_one_line(cancelled, said)
+        raise
 
 
 class _Screen:
@@ -83,9 +101,12 @@ class _Screen:
             self._shown = view
 
     async def keep_drawing(self, every: float) -> None:
+        pause = every
         while True:
-            await anyio.sleep(every)
+            await anyio.sleep(pause)
+            began = anyio.current_time()
             self.draw()
+            pause = max(every, _SHARE * (anyio.current_time() - began))
 
 
 def _in_one_line(error: BaseException, said: str) -> None:

@@ -65,7 +65,7 @@ def _matplotlib(pyplot: Any, pictures: Sequence[JobPicture], ax: Any) -> Any:
 
 def _altair(altair: Any, pictures: Sequence[JobPicture]) -> Any:
     rows = [
-        {"job": picture.title, "step": step, "mean loss": loss, "data": data}
+        {"job": picture.title, "name": picture.name, "step": step, "mean loss": loss, "data": data}
         for picture in pictures
         for data, points in (("training", picture.losses), ("validation", picture.eval_losses))
         for step, loss in points
@@ -78,6 +78,7 @@ def _altair(altair: Any, pictures: Sequence[JobPicture]) -> Any:
         x=altair.X("step:Q"),
         y=altair.Y("mean loss:Q", scale=altair.Scale(type=kind, zero=False)),
         color=altair.Color("job:N", scale=altair.Scale(domain=titles, range=colors)),
+        detail="name:N",
         strokeDash=altair.StrokeDash("data:N", scale=altair.Scale(domain=["training", "validation"])),
         tooltip=["job:N", "step:Q", "mean loss:Q", "data:N"],
     ).properties(width=560, height=260)

@@ -29,7 +29,9 @@ def job_html(picture: JobPicture, note: str = "") -> str:
     ink = TONES[picture.tone]
     about = line(*map(escape, (_aside(picture), picture.base_model, picture.hyperparameters)), dim=True)
     waits = "" if picture.ended or picture.losses else "the first loss comes with the first step"
+    kept = f"{len(picture.checkpoints)} checkpoint{'s' if len(picture.checkpoints) != 1 else ''}"
     facts = [steps(picture), *losses(picture), *times(picture), waits, as_of(picture)]
+    facts += [kept] if picture.checkpoints else []
     curve = Curve(
         label=picture.title,
         color=stroke(0).color,
@@ -72,6 +74,8 @@ def jobs_html(pictures: Sequence[JobPicture], note: str = "") -> str:
         for number, picture in drawn
     ]
     marked = {number for number, _ in drawn}
+    with_curves = sum(bool(picture.losses) for picture in pictures)
+    some = f"the curves of {len(drawn)} of {with_curves:,} jobs" if with_curves > len(drawn) else ""
     more = f"and {len(pictures) - len(shown):,} more" if len(pictures) > len(shown) else ""
     heads = ("", "job", "state", "done", "step", "loss", "lowest", "time", _WRAPS)
     rows = [_row(picture, number, number in marked) for number, picture in known]
@@ -79,6 +83,7 @@ def jobs_html(pictures: Sequence[JobPicture], note: str = "") -> str:
     return box(
         line(f"<strong>{escape(counted(pictures))}</strong>", escape(max(map(as_of, pictures), default=""))),
         chart(curves, height=240),
+        line(some, dim=True),
         _legend([picture for _, picture in drawn]),
         _table(heads, rows) if rows else "",
         line(more, dim=True),

@@ -66,6 +66,11 @@ def test_a_job_is_watched_left_watched_again_and_its_model_returned(kernel):
     assert len(once_more.views) == 1, "what has ended is shown as it is"
 
 
+def test_awaiting_a_job_can_be_interrupted_as_well_and_says_so_in_one_line(kernel):
+    left = kernel.run("job = await tune('awaited')\nprint('waits')\nawait job", interrupt=lambda cell: cell.printed)
+    assert left.error["traceback"] == ["left; the job continues: await job"]
+
+
 def test_pictures_come_a_few_times_a_second_at_most(kernel):
     shown = kernel.run("job = await tune('paced')\nmodel = await job.show(every=0.2)")
     times = [each["header"]["date"] for each in shown.messages if each["msg_type"] == "update_display_data"]
