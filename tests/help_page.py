@@ -7,6 +7,7 @@ Before each example two tuned models and the files that the examples name are ma
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -93,6 +94,8 @@ def page() -> str:
             unfit = "it asks on a terminal"
         if "jq" in line.split() and shutil.which("jq") is None:
             unfit = "there is no jq"
+        if command == "completion" and importlib.util.find_spec("shtab") is None:
+            unfit = "there is no shtab"
         if unfit is not None:
             parts.append(f"<!-- skip: {unfit} -->\n```sh\n{line}\n```")
             continue

@@ -70,6 +70,16 @@ def test_no_two_classes_share_a_name_the_emulators_included():
     assert {name: where for name, where in homes.items() if len(where) > 1 and name not in SHARED_NAMES} == {}
 
 
+def test_only_what_draws_with_rich_imports_it():
+    def imports(path):
+        nodes = list(ast.walk(tree_of(path)))
+        named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        return named + [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+
+    users = {path for path in FILES if any(name.partition(".")[0] == "rich" for name in imports(path))}
+    assert {str(Path(path).parent) for path in users} == {"cli/screen"}
+
+
 def test_a_long_function_is_seen_nested_and_async_too():
     body = "\n".join(["        pass"] * FUNCTION_LINES)
     assert dict(functions(f"class A:\n    async def long(self):\n{body}\n"))["long"] == FUNCTION_LINES + 1

@@ -159,26 +159,29 @@ def stopped(app, argv, number, told=0):
 
 
 def test_the_command_that_goes_on_is_the_same_but_for_what_the_resume_token_holds():
-    given = {"names": ["a", "b c"], "all": False, "json": False, "since": None, "base_url": None, "project": None}
+    given = {"names": ["a", "b c"], "all": False, "json": True, "since": None, "base_url": None, "project": None}
     given |= {"timeout": None, "no_color": False, "vertex": None, "location": None, "trust_host": None}
 
     def words(token, **options):
         return again(argparse.Namespace(**(given | options)), token)
 
-    assert words("c1.x") == "gemtune jobs watch --since c1.x"
-    assert (
-        words("c1.x", all=True, json=True, no_color=True) == "gemtune jobs watch --all --json --no-color --since c1.x"
-    )
-    assert words("c1.x", timeout=90.0) == "gemtune jobs watch --timeout 90 --since c1.x"
+    assert words("c1.x") == "gemtune jobs watch --json --since c1.x"
+    assert words("c1.x", json=False) == "gemtune jobs watch a 'b c'", "a person wants the names, and the whole curves"
+    assert words("c1.x", json=False, names=[], all=True) == "gemtune jobs watch --all"
+    assert words("c1.x", json=False, names=[], since="c1.w") == "gemtune jobs watch --since c1.x"
+    assert words("c1.x", all=True, no_color=True) == "gemtune jobs watch --all --json --no-color --since c1.x"
+    assert words("c1.x", timeout=90.0) == "gemtune jobs watch --json --timeout 90 --since c1.x"
     assert words("c1.x", base_url="http://[::1]:8080/$x") == (
-        "gemtune jobs watch --base-url 'http://[::1]:8080/$x' --since c1.x"
+        "gemtune jobs watch --json --base-url 'http://[::1]:8080/$x' --since c1.x"
     )
-    assert words("c1.x", vertex=True, location="eu") == "gemtune jobs watch --vertex --location eu --since c1.x"
-    assert words("c1.x", trust_host=["a", "b"]) == "gemtune jobs watch --trust-host a --trust-host b --since c1.x"
+    assert words("c1.x", vertex=True, location="eu") == "gemtune jobs watch --json --vertex --location eu --since c1.x"
+    assert (
+        words("c1.x", trust_host=["a", "b"]) == "gemtune jobs watch --json --trust-host a --trust-host b --since c1.x"
+    )
     long = "c1." + "x" * 5000
-    assert words(long) == "gemtune jobs watch a 'b c'", "nobody copies that from a terminal"
-    assert words(long, names=[], all=True) == "gemtune jobs watch --all"
-    assert words(long, since="c1.y") == "gemtune jobs watch a 'b c' --since c1.y"
+    assert words(long) == "gemtune jobs watch a 'b c' --json", "nobody copies that from a terminal"
+    assert words(long, names=[], all=True) == "gemtune jobs watch --all --json"
+    assert words(long, since="c1.y") == "gemtune jobs watch a 'b c' --json --since c1.y"
 
 
 def stamp(job="tunedModels/one"):

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from gemtune.cli.console import Console
-from gemtune.cli.exits import DONE
+from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.options import Commands, add_parser
-from gemtune.errors import GemtuneError
 
 _EXAMPLES: Final = """\
-  gemtune completion bash > ~/.local/share/bash-completion/completions/gemtune
-  gemtune completion zsh > ~/.zfunc/_gemtune            with fpath+=~/.zfunc before compinit in ~/.zshrc
-  gemtune completion fish > ~/.config/fish/completions/gemtune.fish
-  source <(gemtune completion bash)                     for this shell only
+  source <(gemtune completion bash)         for this shell only
+  gemtune completion bash > gemtune         into ~/.local/share/bash-completion/completions
+  gemtune completion zsh > _gemtune         into a folder of your fpath
+  gemtune completion fish > gemtune.fish    into ~/.config/fish/completions
 """
 _FILES: Final = frozenset({"data", "input", "output", "validation", "journal", "file", "report"})
 """What holds a file, by its name among the options."""
@@ -32,7 +31,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     try:
         import shtab
     except ImportError:
-        raise GemtuneError("completion needs shtab: pip install 'gemtune[cli]'") from None
+        console.error("completion needs shtab: pip install 'gemtune[cli]'")
+        return USAGE
     from gemtune.cli.program import make_parser
 
     parser = make_parser()

@@ -12,9 +12,7 @@ from gemtune.show.live import Live, View
 from gemtune.show.terminal import draws_in_place, encodes_unicode, wants_color
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from gemtune.cli.screen.paint import Paint
+    from gemtune.cli.screen.paint import Line, Paint
 
 HINT: Final = "pip install 'gemtune[cli]' adds colours, and the curves of several jobs over each other"
 _WIDEST: Final = 160
@@ -40,9 +38,9 @@ def paint_for(console: Console, stream: TextIO, *, hint: bool = False) -> Paint 
     return Paint(console.color and wants_color(stream, os.environ))
 
 
-def print_painted(console: Console, paint: Paint, texts: Iterable[Text]) -> None:
+def print_painted(console: Console, paint: Paint, texts: Iterable[Line], indent: str = "") -> None:
     """Print lines with their colours; they hold nothing else that controls a terminal."""
-    console.write("".join(f"{line}\n" for line in paint.lines(texts)))
+    console.write("".join(f"{indent}{line}\n" for line in paint.lines(texts)))
 
 
 def jobs_view(console: Console, live: Live | None, pictures: Pictures, *, named: bool = True) -> View:

@@ -29,11 +29,13 @@ class PlainJobs:
         pictures: Returns how the jobs are.
         hint: What stands beside the time that has passed, as long as there is no trouble.
         named: Whether a single job is shown with its name.
+        brief: Whether nothing but the counts is shown.
     """
 
     pictures: Pictures
     hint: str = ""
     named: bool = True
+    brief: bool = False
 
     def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:
         """Return for each job what would have to change for a new line, and the line."""
@@ -67,6 +69,8 @@ class PlainJobs:
         return []
 
     def _jobs(self, pictures: Sequence[JobPicture], width: int, height: int, *, unicode: bool) -> list[str]:
+        if self.brief:
+            return [clipped(counts(pictures), width)]
         if len(pictures) == 1:
             name = [clipped(printable(pictures[0].name), width)] if self.named else []
             return [*name, *one(pictures[0], width, height - len(name), unicode=unicode)][: max(height, 1)]

@@ -12,14 +12,14 @@ import attrs
 from gemtune.cli.console import Console, Styled
 from gemtune.cli.demo import tutorial
 from gemtune.cli.demo.requests import request_lines, shortened
+from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.jobs.vertex import on_vertex
 from gemtune.cli.options import Commands, add_command, common_options
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
-from gemtune.show.curve import loss_curve
+from gemtune.show.jobs import one
 from gemtune.show.picture import JobPicture
-from gemtune.show.progress import job_line
 from gemtune.show.terminal import width_of, wrapped
 
 if TYPE_CHECKING:
@@ -252,14 +252,22 @@ class _Demo:
             job, self.console, pictures=pictures, timeout=self.options.timeout, indent="   ", left=left, keep=False
         )
         model = await job
-        width = width_of(self.console.out, 82) - 6
-        self._result(job_line(job.picture(), width, unicode=self.console.unicode))
         self._result(f"seen with {_count(self._requests, 'request')}")
-        for row in loss_curve(job.picture().losses, width, 8, unicode=self.console.unicode):
-            self.console.print(f"     {row}")
+        self._draw(attrs.evolve(job.picture(), elapsed=None))  # in the emulator's time, which nobody has spent
         self._shown.clear()
         await self._state(client, job)
         return model
+
+    def _draw(self, picture: JobPicture) -> None:
+        width = width_of(self.console.out, 82) - 6
+        paint = None if self.console.json else paint_for(self.console, self.console.out)
+        if paint is None:
+            for row in one(picture, width, 11, unicode=self.console.unicode):
+                self.console.print(f"     {row}")
+            return
+        from gemtune.cli.screen.job import job
+
+        print_painted(self.console, paint, job(picture, width, 12, color=paint.color), indent="   ")
 
     async def _generate(self, client: Client, model: TunedModel, prompt: str) -> None:
         self._begin(f"Generate with {prompt!r}")

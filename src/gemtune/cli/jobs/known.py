@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -36,15 +37,19 @@ class Titles:
 
     async def learn(self, client: Client) -> None:
         """Ask once for each job; what cannot be asked is shown by its id."""
-        from gemtune.looks.pictured import picture_of_model
+        import anyio
 
         if on_vertex(client) or len(self.names) > _MANY:
             return
-        for name in self.names:
-            try:
-                model = await client.tuned_models.get(name, timeout=5, retry=RetryPolicy(attempts=1))
-            except CallError:
-                return
+        async with anyio.create_task_group() as tasks:
+            for name in self.names:
+                tasks.start_soon(self._ask, client, name)
+
+    async def _ask(self, client: Client, name: str) -> None:
+        from gemtune.looks.pictured import picture_of_model
+
+        with suppress(CallError):
+            model = await client.tuned_models.get(name, timeout=5, retry=RetryPolicy(attempts=1))
             self._known[name] = picture_of_model(model)
 
     def on(self, pictures: Iterable[JobPicture]) -> list[JobPicture]:

@@ -153,11 +153,13 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
     from gemtune.cli.signals import until_stopped
 
     result: WaitResult | None = None
+    live = None if options.json else console.live(beside=True)
     async with open_client(options) as client, client.watch(options.names) as watcher:
 
         async def wait(tasks: TaskGroup) -> None:
             nonlocal result
             tasks.start_soon(_note_outages, watcher, console)
+            keep_drawing(tasks, live, PlainJobs(watcher.pictures, hint="Ctrl-C stops waiting", brief=True))
             result = await watcher.wait(*options.names, until=options.until, timeout=options.timeout)
 
         try:
@@ -165,6 +167,9 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
         except anyio.get_cancelled_exc_class():
             console.note(_WAIT_AGAIN)
             raise
+        finally:
+            if live is not None:
+                live.finish(keep=False)
         unknown = not stopped and result is not None and await _unknown(client, result.pending, options, console)
     if stopped or result is None:
         console.note(_WAIT_AGAIN)
@@ -241,13 +246,14 @@ def _still_running(watcher: Watcher, ends: Collection[str], options: argparse.Na
 
 
 def again(options: argparse.Namespace, token: str) -> str:
-    """Return the command that continues where this one stopped.
+    """Return the command that watches again: for a program where this one stopped, for a person the whole curves.
 
     Args:
         options: The options of this one.
-        token: The watcher's resume token, which names its jobs. One that is too long to copy is left out.
+        token: The watcher's resume token, which names its jobs. One that is too long to copy is left out, and so is one
+            that a person would have to copy although the names or ``--all`` say the same.
     """
-    short = len(token) <= _SHORT
+    short = len(token) <= _SHORT and (options.json or not (options.names or options.all))
     words = ["gemtune", "jobs", "watch", *([] if short else options.names)]
     words += [flag for flag, given in {"--all": options.all, "--json": options.json}.items() if given]
     values = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import attrs
 from rich.console import Console as Easel
@@ -14,6 +15,8 @@ from gemtune.show.picture import JobPicture
 from gemtune.show.terminal import cells, printable
 
 DIM = "dim"
+Line: TypeAlias = Text
+"""A line with its colours, for those who hand it on and need not know rich."""
 _FULL, _HALF, _REST = "━", "╸", "─"
 
 
@@ -81,7 +84,7 @@ def fitting(parts: Sequence[Text | str], width: int, between: str = " · ") -> T
 def sign(picture: JobPicture) -> Text:
     """Return the sign of a job's state, in its colour."""
     ink = TONES[picture.tone]
-    return Text(ink.glyph, ink.terminal)
+    return Text.assemble((ink.glyph, ink.terminal))  # what is added to it keeps colours of its own
 
 
 def word(picture: JobPicture) -> Text:

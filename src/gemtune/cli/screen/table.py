@@ -15,7 +15,7 @@ from gemtune.cli.screen.paint import DIM, bar, curve_style, cut, padded, plain, 
 from gemtune.show.curve import sparkline
 from gemtune.show.palette import TONES, stroke
 from gemtune.show.picture import JobPicture
-from gemtune.show.progress import duration, seen
+from gemtune.show.progress import duration
 
 _GAP = 2
 _LONGEST_TITLE = 32
@@ -170,6 +170,6 @@ def _cell(name: str, picture: JobPicture, number: int, width: int, *, stateless:
 def _when(picture: JobPicture, *, stateless: bool) -> Text:
     if not picture.ended and picture.eta:
         return Text(f"{duration(picture.eta)} left")
-    if stateless or not seen(picture):
+    if stateless:
         return word(picture)
     return Text(f"took {duration(picture.elapsed)}" if picture.ended and picture.elapsed is not None else "")
