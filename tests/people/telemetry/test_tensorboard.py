@@ -77,10 +77,15 @@ async def test_a_watcher_makes_a_run_for_each_job_as_its_steps_come(tmp_path):
         async with client.watch(jobs) as watcher:
             with TensorBoard(tmp_path) as board:
                 await forward(watcher, board)
+        size = sum(path.stat().st_size for path in tmp_path.rglob("events*"))
         for job in jobs:
             await job.refresh()
             folder = tmp_path / job.name.rpartition("/")[2]
             assert points(folder, "loss/train") == seen(job)
+            assert metadata.SESSION_START_INFO_TAG in read(folder).summary_metadata
+            with TensorBoard(tmp_path) as board:
+                await anyio.to_thread.run_sync(board.write, job)
+        assert sum(path.stat().st_size for path in tmp_path.rglob("events*")) == size
 
 
 async def test_a_tensorboard_that_runs_sees_the_file_grow(tmp_path):
@@ -93,8 +98,10 @@ async def test_a_tensorboard_that_runs_sees_the_file_grow(tmp_path):
             await anyio.to_thread.run_sync(board.write, job)
             reader = read(tmp_path / "lxiv")
             first = len(reader.Scalars("loss/train"))
+            assert metadata.SESSION_START_INFO_TAG not in reader.summary_metadata  # not all of it is known yet
             emulator.advance(3600)
             await job.refresh()
             await anyio.to_thread.run_sync(board.write, job)
             reader.Reload()
+    assert "epoch_count" in str(reader.Tensors("job")[0].tensor_proto.string_val[0])
     assert 0 < first < len(reader.Scalars("loss/train")) == len(job.snapshots)

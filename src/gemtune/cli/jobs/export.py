@@ -121,10 +121,11 @@ class _Known:
     base_model: str | None
     hyperparameters: Hyperparameters | None
     snapshots: tuple[TuningSnapshot, ...]
+    done: bool
 
     @classmethod
     def of(cls, job: TuningJob) -> _Known:
-        return cls(job.name, job.display_name, job.base_model, job.hyperparameters, tuple(job.snapshots))
+        return cls(job.name, job.display_name, job.base_model, job.hyperparameters, tuple(job.snapshots), job.done)
 
 
 async def _write(jobs: Sequence[TuningJob], options: argparse.Namespace) -> None:

@@ -44,6 +44,43 @@ class Trained(Protocol):
     def hyperparameters(self) -> Hyperparameters | None: ...
     @property
     def snapshots(self) -> Sequence[TuningSnapshot]: ...
+    @property
+    def done(self) -> bool: ...
+
+
+@attrs.frozen
+class _About:
+    """What a run is about."""
+
+    name: str
+    display_name: str | None
+    base_model: str | None
+    hyperparameters: Hyperparameters | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the service has said what controls the training; of a job just created only you have."""
+        used = self.hyperparameters
+        return used is not None and bool(used.epoch_count and (used.learning_rate or used.learning_rate_multiplier))
+
+    def used(self) -> dict[str, tfevents.Value]:
+        """Return what runs may be sorted by."""
+        return {"base_model": plain_model(self.base_model or "unknown")} | dict(_settings(self.hyperparameters))
+
+    def facts(self) -> str:
+        """Return all of it as a table of Markdown."""
+        facts = {"job": self.name, "display name": self.display_name, **self.used()}
+        rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items() if value)
+        return f"| | |\n|---|---|\n{rows}"
+
+
+def _settings(used: Hyperparameters | None) -> Iterator[tuple[str, tfevents.Value]]:
+    if used is None:
+        return
+    for name in ("epoch_count", "batch_size", "learning_rate", "learning_rate_multiplier", "adapter_size", "beta"):
+        value = getattr(used, name)
+        if value:
+            yield name, value if isinstance(value, int | float) else str(value)
 
 
 @attrs.define(eq=False)
@@ -131,13 +168,18 @@ class TensorBoard:
         self._numbers: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
-        """Write what an event says of a step; other events are passed over.
+        """Write what an event says of a step, and what a model that is done says of its hyperparameters.
 
         Raises:
             GemtuneError: The file could not be written.
         """
         if isinstance(event, events.Snapshot | events.SnapshotUpdated):
             self._add(StepMeasures.of(event.job, event), event.observed_at.timestamp())
+        elif isinstance(event, events.Succeeded):
+            task = event.model.tuning_task
+            used = task.hyperparameters if task is not None else None
+            about = _About(event.job, event.model.display_name, event.model.base_model, used)
+            self._describe(about, event.observed_at.timestamp())
 
     def write(self, job: Trained) -> None:
         """Write all that is known of a job: its curves and its hyperparameters.
@@ -151,8 +193,9 @@ class TensorBoard:
         now = time.time()
         for snapshot in job.snapshots:
             self._add(StepMeasures.of(job.name, snapshot), now)
-        with _worded(self._folder):
-            self._run(job.name, self._numbers.get(job.name, 1)).describe(_used(job), _facts(job), now)
+        about = _About(job.name, job.display_name, job.base_model, job.hyperparameters)
+        if job.done or about.complete:  # TensorBoard believes the first that it reads
+            self._describe(about, now)
 
     def close(self) -> None:
         """Let go of all files."""
@@ -167,6 +210,10 @@ class TensorBoard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _describe(self, about: _About, now: float) -> None:
+        with _worded(self._folder):
+            self._run(about.name, self._numbers.get(about.name, 1)).describe(about.used(), about.facts(), now)
 
     def _add(self, measures: StepMeasures, now: float) -> None:
         with _worded(self._folder):
@@ -197,23 +244,3 @@ class _worded:  # noqa: N801 - used as a function
     ) -> None:
         if isinstance(error, OSError):
             raise GemtuneError(f"{error.filename or self._folder}: cannot be written: {error.strerror}") from None
-
-
-def _used(job: Trained) -> dict[str, tfevents.Value]:
-    """Return what a run may be sorted by."""
-    return {"base_model": plain_model(job.base_model or "unknown")} | dict(_settings(job.hyperparameters))
-
-
-def _settings(used: Hyperparameters | None) -> Iterator[tuple[str, tfevents.Value]]:
-    if used is None:
-        return
-    for name in ("epoch_count", "batch_size", "learning_rate", "learning_rate_multiplier", "adapter_size", "beta"):
-        value = getattr(used, name)
-        if value:
-            yield name, value if isinstance(value, int | float) else str(value)
-
-
-def _facts(job: Trained) -> str:
-    facts = {"job": job.name, "display name": job.display_name, **_used(job)}
-    rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items() if value)
-    return f"| | |\n|---|---|\n{rows}"
