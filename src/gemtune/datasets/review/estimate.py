@@ -138,6 +138,7 @@ class Estimate:
         if self.cost is not None and self.prices is not None:
             low, value, high = (f"{amount:,.2f}" for amount in (self.cost.low, self.cost.value, self.cost.high))
             cost = value if low == high else f"{value} ({low} to {high})"
+            cost = "under 0.01" if high == "0.00" else cost
             dated = ", ".join(filter(None, (self.prices.date, self.prices.source)))
             lines.append(f"cost: {cost} {self.currency}, by the prices you gave{f' ({dated})' if dated else ''}")
         return "\n".join([*lines, *self.notes])
