@@ -140,6 +140,8 @@ class EventStream:
     endless: bool
     end: StreamEnd = attrs.field(factory=StreamEnd, init=False)
     _first: Event | None = attrs.field(default=None, init=False)
+    # Whether it is about more jobs than an id can hold: then none is made any more, which takes longest of all.
+    _too_long: bool = attrs.field(default=False, init=False)
 
     async def is_over(self) -> bool:
         """Return whether nothing is left to be sent, now and for ever."""
@@ -174,5 +176,6 @@ class EventStream:
         while len(batch) < _TOGETHER and (more := self.subscription.next_nowait()) is not None:
             batch.append(more)
         *others, last = [dumped(each.to_dict()) for each in batch]
-        token = self.subscription.resume_token()
-        return b"".join(map(message, others)) + message(last, id=token if len(token) <= _LONGEST_ID else "")
+        token = "" if self._too_long else self.subscription.resume_token()
+        self._too_long = self._too_long or len(token) > _LONGEST_ID
+        return b"".join(map(message, others)) + message(last, id="" if self._too_long else token)
