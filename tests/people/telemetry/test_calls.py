@@ -2,6 +2,7 @@
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
@@ -254,6 +255,31 @@ async def test_a_processor_that_fails_changes_nothing_but_the_log(collected, whe
         await (await client.tune("models/gemini-1.0-pro-001", [("1", "2")] * 20))
         assert [result.text for result in await client.generate_many(MODEL, ["1", "2"])] == ["yes", "yes"]
     assert "telemetry stumbled in" in caplog.text
+
+
+async def test_on_vertex_a_base_model_has_its_bare_id_and_a_tuned_one_the_name_of_its_endpoint(collected):
+    emulator = GeminiEmulator.make()
+    options = {"vertexai": True, "project": "my-project", "location": "us-central1", "bucket": "test-bucket"}
+    async with emulator.client(telemetry=collected.telemetry(), **options) as client:
+        await client.generate_content("gemini-2.5-flash", "x")
+        job = await client.tune("gemini-2.5-flash", [(str(n), str(n + 1)) for n in range(20)])
+        await job
+        await client.generate_content(job, "1")
+    base, tuned = collected.named("generate_content")
+    assert base.attributes["gen_ai.provider.name"] == "gcp.vertex_ai"
+    assert base.attributes["gen_ai.request.model"] == "gemini-2.5-flash"
+    assert tuned.attributes["gen_ai.request.model"] == job.endpoint
+    assert tuned.name == f"generate_content {job.endpoint}"
+
+
+async def test_the_address_is_that_of_the_host_to_which_the_call_goes(collected):
+    answer = httpx.MockTransport(lambda request: httpx.Response(200, json={"candidates": []}))
+    options = {"token": "t", "project": "my-project", "vertexai": True, "location": "europe-west4"}
+    async with gemtune.Client(transport=answer, telemetry=collected.telemetry(), **options) as client:
+        await client.generate_content("gemini-2.5-flash", "x")
+    (span,) = collected.spans
+    where = (span.attributes["server.address"], span.attributes["server.port"])
+    assert where == ("europe-west4-aiplatform.googleapis.com", 443)
 
 
 async def test_an_sdk_that_stops_halfway_does_not_stop_a_call(collected):

@@ -159,6 +159,15 @@ async def test_an_item_that_is_pushed_back_is_asked_in_a_span_of_its_own(collect
     assert first.links[0].context == second.links[0].context
 
 
+async def test_items_that_fail_are_counted_by_the_class_of_their_error(collected):
+    emulator = GeminiEmulator.make(answers=lambda prompt: "yes")
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        await client.generate_many(MODEL, ["1", 5, "3"])
+    found = collected.metrics()["gcp.gemini.batch.items"]
+    outcomes = {(row["gcp.gemini.batch.item.outcome"], row.get("error.type")): count for row, count in found}
+    assert outcomes == {("done", None): 2, ("failed", "InvalidInput"): 1}
+
+
 async def test_a_call_beside_a_batch_is_not_linked_to_it(collected):
     emulator = GeminiEmulator.make()
     observed = emulator.client(telemetry=collected.telemetry())
