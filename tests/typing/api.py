@@ -3,7 +3,7 @@
 from typing import assert_type
 
 import gemtune
-from gemtune import errors, events, types
+from gemtune import batch, errors, events, types
 
 
 async def tune(client: gemtune.Client) -> None:
@@ -13,6 +13,11 @@ async def tune(client: gemtune.Client) -> None:
     assert_type(await job.wait(timeout=5), gemtune.TunedModel)
     assert_type(job.state, events.JobState)
     assert_type(job.progress, gemtune.TuningProgress)
+    assert_type(await job.show(), gemtune.TunedModel)
+    assert_type(await client.watch(job).show(every=1), gemtune.WaitResult)
+    assert_type(await client.batch(job, ["1"]).show(), batch.BatchResults)
+    assert_type(await client.generate_many(job, ["1"]), batch.BatchResults)
+    assert_type((await client.generate_many(job, ["1"]))[0], gemtune.BatchResult)
     assert_type(await job.refresh(), events.JobState)
     assert_type(await job.cancel(), None)
     assert_type(client.job(job), gemtune.TuningJob)

@@ -123,10 +123,12 @@ def test_a_batch_is_shown_and_what_it_had_when_it_was_left_is_kept(kernel):
 
 def test_no_output_holds_the_key_and_a_repr_asks_nothing(kernel):
     shown = kernel.run("""
-before_requests = len(emulator.app.requests)
-fresh = client.job("tunedModels/nobody-knows")
 from IPython.display import display
-for each in (client, job, fresh, watcher, batch, results, results[0], model):
+job, fresh = await tune("repr"), client.job("tunedModels/nobody-knows")
+watcher, batch = client.watch(job), client.batch(job, ["1"])
+results = await client.generate_many("models/gemini-1.0-pro-001", ["1"])
+before_requests = len(emulator.app.requests)
+for each in (client, job, fresh, watcher, batch, results, results[0], results[0].response, job.data):
     display(each)
 print(len(emulator.app.requests) - before_requests)
 """)

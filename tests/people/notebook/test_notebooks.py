@@ -20,17 +20,16 @@ def path_of(name):
     return ROOT / "docs" / "notebooks" / f"{name}.ipynb"
 
 
-@pytest.fixture(scope="module")
-def run():
-    """Each notebook after it has run, once."""
-    found = {}
+def run(name):
+    """Return a notebook after it has run, once it is sure that its outputs are of the same kinds as those kept."""
+    notebook, kept = run_notebooks.ran(path_of(name)), nbformat.read(path_of(name), as_version=4)
+    assert kinds(notebook) == kinds(kept)
+    return notebook
 
-    def of(name):
-        if name not in found:
-            found[name] = run_notebooks.ran(path_of(name))
-        return found[name]
 
-    return of
+def kinds(notebook):
+    found = outputs(notebook).items()
+    return {source: [sorted(output.get("data", ())) for output in shown] for source, shown in found}
 
 
 def outputs(notebook):
@@ -63,19 +62,7 @@ def test_a_notebook_is_kept_with_the_outputs_of_a_run_to_its_end(name):
 
 @pytest.mark.slow
 @pytest.mark.socket
-@pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_and_shows_the_same_kinds_of_outputs_as_the_one_that_is_kept(name, run):
-    def kinds(notebook):
-        return {
-            source: [sorted(output.get("data", ())) for output in found] for source, found in outputs(notebook).items()
-        }
-
-    assert kinds(run(name)) == kinds(nbformat.read(path_of(name), as_version=4))
-
-
-@pytest.mark.slow
-@pytest.mark.socket
-def test_the_tutorial_ends_with_a_model_that_answers_and_keeps_its_curve(run):
+def test_the_tutorial_ends_with_a_model_that_answers_and_keeps_its_curve():
     notebook = run("tune-and-watch")
     last = shown(notebook, "await job.show()")
     assert "succeeded" in last
@@ -89,7 +76,7 @@ def test_the_tutorial_ends_with_a_model_that_answers_and_keeps_its_curve(run):
 
 @pytest.mark.slow
 @pytest.mark.socket
-def test_three_rates_are_compared_in_one_picture_and_one_frame(run):
+def test_three_rates_are_compared_in_one_picture_and_one_frame():
     notebook = run("compare-learning-rates")
     last = shown(notebook, "await watcher.show()")
     assert last.count("<polyline") == 3
@@ -101,7 +88,7 @@ def test_three_rates_are_compared_in_one_picture_and_one_frame(run):
 
 @pytest.mark.slow
 @pytest.mark.socket
-def test_a_batch_becomes_a_frame_in_which_a_failure_is_one_row(run):
+def test_a_batch_becomes_a_frame_in_which_a_failure_is_one_row():
     notebook = run("batch-into-a-frame")
     assert "599 of 600 answered" in shown(notebook, "await batch.show()")
     assert "the prompt is empty" in shown(notebook, "\nanswers[[")
