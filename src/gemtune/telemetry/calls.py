@@ -78,7 +78,7 @@ class CallTracer:
             return None
         base = {names.OPERATION: operation, names.PROVIDER: self.provider, **self._server(call.origin)}
         name = operation
-        if operation in _ASKS and call.resource is not None:
+        if operation not in _OF_JOBS and call.resource is not None:
             base[names.REQUEST_MODEL] = model = names.plain_model(call.resource)
             name = f"{operation} {model}"
         return CallSpan(self, call, name, base)
@@ -92,8 +92,8 @@ class CallTracer:
         return known
 
 
-_ASKS: Final = frozenset({names.GENERATE, names.COUNT})
-"""Operations that are about a model; the others are about a job."""
+_OF_JOBS: Final = frozenset({names.CREATE_JOB, names.CANCEL_JOB})
+"""Operations that are about a job; the others are about a model."""
 _UNNAMED: Final = frozenset({"tuningJobs.create"})
 """On Vertex AI nobody knows a job's name before the service has chosen it."""
 
@@ -129,8 +129,9 @@ class CallSpan:
                 span.set_attribute(names.REQUEST_STREAM, value=True)
             if self._tracer.content:
                 span.set_attributes(content.asked(call.body))
-        elif call.resource is not None and call.method not in _UNNAMED and self._base[names.OPERATION] not in _ASKS:
-            span.set_attribute(names.JOB, call.resource)
+        elif call.resource is not None and call.method not in _UNNAMED and self._base[names.OPERATION] in _OF_JOBS:
+            # What is cancelled on the Gemini API is the operation of the job.
+            span.set_attribute(names.JOB, call.resource.partition("/operations/")[0])
         if item is not None:
             span.set_attributes({names.BATCH_INDEX: item.index, names.BATCH_ATTEMPT: item.attempt})
 

@@ -40,6 +40,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "tunedModels.operations.cancel": CANCEL_JOB,
     "tuningJobs.cancel": CANCEL_JOB,
     "tunedModels.patch": "update_tuned_model",
+    "models.patch": "update_tuned_model",
     "tunedModels.delete": "delete_tuned_model",
     "models.delete": "delete_tuned_model",
     "tunedModels.transferOwnership": "transfer_ownership",

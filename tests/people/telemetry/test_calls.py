@@ -1,5 +1,7 @@
 """A call in OpenTelemetry: one span, its attempts as events, what it took as attributes and metrics."""
 
+import contextlib
+
 import anyio
 import anyio.lowlevel
 import httpx
@@ -202,6 +204,30 @@ async def test_a_stream_that_breaks_off_or_is_left_ends_its_span(collected):
     assert (broken.attributes["error.type"], broken.status.status_code) == ("StreamInterrupted", StatusCode.ERROR)
     assert "error.type" not in left_early.attributes
     assert "gen_ai.response.finish_reasons" not in left_early.attributes
+
+
+@pytest.mark.parametrize("service", ["gemini", "vertex"])
+async def test_what_is_done_to_jobs_and_models_names_them(collected, service):
+    emulator = GeminiEmulator.make(step_seconds=60.0)
+    options = {"vertexai": True, "project": "my-project", "location": "us-central1", "bucket": "test-bucket"}
+    base = "gemini-2.5-flash" if service == "vertex" else "models/gemini-1.0-pro-001"
+    async with emulator.client(**(options if service == "vertex" else {})) as unseen:
+        rows = [(str(n), str(n + 1)) for n in range(20)]
+        done, running = [await unseen.tune(base, rows) for _ in range(2)]
+        emulator.advance(30)
+        await running.refresh()
+    async with emulator.client(telemetry=collected.telemetry(), **(options if service == "vertex" else {})) as client:
+        job = client.job(running.name)
+        await job.refresh()
+        await job.cancel()
+        emulator.advance(36000)
+        model = (await client.job(done.name)).name
+        with contextlib.suppress(errors.BadRequest):  # Vertex AI deletes no model that is deployed
+            await client.tuned_models.delete(model)
+    cancelled, deleted = (collected.named(name)[0] for name in ("cancel_tuning_job", "delete_tuned_model"))
+    assert cancelled.attributes["gcp.gemini.tuning.job.name"] == running.name
+    assert deleted.attributes["gen_ai.request.model"] == model
+    assert deleted.name == f"delete_tuned_model {model}"
 
 
 async def test_a_stream_that_is_forgotten_ends_its_span_when_it_is_collected(collected):

@@ -73,6 +73,10 @@ async def _exported(options: argparse.Namespace, console: Console) -> int:
             await _write(jobs, options)
             running = [job for job in jobs if not job.done]
             if options.follow and running:
+                if not (options.quiet or console.json):
+                    console.note(
+                        f"{_many(len(running))} still running; Ctrl-C stops following and keeps what was written"
+                    )
                 stopped = await _follow(client, jobs, running, options)
             _say(jobs, options, console)
     if stopped:
@@ -151,6 +155,10 @@ def _written(jobs: Sequence[_Known], options: argparse.Namespace) -> None:
         table.write(options.csv, table.as_csv(rows))
     if options.jsonl:
         table.write(options.jsonl, table.as_jsonl(rows))
+
+
+def _many(count: int) -> str:
+    return "1 job is" if count == 1 else f"{count} jobs are"
 
 
 def _say(jobs: Sequence[TuningJob], options: argparse.Namespace, console: Console) -> None:
