@@ -216,3 +216,4 @@ def test_two_hundred_jobs_stay_smooth(visit, record_testsuite_property):
         # A thousand changes of rows, ten times as fast as the server tells them, and a chart that grows all the time.
         assert spent["TaskDuration"] < 1.5
         assert spent["ScriptDuration"] < 0.5
+        assert spent["LayoutDuration"] < 0.4

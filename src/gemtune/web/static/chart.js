@@ -43,7 +43,7 @@ export function logTicks(low, high) {
 export function lastStep(total, furthest) {
   let end = Math.max(total, furthest, 2);
   while (end / 2 >= furthest * 1.1 && end > 10) end /= 2;
-  return end;
+  return Math.ceil(end);
 }
 
 export class LossChart {
