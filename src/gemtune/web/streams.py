@@ -10,6 +10,7 @@ waits for it unless it runs with ``--timeout-graceful-shutdown``. ``STALLED`` gi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, cast
@@ -17,6 +18,8 @@ from typing import Final, cast
 import anyio
 import attrs
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 STALLED: Final = 60.0
 """Seconds after which a listener who takes nothing is given up; a browser reconnects when it wakes up."""
@@ -50,6 +53,14 @@ class StreamEnd:
                 self._waiting = None
 
 
+class PatientResponse(EventSourceResponse):
+    """A stream that gives a listener up who takes nothing, as it would one who has gone: without a traceback."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(SendTimeoutError):
+            await super().__call__(scope, receive, send)
+
+
 def stream_response(
     messages: AsyncIterator[bytes],
     end: StreamEnd,
@@ -58,7 +69,7 @@ def stream_response(
     sign: Callable[[], ServerSentEvent] = lambda: ServerSentEvent(comment="", sep="\n"),
 ) -> EventSourceResponse:
     """Return a response that sends messages as they come, and after every ``beat`` seconds a sign of life."""
-    return EventSourceResponse(
+    return PatientResponse(
         messages,
         ping=beat,
         ping_message_factory=sign,

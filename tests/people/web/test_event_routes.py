@@ -155,6 +155,22 @@ async def test_a_listener_who_takes_nothing_holds_nobody_up_and_none_leaves_anyt
     assert watcher.statistics().subscribers == 0
 
 
+@pytest.mark.parametrize("path", ["/events", "/tuning/api/events"])
+async def test_a_listener_who_takes_nothing_for_a_minute_is_given_up(service, path):
+    _, watcher, _ = service
+    app = Starlette(
+        routes=[
+            gemtune.web.events_route("/events", watcher=watcher),
+            Mount("/tuning", gemtune.web.dashboard(watcher)),
+        ]
+    )
+    async with listening(app, path, taking=False):
+        await anyio.sleep(58)
+        assert watcher.statistics().subscribers == 1
+        await anyio.sleep(4)
+        assert watcher.statistics().subscribers == 0
+
+
 async def test_a_head_is_answered_and_opens_no_stream(service):
     _, watcher, _ = service
     reply = await browser(application(watcher)).head("/jobs/one/events")
