@@ -31,6 +31,7 @@ STYLE: Final = (
     "width:100%;min-width:90px;background:color-mix(in srgb,currentColor 14%,transparent)}"
     ".gemtune .bar i{display:block;height:100%}"
     ".gemtune svg{display:block;max-width:100%;height:auto}"
+    ".gemtune td svg{display:inline-block;vertical-align:middle;margin-right:6px}"
     "</style>"
 )
 """The style of everything that gemtune shows in a notebook; each output brings it, because each stands alone."""

@@ -135,3 +135,11 @@ def test_places_without_html_get_lines_that_say_the_same():
     assert [line.split()[:3] for line in table[2:]] == [["one", "running", "20/50"], ["two", "running", "30/50"]]
     batch = BatchPicture(title="m", done=3, failed=1, total=8, rate=2.0, eta=2.0, elapsed=2.0, tokens=9, held_back="x")
     assert batch_text(batch) == "m · 3 of 8 answered · 1 failed · 2/s · 2 s left · 9 tokens · x"
+
+
+def test_of_a_job_that_nobody_has_looked_at_nothing_is_claimed():
+    shown = words(job_html(picture(steps=0, losses=(), word="not seen yet", tone=Tone.UNSEEN, total=None, share=None)))
+    assert "nobody has looked at it yet" in shown
+    assert "first loss" not in shown
+    waiting = words(job_html(picture(steps=0, losses=(), word="starting", tone=Tone.WAITING)))
+    assert "the first loss comes with the first step" in waiting

@@ -29,6 +29,7 @@ def job_html(picture: JobPicture, note: str = "") -> str:
     ink = TONES[picture.tone]
     about = line(*map(escape, (_aside(picture), picture.base_model, picture.hyperparameters)), dim=True)
     waits = "" if picture.ended or picture.losses else "the first loss comes with the first step"
+    waits = "nobody has looked at it yet" if picture.tone is Tone.UNSEEN else waits
     kept = f"{len(picture.checkpoints)} checkpoint{'s' if len(picture.checkpoints) != 1 else ''}"
     facts = [steps(picture), *losses(picture), *times(picture), waits, as_of(picture)]
     facts += [kept] if picture.checkpoints else []
