@@ -264,3 +264,15 @@ def test_tune_asks_whether_line_1_is_a_heading_in_the_words_of_the_command(app, 
     )
     assert gemtune("tune", path, "--base", BASE, "--no-heading").code == 0
     assert sent_pairs(app)[0] == ("Birth Date", "Zodiac Sign")
+
+
+def test_quiet_commands_print_names_and_nothing_else(app, gemtune, rows):
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "quiet", "-q")
+    assert (ran.code, ran.out, ran.err) == (0, "tunedModels/quiet\n", "")
+    app.clock.advance(HOUR)
+    for command in ("watch", "wait"):
+        ran = gemtune("jobs", command, "quiet", "-q")
+        assert (ran.code, ran.out, ran.err) == (0, "tunedModels/quiet\n", "")
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "quiet", "-q")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err.startswith("error: "), "errors are said"

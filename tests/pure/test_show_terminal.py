@@ -192,3 +192,11 @@ def test_every_cell_begins_where_the_others_of_its_column_begin(rows):
 
 def test_a_table_without_rows_is_empty():
     assert aligned([]) == []
+
+
+def test_on_a_dumb_terminal_lines_are_as_wide_as_that_is_and_in_a_pipe_as_ever():
+    for stream, columns in ((Terminal(), 40), (io.StringIO(), 100)):
+        shown = live(stream, 40, in_place=False)
+        shown.show(view(10))
+        (line,) = stream.getvalue().splitlines()
+        assert columns - 45 < len(line) < columns

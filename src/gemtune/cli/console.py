@@ -45,6 +45,7 @@ class Console:
         color: Whether colour is wanted at all.
         deed: Whether the command does something that its output only reports. It then goes on, and reports on standard
             error, if standard output fails; otherwise its output was all it had to do, and it has failed.
+        quiet: Whether nothing but errors goes to standard error: no notes, and no progress.
     """
 
     out: TextIO = attrs.field(factory=lambda: sys.stdout)
@@ -52,6 +53,7 @@ class Console:
     json: bool = False
     color: bool = True
     deed: bool = False
+    quiet: bool = False
     _live: Live | None = attrs.field(default=None, init=False)
     _altered: bool = attrs.field(default=False, init=False)
     hinted: bool = attrs.field(default=False, init=False)
@@ -142,8 +144,10 @@ class Console:
                 "as \\uXXXX. PYTHONIOENCODING=utf-8 keeps them"
             )
 
-    def note(self, text: str) -> None:
-        """Write a line for people to standard error."""
+    def note(self, text: str, *, error: bool = False) -> None:
+        """Write a line for people to standard error, unless they want quiet and it is no error."""
+        if self.quiet and not error:
+            return
         with suppress(OSError, ValueError):  # a note that is lost changes nothing of what it is about
             if self._live is not None:
                 self._live.erase()
@@ -152,10 +156,10 @@ class Console:
 
     def error(self, text: str) -> None:
         """Write one line that begins with ``error:`` to standard error."""
-        self.note(f"error: {text}")
+        self.note(f"error: {text}", error=True)
 
     def live(self, indent: str = "", *, beside: bool = False) -> Live | None:
-        """Return what shows progress on standard error; None with JSON, whose lines are the progress.
+        """Return what shows progress on standard error; None with JSON, whose lines are the progress, or if quiet.
 
         It draws in place only if both streams are the terminal: lines in a pipe between them would arrive in the
         middle of the drawing.
@@ -164,7 +168,7 @@ class Console:
             indent: What every line begins with.
             beside: Whether nothing is written to standard output meanwhile, wherever that goes.
         """
-        if self.json:
+        if self.json or self.quiet:
             return None
         in_place = (beside or self.out.isatty()) and draws_in_place(self.err, os.environ)
         self._live = Live(self.err, in_place=in_place, unicode=encodes_unicode(self.err), indent=indent)

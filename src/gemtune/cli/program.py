@@ -82,7 +82,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    console = Console(json=options.json, color=not options.no_color)
+    console = Console(json=options.json, color=not options.no_color, quiet=getattr(options, "quiet", False))
     return _guarded(console, lambda console: options.run(options, console), options)
 
 

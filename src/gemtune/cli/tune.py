@@ -66,6 +66,7 @@ def add(commands: Commands) -> None:
     rates.add_argument("--learning-rate", type=float, metavar="X", help="the step size of the training")
     rates.add_argument("--learning-rate-multiplier", type=float, metavar="X", help="a factor of the recommended rate")
     parser.add_argument("--wait", action="store_true", help="follow the job to its end")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print the name only, and no progress")
     _add_vertex(parser)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Protocol, TextIO
 
 import attrs
@@ -96,22 +96,19 @@ class Live:
         self.erase()
         if keep and view is not None and self.in_place:
             width, height = self._room()
-            lines = [*view.above(width, height, unicode=self.unicode), *self._block(view, None)]
+            gone = view.above(width, height, unicode=self.unicode)
+            lines = [*gone, *view.block(width, height, None, unicode=self.unicode)]
             self.stream.write("".join(f"{self.indent}{line}\n" for line in lines))
             self.stream.flush()
 
     def _draw(self, view: View) -> None:
         width, height = self._room()
         gone = view.above(width, height, unicode=self.unicode)
-        block = self._block(view, self._passed())
+        block = view.block(width, height, self._passed(), unicode=self.unicode)[:height]
         lines = "".join(f"{self.indent}{line}\n" for line in [*gone, *block])
         self.stream.write(_CLEAR_BELOW + lines + _UP.format(len(block)))
         self.stream.flush()
         self._drawn = (self._size(), self._passed())
-
-    def _block(self, view: View, passed: int | None) -> Sequence[str]:
-        width, height = self._room()
-        return view.block(width, height, passed, unicode=self.unicode)[:height]
 
     def _room(self) -> tuple[int, int]:
         columns, rows = self._size()
@@ -119,7 +116,8 @@ class Live:
         return max(min(columns - 1, self.widest) - len(self.indent), 1), max(rows - 1, 1)
 
     def _report(self, view: View) -> None:
-        for key, mark, line in view.reports(self.widest - len(self.indent), unicode=self.unicode):
+        width = self._room()[0] if self.stream.isatty() else self.widest - len(self.indent)
+        for key, mark, line in view.reports(width, unicode=self.unicode):
             if self._reported.get(key) != mark:
                 self._reported[key] = mark
                 self.stream.write(f"{self.indent}{line}\n")

@@ -153,6 +153,31 @@ def test_a_window_that_changes_its_size_keeps_no_stale_line(app, three):
     assert shown.code == 130
 
 
+def test_the_last_picture_may_be_higher_than_the_terminal(app, three):
+    shown = Terminal(quick_with_rich("jobs", "watch", *three), 80, rows=5)
+    shown.until("and 3 more")
+    shown.press_ctrl_c()
+    text = shown.close()
+    rows = [line[0] for line in text.splitlines() if re.match(r"[abc] [●✗]", line)]
+    assert rows == ["c", "a", "b"], "what had failed went above before"
+
+
+def test_what_is_left_of_a_job_says_how_to_watch_it_again(app, many):
+    argv = ["tune", many, "--base", BASE, "--epochs", 4, "--batch-size", 4, "--id", "my-model", "--wait"]
+    shown = Terminal(quick_with_rich(*argv), 80)
+    shown.until("0/40 steps")
+    app.clock.advance(40)
+    shown.until("33/40 steps")
+    shown.press_ctrl_c()
+    lines = shown.close().splitlines()
+    assert lines[-2:] == [
+        "the job continues; watch it with: gemtune jobs watch tunedModels/my-model",
+        "interrupted",
+    ]
+    assert sum("33/40 steps" in line for line in lines) == 1
+    assert shown.code == 130
+
+
 @WIDTHS
 def test_a_service_that_is_down(app, three, columns):
     shown = Terminal(quick_with_rich("jobs", "watch", *three), columns, rows=30)

@@ -55,9 +55,11 @@ def add(actions: Commands) -> None:
         "state_changed, restarted and progress may be"
     )
     watch.add_argument("--since", metavar="CURSOR", help=since)
+    watch.add_argument("-q", "--quiet", action="store_true", help="print the names of jobs as they end, no progress")
     wait = add_command(actions, "wait", _wait, "wait until jobs end", _WAIT)
     wait.add_argument("names", nargs="+", metavar="NAME", help=JOB)
     wait.add_argument("--until", choices=("all", "any", "first_failure"), default="all", help="when to stop waiting")
+    wait.add_argument("-q", "--quiet", action="store_true", help="print the names of the jobs that have ended only")
 
 
 def _watch(options: argparse.Namespace, console: Console) -> int:
@@ -223,6 +225,9 @@ async def _unknown(client: Client, pending: Collection[str], options: argparse.N
 
 
 def _print_end(event: events.Event, console: Console) -> None:
+    if console.quiet:
+        console.print(event.job)
+        return
     match event:
         case events.Failed(reason=reason) if reason:
             said = f": {reason}"

@@ -60,6 +60,7 @@ class JobsScreen:
         """Return the heading, the curves if there is room, and the table."""
         pictures = self.pictures()
         here = self._here(pictures)
+        height = max(height, _LAST) if passed is None else height
         below = [] if passed is None else [_status(pictures, passed, self.hint, width)]
         if len(pictures) == 1:
             single = job(pictures[0], width, height - len(below), color=self.paint.color)
@@ -102,6 +103,8 @@ class JobsScreen:
 
 _URGENCY = (Tone.RUNNING, Tone.BAD, Tone.OVER, Tone.GOOD, Tone.WAITING, Tone.UNSEEN)
 _ALPHABET = 26
+_LAST = 12
+"""Lines that the last picture may have: nothing is drawn over it, so that the lowest terminal can scroll."""
 
 
 def _lettered(pictures: Sequence[JobPicture]) -> bool:
