@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import gemtune
-from gemtune import JobLike, ModelLike, Prompts, TrainingDataLike, datasets, types
+from gemtune import JobLike, ModelLike, Prompts, TrainingDataLike, datasets, events, telemetry, types
 from gemtune.types import vertex
 
 
@@ -96,6 +96,23 @@ async def right_prompts(client: gemtune.Client, frame: Any, rows: list[dict[str,
     for each in prompts:
         client.batch("models/x", each, concurrency=8, system_instruction="short", accept={"STOP"})
         await client.generate_many("models/x", each, journal=Path("a.jsonl"))
+
+
+async def right_telemetry(job: gemtune.TuningJob, watcher: gemtune.Watcher) -> None:
+    gemtune.Client(telemetry=False)
+    gemtune.Client(telemetry=telemetry.Telemetry(content=True))
+
+    async def later(event: events.Event) -> None:
+        assert_type(telemetry.measured(event), dict[str, float])
+
+    with telemetry.TensorBoard("runs") as board:
+        board.write(job)
+        await telemetry.forward(watcher, board, print, later)
+        await telemetry.forward(watcher.subscribe(), board)
+        await telemetry.forward(job, board)
+        await telemetry.forward(job.events(), board)
+    await telemetry.forward("tunedModels/x", print)  # type: ignore[arg-type]
+    gemtune.Client(telemetry="yes")  # type: ignore[arg-type]
 
 
 async def wrong(client: gemtune.Client, path: Path, prompt: str) -> None:
