@@ -188,7 +188,7 @@ def test_no_json_makes_a_check_raise(tmp_path_factory, rows, service):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     report = check(path, service=service)
-    str(report), report.to_html(), json.dumps(report.to_dict())
+    str(report), report._repr_html_(), json.dumps(report.to_dict())
 
 
 def test_a_report_is_text_html_and_json(file):

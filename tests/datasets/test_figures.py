@@ -53,7 +53,7 @@ def test_figures_count_what_the_model_reads_and_says():
     assert found.output_characters.max == len(json.dumps(call))
     assert found.turns.sum == 4
     assert "half" in str(found)
-    assert "<th>sum</th>" in found._repr_mimebundle_()["text/html"]
+    assert ">sum</th>" in found._repr_mimebundle_()["text/html"]
 
 
 def test_wrong_rows_count_for_nothing():

@@ -9,17 +9,20 @@ the place in the row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
 from gemtune.errors import InvalidInput
+from gemtune.markup import escape, table
 from gemtune.remedy import Remedy, Wording
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+SHOWN_OF_A_KIND: Final = 3
+"""So many issues of one kind are shown to people."""
 KEPT: Final = 100
 """So many issues of one kind are kept; of more, only their number."""
 
@@ -146,6 +149,24 @@ class Findings:
         """Return them, the grave ones first, each kind in the order of its rows."""
         kinds = {kind: place for place, kind in enumerate(self.counts)}
         return by_severity(sorted(self._kept, key=lambda one: (kinds[one.severity, one.code], one.row or 0)))
+
+
+def issue_table(issues: Iterable[Issue], counts: Mapping[str, int]) -> str:
+    """Return issues as a table of HTML, of each kind the first ones; empty if there are none."""
+    shown: Counter[str] = Counter()
+    rows = []
+    for issue in issues:
+        shown[issue.code] += 1
+        if shown[issue.code] > SHOWN_OF_A_KIND:
+            continue
+        more = counts[issue.code] - SHOWN_OF_A_KIND if shown[issue.code] == SHOWN_OF_A_KIND else 0
+        grave = f"<strong>{issue.severity}</strong>" if issue.severity == "error" else issue.severity
+        place = f"<code>{escape(issue.path)}</code>" if issue.path else ""
+        said = f"{issue.message}; {issue.fix}" if issue.fix else issue.message
+        said = f"{said} (and {more:,} more)" if more > 0 else said
+        row = "" if issue.row is None else f"{issue.row:,}"
+        rows.append((grave, f"<code>{escape(issue.code)}</code>", row, place, escape(said)))
+    return table(("", "code", "row", "place", "what"), rows, wide={4}) if rows else ""
 
 
 @attrs.define

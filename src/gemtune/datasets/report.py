@@ -8,6 +8,18 @@ from gemtune.markup import Displayed, box, escape, facts, line
 from gemtune.types import TuningExample
 
 
+class SaidInLines(Displayed):
+    """A value whose string says everything, in a notebook as well."""
+
+    __slots__ = ()
+
+    def _as_text(self) -> str:
+        return str(self)
+
+    def _as_html(self) -> str:
+        return box(*(line(escape(each)) for each in str(self).splitlines()))
+
+
 @attrs.frozen(kw_only=True)
 class DataReport(Displayed):
     """What was read of training data; printing it says so in one line.

@@ -18,6 +18,7 @@ from gemtune.datasets.dataset import DataSet, load
 from gemtune.datasets.examples import as_mapping
 from gemtune.datasets.parting.likeness import Likeness, digest, levelled, question, question_text
 from gemtune.datasets.reading import ReadRow
+from gemtune.datasets.report import SaidInLines
 from gemtune.errors import InvalidInput
 
 _TRAIN, _VALIDATION, _WRONG = range(3)
@@ -25,7 +26,7 @@ _ALL: Final = 2**64
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Split:
+class Split(SaidInLines):
     """A set of training data in two parts.
 
     Args:

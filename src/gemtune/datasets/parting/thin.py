@@ -12,6 +12,7 @@ from gemtune import checks
 from gemtune.datasets.dataset import DataSet, load
 from gemtune.datasets.parting.likeness import COMPARED, Likeness, digest, text_of
 from gemtune.datasets.reading import ReadRow
+from gemtune.datasets.report import SaidInLines
 from gemtune.errors import InvalidInput
 
 
@@ -26,7 +27,7 @@ class _AllBut:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Deduplicated:
+class Deduplicated(SaidInLines):
     """A set of training data without its repeats.
 
     Args:

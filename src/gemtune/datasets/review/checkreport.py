@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any, Final
 
 import attrs
 
 from gemtune.datasets.dataset import Layout
-from gemtune.datasets.problems import SEVERITIES, Issue, Severity
-from gemtune.datasets.report import DataReport
+from gemtune.datasets.problems import SEVERITIES, SHOWN_OF_A_KIND, Issue, Severity, issue_table
+from gemtune.datasets.report import DataReport, SaidInLines
 from gemtune.datasets.review.figures import DataFigures
 from gemtune.datasets.review.service import Service
+from gemtune.markup import box, escape, line
 from gemtune.remedy import Wording
 
-_SHOWN: Final = 3
 _SERVICES: Final[Mapping[Service, str]] = {"vertex": "Vertex AI", "gemini": "the Gemini API"}
 
 
 @attrs.frozen(kw_only=True)
-class CheckReport:
+class CheckReport(SaidInLines):
     """What ``gemtune.datasets.check`` found; printing it says so, and a notebook shows it as a table.
 
     Args:
@@ -98,38 +97,21 @@ class CheckReport:
         lines = [self.headline()]
         for code, issues in self.groups():
             lines.append(f"{issues[0].severity}: {code}{_times(issues, self.counts[code])}")
-            lines += [f"  {issue.worded(wording)}" for issue in issues[:_SHOWN]]
-            if self.counts[code] > len(issues[:_SHOWN]):
-                lines.append(f"  and {self.counts[code] - _SHOWN:,} more")
+            lines += [f"  {issue.worded(wording)}" for issue in issues[:SHOWN_OF_A_KIND]]
+            if self.counts[code] > len(issues[:SHOWN_OF_A_KIND]):
+                lines.append(f"  and {self.counts[code] - SHOWN_OF_A_KIND:,} more")
         lines.append(self.verdict())
         if self.validation is not None:
             lines += ["", f"validation data: {self.validation.worded(wording)}"]
         return "\n".join(lines)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self.to_html()}
-
-    def to_html(self) -> str:
-        """Return it as a table for a page; light and dark are the page's."""
-        rows = [
-            f"<tr><td>{escape(issue.severity)}</td><td><code>{escape(issue.code)}</code></td>"
-            f"<td>{'' if issue.row is None else f'{issue.row:,}'}</td>"
-            f"<td><code>{escape(issue.path)}</code></td>"
-            f"<td>{escape(_said(issue))}</td></tr>"
-            for _, issues in self.groups()
-            for issue in issues[:_SHOWN]
-        ]
-        head = "".join(f"<th>{name}</th>" for name in ("", "code", "row", "place", "what"))
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
-        more = "" if self.validation is None else f"<p>Validation data</p>{self.validation.to_html()}"
-        return f"<div><p>{escape(self.headline())}: <b>{escape(self.verdict())}</b></p>{table}{more}</div>"
+    def _as_html(self) -> str:
+        more = "" if self.validation is None else line("Validation data") + self.validation._as_html()
+        head = line(escape(self.headline()), f"<strong>{escape(self.verdict())}</strong>")
+        return box(head, issue_table(self.issues, self.counts), more, label="check of training data")
 
 
 def _times(issues: list[Issue], count: int) -> str:
     if issues[0].row is None:
         return ""
     return f", {count:,} rows" if count > 1 else ", 1 row"
-
-
-def _said(issue: Issue) -> str:
-    return f"{issue.message}; {issue.fix}" if issue.fix else issue.message

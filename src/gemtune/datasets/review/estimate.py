@@ -19,6 +19,7 @@ import attrs
 from gemtune import checks
 from gemtune.datasets.conversations import Method
 from gemtune.datasets.dataset import DataSet, load
+from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.figures import RunningFigures
 from gemtune.datasets.review.tokens import Interval, weigh
 from gemtune.errors import InvalidInput
@@ -90,7 +91,7 @@ def _of_file(path: Path) -> dict[str, Any]:
 
 
 @attrs.frozen(kw_only=True)
-class Estimate:
+class Estimate(SaidInLines):
     """What tuning will take; printing it says so, and how it is known.
 
     Args:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from html import escape
 from typing import Any, Final
 
 import attrs
 
 from gemtune.datasets.dataset import load
+from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.tokens import Characters, Interval, Weight, weigh
+from gemtune.markup import box, escape, line, table
 
 _COLUMNS: Final = ("turns", "input_characters", "output_characters", "input_tokens", "output_tokens")
 
@@ -61,7 +62,7 @@ def distribution(counts: Counter[int]) -> Distribution:
 
 
 @attrs.frozen(kw_only=True)
-class DataFigures:
+class DataFigures(SaidInLines):
     """The figures of a set of training data.
 
     Args:
@@ -113,11 +114,9 @@ class DataFigures:
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
         return "\n".join([self.headline(), *lines])
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        head, *rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self.table())
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        table = f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{body}</tbody></table>"
-        return {"text/plain": str(self), "text/html": f"<div><p>{escape(self.headline())}</p>{table}</div>"}
+    def _as_html(self) -> str:
+        heads, *rows = self.table()
+        return box(line(escape(self.headline())), table(heads, [[*map(escape, row)] for row in rows]))
 
 
 @attrs.define(eq=False)

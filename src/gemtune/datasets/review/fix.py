@@ -13,13 +13,14 @@ from gemtune.datasets.dataset import DataSet, load, row_line
 from gemtune.datasets.parting.likeness import COMPARED, digest
 from gemtune.datasets.problems import Findings, Issue, issue_of
 from gemtune.datasets.reading import ReadRow
+from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.service import Service, unfit
 from gemtune.errors import InvalidInput
 from gemtune.wholefile import whole_file
 
 
 @attrs.frozen(kw_only=True)
-class Fixed:
+class Fixed(SaidInLines):
     """What ``gemtune.datasets.fix`` did; printing it says so.
 
     Args:

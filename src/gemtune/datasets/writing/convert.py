@@ -19,10 +19,12 @@ from gemtune.datasets.conversations import Method
 from gemtune.datasets.dataset import TABLES, DataSet, opened, row_line, table_line
 from gemtune.datasets.files import FileShelf
 from gemtune.datasets.headings import Choice
-from gemtune.datasets.problems import Findings, Issue, issue_of
+from gemtune.datasets.problems import Findings, Issue, issue_of, issue_table
 from gemtune.datasets.reading import ReadRow
+from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.writing import chats, tables
 from gemtune.errors import InvalidInput
+from gemtune.markup import box, escape, line
 from gemtune.protocol.codec import dumps
 from gemtune.remedy import Wording
 from gemtune.wholefile import whole_file
@@ -43,7 +45,7 @@ _SHOWN: Final = 10
 
 
 @attrs.define(eq=False)
-class Conversion:
+class Conversion(SaidInLines):
     """Training data on its way into another layout: iterate over it for the new rows, or ``write`` them.
 
     What was lost is known once all rows have been taken.
@@ -65,8 +67,8 @@ class Conversion:
 
     def lines(self) -> Iterator[bytes]:
         """Yield the new rows as lines of JSON; one that need not change is as it was, to the byte."""
-        for row, line in self._converted():
-            yield line or dumps(row, strict=True) + b"\n"
+        for row, as_it_was in self._converted():
+            yield as_it_was or dumps(row, strict=True) + b"\n"
 
     def table(self, delimiter: str) -> Iterator[bytes]:
         """Yield the new rows as lines of a table, after its heading.
@@ -153,6 +155,10 @@ class Conversion:
             if times > _SHOWN:
                 lines.append(f"  and {times - _SHOWN:,} more of {code}")
         return "\n".join(lines)
+
+    def _as_html(self) -> str:
+        counts = {code: times for (_, code), times in self._findings.counts.items()}
+        return box(line(escape(str(self).partition("\n")[0])), issue_table(self.issues, counts))
 
     def _converted(self) -> Iterator[tuple[Mapping[str, Any], bytes | None]]:
         self._findings, self._rows = Findings(), 0
