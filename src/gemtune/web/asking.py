@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -81,9 +83,15 @@ class Question:
 
 @attrs.define(eq=False)
 class Samples:
-    """The answers that are shown, the latest of each model."""
+    """The answers that are shown, the latest of each model.
 
-    by_job: dict[str, list[Sample]] = attrs.field(factory=dict)
+    Args:
+        given: Prompts and answers that the application shows, by the name of the job; it may grow.
+    """
+
+    given: Mapping[str, Sequence[tuple[str, str]]] = attrs.field(factory=dict)
+    by_job: dict[str, list[Sample]] = attrs.field(factory=dict, init=False)
+    _taken: Counter[str] = attrs.field(factory=Counter, init=False)
     _places: anyio.CapacityLimiter | None = attrs.field(default=None, init=False)
 
     def add(self, name: str, sample: Sample) -> None:
@@ -91,6 +99,15 @@ class Samples:
         kept = self.by_job.setdefault(name, [])
         kept.append(sample)
         del kept[:-_KEPT]
+
+    def fresh(self) -> Iterator[tuple[str, Sample]]:
+        """Take in what the application has added, and yield it."""
+        for name, pairs in list(self.given.items()):
+            for prompt, answer in list(pairs)[self._taken[name] :]:
+                self._taken[name] += 1
+                sample = Sample(str(prompt), str(answer))
+                self.add(name, sample)
+                yield name, sample
 
     async def ask(self, client: Client, job: JobPicture, prompt: str) -> Sample:
         """Ask the model of a job, and keep the answer.

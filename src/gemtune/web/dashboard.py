@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -18,7 +19,7 @@ from gemtune._version import __version__
 from gemtune.client import Client
 from gemtune.errors import GemtuneError, MisuseError, SettingsError
 from gemtune.watch import Watcher
-from gemtune.web.asking import Question, status_of
+from gemtune.web.asking import Question, Samples, status_of
 from gemtune.web.files import FILES, StaticFile
 from gemtune.web.guard import Entrance, Guarded, VisitorCheck, checked_hosts
 from gemtune.web.hub import Hub, Pictured
@@ -37,6 +38,7 @@ def dashboard(
     *,
     client: Client | None = None,
     batches: Collection[Pictured] = (),
+    samples: Mapping[str, Sequence[tuple[str, str]]] = MappingProxyType({}),
     title: str = "Tuning jobs",
     allow_asking: bool = False,
     allowed_hosts: Collection[str] | None = None,
@@ -57,6 +59,8 @@ def dashboard(
         watcher: Whose jobs are shown; by default those of the watcher of ``gemtune.web.lifespan``.
         client: Asks models; by default the client of ``gemtune.web.lifespan``.
         batches: Batches to show with their progress; you may change the list at any time.
+        samples: Prompts and answers to show beside a job, by its name in full; you may add to it at any time, and the
+            last 20 of a job are kept.
         title: The heading of the page.
         allow_asking: Whether visitors may ask finished models a prompt, which costs you money.
         allowed_hosts: The names, with or without a port, under which it answers, and to visitors from everywhere. ``*``
@@ -68,7 +72,7 @@ def dashboard(
         An ASGI application: it works under any path and needs no lifespan of its own.
     """
     check = VisitorCheck(checked_hosts(allowed_hosts), checked_ancestors(frame_ancestors))
-    return made(Show(watcher, client, lambda: batches, title, allow_asking), check)
+    return made(Show(watcher, client, lambda: batches, title, allow_asking, samples), check)
 
 
 def made(show: Show, check: VisitorCheck, entrance: Entrance | None = None) -> ASGIApp:
@@ -93,6 +97,7 @@ class Show:
         batches: The batches now.
         title: The heading.
         allow_asking: Whether models may be asked.
+        samples: Prompts and answers by the name of the job.
     """
 
     watcher: Watcher | None
@@ -100,6 +105,7 @@ class Show:
     batches: Callable[[], Collection[Pictured]] = tuple
     title: str = "Tuning jobs"
     allow_asking: bool = False
+    samples: Mapping[str, Sequence[tuple[str, str]]] = attrs.field(factory=dict)
     _hub: Hub | None = attrs.field(default=None, init=False)
 
     def hub(self, request: Request) -> Hub:
@@ -107,7 +113,7 @@ class Show:
         watcher = self.watcher if self.watcher is not None else get_watcher(request)
         if self._hub is None or self._hub.watcher is not watcher:  # a test starts the same application again
             options = {"title": self.title, "allow_asking": self.allow_asking, "version": __version__}
-            self._hub = Hub(watcher, self.batches, options)
+            self._hub = Hub(watcher, self.batches, options, Samples(self.samples))
         return self._hub
 
     def asker(self, request: Request) -> Client:

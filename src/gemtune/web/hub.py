@@ -46,13 +46,14 @@ class Hub:
         watcher: Whose jobs are shown.
         batches: The batches to show; it may change.
         options: What the page is told of itself.
+        samples: Answers of models.
     """
 
     watcher: Watcher
     batches: Callable[[], Collection[Pictured]] = tuple
     options: Mapping[str, object] = attrs.field(factory=dict)
+    samples: Samples = attrs.field(factory=Samples)
     ledger: PageLedger = attrs.field(factory=PageLedger, init=False)
-    samples: Samples = attrs.field(factory=Samples, init=False)
     # Whether the watcher ran and was closed since: nothing more will come.
     over: bool = attrs.field(default=False, init=False)
     _began: bool = attrs.field(default=False, init=False)
@@ -157,6 +158,8 @@ class Hub:
         tones = Counter(str(picture.tone) for picture in shown)
         self.ledger.state("summary", {"jobs": len(shown), "tones": dict(tones)})
         self.ledger.state("service", self._service(shown))
+        for name, sample in self.samples.fresh():
+            self.ledger.tell("sample", {"name": name, **attrs.asdict(sample)})
         batches = {id(batch): batch for batch in self.batches()}
         for key in self._numbers.keys() - batches.keys():
             number = self._numbers.pop(key)[1]

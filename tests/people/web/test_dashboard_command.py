@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -78,6 +79,42 @@ def test_elsewhere_it_needs_the_link_that_it_prints_and_prints_another_when_that
     assert another.startswith("another browser? http://")
     assert link.params["key"] not in another
     assert ended == "the dashboard has ended; the jobs continue"
+
+
+ENDLESS = """
+import anyio
+from starlette.applications import Starlette
+from starlette.routing import Route
+from gemtune.web.serve import DashboardSite, serve
+from gemtune.web.streams import StreamEnd, message, stream_response
+
+
+async def much():
+    while True:
+        yield message("x" * 1_000_000)
+
+
+async def follow(request):
+    return stream_response(much(), StreamEnd(), beat=60)
+
+
+site = DashboardSite("127.0.0.1")
+app = Starlette(routes=[Route("/", follow)])
+anyio.run(serve, app, site.listen(), lambda: print(site.port, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_browser_that_takes_nothing_does_not_keep_it_from_ending():
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            with socket.create_connection(("127.0.0.1", int(process.stdout.readline()))) as stalled:
+                stalled.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert stalled.recv(15) == b"HTTP/1.1 200 OK"
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_it_ends_by_itself_after_the_time_that_is_allowed(service, capsys):

@@ -265,6 +265,21 @@ async def test_batches_are_shown_as_they_come_move_and_go(service):
     assert page.size < 4000, "a batch that stands still is told once"
 
 
+async def test_answers_that_the_application_shows_come_as_they_are_added_and_the_latest_stay(service):
+    client, watcher, _ = service
+    job = await tuned(client, watcher)
+    samples = {job.name: [("LXIII", "<i>LXIV</i>")]}
+    app = dashboard(watcher, samples=samples)
+    async with listening(app, "/api/events") as page:
+        (shown,) = (await page.next("jobs")).data["samples"][job.name]
+        assert (shown["prompt"], shown["answer"], shown["note"]) == ("LXIII", "<i>LXIV</i>", "")
+        samples[job.name] += [(str(number), str(number + 1)) for number in range(30)]
+        told = [(await page.next("sample")).data for _ in range(30)]
+        assert [each["prompt"] for each in told] == [str(number) for number in range(30)]
+    kept = (await browser(app).get("/api/jobs")).json()["samples"][job.name]
+    assert [each["prompt"] for each in kept] == [str(number) for number in range(10, 30)]
+
+
 async def test_what_only_the_clock_has_changed_is_not_told(service):
     client, watcher, _ = service
     await tuned(client, watcher)
