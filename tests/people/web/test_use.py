@@ -99,3 +99,25 @@ def test_nothing_moves_for_those_who_do_not_want_it(visit):
         becomes(moving, lambda: moving.evaluate("moved"), lambda seen: seen == 1)  # the dot beside "live"
         assert still.evaluate("moved") == 0
         assert moving.evaluate(MOVING) == still.evaluate(MOVING) == 0
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("place", ["", "#job=tunedModels/rate-0-002", "#compare=side"])
+def test_whoever_hears_the_page_is_told_what_everything_is(visit, width, place):
+    with Stage(scenes.sweep(), {"b": scenes.batch(3150)}).served() as url:
+        page = visit(url + place, width=width)
+        expect(page.locator("#table tbody")).to_have_count(5)
+        page.locator("canvas").last.wait_for()
+        nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        heard = [
+            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")
+        ]
+        controls = {"button", "checkbox", "combobox", "image", "link", "progressbar", "searchbox", "textbox", "dialog"}
+        assert [role for role, name in heard if role in controls and not name] == []
+        assert {name for role, name in heard if role == "heading"} >= ({"Loss", "5 jobs"} if not place else set())
+        if not place:  # a phone lays the rows out as blocks, and they stay a table
+            roles = [role for role, _ in heard]
+            assert roles.count("columnheader") == (7 if width > 1000 else 6)  # the lowest loss has no room there
+            assert roles.count("row") == 7  # with the head, and the reason why one failed
+            assert ("checkbox", "Draw the curve of rate 0.001") in heard
+            assert ("progressbar", "Progress of rate 0.001") in heard

@@ -100,6 +100,7 @@ export class Board {
     this.chart.draw(curves, this.view.log);
     this.legend.draw(curves);
     show(this.legend.list, curves.length > 0);
+    show(byId("key"), curves.some((curve) => curve.evals.steps.length)); // one kind of line needs no explanation
     say(this.chart.hint, this.store.jobs.size && !curves.length ? "No job is chosen: tick some below." : "No snapshot yet: the first one comes some seconds after the training starts.");
   }
 }
