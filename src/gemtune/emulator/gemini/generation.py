@@ -25,12 +25,14 @@ from gemtune.emulator.world.answers import (
     input_tokens,
     split_text,
     texts,
+    violations,
 )
 from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
-_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
+_NO_CONTENTS = "contents is not specified"
+_NO_PARTS = "contents.parts must not be empty."
 
 
 def get_model(store: Store, call: MethodCall) -> Value:
@@ -131,19 +133,8 @@ def _ready_model(store: Store, call: MethodCall) -> StoredModel | None:
 
 
 def _violations(body: Value) -> Iterator[tuple[str, str]]:
-    contents = cast("list[Value]", body.get("contents") or [])
-    if not contents:
-        yield "contents", "contents is not specified"
-    for number, content in enumerate(contents):
-        if not content.get("parts"):
-            yield f"contents[{number}].parts", "contents.parts must not be empty."
-        if content.get("role", "") not in ("", "user", "model", "function"):
-            yield f"contents[{number}].role", "Please use a valid role: user, model."
+    yield from violations(body, _NO_CONTENTS, _NO_PARTS)
     config = cast(Value, body.get("generation_config") or {})
-    for key, (low, high) in _RANGES.items():
-        value = cast("float | None", config.get(key))
-        if value is not None and not low <= value <= high:
-            yield f"generation_config.{key}", f"must be in the range [{low}, {high}], not {value:g}"
     if cast(int, config.get("candidate_count", 1)) != 1:
         yield "generation_config.candidate_count", "Only one candidate can be specified in the current model"
     if len(cast("list[str]", config.get("stop_sequences", []))) > 5:

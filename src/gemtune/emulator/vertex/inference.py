@@ -25,11 +25,12 @@ from gemtune.emulator.world.answers import (
     input_tokens,
     split_text,
     texts,
+    violations,
 )
 from gemtune.emulator.world.store import MethodCall, Store
 
-# Least and greatest values that generationConfig takes.
-_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
+_NO_CONTENTS = "at least one contents field is required"
+_NO_PARTS = "must include at least one parts field"
 
 
 def generate(store: Store, call: MethodCall) -> Value:
@@ -91,25 +92,9 @@ def _asked(store: Store, call: MethodCall) -> VertexJob | None:
     return found[0]
 
 
-def _violations(body: Value) -> Iterator[tuple[str, str]]:
-    contents = cast("list[Value]", body.get("contents") or [])
-    if not contents:
-        yield "contents", "at least one contents field is required"
-    for number, content in enumerate(contents):
-        if not content.get("parts"):
-            yield f"contents[{number}].parts", "must include at least one parts field"
-        if content.get("role", "") not in ("", "user", "model", "function"):
-            yield f"contents[{number}].role", "Please use a valid role: user, model."
-    config = cast(Value, body.get("generation_config") or {})
-    for key, (low, high) in _RANGES.items():
-        value = cast("float | None", config.get(key))
-        if value is not None and not low <= value <= high:
-            yield f"generation_config.{key}", f"must be in the range [{low}, {high}], not {value:g}"
-
-
 def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
     job = _asked(store, call)
-    found = list(_violations(call.body))
+    found = list(violations(call.body, _NO_CONTENTS, _NO_PARTS))
     if found:
         raise invalid_fields("GenerateContentRequest", found)
     # After the checks: what is invalid does not count against the quota.

@@ -18,6 +18,8 @@ import attrs
 
 from gemtune.emulator.messages.codec import Value
 
+# Least and greatest values that generationConfig takes.
+_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_k": (1, 1 << 31), "max_output_tokens": (1, 1 << 31)}
 _TOKEN = re.compile(r"[\x00-\x7f]{1,4}|[^\x00-\x7f]", re.DOTALL)
 
 
@@ -205,3 +207,26 @@ def cut(answer: Answer, config: Value) -> tuple[str, str]:
     if limit is not None and count_tokens(text) > limit:
         return truncate(text, limit), "MAX_TOKENS"
     return text, reason
+
+
+def violations(body: Value, no_contents: str, no_parts: str) -> Iterator[tuple[str, str]]:
+    """Return what is wrong with a prompt on every service: the fields, and what is said of them.
+
+    Args:
+        body: the request.
+        no_contents: what the service says of a request without contents.
+        no_parts: what it says of contents without parts.
+    """
+    contents = cast("list[Value]", body.get("contents") or [])
+    if not contents:
+        yield "contents", no_contents
+    for number, content in enumerate(contents):
+        if not content.get("parts"):
+            yield f"contents[{number}].parts", no_parts
+        if content.get("role", "") not in ("", "user", "model", "function"):
+            yield f"contents[{number}].role", "Please use a valid role: user, model."
+    config = cast(Value, body.get("generation_config") or {})
+    for key, (low, high) in _RANGES.items():
+        value = cast("float | None", config.get(key))
+        if value is not None and not low <= value <= high:
+            yield f"generation_config.{key}", f"must be in the range [{low}, {high}], not {value:g}"
