@@ -1,5 +1,6 @@
 """``show()`` where there is no notebook: lines of text, the same ends as awaiting, and nothing left behind."""
 
+import asyncio
 import itertools
 import pickle
 import sys
@@ -12,7 +13,7 @@ from gemtune import errors
 from gemtune.config import WatchPolicy
 from gemtune.emulator import Fault, JobFate
 from gemtune.events import Failed, Succeeded
-from gemtune.notebook.live import show_live
+from gemtune.notebook.live import said_if_left, show_live
 from gemtune.notebook.places import Shown
 from world import BASE, EXAMPLES, make_app, make_client, sent
 
@@ -180,3 +181,15 @@ async def test_a_wrong_interval_is_refused_before_anything_is_shown(every, capsy
         with pytest.raises(errors.InvalidInput, match="every"):
             await job.show(every=every)
     assert capsys.readouterr().out == ""
+
+
+def test_a_coroutine_that_is_closed_after_its_loop_says_nothing():
+    def note():
+        raise AssertionError("nobody reads it")
+
+    for error in (GeneratorExit, KeyboardInterrupt, ValueError):
+        with pytest.raises(error), said_if_left(note):
+            raise error
+    with pytest.raises(asyncio.CancelledError) as caught, said_if_left(lambda: "left"):
+        raise asyncio.CancelledError
+    assert caught.value._render_traceback_() == ["left"]

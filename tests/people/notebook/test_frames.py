@@ -8,6 +8,7 @@ import pytest
 import gemtune
 from gemtune.errors import InvalidInput
 from gemtune.rows.frames import make_frame
+from vertex import service as vertex
 from world import BASE, EXAMPLES, make_app, make_client
 
 pytest.importorskip("matplotlib").use("Agg")
@@ -144,3 +145,25 @@ def test_none_of_them_is_loaded_before_it_is_asked_for(monkeypatch):
     job = client.job("tunedModels/x")
     job._repr_mimebundle_()
     assert {"pandas", "polars", "matplotlib", "altair", "IPython"}.isdisjoint(loaded)
+
+
+async def test_what_vertex_ai_measures_besides_is_in_the_frame_and_in_the_picture():
+    plt.subplots(layout="constrained")
+    _, client = vertex.make_vertex()
+    async with client:
+        job = await client.tune(vertex.BASE, vertex.TRAIN, validation_data=vertex.VALIDATION, display_name="<mine>")
+        await job
+        frame, watched = job.to_frame(), client.watch(job)
+        async with watched:
+            await watched.wait()
+        both = watched.to_frame(engine="polars")
+        shown = job._repr_mimebundle_()["text/html"]
+        axes = job.plot()
+    assert {"accuracy", "eval_loss", "eval_accuracy"} <= {*frame.columns}
+    assert frame["eval_loss"].notna().any()
+    assert both["eval_loss"].drop_nulls().len() == frame["eval_loss"].notna().sum()
+    assert "stroke-dasharray" in shown
+    assert "solid: loss in training" in shown
+    assert "checkpoint" in shown
+    assert "&lt;mine&gt;" in shown
+    assert [line.get_linestyle() for line in axes.get_lines()][:2] == ["-", "--"]
