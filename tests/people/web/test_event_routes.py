@@ -1,6 +1,7 @@
 """Streams of events in an application: one client and one watcher for all, and a browser that reconnects."""
 
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import anyio
 import pytest
@@ -153,6 +154,16 @@ async def test_a_listener_who_takes_nothing_holds_nobody_up_and_none_leaves_anyt
             assert kinds(await page.all())[-1] == "succeeded"
         assert watcher.statistics().subscribers == 1
     assert watcher.statistics().subscribers == 0
+
+
+async def test_no_id_is_longer_than_a_header_may_be(service):
+    client, _, _ = service
+    names = [f"tunedModels/{sha256(bytes([number])).hexdigest()[:40]}" for number in range(200)]
+    async with client.watch(names) as watcher:
+        async with listening(application(watcher, "/events"), "/events") as page:
+            told = [await page.next() for _ in names]
+        assert len(watcher.resume_token()) > 4000
+    assert [each.id for each in told if len(each.id) > 4000] == []
 
 
 @pytest.mark.parametrize("path", ["/events", "/tuning/api/events"])

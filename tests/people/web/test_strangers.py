@@ -254,6 +254,20 @@ async def test_only_questions_to_models_on_the_page_are_sent(asking, watched, bo
     assert not [entry for entry in watched[2].requests if "generate" in entry.method]
 
 
+async def test_a_question_that_never_ends_is_not_read_to_its_end(asking):
+    read = 0
+
+    async def endless():
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b" " * 10_000
+
+    headers = OURS | {"Content-Type": "application/json"}
+    reply = await browser(asking).post("/api/ask", content=endless(), headers=headers)
+    assert (reply.status_code, "200,000 bytes" in reply.json()["error"], read < 30) == (400, True, True)
+
+
 async def test_a_job_that_has_no_model_yet_cannot_be_asked_and_what_the_service_refuses_is_said(asking, watched):
     client, watcher, app = watched
     app.faults.add(Fault(method="tunedModels.create", job={"fail_at_step": 2, "message": "bad data"}))
