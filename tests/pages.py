@@ -17,7 +17,7 @@ comment before it, which no reader sees:
     <!-- cell -->            run in a Jupyter kernel, one for the page; needs nbclient and ipykernel
     <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
     <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
-    <!-- needs: A, B -->     anywhere on the page: it is run only where these packages are, in "people" and "pages"
+    <!-- needs: A, B -->     anywhere on the page: it is run only where these packages are: by nox -s pages
 
 Ports 8000 and 8080 stand for any that is free. Everything else (``json``, ``ini`` without a name, a ``text`` that
 follows no block) is only to be read.
@@ -183,8 +183,8 @@ class Page:
             if self.kernel is not None:
                 await self.kernel.close()
             for _, server in self.servers:
-                server.kill()
-                server.wait()
+                with server:  # closes what it printed to
+                    server.kill()
 
     async def _block(self, block: Block) -> None:
         if block.file is not None:
@@ -369,14 +369,10 @@ def pages_of(root: Path) -> list[Path]:
     return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
 
 
-def runnable(root: Path, *, with_needs: bool) -> list[Path]:
-    """The pages that hold something to run: those that need further packages, or those that do not."""
+def runnable(root: Path) -> list[Path]:
+    """The pages that hold something to run and need no further packages."""
     texts = {path: path.read_text(encoding="utf-8") for path in pages_of(root)}
-    return [
-        path
-        for path, text in texts.items()
-        if bool(needs(text)) == with_needs and any(block.runs for block in blocks(text))
-    ]
+    return [path for path, text in texts.items() if not needs(text) and any(block.runs for block in blocks(text))]
 
 
 def check(path: Path) -> None:

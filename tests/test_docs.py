@@ -26,7 +26,7 @@ FACES = ("gemtune", "gemtune.batch", "gemtune.watch", "gemtune.testing")
 
 @pytest.mark.socket
 @pytest.mark.slow
-@pytest.mark.parametrize("path", pages.runnable(ROOT, with_needs=False), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", pages.runnable(ROOT), ids=lambda path: path.name)
 def test_a_page_does_what_it_says(path):
     pages.check(path)
 
