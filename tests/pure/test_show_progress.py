@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gemtune.events import JobState
 from gemtune.show.jobs import PlainJobs
 from gemtune.show.picture import JobPicture, Tone
-from gemtune.show.progress import counts, duration, job_line, trouble
+from gemtune.show.progress import counts, duration, progress_line, trouble
 
 RUNNING = JobPicture(
     name="tunedModels/a",
@@ -36,7 +36,7 @@ RUNNING = JobPicture(
 def test_a_progress_line_fits_whatever_the_service_reports(done, total, share, loss, eta, width, unicode):
     losses = [] if loss is None else [(1, loss)]
     picture = attrs.evolve(RUNNING, completed=done, total=total, share=share, losses=losses, eta=eta)
-    line = job_line(picture, width, unicode=unicode)
+    line = progress_line(picture, width, unicode=unicode)
     assert len(line) <= width
     assert line.startswith("running" if width > 6 else line)
     assert unicode or line.isascii()
@@ -44,24 +44,24 @@ def test_a_progress_line_fits_whatever_the_service_reports(done, total, share, l
 
 def test_a_progress_line_tells_what_is_known():
     assert (
-        job_line(RUNNING, 90, unicode=False)
+        progress_line(RUNNING, 90, unicode=False)
         == "running  [###############...............]  19/38 steps   50.0 %  loss 1.402  23 s left"
     )
-    assert job_line(attrs.evolve(RUNNING, completed=0, total=None, share=None, eta=None, losses=[])) == "running"
+    assert progress_line(attrs.evolve(RUNNING, completed=0, total=None, share=None, eta=None, losses=[])) == "running"
     over = attrs.evolve(RUNNING, word="succeeded", total=None, share=None, completed=7, eta=None, losses=[(7, 0.5)])
-    assert job_line(over) == "succeeded  7 steps  loss 0.5"
+    assert progress_line(over) == "succeeded  7 steps  loss 0.5"
 
 
 def test_nothing_is_claimed_of_a_job_before_a_look_at_it():
     unseen = JobPicture(name="tunedModels/a", title="a")
-    assert job_line(unseen) == "waiting for the first look"
-    assert job_line(unseen, 12) == "waiting for~"
+    assert progress_line(unseen) == "waiting for the first look"
+    assert progress_line(unseen, 12) == "waiting for~"
     assert counts([unseen, RUNNING]) == "1 running, 1 waiting for the first look"
 
 
 def test_a_narrow_line_gives_up_the_bar_first_then_the_percentage_and_then_what_stands_last():
     for width in range(8, 53):
-        line = job_line(RUNNING, width)
+        line = progress_line(RUNNING, width)
         whole = ["running", "19/38 steps", " 50.0 %", "loss 1.402", "23 s left"]
         if width < 52:
             whole.remove(" 50.0 %")

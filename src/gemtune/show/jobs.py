@@ -9,7 +9,7 @@ import attrs
 
 from gemtune.show.curve import NARROWEST, loss_curve
 from gemtune.show.picture import JobPicture, short
-from gemtune.show.progress import bar, counts, duration, job_line, seen, tenths, trouble, words
+from gemtune.show.progress import bar, counts, duration, progress_line, seen, tenths, trouble, words
 from gemtune.show.terminal import cells, clipped, fitted, padded, printable
 
 _SHORTEST_BAR = 4
@@ -46,7 +46,7 @@ class PlainJobs:
         for picture in pictures:
             if not silent and seen(picture):
                 name = f"{printable(picture.name)}  " if self.named else ""
-                said = f"{name}{job_line(picture, max(width - cells(name), 8), unicode=unicode)}"
+                said = f"{name}{progress_line(picture, max(width - cells(name), 8), unicode=unicode)}"
                 yield picture.name, (picture.word, tenths(picture)), said
 
     def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:
@@ -88,7 +88,7 @@ def one(picture: JobPicture, width: int, height: int, *, unicode: bool) -> list[
     room, drawn = min(height - 2, _TALLEST), list[str]()
     if width >= NARROWEST and room >= 2:
         drawn = loss_curve(picture.losses, width, room, last=picture.total or 0, unicode=unicode)
-    return [job_line(picture, width, unicode=unicode), *drawn]
+    return [progress_line(picture, width, unicode=unicode), *drawn]
 
 
 _TALLEST = 10

@@ -59,7 +59,7 @@ def words(picture: JobPicture) -> tuple[str, str, str, str, str]:
     )
 
 
-def job_line(picture: JobPicture, width: int = 80, *, unicode: bool = True) -> str:
+def progress_line(picture: JobPicture, width: int = 80, *, unicode: bool = True) -> str:
     """Return state, bar, steps, percentage, loss and time left, as far as they are known and fit into a line.
 
     Args:

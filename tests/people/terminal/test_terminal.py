@@ -153,6 +153,19 @@ def test_a_window_that_changes_its_size_keeps_no_stale_line(app, three):
     assert shown.code == 130
 
 
+def test_jobs_that_were_discovered_stay_when_they_have_ended(app, three):
+    shown = Terminal(quick_with_rich("jobs", "watch", "--all"), 100, rows=30)
+    shown.until(lambda text: text.count("running") > 2)
+    app.clock.advance(12)
+    shown.until(lambda text: re.search(r"✓ .* 40/40", text) is not None)
+    app.clock.advance(4)
+    text = shown.until(lambda text: re.search(r"(29|30)/40", text) is not None)
+    assert len([line for line in text.splitlines() if re.match(r"[a-d] [●✓]", line)]) == 2
+    assert "took" in next(line for line in text.splitlines() if "✓" in line)
+    shown.press_ctrl_c()
+    assert "1 job is still running; watch it again with: gemtune jobs watch --all" in shown.close()
+
+
 def test_the_last_picture_may_be_higher_than_the_terminal(app, three):
     shown = Terminal(quick_with_rich("jobs", "watch", *three), 80, rows=5)
     shown.until("and 3 more")

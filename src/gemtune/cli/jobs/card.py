@@ -15,7 +15,7 @@ from gemtune.cli.jobs.known import described
 from gemtune.errors import CallError
 from gemtune.show.curve import loss_curve
 from gemtune.show.picture import JobPicture
-from gemtune.show.progress import job_line
+from gemtune.show.progress import progress_line
 from gemtune.show.terminal import one_line, width_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _facts(model: TunedModel) -> Iterator[tuple[str, object]]:
 def _card(picture: JobPicture, facts: Facts, console: Console) -> Iterator[str]:
     width, unicode = width_of(console.out, _WIDEST) - 3, console.unicode
     yield picture.name
-    yield f"  {job_line(picture, width, unicode=unicode)}"
+    yield f"  {progress_line(picture, width, unicode=unicode)}"
     for label, value in (("reason", picture.reason), *facts, ("training", picture.hyperparameters)):
         if value:
             yield from _fact(label, one_line(str(value)), width_of(console.out, _ANY) - 1)

@@ -25,15 +25,19 @@ _MANY: Final = 20
 
 
 @attrs.define(eq=False)
-class Titles:
-    """What people call some jobs. On the Gemini API a look at a running job does not say it: one request for each does.
+class JobsSeen:
+    """What is shown of some jobs: what a watcher knows now, what people call them, and always in the same order.
+
+    On the Gemini API a look at a running job does not say its name: one request for each does. A watcher that discovers
+    jobs lets those go that have ended; here they keep their place, and so do the letters and colours of all.
 
     Args:
-        names: The jobs.
+        names: The jobs that are known by name from the beginning.
     """
 
     names: Sequence[str]
     _known: dict[str, JobPicture] = attrs.field(factory=dict, init=False)
+    _last: dict[str, JobPicture] = attrs.field(factory=dict, init=False)
 
     async def learn(self, client: Client) -> None:
         """Ask once for each job; what cannot be asked is shown by its id."""
@@ -52,13 +56,13 @@ class Titles:
             model = await client.tuned_models.get(name, timeout=5, retry=RetryPolicy(attempts=1))
             self._known[name] = picture_of_model(model)
 
-    def on(self, pictures: Iterable[JobPicture]) -> list[JobPicture]:
-        """Return the pictures with the names and the hyperparameters that are known."""
-        return [self._titled(picture) for picture in pictures]
-
-    def _titled(self, picture: JobPicture) -> JobPicture:
-        known = self._known.get(picture.name)
-        return picture if known is None else described(picture, known)
+    def of(self, pictures: Iterable[JobPicture]) -> list[JobPicture]:
+        """Return the pictures of all jobs that were ever among them, with what is known of their names."""
+        self._last |= {picture.name: picture for picture in pictures}
+        return [
+            described(picture, self._known[name]) if name in self._known else picture
+            for name, picture in self._last.items()
+        ]
 
 
 def described(picture: JobPicture, known: JobPicture) -> JobPicture:

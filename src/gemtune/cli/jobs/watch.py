@@ -12,7 +12,7 @@ from gemtune import events
 from gemtune.cli.console import Console
 from gemtune.cli.drawing import jobs_view
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
-from gemtune.cli.jobs.known import Titles, next_step
+from gemtune.cli.jobs.known import JobsSeen, next_step
 from gemtune.cli.jobs.vertex import on_vertex
 from gemtune.cli.options import JOB, Commands, add_command, place_options
 from gemtune.cli.remedies import worded
@@ -91,13 +91,13 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
         everything = "*" if on_vertex(client) else "owner:me"
         mine = everything if options.all else None
         async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
-            titles = Titles(list(watcher.jobs))
-            view = jobs_view(console, live, lambda: titles.on(watcher.pictures()))
+            jobs = JobsSeen(list(watcher.jobs))
+            view = jobs_view(console, live, lambda: jobs.of(watcher.pictures()))
 
             async def follow(tasks: TaskGroup) -> None:
                 keep_drawing(tasks, live, view)
                 if console.draws:
-                    tasks.start_soon(titles.learn, client)
+                    tasks.start_soon(jobs.learn, client)
                 limit.deadline = anyio.current_time() + (options.timeout or math.inf)
                 with limit:
                     await _follow(aiter(watcher), view, ends, console, live)
@@ -116,7 +116,7 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
             if stopped or limit.cancelled_caught:
                 console.note(_still_running(watcher, ends, options))
                 return INTERRUPTED if stopped else TIMED_OUT
-            if console.draws and (then := next_step(watcher.pictures(), options)):
+            if console.draws and (then := next_step(jobs.of(watcher.pictures()), options)):
                 console.note(then)
     return exit_code_of(ends.values())
 
@@ -134,7 +134,7 @@ async def _follow(
             console.record(event.to_dict())
             if isinstance(event, events.Degraded):
                 console.note(f"note: no answer ({event.message.removesuffix('.')}); still trying")
-            if events.is_terminal(event):
+            if isinstance(event, events.TERMINAL):
                 ends[event.job] = event
                 if isinstance(view, PlainJobs):  # elsewhere the job's row says it, and stays
                     _print_end(event, console)
