@@ -55,7 +55,7 @@ def test_every_frame_is_the_same_data_set(source):
     assert [*sample(source, 5)] == [*sample(ROWS, 5)]
 
 
-@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, HuggingFace])
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, HuggingFace], ids=["pandas", "polars", "hugging face"])
 def test_chats_in_a_frame_are_chats(kind):
     turns = [{"role": "user", "content": "H2O?"}, {"role": "assistant", "content": "water"}]
     data = load(kind([{"messages": turns}, {"messages": turns}]))
