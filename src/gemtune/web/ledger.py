@@ -132,7 +132,7 @@ class PageLedger:
 
 def _same(one: JobPicture, other: JobPicture) -> bool:
     """Return whether a person would see the same, but for the clock."""
-    return attrs.evolve(one, elapsed=other.elapsed, looked_at=other.looked_at) == other
+    return attrs.evolve(one, elapsed=other.elapsed, eta=other.eta, looked_at=other.looked_at) == other
 
 
 def encoded(picture: JobPicture, before: JobPicture | None = None) -> dict[str, object]:
