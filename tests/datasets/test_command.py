@@ -66,7 +66,7 @@ def test_fix_writes_a_new_file_and_never_the_old_one(gemtune, rows):
     before = (rows / "bad.jsonl").read_bytes()
     code, out, _ = gemtune("data", "check", "bad.jsonl", "--fix", "-o", "new.jsonl")
     assert code == 0
-    assert out.splitlines()[:2] == ["new.jsonl: 1 rows", "1 left out because they were wrong"]
+    assert out.splitlines()[:2] == ["new.jsonl: 1 row", "1 left out because they were wrong"]
     assert (rows / "new.jsonl").read_bytes() == (rows / "openai.jsonl").read_bytes()
     for target, why in (
         ("bad.jsonl", "is the data itself"),

@@ -44,7 +44,7 @@ class Fixed(SaidInLines):
         return {**attrs.asdict(self, recurse=False), "changes": [change.to_dict() for change in self.changes]}
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.rows:,} rows"]
+        lines = [f"{self.path}: {self.rows:,} row{'' if self.rows == 1 else 's'}"]
         for count, what in (
             (self.left_out, "left out because they were wrong"),
             (self.repeats, "left out because they repeat an earlier one"),
