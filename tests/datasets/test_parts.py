@@ -141,6 +141,14 @@ def test_a_sample_is_random_stable_in_order_and_grows():
             sample(data, size)  # type: ignore[arg-type]
 
 
+def test_the_columns_of_a_set_are_chosen_when_it_is_loaded():
+    data = load([{"a": "1", "b": "2"}], input="a", output="b")
+    assert questions(data) == ["1"]
+    assert questions(sample(data, 1)) == ["1"]
+    with pytest.raises(InvalidInput, match="input has no meaning for training data that was loaded"):
+        sample(data, 1, input="b")
+
+
 def test_parts_of_parts_are_parts():
     few = sample(rows(100), 10)
     parts = split(few, validation=0.5)

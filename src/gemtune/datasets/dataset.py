@@ -210,6 +210,8 @@ def load(
         InvalidInput: It cannot be read, or it is not clear which column is which.
     """
     if isinstance(source, DataSet):
+        said = Choice.of(input, output, heading=heading, delimiter=delimiter)
+        said.refuse_all_but((), "training data that was loaded")
         return source
     if method is not None:
         checks.one_of("method", method, "supervised", "preference")
