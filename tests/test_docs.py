@@ -64,7 +64,7 @@ def web_application(tmp_path):
 @pytest.mark.slow
 def test_the_web_application_refuses_a_bad_id_before_the_first_byte_and_its_streams_end_at_sigterm(web_application):
     url, process = web_application
-    with httpx.Client(base_url=url, trust_env=False) as browser:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as browser:
         job = browser.post("/jobs", json=[["1", "2"]]).json()["id"]
         for bad in ("nonsense", "c1.AAAA", "j1.x.0.1..0", "\u00ff"):
             refused = browser.get(f"/jobs/{job}/events", headers={"Last-Event-ID": bad.encode("latin-1")})
