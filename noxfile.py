@@ -291,8 +291,9 @@ def pages(session: nox.Session) -> None:
     for path in (*found, ROOT / "tests" / "pages.py", ROOT / "tests" / "help_page.py"):
         shutil.copy(path, away)
     session.chdir(away)
-    session.run("python", "help_page.py", "help.md")
-    names = session.posargs or [*(path.name for path in found), "help.md"]
+    session.run("python", "help_page.py", ".")
+    examples = sorted(path.name for path in away.glob("help-*.md"))
+    names = session.posargs or [*examples, *(path.name for path in found)]
     outside = {"TMPDIR": tempfile.gettempdir()}  # below this checkout, pytest would find its configuration
     session.run("python", "-X", "dev", "-W", "error", "pages.py", "--beside", "3", *names, env=outside)
 

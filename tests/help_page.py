@@ -1,6 +1,6 @@
-"""Writes the examples that ``gemtune COMMAND --help`` prints as a page, which pages.py runs as any other.
+"""Writes the examples that ``gemtune COMMAND --help`` prints as pages, which pages.py runs as any other.
 
-    python help_page.py PAGE
+    python help_page.py FOLDER       # help-tune.md, help-jobs.md and so on
 
 Before each example two tuned models and the files that the examples name are made anew, because examples delete them.
 """
@@ -61,7 +61,7 @@ _ENDLESS = ("gemtune dashboard", "gemtune emulator", "gemtune jobs watch --all")
 _UNFIT = {
     "demo --live": "it needs credentials of your own",
     "--speed 1": "it takes as long as the real service",
-    "operations/abc123": "there is no such operation",
+    "operations/abc123": "it names an operation that there is not",
 }
 """What is not run, and why."""
 _ASKS = "gemtune jobs delete my-model"
@@ -85,28 +85,35 @@ def _help(*command: str) -> str:
     return subprocess.check_output([*_GEMTUNE, *command, "--help"], text=True)
 
 
-def page() -> str:
-    """The page."""
-    parts = [f"```python\n{_READY}```"]
+def written(folder: Path) -> list[Path]:
+    """Write a page for each command, so that they can be run beside each other."""
+    pages: dict[str, list[str]] = {}
     for command, line in examples():
-        unfit = next((why for what, why in _UNFIT.items() if what in line), None)
-        if line == _ASKS:
-            unfit = "it asks on a terminal"
-        if "jq" in line.split() and shutil.which("jq") is None:
-            unfit = "there is no jq"
-        if command == "completion" and importlib.util.find_spec("shtab") is None:
-            unfit = "there is no shtab"
-        if unfit is not None:
-            parts.append(f"<!-- skip: {unfit} -->\n```sh\n{line}\n```")
-            continue
-        epochs = 40 if _LONG in line else 1
-        parts.append(f'```python\nawait ready("{command}", {epochs})\n```')
-        mark = "<!-- background -->\n" if line.startswith(_ENDLESS) else ""
-        parts.append(f"{mark}```sh\n{line.removesuffix(' &')}\n```")
-    skipped = sum(part.startswith("<!-- skip") for part in parts)
-    assert skipped <= 4 + 4 * (shutil.which("jq") is None), "few examples may be only to be read"
-    return "\n\n".join([*parts, ""])
+        pages.setdefault(command, [f"```python\n{_READY}```"]).extend(_blocks(command, line))
+    skipped = sum(block.startswith("<!-- skip: it") for blocks in pages.values() for block in blocks)
+    assert skipped <= 4, "few examples may be only to be read, apart from those that need a tool which is not here"
+    paths = []
+    for command, blocks in pages.items():
+        paths.append(folder / f"help-{command}.md")
+        paths[-1].write_text("\n\n".join([*blocks, ""]), encoding="utf-8")
+    return paths
+
+
+def _blocks(command: str, line: str) -> Iterator[str]:
+    unfit = next((why for what, why in _UNFIT.items() if what in line), None)
+    if line == _ASKS:
+        unfit = "it asks on a terminal"
+    if "jq" in line.split() and shutil.which("jq") is None:
+        unfit = "there is no jq"
+    if command == "completion" and importlib.util.find_spec("shtab") is None:
+        unfit = "there is no shtab"
+    if unfit is not None:
+        yield f"<!-- skip: {unfit} -->\n```sh\n{line}\n```"
+        return
+    yield f'```python\nawait ready("{command}", {40 if _LONG in line else 1})\n```'
+    mark = "<!-- background -->\n" if line.startswith(_ENDLESS) else ""
+    yield f"{mark}```sh\n{line.removesuffix(' &')}\n```"
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    written(Path(sys.argv[1]))

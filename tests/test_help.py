@@ -14,9 +14,8 @@ import pages
 @pytest.mark.slow
 def test_every_example_of_help_works_in_an_empty_project(tmp_path):
     """Each is run with two tuned models at hand and the files that it names; see help_page.py."""
-    examples = tmp_path / "help.md"
-    examples.write_text(help_page.page(), encoding="utf-8")
-    command = [sys.executable, "-W", "error", pages.__file__, "--quick", str(examples)]
+    written = map(str, help_page.written(tmp_path))
+    command = [sys.executable, "-W", "error", pages.__file__, "--quick", "--beside", "2", *written]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout.splitlines()[0])["help.md"]["ran"] > 50
+    assert sum(page["ran"] for page in json.loads(ran.stdout.splitlines()[0]).values()) > 50
