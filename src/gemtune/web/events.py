@@ -75,8 +75,6 @@ async def events_response(
             raise
         watcher.subscribe(jobs, kinds=kinds, passive=True).close()  # raises what is not the visitor's fault
         return JSONResponse({"error": f"Last-Event-ID: {error}"}, 400)
-    if request.method == "HEAD":
-        subscription.close()
     stream = EventStream(subscription, watcher, endless=jobs is None)
     if since is not None and await stream.is_over():
         subscription.close()

@@ -106,6 +106,9 @@ async def test_a_stream_of_all_stays_open_for_jobs_to_come(service):
         while (told := await page.next()).data["kind"] != "succeeded":
             pass
         assert told.data["job"] == "tunedModels/two"
+    async with listening(application(watcher, "/events"), "/events", headers={"Last-Event-ID": told.id}) as page:
+        await anyio.sleep(5)
+        assert (page.status, page.done) == (200, False), "whoever comes back may wait for the next, too"
 
 
 async def test_who_may_see_which_jobs_is_the_applications_to_say(service):
