@@ -176,7 +176,8 @@ SLOWLY = pytest.mark.parametrize("app", [0.05], indirect=True)
 @SLOWLY
 def test_on_a_terminal_a_line_tells_how_far_it_is_and_goes_away(app, tmp_path):
     (tmp_path / "in.txt").write_text("".join(f"p{n}\n" for n in range(60)))
-    command = [sys.executable, "-m", "gemtune", "batch", "in.txt", "out", "--model", MODEL, "--concurrency", "4"]
+    plain = "import sys; sys.modules['rich'] = None; from gemtune.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", plain, "batch", "in.txt", "out", "--model", MODEL, "--concurrency", "4"]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}

@@ -19,6 +19,7 @@ from gemtune.batch.journal import export
 from gemtune.batch.progress import RunTally
 from gemtune.cli.batch.bar import Bar, Stall
 from gemtune.cli.console import Console, NoteHandler
+from gemtune.show.picture import BatchPicture
 
 pytestmark = pytest.mark.socket
 
@@ -104,6 +105,9 @@ async def test_progress_that_cannot_be_shown_does_not_end_a_run(error, terminal,
             if len(looks) == 3:
                 scope.cancel()
             return RunTally(0.0).statistics(1.0, waiting=0, total=3, limit="waiting for the input")
+
+        def picture(self):
+            return BatchPicture(title="m", total=3, held_back="waiting for the input")
 
     with anyio.CancelScope() as scope:
         await bar.watch(Results())
