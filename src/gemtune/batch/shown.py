@@ -70,7 +70,7 @@ class ShownBatch(Displayed):
     def _left_note(self) -> str:
         done = len(self.collected)
         again = "run the cell again to continue from the journal" if self.spec.journal else "a journal would keep them"
-        return f"left after {done:,} results, which a batch that you hold has in its collected; {again}"
+        return f"left after {done:,} results, which batch.collected holds if you kept the batch; {again}"
 
     def _view(self, note: str = "") -> Shown:
         picture = self.picture()
