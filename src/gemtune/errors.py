@@ -104,6 +104,9 @@ class InvalidInput(GemtuneError, ValueError):
         row: The 1-based row of the data, or None if no row is concerned.
     """
 
+    code: str = "invalid_input"  # what reports of training data call it, and the place in the row
+    place: str = ""
+
     def __init__(self, message: str, *remedies: Remedy, field: str | None = None, row: int | None = None) -> None:
         super().__init__(message, *remedies)
         self.field = field
@@ -285,11 +288,7 @@ class CallError(GemtuneError):
 
 
 class ApiError(CallError):
-    """The service answered with an error.
-
-    ``details`` holds the google.rpc details of the reply as plain JSON values (AIP-193); it is empty if the reply was
-    not JSON.
-    """
+    """The service answered with an error; ``details`` holds its google.rpc details as plain JSON (AIP-193), if any."""
 
     details: tuple[object, ...] = ()
 

@@ -71,7 +71,7 @@ def converted(row: Mapping[str, Any], key: str, manner: Manner) -> dict[str, Any
     """Return a chat as an example of Vertex AI's; the turns stand under a key.
 
     Raises:
-        RowError: It holds what cannot be learned.
+        InvalidInput: It holds what cannot be learned.
     """
     example = conversation(turns_of(row[key]) or (), key, manner, [row.get("system"), row.get("system_prompt")])
     for name in row:

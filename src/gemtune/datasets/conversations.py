@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from gemtune.datasets.problems import RowError
+from gemtune.datasets.problems import row_error
+from gemtune.errors import InvalidInput
 
 Method: TypeAlias = Literal["supervised", "preference"]
 
@@ -74,7 +75,7 @@ def check(row: Mapping[str, Any], method: Method, *, anywhere: bool = False) -> 
         anywhere: Whether its files may lie elsewhere than in Cloud Storage.
 
     Raises:
-        RowError: It could not be learned; the message begins with the place.
+        InvalidInput: It could not be learned; the message begins with the place.
     """
     seen = Looked(anywhere=anywhere)
     if len(row) == 1 and method == "supervised":  # nothing but contents, as most examples are
@@ -102,9 +103,9 @@ def check(row: Mapping[str, Any], method: Method, *, anywhere: bool = False) -> 
     return {**kept, **changed}, seen
 
 
-def wrong(where: str, what: str, code: str = "invalid_input") -> RowError:
+def wrong(where: str, what: str, code: str = "invalid_input") -> InvalidInput:
     """Return the error about something, by its place in the example and the name that Google has for it."""
-    return RowError(f"{where} {what}", code=code, path=where, field=where.partition("[")[0].partition(".")[0])
+    return row_error(f"{where} {what}", code=code, path=where, field=where.partition("[")[0].partition(".")[0])
 
 
 def _contents(contents: object, seen: Looked, method: Method) -> None:

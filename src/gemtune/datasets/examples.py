@@ -17,7 +17,7 @@ import attrs
 from gemtune.checks import is_number
 from gemtune.datasets.headings import Choice, Columns, choose, is_heading, named_in_order
 from gemtune.datasets.layouts import COLUMNS, layout_of, pair
-from gemtune.datasets.problems import Problems, RowError, some
+from gemtune.datasets.problems import Problems, row_error, some
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows
 from gemtune.errors import InvalidInput
@@ -108,11 +108,11 @@ class _Place:
     where: str
     row: int
 
-    def wrong(self, what: str, code: str = "invalid_input") -> RowError:
+    def wrong(self, what: str, code: str = "invalid_input") -> InvalidInput:
         """Return the error that something is wrong with it."""
         column = "" if self.column in ("", self.field) else f" (column {self.column!r:.60})"
         message = f"{self.where}: {self.field}{column} {what}"
-        return RowError(message, code=code, path=self.field, field=self.field, row=self.row)
+        return row_error(message, code=code, path=self.field, field=self.field, row=self.row)
 
 
 @attrs.frozen

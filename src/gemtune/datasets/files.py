@@ -69,7 +69,7 @@ def file_part(uri: str, place: str, *, anywhere: bool, shelf: FileShelf | None =
         shelf: Takes a file that stands in the data itself.
 
     Raises:
-        RowError: It lies where it cannot be learned from, or it is not known what it is.
+        InvalidInput: It lies where it cannot be learned from, or it is not known what it is.
     """
     kind = mimetypes.guess_type(uri)[0] if not uri.startswith("data:") else None
     if uri.startswith("gs://") and kind:

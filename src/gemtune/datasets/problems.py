@@ -1,9 +1,9 @@
 """What is wrong with training data, collected: whoever mends a file wants to mend it once.
 
 One and the same finding is read by three. ``client.tune`` refuses everything in one error (``Problems``);
-``gemtune.datasets.check`` lists an ``Issue`` for each row; ``convert`` says in the same words what a row has lost. A
-``RowError`` carries what a report needs beside its message: Google's own name for what is wrong, if there is one, and
-the place in the row.
+``gemtune.datasets.check`` lists an ``Issue`` for each row; ``convert`` says in the same words what a row has lost. The
+error about a row carries what a report needs beside its message: the name that Google has for what is wrong, if there
+is one, and the place in the row.
 """
 
 from __future__ import annotations
@@ -32,8 +32,15 @@ _ENOUGH: Final = 1000
 """After so many different ones, reading on would teach nothing."""
 
 
-class RowError(InvalidInput):
-    """A row is wrong.
+def row_error(
+    message: str,
+    *remedies: Remedy,
+    code: str = "invalid_input",
+    path: str = "",
+    field: str | None = None,
+    row: int | None = None,
+) -> InvalidInput:
+    """Return the error that a row is wrong.
 
     Args:
         message: What is wrong.
@@ -43,19 +50,9 @@ class RowError(InvalidInput):
         field: The field that is wrong.
         row: The number of the row, if it is known.
     """
-
-    def __init__(
-        self,
-        message: str,
-        *remedies: Remedy,
-        code: str = "invalid_input",
-        path: str = "",
-        field: str | None = None,
-        row: int | None = None,
-    ) -> None:
-        super().__init__(message, *remedies, field=field, row=row)
-        self.code = code
-        self.path = path
+    error = InvalidInput(message, *remedies, field=field, row=row)
+    error.code, error.place = code, path
+    return error
 
 
 @attrs.frozen(kw_only=True)
@@ -110,15 +107,20 @@ def issue_of(problem: InvalidInput, row: int | None, unit: str) -> Issue:
         row: The row, which the error itself names only in words, or not at all.
         unit: What is counted, ``row`` or ``line``.
     """
-    code = problem.code if isinstance(problem, RowError) else "invalid_input"
-    path = problem.path if isinstance(problem, RowError) else problem.field or ""
+    path = problem.place or problem.field or ""
     path = "" if path == "training_data" else path
     message = problem.message
     for told in (f"{unit} {problem.row}: ", f"{path} "):
         message = message.removeprefix(told)
     fix = advised(problem.remedies)
     return Issue(
-        code=code, severity="error", message=message, row=row, path=path, fix=fix, remedies=tuple(problem.remedies)
+        code=problem.code,
+        severity="error",
+        message=message,
+        row=row,
+        path=path,
+        fix=fix,
+        remedies=tuple(problem.remedies),
     )
 
 

@@ -22,7 +22,7 @@ from gemtune.datasets.examples import Examined, Table, as_mapping, examined
 from gemtune.datasets.headings import Choice
 from gemtune.datasets.layouts import COLUMNS, layout_of, turns_of
 from gemtune.datasets.load import already_read, rows_in
-from gemtune.datasets.problems import Issue, RowError
+from gemtune.datasets.problems import Issue, row_error
 from gemtune.datasets.report import DataReport, TrainingSet
 from gemtune.datasets.sheets import Rows, as_written
 from gemtune.errors import InvalidInput
@@ -267,7 +267,7 @@ class ExampleReader:
             code, what = "not_json", "this line is nested too deeply"
         else:
             return self._row(row, number, raw)
-        return ReadRow(number, None, problem=RowError(what, code=code, field="training_data"), raw=raw)
+        return ReadRow(number, None, problem=row_error(what, code=code, field="training_data"), raw=raw)
 
     def _constant(self, name: str) -> float:
         self._odd = True
@@ -290,7 +290,7 @@ class ExampleReader:
         except InvalidInput as problem:
             return ReadRow(number, row, problem=problem, raw=raw)
         except ValueError as error:
-            odd = RowError(f"this line is not JSON: {error}", code="not_json", field="training_data")
+            odd = row_error(f"this line is not JSON: {error}", code="not_json", field="training_data")
             return ReadRow(number, row, problem=odd, raw=raw)
         if seen.left_out:
             self._left_out.update(dict.fromkeys(seen.left_out))

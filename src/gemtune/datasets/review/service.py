@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from gemtune.datasets.examples import MAX_INPUT, MAX_OUTPUT
 from gemtune.datasets.layouts import pair
-from gemtune.datasets.problems import RowError
+from gemtune.datasets.problems import row_error
 from gemtune.errors import InvalidInput
 
 Service: TypeAlias = Literal["vertex", "gemini"]
@@ -18,7 +18,7 @@ def unfit(example: Mapping[str, Any], service: Service) -> InvalidInput | None:
     if service == "vertex":
         return None
     if "completions" in example:
-        return RowError("is a preference pair, which the Gemini API cannot learn")
+        return row_error("is a preference pair, which the Gemini API cannot learn")
     try:
         texts = pair(example, "contents")
     except InvalidInput as problem:
@@ -26,7 +26,7 @@ def unfit(example: Mapping[str, Any], service: Service) -> InvalidInput | None:
     for field, text, most in (("input", texts[0], MAX_INPUT), ("output", str(texts[1]), MAX_OUTPUT)):
         if len(text) > most:
             what = f"{field} has {len(text):,} characters, more than the {most:,} allowed"
-            return RowError(f"{what}; shorten it by {len(text) - most:,}", code="too_long", path=field)
+            return row_error(f"{what}; shorten it by {len(text) - most:,}", code="too_long", path=field)
         if not text.strip():
-            return RowError(f"{field} is empty; fill it in or drop the row", code="missing_text", path=field)
+            return row_error(f"{field} is empty; fill it in or drop the row", code="missing_text", path=field)
     return None

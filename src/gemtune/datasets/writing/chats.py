@@ -17,7 +17,7 @@ def openai(example: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     """Return an example as OpenAI has it: ``messages``, or for preferences ``input`` and two outputs.
 
     Raises:
-        RowError: It holds what has no place there.
+        InvalidInput: It holds what has no place there.
     """
     given = spelled(example)
     messages = [*_system(given), *_messages(given["contents"], manner)]
@@ -34,7 +34,7 @@ def sharegpt(example: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     """Return an example as ShareGPT has it, with ``function_call`` and ``observation`` as LLaMA-Factory reads them.
 
     Raises:
-        RowError: It holds what has no place there.
+        InvalidInput: It holds what has no place there.
     """
     given = spelled(example)
     if given.get("completions"):

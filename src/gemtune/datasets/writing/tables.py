@@ -44,7 +44,7 @@ def preference(example: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     """Return a preference pair as ``prompt``, ``chosen`` and ``rejected``: texts, or messages if it is a chat.
 
     Raises:
-        RowError: It is no preference pair.
+        InvalidInput: It is no preference pair.
     """
     given = spelled(example)
     if not given.get("completions"):
