@@ -186,7 +186,7 @@ def protos(session: nox.Session) -> None:
 
 @nox.session
 def histories(session: nox.Session) -> None:
-    """Play more than 100,000 random histories of one job; takes three minutes."""
+    """Play more than 100,000 random histories of one job; takes two minutes and a half."""
     install(session, "-e", ".[emulator]", groups=("test",))
     command = (*PYTEST, "-o", "faulthandler_timeout=0", "tests/pure/test_reconciler_histories.py")
     session.run(*command, *session.posargs, env={"GEMTUNE_DEEP": "20"})

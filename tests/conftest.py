@@ -40,7 +40,8 @@ settings.load_profile("fixed")
 # and so must not reach a test, nor a program that a test starts: only what a process needs in order to run is kept.
 KEPT = ("COV", "HYPOTHESIS", "NOX", "PIP", "PY", "UV", "XDG")
 KEPT_NAMES = {"PATH", "HOME", "USER", "LANG", "TMPDIR", "TEMP", "TMP", "SHELL", "VIRTUAL_ENV", "SYSTEMROOT", "PATHEXT"}
-KEPT_NAMES.add("GEMTUNE_DRAW")  # has the tests of screens draw them (tests/cli/terminal.py); no program reads it
+# What a session says to the tests themselves; no program reads these. tests/test_sessions.py knows if one is missing.
+KEPT_NAMES |= {"GEMTUNE_DEEP", "GEMTUNE_DRAW", "GEMTUNE_JSON", "GEMTUNE_KILLS", "GEMTUNE_SEED"}
 for name in os.environ.keys() - KEPT_NAMES:
     if not name.startswith(KEPT):
         del os.environ[name]
