@@ -7,6 +7,7 @@ or noted as lost. How far a chat may be bent is its ``Manner``; ``client.tune`` 
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -55,6 +56,41 @@ class Manner:
         self._losses.append(Issue(code=code, severity=severity, message=message, row=self._row, path=path))
 
 
+@attrs.define(eq=False)
+class _Asked:
+    """The calls of a chat, and which of them have been answered since its last turn.
+
+    Google finds the call of an answer by the name of the function and, among calls of the same one, by their order;
+    OpenAI finds it by its id, so that answers may come in any order.
+    """
+
+    _names: dict[object, str] = attrs.field(factory=dict, init=False)
+    _places: dict[object, int] = attrs.field(factory=dict, init=False)
+    _count: int = attrs.field(default=0, init=False)
+    _answered: list[float] = attrs.field(factory=list, init=False)
+
+    def called(self, number: object, name: str) -> None:
+        """Take note of a call and its id."""
+        self._count += 1
+        self._names[number], self._places[number] = name, self._count
+
+    def name(self, number: object) -> str | None:
+        """Return the function that was called under an id."""
+        return self._names.get(number)
+
+    def end(self) -> None:
+        """Take note of a turn that is no answer."""
+        self._answered.clear()
+
+    def order(self, parts: list[dict[str, Any]], number: object) -> None:
+        """Move the answer that was added last to where its call stands; what has no id stays behind the others."""
+        call = float("inf") if number is None else self._places.get(number, float("inf"))
+        place = bisect(self._answered, call)
+        behind = len(self._answered) - place
+        self._answered.insert(place, call)
+        parts.insert(len(parts) - 1 - behind, parts.pop())
+
+
 def as_json(value: Any) -> Any:
     """Return a value with everything in it that is an object of Google's or ours as plain JSON."""
     if isinstance(value, Message):
@@ -93,13 +129,14 @@ def conversation(
     """
     said = [str(each) for each in system if each]
     contents: list[dict[str, Any]] = []
-    names: dict[object, str] = {}
+    asked = _Asked()
     for number, given in enumerate(turns):
         turn, place = given, f"{where}[{number}]"
         word = str(turn.get(role_key(turn) or "role", "user")).lower()
         _weigh(turn, place, manner)
         if word in _ANSWERS:
-            _add(contents, "user", [_answer(turn, names, place)], place, manner)
+            _add(contents, "user", [_answer(turn, asked, place)], place, manner)
+            asked.order(contents[-1]["parts"], turn.get("tool_call_id"))
             continue
         role = "model" if word == "function_call" else ROLES.get(word)
         if role is None:
@@ -107,13 +144,14 @@ def conversation(
             raise wrong(f"{place}.role", what, "unrecognized_role")
         if word == "function_call":  # of ShareGPT, whose value is the call
             turn = {"function_call": _object(turn.get("value")) or {}}
-        parts = [*_parts(turn, place, manner), *_calls(turn, names, place)]
+        parts = [*_parts(turn, place, manner), *_calls(turn, asked, place)]
         _note_rest(turn, place, manner)
         if role == "system":
             if contents:
                 manner.lose("moved", place, "stands in the middle of the chat, and becomes part of its beginning")
-            said += [part["text"] for part in parts if "text" in part]
+            said += _texts(parts, place)
         else:
+            asked.end()
             _add(contents, role, parts, place, manner)
     example: dict[str, Any] = {"systemInstruction": {"parts": [{"text": "\n\n".join(said)}]}} if said else {}
     return {**example, "contents": contents}
@@ -182,14 +220,20 @@ def _piece(value: object, place: str, manner: Manner) -> dict[str, Any]:
     raise wrong(place, what, "invalid_part")
 
 
-def _calls(turn: Mapping[str, Any], names: dict[object, str], place: str) -> list[dict[str, Any]]:
+def _texts(parts: Sequence[Mapping[str, Any]], place: str) -> list[str]:
+    if not all("text" in part for part in parts):
+        raise wrong(place, "holds something else than text, which has no place there", "invalid_part")
+    return [part["text"] for part in parts]
+
+
+def _calls(turn: Mapping[str, Any], asked: _Asked, place: str) -> list[dict[str, Any]]:
     parts = []
     for number, call in enumerate(_listed(turn, place)):
         where = f"{place}.tool_calls[{number}]"
         function = call.get("function", call) if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise wrong(where, "lacks the name of the function", "invalid_part")
-        names[call.get("id")] = function["name"]
+        asked.called(call.get("id"), function["name"])
         parts.append({"functionCall": {"name": function["name"], "args": _arguments(function.get("arguments"), where)}})
     return parts
 
@@ -208,12 +252,12 @@ def _arguments(value: object, where: str) -> Mapping[str, Any]:
     return found
 
 
-def _answer(turn: Mapping[str, Any], names: Mapping[object, str], place: str) -> dict[str, Any]:
-    name = turn.get("name") or names.get(turn.get("tool_call_id"))
+def _answer(turn: Mapping[str, Any], asked: _Asked, place: str) -> dict[str, Any]:
+    name = turn.get("name") or asked.name(turn.get("tool_call_id"))
     if not isinstance(name, str):
         what = "answers a call that is not there: write the name of the function, or its tool_call_id"
         raise wrong(place, what, "invalid_part")
-    text = "".join(part.get("text", "") for part in _parts(turn, place, Manner()))
+    text = "".join(_texts(_parts(turn, place, Manner()), place))
     found = _object(text)
     return {"functionResponse": {"name": name, "response": {"result": text} if found is None else found}}
 
