@@ -55,3 +55,36 @@ def test_an_image_in_a_system_or_tool_message_makes_its_row_wrong(role):
     ((path, code, message),) = issues(chat(calls, shown))
     assert (path, code) == ("messages[2]", "invalid_part")
     assert "holds something else than text" in message
+
+
+@pytest.mark.parametrize(
+    "other", [{"type": "web_search"}, {"type": "function", "name": 1}, {"type": "custom", "name": "f"}]
+)
+def test_a_tool_that_is_no_function_makes_its_row_wrong(other):
+    for tools in ([other], [{"type": "function", "function": {"name": "f"}}, other]):
+        ((path, _, message),) = issues(chat(tools=tools))
+        assert path == "tools"
+        assert "holds what is no function: leave it out" in message
+
+
+def test_a_function_may_be_declared_with_or_without_a_wrapping():
+    tools = [{"type": "function", "function": {"name": "f"}}, {"type": "function", "name": "g"}, {"name": "h"}]
+    (example,) = convert([chat(tools=tools)], to="vertex")
+    assert example["tools"] == [{"functionDeclarations": [{"name": "f"}, {"name": "g"}, {"name": "h"}]}]
+
+
+def test_tools_that_vertex_ai_has_itself_stay():
+    tools = [{"googleSearch": {}}, {"functionDeclarations": [{"name": "f"}]}]
+    (example,) = convert([chat(tools=tools)], to="vertex")
+    assert example["tools"] == tools
+
+
+def test_functions_beside_tools_are_not_left_out_in_silence():
+    conversion = convert(
+        [chat(tools=[{"type": "function", "function": {"name": "f"}}], functions=[{"name": "g"}])], to="vertex"
+    )
+    (example,) = conversion
+    assert example["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert [(issue.path, issue.code, issue.severity) for issue in conversion.issues] == [
+        ("functions", "left_out", "warning")
+    ]

@@ -272,26 +272,40 @@ def _object(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, Mapping) else None
 
 
+def _read(tools: Any) -> Any:
+    if not isinstance(tools, str):
+        return tools
+    try:
+        return json.loads(tools or "null")  # as ShareGPT's data sets have it
+    except (ValueError, RecursionError):
+        raise wrong("tools", "must be a list of objects in JSON") from None
+
+
+def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    if tool.get("type") in (None, "function"):
+        function = tool.get("function")
+        if isinstance(function, Mapping):
+            return function
+        if isinstance(tool.get("name"), str):  # a bare declaration
+            return {key: value for key, value in tool.items() if key != "type"}
+    raise wrong("tools", "holds what is no function: leave it out")
+
+
 def tools_of(row: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     """Return the tools of a row, which are ``tools`` or, as it was before, ``functions``."""
-    tools = row.get("tools")
-    if isinstance(tools, str):  # as ShareGPT's data sets have it
-        try:
-            tools = json.loads(tools or "null")
-        except (ValueError, RecursionError):
-            raise wrong("tools", "must be a list of objects in JSON") from None
+    tools = _read(row.get("tools"))
     if not tools:
         tools = [{"type": "function", "function": each} for each in row.get("functions") or ()]
+    elif row.get("functions"):
+        manner.lose("left_out", "functions", "are left out, as there are tools as well", "warning")
     if not tools:
         return {}
     if not isinstance(tools, list | tuple) or not all(isinstance(tool, Mapping) for tool in tools):
         raise wrong("tools", "must be a list of objects")
-    functions = [tool["function"] for tool in tools if tool.get("type") == "function" and "function" in tool]
-    if all(isinstance(tool.get("name"), str) for tool in tools):  # bare declarations
-        functions = list(tools)
-    if len(functions) != len(tools):
-        return {"tools": list(tools)}
-    if any(isinstance(each, Mapping) and "strict" in each for each in functions):
+    if not any("type" in tool for tool in tools) and not all(isinstance(tool.get("name"), str) for tool in tools):
+        return {"tools": list(tools)}  # Vertex AI's own
+    functions = [_function(tool) for tool in tools]
+    if any("strict" in each for each in functions):
         manner.lose("left_out", "tools", "lose 'strict', which has no place in the declaration of a function")
         functions = [{key: value for key, value in each.items() if key != "strict"} for each in functions]
     return {"tools": [{"functionDeclarations": functions}]}
