@@ -243,6 +243,20 @@ def test_lines_that_are_right_stay_as_they_are_to_the_byte(tmp_path):
     assert [*convert(chats, to="openai").lines()] == [chats.read_bytes()]
 
 
+def test_each_row_of_a_mixed_file_gets_the_layout_that_is_asked_for():
+    asked, answered = {"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": [{"text": "a"}]}
+    pair, alpaca = {"text_input": "q", "output": "a"}, {"instruction": "q", "input": "", "output": "a"}
+    given = [SIMPLE, {"contents": [asked, answered]}, pair, alpaca]
+    plain = chat(message("user", "q"), message("assistant", "a"))
+    for data in (given, given[::-1]):
+        converted, _ = rows(data, "openai")
+        assert [row for row in converted if row != SIMPLE] == [plain, plain, plain]
+        converted, _ = rows(data, "alpaca")
+        assert [row for row in converted if row.get("system") is None] == [alpaca, alpaca, alpaca]
+    mixed = [preference("q", "x", "y"), {"prompt": "q", "chosen": "x", "rejected": "y"}]
+    assert rows(mixed, "openai")[0] == [preference("q", "x", "y")] * 2
+
+
 def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(InvalidInput, match="to"):
         convert([SIMPLE], to="parquet")  # type: ignore[arg-type]

@@ -90,6 +90,17 @@ class DataSet:
         """Whether its rows are chats, whose losses are said row by row, and no table."""
         return not {"pairs", "preference"}.intersection(self.reader.layouts)
 
+    def layout_of(self, read: ReadRow) -> Layout:
+        """Return how a row is laid out, which in a mixed file is not always as the first one."""
+        layout, row = _LAYOUTS.get(read.layout, "pairs"), read.row
+        if not isinstance(row, Mapping):
+            return layout
+        if layout == "preference" and isinstance(row.get("input"), Mapping):
+            return "openai"
+        if layout == "pairs" and (self.layout == "alpaca" or not self.reader.choice.named):
+            return "alpaca" if any(plain(str(name)) == INSTRUCTION for name in row) else layout
+        return layout
+
     def joined(self, read: ReadRow) -> tuple[str, ...]:
         """Return the columns of a table's row whose cells became one input, if there are several that are filled."""
         if self.of_chats or not isinstance(read.row, Mapping):

@@ -102,6 +102,7 @@ class ReadRow:
         problem: What is wrong.
         losses: What the example lacks of the row.
         raw: The bytes of a file's line.
+        layout: How the row is laid out, as in the reader's ``layouts``; empty if that is not known.
     """
 
     number: int
@@ -112,6 +113,7 @@ class ReadRow:
     problem: InvalidInput | None = None
     losses: tuple[Issue, ...] = ()
     raw: bytes | None = None
+    layout: str = ""
 
 
 @attrs.define(eq=False)
@@ -142,6 +144,7 @@ class ExampleReader:
     _native: bool = attrs.field(init=False)
     _decoder: json.JSONDecoder = attrs.field(init=False)
     _odd: bool = attrs.field(default=False, init=False)
+    _layout: str = attrs.field(default="", init=False)
     _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
     _pairs: tuple[str | None, str, str, str | None] | None = attrs.field(default=None, init=False)
     """The columns of the first pair of answers."""
@@ -281,7 +284,7 @@ class ExampleReader:
         return not self.choice.named and (is_conversation(given) or layout_of(given) is not None)
 
     def _row(self, row: Any, number: int, raw: bytes | None) -> ReadRow:
-        losses = self.manner.begin(number)
+        losses, self._layout = self.manner.begin(number), ""
         try:
             example, seen = self._example(row, number, raw)
             line = raw if raw is not None and example is row else written(example)
@@ -292,14 +295,17 @@ class ExampleReader:
         except ValueError as error:
             odd = row_error(f"this line is not JSON: {error}", code="not_json", field="training_data")
             return ReadRow(number, row, problem=odd, raw=raw)
+        finally:
+            if self._layout:
+                self.layouts[self._layout] = None
         if seen.left_out:
             self._left_out.update(dict.fromkeys(seen.left_out))
-        return ReadRow(number, row, line, example, seen, losses=tuple(losses), raw=raw)
+        return ReadRow(number, row, line, example, seen, losses=tuple(losses), raw=raw, layout=self._layout)
 
     def _example(self, row: Any, number: int, raw: bytes | None) -> tuple[Mapping[str, Any], Looked]:
         anywhere = self.manner.anywhere
         if type(row) is dict and type(row.get("contents")) is list and self._native:
-            self.layouts["contents"] = None
+            self._layout = "contents"
             return check(row, "supervised", anywhere=anywhere)
         given = as_mapping(row)
         if given is None and turns_of(row) is not None:
@@ -308,11 +314,11 @@ class ExampleReader:
         if given is not None and not self.choice.named:
             named = {key_of(key): key for key in given}
             if is_conversation(given) and (self.method == "supervised" or "completions" in named):
-                self.layouts["contents"] = None
+                self._layout = "contents"
                 return check(given, self.method, anywhere=anywhere)
             layout = layout_of(given)
             if layout is not None and self.method == "supervised":
-                self.layouts[layout] = None
+                self._layout = layout
                 return check(chats.converted(given, layout, self.manner), self.method, anywhere=anywhere)
             if layout is None and not isinstance(given.get("contents", ""), str):
                 check({"contents": given["contents"]}, "supervised")  # which says what is wrong with it
@@ -322,18 +328,18 @@ class ExampleReader:
                 raise InvalidInput(what, field="training_data")
             columns = preferences.columns(given, self.choice)
             self._pairs = self._pairs or columns
-            self.layouts["preference"] = None
+            self._layout = "preference"
             self._left_out.update(dict.fromkeys(name for name in given if name not in columns))
             return check(preferences.converted(given, columns, self.manner), self.method)
         # Numbers of a file stay as they are written there.
         cells = self._table.cells(as_written(raw.decode()) if raw is not None else row, number)
-        self.layouts["pairs"] = None
+        self._layout = "pairs"
         return _pair(cells.example(self.unit, limited=False)), Looked()
 
 
 def _of_pair(number: int, row: object, example: TuningExample) -> ReadRow:
     made = _pair(example)
-    return ReadRow(number, row, written(made), made, Looked())
+    return ReadRow(number, row, written(made), made, Looked(), layout="pairs")
 
 
 def _pair(example: TuningExample) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Conversion(SaidInLines):
     _manner: Manner = attrs.field(repr=False)
     _findings: Findings = attrs.field(factory=Findings, init=False, repr=False)
     _rows: int = attrs.field(default=0, init=False)
+    _changed: bool = attrs.field(default=False, init=False, repr=False)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         for row, _ in self._converted():
@@ -161,7 +162,7 @@ class Conversion(SaidInLines):
         return box(line(escape(str(self).partition("\n")[0])), issue_table(self.issues, counts))
 
     def _converted(self) -> Iterator[tuple[Mapping[str, Any], bytes | None]]:
-        self._findings, self._rows = Findings(), 0
+        self._findings, self._rows, self._changed = Findings(), 0, False
         for read in self.data.reader:
             try:
                 if read.problem is not None:
@@ -175,8 +176,10 @@ class Conversion(SaidInLines):
         self._note_columns()
 
     def _row(self, read: ReadRow) -> tuple[Mapping[str, Any], bytes | None]:
-        if self.to == self.data.layout and self.to in _AS_IT_IS and isinstance(read.row, Mapping):
+        may_stay = self.to in _AS_IT_IS and self.to == self.data.layout_of(read)
+        if may_stay and isinstance(read.row, Mapping):
             return read.row, row_line(read)
+        self._changed = True
         writer = _WRITERS.get(self.to)
         losses = self._manner.begin(read.number)
         row = read.example if writer is None else writer(read.example, self._manner)
@@ -189,11 +192,8 @@ class Conversion(SaidInLines):
         return row, read.line if writer is None else None
 
     def _note_columns(self) -> None:
-        report = self.data.report(self._rows)
-        if self.to == self.data.layout and self.to in _AS_IT_IS:
-            return
-        if not self.data.of_chats:
-            for name in report.left_out:
+        if self._changed and not self.data.of_chats:
+            for name in self.data.report(self._rows).left_out:
                 self._findings.found("left_out", "note", f"the column {name!r:.60} is not used")
 
 
