@@ -77,6 +77,10 @@ def test_fix_writes_a_new_file_and_never_the_old_one(gemtune, rows):
         assert (code, why in err) == (2, True)
     assert gemtune("data", "check", "bad.jsonl", "--fix", "-o", "new.jsonl", "--overwrite")[0] == 0
     assert gemtune("data", "check", "bad.jsonl", "--fix")[0] == 2
+    assert gemtune("data", "check", "rows.csv", "--fix", "-o", "new.csv")[0] == 0
+    assert (rows / "new.csv").read_text() == "text_input,output\none,1\ntwo,2\n"
+    code, _, err = gemtune("data", "check", "openai.jsonl", "--fix", "-o", "chats.csv")
+    assert (code, "write JSONL" in err, (rows / "chats.csv").exists()) == (2, True, False)
     assert (rows / "bad.jsonl").read_bytes() == before
 
 
@@ -111,6 +115,9 @@ def test_parts_keep_every_row_as_it_is(gemtune, rows):
     assert "1 stand with a row that they are like" in err
     assert gemtune("data", "split", "rows.csv", "--validation-output", "x.csv")[0] == 2
     assert gemtune("data", "split", "rows.csv", "-o", "x.csv", "--validation-output", "x.csv")[0] == 2
+    absolute = ["-o", "x.csv", "--validation-output", rows / "x.csv"]
+    assert gemtune("data", "split", "rows.csv", *absolute)[0] == 2
+    assert not (rows / "x.csv").exists()
     code, out, err = gemtune("data", "dedupe", "openai.jsonl")
     assert (code, out) == (0, (rows / "openai.jsonl").read_text())
     code, out, err = gemtune("data", "dedupe", "rows.csv", "-o", "few.csv", "--json", "-q")

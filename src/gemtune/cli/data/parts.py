@@ -80,7 +80,7 @@ def _split(options: argparse.Namespace, console: Console) -> int:
     if options.output is None:
         raise InvalidInput("name the file for the part to train on", field="-o")
     paths = [target(each, options) for each in (options.output, options.validation_output)]
-    if paths[0] == paths[1]:
+    if len({path and path.resolve() for path in paths}) == 1:
         raise InvalidInput("both parts go to the same file: name two", field="--validation-output")
     near = 0.8 if options.near is None else options.near
     parts = split(

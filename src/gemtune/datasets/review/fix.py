@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from gemtune.datasets.dataset import DataSet, load, row_line
+from gemtune.datasets.dataset import TABLES, DataSet, load, row_line
 from gemtune.datasets.parting.likeness import COMPARED, digest
 from gemtune.datasets.problems import Findings, Issue, issue_of
 from gemtune.datasets.reading import ReadRow
@@ -66,12 +66,13 @@ def fix(source: object, path: str | os.PathLike[str], *, service: Service = "ver
 
     Args:
         source: The training data, whatever ``gemtune.datasets.load`` takes.
-        path: The new file, ``.jsonl``; it is replaced if it exists.
+        path: The new file, of JSON lines, or a table if its name ends in ``.csv`` or ``.tsv``; it is replaced if it
+            exists.
         service: For which service it is to be right, as for ``check``.
         given: How to read it, as for ``load``.
 
     Raises:
-        InvalidInput: The source cannot be read, or it is the output.
+        InvalidInput: The source cannot be read, or it is the output, or rows that are no table are to become one.
         OSError: The file could not be written.
     """
     data, target = load(source, **given), Path(path)
@@ -79,7 +80,7 @@ def fix(source: object, path: str | os.PathLike[str], *, service: Service = "ver
         raise InvalidInput(f"{target} is the data itself, which is never changed: name another file", field="path")
     fixing = _Fixing(data, service)
     with whole_file(target) as file:
-        for line in fixing.lines():
+        for line in fixing.lines(TABLES.get(target.suffix.lower())):
             file.write(line)
     found = fixing.findings.counts
     return Fixed(
@@ -100,13 +101,20 @@ class _Fixing:
     findings: Findings = attrs.field(factory=Findings)
     _first: dict[int, int] = attrs.field(factory=dict, init=False)
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the new file."""
+    def lines(self, delimiter: str | None) -> Iterator[bytes]:
+        """Yield the lines of the new file: of a table with its heading, or of JSON."""
+        if delimiter is None:
+            yield from (line for _, line in self._right())
+        else:
+            kept = frozenset(number for number, _ in self._right())
+            yield from self.data.only(kept).lines(delimiter)
+
+    def _right(self) -> Iterator[tuple[int, bytes]]:
         for read in self.data.reader:
             line = self._line(read)
             if line is not None:
                 self.rows += 1
-                yield line
+                yield read.number, line
 
     def _line(self, read: ReadRow) -> bytes | None:
         problem = read.problem or unfit(read.example, self.service)
@@ -119,7 +127,7 @@ class _Fixing:
                 message = f"is the same as row {known:,}"
                 self.findings.found("duplicate_example", "warning", message, row=read.number)
                 return None
-        if self.data.layout == "vertex" and read.example is not read.row:
+        if self.data.layout_of(read) == "vertex" and read.example is not read.row:
             self.findings.found("mended", "note", "is written without what has no place in it", row=read.number)
             return read.line
         return row_line(read)
