@@ -4,9 +4,12 @@ import csv
 import json
 import threading
 
+import anyio
 import pytest
 
-from gemtune.telemetry.tracking import tfevents
+from gemtune.cli.signals import until_stopped
+from gemtune.errors import GemtuneError
+from gemtune.telemetry.tracking import table, tfevents
 
 from .conftest import BASE, HOUR
 
@@ -28,16 +31,16 @@ def job(app, gemtune, rows):
 
 
 def test_all_steps_of_a_job_are_written_in_every_form_and_twice_is_once(app, gemtune, job, tmp_path):
-    board, table, lines = tmp_path / "runs", tmp_path / "steps.csv", tmp_path / "steps.jsonl"
+    board, sheet, lines = tmp_path / "runs", tmp_path / "steps.csv", tmp_path / "steps.jsonl"
     for _ in range(2):
-        ran = gemtune("jobs", "export", job, "--tensorboard", board, "--csv", table, "--jsonl", lines)
+        ran = gemtune("jobs", "export", job, "--tensorboard", board, "--csv", sheet, "--jsonl", lines)
         assert (ran.code, ran.errors) == (0, [])
         model = gemtune("jobs", "get", job, "--json").records[0]
         known = [(each["step"], each["meanLoss"]) for each in model["tuningTask"]["snapshots"]]
         assert ran.out == f"tunedModels/lxiv: {len(known)} steps, succeeded\n"
         assert ran.err == f"look at them with: tensorboard --logdir {board}\n"
         assert steps_in(board / "lxiv") == [step for step, _ in known]
-        with table.open(newline="") as file:
+        with sheet.open(newline="") as file:
             written = list(csv.DictReader(file))
         assert list(written[0]) == COLUMNS
         assert [(int(row["step"]), float(row["mean_loss"]), row["eval_loss"]) for row in written] == [
@@ -56,6 +59,39 @@ def test_a_job_is_followed_to_its_end(app, gemtune, rows, tmp_path):
     (record,) = ran.records
     assert (ran.code, record["state"]) == (0, "ACTIVE")
     assert steps_in(tmp_path / "lxiv") == list(range(1, record["steps"] + 1))
+
+
+def test_a_write_that_fails_while_a_job_is_followed_is_said_once_and_tried_again(
+    app, gemtune, rows, tmp_path, monkeypatch
+):
+    write, written = table.write, []
+
+    def failing(path, text):
+        written.append(text)
+        if len(written) in {2, 3}:
+            raise GemtuneError("steps.csv: the disk is full")
+        write(path, text)
+        app.advance(5 if len(written) == 1 else HOUR)
+
+    monkeypatch.setattr(table, "write", failing)
+    assert gemtune("tune", rows, "--base", BASE, "--id", "lxiv", "--epochs", 50).code == 0
+    app.advance(5)
+    ran = gemtune("jobs", "export", "lxiv", "--csv", tmp_path / "steps.csv", "--follow", "--json")
+    assert (ran.code, ran.err.count("the disk is full"), "ExceptionGroup" in ran.err) == (0, 1, False)
+    assert len(written) >= 5
+    assert (tmp_path / "steps.csv").read_text() == written[-1]
+
+
+async def test_a_failed_task_beside_the_work_ends_it_and_is_raised_as_it_is():
+    async def fail():
+        raise GemtuneError("beside")
+
+    async def work(tasks):
+        tasks.start_soon(fail)
+        await anyio.sleep_forever()
+
+    with pytest.raises(GemtuneError, match="beside"):
+        await until_stopped(work)
 
 
 def test_one_job_that_is_not_there_keeps_no_other_from_being_written(app, gemtune, job, tmp_path):

@@ -58,7 +58,7 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
         Whether a signal ended it.
 
     Raises:
-        Exception: What the work raised, not wrapped in a group.
+        Exception: What the work or a task beside it raised, not wrapped in a group.
     """
     import asyncio
 
@@ -66,17 +66,21 @@ async def until_stopped(work: Callable[[TaskGroup], Awaitable[None]]) -> bool:
 
     failure: Exception | None = None
     loop = asyncio.get_running_loop()
-    async with anyio.create_task_group() as tasks:
-        with _answered(lambda: loop.call_soon_threadsafe(tasks.cancel_scope.cancel)) as signals:
-            try:
-                await work(tasks)
-            except Exception as error:  # noqa: BLE001 - raised again below, outside of the task group
-                failure = error
-            finally:
-                tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return signals.came
+    try:
+        async with anyio.create_task_group() as tasks:
+            with _answered(lambda: loop.call_soon_threadsafe(tasks.cancel_scope.cancel)) as signals:
+                try:
+                    await work(tasks)
+                except Exception as error:  # noqa: BLE001 - raised again below, outside of the task group
+                    failure = error
+                finally:
+                    tasks.cancel_scope.cancel()
+    except ExceptionGroup as group:  # what runs beside the work has failed
+        failure = failure or group.exceptions[0]
+    else:
+        if failure is None:
+            return signals.came
+    raise failure
 
 
 def _interrupt() -> NoReturn:

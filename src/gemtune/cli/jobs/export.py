@@ -77,7 +77,7 @@ async def _exported(options: argparse.Namespace, console: Console) -> int:
                     console.note(
                         f"{_many(len(running))} still running; Ctrl-C stops following and keeps what was written"
                     )
-                stopped = await _follow(client, jobs, running, options)
+                stopped = await _follow(client, jobs, running, options, console)
             _say(jobs, options, console)
     if stopped:
         raise KeyboardInterrupt
@@ -85,7 +85,11 @@ async def _exported(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _follow(
-    client: Client, jobs: Sequence[TuningJob], running: Sequence[TuningJob], options: argparse.Namespace
+    client: Client,
+    jobs: Sequence[TuningJob],
+    running: Sequence[TuningJob],
+    options: argparse.Namespace,
+    console: Console,
 ) -> bool:
     """Write what is new every second until the jobs have ended, and return whether a signal came first."""
     import anyio
@@ -96,11 +100,17 @@ async def _follow(
 
     async def write_news() -> None:
         nonlocal news
+        said = ""
         while True:
             await anyio.sleep(_EVERY)
             if news:
                 news = False
-                await _write(jobs, options)
+                try:
+                    await _write(jobs, options)
+                except GemtuneError as error:  # a full disk may have room again the next second
+                    news = True
+                    if said != (said := str(error)):
+                        console.note(said, error=True)
 
     async def follow(tasks: TaskGroup) -> None:
         nonlocal news
