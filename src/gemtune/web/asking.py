@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 import attrs
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from gemtune.client import Client
 from gemtune.errors import GemtuneError, InvalidInput
@@ -65,10 +65,13 @@ class Question:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise InvalidInput("a question is JSON, and says so in Content-Type", field="Content-Type")
         body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _LARGEST_BODY:
-                raise InvalidInput(f"a question has at most {_LARGEST_BODY:,} bytes", field="prompt")
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > _LARGEST_BODY:
+                    raise InvalidInput(f"a question has at most {_LARGEST_BODY:,} bytes", field="prompt")
+        except ClientDisconnect:
+            raise InvalidInput("the question broke off", field="prompt") from None
         try:
             said = json.loads(body)
             name, prompt = said["name"], said["prompt"]

@@ -30,6 +30,7 @@ CUSTOM_HEADER: Final = "x-gemtune"
 KEY: Final = "key"
 """The parameter of a link that lets somebody in."""
 _COOKIE: Final = "gemtune_visitor"
+"""What the name of the cookie begins with; browsers share cookies among the ports of a host, so the port follows."""
 _VISITORS: Final = 100
 """How many browsers may be in at a time; the one that came first has to come anew."""
 
@@ -76,6 +77,8 @@ class VisitorCheck:
     def _is_ours(self, host: str) -> bool:
         allowed = LOOPBACK if self.hosts is None else self.hosts
         name = name_of(host)
+        if self.hosts is None and _is_loopback(name):  # such as 127.0.0.2; no name can be made to look like it
+            return True
         return bool(name) and ("*" in allowed or name in allowed or host in allowed)
 
 
@@ -86,10 +89,17 @@ def _is_local(scope: Scope, headers: Headers) -> bool:
     client = scope.get("client")
     if client is None:  # a socket of this machine's file system
         return True
+    return _is_loopback(client[0])
+
+
+def _is_loopback(address: str) -> bool:
+    """Return whether something is an address of this machine's, alone or as it stands in a Host."""
     try:
-        return ipaddress.ip_address(client[0]).is_loopback
+        found = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def _foreign(scope: Scope, headers: Headers, host: str) -> Refusal | None:
@@ -128,7 +138,8 @@ class Entrance:
 
     def answer(self, request: Request) -> Response | None:
         """Return what a visitor is told who is not in yet; None lets the request pass."""
-        cookie, given = request.cookies.get(_COOKIE, ""), request.query_params.get(KEY, "")
+        name = _cookie_of(request)
+        cookie, given = request.cookies.get(name, ""), request.query_params.get(KEY, "")
         # All are compared, and each in constant time: how long it takes says nothing about how much was right.
         if any([_equal(cookie, visitor) for visitor in self._visitors]):  # noqa: C419
             return None
@@ -140,8 +151,13 @@ class Entrance:
         entered = Response(status_code=303, headers={"location": "./"})
         # Not "strict": a browser would leave it out right after a link in somebody's mail was followed.
         secure = request.url.scheme == "https"
-        entered.set_cookie(_COOKIE, self._visitors[-1], path="/", secure=secure, httponly=True, samesite="lax")
+        entered.set_cookie(name, self._visitors[-1], path="/", secure=secure, httponly=True, samesite="lax")
         return entered
+
+
+def _cookie_of(request: Request) -> str:
+    port = request.headers.get("host", "").rpartition("]")[2].rpartition(":")[2]
+    return f"{_COOKIE}_{port}" if port.isascii() and port.isdecimal() else _COOKIE
 
 
 def _equal(one: str, other: str) -> bool:

@@ -54,6 +54,8 @@ class PageLedger:
     _run: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
     _entries: dict[str, Entry] = attrs.field(factory=dict, init=False)
     _facts: dict[str, tuple[int, str]] = attrs.field(factory=dict, init=False)
+    # The version of the last thing that was forgotten: who has not seen that much must be sent everything.
+    _forgotten: int = attrs.field(default=0, init=False)
     _latest: deque[tuple[int, StreamMessage]] = attrs.field(factory=lambda: deque(maxlen=_GONE), init=False)
 
     @property
@@ -82,8 +84,9 @@ class PageLedger:
             self.version += 1
             self._entries[name] = Entry(None, self.version, self.version, "")
         tombs = sorted((entry.version, name) for name, entry in self._entries.items() if entry.picture is None)
-        for _, name in tombs[: max(len(tombs) - _GONE, 0)]:
+        for version, name in tombs[: max(len(tombs) - _GONE, 0)]:
             del self._entries[name]
+            self._forgotten = max(self._forgotten, version)
 
     def state(self, name: str, value: Mapping[str, object]) -> None:
         """Take in a fact, such as ``summary`` or ``batch 1``; the first word is the name of its event."""
@@ -99,6 +102,8 @@ class PageLedger:
     def tell(self, event: str, value: Mapping[str, object]) -> None:
         """Take in a message that is sent once."""
         self.version += 1
+        if len(self._latest) == _GONE:
+            self._forgotten = max(self._forgotten, self._latest[0][0])
         self._latest.append((self.version, StreamMessage(event, dumped(value))))
 
     def since(self, seen: int) -> Iterator[StreamMessage]:
@@ -122,12 +127,15 @@ class PageLedger:
         return f"{self._run}.{version}"
 
     def knows(self, identity: str | None) -> int | None:
-        """Return up to which version a listener has seen everything who comes back with an id; None if unknown."""
+        """Return up to which version a listener has seen everything who comes back with an id.
+
+        None if the id is unknown, or what the listener missed is no longer remembered.
+        """
         run, _, version = (identity or "").partition(".")
         # An id comes from outside: it may be of another process, or of nobody.
         if run != self._run or not (version.isascii() and version.isdecimal()) or len(version) > 12:
             return None
-        return int(version) if int(version) <= self.version else None
+        return int(version) if self._forgotten <= int(version) <= self.version else None
 
 
 def _same(one: JobPicture, other: JobPicture) -> bool:

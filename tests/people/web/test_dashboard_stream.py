@@ -6,10 +6,10 @@ import pytest
 
 import gemtune
 from gemtune.emulator import Fault
-from gemtune.show.picture import BatchPicture
+from gemtune.show.picture import BatchPicture, JobPicture
 from gemtune.web import dashboard
 from gemtune.web.hub import Hub
-from gemtune.web.ledger import encoded
+from gemtune.web.ledger import PageLedger, encoded
 from visitors import browser, listening
 from world import BASE, EXAMPLES, make_app, make_client, sent
 
@@ -310,3 +310,19 @@ async def test_the_numbers_of_a_curve_are_short(service):
     await watcher.wait()
     (picture,) = watcher.pictures()
     assert max(len(str(value)) for value in encoded(picture)["losses"]["values"]) <= 8
+
+
+def test_who_missed_more_than_is_remembered_is_sent_everything():
+    ledger = PageLedger()
+    for number in range(1100):
+        ledger.show(JobPicture(name=f"tunedModels/{number}", title=""))
+    old = ledger.identity(ledger.version)
+    ledger.keep_only([])
+    assert ledger.knows(old) is None
+    latest = ledger.identity(ledger.version)
+    assert ledger.knows(latest) == ledger.version
+    for number in range(1000):
+        ledger.tell("sample", {"number": number})
+    assert ledger.knows(latest) == ledger.version - 1000
+    ledger.tell("sample", {})
+    assert ledger.knows(latest) is None

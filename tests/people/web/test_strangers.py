@@ -40,7 +40,7 @@ def page(watched):
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.2", "",
+        "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.2", "",
         "localhost@evil.example", "[::1].evil.example", "[::2]:8000", "127.0.0.1 evil.example", "LOCALHOST.",
     ],
 )  # fmt: skip
@@ -50,7 +50,9 @@ async def test_a_name_that_was_rebound_to_this_machine_is_refused(page, path, ho
     assert "one" not in reply.text.replace("does not answer", "").replace("none", "")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000", "[::1]", "127.0.0.2", "127.1.2.3:80"]
+)
 async def test_the_names_of_this_machine_are_answered(page, host):
     assert (await browser(page).get("/api/jobs", headers={"Host": host})).status_code == 200
 
@@ -74,6 +76,10 @@ def _with_second_host(request):
 async def test_visitors_from_elsewhere_are_refused_whatever_host_they_name(page, who):
     reply = await browser(page, client=who).get("/api/jobs")
     assert (reply.status_code, "allowed_hosts" in reply.text) == (403, True)
+
+
+async def test_a_visitor_on_this_machine_may_come_through_a_socket_for_both_kinds_of_addresses(page):
+    assert (await browser(page, client=("::ffff:127.0.0.1", 1)).get("/api/jobs")).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host"])
@@ -268,6 +274,28 @@ async def test_a_question_that_never_ends_is_not_read_to_its_end(asking):
     assert (reply.status_code, "200,000 bytes" in reply.json()["error"], read < 30) == (400, True, True)
 
 
+async def test_a_browser_that_leaves_in_the_middle_of_a_question_is_no_error(asking, watched):
+    pieces = iter([
+        {"type": "http.request", "body": b'{"name": "tuned', "more_body": True},
+        {"type": "http.disconnect"},
+    ])  # fmt: skip
+    headers = {"host": "127.0.0.1:8000", "content-type": "application/json", **OURS}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/api/ask", "root_path": "",
+        "query_string": b"", "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+    }  # fmt: skip
+
+    async def receive():
+        return next(pieces)
+
+    async def send(_):
+        pass
+
+    await asking(scope, receive, send)
+    assert not [entry for entry in watched[2].requests if "generate" in entry.method]
+
+
 async def test_a_job_that_has_no_model_yet_cannot_be_asked_and_what_the_service_refuses_is_said(asking, watched):
     client, watcher, app = watched
     app.faults.add(Fault(method="tunedModels.create", job={"fail_at_step": 2, "message": "bad data"}))
@@ -297,7 +325,7 @@ async def test_without_the_key_nothing_is_shown(behind_a_key, path):
     app, _, links = behind_a_key
     reply = await browser(app, **OUTSIDE).get(path)
     assert (reply.status_code, links) == (401, [])
-    for cookie in ("gemtune_visitor=", "gemtune_visitor=x", "gemtune_visitor=\u00e9"):
+    for cookie in ("gemtune_visitor_8000=", "gemtune_visitor_8000=x", "gemtune_visitor_8000=\u00e9"):
         reply = await browser(app, **OUTSIDE).get(path, headers={"Cookie": cookie.encode()})
         assert reply.status_code == 401
 
@@ -318,6 +346,28 @@ async def test_a_link_lets_one_browser_in_and_no_second(behind_a_key):
     assert (await browser(app, **OUTSIDE).get(link)).status_code == 401
     assert links == [entrance.key]
     assert (await browser(app, **OUTSIDE).get(f"/?key={links[0]}")).status_code == 303
+
+
+async def test_two_dashboards_of_a_host_let_the_same_browser_in(watched):
+    cookies, statuses = {}, []
+    pages = {}
+    for port in (8001, 8002):
+        entrance = Entrance()
+        pages[port] = made(Show(watched[1], None), VisitorCheck(), entrance)
+        entered = await browser(pages[port], base=f"http://127.0.0.1:{port}").get(f"/?key={entrance.key}")
+        cookies.update(entered.cookies)  # a browser keeps them by host, whatever the port
+    for port, page in pages.items():
+        async with browser(page, base=f"http://127.0.0.1:{port}") as back:
+            back.cookies.update(cookies)
+            statuses.append((await back.get("/api/jobs")).status_code)
+    assert statuses == [200, 200]
+
+
+@pytest.mark.parametrize("host", ["", "a:", "a:x", "a:1:2", "[::1]", "a:\u00b2", "a;b:1 ", "a:" + 5000 * "9"])
+async def test_no_odd_port_breaks_the_way_in(behind_a_key, host):
+    app, _, _ = behind_a_key
+    reply = await browser(app, **OUTSIDE).get("/", headers={"Host": host.encode("latin-1")})
+    assert reply.status_code in {401, 421}
 
 
 async def test_keys_are_compared_in_constant_time(behind_a_key, monkeypatch):
