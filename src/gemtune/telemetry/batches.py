@@ -55,7 +55,7 @@ class BatchSpan:
         span = self.tracer.start_span(f"{names.START_BATCH} {model}", attributes=facts)
         span.end()
         self._start = span.get_span_context()
-        self.instruments.ledgers.add(self)
+        self.instruments.follow(self)
 
     def asks(self, index: int, attempt: int) -> None:
         """Take in which item the next call of this task is about."""
@@ -72,6 +72,7 @@ class BatchSpan:
     @harmless
     def ended(self, error: BaseException | None) -> None:
         """Take in the end of the run."""
+        self.instruments.forget(self)
         counts = self.counts
         facts: dict[str, AttributeValue] = {
             names.OPERATION: names.FINISH_BATCH,
@@ -85,7 +86,6 @@ class BatchSpan:
             facts[names.ERROR] = error_type(error)
         name = f"{names.FINISH_BATCH} {self.base[names.REQUEST_MODEL]}"
         self.tracer.start_span(name, attributes=facts, links=[Link(self._start)]).end()
-        self.instruments.ledgers.discard(self)
 
     def rows(self) -> Iterator[Row]:
         """Yield what is under way."""

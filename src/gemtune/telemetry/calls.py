@@ -120,9 +120,12 @@ class CallSpan:
         if self._span.is_recording():
             self._describe(item)
 
+    @harmless
     def _describe(self, item: BatchItem | None) -> None:
         """Put on the span what the request says of itself."""
         call, span = self._call, self._span
+        if item is not None:
+            span.set_attributes({names.BATCH_INDEX: item.index, names.BATCH_ATTEMPT: item.attempt})
         if call.generates:
             span.set_attributes(content.settings_of(call.body))
             if call.method == "streamGenerateContent":
@@ -132,8 +135,6 @@ class CallSpan:
         elif call.resource is not None and call.method not in _UNNAMED and self._base[names.OPERATION] in _OF_JOBS:
             # What is cancelled on the Gemini API is the operation of the job.
             span.set_attribute(names.JOB, call.resource.partition("/operations/")[0])
-        if item is not None:
-            span.set_attributes({names.BATCH_INDEX: item.index, names.BATCH_ATTEMPT: item.attempt})
 
     def __enter__(self) -> None:
         self._token = context.attach(trace.set_span_in_context(self._span))
@@ -174,18 +175,11 @@ class CallSpan:
             return
         self._open = False
         seconds = time.perf_counter() - self._began
-        if isinstance(result, GenerateContentResponse):
-            self._take(result)
-        base, span, instruments = self._base, self._span, self._tracer.instruments
-        if error is not None:
-            base[names.ERROR] = error_type(error)
-        if names.RESPONSE_MODEL in self._reply:
-            base[names.RESPONSE_MODEL] = str(self._reply[names.RESPONSE_MODEL])
-        creates = base[names.OPERATION] == names.CREATE_JOB and error is None
-        job = self._created(result) if creates else None
-        if span.is_recording():
-            self._finish_span(error)
-        span.end()
+        try:
+            job = self._conclude(result, error)
+        finally:  # a span that stays open is never exported
+            self._span.end()
+        base, instruments = self._base, self._tracer.instruments
         if self._call.generates:
             instruments.inference.record(seconds, base)
             if self._usage is not None or instruments.latest:
@@ -193,9 +187,24 @@ class CallSpan:
         else:
             instruments.other.record(seconds, base)
             if job is not None:
-                self._tracer.created(job, span.get_span_context())
+                self._tracer.created(job, self._span.get_span_context())
         if isinstance(error, CallError):
             self._count_throttle(error)
+
+    def _conclude(self, result: object, error: BaseException | None) -> str | None:
+        """Put the outcome on the span; return the name of the job if one was made."""
+        base = self._base
+        if error is not None:
+            base[names.ERROR] = error_type(error)
+        if isinstance(result, GenerateContentResponse):
+            self._take(result)
+        if names.RESPONSE_MODEL in self._reply:
+            base[names.RESPONSE_MODEL] = str(self._reply[names.RESPONSE_MODEL])
+        creates = base[names.OPERATION] == names.CREATE_JOB and error is None
+        job = self._created(result) if creates else None
+        if self._span.is_recording():
+            self._finish_span(error)
+        return job
 
     def _created(self, result: object) -> str | None:
         """Return the name of the job that this call has made."""
@@ -229,6 +238,7 @@ class CallSpan:
         if self._tracer.content:
             self._said.append(reply)
 
+    @harmless
     def _finish_span(self, error: BaseException | None) -> None:
         span, usage = self._span, self._usage
         facts: dict[str, AttributeValue] = dict(self._reply)
@@ -245,14 +255,14 @@ class CallSpan:
                 facts[names.REASONING_TOKENS] = usage.thoughts_token_count
             if usage.cached_content_token_count:
                 facts[names.CACHED_TOKENS] = usage.cached_content_token_count
-        if self._said:
-            facts |= content.answered(self._said)
         if error is not None:
             facts[names.ERROR] = error_type(error)
             if isinstance(error, CallError) and error.status is not None:
                 facts[names.STATUS_CODE] = error.status
             span.set_status(StatusCode.ERROR)
         span.set_attributes(facts)
+        if self._said:
+            span.set_attributes(content.answered(self._said))
 
     def _count_tokens(self) -> None:
         usage = self._usage

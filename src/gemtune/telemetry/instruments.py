@@ -6,6 +6,7 @@ the requests of a batch in flight, is read when metrics are collected and costs 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
@@ -41,7 +42,6 @@ class Instruments:
 
     meter: Meter
     latest: bool
-    ledgers: WeakSet[Ledger] = attrs.field(factory=WeakSet, init=False)
     inference: Histogram = attrs.field(init=False)
     other: Histogram = attrs.field(init=False)
     """Seconds of what is no inference; the older names make no difference."""
@@ -49,6 +49,9 @@ class Instruments:
     throttles: Counter = attrs.field(init=False)
     items: Counter = attrs.field(init=False)
     job_duration: Histogram = attrs.field(init=False)
+    _ledgers: WeakSet[Ledger] = attrs.field(factory=WeakSet, init=False)
+    _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
+    """Metrics are collected by a thread of their own, and a batch that nobody holds any more may end in any."""
     _usage: Histogram | None = attrs.field(default=None, init=False)
     _used: dict[str, Counter] = attrs.field(factory=dict, init=False)
 
@@ -79,6 +82,20 @@ class Instruments:
             make = meter.create_observable_up_down_counter if unit == "{request}" else meter.create_observable_gauge
             make(name, [self._reader(name)], unit, what)
 
+    def follow(self, ledger: Ledger) -> None:
+        """Export what a ledger says, for as long as somebody else holds it."""
+        with self._lock:
+            self._ledgers.add(ledger)
+
+    def forget(self, ledger: Ledger) -> None:
+        """Export no more of a ledger."""
+        with self._lock:
+            self._ledgers.discard(ledger)
+
+    def _followed(self) -> list[Ledger]:
+        with self._lock:
+            return list(self._ledgers)
+
     def _seconds(self, name: str) -> Histogram:
         what, bounds = "Seconds of a call with all its attempts", names.DURATION_BUCKETS
         return self.meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=bounds)
@@ -87,7 +104,7 @@ class Instruments:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             return [
                 Observation(value, attributes)
-                for ledger in list(self.ledgers)
+                for ledger in self._followed()
                 for row, value, attributes in list(ledger.rows())
                 if row == name
             ]

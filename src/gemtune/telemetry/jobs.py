@@ -80,11 +80,13 @@ class JobLedger:
     """Metrics are collected by a thread of their own."""
 
     def __attrs_post_init__(self) -> None:
-        self.instruments.ledgers.add(self)
+        self.instruments.follow(self)
 
     @harmless
     def created(self, name: str, span: SpanContext) -> None:
-        """Take in which span created a job."""
+        """Take in which span created a job: another one than that which had its name before."""
+        with self._lock:
+            self._jobs.pop(name, None)
         self._job(name).creation = span
 
     @harmless

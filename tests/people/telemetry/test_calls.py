@@ -1,6 +1,8 @@
 """A call in OpenTelemetry: one span, its attempts as events, what it took as attributes and metrics."""
 
 import contextlib
+import sys
+import threading
 
 import anyio
 import anyio.lowlevel
@@ -14,6 +16,10 @@ import gemtune
 from gemtune import errors
 from gemtune.config import ONCE, RetryPolicy
 from gemtune.emulator import Fault
+from gemtune.telemetry import content
+from gemtune.telemetry.calls import CallSpan
+from gemtune.telemetry.instruments import instruments_of
+from gemtune.telemetry.jobs import JobLedger
 from gemtune.testing import GeminiEmulator
 from gemtune.types import GenerationConfig
 
@@ -281,6 +287,52 @@ async def test_a_processor_that_fails_changes_nothing_but_the_log(collected, whe
         await (await client.tune("models/gemini-1.0-pro-001", [("1", "2")] * 20))
         assert [result.text for result in await client.generate_many(MODEL, ["1", "2"])] == ["yes", "yes"]
     assert "telemetry stumbled in" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["asked", "answered"])
+async def test_a_description_that_fails_leaves_no_span_open_and_no_call_uncounted(collected, monkeypatch, what, caplog):
+    def fail(*_):
+        raise RecursionError("nested too deep")
+
+    monkeypatch.setattr(content, what, fail)
+    emulator = GeminiEmulator.make(answers=lambda prompt: "yes")
+    async with emulator.client(telemetry=collected.telemetry(content=True)) as client:
+        assert (await client.generate_content(MODEL, "x")).text == "yes"
+    assert [span.name for span in collected.spans] == [f"generate_content {MODEL}"]
+    ((_, (count, _)),) = collected.metrics()["gen_ai.client.operation.duration"]
+    assert count == 1
+    assert "telemetry stumbled in" in caplog.text
+
+
+async def test_what_cannot_be_read_of_a_reply_leaves_no_span_open(collected, monkeypatch):
+    def fail(self, reply):
+        raise RecursionError("nested too deep")
+
+    monkeypatch.setattr(CallSpan, "_take", fail)
+    async with GeminiEmulator.make(answers=lambda prompt: "yes").client(telemetry=collected.telemetry()) as client:
+        assert (await client.generate_content(MODEL, "x")).text == "yes"
+    assert [span.name for span in collected.spans] == [f"generate_content {MODEL}"]
+
+
+def test_clients_and_batches_come_and_go_while_metrics_are_collected(collected, caplog):
+    instruments, tracer = instruments_of(collected.meters, latest=False), collected.traces.get_tracer("x")
+    over, interval = threading.Event(), sys.getswitchinterval()
+
+    def come_and_go():
+        while not over.is_set():
+            _ = [JobLedger(tracer, instruments, "gcp.gemini") for _ in range(100)]
+
+    thread = threading.Thread(target=come_and_go)
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        for _ in range(100):
+            collected.metrics()
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert caplog.text == ""
 
 
 async def test_on_vertex_a_base_model_has_its_bare_id_and_a_tuned_one_the_name_of_its_endpoint(collected):

@@ -101,6 +101,20 @@ async def test_on_vertex_a_job_gets_its_name_from_the_service_and_measures_both_
     assert losses == {"train", "eval"}
 
 
+async def test_a_job_that_is_created_again_under_its_name_is_another_job(collected):
+    emulator = GeminiEmulator.make()
+    async with emulator.client(telemetry=collected.telemetry()) as client:
+        job = await client.tune(BASE, ROWS, tuned_model_id="lxiv")
+        await job
+        await client.tuned_models.delete(job.name)
+        await (await client.tune(BASE, ROWS, tuned_model_id="lxiv"))
+    created, finished = collected.named("create_tuning_job"), collected.named("finish_tuning_job")
+    assert len(created) == 2
+    assert [[link.context for link in span.links] for span in finished] == [[span.context] for span in created]
+    ((_, (count, _)),) = collected.metrics()["gcp.gemini.tuning.job.duration"]
+    assert count == 2
+
+
 @pytest.mark.both_backends
 async def test_a_thousand_items_are_a_thousand_spans_below_the_users_span_each_linked_to_its_run(collected):
     emulator = GeminiEmulator.make(answers=lambda prompt: "yes")
