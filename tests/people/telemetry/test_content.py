@@ -4,9 +4,12 @@ import json
 import logging
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 from gemtune import errors
 from gemtune.emulator import Fault
+from gemtune.telemetry import Telemetry
 from gemtune.testing import GeminiEmulator
 
 KEY, PROMPT, ANSWER, FRAME = (
@@ -79,3 +82,34 @@ async def test_the_argument_outweighs_the_variable(collected, monkeypatch):
     async with emulator.client(telemetry=collected.telemetry(content=False)) as client:
         await client.generate_content(MODEL, PROMPT)
     assert "confidential" not in collected.everything()
+
+
+async def test_half_a_surrogate_pair_is_exported_as_the_escape_that_it_was_read_from(collected):
+    emulator = GeminiEmulator.make(answers=lambda prompt: "half \ud83d")
+    async with emulator.client(telemetry=collected.telemetry(content=True)) as client:
+        await client.generate_content(MODEL, "x")
+        await client.generate_content(MODEL, "é")
+    for span in collected.spans:
+        for value in span.attributes.values():
+            if isinstance(value, str):
+                assert value.encode().decode() == value
+        assert json.loads(span.attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == "half \ud83d"
+    assert "é" in collected.spans[1].attributes["gen_ai.input.messages"]  # as it is, wherever that can be
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("content", "false", "True, False or None, not 'false'"),
+        ("content", 1, "True, False or None, not 1"),
+        ("tracer_provider", TracerProvider, "a tracer provider, not the class TracerProvider"),
+        ("tracer_provider", MeterProvider(), "a tracer provider, not MeterProvider"),
+        ("tracer_provider", "console", "a tracer provider, not 'console'"),
+        ("meter_provider", MeterProvider, "a meter provider, not the class MeterProvider"),
+        ("meter_provider", TracerProvider(), "a meter provider, not TracerProvider"),
+    ],
+)
+def test_settings_of_another_type_are_refused_by_their_name(field, value, wanted):
+    with pytest.raises(errors.SettingsError, match=f"^{field} must be {wanted}$") as refused:
+        Telemetry(**{field: value})
+    assert refused.value.field == field
