@@ -1,5 +1,7 @@
 """TensorBoard's files: what was written is found again, whatever was torn off, and nothing is written twice."""
 
+import math
+import struct
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +24,11 @@ def step(number, loss=0.5, *, job=JOB, at=0.0, kind=Snapshot, metrics=None):
     return kind(
         job=job, cursor="", observed_at=NOW, step=number, epoch=1, mean_loss=loss, compute_time=time, metrics=metrics
     )
+
+
+def single(value):
+    """A number as a file of TensorBoard holds it, with single precision."""
+    return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
 def held(folder, name="lxiv"):
@@ -82,7 +89,21 @@ def test_a_training_that_starts_over_is_a_run_of_its_own(tmp_path):
     write(tmp_path, *first, *again)
     write(tmp_path, *again)
     assert held(tmp_path) == [("loss/train", 1), ("loss/train", 2)]
-    assert held(tmp_path, "lxiv-2") == [("loss/train", 1), ("loss/train", 2), ("loss/train", 3)]
+    assert held(tmp_path, "lxiv.restart-2") == [("loss/train", 1), ("loss/train", 2), ("loss/train", 3)]
+
+
+def test_a_job_whose_name_ends_in_a_number_is_no_second_training_of_another(tmp_path):
+    first, again, other = step(1), step(1, at=900), step(7, job=f"{JOB}-2")
+    write(tmp_path, first, again, other)
+    assert held(tmp_path, "lxiv-2") == [("loss/train", 7)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lxiv", "lxiv-2", "lxiv.restart-2"]
+
+
+@pytest.mark.parametrize(("loss", "kept"), [(1e39, math.inf), (-1e39, -math.inf), (3.4e38, single(3.4e38))])
+def test_a_loss_beyond_single_precision_is_written_as_infinite(tmp_path, loss, kept):
+    write(tmp_path, step(1, loss), step(2))
+    assert held(tmp_path) == [("loss/train", 1), ("loss/train", 2)]
+    assert struct.pack("<f", kept) in tfevents.scalar("loss/train", loss, 1, 0.0)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", "a/b c\n", ""])

@@ -1,8 +1,10 @@
 """TensorBoard reads what gemtune writes: its own reader is asked, and its plug-in for hyperparameters."""
 
+import functools
 import struct
 
 import anyio
+import anyio.lowlevel
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
@@ -105,3 +107,20 @@ async def test_a_tensorboard_that_runs_sees_the_file_grow(tmp_path):
             reader.Reload()
     assert "epoch_count" in str(reader.Tensors("job")[0].tensor_proto.string_val[0])
     assert 0 < first < len(reader.Scalars("loss/train")) == len(job.snapshots)
+
+
+async def test_a_plain_function_that_returns_an_awaitable_has_it_awaited():
+    seen = []
+
+    def later(function, event):
+        return function(event)
+
+    async def keep(event):
+        await anyio.lowlevel.checkpoint()
+        seen.append(event.kind)
+
+    async with GeminiEmulator.make().client() as client:
+        job = await client.tune(BASE, ROWS, tuned_model_id="lxiv")
+        await forward(job, functools.partial(later, keep))
+        assert seen == [event.kind async for event in job.events()]
+    assert seen[-1] == "succeeded"

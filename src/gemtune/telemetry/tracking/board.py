@@ -3,7 +3,8 @@
 A file is only appended to, one whole frame at a time, because a TensorBoard that runs reads it as it grows. Before the
 first frame, what is there already is read: a step that the file holds is not written again, so that an export can be
 repeated, or continued after a crash, and a frame that a crash has torn is cut off. A step that comes again with another
-time is of another training, as after a restart: it goes to a folder of its own, ``NAME-2``.
+time is of another training, as after a restart: it goes to a folder of its own, ``NAME.restart-2``. No job has
+such a name, whereas one may be called ``NAME-2``.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ class TensorBoard:
 
     def _run(self, job: str, number: int) -> RunFolder:
         name = _ODD.sub("_", job.rpartition("/")[2]).strip(".") or "job"
-        name = name if number == 1 else f"{name}-{number}"
+        name = name if number == 1 else f"{name}.restart-{number}"
         if name not in self._runs:
             self._runs[name] = RunFolder(self._folder / name)
         return self._runs[name]

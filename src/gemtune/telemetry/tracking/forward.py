@@ -46,12 +46,9 @@ async def forward(source: AsyncIterable[Event] | Eventful, *on_event: OnEvent) -
         raise InvalidInput("source must be a job, a watcher or events of one", field="source")
     async for event in events:
         for each in on_event:
-            if _is_async(each):
-                result = each(event)
-                if isinstance(result, Awaitable):
-                    await result
-            else:
-                await anyio.to_thread.run_sync(each, event)
+            result = each(event) if _is_async(each) else await anyio.to_thread.run_sync(each, event)
+            if isinstance(result, Awaitable):  # of a plain one too: it may be a lambda around an async one
+                await result
 
 
 def _is_async(function: OnEvent) -> bool:

@@ -13,6 +13,7 @@ TensorBoard itself reads the result in the tests. Everything here is a pure func
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
@@ -67,7 +68,7 @@ def beginning(wall_time: float) -> bytes:
 
 def scalar(tag: str, value: float, step: int, wall_time: float) -> bytes:
     """Return a number at a step as an event."""
-    return _event(wall_time, step, _bytes(1, tag.encode()) + _tag(2, _FIXED32) + struct.pack("<f", value))
+    return _event(wall_time, step, _bytes(1, tag.encode()) + _tag(2, _FIXED32) + _single(value))
 
 
 def text(tag: str, said: str, wall_time: float) -> bytes:
@@ -104,6 +105,13 @@ def _plugged(tag: str, content: bytes, wall_time: float) -> bytes:
     metadata = _bytes(1, _bytes(1, b"hparams") + _bytes(2, content))
     empty = _number(1, _FLOAT) + _bytes(2, _bytes(2, b""))
     return _event(wall_time, 0, _bytes(1, tag.encode()) + _bytes(9, metadata) + _bytes(8, empty))
+
+
+def _single(value: float) -> bytes:
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:  # as every other conversion to single precision has it
+        return struct.pack("<f", math.copysign(math.inf, value))
 
 
 def _any(value: Value) -> bytes:
