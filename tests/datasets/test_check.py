@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costs import operations
-from gemtune.datasets import check, fix
+from gemtune.datasets import check, fix, load, reading
 from gemtune.errors import InvalidInput
 
 
@@ -239,3 +239,29 @@ def test_a_check_costs_as_much_again_for_twice_the_rows(file):
 
     once = operations(check, rows(200))
     assert operations(check, rows(800)) < 4.4 * once
+
+
+@pytest.mark.parametrize("bad", [b"nonsense\n", b'{"contents": [\n', b"\n\xff\n"])
+@pytest.mark.parametrize("good", [1, 3])
+def test_a_bad_first_line_is_one_wrong_row(file, bad, good):
+    path = file(bad, *(example(f"q{number}", "a") for number in range(good)))
+    report = check(path)
+    assert [issue.row for issue in report.issues if issue.severity == "error"] == [bad.count(b"\n")]
+    assert report.stats.examples == good
+    answers = {"prompt": "q", "chosen": "a", "rejected": "b"}
+    assert load(file(bad, *[answers] * good)).method == "preference"
+
+
+@pytest.mark.parametrize("text", ['[\n{"input":"q","output":"a"}\n]', '[\n{"input":"q","output":"a"},\n%s\n,\n%s]\n'])
+def test_a_document_over_many_lines_is_read_as_a_whole(file, text):
+    text = text.replace("%s", '{"input":"r","output":"b"}')
+    assert check(file(text.encode())).stats.examples == text.count("input")
+
+
+def test_a_line_that_is_too_long_is_one_row(file, monkeypatch):
+    monkeypatch.setattr(reading, "LONGEST_LINE", 200)
+    right = example("q", "a")
+    report = check(file(example("q", "x" * 500), right, b" " * 300 + b"1\n", right, b"nonsense\n"))
+    errors = [(issue.row, issue.message) for issue in report.issues if issue.severity == "error"]
+    assert [row for row, _ in errors] == [1, 3, 5]
+    assert ["at most 200 bytes" in message for _, message in errors] == [True, True, False]

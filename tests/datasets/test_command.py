@@ -45,6 +45,8 @@ def test_check_prints_the_report_and_fails_for_errors_only(gemtune, rows):
     assert (code, err) == (1, "rows that are wrong can be left out with --fix -o NEW\n")
     assert "row 2: this line is not JSON" in out
     assert gemtune("data", "check", "bad.jsonl", "-q")[2] == ""
+    (rows / "empty.jsonl").write_text("")
+    assert gemtune("data", "check", "empty.jsonl")[::2] == (1, "")
     code, out, _ = gemtune("data", "check", "bad.jsonl", "--json")
     assert (code, json.loads(out)["counts"]["not_json"]) == (1, 1)
 

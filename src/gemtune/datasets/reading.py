@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
@@ -31,8 +32,8 @@ from gemtune.types import TuningExample
 
 LONGEST_LINE: Final = 64 * 2**20
 _MARK: Final = b"\xef\xbb\xbf"
-_BLANK: Final = 100
-"""So many blank lines may come before the first row."""
+_PEEKED: Final = 100
+"""So many lines, blank or wrong, may come before the first row."""
 
 Source: TypeAlias = "Path | Rows | TrainingSet"
 Readable: TypeAlias = "Source | ExampleReader"
@@ -62,31 +63,54 @@ def source_of(data: object, choice: Choice) -> Readable:
 
 
 def _holds_objects(path: Path) -> bool:
-    """Return whether the first line is an object; a document over many lines has to be read as a whole."""
+    """Return whether a file is lines of objects; a document over many lines has to be read as a whole.
+
+    The first line may be wrong. In such a document, nothing but a comma or its end follows an object on a line alone.
+    """
     try:
         with path.open("rb") as file:
-            return isinstance(json.loads(_first_line(file)), dict)
-    except (OSError, ValueError, RecursionError):
+            before: object = None
+            for place, line in enumerate(_first_lines(file)):
+                row = _json(line)
+                if isinstance(row, list) and not place:
+                    return False
+                if isinstance(row, dict) and (not place or isinstance(before, dict)):
+                    return True
+                before = row
+            return isinstance(before, dict) and not file.read(1)
+    except OSError:
         return False
 
 
 def first_row(source: Source) -> Any:
-    """Return the first row as it was given; None if there is none, or none that can be read."""
+    """Return the first row that can be read, as it was given; None if there is none."""
     if isinstance(source, TrainingSet):
         return None
     if isinstance(source, Rows):
         return chats.as_json(source.numbered[0][1]) if source.numbered else None
     with source.open("rb") as file:
-        try:
-            return json.loads(_first_line(file))
-        except (ValueError, RecursionError):
-            return None
+        return next((row for row in map(_json, _first_lines(file)) if isinstance(row, dict)), None)
 
 
-def _first_line(file: BinaryIO) -> bytes:
-    """Return the first line that is not blank."""
-    lines = (file.readline(LONGEST_LINE).removeprefix(_MARK) for _ in range(_BLANK))
-    return next((line for line in lines if line.strip()), b"")
+def _json(line: bytes) -> object:
+    try:
+        return json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _first_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines at the beginning that are not blank."""
+    lines = (line.removeprefix(_MARK) for line in islice(_lines(file), _PEEKED))
+    return (line for line in lines if line.strip())
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield all lines; of one that is too long, its beginning."""
+    while piece := file.readline(LONGEST_LINE):
+        yield piece
+        while len(piece) >= LONGEST_LINE and not piece.endswith(b"\n"):
+            piece = file.readline(LONGEST_LINE)
 
 
 @attrs.frozen(eq=False)
@@ -242,11 +266,10 @@ class ExampleReader:
                     self.whole = False
                 else:
                     file.seek(0)
-                pieces: Iterable[bytes] = iter(lambda: file.readline(LONGEST_LINE), b"")
-                for number, raw in enumerate(pieces, 1):
+                for number, raw in enumerate(_lines(file), 1):
                     if number % 1000 == 0 and self.on_bytes is not None:
                         self.on_bytes(file.tell())
-                    if raw.isspace():
+                    if raw.isspace() and len(raw) < LONGEST_LINE:
                         self.whole = False
                     else:
                         yield self._of_line(raw, number)
@@ -257,6 +280,7 @@ class ExampleReader:
     def _of_line(self, raw: bytes, number: int) -> ReadRow:
         try:
             if len(raw) >= LONGEST_LINE:
+                self.whole = False
                 raise ValueError(f"a line has at most {LONGEST_LINE:,} bytes")
             self._odd = b"\\u" in raw  # perhaps half of a character
             row = self._decoder.decode(raw.decode())

@@ -55,6 +55,6 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     report = check(options.data, service=options.service, validation=options.validation, **given)
     console.print(report.worded(in_shell))
     console.record(report.to_dict())
-    if not report.ok:
+    if any(issue.severity == "error" and issue.row is not None for issue in report.issues):
         note(console, options, "rows that are wrong can be left out with --fix -o NEW")
     return DONE if report.ok else FAILED
