@@ -170,7 +170,7 @@ class ExampleReader:
     _odd: bool = attrs.field(default=False, init=False)
     _layout: str = attrs.field(default="", init=False)
     _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
-    _pairs: tuple[str | None, str, str, str | None] | None = attrs.field(default=None, init=False)
+    _pairs: preferences.PairColumns | None = attrs.field(default=None, init=False)
     """The columns of the first pair of answers."""
     _examined: Examined | None = attrs.field(default=None, init=False)
 
@@ -224,11 +224,9 @@ class ExampleReader:
         table, layout = self._table.report(), next((each for each in self.layouts if each in COLUMNS), None)
         columns = () if layout is None else COLUMNS[layout]
         if self._pairs is not None:
-            prompt, better, worse, system = self._pairs
+            pairs = self._pairs
             # Without a column of its own, the question begins both answers.
-            table = DataReport(
-                rows=0, input=(*([system] if system else ()), prompt or better), output=(better,), rejected=(worse,)
-            )
+            table = DataReport(rows=0, input=pairs.inputs, output=(pairs.better,), rejected=(pairs.worse,))
         return DataReport(
             rows=rows,
             input=table.input or columns[:1],
@@ -353,7 +351,7 @@ class ExampleReader:
             columns = preferences.columns(given, self.choice)
             self._pairs = self._pairs or columns
             self._layout = "preference"
-            self._left_out.update(dict.fromkeys(name for name in given if name not in columns))
+            self._left_out.update(dict.fromkeys(name for name in given if name not in columns.all))
             return check(preferences.converted(given, columns, self.manner), self.method)
         # Numbers of a file stay as they are written there.
         cells = self._table.cells(as_written(raw.decode()) if raw is not None else row, number)
