@@ -53,7 +53,9 @@ def dashboard(
 
     By default it answers only under the names of this machine (``localhost``) and to visitors on it, so that it shows
     nothing to strangers. Once your application lets nobody in who should not see the jobs, say under which names it is
-    reached: ``allowed_hosts=["tuning.example.com"]``.
+    reached: ``allowed_hosts=["tuning.example.com"]``. A proxy on this machine must keep the Host or add
+    ``X-Forwarded-For``, which nginx does not by itself (``proxy_set_header Host $host;``): without, its visitors look
+    like this machine's own.
 
     Args:
         watcher: Whose jobs are shown; by default those of the watcher of ``gemtune.web.lifespan``.

@@ -45,7 +45,9 @@ async def events_response(
     ::
 
         @app.get("/jobs/{id}/events")
-        async def follow(request: Request, id: str):
+        async def follow(request: Request, id: str, watcher: Watcher):  # see docs/web.md for Watcher
+            if f"tunedModels/{id}" not in watcher.jobs:
+                raise HTTPException(404)
             return await gemtune.web.events_response(request, f"tunedModels/{id}")
 
     Each event is a message without a name whose data is ``event.to_dict()`` as JSON. Its id is a resume token, so that
@@ -54,7 +56,7 @@ async def events_response(
 
     Args:
         request: The request; its ``Last-Event-ID`` says where to resume.
-        jobs: The jobs that this visitor may see; those not yet watched are added. None means all that are watched.
+        jobs: The jobs that this visitor may see (None: all); they are watched from then on, so check a visitor's ids.
         kinds: Which events, by their ``kind`` or class; None means all.
         heartbeat: Seconds between two signs of life, which keep proxies from closing the connection.
         watcher: The watcher; by default that of ``gemtune.web.lifespan``.

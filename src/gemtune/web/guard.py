@@ -84,7 +84,8 @@ class VisitorCheck:
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
     """Return whether a request was made on this machine, and did not come through a proxy on it."""
-    if any(name in headers for name in _FORWARDED):
+    # No browser speaks HTTP/1.0, but nginx does unless told otherwise, and then names neither Host nor visitor.
+    if any(name in headers for name in _FORWARDED) or scope.get("http_version") == "1.0":
         return False
     client = scope.get("client")
     if client is None:  # a socket of this machine's file system

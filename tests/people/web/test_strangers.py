@@ -87,6 +87,11 @@ async def test_a_proxy_on_this_machine_brings_others_and_is_refused(page, header
     assert (await browser(page).get("/", headers={header: "8.8.8.8"})).status_code == 403
 
 
+async def test_a_proxy_that_hides_itself_but_speaks_an_old_http_is_refused(page):
+    old = browser(lambda scope, *io: page(scope | {"http_version": "1.0"}, *io))
+    assert (await old.get("/api/jobs")).status_code == 403
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "headers",
