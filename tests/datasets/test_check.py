@@ -53,6 +53,8 @@ def file(tmp_path):
         (example("a", "b", systemInstruction=1), "invalid_system_instruction", "systemInstruction"),
         (example("a"), "no_answer", "contents"),
         (example("a", "b") | {"tools": 1}, "invalid_input", "tools"),
+        ({"messages": []}, "invalid_contents_list", "messages"),
+        ({"conversations": []}, "invalid_contents_list", "conversations"),
         (chat(("user", "a"), ("critic", "b")), "unrecognized_role", "messages[1].role"),
         (b'{"contents": \xff}\n', "not_utf8", ""),
         (b'{"contents": [}\n', "not_json", ""),

@@ -102,6 +102,12 @@ def test_convert_writes_lines_and_says_what_comes_next(gemtune, rows):
     assert (rows / "new.csv").read_text().splitlines()[:2] == ["instruction,input,output", "one,,1"]
 
 
+def test_a_folder_for_images_and_its_uri_belong_together(gemtune, rows):
+    code, _, err = gemtune("data", "convert", "openai.jsonl", "--to", "vertex", "--files", "images")
+    assert code == 2
+    assert err == "error: --files and --files-uri belong together: a folder, and where you will put it\n"
+
+
 def test_standard_input_is_read_and_standard_output_written(gemtune, rows, monkeypatch):
     with (rows / "openai.jsonl").open() as file:
         monkeypatch.setattr(sys, "stdin", file)

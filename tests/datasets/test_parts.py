@@ -118,6 +118,12 @@ def test_wrong_rows_are_in_no_part(tmp_path):
     assert (found.rows, found.wrong) == (1, 1)
 
 
+def test_an_empty_chat_beside_a_pair_does_no_harm(tmp_path):
+    source = tmp_path / "rows.jsonl"
+    source.write_text(json.dumps({"messages": [], "input": "q", "output": "a"}))
+    assert questions(load(source)) == ["q"]
+
+
 def test_repeats_are_left_out_and_of_each_the_first_is_kept():
     data = [("a b c", "x"), ("a b c", "y"), ("a b c", "x"), ("A, B c!", "x")]
     found = dedupe(data)
@@ -125,6 +131,8 @@ def test_repeats_are_left_out_and_of_each_the_first_is_kept():
     assert dedupe(data, near=0.8).repeats == {3: 1, 4: 1}
     assert questions(found.data) == ["a b c", "a b c", "A, B c!"]
     assert str(found) == "3 rows are left; 1 repeat an earlier one: 3 (as 1)"
+    assert str(dedupe(data[:1])) == "1 row is left; 0 repeat an earlier one"
+    assert str(split(data[:1], validation=0.0)) == "1 row to train on, 0 (0.0%) for validation"
 
 
 def test_a_sample_is_random_stable_in_order_and_grows():
@@ -135,6 +143,7 @@ def test_a_sample_is_random_stable_in_order_and_grows():
     assert few == [asked for asked, _ in rows(500) if asked in set(few)]
     assert few != questions(sample(data, 20, seed=1))
     assert len(questions(sample(data, 1000))) == 500
+    assert (len(questions(sample(data, 1.0))), len(questions(sample(data, 1)))) == (500, 1)
     assert 30 < len(questions(sample(data, 0.1))) < 70
     for size in (0, -1, 1.5, True, "2"):
         with pytest.raises(InvalidInput, match="size"):

@@ -344,6 +344,9 @@ class ExampleReader:
                 return check(chats.converted(given, layout, self.manner), self.method, anywhere=anywhere)
             if layout is None and not isinstance(given.get("contents", ""), str):
                 check({"contents": given["contents"]}, "supervised")  # which says what is wrong with it
+            only = next((name for name in COLUMNS if given.keys() - {"tools"} == {name}), None)
+            if only is not None and isinstance(given[only], list) and not given[only]:
+                raise row_error("is empty: there is no turn in it", code="invalid_contents_list", path=only)
         if self.method == "preference":
             if given is None:
                 what = "expected an object with prompt, chosen and rejected, or with contents and completions"

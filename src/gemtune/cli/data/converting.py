@@ -10,6 +10,7 @@ from gemtune.cli.data.given import add_data, add_output, file_options, note, tar
 from gemtune.cli.exits import DONE, FAILED
 from gemtune.cli.options import Commands, add_command
 from gemtune.cli.remedies import in_shell
+from gemtune.errors import InvalidInput
 
 _TO = ("vertex", "gemini", "openai", "sharegpt", "alpaca", "pairs", "preference")
 
@@ -47,6 +48,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from gemtune.datasets import convert
     from gemtune.datasets.dataset import TABLES
 
+    if (options.files is None) != (options.files_uri is None):
+        what = "--files and --files-uri belong together: a folder, and where you will put it"
+        raise InvalidInput(what, field="--files")
     path = target(options.output, options)
     given = wanted(options, console)
     conversion = convert(options.data, to=options.to, files=options.files, files_uri=options.files_uri, **given)

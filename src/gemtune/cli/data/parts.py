@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     told = "take some rows of training data at random"
     parser = add_command(commands, "sample", _sample, told, _SAMPLE, common=file_options())
     add_data(parser)
-    parser.add_argument("size", type=_size, metavar="SIZE", help="how many rows, or below 1 which share of them")
+    parser.add_argument("size", type=_size, metavar="SIZE", help="how many rows, or which share of them, such as 0.1")
     parser.add_argument("--seed", default="0", metavar="S", help="another seed takes other rows (default: %(default)s)")
     add_output(parser)
 

@@ -52,7 +52,8 @@ class Split(SaidInLines):
 
     def __str__(self) -> str:
         share = self.rows[1] / max(1, sum(self.rows))
-        said = f"{self.rows[0]:,} rows to train on, {self.rows[1]:,} ({share:.1%}) for validation"
+        rows = f"{self.rows[0]:,} row{'' if self.rows[0] == 1 else 's'}"
+        said = f"{rows} to train on, {self.rows[1]:,} ({share:.1%}) for validation"
         if self.joined:
             said += f"; {self.joined:,} stand with a row that they are like"
         if self.wrong:

@@ -50,7 +50,8 @@ class Deduplicated(SaidInLines):
         return {"rows": self.rows, "repeats": repeats, "wrong": self.wrong, "compared": self.compared}
 
     def __str__(self) -> str:
-        said = f"{self.rows:,} rows are left; {len(self.repeats):,} repeat an earlier one"
+        left = "1 row is left" if self.rows == 1 else f"{self.rows:,} rows are left"
+        said = f"{left}; {len(self.repeats):,} repeat an earlier one"
         if self.repeats:
             some = [f"{row:,} (as {first:,})" for row, first in list(self.repeats.items())[:5]]
             said += f": {', '.join(some)}{'' if len(self.repeats) <= 5 else ' and more'}"
@@ -111,7 +112,7 @@ def sample(source: object, size: float, *, seed: int | str = 0, **given: Any) ->
 
     Args:
         source: The training data, whatever ``gemtune.datasets.load`` takes.
-        size: How many rows, or below 1 the share of all rows. Fewer rows than that are all taken.
+        size: How many rows, or as a float up to 1.0 the share of all rows. Fewer rows than that are all taken.
         seed: Another seed takes other rows.
         given: How to read the source, as for ``load``.
 
@@ -122,7 +123,7 @@ def sample(source: object, size: float, *, seed: int | str = 0, **given: Any) ->
         raise InvalidInput(f"size is a number of rows, or a share between 0 and 1, not {size!r}", field="size")
     data = load(source, **given)
     drawn = ((digest(b"%d %s" % (read.number, read.line), str(seed)), read.number) for read in right(data))
-    if size < 1:
+    if size < 1 or (size == 1 and isinstance(size, float)):
         return data.only(frozenset(number for key, number in drawn if key < size * 2**64))
     return data.only(frozenset(number for _, number in heapq.nsmallest(int(size), drawn)))
 
