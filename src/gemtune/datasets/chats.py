@@ -17,6 +17,7 @@ from gemtune.datasets.conversations import wrong
 from gemtune.datasets.files import FileShelf, file_part
 from gemtune.datasets.layouts import ROLES, role_key, turns_of
 from gemtune.datasets.problems import Issue, Severity
+from gemtune.datasets.writing.schemas import to_google
 from gemtune.protocol.codec import encode
 from gemtune.types.message import Message
 
@@ -304,7 +305,7 @@ def tools_of(row: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
         raise wrong("tools", "must be a list of objects")
     if not any("type" in tool for tool in tools) and not all(isinstance(tool.get("name"), str) for tool in tools):
         return {"tools": list(tools)}  # Vertex AI's own
-    functions = [_function(tool) for tool in tools]
+    functions = [to_google(_function(tool)) for tool in tools]
     if any("strict" in each for each in functions):
         manner.lose("left_out", "tools", "lose 'strict', which has no place in the declaration of a function")
         functions = [{key: value for key, value in each.items() if key != "strict"} for each in functions]

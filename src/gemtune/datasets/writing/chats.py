@@ -9,6 +9,7 @@ from typing import Any, Final
 from gemtune.datasets.chats import Manner
 from gemtune.datasets.conversations import spelled, wrong
 from gemtune.datasets.files import uri_of
+from gemtune.datasets.writing.schemas import to_json_schema
 
 _HELD: Final = ("text", "filedata", "inlinedata", "functioncall", "functionresponse")
 
@@ -196,4 +197,6 @@ def _tools(given: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
             manner.lose("left_out", f"tools[{place}].{name}", "has no place in this layout", "warning")
     if given.get("toolconfig"):
         manner.lose("left_out", "toolConfig", "has no place in this layout")
-    return {"tools": [{"type": "function", "function": each} for each in functions]} if functions else {}
+    return (
+        {"tools": [{"type": "function", "function": to_json_schema(each)} for each in functions]} if functions else {}
+    )
