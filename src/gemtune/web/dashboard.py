@@ -198,16 +198,29 @@ async def _messages(hub: Hub, seen: int | None, end: StreamEnd) -> AsyncIterator
         hub.catch_up()
         if seen is None:
             seen = hub.ledger.version
-            yield message(dumped(hub.whole()), event="jobs", id=hub.ledger.identity(seen), retry=_RETRY)
+            yield _everything(hub)
         while not (end.came or hub.over):
-            late, version = list(hub.ledger.since(seen)), hub.ledger.version
-            said = [message(each.data, event=each.event) for each in late[:-1]]
-            said += [message(each.data, event=each.event, id=hub.ledger.identity(version)) for each in late[-1:]]
-            if said:
-                yield b"".join(said)
+            version = hub.ledger.version
+            if not hub.ledger.remembers(seen):  # so much has changed since it took the last message
+                yield _everything(hub)
+            elif said := _changes(hub, seen):
+                yield said
             seen = version
             with end.ends_waiting():
                 await hub.news(seen)
+
+
+def _everything(hub: Hub) -> bytes:
+    ledger = hub.ledger
+    return message(dumped(hub.whole()), event="jobs", id=ledger.identity(ledger.version), retry=_RETRY)
+
+
+def _changes(hub: Hub, seen: int) -> bytes:
+    """Return what changed after a version; only the last message says up to where."""
+    late, identity = list(hub.ledger.since(seen)), hub.ledger.identity(hub.ledger.version)
+    said = [message(each.data, event=each.event) for each in late[:-1]]
+    said += [message(each.data, event=each.event, id=identity) for each in late[-1:]]
+    return b"".join(said)
 
 
 def _beat() -> ServerSentEvent:

@@ -135,7 +135,11 @@ class PageLedger:
         # An id comes from outside: it may be of another process, or of nobody.
         if run != self._run or not (version.isascii() and version.isdecimal()) or len(version) > 12:
             return None
-        return int(version) if self._forgotten <= int(version) <= self.version else None
+        return int(version) if int(version) <= self.version and self.remembers(int(version)) else None
+
+    def remembers(self, seen: int) -> bool:
+        """Return whether ``since`` says everything to a listener who has seen everything up to a version."""
+        return seen >= self._forgotten
 
 
 def _same(one: JobPicture, other: JobPicture) -> bool:

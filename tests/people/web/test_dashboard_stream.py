@@ -193,6 +193,21 @@ async def test_a_job_that_is_watched_no_longer_goes(service):
     assert (await browser(mounted).get("/api/jobs")).json()["jobs"] == []
 
 
+async def test_who_looks_on_while_more_jobs_go_than_are_remembered_is_sent_everything_anew(service, monkeypatch):
+    monkeypatch.setattr("gemtune.web.ledger._GONE", 2)
+    client, watcher, _ = service
+    jobs = [await tuned(client, watcher, f"job-{number}") for number in range(5)]
+    async with listening(dashboard(watcher), "/api/events") as page:
+        await page.next("jobs")
+        for job in jobs[:4]:
+            watcher.discard(job)
+        with anyio.fail_after(60):
+            said = await page.next("gone", "jobs")
+            assert said.event == "jobs"
+            assert [job["name"] for job in said.data["jobs"]] == [jobs[4].name]
+            assert (await page.next("job")).data["name"] == jobs[4].name
+
+
 async def test_a_job_that_was_discovered_stays_on_the_page_after_everybody_has_read_its_end(service):
     client, _, _ = service
     async with client.watch(filter="owner:me") as watcher:
