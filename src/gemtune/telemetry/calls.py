@@ -134,7 +134,7 @@ class CallSpan:
                 span.set_attributes(content.asked(call.body))
         elif call.resource is not None and call.method not in _UNNAMED and self._base[names.OPERATION] in _OF_JOBS:
             # What is cancelled on the Gemini API is the operation of the job.
-            span.set_attribute(names.JOB, call.resource.partition("/operations/")[0])
+            span.set_attribute(names.JOB, names.exportable(call.resource.partition("/operations/")[0]))
 
     def __enter__(self) -> None:
         self._token = context.attach(trace.set_span_in_context(self._span))
@@ -155,7 +155,7 @@ class CallSpan:
             names.ERROR: error_type(error),
         }
         if error.reason:
-            facts[names.RETRY_REASON] = error.reason
+            facts[names.RETRY_REASON] = names.exportable(error.reason)
         if error.status is not None:
             facts[names.STATUS_CODE] = error.status
         self._span.add_event(names.RETRY, facts)
@@ -213,7 +213,7 @@ class CallSpan:
         name = getattr(result, "name", None)
         if not isinstance(name, str):
             return None
-        self._span.set_attribute(names.JOB, name)
+        self._span.set_attribute(names.JOB, names.exportable(name))
         return name
 
     def _count_throttle(self, error: CallError) -> None:
@@ -225,16 +225,16 @@ class CallSpan:
 
     def _take(self, reply: GenerateContentResponse) -> None:
         if reply.model_version:
-            self._reply[names.RESPONSE_MODEL] = reply.model_version
+            self._reply[names.RESPONSE_MODEL] = names.exportable(reply.model_version)
         if reply.response_id:
-            self._reply[names.RESPONSE_ID] = reply.response_id
+            self._reply[names.RESPONSE_ID] = names.exportable(reply.response_id)
         self._usage = reply.usage_metadata or self._usage
         for candidate in reply.candidates:
             if candidate.finish_reason:
-                self._finish[candidate.index or 0] = str(candidate.finish_reason).lower()
+                self._finish[candidate.index or 0] = names.exportable(str(candidate.finish_reason).lower())
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason:
-            self._reply[names.BLOCKED] = str(feedback.block_reason).lower()
+            self._reply[names.BLOCKED] = names.exportable(str(feedback.block_reason).lower())
         if self._tracer.content:
             self._said.append(reply)
 

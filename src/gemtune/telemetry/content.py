@@ -93,9 +93,4 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: no exporter can send it but as an escape
-        return json.dumps(value)
-    return text
+    return names.exportable(json.dumps(value, ensure_ascii=False))  # whose escapes are those of JSON

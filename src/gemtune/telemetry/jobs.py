@@ -99,7 +99,7 @@ class JobLedger:
                         self._jobs.pop(event.job, None)
                 continue
             job = self._job(event.job)
-            job.base_model = history.about.base_model or job.base_model
+            job.base_model = names.exportable(history.about.base_model or "") or job.base_model
             if job.ended:
                 continue
             if isinstance(event, events.StateChanged):
@@ -118,7 +118,7 @@ class JobLedger:
         for job in jobs:
             if not job.followed:
                 continue
-            about: dict[str, str] = {names.PROVIDER: self.provider, names.JOB: job.name}
+            about: dict[str, str] = {names.PROVIDER: self.provider, names.JOB: names.exportable(job.name)}
             if job.base_model:
                 about[names.BASE_MODEL] = job.base_model
             yield names.TUNING_STATE, 1, {**about, names.JOB_STATE: str(job.state)}
@@ -150,7 +150,7 @@ class JobLedger:
         seconds = _seconds(history, event)
         if seconds is not None:
             self.instruments.job_duration.record(seconds, facts)
-        facts |= {names.OPERATION: names.FINISH_JOB, names.JOB: job.name, names.JOB_STEPS: job.step}
+        facts |= {names.OPERATION: names.FINISH_JOB, names.JOB: names.exportable(job.name), names.JOB_STEPS: job.step}
         if seconds is not None:
             facts[names.JOB_SECONDS] = seconds
         if "train" in job.losses:

@@ -150,8 +150,14 @@ def latest(environ: Mapping[str, str]) -> bool:
     return LATEST in {word.strip() for word in environ.get(OPT_IN, "").split(",")}
 
 
+def exportable(said: str) -> str:
+    """Return a string of a reply as an exporter can send it: half of a surrogate pair as an escape."""
+    return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
+
+
 def plain_model(resource: str) -> str:
     """Return a base model's bare id; a tuned model and an endpoint keep their own names."""
+    resource = exportable(resource)
     head, found, model = resource.rpartition("/models/")
     if resource.startswith("models/"):
         return resource.removeprefix("models/")

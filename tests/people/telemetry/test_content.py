@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator, Mapping
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -95,6 +96,63 @@ async def test_half_a_surrogate_pair_is_exported_as_the_escape_that_it_was_read_
                 assert value.encode().decode() == value
         assert json.loads(span.attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == "half \ud83d"
     assert "é" in collected.spans[1].attributes["gen_ai.input.messages"]  # as it is, wherever that can be
+
+
+HALF = "half \ud83d"
+REPLY = {
+    "candidates": [{"content": {"parts": [{"text": HALF}]}, "finishReason": HALF}],
+    "promptFeedback": {"blockReason": HALF},
+    "usageMetadata": {"promptTokenCount": 1, "promptTokensDetails": [{"modality": HALF, "tokenCount": 1}]},
+    "modelVersion": HALF,
+    "responseId": HALF,
+}
+REFUSAL = {
+    "error": {
+        "code": 503,
+        "status": "UNAVAILABLE",
+        "message": HALF,
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": HALF, "domain": HALF}],
+    }
+}
+JOB = {"name": "tunedModels/x", "displayName": HALF, "baseModel": f"models/{HALF}"}
+
+
+@pytest.mark.parametrize("latest", [False, True])
+async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(collected, monkeypatch, latest):
+    if latest:
+        monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
+    emulator = GeminiEmulator.make()
+    generate, get = "models.generateContent", "tunedModels.get"
+    emulator.faults.add(
+        Fault(method=generate, status=503, body=json.dumps(REFUSAL)),
+        Fault(method=generate, status=200, body=json.dumps(REPLY)),
+        Fault(method=get, status=200, body=json.dumps({**JOB, "state": "CREATING"})),
+        Fault(method=get, status=200, body=json.dumps({**JOB, "state": "ACTIVE"})),
+    )
+    async with emulator.client(telemetry=collected.telemetry(content=True)) as client:
+        await client.generate_content(MODEL, "x")
+        job = client.job("tunedModels/x")
+        await job.refresh()
+        metrics = [collected.metrics()]
+        await job.refresh()
+    metrics.append(collected.metrics())
+    assert len(collected.named("finish_tuning_job")) == 1
+    points = [attributes for each in metrics for rows in each.values() for attributes, _ in rows]
+    spans = [(span.name, span.attributes, *(event.attributes for event in span.events)) for span in collected.spans]
+    said = list(strings([spans, points]))
+    assert sum("\\ud83d" in each for each in said) >= 9
+    assert [each for each in said if each != each.encode(errors="replace").decode()] == []
+
+
+def strings(value: object) -> Iterator[str]:
+    """All strings in something, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from strings([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from strings(each)
 
 
 @pytest.mark.parametrize(
