@@ -2,6 +2,8 @@
 
 import functools
 import struct
+import threading
+import types
 
 import anyio
 import anyio.lowlevel
@@ -9,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 
 from gemtune.telemetry import TensorBoard, forward
+from gemtune.telemetry.tracking import tfevents
 from gemtune.testing import GeminiEmulator
 from gemtune.types import Hyperparameters
 
@@ -24,6 +27,10 @@ def read(folder) -> EventAccumulator:
 
 def points(folder, tag):
     return [(point.step, point.value, point.wall_time) for point in read(folder).Scalars(tag)]
+
+
+def steps(folder):
+    return [point[:2] for point in points(folder, "loss/train")]
 
 
 def single(value):
@@ -107,6 +114,51 @@ async def test_a_tensorboard_that_runs_sees_the_file_grow(tmp_path):
             reader.Reload()
     assert "epoch_count" in str(reader.Tensors("job")[0].tensor_proto.string_val[0])
     assert 0 < first < len(reader.Scalars("loss/train")) == len(job.snapshots)
+
+
+async def test_two_that_export_one_job_at_once_write_each_step_once_and_lose_none(tmp_path):
+    emulator = GeminiEmulator.make(step_seconds=10.0)
+    async with emulator.client() as client:
+        job = await client.tune(BASE, ROWS, tuned_model_id="lxiv")
+        with TensorBoard(tmp_path) as first, TensorBoard(tmp_path) as second:
+            for seconds in (25, 20, 3600):
+                emulator.advance(seconds)
+                await job.refresh()
+                await anyio.to_thread.run_sync(first.write, job)
+                await anyio.to_thread.run_sync(second.write, job)
+    assert steps(tmp_path / "lxiv") == [(one.step, single(one.mean_loss)) for one in job.snapshots]
+    (file,) = (tmp_path / "lxiv").iterdir()
+    assert file.read_bytes().count(b"_hparams_/") == 1
+
+
+async def test_what_another_has_appended_since_a_file_was_read_is_not_cut_off(tmp_path, monkeypatch):
+    emulator = GeminiEmulator.make(step_seconds=10.0)
+    async with emulator.client() as client:
+        job = await client.tune(BASE, ROWS, tuned_model_id="lxiv")
+        emulator.advance(25)
+        await job.refresh()
+        with TensorBoard(tmp_path) as first, TensorBoard(tmp_path) as second:
+            await anyio.to_thread.run_sync(first.write, job)
+            known = ("name", "display_name", "base_model", "hyperparameters", "snapshots", "done")
+            behind = types.SimpleNamespace(**{name: getattr(job, name) for name in known})
+            behind.snapshots = [*job.snapshots]
+            emulator.advance(3600)
+            await job.refresh()
+            other = threading.Thread(target=first.write, args=[job])
+            read, started = tfevents.frames, []
+
+            def slow(data):
+                """What a file holds, while another thread would append to it."""
+                found = list(read(data))
+                if not started:
+                    started.append(other.start())
+                    other.join(0.2)  # it waits for us, or has written by then
+                return found
+
+            monkeypatch.setattr(tfevents, "frames", slow)
+            await anyio.to_thread.run_sync(second.write, behind)
+            await anyio.to_thread.run_sync(other.join)
+    assert steps(tmp_path / "lxiv") == [(one.step, single(one.mean_loss)) for one in job.snapshots]
 
 
 async def test_a_plain_function_that_returns_an_awaitable_has_it_awaited():

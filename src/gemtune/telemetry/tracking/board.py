@@ -2,9 +2,11 @@
 
 A file is only appended to, one whole frame at a time, because a TensorBoard that runs reads it as it grows. Before the
 first frame, what is there already is read: a step that the file holds is not written again, so that an export can be
-repeated, or continued after a crash, and a frame that a crash has torn is cut off. A step that comes again with another
-time is of another training, as after a restart: it goes to a folder of its own, ``NAME.restart-2``. No job has
-such a name, whereas one may be called ``NAME-2``.
+repeated, or continued after a crash, and a frame that a crash has torn is cut off. Several programs may export the same
+job: each locks the file (``flock``) while it writes, and first reads what the others have appended.
+
+A step that comes again with another time is of another training, as after a restart: it goes to a folder of its own,
+``NAME.restart-2``. No job has such a name, whereas one may be called ``NAME-2``.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import BinaryIO, Final, Protocol, Self
 
 import attrs
@@ -25,6 +28,12 @@ from gemtune.telemetry.names import plain_model
 from gemtune.telemetry.tracking import tfevents
 from gemtune.telemetry.tracking.measures import TAGS, StepMeasures
 from gemtune.types.tuning import Hyperparameters, TuningSnapshot
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _FILE: Final = "events.out.tfevents.0.gemtune"
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -94,32 +103,38 @@ class RunFolder:
 
     folder: Path
     _file: BinaryIO | None = attrs.field(default=None, init=False)
+    _end: int = attrs.field(default=0, init=False)
+    """How much of it has been read, or written here."""
     _held: dict[tuple[str, int], float] = attrs.field(factory=dict, init=False)
     _described: bool = attrs.field(default=False, init=False)
 
     def contradicts(self, measures: StepMeasures) -> bool:
         """Return whether the file holds this step with another time, so that it is of another training."""
-        self._open()
+        with self._alone():
+            pass  # it has read what is there
         held = (self._held.get((TAGS[name], measures.step)) for name in measures.values)
         computed = measures.computed
         return computed is not None and any(at is not None and abs(at - computed) > _SAME for at in held)
 
     def add(self, measures: StepMeasures, now: float) -> None:
         """Write what the file does not hold of a step."""
-        for name, value in measures.values.items():
-            key = (TAGS[name], measures.step)
-            if key not in self._held:
-                at = now if measures.computed is None else measures.computed
-                self._write(tfevents.scalar(key[0], value, measures.step, at))
-                self._held[key] = at
+        keys = {(TAGS[name], measures.step): value for name, value in measures.values.items()}
+        if keys.keys() <= self._held.keys():
+            return
+        at = now if measures.computed is None else measures.computed
+        with self._alone() as file:
+            for key, value in keys.items():
+                if key not in self._held:
+                    self._write(file, tfevents.scalar(key[0], value, measures.step, at))
+                    self._held[key] = at
 
     def describe(self, used: Mapping[str, tfevents.Value], facts: str, now: float) -> None:
         """Write the hyperparameters, unless they are there."""
-        self._open()
-        if not self._described:
-            self._described = True
-            self._write(tfevents.hyperparameters(used, self.folder.name, now))
-            self._write(tfevents.text("job", facts, now))
+        with self._alone() as file:
+            if not self._described:
+                self._described = True
+                self._write(file, tfevents.hyperparameters(used, self.folder.name, now))
+                self._write(file, tfevents.text("job", facts, now))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,26 +142,52 @@ class RunFolder:
             self._file.close()
             self._file = None
 
-    def _open(self) -> BinaryIO:
+    @contextmanager
+    def _alone(self) -> Iterator[BinaryIO]:
+        """Have the file to oneself, with all known that it holds."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / _FILE).open("a+b", buffering=0)
-            self._file.seek(0)
-            end = 0
-            for event, place in tfevents.frames(self._file.read()):
-                end = place
-                self._described = self._described or b"_hparams_/" in event
-                found = tfevents.point(event)
-                if found is not None:
-                    self._held[found.tag, found.step] = found.wall_time
-            self._file.truncate(end)
-            if not end:
-                self._file.write(tfevents.framed(tfevents.beginning(time.time())))
-        return self._file
+            self._end = 0
+        with _locked(self._file):
+            self._catch_up(self._file)
+            yield self._file
 
-    def _write(self, event: bytes) -> None:
-        # A whole frame at once: a reader never meets half of one, unless the machine goes down.
-        self._open().write(tfevents.framed(event))
+    def _catch_up(self, file: BinaryIO) -> None:
+        """Read what has come since; what is no whole frame was torn by a crash."""
+        file.seek(self._end)
+        data, whole = file.read(), 0
+        for event, whole in tfevents.frames(data):  # noqa: B007 - the last one is needed
+            self._described = self._described or b"_hparams_/" in event
+            found = tfevents.point(event)
+            if found is not None:
+                self._held[found.tag, found.step] = found.wall_time
+        self._end += whole
+        if whole < len(data):
+            file.truncate(self._end)
+        if not self._end:
+            self._write(file, tfevents.beginning(time.time()))
+
+    def _write(self, file: BinaryIO, event: bytes) -> None:
+        # A whole frame at once: a reader never meets half of one, unless the machine goes down or the disk is full.
+        frame = tfevents.framed(event)
+        if file.write(frame) == len(frame):
+            self._end += len(frame)
+
+
+@contextmanager
+def _locked(file: BinaryIO) -> Iterator[None]:
+    """Hold the lock on a file; where there are none, as on Windows and some file systems, go without."""
+    if fcntl is None:
+        yield
+        return
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 class TensorBoard:
