@@ -1,4 +1,4 @@
-"""Draws ``docs/pictures/dashboard*.png`` and ``notebook.png``: the dashboard and a notebook, as a browser shows them.
+"""Draws ``docs/pictures/dashboard.webp`` and ``notebook.webp``: the dashboard and a notebook, as a browser shows them.
 
 For the dashboard, four jobs really run on an emulator; one of them fails. The notebook is one of ``docs/notebooks``,
 down to its live display. Chromium takes the pictures: Playwright looks for its own, and ``CHROMIUM`` may name another.
@@ -7,6 +7,7 @@ down to its live display. Chromium takes the pictures: Playwright looks for its 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import nbconvert
 import uvicorn
-from playwright.async_api import Browser, FloatRect, async_playwright
+from dashboard_pictures import PACK
+from playwright.async_api import Browser, FloatRect, ViewportSize, async_playwright
 
 import gemtune.web
 from gemtune.emulator import Emulator, Fault, JobFate, create_app, running_emulator
@@ -50,7 +52,7 @@ async def dashboard(watcher: gemtune.Watcher) -> AsyncIterator[str]:
 
 
 async def draw_dashboard(browser: Browser) -> None:
-    """Draw the dashboard while three jobs run and one has failed, wide and narrow."""
+    """Draw the dashboard while three jobs run and one has failed."""
     with emulator() as app:
         async with gemtune.Client() as client:
             jobs = []
@@ -62,20 +64,15 @@ async def draw_dashboard(browser: Browser) -> None:
                 base = "models/gemini-1.0-pro-001"
                 jobs.append(await client.tune(base, DATA, display_name=f"rate {rate}", hyperparameters=rates))
             async with client.watch(jobs) as watcher, dashboard(watcher) as url:
-                views = {
-                    "dashboard": ({"width": 1120, "height": 860}, "light"),
-                    "dashboard-dark": ({"width": 1120, "height": 860}, "dark"),
-                    "dashboard-phone": ({"width": 390, "height": 844}, "light"),
-                }
                 while watcher.pictures()[0].completed < 33:
                     await asyncio.sleep(0.1)
-                for name, (size, scheme) in views.items():
-                    context = await browser.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1.25)
-                    page = await context.new_page()
-                    await page.goto(url)
-                    await page.wait_for_timeout(1500)
-                    await page.screenshot(path=PICTURES / f"{name}.png")
-                    await context.close()
+                size: ViewportSize = {"width": 1120, "height": 860}
+                context = await browser.new_context(viewport=size, device_scale_factor=1.25)
+                page = await context.new_page()
+                await page.goto(url)
+                await page.wait_for_timeout(1500)
+                await keep(browser, "dashboard", await page.screenshot())
+                await context.close()
 
 
 async def draw_notebook(browser: Browser) -> None:
@@ -88,8 +85,16 @@ async def draw_notebook(browser: Browser) -> None:
     box = await below.bounding_box()
     assert box is not None
     clip: FloatRect = {"x": 0, "y": 0, "width": 900, "height": box["y"] - 8}
-    await page.screenshot(path=PICTURES / "notebook.png", full_page=True, clip=clip)
+    await keep(browser, "notebook", await page.screenshot(full_page=True, clip=clip))
     await context.close()
+
+
+async def keep(browser: Browser, name: str, shot: bytes) -> None:
+    """Write a picture as WebP, a third of the size."""
+    page = await browser.new_page()
+    said = await page.evaluate(PACK, "data:image/png;base64," + base64.b64encode(shot).decode())
+    await page.close()
+    (PICTURES / f"{name}.webp").write_bytes(base64.b64decode(said.partition(",")[2]))
 
 
 async def main() -> None:
