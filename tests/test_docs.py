@@ -1,5 +1,7 @@
 """The README and every page of docs/ do what they say: each is run as a reader would run it, by pages.py."""
 
+import ast
+import codeop
 import importlib
 import os
 import re
@@ -94,6 +96,21 @@ def test_few_blocks_are_only_to_be_read_and_each_says_why():
     every = [block for found in BLOCKS.values() for block in found]
     assert all(block.mark.removeprefix("skip:").strip() for block in every if block.skipped)
     assert 6 * sum(block.skipped for block in every) <= sum(block.runs for block in every)
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if "python -m asyncio" in text])
+def test_what_is_pasted_into_the_prompt_of_asyncio_is_understood_line_by_line(name):
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    pasted = [block.code for block in BLOCKS[name] if block.language == "python" and block.runs]
+    for code in pasted:
+        typed = ""
+        for line in [*code.splitlines(), ""]:  # Python 3.11 and 3.12 end a loop or a with only at an empty line
+            typed += line + "\n"
+            if compiler(typed.removesuffix("\n")) is not None:
+                typed = ""
+        assert not typed.strip()
+    assert pasted
 
 
 def test_the_readme_is_short():
