@@ -186,7 +186,7 @@ def protos(session: nox.Session) -> None:
 
 @nox.session
 def histories(session: nox.Session) -> None:
-    """Play more than 100,000 random histories of one job; takes two minutes and a half."""
+    """Play more than 100,000 random histories of one job; takes two and a half minutes."""
     install(session, "-e", ".[emulator]", groups=("test",))
     command = (*PYTEST, "-o", "faulthandler_timeout=0", "tests/pure/test_reconciler_histories.py")
     session.run(*command, *session.posargs, env={"GEMTUNE_DEEP": "20"})
@@ -242,7 +242,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Draw docs/pictures/: the demo's last screen, a notebook and the dashboard; CHROMIUM may name a browser."""
+    """Draw docs/pictures/: the terminal, a notebook and the dashboard; CHROMIUM may name a browser."""
     install(session, "-e", ".[all]", groups=("pictures",))
     session.run("python", "docs/pictures.py", *session.posargs)
     session.run("python", "docs/screens.py", *session.posargs)
