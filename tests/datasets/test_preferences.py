@@ -2,7 +2,7 @@
 
 import pytest
 
-from gemtune.datasets import convert, load
+from gemtune.datasets import check, convert, load
 
 ORDER = "Translate to French"
 
@@ -53,7 +53,9 @@ def test_the_column_that_the_caller_names_is_the_whole_question():
     data = load([pair(instruction=ORDER, input="cheese")], input="input")
     conversion = convert(data, to="preference")
     assert [example["prompt"] for example in conversion] == ["cheese"]
-    assert ("instruction", "left_out") in [(issue.path, issue.code) for issue in conversion.issues]
+    assert [(issue.code, issue.message) for issue in conversion.issues] == [
+        ("left_out", "the column 'instruction' is not used")
+    ]
 
 
 def test_an_instruction_comes_before_a_question_that_is_a_chat_or_stands_in_the_answers_as_well():
@@ -70,3 +72,15 @@ def test_an_instruction_that_is_no_text_makes_its_pair_wrong():
     conversion = convert([pair(instruction={"a": 1}, input="cheese")], to="preference")
     assert [*conversion] == []
     assert [issue.path for issue in conversion.issues] == ["instruction"]
+
+
+def test_a_column_of_a_pair_that_is_not_used_is_said_once_and_tools_are_used():
+    tools = [{"name": "f", "parameters": {"type": "object"}}]
+    rows = [pair(prompt=f"cheese {number}", note="x", tools=tools) for number in range(2)]
+    conversion = convert(rows, to="vertex")
+    assert [bool(example["tools"]) for example in conversion] == [True, True]
+    assert [(issue.row, issue.message) for issue in conversion.issues] == [(None, "the column 'note' is not used")]
+    report = check(rows)
+    found = [(issue.row, issue.message) for issue in report.issues if issue.code == "left_out"]
+    assert found == [(None, "'note' is not used")]
+    assert report.data.left_out == ("note",)

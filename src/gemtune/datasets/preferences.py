@@ -24,6 +24,7 @@ _PROMPTS: Final = ("prompt", "input", "question", "query", INSTRUCTION)
 _PREFACES: Final = ("context", INSTRUCTION)
 _BETTER: Final = ("chosen", "preferred", "preferredoutput")
 _WORSE: Final = ("rejected", "nonpreferred", "nonpreferredoutput", "dispreferred")
+_TOOLS: Final = ("tools", "functions")
 _SYSTEM: Final = ("system", "systeminstruction", "systemprompt")
 
 
@@ -51,10 +52,10 @@ class PairColumns:
         system = () if self.system is None else (self.system,)
         return (*system, *self.prefaces, self.prompt or self.better)
 
-    @property
-    def all(self) -> frozenset[str]:
-        """All of them."""
-        return frozenset({*self.inputs, self.better, self.worse})
+    def unused(self, row: Mapping[str, Any]) -> list[str]:
+        """Return the columns of a row that are none of these, and no tools either."""
+        used = {*self.inputs, self.better, self.worse, *_TOOLS}
+        return [name for name in row if name not in used]
 
 
 def unlearned(left_out: Iterable[str]) -> list[str]:
@@ -120,8 +121,6 @@ def converted(row: Mapping[str, Any], named: PairColumns, manner: Manner) -> dic
         {"score": score, "completion": turn[0] if turn else {"role": "model", "parts": []}}
         for score, turn in zip((1, 0), turns, strict=True)
     ]
-    for name in row.keys() - named.all - {"tools", "functions"}:
-        manner.lose("left_out", str(name), "has no place in the example")
     return {**example, **tools, "completions": completions}
 
 

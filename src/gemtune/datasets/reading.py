@@ -354,7 +354,7 @@ class ExampleReader:
             columns = preferences.columns(given, self.choice)
             self._pairs = self._pairs or columns
             self._layout = "preference"
-            self._left_out.update(dict.fromkeys(name for name in given if name not in columns.all))
+            self._left_out.update(dict.fromkeys(columns.unused(given)))
             return check(preferences.converted(given, columns, self.manner), self.method)
         # Numbers of a file stay as they are written there.
         cells = self._table.cells(as_written(raw.decode()) if raw is not None else row, number)
