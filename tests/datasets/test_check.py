@@ -267,3 +267,10 @@ def test_a_line_that_is_too_long_is_one_row(file, monkeypatch):
     errors = [(issue.row, issue.message) for issue in report.issues if issue.severity == "error"]
     assert [row for row, _ in errors] == [1, 3, 5]
     assert ["at most 200 bytes" in message for _, message in errors] == [True, True, False]
+
+
+@pytest.mark.parametrize("key", ["messages", "conversations"])
+def test_an_empty_chat_in_memory_is_called_empty_as_in_a_file(file, key):
+    said = [(1, key, "is empty: there is no turn in it")]
+    for source in ([{key: []}], file({key: []})):
+        assert [(issue.row, issue.path, issue.message) for issue in check(source).issues if issue.row] == said

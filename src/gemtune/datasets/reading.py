@@ -303,7 +303,9 @@ class ExampleReader:
         given = as_mapping(row)
         if given is None:
             return turns_of(row) is not None
-        return not self.choice.named and (is_conversation(given) or layout_of(given) is not None)
+        if self.choice.named:
+            return False
+        return is_conversation(given) or layout_of(given) is not None or _empty_chat(given) is not None
 
     def _row(self, row: Any, number: int, raw: bytes | None) -> ReadRow:
         losses, self._layout = self.manner.begin(number), ""
@@ -344,9 +346,9 @@ class ExampleReader:
                 return check(chats.converted(given, layout, self.manner), self.method, anywhere=anywhere)
             if layout is None and not isinstance(given.get("contents", ""), str):
                 check({"contents": given["contents"]}, "supervised")  # which says what is wrong with it
-            only = next((name for name in COLUMNS if given.keys() - {"tools"} == {name}), None)
-            if only is not None and isinstance(given[only], list) and not given[only]:
-                raise row_error("is empty: there is no turn in it", code="invalid_contents_list", path=only)
+            empty = _empty_chat(given)
+            if empty is not None:
+                raise row_error("is empty: there is no turn in it", code="invalid_contents_list", path=empty)
         if self.method == "preference":
             if given is None:
                 what = "expected an object with prompt, chosen and rejected, or with contents and completions"
@@ -360,6 +362,12 @@ class ExampleReader:
         cells = self._table.cells(as_written(raw.decode()) if raw is not None else row, number)
         self._layout = "pairs"
         return _pair(cells.example(self.unit, limited=False)), Looked()
+
+
+def _empty_chat(row: Mapping[str, Any]) -> str | None:
+    """Return the key of a row that is nothing but a chat without turns; None for all others."""
+    empty = next((name for name in COLUMNS if isinstance(turns := row.get(name), list) and not turns), None)
+    return empty if empty is None or row.keys() <= {empty, "tools"} else None
 
 
 def _of_pair(number: int, row: object, example: TuningExample) -> ReadRow:
