@@ -13,7 +13,7 @@ from gemtune.show.html import batch_html, job_html, jobs_html, results_html
 from gemtune.show.palette import STROKES
 from gemtune.show.picture import BatchPicture, JobPicture, Tone
 from gemtune.show.svg import Curve, chart, sparkline
-from gemtune.show.words import batch_text, job_text, jobs_text
+from gemtune.show.words import batch_text, job_line, job_text, jobs_text
 
 HOSTILE = "<script>alert('1')</script>&\"\x1b[31m"
 SEEN = datetime(2026, 11, 28, 10, 31, 5, tzinfo=UTC)
@@ -135,6 +135,13 @@ def test_places_without_html_get_lines_that_say_the_same():
     assert [line.split()[:3] for line in table[2:]] == [["one", "running", "20/50"], ["two", "running", "30/50"]]
     batch = BatchPicture(title="m", done=3, failed=1, total=8, rate=2.0, eta=2.0, elapsed=2.0, tokens=9, held_back="x")
     assert batch_text(batch) == "m · 3 of 8 answered · 1 failed · 2/s · 2 s left · 9 tokens · x"
+
+
+def test_no_line_of_text_controls_a_terminal_whatever_the_service_says():
+    wild = picture("a\x1b[2J", word="wild\x9b", reason="\x1b]0;x\x07", trouble="\x1b[31m")
+    lines = [job_text(wild), job_line(wild), jobs_text([wild]), jobs_text([wild, picture()])]
+    lines.append(batch_text(BatchPicture(title="\x1b[2J", held_back="\x9b")))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", "\n".join(lines))
 
 
 def test_of_a_job_that_nobody_has_looked_at_nothing_is_claimed():

@@ -53,7 +53,7 @@ def as_of(picture: JobPicture) -> str:
 
 def counted(pictures: Sequence[JobPicture]) -> str:
     """Return how many jobs there are in which state: ``4 tuning jobs: 2 running, 1 succeeded, 1 failed``."""
-    words = Counter(picture.word for picture in pictures)
+    words = Counter(printable(picture.word) for picture in pictures)
     heading = f"{len(pictures):,} tuning job{'s' if len(pictures) != 1 else ''}"
     return f"{heading}: {', '.join(f'{count} {word}' for word, count in words.items())}" if pictures else heading
 
