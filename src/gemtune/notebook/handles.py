@@ -85,11 +85,11 @@ def view_of(pictures: Sequence[JobPicture], note: str = "", *, many: bool = Fals
         many: Whether one job is shown as one of many.
     """
     from gemtune.show.html import job_html, jobs_html  # only whoever looks at jobs loads what draws them
+    from gemtune.show.progress import tenths
     from gemtune.show.words import job_line, job_text, jobs_text
 
     lines: dict[str, tuple[object, str]] = {
-        picture.name: ((picture.word, int((picture.share or 0) * 10), picture.trouble), job_line(picture))
-        for picture in pictures
+        picture.name: ((picture.word, tenths(picture), picture.trouble), job_line(picture)) for picture in pictures
     }
     if note:
         lines[""] = (note, note)

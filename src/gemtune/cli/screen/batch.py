@@ -43,7 +43,7 @@ class BatchScreen:
         figures = [
             Text(f"{seen.done + seen.failed:,}{total} done", "bold"),
             plain(f"{seen.failed:,} failed", TONES[Tone.BAD].terminal) if seen.failed else "",
-            f"{seen.eta and duration(seen.eta)} left" if seen.eta else "",
+            f"{duration(seen.eta)} left" if seen.eta else "",
             f"{seen.in_flight:,} in flight",
             f"{seen.rate:.1f}/s",
             plain(f"{seen.parked:,} parked", TONES[Tone.WAITING].terminal) if seen.parked else "",

@@ -15,7 +15,7 @@ from gemtune.cli.screen.paint import DIM, Paint, cut, fitting, joined, plain
 from gemtune.show.jobs import Pictures
 from gemtune.show.palette import STROKES, TONES
 from gemtune.show.picture import JobPicture, Tone
-from gemtune.show.progress import duration, seen, trouble
+from gemtune.show.progress import WAITING, duration, seen, trouble
 
 
 @attrs.define(eq=False)
@@ -149,6 +149,6 @@ def looked(pictures: Sequence[JobPicture]) -> str:
     """Return when the service was looked at last; empty if nobody has, or if nobody will any more."""
     times = [picture.looked_at for picture in pictures if picture.looked_at is not None and not picture.ended]
     if not times:
-        return "" if any(map(seen, pictures)) else "waiting for the first look"
+        return "" if any(map(seen, pictures)) else WAITING
     ago = (datetime.now(UTC) - max(times)).total_seconds()
     return f"looked {duration(ago)} ago"
