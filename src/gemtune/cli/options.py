@@ -128,6 +128,28 @@ def place_options(options: argparse.Namespace) -> list[str]:
     return words
 
 
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add what says which columns of training data are what."""
+    parser.add_argument("--input-column", metavar="NAME", help="the column with the input, if its name is unusual")
+    parser.add_argument("--output-column", metavar="NAME", help="the column with the output, if its name is unusual")
+    parser.add_argument(
+        "--heading",
+        action=argparse.BooleanOptionalAction,
+        help="whether line 1 names the columns; without it, that has to be plain",
+    )
+    parser.add_argument("--delimiter", metavar="C", help="what separates the columns, if that is unusual")
+
+
+def columns_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was said of the columns, as arguments of ``client.tune`` and ``gemtune.datasets.load``."""
+    return {
+        "input": options.input_column,
+        "output": options.output_column,
+        "heading": options.heading,
+        "delimiter": options.delimiter,
+    }
+
+
 def add_command(
     commands: Commands, name: str, run: Run, help: str, examples: str, *, common: Parser | None = None, **more: Any
 ) -> Parser:

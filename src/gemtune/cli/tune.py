@@ -13,7 +13,16 @@ import attrs
 
 from gemtune.cli.console import DATA_LOG, Console
 from gemtune.cli.exits import DONE
-from gemtune.cli.options import MODEL, Commands, add_command, common_options, place_options, text
+from gemtune.cli.options import (
+    MODEL,
+    Commands,
+    add_columns,
+    add_command,
+    columns_of,
+    common_options,
+    place_options,
+    text,
+)
 from gemtune.cli.running import open_client, run_async, time_limit, while_somebody_watches
 from gemtune.errors import DeadlineExceeded
 from gemtune.show.curve import sparkline
@@ -45,14 +54,7 @@ def add(commands: Commands) -> None:
     common = common_options("with --wait, stop waiting after this long (30, 30s, 5m, 2h); the job continues")
     parser = add_command(commands, "tune", _run, "start a tuning job", _EXAMPLES, common=common)
     parser.add_argument("data", metavar="DATA", help="a file of training examples")
-    parser.add_argument("--input-column", metavar="NAME", help="the column with the input, if its name is unusual")
-    parser.add_argument("--output-column", metavar="NAME", help="the column with the output, if its name is unusual")
-    parser.add_argument(
-        "--heading",
-        action=argparse.BooleanOptionalAction,
-        help="whether line 1 names the columns; without it, that has to be plain",
-    )
-    parser.add_argument("--delimiter", metavar="C", help="what separates the columns, if that is unusual")
+    add_columns(parser)
     parser.add_argument("--base", required=True, metavar="MODEL", help=f"the model to tune: {MODEL}")
     parser.add_argument("--display-name", type=text, metavar="TEXT", help="a name for people, at most 40 characters")
     parser.add_argument("--description", type=text, metavar="TEXT", help="what the model is for")
@@ -180,10 +182,7 @@ async def _placed(client: Client, job: TuningJob, console: Console) -> str:
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "input": options.input_column,
-        "output": options.output_column,
-        "heading": options.heading,
-        "delimiter": options.delimiter,
+        **columns_of(options),
         "display_name": options.display_name,
         "description": options.description,
         "hyperparameters": _hyperparameters(options),

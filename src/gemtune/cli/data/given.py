@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gemtune.cli.console import Console
-from gemtune.cli.options import Parser
+from gemtune.cli.options import Parser, add_columns, columns_of
 from gemtune.errors import InvalidInput
 
 _LARGE: Final = 50_000_000
@@ -30,14 +30,7 @@ def file_options() -> Parser:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the data set and how it is read."""
     parser.add_argument("data", metavar="DATA", help="a CSV, TSV, JSONL or JSON file; - is standard input")
-    parser.add_argument("--input-column", metavar="NAME", help="the column with the input, if its name is unusual")
-    parser.add_argument("--output-column", metavar="NAME", help="the column with the output, if its name is unusual")
-    parser.add_argument(
-        "--heading",
-        action=argparse.BooleanOptionalAction,
-        help="whether line 1 names the columns; without it, that has to be plain",
-    )
-    parser.add_argument("--delimiter", metavar="C", help="what separates the columns, if that is unusual")
+    add_columns(parser)
     parser.add_argument(
         "--method",
         choices=("supervised", "preference"),
@@ -56,10 +49,7 @@ def wanted(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {
         "method": options.method,
         "weights": options.weights,
-        "input": options.input_column,
-        "output": options.output_column,
-        "heading": options.heading,
-        "delimiter": options.delimiter,
+        **columns_of(options),
         "on_bytes": None if options.quiet else progress(options.data, console),
     }
 
