@@ -13,6 +13,7 @@ from typing import Protocol
 from gemtune import events
 from gemtune.errors import CallError, CredentialsError
 from gemtune.events import Event, is_terminal
+from gemtune.protocol.said import clean
 from gemtune.story.history import History
 from gemtune.story.observation import Source
 
@@ -29,15 +30,16 @@ def log_events(log: logging.Logger, reported: Sequence[Event]) -> None:
     """Log what is new of a job: states, ends, restarts and outages, but no steps."""
     for event in reported:
         if isinstance(event, events.StateChanged):
-            said = ", ".join(word for word in (event.service_state, event.reason) if word)
+            said = ", ".join(clean(word) for word in (event.service_state, event.reason) if word)
+            old, new = clean(event.old), clean(event.new)
             fields = {
                 "job": event.job,
-                "state": str(event.new),
-                "old_state": str(event.old),
-                "service_state": event.service_state,
-                "reason": event.reason,
+                "state": new,
+                "old_state": old,
+                "service_state": clean(event.service_state) if event.service_state else None,
+                "reason": clean(event.reason) if event.reason else None,
             }
-            log.info("%s: %s -> %s%s", event.job, event.old, event.new, f" ({said})" if said else "", extra=fields)
+            log.info("%s: %s -> %s%s", event.job, old, new, f" ({said})" if said else "", extra=fields)
         elif is_terminal(event) or isinstance(event, events.Restarted | events.Degraded | events.Recovered):
             log.info("%s: %s", event.job, event.kind, extra={"job": event.job, "event": event.kind})
 
@@ -53,13 +55,14 @@ def log_look(
     if not log.isEnabledFor(logging.DEBUG):
         return
     steps = sum(isinstance(event, events.Snapshot) for event in reported)
+    state = clean(history.state)
     fields = {
         "job": history.name,
-        "state": str(history.state),
+        "state": state,
         "source": source.value,
         "steps": steps,
         "status": getattr(error, "status", None),
         "error": None if error is None else type(error).__name__,
     }
-    said = f"{history.state}, {steps} new steps" if error is None else f"failed ({type(error).__name__})"
+    said = f"{state}, {steps} new steps" if error is None else f"failed ({type(error).__name__})"
     log.debug("look at %s (%s): %s", history.name, source.value, said, extra=fields)

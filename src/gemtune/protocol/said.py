@@ -19,6 +19,8 @@ _SHORTEST_SECRET: Final = 8
 _CONTROL: Final = re.compile(
     r"\x1b\[[0-9;]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON can bring it, and no file, terminal or exporter can write it."""
 _UNSEEN: Final = re.compile(r"(script|style)\b", re.IGNORECASE)
 _NESTED: Final = 4
 _MESSAGE_KEYS: Final = (
@@ -38,8 +40,13 @@ _MESSAGE_KEYS: Final = (
 
 
 def clean(text: object, secrets: Iterable[str] = (), limit: int = _LIMIT) -> str:
-    """Return untrusted text without control characters and secrets, at most ``limit`` characters long."""
+    """Return untrusted text without control characters and secrets, at most ``limit`` characters long.
+
+    Half of a surrogate pair becomes the escape that it was read from, so that any file can take what is shown.
+    """
     shown = _CONTROL.sub("", str(text))
+    if not shown.isascii():
+        shown = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", shown)
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             shown = shown.replace(secret, "****")

@@ -118,7 +118,8 @@ JOB = {"name": "tunedModels/x", "displayName": HALF, "baseModel": f"models/{HALF
 
 
 @pytest.mark.parametrize("latest", [False, True])
-async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(collected, monkeypatch, latest):
+async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(collected, monkeypatch, latest, caplog):
+    caplog.set_level(logging.DEBUG, logger="gemtune")
     if latest:
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
     emulator = GeminiEmulator.make()
@@ -127,6 +128,7 @@ async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(col
         Fault(method=generate, status=503, body=json.dumps(REFUSAL)),
         Fault(method=generate, status=200, body=json.dumps(REPLY)),
         Fault(method=get, status=200, body=json.dumps({**JOB, "state": "CREATING"})),
+        Fault(method=get, status=200, body=json.dumps({**JOB, "state": HALF})),
         Fault(method=get, status=200, body=json.dumps({**JOB, "state": "ACTIVE"})),
     )
     async with emulator.client(telemetry=collected.telemetry(content=True)) as client:
@@ -135,6 +137,7 @@ async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(col
         await job.refresh()
         metrics = [collected.metrics()]
         await job.refresh()
+        await job.refresh()
     metrics.append(collected.metrics())
     assert len(collected.named("finish_tuning_job")) == 1
     points = [attributes for each in metrics for rows in each.values() for attributes, _ in rows]
@@ -142,6 +145,9 @@ async def test_no_string_of_a_reply_is_exported_as_what_no_exporter_can_send(col
     said = list(strings([spans, points]))
     assert sum("\\ud83d" in each for each in said) >= 9
     assert [each for each in said if each != each.encode(errors="replace").decode()] == []
+    logged = list(strings([[record.getMessage(), vars(record)] for record in caplog.records]))
+    assert sum("\\ud83d" in each for each in logged) >= 6
+    assert [each for each in logged if each != each.encode(errors="replace").decode()] == []
 
 
 def strings(value: object) -> Iterator[str]:
