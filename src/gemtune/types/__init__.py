@@ -10,7 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gemtune.types.batches import *
     from gemtune.types.content import *
+    from gemtune.types.files import *
     from gemtune.types.generation import *
     from gemtune.types.message import Json as Json
     from gemtune.types.message import Message as Message
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     name: module
     for module, names in {
+        "batches": "BatchCounts BatchReply BatchState GenerateContentBatch",
         "content": """
             Blob CodeExecutionResult Content ContentLike ExecutableCode FileData FunctionCall FunctionResponse
             FunctionResponsePart Language Outcome Part Scheduling ServerTool ToolCall ToolResponse VideoMetadata
             to_content to_contents
         """,
+        "files": "File FileSource FileState ListFilesResponse",
         "generation": """
             CountTokensRequest GenerateContentRequest GenerationConfig ImageConfig MediaResolution ResponseModality
             ServiceTier ThinkingConfig ThinkingLevel
