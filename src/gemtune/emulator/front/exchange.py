@@ -19,7 +19,7 @@ from gemtune.emulator.service import EmulatedService
 from gemtune.emulator.world.auth import Credential
 from gemtune.emulator.world.face import RouteMatch
 from gemtune.emulator.world.route import Route
-from gemtune.emulator.world.store import MethodCall
+from gemtune.emulator.world.store import MethodCall, due
 from gemtune.emulator.world.tuning import JobFate
 
 _NO_FATE = JobFate()
@@ -70,6 +70,10 @@ async def _answer(
         )  # fmt: skip
         # Who deleted the model behind our back did so before this request, not after it.
         service.store.overtake(now)
+        # So was what a batch has finished by now: its results are there before anybody looks for them.
+        busy = due(service.store, now)
+        for shelf in busy:
+            await anyio.to_thread.run_sync(shelf.work, service.store, now)
         call, thinning = service.replicas.ask(call, face.replication)
         if route.blocks and route.blocks(service.store, call):
             value = await anyio.to_thread.run_sync(route.handler, service.store, call)
@@ -77,7 +81,7 @@ async def _answer(
             value = route.handler(service.store, call)
         if thinning and not isinstance(value, HttpReply):
             value = thinning.show(value)
-        if route.changes:
+        if route.changes or busy:
             await service.keep()
         # Quotas are last: they limit answers, and what is refused for another reason costs nothing.
         if route.cost:

@@ -109,6 +109,11 @@ class Settings:
         vertex_concurrent_jobs: Vertex AI: tuning jobs of a project at the same time; None for no limit.
         vertex_quota: Vertex AI: what one job too many meets: ``"queue"`` lets it wait as RUNNING, with
             WAITING_FOR_QUOTA in v1beta1; ``"refuse"`` is a 429 (which one the service does when is undocumented).
+        batch_queue_seconds: from the creation of a batch until it runs.
+        batch_seconds: how long it runs, whatever is in it; its requests are answered one after the other meanwhile.
+        batch_failed: part of its requests (0 to 1) that fail one by one.
+        batch_missing: part of its requests of which no line of the results says anything (undocumented).
+        batch_shuffled: whether the lines of the results come in another order than the requests (undocumented).
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
@@ -163,6 +168,11 @@ class Settings:
     eval_lag_steps: int = attrs.field(default=2, validator=attrs.validators.ge(0))
     vertex_concurrent_jobs: int | None = attrs.field(default=1, validator=_some)
     vertex_quota: str = attrs.field(default="queue", validator=attrs.validators.in_(("queue", "refuse")))
+    batch_queue_seconds: float = attrs.field(default=1.0, validator=_seconds)
+    batch_seconds: float = attrs.field(default=10.0, validator=_seconds)
+    batch_failed: float = attrs.field(default=0.0, validator=_part)
+    batch_missing: float = attrs.field(default=0.0, validator=_part)
+    batch_shuffled: bool = True
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
     request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))

@@ -148,6 +148,20 @@ class CountedShelf(Protocol):
         """Return what there is, in numbers."""
 
 
+class WorkingShelf:
+    """A shelf with work that is due at some time, such as the results of a batch that are to be written."""
+
+    __slots__ = ()
+
+    def due(self, now: int) -> bool:
+        """Return whether there is work by now; asked before every request."""
+        raise NotImplementedError
+
+    def work(self, store: Store, now: int) -> None:
+        """Do the work that is due, in a thread; several may come at once, and each returns when it is done."""
+        raise NotImplementedError
+
+
 @attrs.define(repr=False)
 class Store:
     """The memory of the service; handlers change it, one call at a time."""
@@ -257,3 +271,8 @@ class Store:
             return (recent[0] + minute - now) / 10**9 if recent else 60.0
         recent.append(now)
         return None
+
+
+def due(store: Store, now: int) -> list[WorkingShelf]:
+    """Return the shelves that have work to do before anybody may look."""
+    return [shelf for shelf in store.shelves.values() if isinstance(shelf, WorkingShelf) and shelf.due(now)]

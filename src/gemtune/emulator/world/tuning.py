@@ -45,7 +45,7 @@ def epoch_of(step: int, examples: int, batch_size: int) -> int:
 
 @attrs.frozen(kw_only=True)
 class JobFate:
-    """What a test wants to happen to the next tuning job.
+    """What a test wants to happen to the next tuning job, or to a batch, whose steps are its requests.
 
     Args:
         fail_at_step: the job fails instead of completing this step; 0 fails it before the first.
