@@ -11,6 +11,7 @@ from gemtune.emulator.trouble.quotas import ConcurrencyCap, Latency, Load, Minut
 from gemtune.emulator.world.answers import Answer, Prompt
 from gemtune.emulator.world.auth import ApiKey, Auth, Token
 from gemtune.emulator.world.base_models import BASE_MODELS, BaseModel
+from gemtune.emulator.world.batches.lines import BatchFate
 from gemtune.emulator.world.clock import Clock, RealClock, ScaledClock, SteppedClock
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import JobFate
@@ -21,6 +22,7 @@ __all__ = [
     "ApiKey",
     "Auth",
     "BaseModel",
+    "BatchFate",
     "Clock",
     "ConcurrencyCap",
     "Emulator",

@@ -37,13 +37,13 @@ class GeminiEmulator:
 
     @classmethod
     def make(cls, **options: Any) -> GeminiEmulator:
-        """Return an emulator whose jobs take no time, whose clock stands still, and which has one bucket.
+        """Return an emulator whose jobs and batches take no time, whose clock stands still, and which has one bucket.
 
         Args:
             options: Of ``gemtune.emulator.create_app``; they override these defaults.
         """
         defaults: dict[str, Any] = {"clock": "stepped", "queue_seconds": 0.0, "step_seconds": 0.0}
-        defaults["buckets"] = ("test-bucket",)
+        defaults |= {"batch_queue_seconds": 0.0, "batch_seconds": 0.0, "buckets": ("test-bucket",)}
         return cls(create_app(**(defaults | options)))
 
     @property

@@ -16,13 +16,15 @@ from gemtune.emulator.messages.contents import DepotFull
 from gemtune.emulator.messages.errors import RpcError
 from gemtune.emulator.messages.http import HttpReply, HttpRequest, JsonLayout
 from gemtune.emulator.service import EmulatedService
+from gemtune.emulator.trouble.faults import Fault
 from gemtune.emulator.world.auth import Credential
+from gemtune.emulator.world.batches.lines import BatchFate
 from gemtune.emulator.world.face import RouteMatch
 from gemtune.emulator.world.route import Route
 from gemtune.emulator.world.store import MethodCall, due
 from gemtune.emulator.world.tuning import JobFate
 
-_NO_FATE = JobFate()
+_NO_FATE, _NO_BATCH_FATE = JobFate(), BatchFate()
 
 
 async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
@@ -42,7 +44,7 @@ async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
     if fault and fault.replaces_reply and not fault.act and not midway:
         reply = fault_reply(fault, layout, face)
     else:
-        reply = await _answer(service, request, match, layout, fault.job if fault else None)
+        reply = await _answer(service, request, match, layout, fault)
         reply = spoil(reply, fault, layout, face) if fault else reply
     reply = mark(reply, fault) if fault else reply
     reply = attrs.evolve(reply, headers={"server": face.server, **reply.headers})
@@ -53,7 +55,7 @@ async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
 
 
 async def _answer(
-    service: EmulatedService, request: HttpRequest, match: RouteMatch | None, layout: JsonLayout, fate: JobFate | None
+    service: EmulatedService, request: HttpRequest, match: RouteMatch | None, layout: JsonLayout, fault: Fault | None
 ) -> HttpReply:
     """Return the reply of the service itself."""
     if match is None:
@@ -66,7 +68,8 @@ async def _answer(
         said = await aside(request.length, face.read, match, request, settings)
         call = MethodCall(
             method=route.method, version=match.version, params=match.params, query=said.query, body=said.body,
-            caller=principal, now=now, fate=fate or _NO_FATE,
+            caller=principal, now=now, fate=(fault and fault.job) or _NO_FATE,
+            batch_fate=(fault and fault.batch) or _NO_BATCH_FATE,
         )  # fmt: skip
         # Who deleted the model behind our back did so before this request, not after it.
         service.store.overtake(now)

@@ -12,7 +12,7 @@ A fault acts at one of three places, and what it may be combined with follows fr
    about;
 3. on the way to the caller: ``headers``, ``cut``, ``pace``, ``then``, and ``after`` in the middle of a stream.
 
-``job`` is none of these: it is the fate of the job that the request creates.
+``job`` and ``batch`` are none of these: they are the fate of the job or the batch that the request creates.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gemtune.emulator.messages.errors import HTTP_STATUS, RpcError
 from gemtune.emulator.messages.http import Cut
 from gemtune.emulator.messages.json_text import dumps
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
+from gemtune.emulator.world.batches.lines import BatchFate
 from gemtune.emulator.world.route import known_methods
 from gemtune.emulator.world.tuning import JobFate
 from gemtune.emulator.world.typed import check
@@ -40,6 +41,10 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 def _fate(value: JobFate | Mapping[str, object] | None) -> JobFate | None:
     return JobFate(**value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
+
+
+def _batch_fate(value: BatchFate | Mapping[str, object] | None) -> BatchFate | None:
+    return BatchFate(**value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
 
 
 def _pace(value: Iterable[float] | None) -> tuple[int, float] | None:
@@ -128,7 +133,8 @@ class Fault:
             request comes on it.
         after: of a stream: elements sent before things go wrong.
         raw: of a stream: the error comes as bare JSON without ``data:``.
-        job: fate of the tuning job that the request creates; the reply itself is not touched.
+        job: fate of the tuning job or the batch that the request creates; the reply itself is not touched.
+        batch: fate of the lines of the batch that the request creates; the reply itself is not touched.
     """
 
     method: str = attrs.field(default="*", validator=_known_method)
@@ -150,6 +156,7 @@ class Fault:
     after: int | None = None
     raw: bool = False
     job: JobFate | None = attrs.field(default=None, converter=_fate)
+    batch: BatchFate | None = attrs.field(default=None, converter=_batch_fate)
 
     def __attrs_post_init__(self) -> None:
         """Refuse now what could not be followed later: the request that meets it may be somebody else's."""
@@ -188,6 +195,8 @@ class Fault:
         said = {name: getattr(self, name) for name in self._given()}
         if self.job is not None:
             said["job"] = attrs.asdict(self.job)
+        if self.batch is not None:
+            said["batch"] = attrs.asdict(self.batch)
         return {"method": self.method, **said}
 
     @property

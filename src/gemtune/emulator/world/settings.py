@@ -114,6 +114,18 @@ class Settings:
         batch_failed: part of its requests (0 to 1) that fail one by one.
         batch_missing: part of its requests of which no line of the results says anything (undocumented).
         batch_shuffled: whether the lines of the results come in another order than the requests (undocumented).
+        batch_repeated: Gemini API: part of the requests of a batch whose result comes twice.
+        batch_crossed: Gemini API: part of the pairs of neighbouring requests whose results have each other's key.
+        batch_expiry_seconds: Gemini API: after this time a batch that has not ended is given up, without results.
+        batch_output_seconds: Gemini API: how long after its end the results of a batch appear (some came late).
+        batch_enqueued_tokens: Gemini API: input tokens of all batches of a model that have not ended, beyond which a
+            further one is a 429; None for no limit.
+        batch_quota_details: Gemini API: whether that 429 has details; both kinds were observed, neither names a delay.
+        max_batches: Gemini API: batches that have not ended, beyond which a further one is a 429; None for no limit.
+        file_seconds: Gemini API: how long a file is kept.
+        file_granularity: Gemini API: parts of an upload other than the last have a multiple of this many bytes.
+        max_file_bytes: Gemini API: of one file.
+        max_all_files_bytes: Gemini API: of all files of a caller.
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
@@ -173,6 +185,17 @@ class Settings:
     batch_failed: float = attrs.field(default=0.0, validator=_part)
     batch_missing: float = attrs.field(default=0.0, validator=_part)
     batch_shuffled: bool = True
+    batch_repeated: float = attrs.field(default=0.0, validator=_part)
+    batch_crossed: float = attrs.field(default=0.0, validator=_part)
+    batch_expiry_seconds: float = attrs.field(default=48 * 3600.0, validator=_seconds)
+    batch_output_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    batch_enqueued_tokens: int | None = attrs.field(default=None, validator=_some)
+    batch_quota_details: bool = True
+    max_batches: int | None = attrs.field(default=100, validator=_some)
+    file_seconds: float = attrs.field(default=48 * 3600.0, validator=_seconds)
+    file_granularity: int = attrs.field(default=8 * MIB, validator=attrs.validators.ge(1))
+    max_file_bytes: int = attrs.field(default=2048 * MIB, validator=attrs.validators.ge(0))
+    max_all_files_bytes: int = attrs.field(default=20_480 * MIB, validator=attrs.validators.ge(0))
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
     request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))

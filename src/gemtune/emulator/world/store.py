@@ -14,6 +14,7 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.known_errors import forbidden, missing
 from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
+from gemtune.emulator.world.batches.lines import BatchFate
 from gemtune.emulator.world.objects import Objects
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
@@ -44,6 +45,7 @@ class MethodCall:
         caller: who asks.
         now: the time, in nanoseconds since 1970.
         fate: of the tuning job, if the call creates one.
+        batch_fate: of the batch, if the call creates one.
     """
 
     method: str
@@ -54,6 +56,7 @@ class MethodCall:
     caller: Principal
     now: int
     fate: JobFate
+    batch_fate: BatchFate = attrs.field(factory=BatchFate)
 
 
 @attrs.define
