@@ -276,13 +276,10 @@ class Client(Inference, Mirror):
                 and unique: against the whole journal, or the last 65,536 keys without one. Of a data frame pass a
                 column, or rows: ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
-            rpm: Most requests a minute; None for no limit of your own. The same for ``tpm`` and ``rpd``.
-            tpm: Most input tokens a minute.
-            rpd: Most requests a day.
+            rpm: Most requests a minute; None for no limit. Likewise ``tpm`` input tokens a minute, ``rpd`` a day.
             policy: How patiently a busy service is treated.
             limiter: A Limiter shared with others, instead of these; by default the client's, if it has one.
-            order: ``completed``, or ``input``: early results are held back, and nothing new begins while 64 MiB of them
-                wait, or four times as many items are under way as may be in flight.
+            order: ``completed``, or ``input``: early results are held back, and little new begins while many wait.
             journal: A file to which every result is written before you get it. The same call continues with what the
                 file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL, in the
                 order of the input.
@@ -294,6 +291,9 @@ class Client(Inference, Mirror):
             max_failures: How many items may fail before the run ends: a number, or a share of those finished (0.1).
             item_timeout: Seconds for one item with all its attempts and waits; None for no end.
             timeout: Seconds for the whole run; None for no end.
+            engine: ``local`` asks from here; ``server`` has the service run batches, at half the price and within a
+                day, which run on if you leave and are collected by the same call with the same journal.
+            finish: What becomes of items that such batches leave: failures (``keep``), or asked from here (``local``).
             system_instruction: For all requests that bring none of their own, like the other arguments of
                 ``generate_content``.
 

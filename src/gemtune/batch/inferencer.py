@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
 from types import TracebackType
@@ -14,7 +15,8 @@ import attrs
 
 from gemtune.background import Background, check_start
 from gemtune.batch.engines.answering import Answering
-from gemtune.batch.engines.local import Run
+from gemtune.batch.engines.local import LocalEngine
+from gemtune.batch.engines.run import BatchEngine, Run
 from gemtune.batch.inputs import Inputs, ModelName, config_digests
 from gemtune.batch.intake import Intake
 from gemtune.batch.journal.export import export_journal, read_held
@@ -27,12 +29,13 @@ from gemtune.batch.options import BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
 from gemtune.batch.progress import BatchStatistics, RunTally
-from gemtune.batch.report import Stop, held_back, stop_error
+from gemtune.batch.report import Stop, stop_error
 from gemtune.batch.result import BatchResult, BatchResults
 from gemtune.batch.shown import ShownBatch
 from gemtune.errors import GemtuneError, JournalError, MisuseError
 from gemtune.limiter.limiter import Limiter
 from gemtune.notebook.live import said_if_left
+from gemtune.resources.batches.service import BatchService
 from gemtune.resources.given import BatchOptions
 
 _ONCE: Final = "a batch runs once: call client.batch again, with the same journal to continue"
@@ -46,6 +49,7 @@ def make_batch(
     default: Limiter | None = None,
     permitted: GeneratesContent | None = None,
     observer: RunObserver | None = None,
+    batches: Callable[[], BatchService] | None = None,
     **options: Unpack[BatchOptions],
 ) -> Batch:
     """Return a batch that has not begun.
@@ -59,6 +63,7 @@ def make_batch(
         permitted: The client to ask through if ``default`` is used: it asks for no permit of that limiter, because the
             batch holds one for each of its requests.
         observer: Is told that the run begins, if the client is observed.
+        batches: Returns what runs batches at the service, for ``engine="server"``.
         options: The arguments of ``client.batch``.
 
     Raises:
@@ -69,7 +74,7 @@ def make_batch(
         limiter = default if default is not None and not numbers else Limiter(**numbers)
     if limiter is default and permitted is not None:
         client = permitted
-    return Batch(client, model_name, spec, inputs, limiter, observer)
+    return Batch(client, model_name, spec, inputs, limiter, observer, batches)
 
 
 @attrs.define(eq=False, repr=False)
@@ -91,6 +96,7 @@ class Batch(ShownBatch):
         inputs: The rows.
         limiter: Says when a request may be sent.
         observer: Is told that the run begins, if the client is observed.
+        batches: Returns what runs batches at the service.
         collected: What ``collect`` and ``show`` have had of this run, including after an interrupt.
         places: With a journal, the items of this input and their places, which its export writes.
     """
@@ -101,6 +107,7 @@ class Batch(ShownBatch):
     inputs: Inputs = attrs.field(converter=Inputs)
     limiter: Limiter
     observer: RunObserver | None = None
+    batches: Callable[[], BatchService] | None = None
     places: Keys | None = attrs.field(default=None, init=False)
     collected: BatchResults = attrs.field(factory=BatchResults, init=False)
     _total: int | None = attrs.field(init=False)
@@ -261,7 +268,7 @@ class Batch(ShownBatch):
             return RunTally(0.0).statistics(0.0, waiting=0, total=self._total, limit="the batch has not begun")
         waiting = self._outbox.waiting + (0 if run.writer is None else len(run.writer))
         away = f"no credential for now: {self.client.away}" if self.client.away else ""
-        limit = away or held_back(run.holds, run.tally, self.limiter, self._outbox)
+        limit = away or run.engine.held_back(run)
         return run.tally.statistics(run.tally.now(), waiting=waiting, total=self._total, limit=limit)
 
     @property
@@ -302,25 +309,22 @@ def _raise_unwritten(run: Run) -> None:
 def _made_run(batch: Batch) -> Run:
     spec, tally, stop = batch.spec, RunTally(anyio.current_time()), Stop()
     keys = RecentKeys() if batch.places is None else batch.places
-    return Run(
-        intake=Intake(batch.inputs, batch.model, batch._model_name, tally, stop, keys),
-        answering=Answering(
-            client=batch.client,
-            model=batch.model,
-            shared=spec.shared,
-            limiter=batch.limiter,
-            tally=tally,
-            stop=stop,
-            acceptance=batch.spec.accept,
-            max_failures=batch.spec.max_failures,
-            item_timeout=spec.item_timeout,
-            watch=batch.observer(batch.model, tally) if batch.observer is not None else None,
-        ),
+    watch = batch.observer(batch.model, tally) if batch.observer is not None else None
+    intake = Intake(batch.inputs, batch.model, batch._model_name, tally, stop, keys)
+    answering = Answering(
+        client=batch.client,
+        model=batch.model,
+        shared=spec.shared,
         limiter=batch.limiter,
-        outbox=batch._outbox,
         tally=tally,
         stop=stop,
+        acceptance=spec.accept,
+        max_failures=spec.max_failures,
+        item_timeout=spec.item_timeout,
+        watch=watch,
     )
+    engine: BatchEngine = LocalEngine(intake=intake, answering=answering, limiter=batch.limiter)
+    return Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
 
 
 async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult]:

@@ -13,11 +13,16 @@ from gemtune import checks
 from gemtune.batch.acceptance import Acceptance, acceptance_of, most_failures
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
-from gemtune.resources.given import BatchOptions, Durability, Framing
+from gemtune.remedy import Argument, Remedy
+from gemtune.resources.given import BatchOptions, Durability, EngineName, Finish, Framing
 from gemtune.types import GenerationConfig
 
 _OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
 _AS_USUAL: Final = {"concurrency": "auto"}
+_NOT_HERE: Final = (
+    Remedy("leave it out"),
+    Remedy("pass ", Argument("finish", "local"), " to have asked from here what the service does not answer"),
+)
 _OF_THE_MODEL: Final = tuple(Framing.__annotations__)
 
 
@@ -59,6 +64,8 @@ class BatchSpec:
         max_failures: The most items that may fail, or the greatest share of them, or None.
         item_timeout: Seconds for one item with all its attempts and waits.
         timeout: Seconds for the whole run.
+        engine: Who asks: ``local``, ``server``, or ``auto``.
+        finish: What becomes of items that the service's batches did not answer: ``keep`` or ``local``.
         shared: Arguments of ``generate_content`` for all items.
     """
 
@@ -72,6 +79,8 @@ class BatchSpec:
     max_failures: float | None = attrs.field(default=None, converter=most_failures)
     item_timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
     timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
+    engine: EngineName = attrs.field(default="local", validator=_one_of("local", "server", "auto"))
+    finish: Finish = attrs.field(default="keep", validator=_one_of("keep", "local"))
     shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)
 
 
@@ -96,7 +105,22 @@ def make_spec(model: str, options: BatchOptions) -> tuple[BatchSpec, Limiter | N
         checks.instance("limiter", limiter, Limiter, "a gemtune.batch.Limiter")
     if limiter is not None and numbers:
         raise InvalidInput(f"give a limiter or {' and '.join(numbers)}, not both", field="limiter")
-    return BatchSpec(model=model, shared=shared, **given), limiter, numbers
+    spec = BatchSpec(model=model, shared=shared, **given)
+    _check_engine(spec, [*numbers, *(["limiter"] if limiter is not None else [])])
+    return spec, limiter, numbers
+
+
+def _check_engine(spec: BatchSpec, of_the_limiter: list[str]) -> None:
+    """Refuse what says how this process asks, if only the service does."""
+    if spec.engine != "server" or spec.finish == "local":
+        return
+    useless = [*of_the_limiter, *(["item_timeout"] if spec.item_timeout != math.inf else [])]
+    if useless:
+        raise InvalidInput(
+            f"{useless[0]} says how this process asks, and with the engine server the service asks, in its own time",
+            *_NOT_HERE,
+            field=useless[0],
+        )
 
 
 def _check(given: Mapping[str, object]) -> None:

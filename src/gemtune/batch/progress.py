@@ -37,6 +37,8 @@ class BatchStatistics:
         rate: Items a second, over the last half minute.
         eta: Seconds until the end at that rate, if the total is known.
         limit: What holds the run back at present; "" once nothing does, at its end.
+        jobs: Batches of this run that the service works on; always 0 with the local engine.
+        jobs_waiting: Those that wait to be created, because the service has no room for another one.
     """
 
     done: int
@@ -55,6 +57,8 @@ class BatchStatistics:
     rate: float
     eta: float | None
     limit: str
+    jobs: int = 0
+    jobs_waiting: int = 0
 
 
 @attrs.define(eq=False)
@@ -74,6 +78,8 @@ class RunTally:
     requests: int = 0
     in_flight: int = 0
     parked: int = 0
+    jobs: int = 0
+    jobs_waiting: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
     without_answer: int = 0
@@ -139,4 +145,6 @@ class RunTally:
             rate=rate,
             eta=None if left is None or rate <= 0 else left / rate,
             limit=limit,
+            jobs=self.jobs,
+            jobs_waiting=self.jobs_waiting,
         )

@@ -103,6 +103,8 @@ def picture_of_batch(seen: BatchStatistics, title: str, *, ended: bool) -> Batch
         total=seen.total,
         in_flight=seen.in_flight,
         parked=seen.parked,
+        jobs=seen.jobs,
+        jobs_waiting=seen.jobs_waiting,
         rate=seen.rate,
         eta=None if ended else seen.eta,
         elapsed=seen.elapsed,

@@ -77,6 +77,9 @@ Accept: TypeAlias = Collection[str] | Callable[[GenerateContentResponse], bool]
 
 Durability = Literal["batch", "sync", "none"]
 
+EngineName = Literal["local", "server", "auto"]
+Finish = Literal["keep", "local"]
+
 
 class Framing(TypedDict, total=False):
     """What may frame a prompt.
@@ -116,6 +119,8 @@ class BatchOptions(Framing, total=False):
     max_failures: float | None
     item_timeout: float | None
     timeout: float | None
+    engine: EngineName
+    finish: Finish
 
 
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -125,6 +130,8 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "on_error": "keep",
     "retry_failed": True,
     "queue": False,
+    "engine": "local",
+    "finish": "keep",
 }
 """The defaults that are not None, for those who read a signature."""
 

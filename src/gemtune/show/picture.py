@@ -140,6 +140,8 @@ class BatchPicture:
         total: Prompts in all; None while unknown.
         in_flight: Requests under way.
         parked: Prompts that wait for the end of an outage or a push-back.
+        jobs: Batches that the service works on for it.
+        jobs_waiting: Batches that wait until the service has room for them.
         rate: Prompts a second, over the last half minute.
         eta: Seconds until the end; None while unknown.
         elapsed: Seconds since it began.
@@ -154,6 +156,8 @@ class BatchPicture:
     total: int | None = None
     in_flight: int = 0
     parked: int = 0
+    jobs: int = 0
+    jobs_waiting: int = 0
     rate: float = 0.0
     eta: float | None = None
     elapsed: float = 0.0

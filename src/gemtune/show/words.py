@@ -58,6 +58,17 @@ def counted(pictures: Sequence[JobPicture]) -> str:
     return f"{heading}: {', '.join(f'{count} {word}' for word, count in words.items())}" if pictures else heading
 
 
+def jobs_at_service(picture: BatchPicture) -> str:
+    """Return how many batches the service has for a run, ``3 jobs, 1 job waiting``; empty without any."""
+    said = [f"{picture.jobs:,} {'job' if picture.jobs == 1 else 'jobs'}"] if picture.jobs else []
+    said += (
+        [f"{picture.jobs_waiting:,} {'job' if picture.jobs_waiting == 1 else 'jobs'} waiting"]
+        if picture.jobs_waiting
+        else []
+    )
+    return ", ".join(said)
+
+
 def batch_facts(picture: BatchPicture) -> list[str]:
     """Return how far a batch is, how fast it goes, and what holds it back."""
     answered = f"{picture.done:,} of {picture.total:,}" if picture.total is not None else f"{picture.done:,}"
@@ -67,6 +78,7 @@ def batch_facts(picture: BatchPicture) -> list[str]:
     else:
         said += [f"{picture.in_flight:,} in flight"] if picture.in_flight else []
         said += [f"{picture.parked:,} parked"] if picture.parked else []
+        said += [jobs_at_service(picture)] if jobs_at_service(picture) else []
         said += [f"{picture.rate:.3g}/s"] if picture.rate else []
         said += [f"{duration(picture.eta)} left"] if picture.eta else []
     said += [f"{picture.tokens:,} tokens"] if picture.tokens else []

@@ -14,6 +14,7 @@ from gemtune.show.live import Live, View
 from gemtune.show.picture import BatchPicture
 from gemtune.show.progress import bar, duration
 from gemtune.show.terminal import clipped, printable
+from gemtune.show.words import jobs_at_service
 
 if TYPE_CHECKING:
     from gemtune.batch import Batch, BatchStatistics
@@ -67,6 +68,7 @@ class PlainBatch:
         facts += [f"{seen.failed} failed"] if seen.failed else []
         facts.append(f"{seen.in_flight} in flight")
         facts += [f"{seen.parked} parked"] if seen.parked else []
+        facts += [jobs_at_service(seen)] if jobs_at_service(seen) else []
         facts.append(f"{seen.rate:.1f}/s")
         facts += [f"{duration(seen.eta)} left"] if seen.eta is not None else []
         room = width - len("  ".join(facts)) - 4

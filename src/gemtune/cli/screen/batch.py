@@ -11,6 +11,7 @@ from gemtune.cli.screen.paint import DIM, Paint, bar, fitting, plain
 from gemtune.show.palette import TONES
 from gemtune.show.picture import BatchPicture, Tone
 from gemtune.show.progress import duration
+from gemtune.show.words import jobs_at_service
 
 _LONGEST_BAR = 40
 
@@ -45,6 +46,7 @@ class BatchScreen:
             plain(f"{seen.failed:,} failed", TONES[Tone.BAD].terminal) if seen.failed else "",
             f"{duration(seen.eta)} left" if seen.eta else "",
             f"{seen.in_flight:,} in flight",
+            jobs_at_service(seen),
             f"{seen.rate:.1f}/s",
             plain(f"{seen.parked:,} parked", TONES[Tone.WAITING].terminal) if seen.parked else "",
             f"{seen.tokens:,} tokens" if seen.tokens else "",
