@@ -51,6 +51,25 @@ def test_check_prints_the_report_and_fails_for_errors_only(gemtune, rows):
     assert (code, json.loads(out)["counts"]["not_json"]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stats",),
+        ("estimate",),
+        ("dedupe",),
+        ("convert", "--to", "openai"),
+        ("split", "-o", "one.jsonl", "--validation-output", "two.jsonl"),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("text", ["", "input,output\n"], ids=["nothing", "heading"])
+def test_data_without_rows_is_an_error_of_every_command(gemtune, rows, command, text):
+    name = "empty.csv" if text else "empty.jsonl"
+    (rows / name).write_text(text)
+    code, _, err = gemtune("data", command[0], name, *command[1:])
+    assert (code, err.splitlines()[-1]) == (1, f"error: there are no rows in {name}")
+
+
 def test_a_file_that_is_not_there_is_a_mistake_of_usage(gemtune, rows):
     code, out, err = gemtune("data", "check", "none.csv")
     assert (code, out) == (2, "")

@@ -6,8 +6,8 @@ import argparse
 import shlex
 
 from gemtune.cli.console import Console
-from gemtune.cli.data.given import add_data, add_output, file_options, note, target, wanted, write
-from gemtune.cli.exits import DONE, FAILED
+from gemtune.cli.data.given import add_data, add_output, file_options, finished, note, target, wanted, write
+from gemtune.cli.exits import FAILED
 from gemtune.cli.options import Commands, add_command
 from gemtune.cli.remedies import in_shell
 from gemtune.errors import InvalidInput
@@ -66,4 +66,4 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             method = ["--method", "preference"] if conversion.data.method == "preference" else []
             tune = shlex.join(["gemtune", "tune", str(path), "--vertex", *method, "--base"])
             note(console, options, f"tune on it with: {tune} MODEL --bucket BUCKET")
-    return FAILED if conversion.left_out else DONE
+    return FAILED if conversion.left_out else finished(conversion.rows, options, console)

@@ -6,8 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from gemtune.cli.console import Console
-from gemtune.cli.data.given import add_data, file_options, wanted
-from gemtune.cli.exits import DONE
+from gemtune.cli.data.given import add_data, file_options, finished, wanted
 from gemtune.cli.options import MODEL, Commands, add_command, common_options
 from gemtune.cli.running import open_client, run_async
 from gemtune.errors import InvalidInput
@@ -55,7 +54,7 @@ def _stats(options: argparse.Namespace, console: Console) -> int:
     figures = stats(options.data, **wanted(options, console))
     console.print(str(figures))
     console.record(figures.to_dict())
-    return DONE
+    return finished(figures.examples, options, console)
 
 
 def _estimate(options: argparse.Namespace, console: Console) -> int:
@@ -68,7 +67,7 @@ def _estimate(options: argparse.Namespace, console: Console) -> int:
         if options.model is None:
             raise InvalidInput("--count asks a model: name it", field="--model")
         return run_async(_counted, options, console, given, limit=options.timeout)
-    return _shown(estimate(options.data, model=options.model, **given), console)
+    return _shown(estimate(options.data, model=options.model, **given), options, console)
 
 
 async def _counted(options: argparse.Namespace, console: Console, given: dict[str, Any]) -> int:
@@ -76,10 +75,10 @@ async def _counted(options: argparse.Namespace, console: Console, given: dict[st
 
     async with open_client(options) as client:
         found = await estimate_with(client, options.data, model=options.model, examples=options.count, **given)
-    return _shown(found, console)
+    return _shown(found, options, console)
 
 
-def _shown(found: Estimate, console: Console) -> int:
+def _shown(found: Estimate, options: argparse.Namespace, console: Console) -> int:
     console.print(str(found))
     console.record(found.to_dict())
-    return DONE
+    return finished(found.examples, options, console)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE, FAILED
 from gemtune.cli.options import Parser, add_columns, columns_of
 from gemtune.errors import InvalidInput
 
@@ -120,3 +121,12 @@ def note(console: Console, options: argparse.Namespace, text: str) -> None:
     if not options.quiet:
         for line in text.splitlines():
             console.note(line)
+
+
+def finished(rows: int, options: argparse.Namespace, console: Console) -> int:
+    """Return the exit code of a command that has read so many rows; that there were none is an error."""
+    if rows:
+        return DONE
+    source = "standard input" if options.data == "-" else options.data
+    console.error(f"there are no rows in {source}")
+    return FAILED

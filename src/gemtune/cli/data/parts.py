@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
-from gemtune.cli.data.given import add_data, add_output, file_options, note, target, wanted, write
+from gemtune.cli.data.given import add_data, add_output, file_options, finished, note, target, wanted, write
 from gemtune.cli.exits import DONE
 from gemtune.cli.options import Commands, add_command
 from gemtune.errors import InvalidInput
@@ -91,12 +91,12 @@ def _split(options: argparse.Namespace, console: Console) -> int:
         near=near,
         **wanted(options, console),
     )
-    for data, path in zip((parts.train, parts.validation), paths, strict=True):
-        _written(data, path, console)
+    both = zip((parts.train, parts.validation), paths, strict=True)
+    count = sum([_written(data, path, console) for data, path in both])
     note(console, options, str(parts))
     if all(path is not None for path in paths):
         console.record(parts.to_dict())
-    return DONE
+    return finished(count, options, console)
 
 
 def _dedupe(options: argparse.Namespace, console: Console) -> int:
@@ -108,7 +108,7 @@ def _dedupe(options: argparse.Namespace, console: Console) -> int:
     note(console, options, str(found))
     if path is not None:
         console.record(found.to_dict())
-    return DONE
+    return finished(found.rows + found.wrong, options, console)
 
 
 def _sample(options: argparse.Namespace, console: Console) -> int:
