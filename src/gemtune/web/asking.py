@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from gemtune.client import Client
 from gemtune.errors import GemtuneError, InvalidInput
 from gemtune.show.picture import JobPicture, Tone
 from gemtune.types import GenerateContentResponse
+
+_log = logging.getLogger("gemtune.web")
 
 LONGEST_PROMPT: Final = 20_000
 """The longest prompt that the page may ask, in characters."""
@@ -89,12 +92,13 @@ class Samples:
     """The answers that are shown, the latest of each model.
 
     Args:
-        given: Prompts and answers that the application shows, by the name of the job; it may grow.
+        given: Prompts and answers that the application shows, by the name of the job; it may change.
     """
 
     given: Mapping[str, Sequence[tuple[str, str]]] = attrs.field(factory=dict)
     by_job: dict[str, list[Sample]] = attrs.field(factory=dict, init=False)
-    _taken: Counter[str] = attrs.field(factory=Counter, init=False)
+    _taken: dict[str, Counter[str]] = attrs.field(factory=dict, init=False)
+    """What was given of each job at the last look: a list of which the oldest are dropped has new ones at any place."""
     _places: anyio.CapacityLimiter | None = attrs.field(default=None, init=False)
 
     def add(self, name: str, sample: Sample) -> None:
@@ -105,12 +109,20 @@ class Samples:
 
     def fresh(self) -> Iterator[tuple[str, Sample]]:
         """Take in what the application has added, and yield it."""
-        for name, pairs in list(self.given.items()):
-            for prompt, answer in list(pairs)[self._taken[name] :]:
-                self._taken[name] += 1
-                sample = Sample(str(prompt), str(answer))
-                self.add(name, sample)
-                yield name, sample
+        for name, given in list(self.given.items()):
+            pairs = list(given)
+            known, self._taken[name] = self._taken.get(name, Counter()), Counter(map(repr, pairs))
+            for pair in pairs:
+                if known[repr(pair)] > 0:
+                    known[repr(pair)] -= 1
+                    continue
+                match pair:
+                    case [prompt, answer, *notes]:
+                        sample = Sample(str(prompt), str(answer), " ".join(map(str, notes)))
+                        self.add(name, sample)
+                        yield name, sample
+                    case _:
+                        _log.warning("samples of %s: %.80r is no pair of a prompt and an answer", name, pair)
 
     async def ask(self, client: Client, job: JobPicture, prompt: str) -> Sample:
         """Ask the model of a job, and keep the answer.

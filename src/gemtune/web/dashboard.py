@@ -61,8 +61,8 @@ def dashboard(
         watcher: Whose jobs are shown; by default those of the watcher of ``gemtune.web.lifespan``.
         client: Asks models; by default the client of ``gemtune.web.lifespan``.
         batches: Batches to show with their progress; you may change the list at any time.
-        samples: Prompts and answers to show beside a job, by its name in full; you may add to it at any time, and the
-            last 20 of a job are kept.
+        samples: Prompts and answers to show beside a job, by its name in full, with a note as a third if there is one;
+            you may change it at any time, and the last 20 of a job are kept.
         title: The heading of the page.
         allow_asking: Whether visitors may ask finished models a prompt, which costs you money.
         allowed_hosts: The names, with or without a port, under which it answers, and to visitors from everywhere. ``*``

@@ -1,5 +1,7 @@
 """What a dashboard's page is sent: everything, and then what changes, once for all listeners."""
 
+from collections import deque
+
 import anyio
 import attrs
 import pytest
@@ -304,6 +306,20 @@ async def test_answers_that_the_application_shows_come_as_they_are_added_and_the
         assert [each["prompt"] for each in told] == [str(number) for number in range(30)]
     kept = (await browser(app).get("/api/jobs")).json()["samples"][job.name]
     assert [each["prompt"] for each in kept] == [str(number) for number in range(10, 30)]
+
+
+async def test_the_application_may_drop_the_oldest_answers_add_a_note_and_err(service, caplog):
+    client, watcher, _ = service
+    job = await tuned(client, watcher)
+    samples = {job.name: deque([("I", "II"), ("II", "III")], maxlen=2)}
+    async with listening(dashboard(watcher, samples=samples), "/api/events") as page:
+        assert len((await page.next("jobs")).data["samples"][job.name]) == 2
+        samples[job.name].append(("III", "IV", "cut short"))
+        told = (await page.next("sample")).data
+        assert (told["prompt"], told["answer"], told["note"]) == ("III", "IV", "cut short")
+        samples[job.name] += ["no pair", ["IV", "V"]]
+        assert (await page.next("sample")).data["prompt"] == "IV"
+    assert "'no pair' is no pair of a prompt and an answer" in caplog.text
 
 
 async def test_what_only_the_clock_has_changed_is_not_told(service):
