@@ -1,6 +1,7 @@
 """One truth per job: whatever a handle, a watcher or an iterator of a client has seen, every handle of it says."""
 
 import gc
+import logging
 
 import anyio
 import pytest
@@ -52,6 +53,24 @@ async def test_after_a_watcher_has_reported_the_end_the_handles_say_the_same():
             model = await job
             assert len(model.tuning_task.snapshots) == 38
         assert len(sent(app)) == asked
+
+
+async def test_a_state_is_logged_once_however_many_handles_and_watchers_see_it(caplog):
+    caplog.set_level(logging.INFO, "gemtune")
+    app = make_app()
+    async with make_client(app) as client:
+        job = await start(client, tuned_model_id="lxiv")
+        async with client.watch(job) as watcher, anyio.create_task_group() as tasks:
+            tasks.start_soon(collect, watcher)
+            tasks.start_soon(collect, job.events())
+            await job
+            assert (await job).name == job.name
+    logs = [record.message for record in caplog.records if record.name in {"gemtune.jobs", "gemtune.watch"}]
+    assert logs == [
+        "tunedModels/lxiv: UNKNOWN -> CREATING",
+        "tunedModels/lxiv: CREATING -> ACTIVE",
+        "tunedModels/lxiv: succeeded",
+    ]
 
 
 async def test_a_handle_follows_a_watcher_from_look_to_look():

@@ -223,9 +223,9 @@ class Follower:
     def _report(self, source: Source, reported: list[Event], error: CallError | CredentialsError | None = None) -> None:
         """Take in what is new, and tell those who want to know."""
         self.log += reported
-        self.known.saw(self.history)
         log_look(_log, self.history, source, reported, error)
-        log_events(_log, reported)
+        log_events(_log, self.known.unknown(self.history, reported))
+        self.known.saw(self.history)
         if self.observer is not None:
             self.observer.saw(self.history, reported)
 

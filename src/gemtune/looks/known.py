@@ -7,9 +7,11 @@ is read from it. Nothing is copied. The history of a watcher that has gone lives
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
-from gemtune.events import JobState, Lost, Succeeded, TerminalEvent
+from gemtune.events import Event, JobState, Lost, StateChanged, Succeeded, TerminalEvent, is_terminal
 from gemtune.story.ending import with_snapshots
 from gemtune.story.history import History
 from gemtune.story.observation import NOTHING, PLAIN, About, Standing
@@ -49,6 +51,18 @@ class KnownJob:
         if isinstance(outcome, Lost):
             return None
         return with_snapshots(outcome, self.history.snapshots) if isinstance(outcome, Succeeded) else outcome
+
+    def unknown(self, history: History, reported: Iterable[Event]) -> list[Event]:
+        """Return those events of a history that no other has shown: so a log says each state once, whoever looked."""
+        other = self.history
+        if other is history or history.log.now.created != other.log.now.created:
+            return [*reported]
+        return [
+            event
+            for event in reported
+            if not (isinstance(event, StateChanged) and event.new == other.state)
+            and not (is_terminal(event) and type(event) is type(other.outcome))
+        ]
 
     def saw(self, history: History) -> None:
         """Take in that a look was made for a history of this job."""

@@ -1,7 +1,7 @@
 """What a look has shown is reported here: to the log, and to whoever observes the client, which is telemetry.
 
 One line at INFO for each state that a job comes into, with its facts as fields of the record; one at DEBUG for each
-look. Handles log as ``gemtune.jobs``, watchers as ``gemtune.watch``.
+look. Handles log as ``gemtune.jobs``, watchers as ``gemtune.watch``; if both follow a job, whoever sees a state first.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -48,6 +48,8 @@ class CountedJob:
     losses: dict[str, tuple[int, float]] = attrs.field(factory=dict)
     """The step and the loss after it, in training (``train``) and on the validation data (``eval``)."""
     ended: bool = False
+    lost: bool = False
+    """Whether it can no longer be followed or is followed no longer, so that nobody knows its state."""
 
     @property
     def followed(self) -> bool:
@@ -90,8 +92,8 @@ class JobLedger:
         self._job(name).creation = span
 
     @harmless
-    def saw(self, history: History, reported: Iterable[Event]) -> None:
-        """Take in what a look has shown of a job."""
+    def saw(self, history: History, reported: Sequence[Event]) -> None:
+        """Take in what a look has shown of a job, or that nobody looks at it any more."""
         for event in reported:
             if isinstance(event, events.Added):
                 if event.origin is events.Origin.RECREATED:
@@ -110,13 +112,15 @@ class JobLedger:
                 job.losses, job.step = {}, 0
             elif (state := _STATES.get(type(event))) is not None:
                 self._end(job, event, state, history)
+        if (known := self._jobs.get(history.name)) is not None:
+            known.lost = any(isinstance(event, events.Lost) for event in reported)
 
     def rows(self) -> Iterator[Row]:
         """Yield the state, the step and the losses of each job that was seen."""
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
-            if not job.followed:
+            if not job.followed or job.lost:
                 continue
             about: dict[str, str] = {names.PROVIDER: self.provider, names.JOB: names.exportable(job.name)}
             if job.base_model:

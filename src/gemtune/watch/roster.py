@@ -27,7 +27,9 @@ import attrs
 from gemtune.config import WatchPolicy
 from gemtune.events import Event
 from gemtune.looks.followers import Followers
+from gemtune.looks.known import KnownJob
 from gemtune.looks.reporting import log_events
+from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
 from gemtune.story.observation import Moment, Source
 from gemtune.story.schedule import affordable, recheck
@@ -173,10 +175,20 @@ class Roster:
         # Only a list is read while a job has its time. It has shown no steps, so it is no reason to look later.
         self.agenda.put(job, due if job.due is None else min(job.due, due), pressing=job.history.rhythm.pressing)
 
+    def discard(self, job: WatchedJob, now: Moment) -> None:
+        """Look at a job no more, and forget it but for the cursor of its readers."""
+        cursor = parse_cursor(self.board.cursor_of(job))
+        self.agenda.drop(job)
+        reported = job.detach(now)
+        self.board.discard(job, reported, cursor)
+        if self.handles is not None:
+            self.handles.saw(job.history, reported)
+
     def report(self, job: WatchedJob, reported: list[Event]) -> None:
         """Put what is new of a job on the board and into the log."""
         self.board.report(job, reported)
-        log_events(_log, reported)
+        known = KnownJob(job.history) if self.handles is None else self.handles.known(job.history)
+        log_events(_log, known.unknown(job.history, reported))
 
     def history_of(self, name: str) -> History | None:
         """Return the history of a watched job."""

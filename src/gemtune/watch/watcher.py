@@ -157,9 +157,7 @@ class Watcher(ShownWatch):
         watched = self._board.jobs.get(self._name(job))
         if watched is None or watched.past:
             return False
-        cursor = parse_cursor(self._board.cursor_of(watched))
-        self._engine.roster.agenda.drop(watched)
-        self._board.discard(watched, watched.detach(_now()), cursor)
+        self._engine.roster.discard(watched, _now())
         return True
 
     def pictures(self, jobs: JobLike | Iterable[JobLike] | None = None) -> list[JobPicture]:

@@ -101,6 +101,23 @@ async def test_on_vertex_a_job_gets_its_name_from_the_service_and_measures_both_
     assert losses == {"train", "eval"}
 
 
+async def test_a_job_that_a_watcher_has_discarded_has_no_state_until_it_is_added_again(collected):
+    state = "gcp.gemini.tuning.job.state"
+    emulator = GeminiEmulator.make(step_seconds=10.0)
+    async with emulator.client() as other:
+        name = (await other.tune(BASE, ROWS, tuned_model_id="lxiv")).name
+    async with emulator.client(telemetry=collected.telemetry()) as client, client.watch(name) as watcher:
+        events = watcher.subscribe()
+        while state not in collected.metrics():
+            await anext(events)
+        watcher.discard(name)
+        assert state not in collected.metrics()
+        watcher.add(name)
+        emulator.advance(15)
+        while state not in collected.metrics():
+            await anext(events)
+
+
 async def test_a_job_that_is_created_again_under_its_name_is_another_job(collected):
     emulator = GeminiEmulator.make()
     async with emulator.client(telemetry=collected.telemetry()) as client:
