@@ -9,6 +9,7 @@ from gemtune.events import JobState
 from gemtune.show.jobs import PlainJobs
 from gemtune.show.picture import JobPicture, Tone
 from gemtune.show.progress import counts, duration, progress_line, trouble
+from gemtune.show.words import counted, job_line, job_text, jobs_text
 
 RUNNING = JobPicture(
     name="tunedModels/a",
@@ -57,6 +58,15 @@ def test_nothing_is_claimed_of_a_job_before_a_look_at_it():
     assert progress_line(unseen) == "waiting for the first look"
     assert progress_line(unseen, 12) == "waiting for~"
     assert counts([unseen, RUNNING]) == "1 running, 1 waiting for the first look"
+    assert job_line(unseen) == "a: waiting for the first look"
+    assert counted([unseen, RUNNING]) == "2 tuning jobs: 1 running, 1 waiting for the first look"
+    assert "waiting for the first look" in jobs_text([unseen, RUNNING])
+
+
+def test_a_time_left_that_is_no_number_is_not_said():
+    picture = attrs.evolve(RUNNING, eta=float("inf"))
+    assert "left" not in progress_line(picture)
+    assert "left" not in job_text(picture)
 
 
 def test_a_narrow_line_gives_up_the_bar_first_then_the_percentage_and_then_what_stands_last():

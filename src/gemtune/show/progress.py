@@ -44,18 +44,34 @@ def tenths(picture: JobPicture) -> int:
     return int((picture.share or 0.0) * 10)
 
 
+def state(picture: JobPicture) -> str:
+    """Return the state of a job in a word, or that it has not been looked at."""
+    return printable(picture.word) if seen(picture) else WAITING
+
+
+def loss(picture: JobPicture) -> str:
+    """Return the last loss; empty if there is none."""
+    return "" if picture.loss is None else f"loss {picture.loss:.4g}"
+
+
+def left(picture: JobPicture) -> str:
+    """Return how long a job will still take; empty if it has ended or that is unknown."""
+    eta = picture.eta
+    return f"{duration(eta)} left" if eta and math.isfinite(eta) and not picture.ended else ""
+
+
 def words(picture: JobPicture) -> tuple[str, str, str, str, str]:
-    """Return state, steps, percentage, loss and time left in words; what is not known is empty."""
-    total, eta, loss, done = picture.total, picture.eta, picture.loss, picture.completed
+    """Return state, steps, percentage, loss and time left for columns; what is not known is empty."""
+    total, done = picture.total, picture.completed
     if not seen(picture):
-        return (WAITING, "", "", "", "")
+        return (state(picture), "", "", "", "")
     steps = f"{done} steps" if done else ""
     return (
-        printable(picture.word),
+        state(picture),
         f"{min(done, total):{len(str(total))}}/{total} steps" if total else steps,
         "" if picture.share is None else f"{100 * picture.share:5.1f} %",
-        "" if loss is None else f"loss {loss:.4g}",
-        f"{duration(eta)} left" if eta and math.isfinite(eta) else "",
+        loss(picture),
+        left(picture),
     )
 
 
@@ -81,7 +97,7 @@ def progress_line(picture: JobPicture, width: int = 80, *, unicode: bool = True)
 
 def counts(pictures: Sequence[JobPicture]) -> str:
     """Return how many jobs are in which state, such as ``2 running, 1 failed``."""
-    found = Counter(printable(picture.word) if seen(picture) else WAITING for picture in pictures)
+    found = Counter(map(state, pictures))
     return ", ".join(f"{count} {word}" for word, count in sorted(found.items())) or "no job yet"
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Final
 
 from gemtune.show.curve import sparkline
 from gemtune.show.picture import BatchPicture, JobPicture
-from gemtune.show.progress import duration
+from gemtune.show.progress import counts, duration, left, loss, state
 from gemtune.show.terminal import aligned, printable
 
 _CURVE: Final = 24
@@ -24,9 +23,7 @@ def steps(picture: JobPicture) -> str:
 
 def times(picture: JobPicture) -> list[str]:
     """Return how long a job has been running and how long it will, as far as that is known."""
-    said = []
-    if picture.eta and not picture.ended:
-        said.append(f"{duration(picture.eta)} left")
+    said = [left(picture)] if left(picture) else []
     if picture.elapsed is not None:
         said.append(f"{'took' if picture.ended else 'running for'} {duration(picture.elapsed)}")
     return said
@@ -36,7 +33,7 @@ def losses(picture: JobPicture) -> list[str]:
     """Return the last loss, on validation data too if there is any, and the lowest with its step."""
     if picture.loss is None:
         return []
-    said = [f"loss {picture.loss:.4g}"]
+    said = [loss(picture)]
     if picture.eval_losses:
         said.append(f"eval loss {picture.eval_losses[-1][1]:.4g}")
     if (lowest := picture.lowest) is not None and lowest[1] < (picture.eval_losses or picture.losses)[-1][1]:
@@ -52,10 +49,9 @@ def as_of(picture: JobPicture) -> str:
 
 
 def counted(pictures: Sequence[JobPicture]) -> str:
-    """Return how many jobs there are in which state: ``4 tuning jobs: 2 running, 1 succeeded, 1 failed``."""
-    words = Counter(printable(picture.word) for picture in pictures)
+    """Return how many jobs there are in which state: ``4 tuning jobs: 1 failed, 2 running, 1 succeeded``."""
     heading = f"{len(pictures):,} tuning job{'s' if len(pictures) != 1 else ''}"
-    return f"{heading}: {', '.join(f'{count} {word}' for word, count in words.items())}" if pictures else heading
+    return f"{heading}: {counts(pictures)}" if pictures else heading
 
 
 def jobs_at_service(picture: BatchPicture) -> str:
@@ -87,13 +83,13 @@ def batch_facts(picture: BatchPicture) -> list[str]:
 
 def job_text(picture: JobPicture) -> str:
     """Return a job as lines of text: what it is, how far, its curve, and why it failed."""
-    head = [picture.title, picture.word, steps(picture), *losses(picture), *times(picture)]
+    head = [picture.title, state(picture), steps(picture), *losses(picture), *times(picture)]
     return "\n".join(map(printable, [" · ".join(part for part in head if part), *_below(picture)]))
 
 
 def job_line(picture: JobPicture) -> str:
     """Return a job as one line of a log: ``rate 0.001: running, 30 of 50 steps, loss 0.58, 20 s left``."""
-    said = [picture.word, steps(picture), *losses(picture)[:1], *times(picture)[:1]]
+    said = [state(picture), steps(picture), *losses(picture)[:1], *times(picture)[:1]]
     why = [picture.reason or picture.trouble] if picture.reason or picture.trouble else []
     return printable(f"{picture.title}: {', '.join(part for part in [*said, *why] if part)}")
 
@@ -106,8 +102,8 @@ def jobs_text(pictures: Sequence[JobPicture]) -> str:
     for picture in pictures:
         lowest = f"{picture.lowest[1]:.4g} @ {picture.lowest[0]}" if picture.lowest else ""
         total = f"/{picture.total}" if picture.total else ""
-        loss = "" if picture.loss is None else f"{picture.loss:.4g}"
-        rows.append((picture.title, picture.word, f"{picture.completed}{total}", loss, lowest, _curve(picture)))
+        last = "" if picture.loss is None else f"{picture.loss:.4g}"
+        rows.append((picture.title, state(picture), f"{picture.completed}{total}", last, lowest, _curve(picture)))
     reasons = [f"{picture.title}: {why}" for picture in pictures if (why := picture.reason or picture.trouble)]
     printed = [tuple(map(printable, row)) for row in rows]
     return "\n".join([counted(pictures), *aligned(printed), *map(printable, reasons)])
