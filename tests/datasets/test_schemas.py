@@ -64,3 +64,17 @@ def test_what_json_schema_cannot_say_without_a_type_stays():
 def test_several_types_become_a_choice_of_them():
     found = parameters_of(from_openai({"type": "object", "properties": {"a": {"type": ["string", "integer", "null"]}}}))
     assert found["properties"]["a"] == {"anyOf": [{"type": "string"}, {"type": "integer"}], "nullable": True}
+
+
+def test_what_googles_schemas_do_not_have_is_said_of_the_row():
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    inner = {"type": "array", "items": {"oneOf": [{"type": "string"}, {"type": "number"}]}}
+    parameters = {"type": "object", "properties": {"a": {"$ref": "#/$defs/b"}, "c": inner, "not": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    conversion = convert([{"messages": turns, "tools": tools}], to="vertex")
+    (example,) = conversion
+    assert parameters_of(example)["properties"]["a"] == {"$ref": "#/$defs/b"}
+    (issue,) = conversion.issues
+    assert (issue.severity, issue.code) == ("warning", "schema")
+    assert "say $ref, oneOf, which Google's schemas do not have" in issue.message
+    from_openai(JSON_SCHEMA)

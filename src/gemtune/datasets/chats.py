@@ -17,7 +17,7 @@ from gemtune.datasets.conversations import wrong
 from gemtune.datasets.files import FileShelf, file_part
 from gemtune.datasets.layouts import ROLES, role_key, turns_of
 from gemtune.datasets.problems import Issue, Severity
-from gemtune.datasets.writing.schemas import to_google
+from gemtune.datasets.writing.schemas import beyond, to_google
 from gemtune.protocol.codec import encode
 from gemtune.types.message import Message
 
@@ -309,4 +309,7 @@ def tools_of(row: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     if any("strict" in each for each in functions):
         manner.lose("left_out", "tools", "lose 'strict', which has no place in the declaration of a function")
         functions = [{key: value for key, value in each.items() if key != "strict"} for each in functions]
+    if strange := set[str]().union(*map(beyond, functions)):
+        words = ", ".join(sorted(strange))
+        manner.lose("schema", "tools", f"say {words}, which Google's schemas do not have; say it otherwise", "warning")
     return {"tools": [{"functionDeclarations": functions}]}

@@ -10,6 +10,14 @@ from typing import Any, Final
 
 _DEEPEST: Final = 64
 _NULL: Final = {"type": "null"}
+_ABSENT: Final = frozenset(
+    {
+        "$ref", "$defs", "definitions", "oneOf", "allOf", "not", "const", "if", "then", "else", "patternProperties",
+        "prefixItems", "contains", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
+        "dependentRequired", "dependentSchemas",
+    }
+)  # fmt: skip
+"""What JSON Schema can say and Google's schemas cannot."""
 
 
 def to_google(declaration: Any) -> Any:
@@ -20,6 +28,18 @@ def to_google(declaration: Any) -> Any:
 def to_json_schema(declaration: Any) -> Any:
     """Return the declaration of a function with its parameters as JSON Schema."""
     return _declared(declaration, _json_schema)
+
+
+def beyond(declaration: object) -> set[str]:
+    """Return the words of JSON Schema in a declaration that Google's schemas do not have, at any depth."""
+    found: set[str] = set()
+
+    def note(schema: dict[str, Any]) -> dict[str, Any]:
+        found.update(schema.keys() & _ABSENT)
+        return schema
+
+    _declared(declaration, note)
+    return found
 
 
 def _declared(declaration: object, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
