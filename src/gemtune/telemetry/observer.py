@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Self
 
 import attrs
@@ -56,7 +56,7 @@ class Observatory:
         """Return the span of a call that begins now; None if nobody collects it."""
         return self._calls.begun(call)
 
-    def saw(self, history: History, reported: Iterable[Event]) -> None:
+    def saw(self, history: History, reported: Sequence[Event]) -> None:
         """Take in what a look has shown of a job."""
         if self._is_live():
             self._jobs.saw(history, reported)
