@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["GENERATION", "METHODS", "SCHEMAS", "check_body", "check_request"]
+__all__ = ["BATCHES", "GENERATION", "METHODS", "SCHEMAS", "check_body", "check_request"]
 
 _GOLDEN = Path(__file__).parent / "golden"
 _DOCUMENT = json.loads((_GOLDEN / "aiplatform_schemas.json").read_text(encoding="utf-8"))
 SCHEMAS = _DOCUMENT["schemas"]
 GENERATION = json.loads((_GOLDEN / "aiplatform_generate.json").read_text(encoding="utf-8"))["schemas"]
+_BATCHES = json.loads((_GOLDEN / "aiplatform_batches.json").read_text(encoding="utf-8"))
+BATCHES = _BATCHES["schemas"]
 _CURVES = "^projects/[^/]+/locations/[^/]+/tensorboards/[^/]+"
 # The curves are no part of the extract: these are the requests of Google's own client, recorded from its notebooks.
 _RECORDED = {
@@ -44,6 +46,7 @@ _INFERENCE = {
 }
 METHODS = (
     _DOCUMENT["methods"]
+    | _BATCHES["methods"]
     | _INFERENCE
     | {
         name: {"verb": verb, "path": path, "pattern": pattern, "query": query}
@@ -88,7 +91,7 @@ def check_request(verb: str, target: str, body: bytes | None) -> str:
 def check_body(schema: str, body: object, where: str, *, sent: bool) -> None:
     """Refuse fields that a message does not have, wrong types, and in a request what only the service sets."""
     assert isinstance(body, dict), where
-    fields = SCHEMAS.get(schema) or GENERATION.get(schema)
+    fields = SCHEMAS.get(schema) or GENERATION.get(schema) or BATCHES.get(schema)
     if fields is None:
         return  # beyond the extract: evaluations
     for key, value in body.items():

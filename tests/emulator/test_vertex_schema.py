@@ -2,7 +2,7 @@
 
 import pytest
 
-from discovery import GENERATION, METHODS, SCHEMAS, check_body
+from discovery import BATCHES, GENERATION, METHODS, SCHEMAS, check_body
 from emulator.vertex import BETA_JOBS, CHECK, PARENT, TRAIN, job_body, preferences, supervised
 from gemtune.emulator.vertex.face import VERTEX
 from gemtune.emulator.vertex.messages.schema import SCHEMAS as OURS
@@ -44,6 +44,18 @@ def test_a_request_for_an_answer_has_the_fields_of_the_discovery_document(name):
     assert ours - {"model"} == GENERATION[name].keys() - {"model"}
 
 
+PREDICTION = {
+    "BatchPredictionJobInputConfig": "BatchPredictionInput", "BatchPredictionJobOutputConfig": "BatchPredictionOutput",
+    "BatchPredictionJobOutputInfo": "BatchPredictionOutputInfo",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(BATCHES))
+def test_a_message_of_batch_prediction_has_the_fields_of_the_discovery_document(name):
+    ours = {field.json_name for field in OURS["v1"].messages[PREDICTION.get(name, name)].fields}
+    assert ours == BATCHES[name].keys() - UNSEEN
+
+
 @pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - PASSED_OVER))
 def test_an_enum_has_the_values_of_the_discovery_document(name):
     for key, field in SCHEMAS[name].items():
@@ -73,8 +85,8 @@ def test_a_method_is_bound_and_knows_its_query(name):
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
-        ("POST", "batchPredictionJobs"), ("GET", "batchPredictionJobs/1"), ("POST", "tuningJobs:rebaseTunedModel"),
-        ("GET", "tuningJobs/1/operations"), ("POST", "publishers/google/models/gemini-2.5-flash:computeTokens"),
+        ("POST", "tuningJobs:rebaseTunedModel"), ("GET", "tuningJobs/1/operations"),
+        ("POST", "publishers/google/models/gemini-2.5-flash:computeTokens"),
     ],
 )  # fmt: skip
 async def test_a_method_that_is_not_offered_is_a_501(vertex, verb, path):

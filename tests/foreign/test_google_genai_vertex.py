@@ -154,6 +154,89 @@ def test_both_versions_answer(emulator, version):
     assert {entry.path.split("/")[1] for entry in emulator.app.requests.of("tuningJobs.get")} == {version}
 
 
+# ── batches ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+ASKED = "gs://b/asked.jsonl"
+
+
+@pytest.fixture
+def asked(emulator):
+    """Requests for a batch, in the bucket."""
+    options = {"api_endpoint": emulator.url}
+    lines = [{"request": {"contents": [{"role": "user", "parts": [{"text": each}]}]}} for each in ("LXIII", "seven")]
+    with closing(storage.Client("p", credentials=AnonymousCredentials(), client_options=options)) as put:
+        put.bucket("b").blob("asked.jsonl").upload_from_string("\n".join(map(json.dumps, lines)))
+        yield put
+
+
+def written(bucket, job):
+    """The results of a batch, found as its users find them."""
+    place = job.output_info.gcs_output_directory.removeprefix("gs://b/")
+    (found,) = bucket.list_blobs("b", prefix=place)
+    return [json.loads(line) for line in found.download_as_text().splitlines()]
+
+
+def test_a_batch_is_created_and_followed_to_its_results(emulator, client, asked):
+    config = types.CreateBatchJobConfig(display_name="numbers", dest="gs://b/results")
+    job = client.batches.create(model=BASE, src=ASKED, config=config)
+    assert (job.state, job.display_name) == ("JOB_STATE_PENDING", "numbers")
+    assert re.fullmatch(PARENT + r"/batchPredictionJobs/\d{18,19}", job.name)
+    assert job.model == f"publishers/google/models/{BASE}"
+    emulator.app.advance(5)
+    assert client.batches.get(name=job.name).state == "JOB_STATE_RUNNING"
+    emulator.app.advance(10)
+    job = client.batches.get(name=job.name)
+    assert (job.done, job.state) == (True, "JOB_STATE_SUCCEEDED")
+    assert job.completion_stats.successful_count == 2
+    assert job.output_info.gcs_output_directory.startswith("gs://b/results/prediction-model-")
+    found = {
+        line["request"]["contents"][0]["parts"][0]["text"]: types.GenerateContentResponse(**line["response"]).text
+        for line in written(asked, job)
+    }
+    assert found["LXIII"] == "LXIV"
+    assert found["seven"].startswith("seven")
+
+
+def test_a_batch_asks_tuned_models_and_endpoints(emulator, client, asked, tuned):
+    for model in (tuned.tuned_model.model, tuned.tuned_model.endpoint):
+        job = client.batches.create(model=model, src=ASKED)  # its results go where the client chooses
+        emulator.app.advance(20)
+        texts = [
+            line["response"]["candidates"][0]["content"]["parts"][0]["text"]
+            for line in written(asked, client.batches.get(name=job.name))
+        ]
+        assert sorted(text.split()[0] for text in texts) == ["LXIV", "eight"]
+
+
+def test_batches_are_listed_cancelled_and_deleted(emulator, client, asked):
+    names = [client.batches.create(model=BASE, src=ASKED, config={"display_name": str(at)}).name for at in range(3)]
+    assert {job.name for job in client.batches.list(config={"page_size": 2})} == set(names)
+    (found,) = client.batches.list(config={"filter": 'display_name="1"'})
+    assert found.name == names[1]
+    client.batches.cancel(name=names[0])
+    assert client.batches.get(name=names[0]).state == "JOB_STATE_CANCELLING"
+    emulator.app.advance(20)
+    assert client.batches.get(name=names[0]).state == "JOB_STATE_CANCELLED"
+    with pytest.raises(errors.ClientError, match="FAILED_PRECONDITION"):
+        client.batches.cancel(name=names[0])
+    assert client.batches.delete(name=names[0]).done
+    with pytest.raises(errors.ClientError, match="NOT_FOUND"):
+        client.batches.get(name=names[0])
+
+
+async def test_the_async_client_runs_batches(emulator, client, asked):
+    job = await client.aio.batches.create(model=BASE, src=ASKED)
+    emulator.app.advance(20)
+    assert (await client.aio.batches.get(name=job.name)).state == "JOB_STATE_SUCCEEDED"
+    assert [each.name async for each in await client.aio.batches.list()] == [job.name]
+
+
+def test_batches_of_bigquery_are_refused_with_the_reason(client):
+    with pytest.raises(errors.ClientError, match="no BigQuery"):
+        client.batches.create(model=BASE, src="bq://p.d.t")
+
+
 def test_faults_reach_it(emulator, client):
     emulator.app.faults.add(Fault(method="tuningJobs.create", status=429))
     with pytest.raises(errors.ClientError, match="429 RESOURCE_EXHAUSTED"):

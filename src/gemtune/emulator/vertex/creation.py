@@ -18,6 +18,7 @@ from gemtune.emulator.vertex.names import canonical, location_of, made_id
 from gemtune.emulator.vertex.refusals import (
     bad_adapter,
     bad_fields,
+    bad_labels,
     base_model_refused,
     global_refused,
     no_such,
@@ -28,7 +29,6 @@ from gemtune.emulator.world.store import MethodCall, Store
 from gemtune.emulator.world.tuning import MOST_STEPS
 
 _OBJECT = re.compile(r"gs://([^/]+)/(.+\.jsonl)")
-_LABEL = re.compile(r"[\w-]{0,64}")
 _OUTPUT_ONLY = (
     "name", "state", "create_time", "start_time", "end_time", "update_time", "error", "experiment", "tuned_model",
     "tuning_data_stats", "pipeline_job", "evaluate_dataset_runs", "gcs_metrics_uri", "tuning_job_state",
@@ -101,10 +101,7 @@ def _violations(given: Value, kind: str) -> Iterator[tuple[str, str]]:
             yield f"tuning_job.{kind}.{field}", f"{field} should be a GCS object of type JSONL."
     if len(cast(str, given.get("tuned_model_display_name", ""))) > 128:
         yield "tuning_job.tuned_model_display_name", "must be at most 128 characters long."
-    for key, value in cast("dict[str, str]", given.get("labels") or {}).items():
-        if not key or any(not _LABEL.fullmatch(text) or text != text.lower() for text in (key, value)):
-            text = "keys and values are at most 64 lower-case letters, digits, underscores and dashes."
-            yield f"tuning_job.labels[{key}]", text
+    yield from bad_labels("tuning_job", cast("dict[str, str]", given.get("labels") or {}))
     hyperparameters = cast(Value, spec.get("hyper_parameters") or {})
     for key, number in hyperparameters.items():
         if isinstance(number, int | float) and not number > 0:

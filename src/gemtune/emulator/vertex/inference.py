@@ -62,7 +62,7 @@ def cost(call: MethodCall) -> tuple[int, str]:
 def get_publisher_model(store: Store, call: MethodCall) -> Value:
     """Return one base model."""
     name = call.params["name"]
-    _check_served(store, name)
+    check_served(store, name)
     return {"name": name, "version_id": "default"}
 
 
@@ -72,7 +72,8 @@ def list_publisher_models(store: Store, call: MethodCall) -> Value:  # noqa: ARG
     return {"publisher_models": [{"name": f"publishers/google/models/{name}"} for name in names]}
 
 
-def _check_served(store: Store, name: str) -> None:
+def check_served(store: Store, name: str) -> None:
+    """Raise RpcError (404) for a base model that is not served."""
     if last(name) not in SERVED and f"models/{last(name)}" not in store.base_models:
         raise no_publisher_model(name)
 
@@ -81,7 +82,7 @@ def _asked(store: Store, call: MethodCall) -> VertexJob | None:
     """Return the job behind the endpoint that is asked; None for a publisher model."""
     name = canonical(call.params["model"])
     if "/endpoints/" not in name:
-        _check_served(store, call.params["model"])
+        check_served(store, call.params["model"])
         return None
     shelf = shelf_of(store)
     found = shelf.deployed(name, call.now)
@@ -94,20 +95,42 @@ def _asked(store: Store, call: MethodCall) -> VertexJob | None:
 
 def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
     job = _asked(store, call)
-    found = list(violations(call.body, _NO_CONTENTS, _NO_PARTS))
+    found = wrong_in(call.body)
     if found:
         raise invalid_fields("GenerateContentRequest", found)
     # After the checks: what is invalid does not count against the quota.
     if store.spend_request(call.params["model"], call.now) is not None:
         raise vertex_out_of_capacity()
-    prompt = Prompt(text=asked_text(call.body), model=call.params["model"], request=call.body, email=call.caller.email)
+    return replies(store, job, call.params["model"], call.body, call.caller.email, call.now, whole=whole)
+
+
+def wrong_in(body: Value) -> list[tuple[str, str]]:
+    """Return what is wrong with a request: the fields, and what is said of them."""
+    return list(violations(body, _NO_CONTENTS, _NO_PARTS))
+
+
+def replies(
+    store: Store, job: VertexJob | None, model: str, body: Value, email: str, now: int, *, whole: bool = True
+) -> Iterator[Value]:
+    """Return the pieces of the reply to a request with which nothing is wrong.
+
+    Args:
+        store: with the scripted answers.
+        job: behind the endpoint or the model that is asked; None for a publisher model.
+        model: the name that is asked.
+        body: the request.
+        email: who asks.
+        now: the time.
+        whole: whether there is one piece.
+    """
+    prompt = Prompt(text=asked_text(body), model=model, request=body, email=email)
     examples = shelf_of(store).data[job.data].index if job else None
     answered = answer(store.answers, prompt, examples, store.settings.answer_label)
-    text, reason = cut(answered, cast(Value, call.body.get("generation_config") or {}))
+    text, reason = cut(answered, cast(Value, body.get("generation_config") or {}))
     pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
     envelope: Value = {
-        "model_version": job.base_model if job else last(call.params["model"]),
-        "create_time": call.now // 1000 * 1000, "response_id": store.random_id(22),
+        "model_version": job.base_model if job else last(model),
+        "create_time": now // 1000 * 1000, "response_id": store.random_id(22),
     }  # fmt: skip
     for number, piece in enumerate(pieces, start=1):
         candidate: Value = {"content": {"role": "model", "parts": [{"text": piece}]}}
@@ -116,7 +139,7 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
             candidate["finish_reason"] = reason
             # A figure that follows from the text: it is printed, compared and plotted by clients.
             candidate["avg_logprobs"] = -1 / (1 + len(text))
-            reply["usage_metadata"] = _usage(call.body, "" if answered.block_reason else text)
+            reply["usage_metadata"] = _usage(body, "" if answered.block_reason else text)
         if answered.block_reason:
             del reply["candidates"]
             reply["prompt_feedback"] = {"block_reason": answered.block_reason}

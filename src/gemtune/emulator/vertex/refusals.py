@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from gemtune.emulator.messages.errors import RpcError, bad_request, not_found, violations
+
+_LABEL = re.compile(r"[\w-]{0,64}")
+
+
+def bad_labels(message: str, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Return (field path, message) of the labels that cannot be."""
+    for key, value in labels.items():
+        if not key or any(not _LABEL.fullmatch(text) or text != text.lower() for text in (key, value)):
+            text = "keys and values are at most 64 lower-case letters, digits, underscores and dashes."
+            yield f"{message}.labels[{key}]", text
 
 
 def bad_fields(found: Iterable[tuple[str, str]]) -> RpcError:
@@ -24,9 +35,9 @@ def base_model_refused(name: str) -> RpcError:
     return bad_request(f"Base model {name} is not supported.")
 
 
-def not_cancellable(name: str, state: str) -> RpcError:
+def not_cancellable(name: str, state: str, kind: str = "TuningJob") -> RpcError:
     """Return 400: the job has ended."""
-    text = f'The TuningJob "{name}" is in state JOB_STATE_{state} and cannot be canceled.'
+    text = f'The {kind} "{name}" is in state JOB_STATE_{state} and cannot be canceled.'
     return RpcError("FAILED_PRECONDITION", text)
 
 

@@ -8,6 +8,7 @@ from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import unimplemented
 from gemtune.emulator.messages.known_errors import vertex_out_of_capacity
 from gemtune.emulator.vertex import creation, endpoints, inference, jobs, models
+from gemtune.emulator.vertex.batches import calls
 from gemtune.emulator.vertex.metrics import contexts, curves
 from gemtune.emulator.world.route import Route
 from gemtune.emulator.world.store import MethodCall, Store
@@ -110,13 +111,8 @@ def later(store: Store, call: MethodCall) -> Value:  # noqa: ARG001 - a handler
 
 def _not_offered() -> list[Route]:
     """Return methods that answer 501: they exist, but not here."""
-    batch, job = f"{_PARENT}/batchPredictionJobs", f"{_PARENT}/tuningJobs/*"
+    job = f"{_PARENT}/tuningJobs/*"
     bound = [
-        ("batchPredictionJobs.create", "POST", f"{{parent={_PARENT}}}/batchPredictionJobs"),
-        ("batchPredictionJobs.list", "GET", f"{{parent={_PARENT}}}/batchPredictionJobs"),
-        ("batchPredictionJobs.get", "GET", f"{{name={batch}/*}}"),
-        ("batchPredictionJobs.cancel", "POST", f"{{name={batch}/*}}:cancel"),
-        ("batchPredictionJobs.delete", "DELETE", f"{{name={batch}/*}}"),
         ("tuningJobs.rebaseTunedModel", "POST", f"{{parent={_PARENT}}}/tuningJobs:rebaseTunedModel"),
         ("tuningJobs.operations.get", "GET", f"{{name={job}/operations/*}}"),
         ("tuningJobs.operations.list", "GET", f"{{name={job}}}/operations"),
@@ -127,6 +123,25 @@ def _not_offered() -> list[Route]:
         Route(method, verb, template, _VERSIONS, later, query=_ORDERED, scopes=_SCOPES, changes=False)
         for method, verb, template in bound
     ]
+
+
+def _batches() -> tuple[Route, ...]:
+    one = f"{{name={_PARENT}/batchPredictionJobs/*}}"
+    route = partial(Route, versions=_VERSIONS, scopes=(_CLOUD,))
+    return (
+        route("batchPredictionJobs.create", "POST", f"{{parent={_PARENT}}}/batchPredictionJobs",
+              handler=calls.create_job, request="BatchPredictionJob", response="BatchPredictionJob",
+              rpc="JobService.CreateBatchPredictionJob", blocks=calls.reads_file),
+        route("batchPredictionJobs.list", "GET", f"{{parent={_PARENT}}}/batchPredictionJobs", handler=calls.list_jobs,
+              response="ListBatchPredictionJobsResponse", query=(*_LIST, "readMask"),
+              rpc="JobService.ListBatchPredictionJobs"),
+        route("batchPredictionJobs.get", "GET", one, handler=calls.get_job, response="BatchPredictionJob",
+              rpc="JobService.GetBatchPredictionJob"),
+        route("batchPredictionJobs.cancel", "POST", one + ":cancel", handler=calls.cancel_job, request="Empty",
+              rpc="JobService.CancelBatchPredictionJob"),
+        route("batchPredictionJobs.delete", "DELETE", one, handler=calls.delete_job, response="Operation",
+              rpc="JobService.DeleteBatchPredictionJob"),
+    )  # fmt: skip
 
 
 def _metadata() -> list[Route]:
@@ -184,4 +199,5 @@ def _tensorboards() -> list[Route]:
     ]  # fmt: skip
 
 
+BATCHES = _batches()
 ROUTES = (*_tuning_jobs(), *_inference(), *_metadata(), *_tensorboards(), *_models(), *_endpoints(), *_not_offered())

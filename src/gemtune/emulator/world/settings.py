@@ -126,6 +126,8 @@ class Settings:
         file_granularity: Gemini API: parts of an upload other than the last have a multiple of this many bytes.
         max_file_bytes: Gemini API: of one file.
         max_all_files_bytes: Gemini API: of all files of a caller.
+        batch_partial: Vertex AI: whether a batch is PARTIALLY_SUCCEEDED, and not SUCCEEDED, if some of its requests
+            fail (undocumented).
         gzip: compress replies for callers that accept it.
         request_log_size: how many requests are remembered.
         request_log_bytes: of all remembered requests together; the oldest are forgotten first.
@@ -196,6 +198,7 @@ class Settings:
     file_granularity: int = attrs.field(default=8 * MIB, validator=attrs.validators.ge(1))
     max_file_bytes: int = attrs.field(default=2048 * MIB, validator=attrs.validators.ge(0))
     max_all_files_bytes: int = attrs.field(default=20_480 * MIB, validator=attrs.validators.ge(0))
+    batch_partial: bool = False
     gzip: bool = True
     request_log_size: int = attrs.field(default=10_000, validator=attrs.validators.ge(0))
     request_log_bytes: int = attrs.field(default=64 * MIB, validator=attrs.validators.ge(0))

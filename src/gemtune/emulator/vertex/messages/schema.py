@@ -8,6 +8,7 @@ from observed bodies. A field that is newer than the published protos stands beh
 from __future__ import annotations
 
 from gemtune.emulator.messages.schema import COMMON, Schema
+from gemtune.emulator.vertex.messages.batches import BATCHES
 from gemtune.emulator.vertex.messages.inference import INFERENCE
 from gemtune.emulator.vertex.messages.metrics import METRICS
 from gemtune.emulator.vertex.messages.tuning import TUNING
@@ -60,7 +61,7 @@ _ENUMS: dict[str, dict[str, int]] = {
         "MEDIA_RESOLUTION_UNSPECIFIED MEDIA_RESOLUTION_LOW MEDIA_RESOLUTION_MEDIUM MEDIA_RESOLUTION_HIGH"
     ),
 }  # fmt: skip
-_TABLE = "\n\n".join(table.strip() for table in (TUNING, METRICS, INFERENCE))
+_TABLE = "\n\n".join(table.strip() for table in (TUNING, BATCHES, METRICS, INFERENCE))
 _BETA = " BETA"
 
 
