@@ -33,7 +33,7 @@ from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.base_models import BaseModel, catalogue
 from gemtune.emulator.world.clock import Clock, make_clock
-from gemtune.emulator.world.face import Face
+from gemtune.emulator.world.face import Face, RouteMatch
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
@@ -66,12 +66,12 @@ class Emulator(EmulatedService):
             self.requests.turn_away(self.clock.now(), scope["method"], path_of(scope), "its host or origin is foreign")
             await deliver(foreign, scope, receive, send, self.clock, 0.0)
             return
-        match = self.find(scope["method"], path_of(scope))
+        match = self.find(scope["method"], path_of(scope), scope["query_string"].decode("latin-1"))
         upload = self.store.objects.depot.scratch() if match and match.route.spools else None
         try:
             request = await read_request(scope, receive, self.settings, upload)
             if request is not None:
-                await self._answer(request, scope, receive, send)
+                await self._answer(request, match, scope, receive, send)
         except (BodyTooLong, DepotFull) as endless:
             code = 413 if isinstance(endless, BodyTooLong) else 507
             refusal = own_error(code, str(endless), "INVALID_ARGUMENT")
@@ -84,7 +84,9 @@ class Emulator(EmulatedService):
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(upload.discard)
 
-    async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, request: HttpRequest, match: RouteMatch | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if request.path.startswith(PREFIX):
             reply = await aside(control_weight(self, request), control, self, request)
             if request.verb == "POST":
@@ -93,7 +95,7 @@ class Emulator(EmulatedService):
             await deliver(reply, scope, receive, send, self.clock, 0.0)
             return
         with self.serving():
-            reply = await exchange(self, request)
+            reply = await exchange(self, request, match)
             await deliver(reply, scope, receive, send, self.clock, self.settings.chunk_seconds)
 
 

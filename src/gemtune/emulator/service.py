@@ -23,7 +23,7 @@ from gemtune.emulator.world.files import FileInUseError
 from gemtune.emulator.world.request_log import RequestLog
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.state import StateFile
-from gemtune.emulator.world.store import Store
+from gemtune.emulator.world.store import FilledShelf, Store
 
 
 @attrs.define(repr=False, eq=False)
@@ -65,14 +65,16 @@ class EmulatedService:
             shelf = face.new_shelf(self.settings)
             if shelf is not None:
                 self.store.shelves[face.name] = shelf
+                if isinstance(shelf, FilledShelf):
+                    shelf.depot = self.store.objects.depot
 
     def __repr__(self) -> str:
         models, requests = len(self.store.tuned_models), self.requests.statistics()["requests"]
         return f"<Emulator {self.clock!r} tuned_models={models} requests={requests}>"
 
-    def find(self, verb: str, path: str) -> RouteMatch | None:
+    def find(self, verb: str, path: str, query: str = "") -> RouteMatch | None:
         """Return the route of a request, of the first face that has one."""
-        return next((match for face in self.faces if (match := face.find(verb, path))), None)
+        return next((match for face in self.faces if (match := face.find(verb, path, query))), None)
 
     @contextmanager
     def serving(self) -> Iterator[None]:

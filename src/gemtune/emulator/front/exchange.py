@@ -27,9 +27,8 @@ from gemtune.emulator.world.tuning import JobFate
 _NO_FATE, _NO_BATCH_FATE = JobFate(), BatchFate()
 
 
-async def exchange(service: EmulatedService, request: HttpRequest) -> HttpReply:
-    """Return the reply to a request, faults included."""
-    match = service.find(request.verb, request.path)
+async def exchange(service: EmulatedService, request: HttpRequest, match: RouteMatch | None) -> HttpReply:
+    """Return the reply to a request, whose route has been found, faults included."""
     face = match.face if match else service.faces[0]
     method = match.route.method if match else None
     # Logged before anything can go wrong with it: a test asks the log what arrived, not what was answered.

@@ -78,22 +78,39 @@ def stream(store: Store, call: MethodCall) -> list[Value]:
 
 
 def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
-    model = _ready_model(store, call)
-    found = list(_violations(call.body))
-    if found:
-        raise invalid_fields("GenerateContentRequest", found)
+    model = ready_model(store, call)
+    check_request(store, call, model)
     name = call.params["model"]
-    if model is not None:
-        _check_tuned(call.body, name, store.settings.max_input_characters)
     # After the checks: what is invalid does not count against the quota.
     wait = store.spend_request(name, call.now)
     if wait is not None:
         raise quota_exceeded(name.removeprefix("models/"), store.settings.requests_per_minute or 0, wait)
+    yield from _reply(store, call, model, store.random_id(22), whole=whole)
+
+
+def check_request(store: Store, call: MethodCall, model: StoredModel | None) -> None:
+    """Raise the error of a request that the model does not take."""
+    found = list(_violations(call.body))
+    if found:
+        raise invalid_fields("GenerateContentRequest", found)
+    if model is not None:
+        _check_tuned(call.body, call.params["model"], store.settings.max_input_characters)
+
+
+def answer_batched(store: Store, call: MethodCall, model: StoredModel | None, response_id: str) -> Value:
+    """Answer a request of a batch, which no quota of requests counts."""
+    check_request(store, call, model)
+    return next(_reply(store, call, model, response_id, whole=True))
+
+
+def _reply(
+    store: Store, call: MethodCall, model: StoredModel | None, response_id: str, *, whole: bool
+) -> Iterator[Value]:
     answered = _answer(store, call, model)
     config = cast(Value, call.body.get("generation_config") or {})
     text, reason = cut(answered, config)
     pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
-    envelope = _envelope(store, call, model)
+    envelope = _envelope(store, call, model, response_id)
     sent = ""
     for number, piece in enumerate(pieces, start=1):
         sent += piece
@@ -115,7 +132,7 @@ def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
         yield reply
 
 
-def _ready_model(store: Store, call: MethodCall) -> StoredModel | None:
+def ready_model(store: Store, call: MethodCall) -> StoredModel | None:
     """Return the tuned model asked for, or None for a base model; raises an error if it cannot answer."""
     name, settings = call.params["model"], store.settings
     model = store.tuned_model(name, call.caller, "READER") if name.startswith("tunedModels/") else None
@@ -164,11 +181,11 @@ def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer
     return answer(store.answers, prompt, model.examples if model else None, store.settings.answer_label)
 
 
-def _envelope(store: Store, call: MethodCall, model: StoredModel | None) -> Value:
+def _envelope(store: Store, call: MethodCall, model: StoredModel | None, response_id: str) -> Value:
     if not store.settings.usage_metadata:
         return {}
     version = model.name if model else call.params["model"].removeprefix("models/")
-    return {"model_version": version, "response_id": store.random_id(22)}
+    return {"model_version": version, "response_id": response_id}
 
 
 def _usage(body: Value, text: str) -> Value:

@@ -37,6 +37,8 @@ _ENUMS: dict[str, dict[str, int]] = {
     "MediaResolution": _enum(
         "MEDIA_RESOLUTION_UNSPECIFIED MEDIA_RESOLUTION_LOW MEDIA_RESOLUTION_MEDIUM MEDIA_RESOLUTION_HIGH"
     ),
+    "FileState": _enum("STATE_UNSPECIFIED PROCESSING ACTIVE") | {"FAILED": 10},
+    "FileSource": _enum("SOURCE_UNSPECIFIED UPLOADED GENERATED REGISTERED"),
     "BatchState": _enum("UNSPECIFIED PENDING RUNNING SUCCEEDED FAILED CANCELLED EXPIRED", prefix="BATCH_STATE_"),
 }
 
@@ -256,7 +258,7 @@ CountTokensResponse
 GenerateContentBatch
 1 string model
 2 string display_name
-3 Json input_config
+3 InputConfig input_config
 4 Json output
 5 Timestamp create_time
 6 Timestamp end_time
@@ -264,12 +266,54 @@ GenerateContentBatch
 8 BatchStats batch_stats
 9 BatchState state
 10 string name
+11 int64 priority
+
+BatchGenerateContentRequest
+1 string model
+2 GenerateContentBatch batch
+
+InputConfig
+1 InlinedRequests requests |source
+2 string file_name |source
+
+InlinedRequests
+1 InlinedRequest* requests
+
+InlinedRequest
+1 Json request
+2 Json metadata
 
 BatchStats
 1 int64 request_count
 2 int64 successful_request_count
 3 int64 failed_request_count
 4 int64 pending_request_count
+
+File
+1 string name
+2 string display_name
+3 string mime_type
+4 int64 size_bytes
+5 Timestamp create_time
+6 Timestamp update_time
+7 Timestamp expiration_time
+8 bytes sha256_hash
+9 string uri
+10 FileState state
+11 Status error
+12 Json video_metadata
+13 FileSource source
+15 string download_uri
+
+CreateFileRequest
+1 File file
+
+CreateFileResponse
+1 File file
+
+ListFilesResponse
+1 File* files
+2 string next_page_token
 """,
     _ENUMS,
     COMMON,

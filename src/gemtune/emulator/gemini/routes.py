@@ -8,6 +8,10 @@ from __future__ import annotations
 from functools import partial
 
 from gemtune.emulator.gemini import generation, operations, permissions, tuned_models
+from gemtune.emulator.gemini.batches import creation
+from gemtune.emulator.gemini.batches import methods as batches
+from gemtune.emulator.gemini.files import methods as files
+from gemtune.emulator.gemini.files import uploads
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import unimplemented
 from gemtune.emulator.world.route import Route
@@ -110,34 +114,70 @@ def _models() -> list[Route]:
         for verb, handler, request, response in (
             ("generateContent", generation.generate, "GenerateContentRequest", "GenerateContentResponse"),
             ("streamGenerateContent", generation.stream, "GenerateContentRequest", "GenerateContentResponse*"),
-            ("batchGenerateContent", later, None, "Operation"),
             ("asyncBatchEmbedContent", later, None, "Operation"),
         )
     ]  # fmt: skip
 
 
-def _batches_and_files() -> list[Route]:
-    """Return methods that answer 501: they exist, but not here yet."""
-    bound = [
-        ("batches.get", "GET", "{name=batches/*}", _BOTH),
-        ("batches.list", "GET", "{name=batches}", _BOTH),
-        ("batches.cancel", "POST", "{name=batches/*}:cancel", _BOTH),
-        ("batches.delete", "DELETE", "{name=batches/*}", _BOTH),
-        ("batches.updateGenerateContentBatch", "PATCH",
-         "{generate_content_batch.name=batches/*}:updateGenerateContentBatch", _BOTH),
-        ("batches.updateEmbedContentBatch", "PATCH",
-         "{embed_content_batch.name=batches/*}:updateEmbedContentBatch", _BOTH),
-        ("media.upload", "POST", "files", _V1BETA),
-        ("files.get", "GET", "{name=files/*}", _V1BETA),
-        ("files.list", "GET", "files", _V1BETA),
-        ("files.delete", "DELETE", "{name=files/*}", _V1BETA),
-        ("files.download", "GET", "{name=files/*}:download", _V1BETA),
-        ("files.register", "POST", "files:register", _V1BETA),
+def _batches() -> list[Route]:
+    one, scope = "{name=batches/*}", "GenerativeService."
+    route = partial(Route, versions=_BOTH)
+    created = [
+        route(f"{kind}.batchGenerateContent", "POST", f"{{model={kind}/*}}:batchGenerateContent",
+              handler=batches.create, request="BatchGenerateContentRequest", response="Operation",
+              rpc=scope + "BatchGenerateContent", blocks=creation.is_long)
+        for kind in ("tunedModels", "models")
     ]  # fmt: skip
     return [
-        Route(method, verb, template, versions, later, query=(*_LIST_OPERATIONS, "updateMask"))
-        for method, verb, template, versions in bound
-    ]
+        *created,
+        route("batches.get", "GET", one, handler=batches.get, response="Operation", rpc="Operations.GetOperation",
+              blocks=batches.is_long),
+        route("batches.list", "GET", "{name=batches}", handler=batches.list_, response="ListOperationsResponse",
+              query=_LIST_OPERATIONS, rpc="Operations.ListOperations"),
+        route("batches.cancel", "POST", one + ":cancel", handler=batches.cancel, request="Empty",
+              rpc="Operations.CancelOperation"),
+        route("batches.delete", "DELETE", one, handler=batches.delete, rpc="Operations.DeleteOperation"),
+        route("batches.updateGenerateContentBatch", "PATCH",
+              "{generate_content_batch.name=batches/*}:updateGenerateContentBatch", handler=later,
+              query=("updateMask",), rpc=scope + "UpdateGenerateContentBatch"),
+        route("batches.updateEmbedContentBatch", "PATCH",
+              "{embed_content_batch.name=batches/*}:updateEmbedContentBatch", handler=later, query=("updateMask",),
+              rpc=scope + "UpdateEmbedContentBatch"),
+    ]  # fmt: skip
 
 
-ROUTES = (*_tuned_models(), *_operations(), *_permissions(), *_models(), *_batches_and_files())
+def _files() -> list[Route]:
+    # The definition that is published has files in v1beta only; google-genai 3, whose version is v1, finds them there.
+    one = "{name=files/*}"
+    route = partial(Route, versions=_BOTH)
+    return [
+        route("media.upload", "POST", "files", handler=later, rpc="FileService.CreateFile"),
+        route("files.get", "GET", one, handler=files.get, response="File", rpc="FileService.GetFile"),
+        route("files.list", "GET", "files", handler=files.list_, response="ListFilesResponse", query=_PAGE,
+              rpc="FileService.ListFiles"),
+        route("files.delete", "DELETE", one, handler=files.delete, rpc="FileService.DeleteFile"),
+        download(),
+        route("files.register", "POST", "files:register", handler=later, rpc="FileService.RegisterFiles"),
+    ]  # fmt: skip
+
+
+def download() -> Route:
+    """Return the route of a download, which has two addresses."""
+    return Route("files.download", "GET", "{name=files/*}:download", _BOTH, files.download,
+                 rpc="FileService.DownloadFile", blocks=files.is_in_file)  # fmt: skip
+
+
+def _uploads() -> dict[bool, Route]:
+    # The service has one method for all of it; a fault must be able to tell the parts of an upload from its beginning.
+    route = partial(Route, verb="POST", template="files", versions=_BOTH, spools=True, limit="max_file_bytes",
+                    rpc="FileService.CreateFile")  # fmt: skip
+    return {
+        False: route("media.upload", handler=uploads.start, changes=False),
+        True: route("media.part", handler=uploads.part, blocks=uploads.is_long, public=True,
+                    query=("uploadId",)),
+    }  # fmt: skip
+
+
+ROUTES = (*_tuned_models(), *_operations(), *_permissions(), *_models(), *_batches(), *_files())
+UPLOADS = _uploads()  # by whether the query names an upload
+DOWNLOAD = download()

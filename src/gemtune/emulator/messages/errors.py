@@ -15,6 +15,13 @@ HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
 }  # fmt: skip
 
+# google/rpc/code.proto: the numbers that an operation, or a line of a batch, says instead of an HTTP status
+RPC_NUMBER = {
+    "CANCELLED": 1, "UNKNOWN": 2, "INVALID_ARGUMENT": 3, "DEADLINE_EXCEEDED": 4, "NOT_FOUND": 5, "ALREADY_EXISTS": 6,
+    "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9, "ABORTED": 10, "OUT_OF_RANGE": 11,
+    "UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14, "DATA_LOSS": 15, "UNAUTHENTICATED": 16,
+}  # fmt: skip
+
 
 class RpcError(Exception):
     """An answer of the service that is an error: a ``google.rpc`` status, its message and its details."""

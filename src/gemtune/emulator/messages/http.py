@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import BinaryIO, Literal
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from gemtune.emulator.messages.contents import Scratch
 
 Cut = Literal["reply", "headers", "body", "length", "end", "json"]
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
 @attrs.frozen
@@ -106,3 +108,19 @@ class HttpReply:
     def breaks(self) -> bool:
         """Whether what goes over the connection is no HTTP reply."""
         return self.exact is not None or self.cut is not None
+
+
+def byte_range(asked: str, size: int) -> tuple[int, int] | None:
+    """Return the beginning and the end of what a Range header asks for, which are equal if there is nothing of it.
+
+    Args:
+        asked: the header; None is returned if it says nothing that is known.
+        size: of everything.
+    """
+    match = _RANGE.fullmatch(asked.strip())
+    if not match or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(int(last) + 1, size) if first and last else size
+    return (start, stop) if start < min(size, stop) else (0, 0)

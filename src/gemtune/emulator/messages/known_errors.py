@@ -168,6 +168,19 @@ def _rate_limit_of_2024() -> RpcError:
     return RpcError("RESOURCE_EXHAUSTED", text, [info, more])
 
 
+def batch_quota_exceeded(*, details: bool) -> RpcError:
+    """Return 429: too much waits in batches. It never says how long to wait."""
+    page = "https://ai.google.dev/gemini-api/docs/rate-limits"
+    text = (
+        "You exceeded your current quota, please check your plan and billing details. For more information on this "
+        f"error, head to: {page}."
+    )
+    if not details:
+        return RpcError("RESOURCE_EXHAUSTED", text)
+    text += " To monitor your current usage, head to: https://ai.dev/rate-limit. "
+    return RpcError("RESOURCE_EXHAUSTED", text, [_help("Learn more about Gemini API quotas", page)])
+
+
 # ── Vertex AI ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -220,11 +233,7 @@ KNOWN_ERRORS: dict[str, Callable[[], RpcError]] = {
     "api_key_service_blocked": lambda: api_key_blocked(_GENERATE),
     "bad_bearer_or_AQ_key": lambda: unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", _LIST_MODELS),
     "base_model_retired": lambda: not_served("models/gemini-1.5-flash-001-tuning", "v1beta", "generateContent"),
-    "batch_429_bare": lambda: RpcError(
-        "RESOURCE_EXHAUSTED",
-        "You exceeded your current quota, please check your plan and billing details. For more information on this "
-        "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.",
-    ),
+    "batch_429_bare": lambda: batch_quota_exceeded(details=False),
     "deadline": lambda: RpcError("DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
     "internal": internal,
     "no_credentials": no_credential,

@@ -35,7 +35,7 @@ class StorageFace:
     def new_shelf(self, settings: Settings) -> Shelf | None:
         return UploadShelf(settings)
 
-    def find(self, verb: str, path: str) -> RouteMatch | None:
+    def find(self, verb: str, path: str, query: str = "") -> RouteMatch | None:  # noqa: ARG002 - a face's
         found = find_route(verb, path)
         return RouteMatch(self, found[0], "v1", found[1]) if found else None
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from gemtune.emulator.messages.bodies import HTML
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import RpcError
-from gemtune.emulator.messages.http import FileSlice, HttpReply
+from gemtune.emulator.messages.http import FileSlice, HttpReply, byte_range
 from gemtune.emulator.storage.calls import StorageRequest, bucket_of, check_conditions, number
 from gemtune.emulator.storage.listing import page_of
 from gemtune.emulator.storage.messages import HEADERS, hash_header, object_value
 from gemtune.emulator.storage.refusals import no_object, refused
 from gemtune.emulator.world.objects import StoredObject
 from gemtune.emulator.world.store import MethodCall, Store
-
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
 def find(store: Store, call: MethodCall) -> StoredObject:
@@ -50,8 +47,10 @@ def get(store: Store, call: MethodCall) -> Value | HttpReply:
 
 def _download(found: StoredObject, asked: str) -> HttpReply:
     size = found.content.size
-    part = _range(asked, size)
+    part = byte_range(asked, size)
     start, stop = part or (0, size)
+    if part and start == stop:
+        raise refused(416, f"The requested range cannot be satisfied: {asked} of {size} bytes.")
     headers = {
         "content-type": found.content_type or "application/octet-stream",
         **{HEADERS[name]: value for name, value in found.headers.items()},
@@ -74,19 +73,6 @@ def _download(found: StoredObject, asked: str) -> HttpReply:
     except FileNotFoundError:  # another object has just taken its place
         raise refused(503, "The object is being replaced. Please try again.") from None
     return HttpReply(status=status, file=FileSlice(file, start, stop - start), headers=headers)
-
-
-def _range(asked: str, size: int) -> tuple[int, int] | None:
-    """Return the beginning and the end of what a Range header asks for; None if it says nothing."""
-    match = _RANGE.fullmatch(asked.strip())
-    if not match or match.groups() == ("", ""):
-        return None
-    first, last = match.groups()
-    start = int(first) if first else max(0, size - int(last))
-    stop = min(int(last) + 1, size) if first and last else size
-    if start >= size or start >= stop:
-        raise refused(416, f"The requested range cannot be satisfied: {asked} of {size} bytes.")
-    return start, stop
 
 
 def list_(store: Store, call: MethodCall) -> Value:

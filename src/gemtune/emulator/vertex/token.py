@@ -70,7 +70,7 @@ class TokenFace:
     def new_shelf(self, settings: Settings) -> Shelf | None:  # noqa: ARG002 - a face's
         return None
 
-    def find(self, verb: str, path: str) -> RouteMatch | None:
+    def find(self, verb: str, path: str, query: str = "") -> RouteMatch | None:  # noqa: ARG002 - a face's
         return RouteMatch(self, _ROUTE, "", {}) if (verb, path) == ("POST", "/token") else None
 
     def rpc_name(self, match: RouteMatch) -> str:  # noqa: ARG002 - a face's

@@ -99,7 +99,7 @@ class Face(Protocol):
     def new_shelf(self, settings: Settings) -> Shelf | None:
         """Return room for what it keeps beside tuned models; None if it keeps nothing."""
 
-    def find(self, verb: str, path: str) -> RouteMatch | None:
+    def find(self, verb: str, path: str, query: str = "") -> RouteMatch | None:
         """Return the route of a request; None if the request is for another service."""
 
     def rpc_name(self, match: RouteMatch) -> str:
@@ -158,7 +158,7 @@ class JsonFace:
     def new_shelf(self, settings: Settings) -> Shelf | None:
         return self.shelf(settings) if self.shelf else None
 
-    def find(self, verb: str, path: str) -> RouteMatch | None:
+    def find(self, verb: str, path: str, query: str = "") -> RouteMatch | None:  # noqa: ARG002 - a face's
         found = find_route(self.routes, verb, path)
         return RouteMatch(self, *found) if found else None
 

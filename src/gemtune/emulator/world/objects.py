@@ -185,19 +185,20 @@ class Objects:
     def clear(self) -> None:
         """Forget everything but the buckets that the settings declare."""
         with self._lock:
-            for found in self._every():
+            for found in _every(self.buckets):
                 self._give_up(found)
             self.buckets.clear()
         for name in sorted(self.settings.buckets):
             self.add_bucket(StoredBucket(name=name, created=0))
 
-    def _every(self) -> list[StoredObject]:
-        return [each for bucket in self.buckets.values() for each in bucket.objects.values()]
+    def contents(self) -> Iterator[StoredContent]:
+        """Return the contents of all objects."""
+        return (each.content for each in _every(self.buckets))
 
     def dump(self) -> object:
         """Return all but the contents, as JSON."""
         with self._lock:
-            every = self._every()
+            every = _every(self.buckets)
         return {
             "buckets": [attrs.asdict(bucket.facts) for bucket in self.buckets.values()],
             "objects": [_dump(each) for each in every],
@@ -212,27 +213,39 @@ class Objects:
                 self.add_bucket(StoredBucket(**values))
         self._generation = kept["generation"]
         for values in kept["objects"]:
-            found = _restored(values, self.depot.place())
-            self.depot.used += found.content.size  # also if the limit is lower than it was
-            self.put(found)
-        files = (each.content.data for each in self._every())
-        self.depot.tidy({file.name for file in files if isinstance(file, Path)})
+            content = restore_content(values["content"], self.depot, f"gs://{values['bucket']}/{values['name']}")
+            self.put(StoredObject(**(dict(values) | {"content": content})))
 
 
-def _restored(values: Mapping[str, Any], folder: Path) -> StoredObject:
-    content = values["content"]
-    path = folder / f"{int(content['file']):016d}"
+def _every(buckets: Mapping[str, FilledBucket]) -> list[StoredObject]:
+    return [each for bucket in list(buckets.values()) for each in list(bucket.objects.values())]
+
+
+def restore_content(kept: Mapping[str, Any], depot: Depot, name: str) -> StoredContent:
+    """Return a content that another process left; raises ValueError or LookupError if it is not there as it was.
+
+    Args:
+        kept: what ``dump_content`` returned.
+        depot: in whose folder it is.
+        name: what it is the content of.
+    """
+    path = depot.place() / f"{int(kept['file']):016d}"
     size = path.stat().st_size if path.is_file() else None
-    if size != content["size"]:
-        raise ValueError(f"the content of gs://{values['bucket']}/{values['name']} has {size} bytes at {path}")
-    stored = StoredContent(path, content["size"], content["crc32c"], base64.b64decode(content["md5"]))
+    if size != kept["size"]:
+        raise ValueError(f"the content of {name} has {size} bytes at {path}")
+    stored = StoredContent(path, kept["size"], kept["crc32c"], base64.b64decode(kept["md5"]))
     check_types(stored, "size", "crc32c", "md5")
-    return StoredObject(**(dict(values) | {"content": stored}))
+    depot.used += stored.size  # also if the limit is lower than it was
+    return stored
+
+
+def dump_content(content: StoredContent) -> dict[str, object]:
+    """Return all of a content but its bytes, as JSON."""
+    file = content.data.name if isinstance(content.data, Path) else ""
+    md5 = base64.b64encode(content.md5).decode("ascii")
+    return {"file": file, "size": content.size, "crc32c": content.crc32c, "md5": md5}
 
 
 def _dump(found: StoredObject) -> dict[str, object]:
     plain = {f.name: getattr(found, f.name) for f in attrs.fields(StoredObject) if f.name != "content"}
-    content = found.content
-    file = content.data.name if isinstance(content.data, Path) else ""
-    md5 = base64.b64encode(content.md5).decode("ascii")
-    return plain | {"content": {"file": file, "size": content.size, "crc32c": content.crc32c, "md5": md5}}
+    return plain | {"content": dump_content(found.content)}

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.contents import Depot, StoredContent
 from gemtune.emulator.messages.known_errors import forbidden, missing
 from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
@@ -151,6 +152,16 @@ class CountedShelf(Protocol):
         """Return what there is, in numbers."""
 
 
+@runtime_checkable
+class FilledShelf(Protocol):
+    """A shelf with contents in the depot, which it is told when it is put up."""
+
+    depot: Depot | None
+
+    def contents(self) -> Iterable[StoredContent]:
+        """Return them; one that is kept for two reasons comes twice."""
+
+
 class WorkingShelf:
     """A shelf with work that is due at some time, such as the results of a batch that are to be written."""
 
@@ -191,6 +202,9 @@ class Store:
         """Forget everything; ids begin again from the seed."""
         self.tuned_models.clear()
         for shelf in self.shelves.values():
+            if isinstance(shelf, FilledShelf) and not isinstance(shelf, Objects):  # which gives up its own
+                for content in {id(each): each for each in shelf.contents()}.values():
+                    self.objects.depot.retire(content)
             shelf.clear()
         self.recent.clear()
         self._doomed.clear()
@@ -274,6 +288,13 @@ class Store:
             return (recent[0] + minute - now) / 10**9 if recent else 60.0
         recent.append(now)
         return None
+
+
+def filled(store: Store) -> Iterator[StoredContent]:
+    """Return every content that some shelf keeps."""
+    for shelf in store.shelves.values():
+        if isinstance(shelf, FilledShelf):
+            yield from shelf.contents()
 
 
 def due(store: Store, now: int) -> list[WorkingShelf]:
