@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cli.terminal import Terminal, check, quick
 from gemtune.cli import tune
 from gemtune.emulator import Fault, create_app, running_emulator
-from gemtune.resources.vertex import creation, waiting
+from gemtune.resources.vertex import labels, waiting
 
 BASE = "gemini-2.5-flash"
 HOUR = 3600.0
@@ -28,7 +28,7 @@ def vertex(monkeypatch, tmp_path, private_key):
 
     Its list never lags behind, so that a command need not wait ten seconds for it: tests/proofs do, in virtual time.
     """
-    monkeypatch.setattr(creation, "SETTLED", 0.05)
+    monkeypatch.setattr(labels, "SETTLED", 0.05)
     with running_emulator(create_app(clock="stepped", auth="required", buckets=["my-bucket"])) as server:
         account = {
             "type": "service_account", "project_id": "my-project", "private_key_id": "1", "private_key": private_key,

@@ -11,7 +11,7 @@ import httpx
 from gemtune import errors
 from gemtune.emulator import Emulator
 from gemtune.protocol.vertex_names import label_of
-from gemtune.resources.vertex.creation import LABEL
+from gemtune.resources.vertex.labels import LABEL
 from proofs.faulty import FAULTS, HARMLESS, Faulty
 from proofs.never_twice import Case, Outcome, Table, World, main
 from vertex.service import BASE, TRAIN, make_vertex

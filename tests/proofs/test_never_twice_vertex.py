@@ -10,7 +10,7 @@ import pytest
 
 from gemtune import errors
 from gemtune.protocol.vertex_names import label_of
-from gemtune.resources.vertex.creation import LABEL, SETTLED
+from gemtune.resources.vertex.labels import LABEL, SETTLED
 from proofs.faulty import BY_NAME
 from proofs.never_twice_vertex import VertexWorld
 from vertex.service import BASE, TRAIN

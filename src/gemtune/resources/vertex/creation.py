@@ -1,14 +1,11 @@
 """How a tuning job is created exactly once, though the service lets nobody choose a name and knows no idempotency key.
 
-What is ours is a label, ``gemtune-id``. The service echoes it at once, and every list shows it. It is made of the id
-that a caller chose, or of one made up here, so that all attempts of a call, and all processes that run the same line
-with the same id, carry the same label.
+What is ours is a label (``labels``). It is made of the id that a caller chose, or of one made up here, so that all
+attempts of a call, and all processes that run the same line with the same id, carry the same label.
 
 1. If the caller chose the id, its label is looked for before anything is sent.
 2. After a failure that leaves open whether the service acted, it is looked for again, and only if it is surely not
-   there the creation is sent once more. The list is ordered by the last change, so that jobs move between its pages
-   while it is read: one pass that did not meet a job proves nothing. Two passes in a row must agree, and the second
-   must begin ``SETTLED`` seconds after the search, because lists may lag behind. Filters are a help and no proof.
+   there the creation is sent once more.
 3. Two jobs can still come to be: a service may act on an attempt that it seemed to have lost, after everybody has
    looked; two processes may start at the same moment. So after a creation that was in doubt, or whose id was chosen,
    the label is looked for once more, and after a doubt again ``SETTLED`` seconds later. Of several jobs the oldest
@@ -19,31 +16,24 @@ A job cannot be deleted. One that was cancelled within seconds of its creation h
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 import anyio
 import attrs
 
 from gemtune.config import ONCE, RetryPolicy
-from gemtune.errors import AlreadyExists, AmbiguousOutcome, BadRequest, CallError, DeadlineExceeded, Failure
+from gemtune.errors import AlreadyExists, AmbiguousOutcome, CallError
 from gemtune.http.caller import Caller
-from gemtune.pager import Pages
 from gemtune.protocol import vertex, vertex_names
+from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.resources.attempts import Attempts, time_left
 from gemtune.resources.vertex.cancelling import cancel
+from gemtune.resources.vertex.labels import LABEL, LabelSearch, age, keep_oldest
 from gemtune.types.vertex import VertexJobState, VertexTuningJob
 
-T = TypeVar("T")
-
-_log = logging.getLogger("gemtune")
-
-LABEL: Final = "gemtune-id"
-SETTLED: Final = 10.0
-"""Seconds after which a job that was created is in the list."""
 _PAGE: Final = 100
 _CANCELLING: Final = VertexJobState.JOB_STATE_CANCELLING
 _FIELDS: Final = (
@@ -92,9 +82,9 @@ class VertexCreation:
         """
         begun, left, before = anyio.current_time(), timeout, self.doubted
         if self.chosen or self.doubted:
-            found = await self._search(timeout, retry)
+            found = await self._search.certain(timeout, retry)
             if found:
-                return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=_age))
+                return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=age))
             left = time_left(timeout, begun)
         job = attrs.evolve(self.job, labels={**self.job.labels, LABEL: self.label})
         attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self.find, self._remedies())
@@ -117,23 +107,11 @@ class VertexCreation:
         Raises:
             CallError: It could not be found out.
         """
-        return min(await self._search(timeout, retry), key=_age, default=None)
+        return min(await self._search.certain(timeout, retry), key=age, default=None)
 
-    async def _search(self, timeout: float | None, retry: RetryPolicy | None) -> list[VertexTuningJob]:
-        """Return the jobs with the label; none only if there is surely none.
-
-        Raises:
-            CallError: It could not be found out.
-        """
-        return await _within(timeout, self._certain(retry), self.parent)
-
-    async def _certain(self, retry: RetryPolicy | None) -> list[VertexTuningJob]:
-        begun = anyio.current_time()
-        found = await jobs_with_label(self.caller, self.parent, self.label, retry)
-        if not found:
-            await anyio.sleep(max(begun + SETTLED - anyio.current_time(), 0.0))
-            found = await _pass(self.caller, self.parent, self.label, retry)
-        return found
+    @property
+    def _search(self) -> LabelSearch[VertexTuningJob]:
+        return _search_of(self.caller, self.parent, self.label)
 
     async def _only(self, made: VertexTuningJob, timeout: float | None, *, doubted: bool) -> VertexTuningJob:
         """Return the oldest job with the label, and cancel every other one.
@@ -144,33 +122,16 @@ class VertexCreation:
             doubted: Whether an earlier attempt may have created one as well, so that an older one is taken for its
                 deed, rather than for that of somebody else who has chosen the same id.
         """
-        try:
-            found = await _within(timeout, self._beside(made, doubted=doubted), self.parent)
-        except CallError as error:
-            _log.warning("%s was created; whether it is the only one is not known: %s", made.name, error)
+        others = await self._search.beside(made, timeout, doubted=doubted)
+        if others is None:
             return made
-        first = await self._keep_oldest([*(job for job in found if job.name != made.name), made])
+        first = await self._keep_oldest([*others, made])
         if first.name == made.name or (doubted and _source(first) == _source(self.job)):
             return first
         return self._adopted(first)
 
-    async def _beside(self, made: VertexTuningJob, *, doubted: bool) -> list[VertexTuningJob]:
-        found = await _pass(self.caller, self.parent, self.label)
-        if doubted and all(job.name == made.name for job in found):  # the list may lag behind
-            await anyio.sleep(SETTLED)
-            found = await _pass(self.caller, self.parent, self.label)
-        return found
-
     async def _keep_oldest(self, jobs: list[VertexTuningJob]) -> VertexTuningJob:
-        first = min(jobs, key=_age)
-        for job in jobs:
-            if job.name != first.name and not (job.state.ended or job.state is _CANCELLING):
-                _log.warning("%s was created as well as %s, and is cancelled", job.name, first.name)
-                try:
-                    await cancel(self.caller, job.name)
-                except CallError as error:
-                    _log.warning("%s could not be cancelled: %s", job.name, error)
-        return first
+        return await keep_oldest(jobs, _is_over, partial(cancel, self.caller))
 
     def _adopted(self, found: VertexTuningJob) -> VertexTuningJob:
         if self.adopt and _source(found) == _source(self.job):
@@ -207,32 +168,18 @@ async def jobs_with_label(
         label: The value of the label.
         retry: Another retry policy for each page.
     """
-    try:
-        # What is found by a filter is certain, what is not found says nothing: which fields it knows is not documented.
-        found = await _pass(caller, parent, label, retry, filter=f'labels.{LABEL}="{label}"')
-    except BadRequest:
-        found = []
-    return found or await _pass(caller, parent, label, retry)
+    return await _search_of(caller, parent, label).met(retry)
 
 
-async def _pass(
-    caller: Caller, parent: str, label: str, retry: RetryPolicy | None = None, *, filter: str | None = None
-) -> list[VertexTuningJob]:
-    """Return the jobs with a label that one pass through the list meets, the oldest first."""
+def _search_of(caller: Caller, parent: str, label: str) -> LabelSearch[VertexTuningJob]:
+    def page(token: str | None, filter: str | None) -> Call[Page[VertexTuningJob]]:
+        return vertex.list_tuning_jobs(parent, page_size=_PAGE, page_token=token, filter=filter, fields=_FIELDS)
 
-    async def fetch(token: str | None) -> Page[VertexTuningJob]:
-        call = vertex.list_tuning_jobs(parent, page_size=_PAGE, page_token=token, filter=filter, fields=_FIELDS)
-        return await caller.call(call, retry=retry)
-
-    found: dict[str, VertexTuningJob] = {}  # one that has moved to a later page is met twice
-    async for page in Pages(fetch):
-        found |= {job.name: job for job in page if job.labels.get(LABEL) == label}
-    return sorted(found.values(), key=_age)
+    return LabelSearch(caller, page, label)
 
 
-def _age(job: VertexTuningJob) -> tuple[int, str]:
-    """Order jobs by their creation: the rule by which everybody picks the same one of several."""
-    return job.create_time.nanoseconds if job.create_time is not None else 0, job.name.rpartition("/")[2]
+def _is_over(job: VertexTuningJob) -> bool:
+    return job.state.ended or job.state is _CANCELLING
 
 
 def _source(job: VertexTuningJob) -> str:
@@ -241,16 +188,3 @@ def _source(job: VertexTuningJob) -> str:
         model, checkpoint = job.pre_tuned_model.tuned_model_name, job.pre_tuned_model.checkpoint_id
         return f"{model.partition('/locations/')[2]}#{checkpoint}"
     return vertex_names.base_model(job.base_model) if job.base_model else ""
-
-
-async def _within(timeout: float | None, work: Awaitable[T], resource: str) -> T:
-    """Await something for so many seconds.
-
-    Raises:
-        DeadlineExceeded: It was not done in time.
-    """
-    with anyio.move_on_after(timeout):
-        return await work
-    raise DeadlineExceeded(
-        f"tuningJobs.list: the list was not searched in {timeout:g} s", resource=resource, failure=Failure.AMBIGUOUS
-    )

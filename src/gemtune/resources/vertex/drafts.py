@@ -19,7 +19,7 @@ from gemtune.protocol.vertex_names import Place
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.storage import Placed, Storage
-from gemtune.resources.vertex.creation import LABEL
+from gemtune.resources.vertex.labels import LABEL
 from gemtune.resources.vertex.models import check_titles, model_of_job
 from gemtune.types import Hyperparameters
 from gemtune.types.message import EMPTY

@@ -22,7 +22,8 @@ from gemtune.config import ONCE, RetryPolicy
 from gemtune.errors import AmbiguousOutcome, CallError, Failure, NotFound, QuotaExhausted
 from gemtune.http.caller import Caller, Tally
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.vertex.creation import LABEL, VertexCreation, jobs_with_label
+from gemtune.resources.vertex.creation import VertexCreation, jobs_with_label
+from gemtune.resources.vertex.labels import LABEL
 from gemtune.types.operations import Status
 from gemtune.types.vertex import TuningJobPhase, VertexJobState, VertexTuningJob
 
