@@ -46,7 +46,7 @@ class LimiterStatistics:
         waiting: Requests that wait for a permit.
         parked: Those of them that wait for an outage or a gate to end.
         binding: Which limit the next one waits for: ``concurrency``, ``rpm``, ``tpm``, ``learned rpm``,
-            ``learned tpm``, ``gate``, ``outage``, or ``""`` for none.
+            ``learned tpm``, ``lease``, ``leased rpm``, ``leased tpm``, ``gate``, ``outage``, or ``""`` for none.
         reason: The same in words.
         accepted: Requests that were answered.
         rejected: Requests refused as too many (429, 503).

@@ -35,7 +35,7 @@ _SAVED = 1.0
 # The least age of a run whose rate is guessed: of the first moments a division would make anything.
 _YOUNGEST = 5.0
 
-TOKEN_METERS = frozenset({"tpm", "learned tpm"})
+TOKEN_METERS = frozenset({"tpm", "learned tpm", "leased tpm"})
 """The meters that count input tokens; the others count requests."""
 
 
@@ -137,15 +137,17 @@ class Ceiling:
 
     Args:
         per_minute: The quota; changing it takes effect at once.
+        span: The seconds in any of which it is not exceeded; longer where what is taken may be sent a moment later.
     """
 
     per_minute: float
+    span: float = MINUTE
     _bucket: Bucket = attrs.field(init=False)
     _window: Window = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._bucket = Bucket(self._size)
-        self._window = Window(self.per_minute)
+        self._window = Window(self.per_minute, self.span)
 
     @property
     def _size(self) -> float:
@@ -161,6 +163,15 @@ class Ceiling:
         rate = self.per_minute / MINUTE
         self._bucket.fill(now, rate, self._size)
         return max(now + self._bucket.wait(amount, rate, self._size), self._window.ready_at(now, amount))
+
+    def room(self, now: float) -> float:
+        """Return how much may go now."""
+        self._bucket.fill(now, self.per_minute / MINUTE, self._size)
+        return max(0.0, min(self._bucket.level, self.per_minute - self._window.count(now)))
+
+    def most_at_once(self, now: float) -> float:  # noqa: ARG002 - a learned rate's depends on the time
+        """Return how much there may ever be at once; a larger amount goes when there is so much."""
+        return self._size
 
     def take(self, now: float, amount: float) -> None:
         """Take from the bucket and count in the window."""
@@ -216,6 +227,15 @@ class LearnedRate:
         rate = self._fill(now)
         return max(now, self.opens_at) + self._bucket.wait(amount, rate, max(1.0, rate * BURST))
 
+    def room(self, now: float) -> float:
+        """Return how much may go now."""
+        self._fill(now)
+        return max(0.0, self._bucket.level) if now >= self.opens_at else 0.0
+
+    def most_at_once(self, now: float) -> float:
+        """Return how much there may ever be at once; a larger amount goes when there is so much."""
+        return max(1.0, self.rate_at(now) * BURST)
+
     def take(self, now: float, amount: float) -> None:
         """Take from the bucket."""
         self._fill(now)
@@ -253,9 +273,13 @@ class Meters:
 
     def take(self, now: float, tokens: int) -> None:
         """Count a request that leaves."""
-        self._began = min(self._began, now)
+        self.begin(now)
         for name, meter in self.by_name.items():
             meter.take(now, tokens if name in TOKEN_METERS else 1)
+
+    def begin(self, now: float) -> None:
+        """Note that requests have begun to leave."""
+        self._began = min(self._began, now)
 
     def refund(self, taken_at: float, tokens: int) -> None:
         """Give back what a request had taken: it never left."""

@@ -12,6 +12,7 @@ _WAITS_FOR: Final = {
     "tpm": "your ceiling of {tpm} input tokens per minute",
     "learned rpm": "the requests per minute that the service allows",
     "learned tpm": "the input tokens per minute that the service allows",
+    **dict.fromkeys(("lease", "leased rpm", "leased tpm"), "the quota that all actors share"),
     "gate": "the service is pushing back{why}: everybody pauses, {left} more",
     "outage": "the service does not answer; one request at a time asks whether it is back",
 }
