@@ -57,7 +57,7 @@ def test_an_observed_error_comes_out_in_its_own_order_and_layout(item):
     assert rewritten("ErrorBody", item["body"]) == as_observed(item["body"])
 
 
-@pytest.mark.parametrize("sample", ["create_inline", "create_file"])
+@pytest.mark.parametrize("sample", ["create_inline", "create_file", "pending_2026_03", "done_file", "done_inline"])
 def test_an_observed_batch_operation_comes_out_in_its_own_order_and_layout(sample):
     assert rewritten("Operation", BATCHES[sample]) == as_observed(BATCHES[sample])
 
