@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from gemtune.batch import Batch, BatchResults
     from gemtune.datasets.accepted import TrainingDataLike
+    from gemtune.resources.batches.collection import Batches
     from gemtune.types.vertex import PreTunedModel
     from gemtune.watch import Watcher
 
@@ -305,7 +307,17 @@ class Client(Inference, Mirror):
         # The batch holds a permit for each request itself; its requests must not wait for a second one.
         name, limiter = self._service.model_name, self._caller.limiter
         observer = self._observer.batch if self._observer is not None else None
-        return make_batch(self, name, model, inputs, limiter, self._with_permits(), observer, **options)
+        permits = self._with_permits()
+        return make_batch(self, name, model, inputs, limiter, permits, observer, self._batch_service, **options)
+
+    @property
+    def batches(self) -> Batches:
+        """Batches that the service runs, for half the price: create, get, list, cancel, delete, results."""
+        from gemtune.batch.engines.asked import read_requests
+        from gemtune.resources.batches.collection import Batches
+
+        name = self._service.model_name
+        return Batches(self._batch_service(), name, partial(read_requests, name))
 
     @spelled_out(BatchOptions)
     async def generate_many(self, model: ModelLike, prompts: Prompts, **options: Unpack[BatchOptions]) -> BatchResults:

@@ -45,6 +45,10 @@ class Pages(_AsyncOnly, Generic[T]):
     def __aiter__(self) -> Pages[T]:
         return self
 
+    def list(self) -> Pager[T]:
+        """Return the same list as one of items."""
+        return Pager(self._fetch)
+
     async def __anext__(self) -> Page[T]:
         """Return the next page; if it could not be fetched, the next call asks for it again."""
         if self._done:

@@ -12,8 +12,8 @@ import pytest
 import gemtune
 from bucket import Bucket
 from gemtune import errors
-from gemtune.resources import upload
 from gemtune.resources.storage import Storage
+from gemtune.resources.uploads import cloud, sending
 from world import TOKEN
 
 ROWS = [("a", "x"), ("b", "y")]
@@ -35,8 +35,8 @@ async def storage(bucket):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file of 4.5 MiB, which is sent in pieces of 1 MiB."""
-    monkeypatch.setattr(upload, "WHOLE", MIB)
-    monkeypatch.setattr(upload, "PIECE", MIB)
+    monkeypatch.setattr(cloud, "WHOLE", MIB)
+    monkeypatch.setattr(sending, "PIECE", MIB)
     path = tmp_path / "train.jsonl"
     line = json.dumps(
         {"contents": [{"role": "user", "parts": [{"text": "{}"}]}, {"role": "model", "parts": [{"text": "x" * 900}]}]}

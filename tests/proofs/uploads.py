@@ -8,7 +8,7 @@ import httpx
 
 import gemtune
 from gemtune import errors
-from gemtune.resources import upload
+from gemtune.resources.uploads import cloud, sending
 from proofs.faulty import FAULTS, Faulty
 from proofs.never_twice import Case, Outcome, Table, main, program
 from world import TOKEN, make_app
@@ -43,7 +43,7 @@ async def act(case: Case) -> Outcome:
     app = make_app(buckets=frozenset({"my-bucket"}))
     objects = app.store.objects.buckets["my-bucket"].objects
     way = Faulty(httpx.ASGITransport(app), verb=verb, part=part, **program(case.fault, case.position))
-    before, upload.WHOLE, upload.PIECE = (upload.WHOLE, upload.PIECE), PIECE if layout == ONE else 100, PIECE
+    before, cloud.WHOLE, sending.PIECE = (cloud.WHOLE, sending.PIECE), PIECE if layout == ONE else 100, PIECE
     try:
         settings = {"vertexai": True, "project": "my-project", "bucket": "my-bucket"}
         async with gemtune.Client(base_url="http://127.0.0.1", token=TOKEN, transport=way, **settings) as client:
@@ -66,7 +66,7 @@ async def act(case: Case) -> Outcome:
             assert placed.uri == f"gs://my-bucket/{made.name}"
             assert app.store.objects.read("my-bucket", made.name).count(b"\n") == len(rows)
     finally:
-        upload.WHOLE, upload.PIECE = before
+        cloud.WHOLE, sending.PIECE = before
     return outcome
 
 

@@ -204,8 +204,7 @@ class Caller:
         Args:
             call: What to send.
             begin: Reads what must have arrived for the attempt to have succeeded.
-            timeout: Seconds for the whole stream. By default those of ``Timeouts.total``; without it, only the silence
-                between two events has a limit.
+            timeout: Seconds for the whole stream; by default ``Timeouts.total``, or no end but that of a silence.
             retry: Another policy for this call alone.
         """
         whole = self.timeouts.total if timeout is None else timeout
@@ -275,9 +274,13 @@ class Caller:
         exchange = partial(self._exchange, call, time, streamed=False)
         return permitted(self.limiter, len(call.body or b""), time.deadline, exchange)
 
+    def head(self, call: Call[Any], time: TimeLimit) -> Awaitable[StreamReply]:
+        """Make one attempt without a permit, and return the reply unread; whoever reads it closes it."""
+        return self._exchange(call, time, streamed=True)
+
     def _open(self, begin: Begin, limited: bool, call: Call[Any], time: TimeLimit) -> Awaitable[StreamReply]:
         async def opened() -> StreamReply:
-            reply: StreamReply = await self._exchange(call, time, streamed=True)
+            reply = await self.head(call, time)
             # A head is no answer yet: a service that is overloaded may say so in the first event.
             await reply.begin(begin, time.deadline)
             reply.deadline = time.deadline if limited else math.inf

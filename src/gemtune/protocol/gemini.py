@@ -84,7 +84,8 @@ def _nothing(value: object) -> None:
         raise MalformedResponse("the empty message is not a JSON object")
 
 
-def _paging(page_size: int | None, page_token: str | None) -> _Query:
+def paging(page_size: int | None, page_token: str | None) -> _Query:
+    """Return the query of one page of a list, checked."""
     if page_size is not None:
         checks.whole("page_size", page_size, note=f"the service caps it at {_MAX_PAGE}")
     return (("pageSize", page_size), ("pageToken", page_token))
@@ -122,7 +123,7 @@ def list_tuned_models(
     fields: str | None = None,
 ) -> Call[Page[TunedModel]]:
     """``tunedModels.list``: by default 10 a page and without the models that are shared with everyone."""
-    query = (*_paging(page_size, page_token), ("filter", _filter(filter)), ("fields", fields))
+    query = (*paging(page_size, page_token), ("filter", _filter(filter)), ("fields", fields))
     return _list("tunedModels.list", "tunedModels", TunedModel, query)
 
 
@@ -152,7 +153,7 @@ def list_operations(
     parent: str, *, page_size: int | None = None, page_token: str | None = None, filter: str | None = None
 ) -> Call[Page[Operation]]:
     """``tunedModels.operations.list``: the operations of one tuned model."""
-    query = (*_paging(page_size, page_token), ("filter", _filter(filter)))
+    query = (*paging(page_size, page_token), ("filter", _filter(filter)))
     return _list("tunedModels.operations.list", "operations", Operation, query, parent)
 
 
@@ -176,7 +177,7 @@ def list_permissions(
     parent: str, *, page_size: int | None = None, page_token: str | None = None
 ) -> Call[Page[Permission]]:
     """``tunedModels.permissions.list``."""
-    return _list("tunedModels.permissions.list", "permissions", Permission, _paging(page_size, page_token), parent)
+    return _list("tunedModels.permissions.list", "permissions", Permission, paging(page_size, page_token), parent)
 
 
 def update_permission(permission: Permission) -> Call[Permission]:
@@ -198,7 +199,7 @@ def get_model(name: str) -> Call[Model]:
 
 def list_models(*, page_size: int | None = None, page_token: str | None = None) -> Call[Page[Model]]:
     """``models.list``: by default 50 a page."""
-    return _list("models.list", "models", Model, _paging(page_size, page_token))
+    return _list("models.list", "models", Model, paging(page_size, page_token))
 
 
 def generate_content(model: str, request: GenerateContentRequest) -> Call[GenerateContentResponse]:

@@ -22,6 +22,9 @@ _TUNED: Final = re.compile(rf"tunedModels/{_ID}")
 _MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")
 _OPERATION: Final = re.compile(rf"(?:tunedModels|models)/{_ID}/operations/{_ID}")
 _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
+_BATCH: Final = re.compile(rf"batches/{_ID}")
+_FILE: Final = re.compile(rf"files/{_ID}")
+_FILE_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 # A bare id is taken where only one collection can be meant.
 _BARE: Final = re.compile(_ID)
 _TUNED_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -110,6 +113,33 @@ def operation_of(model: str, name: str | None) -> str | None:
 def permission_name(value: object, *, field: str = "name") -> str:
     """Return ``tunedModels/{id}/permissions/{id}`` for a name or a Permission."""
     return _matched(value, field, _PERMISSION, "'tunedModels/my-model/permissions/abc123'", None)
+
+
+def batch_name(value: object, *, field: str = "name") -> str:
+    """Return ``batches/{id}`` for a name, a bare id or a batch."""
+    return _matched(value, field, _BATCH, "'batches/abc123'", "batches")
+
+
+def is_batch(name: str) -> bool:
+    """Return whether this is the name of a batch."""
+    return _BATCH.fullmatch(name) is not None
+
+
+def file_name(value: object, *, field: str = "name") -> str:
+    """Return ``files/{id}`` for a name, a bare id or a File."""
+    return _matched(value, field, _FILE, "'files/abc123'", "files")
+
+
+def new_file_name(value: object) -> str:
+    """Check a name chosen for a new file, ``files/{id}`` or the bare id (file.proto: at most 40 characters)."""
+    bare = value.removeprefix("files/") if isinstance(value, str) else ""
+    if _FILE_ID.fullmatch(bare):
+        return f"files/{bare}"
+    raise InvalidInput(
+        f"name {_shown(value)} is not allowed for a file: 1 to 40 characters a-z, 0-9 and '-', "
+        "neither starting nor ending with '-'",
+        field="name",
+    )
 
 
 def parent_of(name: str) -> str:

@@ -62,10 +62,12 @@ class UploadSession:
     Args:
         path: The path of its address.
         query: The rest of it, which names the session.
+        unit: Every piece but the last must be a multiple of this many bytes long.
     """
 
     path: str
     query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    unit: int = 1
 
 
 @attrs.frozen
@@ -216,7 +218,7 @@ def _session(status: int, headers: Mapping[str, str], body: bytes) -> UploadSess
     parts = urlsplit(headers.get("location", ""))
     if not re.fullmatch(rf"{_UPLOAD}b/[^/]+/o", parts.path) or "upload_id=" not in parts.query:
         raise MalformedResponse("the reply names no session for the upload")
-    return UploadSession(parts.path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+    return UploadSession(parts.path, tuple(parse_qsl(parts.query, keep_blank_values=True)), PIECE)
 
 
 def _object(value: object) -> CloudObject:

@@ -14,6 +14,8 @@ from gemtune.settings import Settings
 
 if TYPE_CHECKING:
     from gemtune.protocol.vertex_names import Place
+    from gemtune.resources.batches.files import Files
+    from gemtune.resources.batches.service import BatchService
     from gemtune.resources.storage import Storage
     from gemtune.resources.vertex.endpoints import Endpoints
     from gemtune.resources.vertex.tuning_jobs import TuningJobs
@@ -92,6 +94,28 @@ class Mirror:
         from gemtune.resources.storage import Storage
 
         return Storage(self._caller, self._settings.bucket)
+
+    @property
+    def files(self) -> Files:
+        """Files that the service keeps for two days (Gemini API): upload, get, list, delete, download."""
+        if self._place is not None:
+            from gemtune.resources.lacking import without_files
+
+            return cast("Files", without_files())
+        from gemtune.resources.batches.files import Files
+
+        return Files(self._caller)
+
+    def _batch_service(self) -> BatchService:
+        """Return the batches of the client's service; whoever makes none loads nothing of them."""
+        place = self._place
+        if place is not None:
+            from gemtune.resources.batches.vertex import VertexBatches
+
+            return cast("BatchService", VertexBatches(self._caller, place, self._settings.bucket))
+        from gemtune.resources.batches.gemini import GeminiBatches
+
+        return GeminiBatches(self._caller)
 
     @property
     def _place(self) -> Place | None:

@@ -25,7 +25,8 @@ from gemtune.datasets.upload.spool import Spooled, spool
 from gemtune.errors import DeadlineExceeded, Failure, InvalidInput
 from gemtune.http.caller import Caller
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.upload import OnProgress, Upload
+from gemtune.resources.uploads.cloud import Upload
+from gemtune.resources.uploads.sending import OnProgress
 
 _data_log = logging.getLogger("gemtune.datasets")
 

@@ -84,8 +84,9 @@ class ForeignEngine:
 
     def _request(self, method: str, url: str, headers: Headers, body: bytes | None, timeout: float) -> httpx.Request:
         # Only what we can inflate in bounded steps; httpx itself would offer br and zstd where they are installed.
-        pairs = [("accept-encoding", "gzip")]
-        pairs += headers.items() if isinstance(headers, Mapping) else headers
+        pairs = [*(headers.items() if isinstance(headers, Mapping) else headers)]
+        if all(name != "accept-encoding" for name, _ in pairs):
+            pairs.insert(0, ("accept-encoding", "gzip"))
         waits = {"connect": min(self.connect_timeout, timeout), "read": timeout, "write": timeout, "pool": timeout}
         request = httpx.Request(method, url, headers=pairs, content=body, extensions={"timeout": waits})
         if body:

@@ -8,6 +8,7 @@ label on Vertex AI).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import IO, Protocol
 
 import attrs
@@ -48,6 +49,19 @@ class PlacedInput:
     address: str
 
 
+@attrs.frozen
+class InlineInput:
+    """The requests of a batch that come with its creation: lines as ``input_line`` makes them.
+
+    Args:
+        lines: They, one after the other; less than ``BatchLimits.inline_bytes`` in all.
+        count: How many there are.
+    """
+
+    lines: bytes = attrs.field(repr=False)
+    count: int
+
+
 class BatchService(Protocol):
     """Batches of one service."""
 
@@ -85,24 +99,33 @@ class BatchService(Protocol):
         """Return what a line of the results says; a line that cannot be read is a reply with an error and no key."""
         ...
 
-    async def place(self, file: IO[bytes], size: int, name: str, *, retry: RetryPolicy | None = None) -> PlacedInput:
-        """Upload an input file, in constant memory.
+    async def place(
+        self, file: IO[bytes], size: int, name: str, *, bucket: str | None = None, retry: RetryPolicy | None = None
+    ) -> PlacedInput:
+        """Upload an input file, in constant memory and once: under a name that has this content already it is there.
 
         Args:
             file: The lines, open for reading; read in a worker thread.
             size: Its bytes.
-            name: What to call it.
+            name: A name that nobody else uses, such as the batch's mark: 1 to 63 characters of a-z, 0-9, ``-``, ``_``.
+            bucket: Another bucket than the client's (Vertex AI).
             retry: Another retry policy.
+
+        Raises:
+            InvalidInput: The service has no such argument, or needs one that is missing.
+            CallError: It could not be uploaded.
         """
         ...
 
     async def create(
         self,
         model: str,
-        placed: PlacedInput,
+        placed: PlacedInput | InlineInput,
         mark: str,
         *,
         display_name: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> GenerateContentBatch:
@@ -110,9 +133,11 @@ class BatchService(Protocol):
 
         Args:
             model: The model's name.
-            placed: Where its requests are.
+            placed: Where its requests are, or they themselves if there is room for them.
             mark: A string of 1 to 63 characters of a-z, 0-9, ``-`` and ``_`` that nobody else uses.
             display_name: What people call it; by default the mark.
+            priority: Its priority among the batches of the project (Gemini API).
+            labels: Labels for it (Vertex AI).
             timeout: Seconds for all of it.
             retry: Another retry policy.
 
@@ -124,7 +149,10 @@ class BatchService(Protocol):
         ...
 
     async def find(self, mark: str) -> GenerateContentBatch | None:
-        """Return the batch with a mark; None only if there is surely none."""
+        """Return the batch with a mark; None only if there is surely none.
+
+        On the Gemini API the mark is the display name, or the name under which its input was placed.
+        """
         ...
 
     async def get(

@@ -4,9 +4,7 @@ The name of an object is made of the SHA-256 of its content, and it is written o
 nothing has to be remembered to upload exactly once: whoever finds the name taken, in an earlier run, after a lost reply
 or beside another process, has found the same content. Size and CRC-32C are compared all the same.
 
-Up to 8 MiB are one request. Larger files are sent in pieces, of which one is in memory at a time. After a failure a
-piece is not sent again before the service has said how much of the file it has. What a cancelled or failed upload
-leaves behind is an unfinished session, which is no object and which the service forgets after a week.
+Up to 8 MiB are one request. Larger files are sent in pieces (``sending``).
 
 ``tests/proofs/uploads.md`` lists every fault at every step and what becomes of it.
 """
@@ -14,7 +12,6 @@ leaves behind is an unfinished session, which is no object and which the service
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 import anyio.to_thread
@@ -22,26 +19,16 @@ import attrs
 
 from gemtune.config import RetryPolicy
 from gemtune.datasets.upload.spool import Spooled
-from gemtune.errors import AlreadyExists, CallError, MalformedResponse, NotFound, PermissionDenied, Unavailable
-from gemtune.http.caller import Caller, TimeLimit
+from gemtune.errors import AlreadyExists, MalformedResponse, NotFound, PermissionDenied
+from gemtune.http.caller import Caller
 from gemtune.protocol import storage
 from gemtune.protocol.call import Call
 from gemtune.protocol.storage import Arrived, CloudObject, UploadSession
 from gemtune.remedy import Argument, Remedy
-
-OnProgress = Callable[[int, int], object]
-"""Is called with the bytes that have arrived and those of the whole file."""
+from gemtune.resources.uploads.sending import OnProgress, Progress, Sending
 
 WHOLE: Final = 8 * 2**20
 """Up to so many bytes a file is sent in one request."""
-PIECE: Final = 64 * storage.PIECE
-"""16 MiB: of a gigabyte these are 64 requests, each of them sent again after a failure."""
-_SESSIONS: Final = 3
-"""How often an upload is begun if the service forgets it."""
-_STALLS: Final = 5
-"""How often in a row a piece may be answered with no byte more having arrived."""
-_GONE: Final = frozenset({404, 410})
-
 _log = logging.getLogger("gemtune.datasets")
 
 
@@ -63,12 +50,13 @@ class Upload:
     on_progress: OnProgress | None
     retry: RetryPolicy | None
     wanted: CloudObject = attrs.field(init=False)
-    _said: int = attrs.field(default=0, init=False)
+    _progress: Progress = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         name = f"gemtune/{self.spooled.sha256[:32]}.jsonl"
         size, crc32c = self.spooled.size, self.spooled.crc32c
         self.wanted = CloudObject(bucket=self.bucket, name=name, size=size, crc32c=crc32c)
+        self._progress = Progress(self.wanted.uri, size, self.on_progress, _log)
 
     async def run(self) -> CloudObject:
         """Upload it, unless it is there."""
@@ -92,7 +80,7 @@ class Upload:
             made = await self._look() or wanted
         elif made.crc32c and made.crc32c != wanted.crc32c:
             await self._remove(made)
-        self._progress(wanted.size)
+        self._progress.report(wanted.size)
         return self._same(made)
 
     async def _look(self) -> CloudObject | None:
@@ -129,64 +117,24 @@ class Upload:
         return await self.caller.call(storage.insert_object(self.wanted, data), retry=self.retry)
 
     async def _in_pieces(self) -> CloudObject | None:
-        for sessions in range(1, _SESSIONS + 1):
-            session = await self.caller.call(storage.begin_upload(self.wanted), retry=self.retry)
-            if session is None:
-                return None
-            try:
-                made = await self._send(session)
-            except CallError as error:
-                if error.status not in _GONE:
-                    raise
-                _log.warning("%s: the upload is not known any more (attempt %d)", self.wanted.uri, sessions)
-            else:
-                return made if made.generation else None
-        raise Unavailable(f"{self.wanted.uri}: the service has forgotten the upload {_SESSIONS} times")
-
-    async def _send(self, session: UploadSession) -> CloudObject:
-        """Send the pieces, each from where the service says that it has arrived."""
-        arrived = stalls = 0
-        while stalls < _STALLS:
-            data = await self._read(arrived, PIECE)
-            call = storage.put_piece(session, self.wanted, arrived, data)
-            piece = Piece(self.caller, session, self.wanted, arrived)
-            answer = await self.caller.repeat(call, piece.attempt, timeout=None, retry=self.retry)
-            if not isinstance(answer, Arrived):
-                return answer
-            stalls = stalls + 1 if answer.count <= arrived else 0
-            arrived = answer.count
-            self._progress(arrived)
-        raise Unavailable(
-            f"{self.wanted.uri}: {arrived:,} of {self.wanted.size:,} bytes have arrived, and no more do",
-            resource=self.wanted.uri,
-        )
+        made = await Sending(self.caller, _Steps(self.wanted), self._read, self._progress, self.retry).run()
+        return made if made is not None and made.generation else None
 
     async def _read(self, start: int, count: int) -> bytes:
         return await anyio.to_thread.run_sync(self.spooled.read, start, count)
 
-    def _progress(self, arrived: int) -> None:
-        size, before, self._said = self.wanted.size, self._said, arrived
-        if self.on_progress is not None and arrived != before:
-            self.on_progress(arrived, size)
-        if 10 * arrived // size > 10 * before // size:
-            _log.info("%s: %d %% uploaded", self.wanted.uri, 100 * arrived // size)
 
+@attrs.frozen
+class _Steps:
+    """The requests of an upload in pieces."""
 
-@attrs.define(eq=False)
-class Piece:
-    """The attempts to send one piece: after a failure the service is asked first what it has."""
-
-    caller: Caller
-    session: UploadSession
     wanted: CloudObject
-    start: int
-    _failed: bool = attrs.field(default=False, init=False)
 
-    async def attempt(self, call: Call[CloudObject | Arrived], time: TimeLimit) -> CloudObject | Arrived:
-        """Make one attempt."""
-        if self._failed:
-            state = await self.caller.attempt(storage.ask_upload(self.session, self.wanted), time)
-            if state != Arrived(self.start):
-                return state
-        self._failed = True
-        return await self.caller.attempt(call, time)
+    def begin(self) -> Call[UploadSession | None]:
+        return storage.begin_upload(self.wanted)
+
+    def put(self, session: UploadSession, start: int, data: bytes) -> Call[CloudObject | Arrived]:
+        return storage.put_piece(session, self.wanted, start, data)
+
+    def ask(self, session: UploadSession) -> Call[CloudObject | Arrived]:
+        return storage.ask_upload(session, self.wanted)

@@ -1,0 +1,305 @@
+"""``client.batches``: batches that the service runs on its side, on either service.
+
+What is asked is written down as lines first, in a temporary file once it is more than fits into a request. So memory is
+constant, and which form a batch takes is known before anything is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import IO, Any, Final, Protocol, Unpack
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from gemtune import checks
+from gemtune.config import RetryPolicy
+from gemtune.errors import DeadlineExceeded, Failure, InvalidInput
+from gemtune.pager import Pager
+from gemtune.remedy import Argument, ClientCall, Remedy
+from gemtune.resources.attempts import time_left
+from gemtune.resources.batches.replies import BatchReplies
+from gemtune.resources.batches.service import BatchService, InlineInput, PlacedInput
+from gemtune.resources.given import Framing, ModelLike, Prompts, spelled_out
+from gemtune.types import GenerateContentRequest
+from gemtune.types.batches import GenerateContentBatch
+from gemtune.types.files import File
+
+BatchLike = str | GenerateContentBatch
+"""``batches/{id}``, the bare id, the name of a ``batchPredictionJob``, or a GenerateContentBatch."""
+
+_FRAME: Final = 4096
+"""Bytes of a creation beside its requests."""
+_PER_INLINE: Final = 20
+"""Bytes that a request has more in a creation than on a line of a file."""
+_INLINE_COUNT: Final = 10_000
+"""More requests go into a file: their replies would come in one piece that few servers and clients can hold."""
+_LOT: Final = 1 << 20
+
+_log = logging.getLogger("gemtune.batches")
+
+
+@attrs.frozen
+class Asked:
+    """One request of a batch.
+
+    Args:
+        row: Its row in what was given, from 1, for messages.
+        key: The key that comes back with its reply.
+        request: What is asked.
+    """
+
+    row: int
+    key: str
+    request: GenerateContentRequest
+
+
+class ReadRequests(Protocol):
+    """Reads what a batch is to ask."""
+
+    def __call__(self, inputs: object, model: str, framing: Mapping[str, Any]) -> AsyncGenerator[Asked, None]:
+        """Return the requests, one by one.
+
+        Raises:
+            InvalidInput: A row cannot be asked.
+        """
+        ...
+
+
+@attrs.frozen(eq=False)
+class Batches:
+    """Batches: create, get, list, cancel, delete, results."""
+
+    _service: BatchService
+    _model_name: Callable[[object], str]
+    _read: ReadRequests
+
+    @spelled_out(Framing)
+    async def create(
+        self,
+        model: ModelLike,
+        requests: Prompts | File | str,
+        *,
+        display_name: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        bucket: str | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        **framing: Unpack[Framing],
+    ) -> GenerateContentBatch:
+        """Create a batch, for half the price and within a day; it is created once, whatever the network does.
+
+        Args:
+            model: A base model or a tuned one.
+            requests: What ``client.batch`` takes: prompts, requests, or (key, prompt or request). Or a file with ready
+                lines: a File, ``files/...``, ``gs://...``. A key comes back with its reply; without one it is the
+                row's index.
+            display_name: What people call it; by default a name that nobody else uses.
+            priority: Its priority among the batches of the project (Gemini API).
+            labels: Labels for it (Vertex AI).
+            bucket: The bucket for its requests and results (Vertex AI); by default the client's.
+            timeout: Seconds for all of it; None for no end but those of the requests.
+            retry: Another retry policy.
+            framing: As for ``generate_content``, for all requests that bring none of their own.
+
+        Raises:
+            InvalidInput: An argument or a row is wrong, or there is more than one batch may hold; nothing was created.
+            AmbiguousOutcome: It may or may not have been created; the message says how to find out.
+            QuotaExhausted: There is no room for it now, such as for its tokens in the queue.
+            CallError: It was not created.
+        """
+        limit = None if timeout is None else checks.seconds("timeout", timeout)
+        name, mark = self._model_name(model), f"gemtune-{random.getrandbits(96):024x}"
+        begun = anyio.current_time()
+        placed: PlacedInput | InlineInput | None = _ready(requests)
+        with anyio.move_on_after(limit):
+            if placed is None:
+                placed = await self._placed(requests, name, framing, mark, bucket, retry)
+            elif framing:
+                _refuse_framing(framing)
+            return await self._service.create(
+                name,
+                placed,
+                mark,
+                display_name=display_name,
+                priority=priority,
+                labels=labels,
+                timeout=time_left(limit, begun),
+                retry=retry,
+            )
+        raise DeadlineExceeded(
+            f"the batch on {name} was not created within {limit:g} s",
+            Remedy("look whether it is in ", ClientCall("batches.list")),
+            resource=name,
+            failure=Failure.AMBIGUOUS,
+        )
+
+    async def get(
+        self, name: BatchLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> GenerateContentBatch:
+        """Return a batch as it is now.
+
+        Args:
+            name: The batch.
+            timeout: Seconds for the whole call.
+            retry: Another retry policy for this call.
+        """
+        return await self._service.get(self._service.batch_name(name), timeout=timeout, retry=retry)
+
+    def list(
+        self, *, page_size: int | None = None, timeout: float | None = None, retry: RetryPolicy | None = None
+    ) -> Pager[GenerateContentBatch]:
+        """Return your project's batches as a pager, without their replies.
+
+        Args:
+            page_size: Batches on a page.
+            timeout: Seconds for each page.
+            retry: Another retry policy for each page.
+        """
+        return self._service.list(page_size=page_size, timeout=timeout, retry=retry).list()
+
+    async def cancel(self, name: BatchLike) -> None:
+        """Ask the service to end a batch. What is finished is kept; a batch that has ended is left as it is."""
+        await self._service.cancel(self._service.batch_name(name))
+
+    async def delete(self, name: BatchLike) -> None:
+        """Remove a batch from the list; one that runs is ended."""
+        await self._service.delete(self._service.batch_name(name))
+
+    def results(self, name: BatchLike, *, retry: RetryPolicy | None = None) -> BatchReplies:
+        """Return what became of each request of a batch that has ended: ``async for reply in batches.results(name)``.
+
+        They come in any order; ``reply.key`` says which request a reply belongs to. They are downloaded to a temporary
+        file first, so that memory is constant and a slow loop keeps no connection waiting.
+
+        Args:
+            name: The batch.
+            retry: Another retry policy for the download.
+
+        Raises:
+            NotFound: While iterating: the batch has no results, because it has not ended or has failed as a whole.
+            CallError: While iterating: they could not be downloaded.
+        """
+        return BatchReplies(self._service, self._service.batch_name(name), retry)
+
+    async def _placed(
+        self,
+        requests: object,
+        model: str,
+        framing: Mapping[str, Any],
+        mark: str,
+        bucket: str | None,
+        retry: RetryPolicy | None,
+    ) -> PlacedInput | InlineInput:
+        spool = _Spool(self._service, model)
+        try:
+            async with aclosing(self._read(requests, model, framing)) as each:
+                async for asked in each:
+                    await spool.add(asked)
+            await spool.flush()
+            if spool.count == 0:
+                raise InvalidInput("requests: there are none", field="requests")
+            if spool.inline:
+                lines = await anyio.to_thread.run_sync(spool.all)
+                return InlineInput(lines, spool.count)
+            _log.info("uploading %s requests in %s bytes", f"{spool.count:,}", f"{spool.size:,}")
+            return await self._service.place(spool.file, spool.size, mark, bucket=bucket, retry=retry)
+        finally:
+            spool.file.close()
+
+
+@attrs.define(eq=False)
+class _Spool:
+    """The lines of a batch, counted while they are written down.
+
+    Args:
+        service: Says how a line is written, and how much one batch may hold.
+        model: The model that is asked.
+        count: The lines so far.
+        size: Their bytes.
+        file: They.
+    """
+
+    service: BatchService
+    model: str
+    count: int = attrs.field(default=0, init=False)
+    size: int = attrs.field(default=0, init=False)
+    file: IO[bytes] = attrs.field(factory=tempfile.TemporaryFile, init=False)
+    _lot: list[bytes] = attrs.field(factory=list, init=False)
+    _waiting: int = attrs.field(default=0, init=False)
+    _keys: set[bytes] = attrs.field(factory=set, init=False)
+
+    @property
+    def inline(self) -> bool:
+        """Whether they may come with the creation."""
+        whole = self.size + _PER_INLINE * self.count + _FRAME
+        return self.count <= _INLINE_COUNT and whole < self.service.limits.inline_bytes
+
+    async def add(self, asked: Asked) -> None:
+        """Write down one request.
+
+        Raises:
+            InvalidInput: The service cannot take it, its key was used before, or there are too many.
+        """
+        digest = hashlib.blake2b(asked.key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if digest in self._keys:
+            raise InvalidInput(
+                f"requests: row {asked.row}: the key {asked.key!r} was used before: give each row its own",
+                field="requests",
+                row=asked.row,
+            )
+        self._keys.add(digest)
+        try:
+            line = self.service.input_line(asked.key, self.model, asked.request)
+        except InvalidInput as error:
+            what = f"requests: row {asked.row}: {error.message}"
+            raise InvalidInput(what, *error.remedies, field=error.field, row=asked.row) from None
+        self._lot.append(line)
+        self.count += 1
+        self.size += len(line)
+        self._waiting += len(line)
+        most = self.service.limits
+        if self.count > most.requests or self.size > most.bytes:
+            raise InvalidInput(
+                f"requests: there are more than the {most.requests:,} requests or {most.bytes:,} bytes of one batch",
+                Remedy("make several batches"),
+                field="requests",
+            )
+        if self._waiting >= _LOT:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, in a thread."""
+        lot, self._lot, self._waiting = self._lot, [], 0
+        if lot:
+            await anyio.to_thread.run_sync(self.file.writelines, lot)
+
+    def all(self) -> bytes:
+        """Return the lines; blocks."""
+        self.file.seek(0)
+        return self.file.read()
+
+
+def _ready(requests: object) -> PlacedInput | None:
+    """Return what is placed already: a file of ready lines; None for all else."""
+    if isinstance(requests, File):
+        return PlacedInput(requests.name)
+    if isinstance(requests, str) and requests.startswith(("files/", "gs://")):
+        return PlacedInput(requests)
+    return None
+
+
+def _refuse_framing(framing: Mapping[str, Any]) -> None:
+    given = next(iter(framing))
+    raise InvalidInput(
+        f"{given} frames requests that are given here, and the lines of a file are ready",
+        Remedy("write it into each line, and leave out ", Argument(given)),
+        field=given,
+    )

@@ -1,0 +1,104 @@
+"""The replies of a batch, read one by one from a temporary file into which they were downloaded before."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from typing import IO, Final, Self
+
+import anyio.to_thread
+import attrs
+
+from gemtune.config import RetryPolicy
+from gemtune.errors import NotFound
+from gemtune.remedy import ClientCall, Remedy
+from gemtune.resources.batches.service import BatchService
+from gemtune.types.batches import BatchReply, GenerateContentBatch
+
+_LOT: Final = 1 << 20
+"""Bytes of lines that are read and parsed by one trip to a thread."""
+
+
+@attrs.define(eq=False)
+class BatchReplies:
+    """What became of each request of a batch: an async iterator, which may be read once.
+
+    Nothing is asked for before the first reply is wanted. Read it to its end, or leave it in ``async with`` or by
+    ``aclose()``; a temporary file is all that it holds.
+    """
+
+    _service: BatchService
+    _name: str
+    _retry: RetryPolicy | None
+    _file: IO[bytes] | None = attrs.field(default=None, init=False)
+    _ready: deque[BatchReply] = attrs.field(factory=deque, init=False)
+    _over: bool = attrs.field(default=False, init=False)
+
+    def __aiter__(self) -> BatchReplies:
+        return self
+
+    async def __anext__(self) -> BatchReply:
+        """Return the next reply.
+
+        Raises:
+            NotFound: The batch has no results.
+            CallError: They could not be downloaded; the next call begins the download anew.
+        """
+        if not self._ready and not self._over:
+            file = self._file or await self._download()
+            self._ready.extend(await anyio.to_thread.run_sync(self._some, file))
+            if not self._ready:
+                await self.aclose()
+        if not self._ready:
+            raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """Let go of the file."""
+        self._over = True
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    async def _download(self) -> IO[bytes]:
+        batch = await self._service.get(self._name, retry=self._retry)
+        if not batch.done:
+            raise _without_results(batch, "it has not ended", "look at it again with ")
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end, or with the iterator
+        try:
+            size = await self._service.fetch(batch, file, retry=self._retry)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        if size == 0 and batch.counts.finished == 0:
+            file.close()
+            why = f"it {batch.state.lower()}" + (f" ({batch.error.message})" if batch.error is not None else "")
+            raise _without_results(batch, why, "see it with ")
+        self._file = file
+        return file
+
+    def _some(self, file: IO[bytes]) -> list[BatchReply]:
+        """Read and parse the next lines; blocks."""
+        while lines := file.readlines(_LOT):
+            if found := [self._service.read_line(line) for line in lines if line.strip()]:
+                return found
+        return []
+
+
+def _without_results(batch: GenerateContentBatch, why: str, what: str) -> NotFound:
+    return NotFound(
+        f"{batch.name} has no results: {why}",
+        Remedy(what, ClientCall("batches.get", batch.name)),
+        resource=batch.name,
+    )
