@@ -305,10 +305,9 @@ class Client(Inference, Mirror):
         from gemtune.batch import make_batch
 
         # The batch holds a permit for each request itself; its requests must not wait for a second one.
-        name, limiter = self._service.model_name, self._caller.limiter
+        name, limiter, permitted = self._service.model_name, self._caller.limiter, self._with_permits()
         observer = self._observer.batch if self._observer is not None else None
-        permits = self._with_permits()
-        return make_batch(self, name, model, inputs, limiter, permits, observer, self._batch_service, **options)
+        return make_batch(self, name, model, inputs, limiter, permitted, observer, self._batch_service, **options)
 
     @property
     def batches(self) -> Batches:
