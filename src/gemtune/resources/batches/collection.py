@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import IO, Any, Final, Protocol, Unpack
 
 import anyio
@@ -116,30 +117,13 @@ class Batches:
             CallError: It was not created.
         """
         limit = None if timeout is None else checks.seconds("timeout", timeout)
-        name, mark = self._model_name(model), f"gemtune-{random.getrandbits(96):024x}"
-        begun = anyio.current_time()
-        placed: PlacedInput | InlineInput | None = _ready(requests)
+        begun, name = anyio.current_time(), self._model_name(model)
+        mark = f"gemtune-{random.getrandbits(96):024x}"
+        create = partial(self._service.create, display_name=display_name, priority=priority, labels=labels, retry=retry)
         with anyio.move_on_after(limit):
-            if placed is None:
-                placed = await self._placed(requests, name, framing, mark, bucket, retry)
-            elif framing:
-                _refuse_framing(framing)
-            return await self._service.create(
-                name,
-                placed,
-                mark,
-                display_name=display_name,
-                priority=priority,
-                labels=labels,
-                timeout=time_left(limit, begun),
-                retry=retry,
-            )
-        raise DeadlineExceeded(
-            f"the batch on {name} was not created within {limit:g} s",
-            Remedy("look whether it is in ", ClientCall("batches.list")),
-            resource=name,
-            failure=Failure.AMBIGUOUS,
-        )
+            placed = _ready(requests, framing) or await self._placed(requests, name, framing, mark, bucket, retry)
+            return await create(name, placed, mark, timeout=time_left(limit, begun))
+        raise _late(name, timeout)
 
     async def get(
         self, name: BatchLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
@@ -287,19 +271,29 @@ class _Spool:
         return self.file.read()
 
 
-def _ready(requests: object) -> PlacedInput | None:
-    """Return what is placed already: a file of ready lines; None for all else."""
-    if isinstance(requests, File):
-        return PlacedInput(requests.name)
-    if isinstance(requests, str) and requests.startswith(("files/", "gs://")):
-        return PlacedInput(requests)
-    return None
+def _ready(requests: object, framing: Mapping[str, Any]) -> PlacedInput | None:
+    """Return what is placed already, a file of ready lines; None for all else.
+
+    Raises:
+        InvalidInput: There is framing, which could not be added to the lines.
+    """
+    address = requests.name if isinstance(requests, File) else requests
+    if not isinstance(address, str) or not address.startswith(("files/", "gs://")):
+        return None
+    if framing:
+        given = next(iter(framing))
+        raise InvalidInput(
+            f"{given} frames requests that are given here, and the lines of a file are ready",
+            Remedy("write it into each line, and leave out ", Argument(given)),
+            field=given,
+        )
+    return PlacedInput(address)
 
 
-def _refuse_framing(framing: Mapping[str, Any]) -> None:
-    given = next(iter(framing))
-    raise InvalidInput(
-        f"{given} frames requests that are given here, and the lines of a file are ready",
-        Remedy("write it into each line, and leave out ", Argument(given)),
-        field=given,
+def _late(model: str, timeout: float | None) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"the batch on {model} was not created within {timeout:g} s",
+        Remedy("look whether it is in ", ClientCall("batches.list")),
+        resource=model,
+        failure=Failure.AMBIGUOUS,
     )

@@ -45,7 +45,7 @@ from gemtune.protocol.files import MAX_BYTES, NewFile
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.uploads.gemini import FileUpload, digest_of, extent, opened_file, some_of
-from gemtune.resources.uploads.sending import OnProgress, Progress
+from gemtune.resources.uploads.sending import OnProgress, UploadProgress
 from gemtune.types.files import File
 from gemtune.wholefile import whole_file
 
@@ -143,7 +143,7 @@ class Files:
         sha256 = await anyio.to_thread.run_sync(digest_of, file, start, size)
         new = NewFile(name=name, display_name=display_name, mime_type=mime_type, size=size)
         upload = FileUpload(self._caller, new, partial(some_of, file, start, size, display_name), sha256, retry)
-        return await upload.run(Progress(name, size, on_progress, _log))
+        return await upload.run(UploadProgress(name, size, on_progress, _log))
 
     async def get(self, name: FileName, *, timeout: float | None = None, retry: RetryPolicy | None = None) -> File:
         """Return a file as it is now.

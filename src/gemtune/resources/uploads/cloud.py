@@ -25,7 +25,7 @@ from gemtune.protocol import storage
 from gemtune.protocol.call import Call
 from gemtune.protocol.storage import Arrived, CloudObject, UploadSession
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.uploads.sending import OnProgress, Progress, Sending
+from gemtune.resources.uploads.sending import OnProgress, Sending, UploadProgress
 
 WHOLE: Final = 8 * 2**20
 """Up to so many bytes a file is sent in one request."""
@@ -50,13 +50,13 @@ class Upload:
     on_progress: OnProgress | None
     retry: RetryPolicy | None
     wanted: CloudObject = attrs.field(init=False)
-    _progress: Progress = attrs.field(init=False)
+    _progress: UploadProgress = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         name = f"gemtune/{self.spooled.sha256[:32]}.jsonl"
         size, crc32c = self.spooled.size, self.spooled.crc32c
         self.wanted = CloudObject(bucket=self.bucket, name=name, size=size, crc32c=crc32c)
-        self._progress = Progress(self.wanted.uri, size, self.on_progress, _log)
+        self._progress = UploadProgress(self.wanted.uri, size, self.on_progress, _log)
 
     async def run(self) -> CloudObject:
         """Upload it, unless it is there."""

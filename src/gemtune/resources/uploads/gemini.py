@@ -26,7 +26,7 @@ from gemtune.protocol.call import Call
 from gemtune.protocol.files import NewFile
 from gemtune.protocol.storage import Arrived, UploadSession
 from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.uploads.sending import Progress, Sending
+from gemtune.resources.uploads.sending import Sending, UploadProgress
 from gemtune.types.files import File
 
 _HASHED: Final = 1 << 20
@@ -60,7 +60,7 @@ class FileUpload:
     def ask(self, session: UploadSession) -> Call[File | Arrived]:
         return protocol.ask_upload(session, self.new)
 
-    async def run(self, progress: Progress) -> File:
+    async def run(self, progress: UploadProgress) -> File:
         """Upload it, unless a file of this name and content is there."""
         try:
             made = await Sending[File](self.caller, self, self._read, progress, self.retry).run()

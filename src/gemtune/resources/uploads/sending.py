@@ -49,7 +49,7 @@ class Steps(Protocol[T]):
 
 
 @attrs.define(eq=False)
-class Progress:
+class UploadProgress:
     """How far an upload is, for its owner and for the log.
 
     Args:
@@ -89,7 +89,7 @@ class Sending(Generic[T]):
     caller: Caller
     steps: Steps[T]
     read: Callable[[int, int], Awaitable[bytes]]
-    progress: Progress
+    progress: UploadProgress
     retry: RetryPolicy | None
 
     async def run(self) -> T | None:
