@@ -141,7 +141,7 @@ def test_all_arguments_and_calls_of_remedies_are_known_to_the_shell_or_known_not
         for name in ("Argument", "ClientCall")
     )
     assert {"tuned_model_id", "if_exists", "format"} <= arguments <= OPTIONS.keys() | NO_OPTION
-    assert {"job", "tuned_models.delete"} <= methods <= COMMANDS.keys()
+    assert {"job", "tuned_models.delete"} <= methods <= COMMANDS.keys() | NO_COMMAND
 
 
 def test_the_options_and_commands_of_remedies_exist():
