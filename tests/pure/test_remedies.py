@@ -36,6 +36,8 @@ BOTH = (
 )  # fmt: skip
 # Arguments that the command line does not have; a remedy that needs one is left out there.
 NO_OPTION = {"api_key", "engine", "finish", "max_connections", "ssl_context", "transport"}
+# The same of calls.
+NO_COMMAND = {"batches.create", "batches.get", "batches.list", "files.delete", "files.get", "storage.upload"}
 
 TAKEN = errors.AlreadyExists(
     "tunedModels/x exists already.",
