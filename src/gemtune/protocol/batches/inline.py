@@ -96,11 +96,11 @@ class _Elements:
         """Read on: as much again as one element has had so far, so that a long one is not parsed ever again."""
         text = self._text[self._at :]
         data = self._rest + self.file.read(max(_PIECE, len(text)))
-        if len(text) > _LONGEST or len(data) == len(self._rest):
-            raise MalformedResponse("the inline replies of the batch end too early")
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             self._text, self._at = text + decoder.decode(data), 0
         except UnicodeDecodeError:
             raise MalformedResponse("the inline replies of the batch are not UTF-8") from None
         self._rest = decoder.getstate()[0]
+        if len(text) > _LONGEST or len(self._text) == len(text):
+            raise MalformedResponse("the inline replies of the batch end too early")
