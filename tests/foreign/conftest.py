@@ -22,6 +22,7 @@ def _installed(name: str) -> bool:
 
 _NEEDED = {
     "test_google_genai.py": ("google.genai", "aiohttp", "httpx2"),
+    "test_google_genai_batches.py": ("google.genai", "aiohttp", "httpx2"),
     "test_google_cloud_storage.py": ("google.cloud.storage",),
     "test_google_genai_vertex.py": ("google.genai", "google.cloud.storage"),
     "test_google_generativeai.py": ("google.generativeai",),
