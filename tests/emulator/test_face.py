@@ -132,8 +132,8 @@ class PlainFace:
         self.held[call.params["name"]] = call.body["data"]
         return {"size": len(call.body["data"])}
 
-    def find(self, verb, path):
-        match = self.inner.find(verb, path)
+    def find(self, verb, path, query=""):
+        match = self.inner.find(verb, path, query)
         return match and attrs.evolve(match, face=self)
 
     def layout(self, match, request):

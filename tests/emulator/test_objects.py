@@ -8,6 +8,7 @@ import pytest
 from gemtune.emulator.messages.checksums import _POLYNOMIAL, FOUR_TERMS, crc32c
 from gemtune.emulator.world.objects import Objects, StoredBucket, StoredObject
 from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.store import Store, tidy
 
 MIB = 1 << 20
 
@@ -128,9 +129,11 @@ def test_a_directory_is_taken_over_and_leftovers_of_a_kill_go(tmp_path):
     (folder / "0000000000000099").write_bytes(b"never put")
     (folder / "abcd_123.part").write_bytes(b"half an upload")
     (folder / "notes.txt").write_bytes(b"somebody's own")
-    after = Objects(Settings())
+    store = Store(Settings(), {})
+    after = store.objects
     after.depot.folder = folder
     after.restore(kept)
+    tidy(store)
     assert after.find("b", "x") == before.find("b", "x")
     assert after.read("b", "x") == b"kept"
     assert sorted(path.name for path in folder.iterdir()) == ["0000000000007000", "notes.txt"]

@@ -26,7 +26,7 @@ from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.clock import LATEST, Clock, ScaledClock, SteppedClock
 from gemtune.emulator.world.files import FileInUseError, HeldFile, hold
-from gemtune.emulator.world.store import Store, StoredModel, StoredPermission, filled
+from gemtune.emulator.world.store import Store, StoredModel, StoredPermission, tidy
 from gemtune.emulator.world.tuning import Job, JobFate
 from gemtune.emulator.world.typed import check, fits
 
@@ -94,7 +94,7 @@ def restore(clock: Clock, store: Store, text: bytes) -> None:
         for name, shelf in store.shelves.items():
             if name in state["shelves"]:
                 shelf.restore(state["shelves"][name])
-        store.objects.depot.tidy({file.name for each in filled(store) if isinstance(file := each.data, Path)})
+        tidy(store)
         _resume(clock, *times)
     except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
         store.reset()

@@ -6,6 +6,7 @@ import random
 import string
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
@@ -290,11 +291,10 @@ class Store:
         return None
 
 
-def filled(store: Store) -> Iterator[StoredContent]:
-    """Return every content that some shelf keeps."""
-    for shelf in store.shelves.values():
-        if isinstance(shelf, FilledShelf):
-            yield from shelf.contents()
+def tidy(store: Store) -> None:
+    """Remove the files of contents that a killed process left and that no shelf has; blocks."""
+    every = [each for shelf in store.shelves.values() if isinstance(shelf, FilledShelf) for each in shelf.contents()]
+    store.objects.depot.tidy({each.data.name for each in every if isinstance(each.data, Path)})
 
 
 def due(store: Store, now: int) -> list[WorkingShelf]:
