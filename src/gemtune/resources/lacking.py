@@ -59,7 +59,7 @@ def without_storage() -> Lacking:
 def without_files() -> Lacking:
     """Return what stands for the files on Vertex AI, which reads from Cloud Storage."""
     return Lacking(
-        GEMINI_ONLY.format("files of its own") + "; it reads from Cloud Storage and writes there",
+        "Vertex AI has no files of its own: it reads from Cloud Storage and writes there",
         Remedy("pass gs:// addresses"),
         Remedy("put training data there with ", ClientCall("storage.upload")),
         Remedy("let the requests of a batch be put there by ", ClientCall("batches.create")),

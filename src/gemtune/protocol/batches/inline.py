@@ -98,9 +98,9 @@ class _Elements:
         data = self._rest + self.file.read(max(_PIECE, len(text)))
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            self._text, self._at = text + decoder.decode(data), 0
+            new = decoder.decode(data)
         except UnicodeDecodeError:
             raise MalformedResponse("the inline replies of the batch are not UTF-8") from None
-        self._rest = decoder.getstate()[0]
-        if len(text) > _LONGEST or len(self._text) == len(text):
+        if not new or len(text) > _LONGEST:
             raise MalformedResponse("the inline replies of the batch end too early")
+        self._text, self._at, self._rest = text + new, 0, decoder.getstate()[0]

@@ -182,7 +182,7 @@ class Batches:
         bucket: str | None,
         retry: RetryPolicy | None,
     ) -> PlacedInput | InlineInput:
-        spool = _Spool(self._service, model)
+        spool = _Spool(self._service, model, await anyio.to_thread.run_sync(tempfile.TemporaryFile))
         try:
             async with aclosing(self._read(requests, model, framing)) as each:
                 async for asked in each:
@@ -206,16 +206,16 @@ class _Spool:
     Args:
         service: Says how a line is written, and how much one batch may hold.
         model: The model that is asked.
-        count: The lines so far.
+        file: The lines; whoever made it closes it.
+        count: How many there are so far.
         size: Their bytes.
-        file: They.
     """
 
     service: BatchService
     model: str
+    file: IO[bytes]
     count: int = attrs.field(default=0, init=False)
     size: int = attrs.field(default=0, init=False)
-    file: IO[bytes] = attrs.field(factory=tempfile.TemporaryFile, init=False)
     _lot: list[bytes] = attrs.field(factory=list, init=False)
     _waiting: int = attrs.field(default=0, init=False)
     _keys: set[bytes] = attrs.field(factory=set, init=False)

@@ -1,29 +1,42 @@
-"""How a batch of the Gemini API is found again whose creation was in doubt.
+"""How a batch of the Gemini API is created once, though the service knows no idempotency key and chooses the names.
 
 A batch with an input file, or with a display name that nobody else uses, is known by it. A batch whose requests came
 with its creation, under a name that somebody chose, is known by nothing: the lists show its name, its model, how many
-requests it has and when it was created, which another batch may share. That is evidence and no proof. Two that fit, or
-one whose time does not lie within this call, make the outcome ambiguous, and nothing is sent on the chance.
+requests it has and when it was created, which another batch may share. That is evidence and no proof.
+
+1. After a failure that leaves open whether the service acted, the batch is looked for in the list, and again
+   ``SETTLED`` seconds later, as a list may lag behind. Only if it is in neither the creation is sent once more.
+2. Two batches can still come to be: the service may act on an attempt that it seemed to have lost, after everybody has
+   looked. So after a creation that was in doubt the list is read once more. Of several batches the oldest stays, and
+   the others are cancelled, seconds old.
+3. Where there is only evidence, two batches that fit, or one whose time does not lie within this call, make the outcome
+   ambiguous. Nothing is sent, and nothing cancelled, on the chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+import anyio
 import attrs
 
 from gemtune import checks
-from gemtune.errors import AmbiguousOutcome, Failure
+from gemtune.config import RetryPolicy
+from gemtune.errors import AmbiguousOutcome, CallError, DeadlineExceeded, Failure
+from gemtune.http.caller import Caller
 from gemtune.pager import Pages
 from gemtune.protocol.batches import gemini
 from gemtune.protocol.call import Call
 from gemtune.protocol.names import same_model
 from gemtune.remedy import ClientCall, Remedy
+from gemtune.resources.attempts import Attempts, time_left
 from gemtune.resources.batches.service import InlineInput, PlacedInput
 from gemtune.resources.drafts import off_loop
+from gemtune.resources.vertex.labels import SETTLED, age, keep_oldest
 from gemtune.types.batches import GenerateContentBatch
 
 LARGEST_PAGE: Final = 1000
@@ -34,9 +47,46 @@ _OLDER: Final = timedelta(days=1)
 _SKEW: Final = timedelta(seconds=2)
 _LONGEST_NAME: Final = 512
 
+_log = logging.getLogger("gemtune")
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@attrs.frozen(eq=False)
+class BatchSearch:
+    """The search for batches of which one may have been created.
+
+    Args:
+        batches: Returns the pages of the list of batches.
+        fits: Returns whether a batch may be it.
+    """
+
+    batches: Callable[..., Pages[GenerateContentBatch]]
+    fits: Callable[[GenerateContentBatch], bool]
+
+    async def certain(self, timeout: float | None) -> list[GenerateContentBatch]:
+        """Return the batches that fit, the oldest first; none only if there is surely none."""
+        return await self._within(timeout, None)
+
+    async def settled(self, name: str, timeout: float | None) -> list[GenerateContentBatch]:
+        """Return the batches that fit, one of which is known, once others had the time to appear as well."""
+        return await self._within(timeout, name)
+
+    async def _within(self, timeout: float | None, known: str | None) -> list[GenerateContentBatch]:
+        with anyio.move_on_after(timeout):
+            found = await self._pass()
+            if all(batch.name == known for batch in found):
+                await anyio.sleep(SETTLED)
+                found = await self._pass()
+            return found
+        raise DeadlineExceeded(f"the list of batches was not searched in {timeout:g} s", failure=Failure.AMBIGUOUS)
+
+    async def _pass(self) -> list[GenerateContentBatch]:
+        listed = self.batches(page_size=LARGEST_PAGE).list()
+        found = {batch.name: batch async for batch in listed if self.fits(batch)}
+        return sorted(found.values(), key=age)
 
 
 @attrs.frozen(eq=False)
@@ -45,6 +95,7 @@ class BatchCreation:
 
     Args:
         batches: Returns the pages of the list of batches.
+        cancel: Cancels a batch.
         model: The model that it asks.
         placed: Its requests.
         display_name: Its display name.
@@ -53,6 +104,7 @@ class BatchCreation:
     """
 
     batches: Callable[..., Pages[GenerateContentBatch]]
+    cancel: Callable[[str], Awaitable[None]]
     model: str
     placed: PlacedInput | InlineInput
     display_name: str = attrs.field()
@@ -64,8 +116,8 @@ class BatchCreation:
         if not (isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME):
             checks.refuse("display_name", f"a string of 1 to {_LONGEST_NAME} characters", value)
 
-    async def call(self, priority: int | None) -> Call[GenerateContentBatch]:
-        """Return what is sent, the same on every attempt."""
+    async def _call(self, priority: int | None) -> Call[GenerateContentBatch]:
+        # The same on every attempt.
         if priority is not None:
             checks.whole("priority", priority, least=-(2**63), most=2**63 - 1)
         create = partial(self._inline if isinstance(self.placed, InlineInput) else self._placed, priority)
@@ -81,26 +133,60 @@ class BatchCreation:
         source = gemini.from_file(address)
         return gemini.create_batch(self.model, display_name=self.display_name, input=source, priority=priority)
 
-    async def look(self, timeout: float) -> GenerateContentBatch | None:
-        """Return the batch that an earlier attempt has created; None if it is not in the list.
+    async def run(
+        self, caller: Caller, priority: int | None, timeout: float | None, retry: RetryPolicy | None
+    ) -> GenerateContentBatch:
+        """Create the batch, whatever becomes of single attempts.
+
+        Raises:
+            AmbiguousOutcome: Nobody could say whether it was created.
+            CallError: It was not.
+        """
+        call = await self._call(priority)
+        begun, how = anyio.current_time(), Remedy("look whether it is in ", ClientCall("batches.list"))
+        attempts = Attempts(caller, self._look, (how,))
+        made = await attempts.run(call, timeout, retry)
+        return await self._only(made, time_left(timeout, begun)) if attempts.doubted else made
+
+    async def _look(self, timeout: float) -> GenerateContentBatch | None:
+        """Return the batch that an earlier attempt has created; None only if there is surely none.
 
         Raises:
             AmbiguousOutcome: There are some of which nobody can say whether one is it.
         """
-        listed = self.batches(page_size=LARGEST_PAGE, timeout=timeout).list()
-        fitting = [batch async for batch in listed if self._fits(batch)]
-        if not fitting:
+        found = await self.search.certain(timeout)
+        if not found:
             return None
-        if not self._by_evidence or (len(fitting) == 1 and self._within_this_call(fitting[0])):
-            return fitting[0]
-        found = ", ".join(batch.name for batch in fitting[:3])
-        raise AmbiguousOutcome(
-            f"a batch {self.display_name!r} on {self.model} may have been created, and {len(fitting)} of this name, "
-            f"model and size may be it: {found}",
-            Remedy("compare their times with ", ClientCall("batches.get", fitting[0].name)),
+        if not self._by_evidence or (len(found) == 1 and self._within_this_call(found[0])):
+            return found[0]
+        raise self._unclear(found)
+
+    async def _only(self, made: GenerateContentBatch, timeout: float | None) -> GenerateContentBatch:
+        """Return the oldest batch that fits, and cancel every other one."""
+        try:
+            found = await self.search.settled(made.name, timeout)
+        except CallError as error:
+            _log.warning("%s was created; whether it is the only one is not known: %s", made.name, error)
+            return made
+        every = {batch.name: batch for batch in [made, *found]}
+        if len(every) > 1 and self._by_evidence:
+            raise self._unclear([*every.values()])
+        return await keep_oldest(every.values(), lambda batch: batch.done, self.cancel)
+
+    def _unclear(self, found: Sequence[GenerateContentBatch]) -> AmbiguousOutcome:
+        names = ", ".join(batch.name for batch in found[:3])
+        return AmbiguousOutcome(
+            f"a batch {self.display_name!r} on {self.model} may have been created, and of {len(found)} with this name, "
+            f"model and size nobody can say whether it is one of them: {names}",
+            Remedy("compare their times with ", ClientCall("batches.get", found[0].name)),
             resource=self.model,
             failure=Failure.FATAL,
         )
+
+    @property
+    def search(self) -> BatchSearch:
+        """The search for what this call has created."""
+        return BatchSearch(self.batches, self._fits)
 
     @property
     def _by_evidence(self) -> bool:

@@ -12,9 +12,6 @@ import logging
 import mimetypes
 import os
 import random
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, overload
@@ -61,13 +58,6 @@ _JSONL: Final = "application/jsonl"
 _log = logging.getLogger("gemtune.files")
 
 
-@contextmanager
-def spare_file() -> Iterator[IO[bytes]]:
-    """Return a temporary file without a name, which is gone whatever becomes of the program."""
-    with tempfile.TemporaryFile() as file:
-        yield file
-
-
 @attrs.frozen(eq=False)
 class Files:
     """Files of the Gemini API: upload, get, list, delete, download."""
@@ -111,12 +101,13 @@ class Files:
         """
         chosen = _new_name() if name is None else names.new_file_name(name)
         title = _title(file) if display_name is None else _checked_title(display_name)
-        kind = _type_of(title) if mime_type is None else _checked_type(mime_type)
+        kind = None if mime_type is None else _checked_type(mime_type)
         limit = None if timeout is None else checks.seconds("timeout", timeout)
         with anyio.move_on_after(limit):
             opened = await anyio.to_thread.run_sync(opened_file, file)
             try:
                 start, size = await anyio.to_thread.run_sync(extent, opened)
+                kind = kind or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
                 place = partial(self.place, opened, size, chosen, start=start, display_name=title, mime_type=kind)
                 return await place(on_progress=on_progress, retry=retry)
             finally:

@@ -11,6 +11,7 @@ creation was in doubt is what every list shows of it:
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Final
@@ -28,10 +29,9 @@ from gemtune.protocol.batches import gemini
 from gemtune.protocol.batches.inline import inline_lines
 from gemtune.protocol.files import MAX_BYTES, download_file
 from gemtune.protocol.gemini import Page
-from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.attempts import Attempts
-from gemtune.resources.batches.creating import LARGEST_PAGE, BatchCreation
-from gemtune.resources.batches.files import Files, spare_file
+from gemtune.remedy import Argument, Remedy
+from gemtune.resources.batches.creating import BatchCreation, BatchSearch
+from gemtune.resources.batches.files import Files
 from gemtune.resources.batches.service import BatchLimits, InlineInput, PlacedInput
 from gemtune.types import GenerateContentRequest
 from gemtune.types.batches import GenerateContentBatch
@@ -86,18 +86,14 @@ class GeminiBatches:
         """Create a batch once; see the head of this module."""
         _only_vertex("labels", labels)
         name = mark if display_name is None else display_name
-        creation = BatchCreation(self.list, model, placed, name, given=display_name is not None)
-        call = await creation.call(priority)
-        look = Remedy("look whether it is in ", ClientCall("batches.list"))
-        return await Attempts(self._caller, creation.look, (look,)).run(call, timeout, retry)
+        creation = BatchCreation(self.list, self.cancel, model, placed, name, given=display_name is not None)
+        return await creation.run(self._caller, priority, timeout, retry)
 
     async def find(self, mark: str) -> GenerateContentBatch | None:
         """Return the batch with a mark, or whose input was placed under it."""
         address = _file_of(mark)
-        async for batch in self.list(page_size=LARGEST_PAGE).list():
-            if batch.display_name == mark or batch.input == address:
-                return batch
-        return None
+        search = BatchSearch(self.list, lambda batch: batch.display_name == mark or batch.input == address)
+        return next(iter(await search.certain(None)), None)
 
     async def get(
         self, name: str, *, timeout: float | None = None, retry: RetryPolicy | None = None
@@ -143,7 +139,7 @@ class GeminiBatches:
         if batch.input:
             return 0
         # The reply to ``get`` holds all replies, and may be larger than memory.
-        with spare_file() as whole:
+        with await anyio.to_thread.run_sync(tempfile.TemporaryFile) as whole:
             await download(self._caller, gemini.get_batch(batch.name), whole, retry=retry)
             return await anyio.to_thread.run_sync(inline_lines, whole, into)
 

@@ -74,16 +74,16 @@ class BatchReplies:
         batch = await self._service.get(self._name, retry=self._retry)
         if not batch.done:
             raise _without_results(batch, "it has not ended", "look at it again with ")
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end, or with the iterator
+        file: IO[bytes] = await anyio.to_thread.run_sync(tempfile.TemporaryFile)
         try:
             size = await self._service.fetch(batch, file, retry=self._retry)
             file.seek(0)
         except BaseException:
             file.close()
             raise
-        if size == 0 and batch.counts.finished == 0:
+        if size == 0:
             file.close()
-            why = f"it {batch.state.lower()}" + (f" ({batch.error.message})" if batch.error is not None else "")
+            why = f"its state is {batch.state}" + (f" ({batch.error.message})" if batch.error is not None else "")
             raise _without_results(batch, why, "see it with ")
         self._file = file
         return file
