@@ -101,13 +101,13 @@ class Files:
         """
         chosen = _new_name() if name is None else names.new_file_name(name)
         title = _title(file) if display_name is None else _checked_title(display_name)
-        kind = None if mime_type is None else _checked_type(mime_type)
+        given = None if mime_type is None else _checked_type(mime_type)
         limit = None if timeout is None else checks.seconds("timeout", timeout)
         with anyio.move_on_after(limit):
             opened = await anyio.to_thread.run_sync(opened_file, file)
             try:
                 start, size = await anyio.to_thread.run_sync(extent, opened)
-                kind = kind or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
+                kind = given or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
                 place = partial(self.place, opened, size, chosen, start=start, display_name=title, mime_type=kind)
                 return await place(on_progress=on_progress, retry=retry)
             finally:
