@@ -107,7 +107,7 @@ class Files:
             opened = await anyio.to_thread.run_sync(opened_file, file)
             try:
                 start, size = await anyio.to_thread.run_sync(extent, opened)
-                kind = given or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
+                kind: str = given or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
                 place = partial(self.place, opened, size, chosen, start=start, display_name=title, mime_type=kind)
                 return await place(on_progress=on_progress, retry=retry)
             finally:
