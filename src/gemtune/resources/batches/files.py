@@ -107,7 +107,7 @@ class Files:
             opened = await anyio.to_thread.run_sync(opened_file, file)
             try:
                 start, size = await anyio.to_thread.run_sync(extent, opened)
-                kind: str = given or await anyio.to_thread.run_sync(_type_of, title)  # it reads the system's list
+                kind = await anyio.to_thread.run_sync(_type_of, given, title)
                 place = partial(self.place, opened, size, chosen, start=start, display_name=title, mime_type=kind)
                 return await place(on_progress=on_progress, retry=retry)
             finally:
@@ -276,7 +276,10 @@ def _checked_title(given: object) -> str:
     return given
 
 
-def _type_of(title: str) -> str:
+def _type_of(given: str | None, title: str) -> str:
+    """Return the type of a file by its suffix, unless it is given; blocks, as the system has a list of types."""
+    if given is not None:
+        return given
     if title.lower().endswith((".jsonl", ".ndjson")):
         return _JSONL
     return mimetypes.guess_type(title)[0] or _OCTETS
