@@ -133,7 +133,7 @@ async def test_what_a_journal_holds_and_is_not_accepted_is_asked_again(tmp_path,
     service.steps["x"].append(cut)
     journal = tmp_path / "j"
     await run(service, ["x", "y"], journal=journal)
-    found, stats = await run(service, ["x", "y"], journal=journal, accept=accept)
+    found, stats = await run(service, ["x", "y"], journal=journal, accept=accept, resume="rest")
     assert [(one.key, one.text) for one in found] == [(0, "re: x")]
     assert stats.skipped == 1
     assert [one.text for one in read_journal(journal, order="input")] == ["re: x", "re: y"]
@@ -154,7 +154,7 @@ async def test_an_empty_reply_in_a_journal_is_asked_again_whatever_wrote_it(tmp_
     held = decode(GenerateContentResponse, EMPTY[empty]().json())
     result = attrs.evolve(record.to_result(), response=held)
     journal.write_bytes(header + record_line(result, None, record.digest) + second)
-    found, stats = await run(service, ["x", "y"], journal=journal)
+    found, stats = await run(service, ["x", "y"], journal=journal, resume="rest")
     assert ([one.text for one in found], stats.skipped) == (["re: x"], 1)
     assert [one.text for one in read_journal(journal, order="input")] == ["re: x", "re: y"]
 
@@ -163,8 +163,12 @@ async def test_retry_failed_false_leaves_what_the_journal_holds(tmp_path):
     service = Service()
     service.steps["x"].append(cut)
     await run(service, ["x"], journal=tmp_path / "j")
-    found, _ = await run(service, ["x"], journal=tmp_path / "j", accept={"STOP"}, retry_failed=False)
+    options = {"journal": tmp_path / "j", "accept": {"STOP"}, "retry_failed": False}
+    found, _ = await run(service, ["x"], resume="rest", **options)
     assert found == []
+    (found,), _ = await run(service, ["x"], **options)
+    assert (found.replayed, found.text) == (True, '{"half": ')
+    assert service.asked.total() == 1
 
 
 async def fits(reply):
@@ -184,7 +188,8 @@ async def test_an_accept_that_breaks_ends_the_run_and_loses_no_reply(tmp_path, a
             await batch.collect()
     assert {one.text for one in broken.value.results} == {"re: x", "re: y"}
     assert {one.text for one in read_journal(journal)} == {"re: x", "re: y"}
-    found, stats = await run(service, ["x", "y", "z"], journal=journal, accept=lambda reply: reply.text != "re: y")
+    options = {"journal": journal, "accept": lambda reply: reply.text != "re: y", "resume": "rest"}
+    found, stats = await run(service, ["x", "y", "z"], **options)
     assert [one.text_or_none for one in found] == [None, "re: z"]
     assert (stats.skipped, service.asked["x"]) == (1, 1)
 

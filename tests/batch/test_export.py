@@ -46,7 +46,7 @@ async def test_an_export_is_of_the_input_as_it_is_now_and_not_of_what_the_journa
         await exported(client, [("a", "x"), ("gone", "y"), ("c", "z")], tmp_path)
         found = await exported(client, [("c", "z"), ("new", "w"), ("a", "x")], tmp_path)
         assert found == [("c", True), ("new", True), ("a", True)]
-        async with client.batch(MODEL, {"a": "x"}, journal=tmp_path / "j") as results:
+        async with client.batch(MODEL, {"a": "x"}, journal=tmp_path / "j", resume="rest") as results:
             assert await collect(results) == []
             assert await results.export(tmp_path / "out.jsonl", order="completed") == 1
 

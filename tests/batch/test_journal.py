@@ -24,7 +24,7 @@ from gemtune.batch.inputs import config_digests, make_item
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header, Record, checked, record_line
 from gemtune.batch.journal.reading import read_records
-from gemtune.batch.keys import Keys, Known
+from gemtune.batch.keys import Keys, Known, Span
 from gemtune.protocol.codec import decode
 from gemtune.protocol.names import model_name
 from gemtune.types import Content, GenerateContentRequest, GenerateContentResponse, GenerationConfig
@@ -270,14 +270,14 @@ DIGESTS = st.integers(0, 2**64 - 1)
 @given(st.lists(st.tuples(st.integers(0, 30), KEYS, DIGESTS)), st.lists(st.tuples(KEYS, DIGESTS), max_size=40))
 def test_keys_are_a_dict_of_what_the_journal_holds_and_of_where_the_items_stand(outcomes, items):
     keys, held, places = Keys("j"), {}, {}
-    for n, key, digest in outcomes:
-        held.setdefault(n if key is None else str(key), digest)
-    keys.hold(outcomes)
+    for place, (n, key, digest) in enumerate(outcomes):
+        held[n if key is None else str(key)] = digest, Span(place, 1 + place % 7)
+    keys.hold((*outcome, Span(place, 1 + place % 7)) for place, outcome in enumerate(outcomes))
     for n, (key, _) in enumerate(items):
         name = n if key is None else str(key)
         known = keys.meet(n, key)
         if name in held:
-            assert known == Known(places.get(name), held[name])
+            assert known == Known(places.get(name), *held[name])
             if known.place is None:
                 keys.confirm(n, key)
         else:
@@ -285,16 +285,18 @@ def test_keys_are_a_dict_of_what_the_journal_holds_and_of_where_the_items_stand(
         places.setdefault(name, n)
     for n, key in enumerate([*(key for key, _ in items), None, "another" * 5]):
         name = n if key is None else str(key)
-        assert keys.known(n, key) == (Known(places[name], held.get(name)) if name in places else None)
+        assert keys.known(n, key) == (Known(places[name], *held.get(name, ())) if name in places else None)
+    met = sorted((places[name], span) for name, (_, span) in held.items() if name in places)
+    assert [*keys.met()] == met
 
 
 def test_an_item_that_the_journal_holds_stands_nowhere_until_its_content_is_compared():
     keys = Keys("j")
-    keys.hold([(0, "k", 7)])
-    assert keys.meet(3, "k") == keys.meet(3, "k") == Known(None, 7)
+    keys.hold([(0, "k", 7, Span(40, 9))])
+    assert keys.meet(3, "k") == keys.meet(3, "k") == Known(None, 7, Span(40, 9))
     assert keys.known(3, "k") is None
     keys.confirm(3, "k")
-    assert keys.known(3, "k") == Known(3, 7)
+    assert keys.known(3, "k") == Known(3, 7, Span(40, 9))
 
 
 def peak():
@@ -365,7 +367,7 @@ def test_the_configuration_has_a_digest_for_each_setting():
 async def test_a_batch_run_again_asks_only_what_is_not_answered(tmp_path):
     service = Service(0.0)
     service.steps["p4"].append(envelope(400, "INVALID_ARGUMENT"))
-    options = {"journal": tmp_path / "j", "concurrency": 4}
+    options = {"journal": tmp_path / "j", "concurrency": 4, "resume": "rest"}
     async with service.client() as client:
         async with client.batch(MODEL, (f"p{n}" for n in range(50)), **options) as results:
             for _ in range(10):
@@ -400,7 +402,7 @@ async def test_keys_are_the_identity_so_rows_may_move(tmp_path):
     async with service.client() as client:
         await run(client, rows[:12], journal=tmp_path / "j")
         service.asked.clear()
-        found = await run(client, rows[::-1], journal=tmp_path / "j")
+        found = await run(client, rows[::-1], journal=tmp_path / "j", resume="rest")
         assert sorted(one.key for one in found) == sorted(key for key, _ in rows[12:])
         assert service.asked.total() == 8
 
@@ -432,7 +434,7 @@ async def test_another_model_or_configuration_is_refused_and_named(tmp_path):
 
 
 async def test_failures_are_asked_again_unless_they_are_to_be_kept(tmp_path):
-    service = Service(0.0)
+    service, rest = Service(0.0), {"journal": tmp_path / "j", "resume": "rest"}
     service.steps["b"].extend([envelope(400, "INVALID_ARGUMENT", "first"), envelope(400, "INVALID_ARGUMENT", "second")])
     async with service.client() as client:
         for _ in range(2):
@@ -440,8 +442,8 @@ async def test_failures_are_asked_again_unless_they_are_to_be_kept(tmp_path):
         outcomes = list(read_journal(tmp_path / "j", order="input"))
         assert [one.ok for one in outcomes] == [True, False, False]
         assert "second" in str(outcomes[1].error)
-        assert await run(client, ["a", "b", ""], journal=tmp_path / "j", retry_failed=False) == []
-        found = await run(client, ["a", "b", "a better row"], journal=tmp_path / "j")
+        assert await run(client, ["a", "b", ""], retry_failed=False, **rest) == []
+        found = await run(client, ["a", "b", "a better row"], **rest)
     assert sorted(one.text for one in found) == ["re: a better row", "re: b"]
     assert [one.ok for one in read_journal(tmp_path / "j")] == [True, True, True]
     assert service.asked["a"] == 1
@@ -456,7 +458,7 @@ async def test_a_doomed_run_tells_what_the_journal_holds_and_can_go_on(tmp_path)
             with pytest.raises(errors.BatchStopped, match=r"5 answered, 0 failed; they are in .*j, from which"):
                 await into(found, results)
         assert [one.index for one in found] == [0, 1, 2, 3, 4] == indices(tmp_path / "j")
-        assert len(await run(client, [f"p{n}" for n in range(20)], journal=tmp_path / "j")) == 15
+        assert len(await run(client, [f"p{n}" for n in range(20)], journal=tmp_path / "j", resume="rest")) == 15
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -34,7 +34,8 @@ import anyio, gemtune, json, sys
 async def main():
     rows = [(row["key"], row["prompt"]) for row in map(json.loads, open("in.jsonl"))]
     async with gemtune.Client() as client:
-        batch = client.batch(sys.argv[1], rows, concurrency=int(sys.argv[2]), journal="out.jsonl.journal")
+        options = {"concurrency": int(sys.argv[2]), "resume": sys.argv[3], "order": sys.argv[4]}
+        batch = client.batch(sys.argv[1], rows, journal="out.jsonl.journal", **options)
         async with batch as results:
             async for result in results:
                 print(result.key, flush=True)
@@ -77,21 +78,31 @@ def killed_after(app, command, folder, requests, spin):
     return out
 
 
-@pytest.mark.parametrize("published", [False, True], ids=["the command", "a program that publishes"])
-def test_killed_at_random_and_run_again_it_finishes_the_file(app, tmp_path, published):
+PROGRAMS = {
+    "a program that publishes": ("rest", "completed"),
+    "a program that fills a database": ("all", "completed"),
+    "a program that fills one in order": ("all", "input"),
+}
+
+
+@pytest.mark.parametrize("what", ["the command", *PROGRAMS])
+def test_killed_at_random_and_run_again_it_finishes_the_file(app, tmp_path, what):
     dice = random.Random(os.environ.get("GEMTUNE_SEED"))
+    published = PROGRAMS.get(what)
     kills = KILLS if not published else max(3, KILLS // 4)
     prompts = {f"k{n}": f"prompt {n} " + "x" * dice.randrange(3000) for n in range(40 * kills)}
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"key": k, "prompt": p}) + "\n" for k, p in prompts.items()))
     journal = tmp_path / "out.jsonl.journal"
-    command = [sys.executable, "-c", PROGRAM, MODEL, str(IN_FLIGHT)] if published else COMMAND
+    command = [sys.executable, "-c", PROGRAM, MODEL, str(IN_FLIGHT), *published] if published else COMMAND
+    everything = published is not None and published[0] == "all"
     keys = {prompt: key for key, prompt in prompts.items()}
     done: set[str] = set()
     seen: list[str] = []
     for _ in range(kills):
         requests = len(asked(app))
         out = killed_after(app, command, tmp_path, dice.randrange(60), dice.randrange(20_000))
-        seen += out.split()
+        seen = [*out.split()] if everything else [*seen, *out.split()]
+        assert len(seen) == len(set(seen)), "published twice"
         again = {keys[text] for text in asked(app, requests)} & done
         assert not again, "asked again although the journal held the answer"
         held = answered(journal)
@@ -99,8 +110,10 @@ def test_killed_at_random_and_run_again_it_finishes_the_file(app, tmp_path, publ
         done = held
         assert set(seen) <= done, "published and lost"
     last = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    seen += last.stdout.split()
+    seen = [*last.stdout.split()] if everything else [*seen, *last.stdout.split()]
     assert len(seen) == len(set(seen)), "published twice"
+    assert not everything or set(seen) == set(prompts), "run again, and not complete"
+    assert not everything or published[1] == "completed" or seen == list(prompts)
     assert answered(journal) == set(prompts)
     assert len(asked(app)) <= len(prompts) + kills * REPEATED_BY_A_KILL
     if not published:

@@ -69,7 +69,7 @@ STOPS = {
 async def test_what_stops_the_run_is_the_failure_of_no_item_and_whoever_met_it_is_asked_again(stop, keyed, tmp_path):
     service, first = Service(), []
     rows = [(f"k{n}", f"p{n}") if keyed else f"p{n}" for n in range(20)]
-    options = {"journal": tmp_path / "j", "concurrency": 3, "retry_failed": False}
+    options = {"journal": tmp_path / "j", "concurrency": 3, "retry_failed": False, "resume": "rest"}
     for n in (7, 8, 9):
         service.steps[f"p{n}"].append(STOPS[stop]())
     service.seconds["p7"] = 0.5

@@ -53,5 +53,5 @@ async def test_a_key_used_twice_fails_the_second_row_and_names_both(tmp_path, jo
         assert str(found[2].error).startswith("row 3: the key 'a' was used before, in row 1")
         if journal:
             rows[2] = ("c", "z")
-            assert [(one.key, one.ok) for one in await run(client, rows, **options)] == [("c", True)]
+            assert [(one.key, one.ok) for one in await run(client, rows, resume="rest", **options)] == [("c", True)]
     assert service.asked.total() == 2 + journal

@@ -41,7 +41,7 @@ async def test_a_run_pauses_until_the_window_has_room_and_then_goes_on(virtual_t
 async def test_what_still_refuses_after_ten_minutes_stops_the_run_and_loses_nothing(virtual_time, tmp_path):
     service, found = Service(), []
     service.always = lambda: spent() if virtual_time() >= 5 else None
-    options = {"concurrency": 4, "journal": tmp_path / "j"}
+    options = {"concurrency": 4, "journal": tmp_path / "j", "resume": "rest"}
     async with service.client() as client:
         async with client.batch(MODEL, map(str, range(100)), **options) as results:
             with pytest.raises(errors.BatchStopped, match="spend-based rate limit"):

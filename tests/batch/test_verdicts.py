@@ -74,7 +74,9 @@ async def test_a_run_with_a_row_that_is_refused_can_be_resumed_from_its_journal(
     service.steps["p3"].extend([envelope(*OWN["a cache that is gone"])] * 9)
     async with service.client() as client:
         for expected in (30, 1):
-            found = await run(client, [f"p{n}" for n in range(30)], concurrency=1, journal=tmp_path / "j")
+            found = await run(
+                client, [f"p{n}" for n in range(30)], concurrency=1, journal=tmp_path / "j", resume="rest"
+            )
             assert len(found) == expected
     assert (service.asked["p3"], service.asked["p4"]) == (2, 1)
 

@@ -77,6 +77,7 @@ def lives(ends):
             "durability": st.sampled_from(["batch", "sync", "none"]),
             "retry_failed": st.booleans(),
             "item_timeout": st.sampled_from([None, None, 4.0]),
+            "resume": st.sampled_from(["all", "rest"]),
         }
     )
     moments = st.one_of(st.floats(0, 3), st.floats(0, 120))
@@ -176,10 +177,12 @@ async def play(story, folder):
             done = {name for name, result in held.items() if result.ok or not life.options.get("retry_failed", True)}
             asked = service.asked.copy()
             published: dict[Any, Any] = {}
+            rest = life.options.get("resume") == "rest"
 
-            def took(result, published=published, done=done):
+            def took(result, published=published, done=done, rest=rest):
                 assert result.key not in published, "published twice"
-                assert result.key not in done, "published although the journal had it"
+                assert not (rest and result.key in done), "published although the journal had it"
+                assert result.replayed is (result.key in done)
                 published[result.key] = result
 
             stats = await live(client, story, life, path, took)
@@ -192,9 +195,11 @@ async def play(story, folder):
             assert not again & {names[name] for name in done}, "asked although the journal had it"
             assert (stats.in_flight, stats.parked) == (0, 0)
             if life.ends in {"complete", "drain"}:
-                assert stats.done + stats.failed == len(published), "an outcome was not published"
+                replayed = sum(result.replayed for result in published.values())
+                assert stats.done + stats.failed == len(published) - replayed, "an outcome was not published"
+                assert replayed == (0 if rest else stats.skipped)
             answered |= {name for name, result in published.items() if result.ok}
-        assert stats.skipped + len(published) == len(names)
+        assert len(published) == len(names)
     assert now.keys() == names.keys(), "an item has no outcome"
     assert answered <= {name for name, result in now.items() if result.ok}, "an answer was lost"
     for name, result in now.items():

@@ -202,7 +202,7 @@ async def test_a_batch_without_a_block_begins_with_start_and_ends_with_aclose(tm
             await client.batch(MODEL, PROMPTS, journal=tmp_path / "run.journal").start()
         await results.aclose()
         await results.aclose()
-        rest = await client.batch(MODEL, PROMPTS, journal=tmp_path / "run.journal").start()
+        rest = await client.batch(MODEL, PROMPTS, journal=tmp_path / "run.journal", resume="rest").start()
         assert len([result async for result in rest]) < len(PROMPTS)
         assert await rest.export(tmp_path / "out.jsonl") == len(PROMPTS)
         await rest.aclose()
@@ -227,7 +227,7 @@ async def test_a_batch_that_is_forgotten_ends_and_lets_go_of_its_journal(tmp_pat
         del results
         gc.collect()
         await asyncio.sleep(1)
-        async with client.batch(MODEL, PROMPTS, journal=tmp_path / "run.journal") as results:
+        async with client.batch(MODEL, PROMPTS, journal=tmp_path / "run.journal", resume="rest") as results:
             assert len([result async for result in results]) < len(PROMPTS)
 
 

@@ -48,7 +48,7 @@ async def test_a_journal_of_a_job_is_resumed_by_its_endpoint_and_a_row_may_name_
         short = model.endpoint.partition("us-central1/")[2]
         assert not model.endpoint.startswith("projects/my-project/"), "a reply spells the project by its number"
         for spelled in (model.endpoint, short, f"{PLACE}/{short}"):
-            async with client.batch(spelled, [rows[0], ("b", named)], journal=tmp_path / "j") as results:
+            async with client.batch(spelled, [rows[0], ("b", named)], journal=tmp_path / "j", resume="rest") as results:
                 assert [one async for one in results] == []
         named["model"] = short
         async with client.batch(job, [("n", named)]) as results:

@@ -19,9 +19,10 @@ from gemtune.batch.engines.local import LocalEngine
 from gemtune.batch.engines.run import BatchEngine, Run
 from gemtune.batch.inputs import Inputs, ModelName, config_digests
 from gemtune.batch.intake import Intake
-from gemtune.batch.journal.export import export_journal, read_held
+from gemtune.batch.journal.export import export_journal
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
+from gemtune.batch.journal.replay import Replay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
 from gemtune.batch.observer import RunObserver
@@ -82,9 +83,8 @@ class Batch(ShownBatch):
     """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
 
     Nothing starts before the block is entered. Leaving it early gives up what is in flight; ``drain()`` lets it
-    finish. Either way the journal is complete, and the same call continues from there. It does not yield again what
-    the journal holds: if you need every result, read them from the journal once the run is over, with ``export`` or
-    ``read_journal``.
+    finish. Either way the journal is complete, and the same call continues from there: it yields every row once, and
+    what the journal holds comes from the file, marked ``replayed``. With ``resume="rest"`` it yields only the rest.
 
     On asyncio you may enter it, take results and leave it in different tasks, as ``asyncio.wait_for`` and async
     generators do, or use ``start()`` and ``aclose()`` instead of a block.
@@ -202,7 +202,8 @@ class Batch(ShownBatch):
         It enters the batch if you have not. Inside the block it works as long as nothing was taken.
 
         Returns:
-            In the order of the input, or what the journal held and then the others as they were completed.
+            In the order of the input, or as they came; what a batch that was entered with ``resume="rest"`` has
+            passed over stands first then.
 
         Raises:
             MisuseError: Results were taken already, or the batch is over.
@@ -215,13 +216,15 @@ class Batch(ShownBatch):
                 f"{self._outbox.taken} results were taken already, and collect() returns all of them: continue the "
                 "iteration, or call collect() before anything else takes results"
             )
+        if not self._entered:  # whoever wants a list wants all of it
+            self.spec = attrs.evolve(self.spec, resume="all")
         found = self.collected
         try:
             async with nullcontext() if self._entered else self:
                 with said_if_left(self._left_note):
                     async for result in self:
                         found.append(result)
-            return BatchResults(await _with_held(self, found))
+                return BatchResults(await _with_held(self, found))
         except Exception as error:
             # Whatever it is, the input's own error or a journal that is gone: what was paid for is handed over.
             found += self._outbox.rest()
@@ -291,7 +294,7 @@ async def _prepared(batch: Batch) -> Background:
     run = batch._run = _made_run(batch)
     try:
         if batch.places is not None and batch.spec.journal is not None:
-            run.writer = await _opened(batch.spec, batch.spec.journal, batch.places, run)
+            await _open(batch.spec, batch.spec.journal, batch.places, run)
     except BaseException:
         batch._left = True  # nobody will put anything into the outbox
         batch._outbox.end()
@@ -310,7 +313,7 @@ def _made_run(batch: Batch) -> Run:
     spec, tally, stop = batch.spec, RunTally(anyio.current_time()), Stop()
     keys = RecentKeys() if batch.places is None else batch.places
     watch = batch.observer(batch.model, tally) if batch.observer is not None else None
-    intake = Intake(batch.inputs, batch.model, batch._model_name, tally, stop, keys)
+    intake = Intake(batch.inputs, batch.model, batch._model_name, tally, stop, keys, spec.resume == "all")
     answering = Answering(
         client=batch.client,
         model=batch.model,
@@ -328,15 +331,16 @@ def _made_run(batch: Batch) -> Run:
 
 
 async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult]:
-    """Return results together with those of the rows that the journal held before this run."""
-    run, journal, places, order = batch._run, batch.spec.journal, batch.places, batch.spec.order
-    if run is None or journal is None or places is None or not run.tally.skipped:
+    """Return results together with those that a run of the rest has passed over."""
+    replay = batch._run.replay if batch._run is not None else None
+    if replay is None or batch.spec.resume == "all":
         return found
-    held = await anyio.to_thread.run_sync(lambda: [*read_held(journal, places, order)])
-    return sorted([*held, *found], key=lambda one: one.index) if order == "input" else [*held, *found]
+    held = await anyio.to_thread.run_sync(replay.passed_over)
+    return sorted([*held, *found], key=lambda one: one.index) if batch.spec.order == "input" else [*held, *found]
 
 
-async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> JournalWriter:
+async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> None:
+    """Open the journal, and give a run its ways into it and out of it."""
     header = Header(spec.model, config_digests(spec.shared))
     journal = Journal(path, header, keys, keep_failed=not spec.retry_failed, acceptance=spec.accept)
     try:
@@ -347,4 +351,5 @@ async def _opened(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(partial(journal.close, wait=True))
         raise
-    return JournalWriter(journal, run.outbox, spec.durability, run.abort)
+    run.writer = JournalWriter(journal, run.outbox, spec.durability, run.abort)
+    run.replay = Replay(journal, run.outbox, run.abort)

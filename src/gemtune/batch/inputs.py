@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from gemtune.batch.keys import Key
+from gemtune.batch.keys import Key, Span
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.names import same_model
@@ -65,6 +65,7 @@ class Item:
         position: The place of its result among those of this run.
         digest: What stands for its content in a journal.
         attempts: Requests made for it so far.
+        held: Where the journal holds its outcome, if that is to be handed over.
     """
 
     index: int
@@ -75,6 +76,7 @@ class Item:
     position: int = 0
     digest: int = 0
     attempts: int = 0
+    held: Span | None = None
 
     @property
     def name(self) -> Key:

@@ -24,7 +24,7 @@ _SKIPS_AT_ONCE: Final = 256
 
 @attrs.define(eq=False)
 class Intake:
-    """Pulls rows, makes items of them, and passes over what the journal holds.
+    """Pulls rows, makes items of them, and passes over or hands over what the journal holds.
 
     Args:
         inputs: The rows.
@@ -33,6 +33,7 @@ class Intake:
         tally: Where what is passed over is counted.
         stop: Ends the input before its end.
         keys: What is known of the items: everything with a journal, or the last keys without one.
+        hands_over: Whether what the journal holds is returned as well, with its place there (``resume="all"``).
     """
 
     inputs: Inputs
@@ -41,10 +42,11 @@ class Intake:
     tally: RunTally
     stop: Stop
     keys: Keys | RecentKeys
+    hands_over: bool = True
     _pulled: int = attrs.field(default=0, init=False)
 
     async def next(self) -> Item | None:
-        """Return the next item that has no outcome yet, or None at the end or after a stop; it may hold an error.
+        """Return the next item, or None at the end or after a stop; it may hold an error, or the span of its outcome.
 
         Raises:
             JournalMismatch: The journal holds the item with another content.
@@ -62,6 +64,9 @@ class Intake:
             if isinstance(self.keys, RecentKeys) or not self._is_held(item, known, self.keys):
                 return item
             self.tally.skipped += 1
+            if self.hands_over and known is not None:
+                item.held = known.span
+                return item
             # A resumed run passes over a million rows without waiting for anything.
             if self.tally.skipped % _SKIPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()

@@ -25,7 +25,7 @@ import os
 import sqlite3
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 import attrs
@@ -37,6 +37,17 @@ Key: TypeAlias = str | int
 
 _CACHE_KIB: Final = 2048
 _RECENT: Final = 65_536
+_TABLE: Final = (
+    "create table items (name integer primary key, place integer, digest integer, offset integer, length integer)"
+)
+# An item that the journal holds is asked again only if what it holds is not wanted.
+_HOLD: Final = (
+    "insert into items (name, digest, offset, length) values (?, ?, ?, ?) on conflict (name) do update "
+    "set digest = excluded.digest, offset = excluded.offset, length = excluded.length"
+)
+_NOTE: Final = "insert or ignore into items (name, place) values (?, ?)"
+_FIND: Final = "select place, digest, offset, length from items where name = ?"
+_MET: Final = "select place, offset, length from items where place is not null and digest is not null order by place"
 
 
 def unnamed_database() -> sqlite3.Connection:
@@ -72,16 +83,31 @@ def name_of(n: int, key: Key | None) -> int:
 
 
 @attrs.frozen
+class Span:
+    """Where a line of the journal stands.
+
+    Args:
+        offset: Its first byte.
+        length: Its bytes, with the line end.
+    """
+
+    offset: int
+    length: int
+
+
+@attrs.frozen
 class Known:
     """What is known of an item before it is asked.
 
     Args:
         place: The place at which its key was met before in this input, or None.
         digest: 64 bits of what was asked when the journal got its outcome, or None if the journal has none.
+        span: Where the journal has the outcome, or None if it has none.
     """
 
     place: int | None
     digest: int | None = None
+    span: Span | None = None
 
 
 @attrs.define(eq=False)
@@ -96,21 +122,24 @@ class Keys:
 
     path: str | os.PathLike[str]
     _database: sqlite3.Connection = attrs.field(factory=unnamed_database, init=False, repr=False)
+    _unmet: int = attrs.field(default=0, init=False)
+    """How many items the journal holds that the input has not brought so far."""
 
     def __attrs_post_init__(self) -> None:
-        self._database.execute("create table items (name integer primary key, place integer, digest integer)")
+        self._database.execute(_TABLE)
         # Not in __del__, and not left to the connection: from Python 3.13 on that would warn of a resource.
         weakref.finalize(self, self._database.close)
 
-    def hold(self, outcomes: Iterable[tuple[int, Key | None, int]]) -> None:
-        """Note what the journal holds: ordinal, key and digest of each outcome. The first one of an item counts.
+    def hold(self, outcomes: Iterable[tuple[int, Key | None, int, Span]]) -> None:
+        """Note what the journal holds: ordinal, key, digest and place of each outcome. The last one of an item counts.
 
         Raises:
             JournalError: There is no room for it.
         """
-        rows = ((name_of(n, key), _signed(digest)) for n, key, digest in outcomes)
+        rows = ((name_of(n, key), _signed(digest), span.offset, span.length) for n, key, digest, span in outcomes)
         try:
-            self._database.executemany("insert or ignore into items (name, digest) values (?, ?)", rows)
+            self._database.executemany(_HOLD, rows)
+            (self._unmet,) = self._database.execute("select count(*) from items").fetchone()
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
 
@@ -124,10 +153,13 @@ class Keys:
         """
         name = name_of(n, key)
         try:
-            # Most keys are new: one statement both asks and notes. Only for one that is known is there a second.
-            if self._database.execute("insert or ignore into items (name, place) values (?, ?)", (name, n)).rowcount:
-                return None
-            found = self._database.execute("select place, digest from items where name = ?", (name,)).fetchone()
+            # While the journal holds what the input has not brought, most items are known: that is asked first. After
+            # that most are new, and one statement both asks and notes.
+            found = self._database.execute(_FIND, (name,)).fetchone() if self._unmet else None
+            if found is None:
+                if self._database.execute(_NOTE, (name, n)).rowcount:
+                    return None
+                found = self._database.execute(_FIND, (name,)).fetchone()
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
         return _known(*found)
@@ -142,6 +174,19 @@ class Keys:
             self._database.execute("update items set place = ? where name = ?", (n, name_of(n, key)))
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
+        self._unmet -= 1
+
+    def met(self) -> Iterator[tuple[int, Span]]:
+        """Yield the items that the journal held and the input has brought: their places, in order, and their lines.
+
+        Raises:
+            JournalError: The database cannot be read.
+        """
+        try:
+            for place, offset, length in self._database.execute(_MET):
+                yield place, Span(offset, length)
+        except sqlite3.Error as error:
+            raise no_room(self.path, error) from None
 
     def known(self, n: int, key: Key | None) -> Known | None:
         """Return an item's place in the input, and what the journal held of it when the run began.
@@ -153,9 +198,8 @@ class Keys:
         Raises:
             JournalError: The database cannot be read.
         """
-        question = "select place, digest from items where name = ? and place is not null"
         try:
-            found = self._database.execute(question, (name_of(n, key),)).fetchone()
+            found = self._database.execute(f"{_FIND} and place is not null", (name_of(n, key),)).fetchone()
         except sqlite3.Error as error:
             raise no_room(self.path, error) from None
         return None if found is None else _known(*found)
@@ -192,5 +236,7 @@ def _signed(digest: int) -> int:
     return digest - 2**63
 
 
-def _known(place: int | None, digest: int | None) -> Known:
-    return Known(place, None if digest is None else digest + 2**63)
+def _known(place: int | None, digest: int | None, offset: int | None, length: int | None) -> Known:
+    if digest is None or offset is None or length is None:
+        return Known(place)
+    return Known(place, digest + 2**63, Span(offset, length))

@@ -57,6 +57,7 @@ class BatchSpec:
         model: The model's name.
         order: ``completed`` or ``input``.
         journal: The journal's path, or None.
+        resume: Whether what the journal holds is handed over as well (``all``), or only the rest is yielded.
         durability: When a result counts as written, see ``JournalWriter``.
         on_error: ``keep`` yields failures, ``raise`` raises the first.
         retry_failed: Whether items that failed in an earlier run are asked again.
@@ -72,6 +73,7 @@ class BatchSpec:
     model: str
     order: Literal["completed", "input"] = attrs.field(default="completed", validator=_one_of("completed", "input"))
     journal: str | os.PathLike[str] | None = attrs.field(default=None, validator=_PATH)
+    resume: Literal["all", "rest"] = attrs.field(default="all", validator=_one_of("all", "rest"))
     durability: Durability = attrs.field(default="batch", validator=_one_of("batch", "sync", "none"))
     on_error: Literal["keep", "raise"] = attrs.field(default="keep", validator=_one_of("keep", "raise"))
     retry_failed: bool = attrs.field(default=True, validator=checks.validator(checks.flag))

@@ -22,7 +22,8 @@ class Outbox:
 
     Args:
         ordered: Whether results are held back until those of all earlier items have been handed out.
-        held: About how many bytes the results have that are here.
+        held: About how many bytes the results have that are here, or are about to be read from a journal.
+        replays: Results of the journal that were begun and not taken.
         hungry: Whether the consumer waits for a result.
         over: Whether nothing follows what is here.
     """
@@ -31,6 +32,7 @@ class Outbox:
     begun: int = attrs.field(default=0, init=False)
     taken: int = attrs.field(default=0, init=False)
     held: int = attrs.field(default=0, init=False)
+    replays: int = attrs.field(default=0, init=False)
     hungry: bool = attrs.field(default=False, init=False)
     over: bool = attrs.field(default=False, init=False)
     _ready: deque[BatchResult] = attrs.field(factory=deque, init=False, repr=False)
@@ -41,23 +43,36 @@ class Outbox:
 
     @property
     def ahead(self) -> int:
-        """Items begun whose results the consumer has not taken."""
-        return self.begun - self.taken
+        """Items begun whose results the consumer has not taken, without those of the journal."""
+        return self.begun - self.taken - self.replays
 
     @property
     def waiting(self) -> int:
         """Results that are here."""
         return len(self._ready) + len(self._early)
 
-    def begin(self) -> int:
-        """Count an item that begins, and return the place of its result."""
+    def begin(self, reserved: int | None = None) -> int:
+        """Count an item that begins, and return the place of its result.
+
+        Args:
+            reserved: Of an outcome that is only read from the journal: the bytes to make room for.
+        """
+        if reserved is not None:
+            self.replays += 1
+            self.held += reserved
         self.begun += 1
         return self.begun - 1
 
-    def put(self, position: int, result: BatchResult) -> None:
-        """Take in the result of a position; never waits."""
+    def put(self, position: int, result: BatchResult, reserved: int = 0) -> None:
+        """Take in the result of a position; never waits.
+
+        Args:
+            position: Its place.
+            result: The result.
+            reserved: The bytes that were reserved for it.
+        """
         # By the size of the texts: walking the whole reply with sys.getsizeof would cost more than receiving it.
-        self.held += _size(result)
+        self.held += _size(result) - reserved
         if not self.ordered:
             self._ready.append(result)
         else:
@@ -95,6 +110,7 @@ class Outbox:
             self._space = None
         result = self._ready.popleft()
         self.held -= _size(result)
+        self.replays -= result.replayed
         return result
 
     def rest(self) -> list[BatchResult]:

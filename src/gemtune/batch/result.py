@@ -27,6 +27,7 @@ _COLUMNS: Final = (
     "attempts",
     "seconds",
     "latency",
+    "replayed",
 )
 
 
@@ -41,7 +42,9 @@ class BatchResult(Displayed):
         error: Why there is no reply, or None.
         attempts: Requests made for it; 0 if it was refused before anything was sent.
         seconds: From its first request to its outcome, waits included.
-        latency: Seconds that its last request took.
+        latency: Seconds that its last request took; 0 if it was replayed.
+        replayed: Whether an earlier run brought it, and this one hands it over from the journal: no request was made
+            for it now, and ``attempts`` and ``seconds`` are those of that run.
     """
 
     key: str | int
@@ -51,10 +54,11 @@ class BatchResult(Displayed):
     attempts: int = 1
     seconds: float = 0.0
     latency: float = 0.0
+    replayed: bool = False
 
     def __repr__(self) -> str:
         what = repr(self.response) if self.error is None else f"{type(self.error).__name__}: {self.error}"
-        return fit_a_cell(f"<BatchResult {self.key!r} {what}")
+        return fit_a_cell(f"<BatchResult {self.key!r} {'replayed ' if self.replayed else ''}{what}")
 
     def _as_html(self) -> str:
         if self.response is not None:
@@ -114,7 +118,8 @@ class BatchResults(list[BatchResult], Displayed):
 
         Its columns are ``key``, as you gave it, so that you can join it with your own frame; ``text``; ``error``, the
         message if the item failed; ``finish_reason``; ``prompt_tokens`` and ``output_tokens``; ``attempts``;
-        ``seconds`` from the first request to the outcome; and ``latency``, the seconds of the last request.
+        ``seconds`` from the first request to the outcome; ``latency``, the seconds of the last request; and
+        ``replayed``, whether the journal held the result before.
 
         Args:
             engine: ``pandas`` or ``polars``; by default whichever is installed, and pandas if both are.
@@ -161,4 +166,5 @@ def _row(result: BatchResult) -> dict[str, Any]:
         "attempts": result.attempts,
         "seconds": result.seconds,
         "latency": result.latency,
+        "replayed": result.replayed,
     }

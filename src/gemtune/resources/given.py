@@ -112,6 +112,7 @@ class BatchOptions(Framing, total=False):
     limiter: Limiter | None
     order: Literal["completed", "input"]
     journal: str | os.PathLike[str] | None
+    resume: Literal["all", "rest"]
     durability: Durability
     on_error: Literal["keep", "raise"]
     retry_failed: bool
@@ -126,6 +127,7 @@ class BatchOptions(Framing, total=False):
 _DEFAULTS: Final[Mapping[str, object]] = {
     "concurrency": "auto",
     "order": "completed",
+    "resume": "all",
     "durability": "batch",
     "on_error": "keep",
     "retry_failed": True,

@@ -39,6 +39,8 @@ _AHEAD: Final = 4
 """How many times the limit may be begun and not yet taken by the consumer: room for restoring the order."""
 _AHEAD_AT_LEAST: Final = 16
 _AHEAD_BYTES: Final = 64 * 1024 * 1024
+_REPLAYS_AHEAD: Final = 1024
+"""How many outcomes of the journal may wait for the consumer: four lots, so that one is read while one is taken."""
 
 
 @attrs.define(eq=False)
@@ -103,6 +105,8 @@ class LocalEngine:
         try:
             try:
                 while (item := await self._pull()) is not None:
+                    if self._run.hand_over(item):
+                        continue
                     if item.error is None:
                         await self._begin(item)
                     else:
@@ -136,7 +140,9 @@ class LocalEngine:
     @property
     def _far_ahead(self) -> bool:
         outbox = self._run.outbox
-        return outbox.held >= _AHEAD_BYTES or outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit)
+        if outbox.held >= _AHEAD_BYTES or outbox.replays >= _REPLAYS_AHEAD:
+            return True
+        return outbox.ahead >= max(_AHEAD_AT_LEAST, _AHEAD * self.limiter.limit)
 
     async def _begin(self, item: Item) -> None:
         """Wait for a permit, and give the item to a worker."""

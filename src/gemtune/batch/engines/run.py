@@ -21,6 +21,8 @@ import anyio
 import attrs
 
 from gemtune.batch.acceptance import too_many
+from gemtune.batch.inputs import Item
+from gemtune.batch.journal.replay import Replay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Key
 from gemtune.batch.observer import RunWatch
@@ -61,6 +63,7 @@ class Run:
         max_failures: How many items may fail, or the greatest share of them, or None.
         watch: Is told of outcomes and of the end, if the client is observed.
         writer: The way into the journal, if there is one.
+        replay: The way out of it, for what earlier runs have answered.
     """
 
     engine: BatchEngine
@@ -70,6 +73,7 @@ class Run:
     max_failures: float | None = None
     watch: RunWatch | None = None
     writer: JournalWriter | None = None
+    replay: Replay | None = None
     _left: bool = False
     _work_scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
 
@@ -90,6 +94,8 @@ class Run:
         finally:
             # Left by break, by Ctrl-C or by an error: what was received was paid for, so the disk is waited for.
             with anyio.CancelScope(shield=True):
+                if self.replay is not None and not self._left:
+                    await self.replay.finish()
                 if self.writer is not None:
                     await self.writer.finish()
             # Only now: before, the consumer would see an end while results are on their way to the file.
@@ -120,6 +126,13 @@ class Run:
         if self.stop.begun and not self.engine.busy:
             self._work_scope.cancel()
 
+    def hand_over(self, item: Item) -> bool:
+        """Return whether the journal holds the outcome of an item; then it is on its way to the consumer."""
+        if item.held is None or self.replay is None:
+            return False
+        self.replay.put(item, item.held)
+        return True
+
     def finish(self, position: int, result: BatchResult, key: Key | None, digest: int) -> None:
         """Hand an outcome on; nothing is awaited between the reply and the journal's buffer."""
         self.tally.count(result, current_time())
@@ -143,6 +156,8 @@ class Run:
         async with anyio.create_task_group() as outer:
             if self.writer is not None:
                 outer.start_soon(self.writer.run)
+            if self.replay is not None:
+                outer.start_soon(self.replay.run)
             with self._work_scope:  # its own, as a task group on trio has none before it is entered
                 await self.engine.work(self)
             # The writer waits for news without an end. ``finish`` writes what it leaves.

@@ -61,20 +61,6 @@ def read_journal(
         yield _result(journal, offset, record, _place(record, places))
 
 
-def read_held(
-    path: str | os.PathLike[str], places: Keys, order: Literal["completed", "input"]
-) -> Iterator[BatchResult]:
-    """Yield the outcomes that a journal held when a run began, of items that the run has met; blocks.
-
-    Raises:
-        JournalError: As in ``read_journal``.
-    """
-    for offset, record in _records(Path(path), order, places):
-        known = places.known(record.index, record.own_key)
-        if known is not None and known.digest is not None:
-            yield _result(Path(path), offset, record, known.place)
-
-
 def _result(journal: Path, offset: int, record: Record, place: int | None) -> BatchResult:
     try:
         result = record.to_result()

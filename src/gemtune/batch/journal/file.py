@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +26,11 @@ from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
-from gemtune.batch.keys import Key, Keys
+from gemtune.batch.keys import Key, Keys, Span
 from gemtune.errors import JournalMismatch
 
 _RESUME: Final = "make room or repair the disk, then run it again to resume from what is in it"
+_BUFFER: Final = 32 * 1024
 _MOVED: Final = "what it held may be lost, so look for a copy of it, or run again with a new journal"
 
 
@@ -102,6 +103,20 @@ class Journal:
         self._lines.append(line)
         self._appended += 1
         return self._appended
+
+    def read(self, spans: Iterable[Span]) -> list[bytes]:
+        """Return lines that it held when it was opened; blocks.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        with self._working():
+            try:
+                # A reader for each lot and under the lock: what is appended moves the position that both share.
+                with open(self._opened.fd, "rb", buffering=_BUFFER, closefd=False) as content:
+                    return [content.read(span.length) for span in spans if content.seek(span.offset) >= 0]
+            except OSError as error:
+                raise journal_error(self.path, f"cannot be read: {error.strerror}") from None
 
     @property
     def dirty(self) -> bool:
@@ -194,13 +209,13 @@ class Journal:
 
     def _held(
         self, file: LockedFile, lines: Iterator[tuple[int, int, Record]]
-    ) -> Iterator[tuple[int, Key | None, int]]:
+    ) -> Iterator[tuple[int, Key | None, int, Span]]:
         for offset, length, record in lines:
             if self._closed:
                 raise journal_error(self.path, "is closed")
             file.size = file.synced = offset + length
             if self.keep_failed or (record.ok and self._is_answer(record, offset)):
-                yield record.index, record.own_key, record.digest
+                yield record.index, record.own_key, record.digest, Span(offset, length)
 
     def _is_answer(self, record: Record, offset: int) -> bool:
         # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.

@@ -154,17 +154,25 @@ class Record:
         # Not by way of JSON, which is read with floats for integers of more than 64 bits.
         return str(loads(self.key)) if self.key.startswith(b'"') else int(self.key)
 
-    def to_result(self) -> BatchResult:
-        """Return it as the batch yielded it. An error keeps its class as far as its status shows it."""
+    def to_result(self, index: int | None = None, key: Key | None = None, *, replayed: bool = False) -> BatchResult:
+        """Return it as the batch yielded it. An error keeps its class as far as its status shows it.
+
+        Args:
+            index: Where its item stands in the input of now; None if that is not known to differ.
+            key: Its key as the input of now gives it, in its type.
+            replayed: Whether a run hands it over once more.
+        """
         response = decode(GenerateContentResponse, loads(self.body)) if self.ok else None
-        key = self.own_key
+        index = self.index if index is None else index
+        key = self.own_key if key is None else key
         return BatchResult(
-            key=self.index if key is None else key,
-            index=self.index,
+            key=index if key is None else key,
+            index=index,
             response=response,
             error=None if self.ok else _error(loads(self.body), self.attempts),
             attempts=self.attempts,
             seconds=self.seconds,
+            replayed=replayed,
         )
 
     def to_line(self) -> bytes:

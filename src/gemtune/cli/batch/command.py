@@ -184,7 +184,9 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     bar = Bar(console, quiet_output=target.journal is not None)
     if bar.drawn and rows.again:  # only somebody who watches wants to know how much is left, and it reads the file
         rows.count()
-    return Session(options, console, rows, target, bar, {**_passed(options), "journal": target.journal}).run()
+    # OUTPUT is written from the journal once the run is over: handing over what is in it would only take time.
+    batch = {**_passed(options), "journal": target.journal, "resume": "rest"}
+    return Session(options, console, rows, target, bar, batch).run()
 
 
 def _passed(options: argparse.Namespace) -> dict[str, object]:
