@@ -22,7 +22,7 @@ from gemtune.batch.intake import Intake
 from gemtune.batch.journal.export import export_journal
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
-from gemtune.batch.journal.replay import Replay
+from gemtune.batch.journal.replay import JournalReplay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
 from gemtune.batch.observer import RunObserver
@@ -352,4 +352,4 @@ async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: 
             await anyio.to_thread.run_sync(partial(journal.close, wait=True))
         raise
     run.writer = JournalWriter(journal, run.outbox, spec.durability, run.abort)
-    run.replay = Replay(journal, run.outbox, run.abort)
+    run.replay = JournalReplay(journal, run.outbox, run.abort)

@@ -22,7 +22,7 @@ import attrs
 
 from gemtune.batch.acceptance import too_many
 from gemtune.batch.inputs import Item
-from gemtune.batch.journal.replay import Replay
+from gemtune.batch.journal.replay import JournalReplay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Key
 from gemtune.batch.observer import RunWatch
@@ -73,7 +73,7 @@ class Run:
     max_failures: float | None = None
     watch: RunWatch | None = None
     writer: JournalWriter | None = None
-    replay: Replay | None = None
+    replay: JournalReplay | None = None
     _left: bool = False
     _work_scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
 

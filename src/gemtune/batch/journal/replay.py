@@ -34,7 +34,7 @@ _LOT_BYTES: Final = 4 * 1024 * 1024
 
 
 @attrs.define(eq=False)
-class Replay:
+class JournalReplay:
     """Hands over outcomes of earlier runs.
 
     Args:
