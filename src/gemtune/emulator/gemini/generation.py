@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from gemtune.emulator.messages.codec import Value
+from gemtune.emulator.messages.codec import FrozenMessage, Value
 from gemtune.emulator.messages.errors import (
     RpcError,
     bad_request,
@@ -31,6 +31,7 @@ from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
+_RATINGS = [FrozenMessage({"category": f"HARM_CATEGORY_{name}", "probability": "NEGLIGIBLE"}) for name in _CATEGORIES]
 _NO_CONTENTS = "contents is not specified"
 _NO_PARTS = "contents.parts must not be empty."
 
@@ -199,5 +200,5 @@ def _usage(body: Value, text: str) -> Value:
     }
 
 
-def _ratings() -> list[Value]:
-    return [{"category": f"HARM_CATEGORY_{name}", "probability": "NEGLIGIBLE"} for name in _CATEGORIES]
+def _ratings() -> list[FrozenMessage]:
+    return list(_RATINGS)

@@ -24,6 +24,7 @@ from gemtune.emulator.world.typed import check
 
 ROLES = {"READER": 1, "WRITER": 2, "OWNER": 3}
 _BASE36 = string.digits + string.ascii_lowercase
+_NO_BATCH_FATE = BatchFate()
 
 
 @attrs.frozen
@@ -58,7 +59,7 @@ class MethodCall:
     caller: Principal
     now: int
     fate: JobFate
-    batch_fate: BatchFate = attrs.field(factory=BatchFate)
+    batch_fate: BatchFate = _NO_BATCH_FATE
 
 
 @attrs.define

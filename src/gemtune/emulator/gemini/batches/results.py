@@ -10,6 +10,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
 import attrs
@@ -29,6 +30,7 @@ from gemtune.emulator.world.store import MethodCall, Store
 from gemtune.emulator.world.tuning import JobFate
 
 _JSONL = "application/jsonl"
+_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def lines_of(file: BinaryIO) -> array[int]:
@@ -99,19 +101,19 @@ class _Work:
             self.failed += "error" in outcome
             other = fates.key_of(number)
             owner = given if other == number else read(other)
-            line = json.dumps(outcome | _mark(owner), ensure_ascii=False, separators=(",", ":")) + "\n"
+            line = _WRITER.encode(outcome | _mark(owner)) + "\n"
             for _ in range(fates.copies(number)):
                 yield line.encode("utf-8", "backslashreplace")
 
     def _answerer(self) -> Callable[[Value | RpcError, str], Value]:
         batch, store = self.batch, self.store
-        call = MethodCall(
-            method="models.generateContent", version=batch.version, params={"model": batch.model}, query={}, body={},
-            caller=batch.owner, now=batch.life().ended or 0, fate=JobFate(),
+        asking = partial(
+            MethodCall, method="models.generateContent", version=batch.version, params={"model": batch.model},
+            query={}, caller=batch.owner, now=batch.life().ended or 0, fate=JobFate(),
         )  # fmt: skip
         model, refusal = None, None
         try:
-            model = ready_model(store, call)
+            model = ready_model(store, asking(body={}))
         except RpcError as error:  # it was deleted or retired since
             refusal = error
 
@@ -122,7 +124,7 @@ class _Work:
                 if refusal is not None:
                     raise refusal
                 body = decode(SCHEMA, "GenerateContentRequest", given.get("request"))
-                said = answer_batched(store, attrs.evolve(call, body=body), model, response_id)
+                said = answer_batched(store, asking(body=body), model, response_id)
             except RpcError as error:
                 return _error(error)
             return {"response": encode(SCHEMA, "GenerateContentResponse", said)}
