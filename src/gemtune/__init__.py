@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gemtune import types as types
     from gemtune.batch import BatchResult as BatchResult
     from gemtune.batch import Limiter as Limiter
+    from gemtune.batchjobs import BatchJob as BatchJob
     from gemtune.client import Client as Client
     from gemtune.config import BatchPolicy as BatchPolicy
     from gemtune.config import RetryPolicy as RetryPolicy
@@ -48,6 +49,7 @@ _HOMES: Final = {
     name: module
     for module, names in {
         "batch": "BatchResult Limiter",
+        "batchjobs": "BatchJob",
         "client": "Client",
         "config": "BatchPolicy RetryPolicy Timeouts WatchPolicy",
         "datasets.accepted": "TrainingDataLike",

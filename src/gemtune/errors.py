@@ -10,10 +10,16 @@
     ├── NotSupported                            use the alternative it names
     │   └── TuningUnavailable                   choose another base model or service
     ├── NoText                                  look at the finish or block reason
-    ├── TuningError
-    │   ├── TuningFailed                        read the server's reason, correct the data, tune again
-    │   ├── TuningCancelled                     somebody cancelled the operation
-    │   └── TuningLost                          the job cannot be seen any more; it may still run
+    ├── JobError                                a job on the service did not end well
+    │   ├── TuningError
+    │   │   ├── TuningFailed                    read the server's reason, correct the data, tune again
+    │   │   ├── TuningCancelled                 somebody cancelled the operation
+    │   │   └── TuningLost                      the job cannot be seen any more; it may still run
+    │   └── BatchJobError                       what was finished before may have results: ``job.results()``
+    │       ├── BatchJobFailed                  read the server's reason, correct the requests, create it again
+    │       ├── BatchJobCancelled               somebody cancelled it
+    │       ├── BatchJobExpired                 the service did not get to all of it in time: ask the rest again
+    │       └── BatchJobLost                    it cannot be seen any more; it may still run
     ├── BatchStopped                            repair its cause, then run the batch again with its journal
     ├── JournalError                            the disk is full or the file was replaced: make room, run again
     │   ├── JournalBusy                         another process is writing it
@@ -55,9 +61,10 @@ from typing import Self
 from gemtune.remedy import Argument, Remedy, Wording, advice
 
 __all__ = [
-    "AlreadyExists", "AmbiguousOutcome", "ApiError", "BadRequest", "BatchStopped", "CallError", "Conflict",
-    "ConnectFailed", "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
-    "InvalidInput", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
+    "AlreadyExists", "AmbiguousOutcome", "ApiError", "BadRequest", "BatchJobCancelled", "BatchJobError",
+    "BatchJobExpired", "BatchJobFailed", "BatchJobLost", "BatchStopped", "CallError", "Conflict", "ConnectFailed",
+    "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
+    "InvalidInput", "JobError", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
     "MisuseError", "NoText", "NotAccepted", "NotFound", "NotSupported", "PermissionDenied", "QuotaExhausted",
     "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError", "TransportError",
     "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable", "Unauthenticated",
@@ -157,14 +164,14 @@ class NoText(GemtuneError):
         self.block_reason = block_reason
 
 
-class TuningError(GemtuneError):
-    """A tuning job did not end with a usable model.
+class JobError(GemtuneError):
+    """A job on the service, for tuning or a batch, did not end well.
 
     Args:
         message: What happened to which job.
-        job: The tuned model's name.
+        job: The job's name: the tuned model's, or the batch's.
         reason: The server's own words, cleaned of control characters.
-        code: The google.rpc code of the operation's error, if there is one.
+        code: The google.rpc code of the job's error, if there is one.
     """
 
     def __init__(
@@ -181,6 +188,10 @@ class TuningError(GemtuneError):
         self.code = code
 
 
+class TuningError(JobError):
+    """A tuning job did not end with a usable model."""
+
+
 class TuningFailed(TuningError):
     """The server ended the job as failed."""
 
@@ -191,6 +202,26 @@ class TuningCancelled(TuningError):
 
 class TuningLost(TuningError):
     """The job cannot be seen any more: it was deleted, or we may no longer read it. It may still be running."""
+
+
+class BatchJobError(JobError):
+    """A batch that the service runs did not get to its end; what was finished before may have results."""
+
+
+class BatchJobFailed(BatchJobError):
+    """The server ended the batch as failed, as a whole. Single requests that fail are results, and no error."""
+
+
+class BatchJobCancelled(BatchJobError):
+    """The batch was cancelled."""
+
+
+class BatchJobExpired(BatchJobError):
+    """The service did not get to all requests of the batch in time."""
+
+
+class BatchJobLost(BatchJobError):
+    """The batch cannot be seen any more: it was deleted, or we may no longer read it. It may still be running."""
 
 
 class BatchStopped(GemtuneError):

@@ -10,6 +10,8 @@ Per job, snapshots come in the order in which they became visible, each once for
 terminal event comes last. After you resume from a cursor an event may come again; a repeated snapshot has the same
 ``(job, attempt, step)``. Where a service says some values of a step late, or deploys checkpoints, each comes once, as
 SnapshotUpdated and CheckpointReady.
+
+A batch that the service runs is a job without snapshots: its Progress has ``counts``, and Completed is its good end.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import attrs
 
 from gemtune.plain import plain
 from gemtune.rows.frames import rows_with
+from gemtune.types.batches import BatchCounts, GenerateContentBatch
 from gemtune.types.openenum import OpenEnum
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
@@ -34,6 +37,7 @@ __all__ = [
     "Bookmark",
     "Cancelled",
     "CheckpointReady",
+    "Completed",
     "Degraded",
     "Deleted",
     "Event",
@@ -54,12 +58,14 @@ __all__ = [
 ]
 
 
-# Fields that some services say nothing in.
-_SAID_BY_SOME: Final = ("service_state", "reason", "metrics")
+# Fields that some services, or some kinds of jobs, say nothing in.
+_SAID_BY_SOME: Final = ("service_state", "reason", "metrics", "counts", "batch")
 
 
 class JobState(OpenEnum):
-    """The state of a tuning job, in the service's own words, and in two for which the service has none.
+    """The state of a job, in the words that the service has for tuning, and in two for which it has none.
+
+    A batch has more words for the same: CREATING until it ends, then ACTIVE, FAILED or CANCELLED.
 
     A word that this version does not know is kept (``JobState("PAUSED")``) and is never terminal.
     """
@@ -67,15 +73,15 @@ class JobState(OpenEnum):
     UNKNOWN = "UNKNOWN"
     """Not seen yet, or the service did not say."""
     CREATING = "CREATING"
-    """Waiting or training."""
+    """Waiting or training; of a batch, waiting or answering."""
     ACTIVE = "ACTIVE"
-    """Done: you can use the model."""
+    """Done: you can use the model, or read the results."""
     FAILED = "FAILED"
-    """Ended without a usable model."""
+    """Ended without a usable model; a batch, without having got to all of its requests."""
     CANCELLED = "CANCELLED"
-    """The operation ended with google.rpc code 1."""
+    """Somebody cancelled it; an operation then ends with google.rpc code 1."""
     DELETED = "DELETED"
-    """The tuned model no longer exists."""
+    """The tuned model or the batch no longer exists."""
 
     @property
     def terminal(self) -> bool:
@@ -137,7 +143,8 @@ class _Event:
     def to_dict(self) -> dict[str, object]:
         """Return the event as JSON values: enums as words, times as RFC 3339, a model as its name and dates.
 
-        What only some services say is left out by the others: metrics, the service's own word for a state, a reason.
+        What only some services or jobs say is left out by the others: metrics, the service's own word for a state, a
+        reason, the counts of a batch.
         """
         fields = attrs.asdict(self, recurse=False)
         for name in _SAID_BY_SOME:
@@ -245,10 +252,12 @@ class Progress(_Event):
     """How far the job is. Only the latest matters.
 
     Args:
-        completed_steps: Steps done in this attempt.
-        total_steps: Steps in all; None if only the model could be asked, which does not say.
+        completed_steps: Steps done in this attempt; of a batch, requests with a reply or an error.
+        total_steps: Steps or requests in all; None if only the model could be asked, which does not say.
         percent: As the service reports it, otherwise computed; None without a total.
-        eta: Seconds until the last step, at the pace of the last snapshots; None while unknown.
+        eta: Seconds until the last step, at the pace of the last snapshots, or until the last request, at the pace
+            since somebody looks; None while unknown.
+        counts: How many requests of a batch are where; None of a tuning job.
     """
 
     kind: ClassVar[str] = "progress"
@@ -256,6 +265,7 @@ class Progress(_Event):
     total_steps: int | None
     percent: float | None
     eta: float | None
+    counts: BatchCounts | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -275,11 +285,29 @@ class Succeeded(_Event):
 
 
 @attrs.frozen(kw_only=True)
+class Completed(_Event):
+    """The batch is done, and you can read its results, in which single requests may have failed.
+
+    Args:
+        batch: The batch, without its replies: ``client.job(name).results()`` brings them.
+    """
+
+    kind: ClassVar[str] = "completed"
+    batch: GenerateContentBatch
+
+
+@attrs.frozen(kw_only=True)
 class Failed(_Event):
-    """The job ended without a usable model; ``error`` is None if the service gave no reason."""
+    """The job ended without a usable model; a batch failed as a whole, or was not done in time.
+
+    Args:
+        error: Why; None if the service gave no reason.
+        batch: The batch, which may have results all the same; None of a tuning job.
+    """
 
     kind: ClassVar[str] = "failed"
     error: Status | None
+    batch: GenerateContentBatch | None = None
 
     @property
     def reason(self) -> str:
@@ -289,14 +317,19 @@ class Failed(_Event):
 
 @attrs.frozen(kw_only=True)
 class Cancelled(_Event):
-    """The job was cancelled, by you or by somebody else."""
+    """The job was cancelled, by you or by somebody else.
+
+    Args:
+        batch: The batch, which may have results all the same; None of a tuning job.
+    """
 
     kind: ClassVar[str] = "cancelled"
+    batch: GenerateContentBatch | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Deleted(_Event):
-    """The tuned model no longer exists; confirmed by a second look, or by a new model under its name."""
+    """The tuned model or the batch no longer exists; confirmed by a second look, or by a new model under its name."""
 
     kind: ClassVar[str] = "deleted"
 
@@ -348,7 +381,7 @@ class Bookmark(_Event):
     kind: ClassVar[str] = "bookmark"
 
 
-TerminalEvent: TypeAlias = Succeeded | Failed | Cancelled | Deleted | Lost
+TerminalEvent: TypeAlias = Succeeded | Completed | Failed | Cancelled | Deleted | Lost
 """What comes last for a job."""
 
 Event: TypeAlias = (
@@ -366,7 +399,7 @@ Event: TypeAlias = (
 )
 """Everything that a job or a watcher can yield."""
 
-TERMINAL: Final = (Succeeded, Failed, Cancelled, Deleted, Lost)
+TERMINAL: Final = (Succeeded, Completed, Failed, Cancelled, Deleted, Lost)
 """The terminal events, for ``isinstance``."""
 
 

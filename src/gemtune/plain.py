@@ -10,6 +10,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
+from gemtune.types.batches import BatchCounts, GenerateContentBatch
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.training import Checkpoint
@@ -17,25 +18,24 @@ from gemtune.types.tuning import TunedModel
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON: enums as words, times as RFC 3339, a model as its name and dates."""
+    """Return a value as JSON: enums as words, times as RFC 3339, a model or a batch as its name and dates."""
     match value:
-        case None | bool() | int():
+        case enum.Enum():
+            return str(value.value)
+        case None | bool() | int() | str():
             return value
         case float():
             return value if math.isfinite(value) else _NOT_FINITE.get(value, "NaN")
-        case enum.Enum():
-            return str(value.value)
-        case str():
-            return value
         case Timestamp():
             return str(value)
         case datetime():
             return str(Timestamp.of(value.astimezone(UTC)))
         case Status(code=code, message=message):
             return {"code": code, "message": message}
-        case TunedModel():
-            return _facts(value)
-        case Checkpoint():
+        case TunedModel() | GenerateContentBatch():
+            facts = _of_model(value) if isinstance(value, TunedModel) else _of_batch(value)
+            return {name: plain(fact) for name, fact in facts.items() if fact is not None}
+        case Checkpoint() | BatchCounts():
             return value.to_dict()
     raise TypeError(f"an event holds no {type(value).__name__}")
 
@@ -44,9 +44,9 @@ def plain(value: object) -> object:
 _NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
-def _facts(model: TunedModel) -> dict[str, object]:
+def _of_model(model: TunedModel) -> dict[str, object]:
     task = model.tuning_task
-    facts = {
+    return {
         "name": model.name,
         "display_name": model.display_name,
         "base_model": model.base_model,
@@ -55,4 +55,22 @@ def _facts(model: TunedModel) -> dict[str, object]:
         "update_time": model.update_time,
         "complete_time": task.complete_time if task is not None else None,
     }
-    return {name: plain(fact) for name, fact in facts.items() if fact is not None}
+
+
+def _of_batch(batch: GenerateContentBatch) -> dict[str, object]:
+    """Return a batch without its replies: in JSON they would be as long as the results themselves."""
+    return {
+        "name": batch.name,
+        "display_name": batch.display_name,
+        "model": batch.model,
+        "state": batch.state,
+        "service_state": batch.service_state,
+        "counts": batch.counts,
+        "create_time": batch.create_time,
+        "start_time": batch.start_time,
+        "update_time": batch.update_time,
+        "end_time": batch.end_time,
+        "input": batch.input,
+        "output": batch.output,
+        "error": batch.error,
+    }

@@ -8,6 +8,7 @@ import pytest
 
 from gemtune import events
 from gemtune.events import JobState
+from gemtune.types.batches import BatchState, GenerateContentBatch
 from gemtune.types.operations import Status
 from gemtune.types.training import Checkpoint, SnapshotMetrics
 from looks import JOB, time, tuned_model
@@ -32,6 +33,7 @@ EXAMPLES = [
     events.SnapshotUpdated(
         **STAMP, step=3, epoch=1, mean_loss=0.25, compute_time=time(3), metrics=SnapshotMetrics(eval_loss=0.5)
     ),
+    events.Completed(**STAMP, batch=GenerateContentBatch(name=JOB, state=BatchState.SUCCEEDED)),
     events.CheckpointReady(**STAMP, checkpoint=Checkpoint(checkpoint_id="2", epoch=2, step=80, endpoint="endpoints/7")),
 ]
 
@@ -55,8 +57,8 @@ def test_the_kind_is_the_class_name_in_snake_case(event):
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event.kind)
-def test_exactly_five_events_are_terminal(event):
-    terminal = {"succeeded", "failed", "cancelled", "deleted", "lost"}
+def test_exactly_six_events_are_terminal(event):
+    terminal = {"succeeded", "completed", "failed", "cancelled", "deleted", "lost"}
     assert events.is_terminal(event) == isinstance(event, events.TERMINAL) == (event.kind in terminal)
 
 

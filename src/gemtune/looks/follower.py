@@ -19,7 +19,7 @@ from gemtune.errors import CallError, CredentialsError, InvalidInput, NotFound
 from gemtune.events import TERMINAL, Event, Lost, LostReason, TerminalEvent
 from gemtune.looks.known import KnownJob
 from gemtune.looks.reporting import JobObserver, log_events, log_look
-from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.looks.service import Ask, JobService, moment
 from gemtune.looks.turns import Turns
 from gemtune.story.cursor import parse_cursor
 from gemtune.story.history import History
@@ -44,7 +44,7 @@ class Follower:
         observer: Is told what the looks have shown, if the client is observed.
     """
 
-    service: TuningService
+    service: JobService
     policy: WatchPolicy
     history: History
     known: KnownJob = attrs.field(default=attrs.Factory(lambda self: KnownJob(self.history), takes_self=True))
@@ -66,7 +66,7 @@ class Follower:
     @classmethod
     def attach(
         cls,
-        service: TuningService,
+        service: JobService,
         policy: WatchPolicy,
         job: str,
         work: str | None = None,
@@ -82,7 +82,7 @@ class Follower:
 
     @classmethod
     def created(
-        cls, service: TuningService, policy: WatchPolicy, seen: Observation, observer: JobObserver | None = None
+        cls, service: JobService, policy: WatchPolicy, seen: Observation, observer: JobObserver | None = None
     ) -> Follower:
         """Return a follower of a job that this client has created, from what the answer shows of it."""
         self = cls(service, policy, History(seen.job or "", seen.work, born=seen.at, seeks=True), observer=observer)

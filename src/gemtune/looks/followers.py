@@ -17,7 +17,7 @@ from gemtune.events import Deleted, Event, Lost
 from gemtune.looks.follower import Follower
 from gemtune.looks.known import KnownJob
 from gemtune.looks.reporting import JobObserver
-from gemtune.looks.service import TuningService
+from gemtune.looks.service import JobService
 from gemtune.looks.turns import Turns
 from gemtune.story.history import History
 from gemtune.story.observation import NOTHING, About, Observation
@@ -41,7 +41,7 @@ class Followers:
         observer: Is told what handles and watchers learn, if the client is observed.
     """
 
-    service: TuningService
+    service: JobService
     policy: WatchPolicy
     observer: JobObserver | None = None
     _by_name: WeakValueDictionary[str, Follower] = attrs.field(factory=WeakValueDictionary, init=False)

@@ -1,7 +1,7 @@
-"""TuningService: what a service that tunes models must be able to do for handles, watchers and batches.
+"""JobService and TuningService: what a service must be able to do for handles, watchers and batches.
 
-Everything that all tuning jobs have in common (state, snapshots, end, cursor, schedule) knows none of this, and
-everything in here knows nothing of that. A second service is a second file in this folder.
+Everything that all jobs have in common (state, snapshots, end, cursor, schedule) knows none of this, and everything in
+here knows nothing of that. A second service is a second file in this folder, and so is a second kind of job.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Started:
     adopted: bool = False
 
 
-class TuningService(InferenceService, Protocol):
-    """One service, as everything that is common to tuning jobs sees it; it also says how its models are asked."""
+class JobService(Protocol):
+    """Jobs of one service, as everything that follows them sees it."""
 
     def job_names(self, given: object) -> tuple[str, str | None]:
         """Return the name of a job, and the name of its work if that is what was given.
@@ -99,6 +99,19 @@ class TuningService(InferenceService, Protocol):
         """
         ...
 
+    async def cancel(self, job: str, work: str | None) -> None:
+        """Ask the service to cancel a job; nothing is ever deleted.
+
+        Raises:
+            NotSupported: The service does not cancel this job; the message says what to do instead.
+            CallError: The service could not be asked.
+        """
+        ...
+
+
+class TuningService(JobService, InferenceService, Protocol):
+    """A service that tunes models; it also says how its models are asked."""
+
     async def create(
         self,
         draft: TuningDraft,
@@ -125,14 +138,5 @@ class TuningService(InferenceService, Protocol):
                 sent.
             AmbiguousOutcome: It could not be found out whether the job was created.
             CallError: It was not created.
-        """
-        ...
-
-    async def cancel(self, job: str, work: str | None) -> None:
-        """Ask the service to cancel a job; nothing is ever deleted.
-
-        Raises:
-            NotSupported: The service does not cancel this job; the message says what to do instead.
-            CallError: The service could not be asked.
         """
         ...

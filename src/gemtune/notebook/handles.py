@@ -15,16 +15,31 @@ PlotEngine: TypeAlias = Literal["matplotlib", "altair"]
 """A library that draws."""
 
 
-class PicturedJobs(Displayed):
-    """One tuning job or many of which there are pictures; nothing waits."""
+class Pictured(Displayed):
+    """One job or many of which there are pictures; nothing waits."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _pictures(self) -> Sequence[JobPicture]: ...
+
+    def _view(self, note: str = "") -> Shown:
+        return view_of(self._pictures(), note)
+
+    def _as_text(self) -> str:
+        return self._view().text
+
+    def _as_html(self) -> str:
+        return self._view().html
+
+
+class PicturedJobs(Pictured):
+    """One tuning job or many, with their snapshots as a frame and their curves as a plot; nothing waits."""
 
     __slots__ = ()
 
     _COLUMNS: ClassVar[tuple[str, ...]] = SNAPSHOT_COLUMNS
     """The columns that a frame has in any case."""
-
-    @abstractmethod
-    def _pictures(self) -> Sequence[JobPicture]: ...
 
     @abstractmethod
     def _rows(self) -> Iterator[Mapping[str, object]]: ...
@@ -65,15 +80,6 @@ class PicturedJobs(Displayed):
         from gemtune.notebook.plot import plot_jobs
 
         return plot_jobs(self._pictures(), engine, ax)
-
-    def _view(self, note: str = "") -> Shown:
-        return view_of(self._pictures(), note)
-
-    def _as_text(self) -> str:
-        return self._view().text
-
-    def _as_html(self) -> str:
-        return self._view().html
 
 
 def view_of(pictures: Sequence[JobPicture], note: str = "", *, many: bool = False) -> Shown:

@@ -21,6 +21,7 @@ _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._~-]{0,254}[A-Za-z0-9_~-])?"
 _TUNED: Final = re.compile(rf"tunedModels/{_ID}")
 _MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")
 _OPERATION: Final = re.compile(rf"(?:tunedModels|models)/{_ID}/operations/{_ID}")
+_BATCH: Final = re.compile(rf"batches/{_ID}|projects/[^/]+/locations/[^/]+/batchPredictionJobs/[^/]+")
 _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
 _BATCH: Final = re.compile(rf"batches/{_ID}")
 _FILE: Final = re.compile(rf"files/{_ID}")
@@ -103,6 +104,12 @@ def job_names(value: object) -> tuple[str, str | None]:
         operation = operation_name(text)
         return parent_of(operation), operation
     return tuned_model_name(text), None
+
+
+def is_batch_name(name: object) -> bool:
+    """Return whether something is the full name of a batch on either service, or an object that has such a name."""
+    text = name if isinstance(name, str) else getattr(name, "name", None)
+    return isinstance(text, str) and _BATCH.fullmatch(text) is not None
 
 
 def operation_of(model: str, name: str | None) -> str | None:

@@ -21,6 +21,7 @@ from gemtune.protocol.advice import Addressee, refused, too_narrow
 from gemtune.protocol.quotas import scope_of
 from gemtune.protocol.said import clean, message_of, page_text, unended
 from gemtune.remedy import Argument, ClientCall, Remedy
+from gemtune.types.operations import Status
 
 # Google's own parsers go no deeper (protobuf: 100); what is deeper could not even be shown.
 _DEEPEST: Final = 64
@@ -76,6 +77,22 @@ def rpc_error_class(status: int, rpc: str) -> type[ApiError]:
     if status >= 500 or status in {408, 425, 499}:
         return errors.Unavailable
     return _BY_STATUS.get(status, errors.BadRequest)
+
+
+def error_within(error: Status | None, what: str) -> ApiError:
+    """Return the error that a google.rpc.Status within a reply stands for, such as a failed request of a batch has.
+
+    Args:
+        error: The status; None if the service says nothing.
+        what: What has failed.
+    """
+    known = list(_HTTP_BY_RPC)
+    code = error.code if error is not None else 0
+    # Batches have been seen with numbers of HTTP where those of google.rpc belong.
+    name = known[code - 1] if 0 < code <= len(known) else ""
+    status = _HTTP_BY_RPC.get(name, code if 400 <= code < 600 else 500)
+    said = clean(error.message) if error is not None and error.message else "the service gave no reason"
+    return rpc_error_class(status, name)(f"{what} failed: {said}", status=status, reason=name or None)
 
 
 def error_from_reply(

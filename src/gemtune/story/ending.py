@@ -29,6 +29,7 @@ from gemtune import events
 from gemtune.errors import CallError, CredentialsError, QuotaExhausted
 from gemtune.events import JobState, TerminalEvent
 from gemtune.story.observation import Observation, Source
+from gemtune.types.batches import GenerateContentBatch
 from gemtune.types.operations import Status
 from gemtune.types.tuning import TunedModel, TuningSnapshot
 
@@ -57,6 +58,7 @@ class Ending:
     by_job: JobState | None = None
     error: Status | None = None
     model: TunedModel | None = None
+    batch: GenerateContentBatch | None = None
     # Whether all snapshots have been seen.
     full: bool = False
     since: float | None = None
@@ -78,9 +80,11 @@ class Ending:
         """The state that the job ends in, and its terminal event: the class, and what only that class has."""
         if self.state is JobState.ACTIVE and self.model is not None:
             return self.state, events.Succeeded, {"model": self.model}
+        if self.state is JobState.ACTIVE and self.batch is not None:
+            return self.state, events.Completed, {"batch": self.batch}
         if self.state is JobState.CANCELLED:
-            return self.state, events.Cancelled, {}
-        return JobState.FAILED, events.Failed, {"error": self.error}
+            return self.state, events.Cancelled, {"batch": self.batch}
+        return JobState.FAILED, events.Failed, {"error": self.error, "batch": self.batch}
 
     def note(self, seen: Observation, remaining: int | None = None, *, apart: bool = False) -> None:
         """Take in a look.
@@ -99,7 +103,7 @@ class Ending:
                 self.by_job, self.error = state, seen.error or self.error
                 if seen.source is Source.JOB:
                     # A look before the end must neither outweigh the work's answer nor take up memory.
-                    self.shown, self.model = self.shown + 1, seen.model
+                    self.shown, self.model, self.batch = self.shown + 1, seen.model, seen.batch
                     self.full = self.full or not apart
         elif apart:
             late = self.state is JobState.ACTIVE and bool(remaining)
@@ -143,7 +147,7 @@ class Ending:
         """Return whether the end is known well enough although the job cannot be seen any more."""
         if self.state in {JobState.FAILED, JobState.CANCELLED}:
             return True
-        return self.state is JobState.ACTIVE and self.model is not None and not missing
+        return self.state is JobState.ACTIVE and (self.model or self.batch) is not None and not missing
 
 
 def with_snapshots(event: events.Succeeded, snapshots: Iterable[TuningSnapshot]) -> events.Succeeded:

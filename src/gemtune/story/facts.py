@@ -8,6 +8,7 @@ import attrs
 
 from gemtune.errors import CallError, CredentialsError, PermissionDenied
 from gemtune.story.observation import Observation, Source
+from gemtune.types.batches import BatchCounts
 
 
 @attrs.define
@@ -100,6 +101,23 @@ class Headway:
     completed_steps: int = 0
     total_steps: int | None = None
     percent: float | None = None
+    # Of a batch, how many requests are where.
+    counts: BatchCounts | None = None
+    # When some of them were first seen to be finished, by the monotonic clock, and how many; and the same of the last.
+    _first: tuple[float, int] | None = None
+    _last: tuple[float, int] | None = None
+
+    @property
+    def answered(self) -> int:
+        """How many requests of a batch are finished; 0 of a tuning job."""
+        return 0 if self.counts is None else self.counts.finished
+
+    @property
+    def per_request(self) -> float | None:
+        """Seconds from one request of a batch that ends to the next, since somebody looks; None while unknown."""
+        if self._first is None or self._last is None or self._first[1] == self._last[1]:
+            return None
+        return (self._last[0] - self._first[0]) / (self._last[1] - self._first[1])
 
     @property
     def remaining(self) -> int | None:
@@ -112,7 +130,7 @@ class Headway:
 
     def note(self, seen: Observation, highest: int) -> bool:
         """Take in a look and the highest step seen so far; return whether anything has changed."""
-        before = (self.completed_steps, self.total_steps, self.percent)
+        before = (self.completed_steps, self.total_steps, self.percent, self.counts)
         total = seen.total_steps or self.total_steps
         done = max(seen.completed_steps or 0, highest, self.completed_steps)
         if seen.percent is not None and seen.completed_steps == done:
@@ -123,4 +141,12 @@ class Headway:
         elif seen.percent is not None and not total:
             self.percent = max(seen.percent, self.percent or 0.0)
         self.completed_steps, self.total_steps = done, total
-        return before != (self.completed_steps, self.total_steps, self.percent)
+        if seen.counts is not None and (self.counts is None or seen.counts.finished >= self.counts.finished):
+            if self.counts is None or seen.counts.finished > self.counts.finished:
+                self._last = (seen.at.clock, seen.counts.finished)
+                # As long as nothing is finished it waits, which says nothing about how fast it will be.
+                self._first = self._first or self._last
+            elif not seen.counts.finished:
+                self._first = self._last = (seen.at.clock, 0)
+            self.counts = seen.counts
+        return before != (self.completed_steps, self.total_steps, self.percent, self.counts)

@@ -29,6 +29,7 @@ from gemtune import events
 from gemtune.config import WatchPolicy
 from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
 from gemtune.events import Event, JobState, LostReason, Origin, TerminalEvent
+from gemtune.protocol.names import is_batch_name
 from gemtune.story.cursor import Cursor, parse_cursor
 from gemtune.story.ending import FORBIDDEN_AFTER, GONE_AFTER, Ending, FailedLooks, with_snapshots
 from gemtune.story.facts import Headway, KnownWork
@@ -89,7 +90,7 @@ class History:
             state: Its state, if that is known before any look.
             shared: Whether others read its events than the owner of the cursor alone.
         """
-        self.name, self.work, self.born = name, KnownWork(work, seeks), born
+        self.name, self.work, self.born = name, KnownWork(work, seeks and not is_batch_name(name)), born
         self.state, self.outcome, self.about, self.standing = state, None, NOTHING, PLAIN
         self.log = SnapshotLog(name, resumed)
         self.headway, self.rhythm, self.ending, self.failed = Headway(), Rhythm(), Ending(), FailedLooks()
@@ -103,16 +104,14 @@ class History:
         Raises:
             InvalidInput: It is not a job's cursor of this version.
         """
-        parsed = parse_cursor(cursor)
-        return cls(parsed.job, work, seeks=seeks, resumed=parsed)
+        return cls((parsed := parse_cursor(cursor)).job, work, seeks=seeks, resumed=parsed)
 
     def __repr__(self) -> str:
         headway = self.headway
         total = "?" if headway.total_steps is None else headway.total_steps
-        return (
-            f"<History {self.name} {self.state} step {headway.completed_steps}/{total}, attempt "
-            f"{self.log.now.attempt}, {len(self.snapshots)} snapshots{', ended' if self.outcome else ''}>"
-        )
+        where = f"step {headway.completed_steps}/{total}, attempt {self.log.now.attempt}"
+        end = ", ended" if self.outcome else ""
+        return f"<History {self.name} {self.state} {where}, {len(self.snapshots)} snapshots{end}>"
 
     @property
     def snapshots(self) -> Snapshots:
@@ -326,7 +325,8 @@ def eta(history: History) -> float | None:
     """Return the seconds to the last step, by the pace of the latest ones; None while unknown, and after the end."""
     remaining = history.headway.remaining if history.outcome is None else None
     pulse = history.log.pulse() if remaining is not None else None
-    return pulse.per_step * remaining if pulse and remaining is not None else None
+    each = pulse.per_step if pulse is not None else history.headway.per_request
+    return each * remaining if each is not None and remaining is not None else None
 
 
 def _after(history: History, now: Moment, policy: WatchPolicy, dice: float, share: float) -> float:
@@ -371,7 +371,7 @@ def _pace(history: History, now: Moment, share: float) -> Pace:
     age = now.since(newest) if newest else 0.0
     quiet_since = rhythm.first if rhythm.news is None else rhythm.news
     return Pace(
-        snapshots=len(history.snapshots),
+        snapshots=len(history.snapshots) or history.headway.answered,
         idle=rhythm.idle,
         remaining=history.headway.remaining,
         per_step=pulse.per_step if pulse else None,

@@ -17,6 +17,7 @@ from typing import Final, Self
 import attrs
 
 from gemtune.events import JobState
+from gemtune.types.batches import BatchCounts, GenerateContentBatch
 from gemtune.types.operations import Status
 from gemtune.types.timestamp import Timestamp
 from gemtune.types.training import Checkpoint, DataStats
@@ -115,6 +116,8 @@ class Observation:
         checkpoints: The checkpoints so far, deployed or not; None if the reply does not say.
         data_stats: What the service has made of the data; None if the reply does not say.
         endpoint: The full name of the endpoint that serves the model; None if the reply does not say.
+        counts: How many requests of a batch are where; None if the reply does not say, or the job is no batch.
+        batch: The batch, without its replies, if the reply holds it.
     """
 
     source: Source
@@ -137,11 +140,13 @@ class Observation:
     checkpoints: Sequence[Checkpoint] | None = None
     data_stats: DataStats | None = None
     endpoint: str | None = None
+    counts: BatchCounts | None = None
+    batch: GenerateContentBatch | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """What only some services say of a job; None for what no reply has said yet.
+    """What only some services say of a job, or of some kinds of jobs; None for what no reply has said yet.
 
     Args:
         service_state: The service's own word for the state.
@@ -149,6 +154,7 @@ class Standing:
         checkpoints: The checkpoints so far, in the order of their steps.
         data_stats: What the service has made of the data.
         endpoint: The endpoint that serves the model.
+        batch: The batch, without its replies.
         at: When a reply last said any of it, by the monotonic clock.
     """
 
@@ -157,6 +163,7 @@ class Standing:
     checkpoints: tuple[Checkpoint, ...] = ()
     data_stats: DataStats | None = None
     endpoint: str | None = None
+    batch: GenerateContentBatch | None = None
     at: float = -math.inf
 
     def updated(self, seen: Observation) -> Standing:
@@ -170,6 +177,8 @@ class Standing:
             said["data_stats"] = seen.data_stats
         if seen.endpoint is not None:
             said["endpoint"] = seen.endpoint
+        if seen.batch is not None:
+            said["batch"] = seen.batch
         return attrs.evolve(self, **said, at=seen.at.clock) if said else self  # type: ignore[arg-type]
 
 

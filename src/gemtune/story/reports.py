@@ -42,6 +42,7 @@ def progress(stamp: Stamp, headway: Headway, eta: float | None) -> events.Progre
         total_steps=headway.total_steps,
         percent=headway.percent,
         eta=eta,
+        counts=headway.counts,
     )
 
 

@@ -89,6 +89,10 @@ class BatchCounts:
         """Those with a reply or an error."""
         return self.successful + self.failed
 
+    def to_dict(self) -> dict[str, int]:
+        """Return it as JSON values."""
+        return attrs.asdict(self)
+
 
 @attrs.frozen(kw_only=True)
 class GenerateContentBatch:

@@ -161,6 +161,8 @@ class Board:
     readers: Audience = attrs.field(factory=Audience, init=False)
     # Jobs whose end was not reported.
     live: int = attrs.field(default=0, init=False)
+    # Those of them that the list of jobs shows.
+    listed: int = attrs.field(default=0, init=False)
     running: bool = attrs.field(default=False, init=False)
     closed: bool = attrs.field(default=False, init=False)
     error: BaseException | None = attrs.field(default=None, init=False)
@@ -180,6 +182,7 @@ class Board:
         self.jobs[job.name] = job
         self.absent.added(job.name)
         self.live += 1
+        self.listed += job.listed
         self.report(job, reported)
 
     def discard(self, job: WatchedJob, reported: Iterable[Event], cursor: Cursor) -> None:
@@ -217,6 +220,7 @@ class Board:
         ends = sum(events.is_terminal(event) for event in reported)
         begins = sum(isinstance(event, events.Added) and event.origin == events.Origin.RECREATED for event in reported)
         self.live += begins - ends
+        self.listed += (begins - ends) * job.listed
         # A job that you named stays until you discard it; one that was found leaves by the way it came.
         if job.discovered and self.jobs.get(job.name) is job:
             if job.history.finished:

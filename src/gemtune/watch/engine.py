@@ -29,7 +29,7 @@ import attrs
 from gemtune import events
 from gemtune.errors import CallError, CredentialsError, MisuseError, PermissionDenied
 from gemtune.looks.reporting import log_look
-from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.looks.service import Ask, JobService, moment
 from gemtune.story.observation import Moment
 from gemtune.watch.agenda import Due
 from gemtune.watch.record import WatchedJob
@@ -46,7 +46,7 @@ _STALL: Final = 5.0
 class Engine:
     """Looks at the jobs when they are due, and reports what is new."""
 
-    service: TuningService
+    service: JobService
     ask: Ask
     roster: Roster
     sweep: Sweep

@@ -21,6 +21,7 @@ import attrs
 
 from gemtune import events
 from gemtune.events import Event, JobState, LostReason, Origin, is_terminal
+from gemtune.protocol.names import is_batch_name
 from gemtune.story.cursor import Cursor
 from gemtune.story.ending import with_snapshots
 from gemtune.story.history import History, last_event
@@ -240,10 +241,13 @@ class WatchedJob(Due):
     discarded: bool = attrs.field(default=False, init=False)
     # Whether it is discarded and no longer remembered: a reader has no reason to keep its position.
     forgotten: bool = attrs.field(default=False, init=False)
+    # Whether the list of jobs shows it, which is that of tuning jobs.
+    listed: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reports = Reports(self.history.log)
-        self.looks = LookState(Source.JOB if self.history.unsure else Source.WORK)
+        self.listed = not is_batch_name(self.history.name)
+        self.looks = LookState(Source.WORK if self.listed and not self.history.unsure else Source.JOB)
 
     @classmethod
     def of(cls, name: str, work: str | None, *, born: Moment | None, since: Cursor | None, named: bool) -> Self:

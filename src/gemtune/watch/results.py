@@ -10,11 +10,12 @@ from typing import ClassVar, Final
 import attrs
 
 from gemtune import events
-from gemtune.errors import TuningError
+from gemtune.errors import JobError
 from gemtune.events import JobState, TerminalEvent
-from gemtune.jobs import failure
 from gemtune.notebook.handles import PicturedJobs, view_of
 from gemtune.notebook.places import Shown
+from gemtune.outcomes import failure
+from gemtune.protocol.names import is_batch_name
 from gemtune.rows.frames import SNAPSHOT_COLUMNS
 from gemtune.show.picture import JobPicture
 from gemtune.watch.board import Board
@@ -38,15 +39,17 @@ class WaitResult:
         return f"<WaitResult {', '.join([*said, f'{len(self.pending)} pending'])}>"
 
     def raise_for_failures(self) -> None:
-        """Raise the errors of all jobs that ended without a model.
+        """Raise the errors of all jobs that did not end well.
 
         Raises:
-            ExceptionGroup: Of TuningFailed, TuningCancelled and TuningLost.
+            ExceptionGroup: Of JobError: TuningFailed, TuningCancelled and TuningLost, and the same of batches.
         """
         ends = self.done.items()
-        errors = [failure(name, event) for name, event in ends if not isinstance(event, events.Succeeded)]
+        good = events.Succeeded | events.Completed
+        errors = [failure(name, event) for name, event in ends if not isinstance(event, good)]
         if errors:
-            raise ExceptionGroup[TuningError](f"{len(errors)} of {len(self.done)} jobs have no model", errors)
+            said = "did not end well" if any(map(is_batch_name, self.done)) else "have no model"
+            raise ExceptionGroup[JobError](f"{len(errors)} of {len(self.done)} jobs {said}", errors)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,8 @@ jobs are discovered         always
                             there are jobs (a list with thousands of models of others)
 ``coalesce="never"``        never; nor if the service gives no list
 ==========================  ================================================================================
+
+Batches are looked at one by one in any case: the list is that of tuning jobs, and they count for nothing in this table.
 """
 
 from __future__ import annotations
@@ -206,7 +208,7 @@ class Roster:
 
     async def rouse(self, now: float) -> None:
         """Give the jobs that rest a time again, if there are no more sweeps or the last ones have not shown them."""
-        latest = now - self.plan.longest_absence if self.plan.sweeps(self.board.live, now) else math.inf
+        latest = now - self.plan.longest_absence if self.plan.sweeps(self.board.listed, now) else math.inf
         absent = [job for job in self.board.jobs.values() if rests(job) and _shown(job) <= latest]
         for number, (job, due) in enumerate(zip(absent, self._spread(len(absent), now), strict=True), 1):
             if rests(job):  # others may have run since, and given it a time
@@ -220,7 +222,7 @@ class Roster:
         # A list shows no 404, no 403, no reason and no last snapshots, which is what these wait for.
         if job.looks.failures or job.looks.denied_since is not None or rhythm.pressing or rhythm.blank:
             return False
-        return self.plan.sweeps(self.board.live, now) and not self.board.wants_steps(job)
+        return job.listed and self.plan.sweeps(self.board.listed, now) and not self.board.wants_steps(job)
 
     def _rest(self, job: WatchedJob, now: float) -> None:
         """Leave a job to the sweeps."""

@@ -18,7 +18,7 @@ import attrs
 
 from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, PermissionDenied
 from gemtune.events import Origin
-from gemtune.looks.service import Ask, TuningService, moment
+from gemtune.looks.service import Ask, JobService, moment
 from gemtune.pager import Pages
 from gemtune.story.history import History
 from gemtune.story.observation import Listed, Moment
@@ -100,7 +100,7 @@ class Sweep(Due):
         began: Since when (ns) a job must have been created to be discovered although it has ended.
     """
 
-    service: TuningService
+    service: JobService
     ask: Ask
     roster: Roster
     filter: str | None
@@ -110,7 +110,7 @@ class Sweep(Due):
     def plan(self, now: float, *, check: bool = False) -> None:
         """Plan a sweep now if there is none planned; to check whether the service is well, one is made in any case."""
         plan = self.roster.plan
-        wanted = plan.sweeps(self.roster.board.live, now) or (check and not plan.refused)
+        wanted = plan.sweeps(self.roster.board.listed, now) or (check and not plan.refused)
         under_way = self.looking or self.passage.pages is not None
         if wanted and not under_way and (self.due is None or self.due > now + 1):
             self.roster.agenda.put(self, now, pressing=True)
@@ -133,7 +133,7 @@ class Sweep(Due):
                 roster.respread(anyio.current_time())
             passage.seen += await self._take_in(page.items)
             # Once all jobs were seen, the rest of the list is of others; who discovers must see it all the same.
-            whole = page.next_page_token is None or (passage.seen >= roster.board.live and not plan.discovering)
+            whole = page.next_page_token is None or (passage.seen >= roster.board.listed and not plan.discovering)
             pause = plan.pause(passage.taken if whole else passage.expected, roster.health.bucket.rate)
             if not (whole or passage.endless):
                 now = anyio.current_time()
@@ -149,9 +149,9 @@ class Sweep(Due):
             plan.forgo(now)
         passage.end(whole=whole)
         plan.took(pause if whole else 0.0)
-        plan.swept(passage.taken, roster.board.live, now)
+        plan.swept(passage.taken, roster.board.listed, now)
         await roster.rouse(now)
-        wait = plan.wait(roster.board.live, now)
+        wait = plan.wait(roster.board.listed, now)
         if wait is not None:
             roster.agenda.put(self, max(passage.began + pause, now + wait), pressing=True)
 

@@ -19,11 +19,12 @@ from gemtune import checks, events
 from gemtune.config import WatchPolicy
 from gemtune.errors import MisuseError
 from gemtune.events import Event, TerminalEvent
+from gemtune.handle import JobHandle
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
 from gemtune.looks.known import KnownJob
 from gemtune.looks.pictured import picture_of
-from gemtune.looks.service import Ask, TuningService
+from gemtune.looks.service import Ask, JobService
 from gemtune.notebook.live import EVERY, show_live
 from gemtune.resources.given import JobLike
 from gemtune.resources.operations import checked_wait
@@ -48,7 +49,7 @@ _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
 
 class Watcher(ShownWatch):
-    """Watches any number of tuning jobs with one schedule, and gives every subscriber the events it wants.
+    """Watches any number of jobs with one schedule, tuning jobs and batches, and gives subscribers the events they want.
 
     Use ``async with``. If no scope can span the watch (the cells of a notebook, the lifespan of a web application), use
     ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio. Leaving it never touches a job.
@@ -63,7 +64,7 @@ class Watcher(ShownWatch):
 
     def __init__(
         self,
-        service: TuningService,
+        service: JobService,
         jobs: JobLike | Iterable[JobLike] = (),
         *,
         policy: WatchPolicy,
@@ -187,8 +188,10 @@ class Watcher(ShownWatch):
     def _new(self, given: object, name: str, work: str | None) -> WatchedJob:
         born: Moment | None = None
         # Only a handle that created the job knows its operation without asking, and that it may not be visible yet.
+        if isinstance(given, JobHandle):
+            born = given.begun
         if isinstance(given, TuningJob):
-            work, born = work or given.operation, given.begun
+            work = work or given.operation
         # What was dealt with before: by this watcher, in this order, or by the one that it resumes.
         past, since = self._board.jobs.get(name), self._board.absent.dealt_with(name)
         if past is not None and past.history.outcome is not None:
@@ -279,7 +282,7 @@ class Watcher(ShownWatch):
             with anyio.move_on_after(checked_wait(timeout)) as limit:
                 async for event in ends:
                     done[event.job] = cast(TerminalEvent, event)
-                    failed = not isinstance(event, events.Succeeded)
+                    failed = not isinstance(event, events.Succeeded | events.Completed)
                     if until == "any" or (until == "first_failure" and failed):
                         return WaitResult(done, frozenset(wanted) - done.keys())
         pending = frozenset(wanted) - done.keys()
