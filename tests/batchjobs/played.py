@@ -89,7 +89,9 @@ class PlayedBatch:
         """The results, in another order than the requests."""
         rows: list[dict[str, Any]] = []
         for key in reversed(self.keys[: self.done_at(now)]):
-            rows.append({"key": key, "error": "too long"} if key.startswith("bad") else {"key": key, "text": f"<{key}>"})
+            rows.append(
+                {"key": key, "error": "too long"} if key.startswith("bad") else {"key": key, "text": f"<{key}>"}
+            )
         return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 

@@ -1,6 +1,7 @@
 """A batch is a job: its handle, its events with counts, its ends, and its results, on a made-up service."""
 
 import json
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -88,7 +89,7 @@ async def test_a_look_is_one_request_and_they_are_as_often_as_those_at_a_tuning_
     service = played(keys=tuple(f"k{n}" for n in range(360)), queue=1800)
     await handle(service)
     times = [at for at, _, _ in service.calls]
-    gaps = [later - at for at, later in zip(times, times[1:], strict=False)]
+    gaps = [later - at for at, later in pairwise(times)]
     waiting = [gap for at, gap in zip(times, gaps, strict=False) if at > 900 and at < 1770]
     running = [gap for at, gap in zip(times, gaps, strict=False) if at > 1800]
     assert min(waiting) > 25
