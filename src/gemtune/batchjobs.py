@@ -163,7 +163,7 @@ class BatchJobResults:
 
 
 def _opened() -> IO[bytes]:
-    return tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads the results closes it
+    return tempfile.TemporaryFile()
 
 
 def result_of(reply: BatchReply, *, numbered: bool = False) -> BatchResult:

@@ -49,7 +49,7 @@ _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
 
 class Watcher(ShownWatch):
-    """Watches any number of jobs with one schedule, tuning jobs and batches, and gives subscribers the events they want.
+    """Watches any number of jobs with one schedule, tuning and batches, and gives subscribers the events they want.
 
     Use ``async with``. If no scope can span the watch (the cells of a notebook, the lifespan of a web application), use
     ``await watcher.start()`` and ``await watcher.aclose()``, on asyncio. Leaving it never touches a job.
