@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gemtune import types as types
     from gemtune.batch import BatchResult as BatchResult
     from gemtune.batch import Limiter as Limiter
-    from gemtune.batchjobs import BatchJob as BatchJob
     from gemtune.client import Client as Client
     from gemtune.config import BatchPolicy as BatchPolicy
     from gemtune.config import RetryPolicy as RetryPolicy
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gemtune.errors import GemtuneError as GemtuneError
     from gemtune.jobs import TuningJob as TuningJob
     from gemtune.jobs import TuningProgress as TuningProgress
+    from gemtune.jobs.batch import BatchJob as BatchJob
     from gemtune.resources.given import JobLike as JobLike
     from gemtune.resources.given import ModelLike as ModelLike
     from gemtune.resources.given import Prompts as Prompts
@@ -49,7 +49,7 @@ _HOMES: Final = {
     name: module
     for module, names in {
         "batch": "BatchResult Limiter",
-        "batchjobs": "BatchJob",
+        "jobs.batch": "BatchJob",
         "client": "Client",
         "config": "BatchPolicy RetryPolicy Timeouts WatchPolicy",
         "datasets.accepted": "TrainingDataLike",

@@ -143,8 +143,7 @@ class _Event:
     def to_dict(self) -> dict[str, object]:
         """Return the event as JSON values: enums as words, times as RFC 3339, a model as its name and dates.
 
-        What only some services or jobs say is left out by the others: metrics, the service's own word for a state, a
-        reason, the counts of a batch.
+        What only some services or jobs say is left out by the others: metrics, the service's words, a batch's counts.
         """
         fields = attrs.asdict(self, recurse=False)
         for name in _SAID_BY_SOME:
@@ -255,8 +254,7 @@ class Progress(_Event):
         completed_steps: Steps done in this attempt; of a batch, requests with a reply or an error.
         total_steps: Steps or requests in all; None if only the model could be asked, which does not say.
         percent: As the service reports it, otherwise computed; None without a total.
-        eta: Seconds until the last step, at the pace of the last snapshots, or until the last request, at the pace
-            since somebody looks; None while unknown.
+        eta: Seconds until the last step or request, at the pace of the last snapshots or requests; None while unknown.
         counts: How many requests of a batch are where; None of a tuning job.
     """
 
@@ -286,11 +284,7 @@ class Succeeded(_Event):
 
 @attrs.frozen(kw_only=True)
 class Completed(_Event):
-    """The batch is done, and you can read its results, in which single requests may have failed.
-
-    Args:
-        batch: The batch, without its replies: ``client.job(name).results()`` brings them.
-    """
+    """The batch is done, and ``client.job(name).results()`` brings its results; single requests may have failed."""
 
     kind: ClassVar[str] = "completed"
     batch: GenerateContentBatch
@@ -317,11 +311,7 @@ class Failed(_Event):
 
 @attrs.frozen(kw_only=True)
 class Cancelled(_Event):
-    """The job was cancelled, by you or by somebody else.
-
-    Args:
-        batch: The batch, which may have results all the same; None of a tuning job.
-    """
+    """The job was cancelled, by you or by somebody else; a ``batch`` may have results all the same."""
 
     kind: ClassVar[str] = "cancelled"
     batch: GenerateContentBatch | None = None

@@ -8,9 +8,9 @@ import pytest
 
 from batchjobs.played import PlayedBatch, PlayedBatches
 from gemtune import errors, events
-from gemtune.batchjobs import BatchJob
 from gemtune.config import WatchPolicy
 from gemtune.events import JobState
+from gemtune.jobs.batch import BatchJob
 from gemtune.looks.either import JobsOfAllKinds
 from gemtune.looks.followers import Followers
 from gemtune.types.batches import BatchState

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gemtune import errors, events
 from gemtune.errors import Failure
-from gemtune.outcomes import failure
+from gemtune.jobs.outcomes import failure
 from gemtune.protocol import status
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "errors.json").read_text(encoding="utf-8"))

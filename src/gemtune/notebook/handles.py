@@ -15,7 +15,7 @@ PlotEngine: TypeAlias = Literal["matplotlib", "altair"]
 """A library that draws."""
 
 
-class Pictured(Displayed):
+class ShownJobs(Displayed):
     """One job or many of which there are pictures; nothing waits."""
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class Pictured(Displayed):
         return self._view().html
 
 
-class PicturedJobs(Pictured):
+class PicturedJobs(ShownJobs):
     """One tuning job or many, with their snapshots as a frame and their curves as a plot; nothing waits."""
 
     __slots__ = ()

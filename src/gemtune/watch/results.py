@@ -12,9 +12,9 @@ import attrs
 from gemtune import events
 from gemtune.errors import JobError
 from gemtune.events import JobState, TerminalEvent
+from gemtune.jobs.outcomes import failure
 from gemtune.notebook.handles import PicturedJobs, view_of
 from gemtune.notebook.places import Shown
-from gemtune.outcomes import failure
 from gemtune.protocol.names import is_batch_name
 from gemtune.rows.frames import SNAPSHOT_COLUMNS
 from gemtune.show.picture import JobPicture

@@ -19,8 +19,8 @@ from gemtune import checks, events
 from gemtune.config import WatchPolicy
 from gemtune.errors import MisuseError
 from gemtune.events import Event, TerminalEvent
-from gemtune.handle import JobHandle
 from gemtune.jobs import TuningJob
+from gemtune.jobs.handle import JobHandle
 from gemtune.looks.followers import Followers
 from gemtune.looks.known import KnownJob
 from gemtune.looks.pictured import picture_of

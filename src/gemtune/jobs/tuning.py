@@ -9,9 +9,9 @@ import attrs
 from gemtune import events
 from gemtune.datasets.report import DataReport
 from gemtune.events import JobState, TerminalEvent
-from gemtune.handle import JobHandle
+from gemtune.jobs.handle import JobHandle
+from gemtune.jobs.outcomes import tuning_failure
 from gemtune.notebook.handles import PicturedJobs
-from gemtune.outcomes import tuning_failure
 from gemtune.story.snapshots import Snapshots
 from gemtune.types import Checkpoint, DataStats, Hyperparameters, TunedModel
 

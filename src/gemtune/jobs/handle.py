@@ -20,7 +20,7 @@ from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.events import Event, TerminalEvent
 from gemtune.looks.follower import Follower
 from gemtune.looks.pictured import elapsed, picture_of
-from gemtune.notebook.handles import Pictured
+from gemtune.notebook.handles import ShownJobs
 from gemtune.notebook.live import EVERY, said_if_left, show_live
 from gemtune.protocol.said import unended
 from gemtune.remedy import ClientCall, Remedy
@@ -54,7 +54,7 @@ class JobStatistics:
 
 
 @attrs.frozen(eq=False, repr=False)
-class SeenJob(Pictured):
+class SeenJob(ShownJobs):
     """How a job is as of the last look, whichever handle or watcher of the client made it; nothing waits."""
 
     _follower: Follower

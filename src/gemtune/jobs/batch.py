@@ -16,9 +16,9 @@ import attrs
 
 from gemtune import events
 from gemtune.events import TerminalEvent
-from gemtune.handle import JobHandle
+from gemtune.jobs.handle import JobHandle
+from gemtune.jobs.outcomes import failure
 from gemtune.looks.follower import Follower
-from gemtune.outcomes import failure
 from gemtune.protocol.status import error_within
 from gemtune.resources.batches.service import BatchService
 from gemtune.types.batches import BatchCounts, BatchReply, BatchState, GenerateContentBatch
