@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack, cast, overload
 
 from gemtune._version import __version__
 from gemtune.config import RetryPolicy, Timeouts, WatchPolicy
@@ -23,13 +23,16 @@ from gemtune.http.wire import OnRequest
 from gemtune.http.wires import make_wires
 from gemtune.jobs import TuningJob
 from gemtune.limiter.limiter import Limiter
+from gemtune.looks.batches import observe_batch
+from gemtune.looks.either import JobsOfAllKinds
 from gemtune.looks.followers import Followers
 from gemtune.looks.gemini import GeminiTuning
-from gemtune.looks.service import TuningService
+from gemtune.looks.service import TuningService, moment
+from gemtune.protocol.names import is_batch_name
 from gemtune.resources.drafts import TuneOptions, draft_of
 from gemtune.resources.given import BatchOptions, JobLike, ModelLike, Prompts, spelled_out
 from gemtune.resources.inference import Inference
-from gemtune.resources.mirror import Mirror
+from gemtune.resources.mirror import Mirror, batches_of
 from gemtune.settings import Settings, given, resolve
 from gemtune.telemetry import logs
 from gemtune.telemetry.options import Telemetry
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
 
     from gemtune.batch import Batch, BatchResults
     from gemtune.datasets.accepted import TrainingDataLike
+    from gemtune.jobs.batch import BatchJob
     from gemtune.resources.batches.collection import Batches
+    from gemtune.types.batches import GenerateContentBatch
     from gemtune.types.vertex import PreTunedModel
     from gemtune.watch import Watcher
 
@@ -138,8 +143,8 @@ class Client(Inference, Mirror):
         self._observer = observatory(telemetry, os.environ, self._settings.service, wires.routes)
         self._caller = Caller(wires, credential, timeouts, retry, agent, limiter, extra, self._observer)
         self._watch = given("watch", watch, WatchPolicy) or WatchPolicy()
-        self._service: TuningService = _service_of(self._settings, self._caller, self._watch)
-        self._followers = Followers(self._service, self._watch, self._observer)
+        self._service, self._jobs = _services_of(self._settings, self._caller, self._watch)
+        self._followers = Followers(self._jobs, self._watch, self._observer)
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)  # a traceback shows a client that is half made
@@ -166,18 +171,27 @@ class Client(Inference, Mirror):
     ) -> None:
         await self.aclose()
 
-    def job(self, name: JobLike) -> TuningJob:
-        """Return a handle on a tuning job, including one that another process created; no request is made.
+    @overload
+    def job(  # type: ignore[overload-overlap]  # a batch has the names that a model has
+        self, name: GenerateContentBatch | BatchJob
+    ) -> BatchJob: ...
+    @overload
+    def job(self, name: JobLike) -> TuningJob: ...
+    def job(self, name: JobLike | GenerateContentBatch | BatchJob) -> TuningJob | BatchJob:
+        """Return a handle on a job, including one that another process created; no request is made.
 
-        It shows what other handles and the watchers of this client know of the job.
+        It shows what other handles and the watchers of this client know of the job. A name in full that is a batch's
+        gives a BatchJob; ``client.batches.job(name)`` is the same, and tells type checkers so.
 
         Args:
-            name: The name of the tuned model or of the operation.
+            name: The name of the tuned model, of the operation, or of a batch.
 
         Raises:
-            InvalidInput: It is the name of neither.
+            InvalidInput: It is the name of none of these.
         """
-        return TuningJob(self._followers.find(*self._service.job_names(name)))
+        if is_batch_name(name):
+            return _batch_job(self._followers, self._jobs, cast("str | GenerateContentBatch", name))
+        return TuningJob(self._followers.find(*self._jobs.job_names(name)))
 
     def watch(
         self,
@@ -190,7 +204,7 @@ class Client(Inference, Mirror):
         """Return a watcher, which follows many jobs at once; nothing happens before it is entered or started.
 
         Args:
-            jobs: Handles, models or names; you can add more at any time.
+            jobs: Handles, models, batches or names; you can add more at any time.
             policy: How often to look, and how many requests that may cost; by default the client's. Its
                 ``terminal_freshness`` is also the interval between sweeps through the list.
             filter: Which jobs to discover automatically, such as ``owner:me``; None discovers no job.
@@ -204,7 +218,7 @@ class Client(Inference, Mirror):
         from gemtune.watch import Watcher
 
         return Watcher(
-            self._service,
+            self._jobs,
             jobs,
             policy=self._watch if policy is None else policy,
             filter=filter,
@@ -307,16 +321,17 @@ class Client(Inference, Mirror):
         # The batch holds a permit for each request itself; its requests must not wait for a second one.
         name, limiter, permitted = self._service.model_name, self._caller.limiter, self._with_permits()
         observer = self._observer.batch if self._observer is not None else None
-        return make_batch(self, name, model, inputs, limiter, permitted, observer, self._batch_service, **options)
+        return make_batch(self, name, model, inputs, limiter, permitted, observer, self._jobs.open_batches, **options)
 
     @property
-    def batches(self) -> Batches:
+    def batches(self) -> Batches[BatchJob]:
         """Batches that the service runs, for half the price: create, get, list, cancel, delete, results."""
         from gemtune.batch.engines.asked import read_requests
         from gemtune.resources.batches.collection import Batches
 
         name = self._service.model_name
-        return Batches(self._batch_service(), name, partial(read_requests, name))
+        handle = partial(_batch_job, self._followers, self._jobs)
+        return Batches(self._jobs.batches, name, partial(read_requests, name), handle)
 
     @spelled_out(BatchOptions)
     async def generate_many(self, model: ModelLike, prompts: Prompts, **options: Unpack[BatchOptions]) -> BatchResults:
@@ -333,9 +348,28 @@ class Client(Inference, Mirror):
         return await self.batch(model, prompts, **options).collect()
 
 
-def _service_of(settings: Settings, caller: Caller, watch: WatchPolicy) -> TuningService:
+def _batch_job(
+    followers: Followers,
+    jobs: JobsOfAllKinds,
+    batch: str | GenerateContentBatch | BatchJob,
+    *,
+    created: bool = False,
+    numbered: bool = False,
+) -> BatchJob:
+    from gemtune.jobs.batch import BatchJob
+    from gemtune.types.batches import GenerateContentBatch
+
+    if created and isinstance(batch, GenerateContentBatch):
+        return BatchJob(followers.created(observe_batch(batch, moment())), jobs.batches, numbered)
+    return BatchJob(followers.find(*jobs.job_names(batch)), jobs.batches)
+
+
+def _services_of(settings: Settings, caller: Caller, watch: WatchPolicy) -> tuple[TuningService, JobsOfAllKinds]:
+    service: TuningService
     if settings.service == "vertex":
         from gemtune.looks.vertex import VertexTuning  # whoever uses the Gemini API loads nothing of it
 
-        return VertexTuning.through(caller, settings)
-    return GeminiTuning.through(caller, watch)
+        service = VertexTuning.through(caller, settings)
+    else:
+        service = GeminiTuning.through(caller, watch)
+    return service, JobsOfAllKinds(service, partial(batches_of, caller, settings))

@@ -47,6 +47,29 @@ async def manage(client: gemtune.Client) -> None:
     assert_type(permission, types.Permission)
 
 
+async def run_batches(client: gemtune.Client) -> None:
+    job = await client.batches.create("gemini-3.7-flash", ["one", "two"])
+    assert_type(job, gemtune.BatchJob)
+    assert_type(await job, types.GenerateContentBatch)
+    assert_type(await job.wait(timeout=5), types.GenerateContentBatch)
+    assert_type(job.state, types.BatchState)
+    assert_type(job.counts, types.BatchCounts)
+    assert_type(client.job(job), gemtune.BatchJob)
+    assert_type(client.job(await client.batches.get("x")), gemtune.BatchJob)
+    assert_type(client.batches.job("x"), gemtune.BatchJob)
+    assert_type(client.watch([job, "tunedModels/x"]), gemtune.Watcher)
+    async for result in job.results():
+        assert_type(result, gemtune.BatchResult)
+    async for event in job.events():
+        match event:
+            case events.Completed(batch=batch):
+                assert_type(batch, types.GenerateContentBatch)
+            case events.Progress(counts=counts):
+                assert_type(counts, types.BatchCounts | None)
+            case _:
+                pass
+
+
 async def use(client: gemtune.Client) -> None:
     reply = await client.generate_content("gemini-3.7-flash", ["hi", gemtune.Part(text="there")])
     assert_type(reply, types.GenerateContentResponse)

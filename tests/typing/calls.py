@@ -131,9 +131,9 @@ async def wrong(client: gemtune.Client, path: Path, prompt: str) -> None:
 
 
 async def wrong_jobs(client: gemtune.Client, watcher: gemtune.Watcher, path: Path) -> None:
-    client.job(5)  # type: ignore[arg-type]
-    client.job(types.TuningSnapshot())  # type: ignore[arg-type]
-    client.job(path)  # type: ignore[arg-type]
+    client.job(5)  # type: ignore[call-overload]
+    client.job(types.TuningSnapshot())  # type: ignore[call-overload]
+    client.job(path)  # type: ignore[call-overload]
     client.watch([5])  # type: ignore[list-item]
     client.watch(5)  # type: ignore[arg-type]
     watcher.add(5)  # type: ignore[arg-type]

@@ -1,33 +1,24 @@
-"""BatchJob: a handle on a batch that the service runs. What all handles have stands in ``handle.py``.
-
-Results are downloaded to a temporary file first, and read from there line by line: the connection does not wait for a
-slow reader, a broken download is resumed, and memory is the same for ten results and ten million.
-"""
+"""BatchJob: a handle on a batch that the service runs. What all handles have stands in ``handle.py``."""
 
 from __future__ import annotations
 
-import tempfile
-import weakref
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import anyio.lowlevel
-import anyio.to_thread
 import attrs
 
 from gemtune import events
+from gemtune.errors import NotFound
 from gemtune.events import TerminalEvent
 from gemtune.jobs.handle import JobHandle
 from gemtune.jobs.outcomes import failure
 from gemtune.looks.follower import Follower
 from gemtune.protocol.status import error_within
+from gemtune.resources.batches.replies import BatchReplies
 from gemtune.resources.batches.service import BatchService
 from gemtune.types.batches import BatchCounts, BatchReply, BatchState, GenerateContentBatch
 
 if TYPE_CHECKING:
     from gemtune.batch import BatchResult
-
-_CHUNK: Final = 1 << 20
-"""Bytes of results that are read from the file at a time."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -79,6 +70,8 @@ class BatchJob(JobHandle[BatchState, GenerateContentBatch]):
     def results(self) -> BatchJobResults:
         """Return an iterator over the results, which waits for the end of the batch.
 
+        They are downloaded to a temporary file first, so that memory is the same for ten and ten million.
+
         Each result has the key of its request, as a string; as a number, if this client created the batch and all its
         keys were numbers, or there were none. They come in no order. A batch that was cancelled or has expired has the
         results of what was answered before.
@@ -87,7 +80,7 @@ class BatchJob(JobHandle[BatchState, GenerateContentBatch]):
             >>> async for result in client.job("batches/abc").results():
             ...     print(result.key, result.text_or_none)
         """
-        return BatchJobResults(self._follower, self._service, self._numbered)
+        return BatchJobResults(self._follower, BatchReplies(self._service, self.name, None), self._numbered)
 
     async def delete(self) -> None:
         """Remove the batch from the service's list, with its results; one that still runs is ended.
@@ -108,11 +101,9 @@ class BatchJobResults:
     """The results of one batch: a plain async iterator, which you may leave and continue at any time."""
 
     _follower: Follower
-    _service: BatchService
+    _replies: BatchReplies
     _numbered: bool
-    _file: IO[bytes] | None = attrs.field(default=None, init=False)
-    _lines: list[bytes] = attrs.field(factory=list, init=False)
-    _over: bool = attrs.field(default=False, init=False)
+    _outcome: TerminalEvent | None = attrs.field(default=None, init=False)
 
     def __aiter__(self) -> BatchJobResults:
         return self
@@ -124,46 +115,22 @@ class BatchJobResults:
             BatchJobError: The batch failed as a whole, or cannot be seen any more.
             CallError: The results could not be downloaded; iterate again to try again.
         """
-        while not self._lines:
-            if self._over:
-                raise StopAsyncIteration
-            if self._file is None:
-                self._file = await self._downloaded()
-            # Reversed, because a list is quick at its end only.
-            self._lines = (await anyio.to_thread.run_sync(self._file.readlines, _CHUNK))[::-1]
-            if not self._lines:
-                await self.aclose()
-        await anyio.lowlevel.checkpoint()
-        return result_of(self._service.read_line(self._lines.pop()), numbered=self._numbered)
+        name = self._follower.history.name
+        if self._outcome is None:
+            self._outcome = await self._follower.outcome()
+        if isinstance(self._outcome, events.Lost | events.Deleted):
+            raise failure(name, self._outcome)
+        try:
+            reply = await anext(self._replies)
+        except NotFound as error:
+            if not isinstance(self._outcome, events.Completed):
+                raise failure(name, self._outcome) from error
+            raise
+        return result_of(reply, numbered=self._numbered)
 
     async def aclose(self) -> None:
-        """Let go of the downloaded file; nothing more is read."""
-        self._over, self._lines = True, []
-        if self._file is not None:
-            self._file.close()
-
-    async def _downloaded(self) -> IO[bytes]:
-        name = self._follower.history.name
-        outcome = await self._follower.outcome()
-        if isinstance(outcome, events.Lost | events.Deleted):
-            raise failure(name, outcome)
-        batch = await self._service.get(name)
-        file: IO[bytes] = await anyio.to_thread.run_sync(_opened)
-        weakref.finalize(self, file.close)
-        try:
-            size = await self._service.fetch(batch, file)
-        except BaseException:
-            file.close()
-            raise
-        if not size and isinstance(outcome, events.Failed):
-            file.close()
-            raise failure(name, outcome)
-        await anyio.to_thread.run_sync(file.seek, 0)
-        return file
-
-
-def _opened() -> IO[bytes]:
-    return tempfile.TemporaryFile()
+        """Let go of the downloaded results; nothing more is read."""
+        await self._replies.aclose()
 
 
 def result_of(reply: BatchReply, *, numbered: bool = False) -> BatchResult:

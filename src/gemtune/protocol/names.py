@@ -21,9 +21,9 @@ _ID: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._~-]{0,254}[A-Za-z0-9_~-])?"
 _TUNED: Final = re.compile(rf"tunedModels/{_ID}")
 _MODEL: Final = re.compile(rf"(?:models|tunedModels|dynamic)/{_ID}")
 _OPERATION: Final = re.compile(rf"(?:tunedModels|models)/{_ID}/operations/{_ID}")
-_BATCH: Final = re.compile(rf"batches/{_ID}|projects/[^/]+/locations/[^/]+/batchPredictionJobs/[^/]+")
 _PERMISSION: Final = re.compile(rf"tunedModels/{_ID}/permissions/{_ID}")
 _BATCH: Final = re.compile(rf"batches/{_ID}")
+_ANY_BATCH: Final = re.compile(rf"{_BATCH.pattern}|projects/[^/]+/locations/[^/]+/batchPredictionJobs/[^/]+")
 _FILE: Final = re.compile(rf"files/{_ID}")
 _FILE_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 # A bare id is taken where only one collection can be meant.
@@ -109,7 +109,7 @@ def job_names(value: object) -> tuple[str, str | None]:
 def is_batch_name(name: object) -> bool:
     """Return whether something is the full name of a batch on either service, or an object that has such a name."""
     text = name if isinstance(name, str) else getattr(name, "name", None)
-    return isinstance(text, str) and _BATCH.fullmatch(text) is not None
+    return isinstance(text, str) and _ANY_BATCH.fullmatch(text) is not None
 
 
 def operation_of(model: str, name: str | None) -> str | None:

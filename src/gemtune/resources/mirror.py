@@ -106,23 +106,26 @@ class Mirror:
 
         return Files(self._caller)
 
-    def _batch_service(self) -> BatchService:
-        """Return the batches of the client's service; whoever makes none loads nothing of them."""
-        place = self._place
-        if place is not None:
-            from gemtune.resources.batches.vertex import VertexBatches
-
-            return cast("BatchService", VertexBatches(self._caller, place, self._settings.bucket))
-        from gemtune.resources.batches.gemini import GeminiBatches
-
-        return GeminiBatches(self._caller)
-
     @property
     def _place(self) -> Place | None:
-        """Where the client's resources are on Vertex AI; None on the Gemini API."""
-        settings = self._settings
-        if settings.service != "vertex":
-            return None
-        from gemtune.protocol.vertex_names import Place
+        return _place_of(self._settings)
 
-        return Place(settings.project or "", settings.location or "")
+
+def batches_of(caller: Caller, settings: Settings) -> BatchService:
+    """Return the batches of a client's service; whoever makes none loads nothing of them."""
+    if (place := _place_of(settings)) is not None:
+        from gemtune.resources.batches.vertex import VertexBatches
+
+        return cast("BatchService", VertexBatches(caller, place, settings.bucket))
+    from gemtune.resources.batches.gemini import GeminiBatches
+
+    return GeminiBatches(caller)
+
+
+def _place_of(settings: Settings) -> Place | None:
+    """Return where a client's resources are on Vertex AI; None on the Gemini API."""
+    if settings.service != "vertex":
+        return None
+    from gemtune.protocol.vertex_names import Place
+
+    return Place(settings.project or "", settings.location or "")

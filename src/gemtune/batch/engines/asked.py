@@ -47,7 +47,7 @@ async def read_requests(
                 request = request_of(contents, **options)  # type: ignore[arg-type]
             except InvalidInput as error:
                 raise item.refused(error) from None
-            yield Asked(index + 1, str(item.name), request)
+            yield Asked(index + 1, str(item.name), request, isinstance(item.name, int))
             index += 1
             if index % _UNPAUSED == 0:
                 await anyio.lowlevel.checkpoint()

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import IO, Any, Final, Protocol, Unpack
+from typing import IO, Any, Final, Generic, Protocol, TypeVar, Unpack
 
 import anyio
 import anyio.to_thread
@@ -45,6 +45,8 @@ _LOT: Final = 1 << 20
 
 _log = logging.getLogger("gemtune.batches")
 
+JobT_co = TypeVar("JobT_co", covariant=True)
+
 
 @attrs.frozen
 class Asked:
@@ -54,11 +56,27 @@ class Asked:
         row: Its row in what was given, from 1, for messages.
         key: The key that comes back with its reply.
         request: What is asked.
+        numbered: Whether the key is a number, as it was given or as the index.
     """
 
     row: int
     key: str
     request: GenerateContentRequest
+    numbered: bool = False
+
+
+class Handle(Protocol[JobT_co]):
+    """Makes the handle on a batch."""
+
+    def __call__(self, batch: str | GenerateContentBatch, *, created: bool = False, numbered: bool = False) -> JobT_co:
+        """Return the handle.
+
+        Args:
+            batch: The batch, or its name.
+            created: Whether it is the reply to its creation.
+            numbered: Whether all its keys are numbers.
+        """
+        ...
 
 
 class ReadRequests(Protocol):
@@ -74,12 +92,13 @@ class ReadRequests(Protocol):
 
 
 @attrs.frozen(eq=False)
-class Batches:
+class Batches(Generic[JobT_co]):
     """Batches: create, get, list, cancel, delete, results."""
 
     _service: BatchService
     _model_name: Callable[[object], str]
     _read: ReadRequests
+    _handle: Handle[JobT_co]
 
     @spelled_out(Framing)
     async def create(
@@ -94,8 +113,10 @@ class Batches:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
         **framing: Unpack[Framing],
-    ) -> GenerateContentBatch:
-        """Create a batch, for half the price and within a day; it is created once, whatever the network does.
+    ) -> JobT_co:
+        """Create a batch, for half the price and within a day, and return a handle on it at once.
+
+        It is created once, whatever the network does. ``await`` the handle, or iterate over its ``results()``.
 
         Args:
             model: A base model or a tuned one.
@@ -114,16 +135,25 @@ class Batches:
             InvalidInput: An argument or a row is wrong, or there is more than one batch may hold; nothing was created.
             AmbiguousOutcome: It may or may not have been created; the message says how to find out.
             QuotaExhausted: There is no room for it now, such as for its tokens in the queue.
-            CallError: It was not created.
         """
         limit = None if timeout is None else checks.seconds("timeout", timeout)
         begun, name = anyio.current_time(), self._model_name(model)
         mark = f"gemtune-{random.getrandbits(96):024x}"
         create = partial(self._service.create, display_name=display_name, priority=priority, labels=labels, retry=retry)
         with anyio.move_on_after(limit):
-            placed = _ready(requests, framing) or await self._placed(requests, name, framing, mark, bucket, retry)
-            return await create(name, placed, mark, timeout=time_left(limit, begun))
+            ready = _ready(requests, framing)
+            asked = (ready, False) if ready else await self._placed(requests, name, framing, mark, bucket, retry)
+            batch = await create(name, asked[0], mark, timeout=time_left(limit, begun))
+            return self._handle(batch, created=True, numbered=asked[1])
         raise _late(name, timeout)
+
+    def job(self, name: BatchLike) -> JobT_co:
+        """Return a handle on a batch, including one that another process created; no request is made.
+
+        Args:
+            name: The batch.
+        """
+        return self._handle(self._service.batch_name(name))
 
     async def get(
         self, name: BatchLike, *, timeout: float | None = None, retry: RetryPolicy | None = None
@@ -181,7 +211,8 @@ class Batches:
         mark: str,
         bucket: str | None,
         retry: RetryPolicy | None,
-    ) -> PlacedInput | InlineInput:
+    ) -> tuple[PlacedInput | InlineInput, bool]:
+        """Write down what is asked, and bring it to the service; return where it is, and if all keys are numbers."""
         spool = _Spool(self._service, model, await anyio.to_thread.run_sync(tempfile.TemporaryFile))
         try:
             async with aclosing(self._read(requests, model, framing)) as each:
@@ -192,9 +223,10 @@ class Batches:
                 raise InvalidInput("requests: there are none", field="requests")
             if spool.inline:
                 lines = await anyio.to_thread.run_sync(spool.all)
-                return InlineInput(lines, spool.count)
+                return InlineInput(lines, spool.count), spool.numbered
             _log.info("uploading %s requests in %s bytes", f"{spool.count:,}", f"{spool.size:,}")
-            return await self._service.place(spool.file, spool.size, mark, bucket=bucket, retry=retry)
+            placed = await self._service.place(spool.file, spool.size, mark, bucket=bucket, retry=retry)
+            return placed, spool.numbered
         finally:
             spool.file.close()
 
@@ -209,6 +241,7 @@ class _Spool:
         file: The lines; whoever made it closes it.
         count: How many there are so far.
         size: Their bytes.
+        numbered: Whether all keys are numbers.
     """
 
     service: BatchService
@@ -216,6 +249,7 @@ class _Spool:
     file: IO[bytes]
     count: int = attrs.field(default=0, init=False)
     size: int = attrs.field(default=0, init=False)
+    numbered: bool = attrs.field(default=True, init=False)
     _lot: list[bytes] = attrs.field(factory=list, init=False)
     _waiting: int = attrs.field(default=0, init=False)
     _keys: set[bytes] = attrs.field(factory=set, init=False)
@@ -246,6 +280,7 @@ class _Spool:
             what = f"requests: row {asked.row}: {error.message}"
             raise InvalidInput(what, *error.remedies, field=error.field, row=asked.row) from None
         self._lot.append(line)
+        self.numbered = self.numbered and asked.numbered
         self.count += 1
         self.size += len(line)
         self._waiting += len(line)
