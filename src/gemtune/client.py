@@ -95,6 +95,8 @@ class Client(Inference, Mirror):
         SettingsError: A setting is wrong or contradicts another.
     """
 
+    _service: TuningService
+
     def __init__(
         self,
         *,
