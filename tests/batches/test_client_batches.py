@@ -41,7 +41,7 @@ async def replies_of(client, batch):
 async def test_a_few_prompts_go_with_the_creation_and_their_replies_have_the_keys(client, app):
     created = await client.batches.create(MODEL, [("a", "one"), ("b", "two"), "three"], display_name="mine")
     assert (created.display_name, created.model, created.state) == ("mine", MODEL, BatchState.PENDING)
-    assert (created.input, created.counts.total) == ("", 3)
+    assert (created.batch.input, created.counts.total) == ("", 3)
     batch = await ended(client, created)
     assert (batch.state, batch.done, batch.counts.successful, len(batch.replies)) == (BatchState.SUCCEEDED, True, 3, 3)
     replies = await replies_of(client, batch)
@@ -53,8 +53,8 @@ async def test_a_few_prompts_go_with_the_creation_and_their_replies_have_the_key
 async def test_many_prompts_go_into_a_file_and_come_back_from_one(client, app, monkeypatch):
     monkeypatch.setattr(collection, "_INLINE_COUNT", 10)
     created = await client.batches.create(MODEL, ((f"k{n}", f"prompt {n}") for n in range(25)))
-    assert created.input.startswith("files/gemtune-")
-    assert created.display_name == created.input.removeprefix("files/")
+    assert created.batch.input.startswith("files/gemtune-")
+    assert created.display_name == created.batch.input.removeprefix("files/")
     batch = await ended(client, created)
     assert batch.output.startswith("files/batch-")
     assert set(await replies_of(client, batch)) == {f"k{n}" for n in range(25)}
