@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from gemtune.config import BatchPolicy
 from gemtune.errors import Failure, QuotaExhausted
-from gemtune.limiter.concurrency import AdaptiveLimit
-from gemtune.limiter.control import Control
 from gemtune.limiter.leased import LeasedLimiter
 from gemtune.limiter.leases import LEASE, LeaseBook, LeaseReport
 from gemtune.limiter.shares import RateClaim, lot_for, permits_of_each
@@ -20,9 +18,8 @@ from gemtune.loops import current_time
 NAMES = st.sampled_from("abcdefg")
 
 
-def book_of(limit, ceiling=None, **ceilings):
-    dice = random.Random(7).random
-    book = LeaseBook(Control(AdaptiveLimit(float(limit), ceiling or limit), BatchPolicy(), dice))
+def book_of(concurrency, **ceilings):
+    book = LeaseBook.over(concurrency, BatchPolicy(), random.Random(7).random)
     for name, per_minute in ceilings.items():
         book.set_ceiling(name, per_minute)
     return book
@@ -179,9 +176,9 @@ def test_a_surge_of_refusals_lowers_the_limit_of_all():
 # Limiters that live on leases
 
 
-async def run(book, actors, seconds, tokens=(10,), answer=0.3, dies=None, service=None):
+async def run(book, actors, seconds, tokens=(10,), answer=0.3, dies=None, cap=None):
     """Let actors send as fast as they may; (time, actor, tokens) of each request that has left."""
-    sent = []
+    sent, flying, refused = [], set(), []
 
     async def work(limiter, name):
         while True:
@@ -191,11 +188,15 @@ async def run(book, actors, seconds, tokens=(10,), answer=0.3, dies=None, servic
             tasks.start_soon(reply, permit, size)
 
     async def reply(permit, size):
+        if cap is not None and len(flying) >= cap:
+            await anyio.sleep(0.01)
+            refused.append(permit.sent_at)
+            permit.failed(refusal(scope="shared"))
+            return
+        flying.add(permit)
         await anyio.sleep(answer)
-        if service is not None and (error := service(current_time())) is not None:
-            permit.failed(error)
-        else:
-            permit.success(size)
+        flying.remove(permit)
+        permit.success(size)
 
     async def live(name):
         limiter = LeasedLimiter(concurrency=1000, wanted=lambda: 10_000, dice=random.Random(name).random)
@@ -214,7 +215,7 @@ async def run(book, actors, seconds, tokens=(10,), answer=0.3, dies=None, servic
             tasks.start_soon(live, f"a{number}")
         await anyio.sleep(seconds)
         tasks.cancel_scope.cancel()
-    return sent
+    return (sent, refused) if cap is not None else sent
 
 
 def most_in_a_minute(taken):
@@ -264,16 +265,19 @@ async def test_the_part_of_an_actor_that_died_is_soon_used_by_the_others(virtual
     assert after >= 90
 
 
-async def test_all_actors_together_find_out_how_many_the_service_takes(virtual_time):
-    book, flying = book_of(50, 256), []
+async def test_all_actors_together_grow_to_what_nobody_refuses(virtual_time):
+    book = book_of("auto")
+    sent = await run(book, 4, 30.0, answer=0.2)
+    assert book.control.allowed == 256
+    assert len(sent) > 0.8 * 256 * 30 / 0.2
 
-    def service(now):
-        return None
 
-    sent = await run(book, 4, 60.0, answer=0.2, service=service)
-    assert book.control.allowed >= 200
-    assert len(sent) > 0.5 * 256 * 60 / 0.2
-    assert not flying
+@pytest.mark.parametrize(("actors", "cap", "answer"), [(2, 12, 0.05), (4, 40, 0.2), (4, 100, 1.0), (8, 150, 0.5)])
+async def test_all_actors_together_find_out_how_many_the_service_takes(virtual_time, actors, cap, answer):
+    book = book_of("auto")
+    sent, refused = await run(book, actors, 120.0, answer=answer, cap=cap)
+    assert len(refused) <= 0.03 * len(sent)
+    assert len(sent) - len(refused) >= 0.8 * cap * 120 / answer
 
 
 async def test_an_actor_that_cannot_report_stops_before_its_lease_is_given_to_others(virtual_time):

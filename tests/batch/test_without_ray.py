@@ -1,6 +1,6 @@
 """Ray Data is an extra: nobody loads it unasked, and whoever asks without it learns what to install."""
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 
@@ -10,8 +10,7 @@ from gemtune.errors import NotSupported
 
 
 def test_without_ray_the_error_names_the_line_that_installs_it(monkeypatch):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "ray" else found(name, *rest))
+    monkeypatch.setitem(sys.modules, "ray.data", None)
     for name in [name for name in sys.modules if name.startswith("gemtune.batch.ray")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(NotSupported, match=r"pip install 'gemtune\[ray\]'"):

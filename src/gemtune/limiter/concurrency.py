@@ -123,12 +123,14 @@ class AdaptiveLimit:
         ceiling: The most there may ever be.
         bursts: Whether requests leave in bursts, of which as many are taken as there is room for. A rate has none, and
             after a cut feels its way back step by step.
+        lagging: Whether a change reaches those who send a while later, so that what was sent before it teaches nothing.
         surging: Whether a limit that had held was cut, and no round has passed since.
     """
 
     limit: float
     ceiling: int
     bursts: bool = True
+    lagging: bool = False
     cuts: int = attrs.field(default=0, init=False)
     cut_at: float = attrs.field(default=-math.inf, init=False)
     surging: bool = attrs.field(default=False, init=False)
@@ -144,6 +146,8 @@ class AdaptiveLimit:
         """Count a success; ``in_flight`` includes it. Returns whether the limit changed."""
         if number <= self._cut_from:
             return False  # sent before a cut, it says nothing about the limit after it
+        if self.lagging and self.refusals.is_late(number):
+            return False  # nor about one that has grown: it would double several times before anybody has used it
         self._round.reply(in_flight)
         if self._trial is not None:
             return self._is_better(self._trial, now)

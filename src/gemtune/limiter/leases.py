@@ -25,12 +25,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
 import attrs
 
+from gemtune.config import BatchPolicy
 from gemtune.errors import CallError
+from gemtune.limiter.concurrency import AdaptiveLimit
 from gemtune.limiter.control import Control, Sent
 from gemtune.limiter.rate import MINUTE, TOKEN_METERS, Ceiling, LearnedRate
 from gemtune.limiter.shares import RateClaim, lot_for, permits_of_each
@@ -41,6 +43,8 @@ LOT: Final = 1.0
 """Seconds for which a lot is good."""
 LEASE: Final = 6.0
 """Seconds without a report after which a holder holds nothing; it may send for a second less."""
+_START: Final = 50
+_CEILING: Final = 256
 
 
 @attrs.frozen(kw_only=True)
@@ -152,6 +156,19 @@ class LeaseBook:
         self.renew(name, report, now, wall)
         self._end(name)
 
+    @classmethod
+    def over(cls, concurrency: int | Literal["auto"], policy: BatchPolicy, dice: Callable[[], float]) -> LeaseBook:
+        """Return a book for a limit on requests in flight, or one that finds it out.
+
+        Args:
+            concurrency: The limit, or ``auto``.
+            policy: How patiently a busy service is treated.
+            dice: Returns random numbers in [0, 1).
+        """
+        most = _CEILING if concurrency == "auto" else concurrency
+        limit = float(min(_START, most) if concurrency == "auto" else most)
+        return cls(Control(AdaptiveLimit(limit, most, bursts=False, lagging=True), policy, dice))
+
     @property
     def held(self) -> int:
         """Permits that count as held."""
@@ -179,18 +196,16 @@ class LeaseBook:
 
     def _learn(self, holder: _Holder, report: LeaseReport, now: float, wall: float) -> None:
         """Play what came back to the control, as if it had been met here."""
-        control, last = self.control, None
+        control, last, left = self.control, None, report.sent
         if report.sent:
             control.meters.begin(holder.seen_at)
-        for _ in range(report.sent):
-            # Sent at the latest report: what was learned since then, it could not know.
-            control.in_flight += 1
-            number = control.adaptive.refusals.number()
-            holder.sent.append(Sent(0, number, holder.seen_at, False, control.estimate.ratio))
+        # Never more of them at a time than were in flight, or a limit would look as if it had been reached.
+        level = max(1, len(holder.sent), report.in_flight)
         for outcome in report.outcomes:
             if isinstance(outcome, CallError):
                 last = outcome
             for _ in range(1 if isinstance(outcome, CallError) else abs(outcome)):
+                left -= self._send(holder, min(left, level - len(holder.sent)))
                 if not holder.sent:
                     break
                 sent = holder.sent.popleft()
@@ -198,10 +213,19 @@ class LeaseBook:
                     control.succeeded(sent, now, None)
                 else:
                     control.failed(sent, now, wall, last, 0)
+        self._send(holder, left)
         for _ in range(min(report.others, len(holder.sent))):
             control.release(holder.sent.popleft())
         # An outage is for each holder to sit out: here nothing would be sent that could find out whether it is over.
         control.outage.end(now)
+
+    def _send(self, holder: _Holder, count: int) -> int:
+        for _ in range(count):
+            # Sent at the time of the report before: what was learned since then, it could not know.
+            self.control.in_flight += 1
+            number = self.control.adaptive.refusals.number()
+            holder.sent.append(Sent(0, number, holder.seen_at, False, self.control.estimate.ratio))
+        return max(0, count)
 
     def _lend(self, name: str, holder: _Holder, in_flight: int) -> int:
         wanted = {other: known.wanted for other, known in self.holders.items()}

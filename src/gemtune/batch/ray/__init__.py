@@ -14,13 +14,14 @@ lives in ``limiter/leases.py``; ``block.py`` is what a block means, and knows no
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from gemtune.errors import NotSupported
 
-# Not this folder: imports are absolute, and Ray's own package has the name at the top.
-if find_spec("ray") is None or find_spec("pyarrow") is None:
-    raise NotSupported("gemtune.batch.ray needs Ray Data: pip install 'gemtune[ray]'")
+# Imports are absolute: this folder does not stand in the way of Ray's own package, which has the name at the top.
+try:
+    import pyarrow as _arrow  # noqa: F401, ICN001
+    import ray.data as _ray  # noqa: F401
+except ImportError as _missing:
+    raise NotSupported("gemtune.batch.ray needs Ray Data: pip install 'gemtune[ray]'") from _missing
 
 from gemtune.batch.ray.asker import Asker
 from gemtune.batch.ray.asking import ask

@@ -7,18 +7,14 @@ import time
 from typing import Any, Final, Literal
 
 import attrs
-import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+import ray
 from gemtune import checks, errors
 from gemtune.config import BatchPolicy
-from gemtune.limiter.concurrency import AdaptiveLimit
-from gemtune.limiter.control import Control
 from gemtune.limiter.leases import Lease, LeaseBook, LeaseReport
 
 _NAMESPACE: Final = "gemtune"
-_START: Final = 50
-_CEILING: Final = 256
 
 
 @attrs.frozen(kw_only=True)
@@ -52,9 +48,7 @@ class QuotaKeeper:
     def __init__(
         self, concurrency: int | Literal["auto"], rpm: float | None, tpm: float | None, policy: BatchPolicy
     ) -> None:
-        most = _CEILING if concurrency == "auto" else concurrency
-        limit = float(min(_START, most) if concurrency == "auto" else most)
-        self._book = LeaseBook(Control(AdaptiveLimit(limit, most), policy, random.random))
+        self._book = LeaseBook.over(concurrency, policy, random.random)
         self._renewals = 0
         for name, most_per_minute in (("rpm", rpm), ("tpm", tpm)):
             if most_per_minute is not None:
