@@ -10,6 +10,7 @@ import pytest
 from discovery import GENERATION, METHODS, SCHEMAS, check_body, check_request
 from gemtune.errors import InvalidInput, MalformedResponse
 from gemtune.protocol import vertex, vertex_inference
+from gemtune.protocol.batches import vertex as batches
 from gemtune.protocol.codec import decode, decode_lenient, dumps, encode, loads
 from gemtune.protocol.codec.shape import fields_of
 from gemtune.protocol.codec.spelling import respelled
@@ -193,6 +194,7 @@ ASKED = GenerateContentRequest(
     safety_settings=[SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_NONE")],
     tools=[Tool(function_declarations=[FunctionDeclaration(name="f", description="d", parameters={"type": "OBJECT"})])],
 )
+BATCH = f"{PLACE}/batchPredictionJobs/7"
 CALLS = [
     vertex.create_tuning_job(PLACE, SENT),
     vertex.create_tuning_job(PLACE, PREFERRED),
@@ -214,10 +216,18 @@ CALLS = [
     vertex.list_time_series(RUN),
     vertex.read_time_series([f"{RUN}/timeSeries/11", f"{RUN}/timeSeries/12"]),
     vertex.export_time_series(f"{RUN}/timeSeries/11", page_token="t"),
+    batches.create_job(
+        PLACE, display_name="d", model="publishers/google/models/gemini-2.5-flash", source="gs://b/in.jsonl",
+        target="gs://b/out/", labels={"gemtune-id": "a"},
+    ),
+    batches.get_job(BATCH),
+    batches.list_jobs(PLACE, page_size=5, page_token="t", filter='labels.gemtune-id="a"'),
+    batches.cancel_job(BATCH),
+    batches.delete_job(BATCH),
     vertex_inference.generate_content(ENDPOINT, ASKED),
     vertex_inference.stream_generate_content(f"{PLACE}/publishers/google/models/gemini-2.5-flash", ASKED),
     vertex_inference.count_tokens(ENDPOINT, GenerateContentRequest(contents="hi", system_instruction="short")),
-]
+]  # fmt: skip
 
 
 def test_every_request_is_one_of_the_documented_methods_with_known_fields_only():

@@ -19,6 +19,7 @@ import attrs
 from gemtune.errors import MalformedResponse
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import dumps, loads
+from gemtune.protocol.gemini import Page
 from gemtune.settings.addresses import STORAGE
 
 PIECE: Final = 256 * 1024
@@ -88,6 +89,39 @@ def get_object(bucket: str, name: str) -> Call[CloudObject]:
         origin=STORAGE,
         decode=_object,
         resource=f"gs://{bucket}/{name}",
+    )
+
+
+def list_objects(bucket: str, prefix: str, *, page_token: str | None = None) -> Call[Page[CloudObject]]:
+    """``storage.objects.list``: those whose names begin with a prefix."""
+    return Call(
+        method="storage.objects.list",
+        verb="GET",
+        path=f"/storage/v1/b/{quote(bucket, safe='')}/o",
+        query=(
+            ("prefix", prefix),
+            ("pageToken", page_token),
+            ("fields", "items(bucket,name,size,crc32c,generation),nextPageToken"),
+        ),
+        effect=Effect.READ,
+        origin=STORAGE,
+        decode=_objects,
+        resource=f"gs://{bucket}/{prefix}",
+    )
+
+
+def read_object(found: CloudObject) -> Call[Never]:
+    """``storage.objects.get`` of the content, of this version of it and no other."""
+    return Call(
+        method="storage.objects.get",
+        verb="GET",
+        path=f"/storage/v1/b/{quote(found.bucket, safe='')}/o/{quote(found.name, safe='')}",
+        query=(("alt", "media"), ("generation", found.generation or None)),
+        effect=Effect.READ,
+        origin=STORAGE,
+        decode=_no_json,
+        resource=found.uri,
+        bulky=True,
     )
 
 
@@ -234,3 +268,12 @@ def _object(value: object) -> CloudObject:
         crc32c=str(value.get("crc32c") or ""),
         generation=str(value.get("generation") or ""),
     )
+
+
+def _objects(value: object) -> Page[CloudObject]:
+    if not isinstance(value, dict):
+        raise MalformedResponse("the list is not a JSON object")
+    found, token = value.get("items") or [], value.get("nextPageToken") or None
+    if not isinstance(found, list) or not (token is None or isinstance(token, str)):
+        raise MalformedResponse("the list's items or nextPageToken has the wrong type")
+    return Page(tuple(map(_object, found)), token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from gemtune.errors import InvalidInput
 from gemtune.protocol.call import Call, Effect
@@ -66,6 +66,15 @@ def count_tokens(model: str, request: GenerateContentRequest) -> Call[CountToken
 
 
 def _body(request: GenerateContentRequest) -> bytes:
+    return dumps(body_of(request), strict=True)
+
+
+def body_of(request: GenerateContentRequest) -> dict[str, Any]:
+    """Return the JSON of a request; the model stands in the address.
+
+    Raises:
+        InvalidInput: It holds what only the Gemini API knows.
+    """
     for name, why in _LACKING.items():
         if getattr(request, name):
             raise InvalidInput(f"{name} is a field of the Gemini API: {why}", Remedy("leave it out"), field=name)
@@ -73,5 +82,5 @@ def _body(request: GenerateContentRequest) -> bytes:
         name = "enable_enhanced_civic_answers"
         raise InvalidInput(f"{name} is a setting of the Gemini API", Remedy("leave it out"), field=name)
     body = encode(request)
-    body.pop("model", None)  # it stands in the path
-    return dumps(body, strict=True)
+    body.pop("model", None)
+    return body

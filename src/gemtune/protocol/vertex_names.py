@@ -30,6 +30,7 @@ _PLACE: Final = rf"projects/{_PROJECT}/locations/{_LOCATION}"
 _WHOLE_PROJECT: Final = re.compile(_PROJECT)
 _WHOLE_LOCATION: Final = re.compile(_LOCATION)
 _JOB: Final = re.compile(rf"{_PLACE}/tuningJobs/{_ID}")
+_BATCH: Final = re.compile(rf"{_PLACE}/batchPredictionJobs/{_ID}")
 _MODEL: Final = re.compile(rf"{_PLACE}/models/{_ID}{_VERSION}")
 _ENDPOINT: Final = re.compile(rf"{_PLACE}/endpoints/{_ID}")
 _PUBLISHED: Final = re.compile(rf"{_PLACE}/publishers/[a-z][a-z0-9-]{{0,62}}/models/{_MODEL_ID}{_VERSION}")
@@ -79,6 +80,10 @@ class Place:
         if isinstance(value, str) and _OWN_ID.fullmatch(value) and not value.startswith("waiting-"):
             return waiting_name(self.name, label_of(value))
         return self._matched(value, field, _JOB, "tuningJobs", "the bare id")
+
+    def batch(self, value: object, *, field: str = "name") -> str:
+        """Return ``projects/P/locations/L/batchPredictionJobs/ID`` for a name, a bare id, or what has a name."""
+        return self._matched(value, field, _BATCH, "batchPredictionJobs", "the bare id")
 
     def model(self, value: object, *, field: str = "name") -> str:
         """Return ``projects/P/locations/L/models/ID``, with ``@version`` if that was given.
@@ -193,6 +198,11 @@ def is_published(name: str) -> bool:
 def is_job(name: str) -> bool:
     """Return whether a name is that of a tuning job."""
     return _JOB.fullmatch(name) is not None
+
+
+def is_batch(name: str) -> bool:
+    """Return whether a name is that of a batch prediction job."""
+    return _BATCH.fullmatch(name) is not None
 
 
 def is_endpoint(name: str) -> bool:

@@ -116,7 +116,7 @@ def batches_of(caller: Caller, settings: Settings) -> BatchService:
     if (place := _place_of(settings)) is not None:
         from gemtune.resources.batches.vertex import VertexBatches
 
-        return cast("BatchService", VertexBatches(caller, place, settings.bucket))
+        return VertexBatches(caller, place, settings.bucket)
     from gemtune.resources.batches.gemini import GeminiBatches
 
     return GeminiBatches(caller)

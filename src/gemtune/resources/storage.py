@@ -137,7 +137,7 @@ class Storage:
         if uri is not None:
             choice.refuse_all_but((), "a file in Cloud Storage")
             return Placed(uri)
-        into = self._bucket(bucket)
+        into = chosen_bucket(bucket, self.bucket, "the training data")
         try:
             spooled = await _spooled(data, choice, method)
         except InvalidInput as error:
@@ -151,16 +151,27 @@ class Storage:
             spooled.file.close()
         return Placed(found.uri, spooled.report)
 
-    def _bucket(self, given: object) -> str:
-        bucket = self.bucket if given is None else checked_bucket(given)
-        if bucket is None:
-            raise InvalidInput(
-                "there is no bucket for the training data, and Vertex AI reads it from Cloud Storage",
-                Remedy("pass ", Argument("bucket", "my-bucket")),
-                Remedy("set the environment variable GEMTUNE_BUCKET"),
-                field="bucket",
-            )
-        return bucket
+
+def chosen_bucket(given: object, own: str | None, what: str) -> str:
+    """Return the bucket for something: the one that was given, otherwise the client's.
+
+    Args:
+        given: What a call says.
+        own: The client's.
+        what: What it is for, for the message.
+
+    Raises:
+        InvalidInput: There is none, or it is none.
+    """
+    bucket = own if given is None else checked_bucket(given)
+    if bucket is None:
+        raise InvalidInput(
+            f"there is no bucket for {what}, and Vertex AI reads it from Cloud Storage",
+            Remedy("pass ", Argument("bucket", "my-bucket")),
+            Remedy("set the environment variable GEMTUNE_BUCKET"),
+            field="bucket",
+        )
+    return bucket
 
 
 def checked_bucket(given: object) -> str:

@@ -124,6 +124,22 @@ def spool(source: Readable, choice: Choice, method: Method, stopped: threading.E
     return Spooled(file, measure.size, measure.sha256.hexdigest(), str(measure.crc32c), lines.report)
 
 
+def measured(file: IO[bytes], size: int, name: str) -> Spooled:
+    """Return a file that is to be uploaded as it is; blocks.
+
+    Args:
+        file: It, open for reading; whoever has it closes it.
+        size: Its bytes.
+        name: What to call it in messages.
+    """
+    measure = _Measure()
+    file.seek(0)
+    while data := file.read(_PIECE):
+        measure.add(data)
+    measure.flush()
+    return Spooled(file, size, measure.sha256.hexdigest(), str(measure.crc32c), DataReport(rows=0, source=name))
+
+
 def _begin(source: Readable, size: int) -> IO[bytes]:
     """Return a temporary file with so many bytes of the source, all of which may stay as they are."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever uploads it closes it

@@ -42,6 +42,7 @@ class Upload:
         bucket: Where.
         on_progress: Called with the progress.
         retry: Another retry policy.
+        folder: Where in the bucket.
     """
 
     caller: Caller
@@ -49,11 +50,12 @@ class Upload:
     bucket: str
     on_progress: OnProgress | None
     retry: RetryPolicy | None
+    folder: str = attrs.field(default="gemtune", kw_only=True)
     wanted: CloudObject = attrs.field(init=False)
     _progress: UploadProgress = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        name = f"gemtune/{self.spooled.sha256[:32]}.jsonl"
+        name = f"{self.folder}/{self.spooled.sha256[:32]}.jsonl"
         size, crc32c = self.spooled.size, self.spooled.crc32c
         self.wanted = CloudObject(bucket=self.bucket, name=name, size=size, crc32c=crc32c)
         self._progress = UploadProgress(self.wanted.uri, size, self.on_progress, _log)

@@ -6,8 +6,7 @@ What the Gemini API has and this service lacks is refused by an error that names
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final, Never
+from typing import Final
 
 import attrs
 
@@ -19,7 +18,7 @@ from gemtune.protocol.vertex_names import Place
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuningDraft
 from gemtune.resources.storage import Placed, Storage
-from gemtune.resources.vertex.labels import LABEL
+from gemtune.resources.vertex.labels import check_labels
 from gemtune.resources.vertex.models import check_titles, model_of_job
 from gemtune.types import Hyperparameters
 from gemtune.types.message import EMPTY
@@ -34,7 +33,6 @@ from gemtune.types.vertex import (
     VertexTuningJob,
 )
 
-_MOST_LABELS: Final = 63
 _SERVICE_ACCOUNT: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _KEY: Final = re.compile(r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
 _DATASET: Final = re.compile(r"projects/[^/\s]+/locations/[^/\s]+/datasets/[^/\s]+")
@@ -53,7 +51,7 @@ def check_draft(draft: TuningDraft) -> None:
             instead = Remedy("leave it out, and give it with each request: ", Argument("generation_config"))
             raise InvalidInput(f"{name} is no property of a tuned model on Vertex AI", instead, field=name)
     _check_hyperparameters(draft)
-    _check_labels(draft.labels)
+    check_labels(draft.labels, Remedy("to choose what it is made of, give ", Argument("tuned_model_id")))
     if draft.checkpoints is not None:
         checks.one_of("checkpoints", draft.checkpoints, "all", "last")
     account = draft.service_account
@@ -205,27 +203,3 @@ def _check_hyperparameters(draft: TuningDraft) -> None:
         raise InvalidInput(
             what, Remedy("leave it out"), Remedy("give ", Argument("method", "preference")), field="beta"
         )
-
-
-def _check_labels(labels: object) -> None:
-    if labels is None:
-        return
-    if not isinstance(labels, Mapping):
-        checks.refuse("labels", "a dict of words", labels)
-    for key, value in labels.items():
-        if not vertex_names.is_label(key) or not key or not key[0].isalpha():
-            _refuse_label(f"the key {key!r}")
-        if not vertex_names.is_label(value):
-            _refuse_label(f"the value {value!r} of {key}")
-    if LABEL in labels:
-        what = f"labels: {LABEL} is how a job is found again; it is set automatically"
-        raise InvalidInput(
-            what, Remedy("to choose what it is made of, give ", Argument("tuned_model_id")), field="labels"
-        )
-    if len(labels) > _MOST_LABELS:
-        raise InvalidInput(f"labels: at most {_MOST_LABELS}, not {len(labels)}", field="labels")
-
-
-def _refuse_label(what: str) -> Never:
-    rule = "up to 63 characters a-z, 0-9, '-' and '_', and a key begins with a letter"
-    raise InvalidInput(f"labels: {what} is not allowed: {rule}", field="labels")

@@ -14,18 +14,21 @@ the same rule, so that they agree.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Generic, Never, Protocol, TypeVar
 
 import anyio
 import attrs
 
+from gemtune import checks
 from gemtune.config import RetryPolicy
-from gemtune.errors import BadRequest, CallError, DeadlineExceeded, Failure
+from gemtune.errors import BadRequest, CallError, DeadlineExceeded, Failure, InvalidInput
 from gemtune.http.caller import Caller
 from gemtune.pager import Pages
+from gemtune.protocol import vertex_names
 from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
+from gemtune.remedy import Remedy
 from gemtune.types.message import Json
 from gemtune.types.timestamp import Timestamp
 
@@ -36,6 +39,8 @@ _log = logging.getLogger("gemtune")
 LABEL: Final = "gemtune-id"
 SETTLED: Final = 10.0
 """Seconds after which a job that was created is in the list."""
+_MOST_LABELS: Final = 63
+"""A job may have 64, and one is ours."""
 
 
 class Labelled(Protocol):
@@ -175,3 +180,34 @@ async def keep_oldest(jobs: Iterable[J], is_over: Callable[[J], bool], cancel: C
             except CallError as error:
                 _log.warning("%s could not be cancelled: %s", job.name, error)
     return first
+
+
+def check_labels(labels: object, *remedies: Remedy) -> None:
+    """Refuse what cannot be the labels that somebody gives a job.
+
+    Args:
+        labels: They, or None.
+        remedies: What to do for whoever wants to set ours.
+
+    Raises:
+        InvalidInput: They cannot be.
+    """
+    if labels is None:
+        return
+    if not isinstance(labels, Mapping):
+        checks.refuse("labels", "a dict of words", labels)
+    for key, value in labels.items():
+        if not vertex_names.is_label(key) or not key or not key[0].isalpha():
+            _refuse_label(f"the key {key!r}")
+        if not vertex_names.is_label(value):
+            _refuse_label(f"the value {value!r} of {key}")
+    if LABEL in labels:
+        what = f"labels: {LABEL} is how a job is found again; it is set automatically"
+        raise InvalidInput(what, *remedies, field="labels")
+    if len(labels) > _MOST_LABELS:
+        raise InvalidInput(f"labels: at most {_MOST_LABELS}, not {len(labels)}", field="labels")
+
+
+def _refuse_label(what: str) -> Never:
+    rule = "up to 63 characters a-z, 0-9, '-' and '_', and a key begins with a letter"
+    raise InvalidInput(f"labels: {what} is not allowed: {rule}", field="labels")
