@@ -12,12 +12,12 @@ import pytest
 import gemtune
 from gemtune import errors
 from gemtune.emulator import Fault, running_emulator
-from proofs import never_twice, never_twice_vertex, uploads
+from proofs import never_twice, never_twice_batches, never_twice_vertex, uploads
 from proofs.faulty import BY_NAME, FAULTS
 from proofs.never_twice import World
 from world import BASE, EXAMPLES, TOKEN
 
-PROOFS = {"gemini": never_twice, "vertex": never_twice_vertex, "uploads": uploads}
+PROOFS = {"gemini": never_twice, "vertex": never_twice_vertex, "batches": never_twice_batches, "uploads": uploads}
 PLAYED = [
     pytest.param(proof, number, id=f"{name}-{number}")
     for name, proof in PROOFS.items()

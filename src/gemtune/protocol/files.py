@@ -172,7 +172,7 @@ def _step(
 ) -> Call[File | Arrived]:
     def read(status: int, answered: Mapping[str, str], body: bytes) -> File | Arrived:  # noqa: ARG001
         state = answered.get("x-goog-upload-status", "")
-        if state == "final" or (not state and body.strip() not in {b"", b"{}"}):
+        if state == "final":
             return _uploaded(body, new)
         if state != "active":
             raise MalformedResponse(f"the state of the upload cannot be understood: {state!r:.60}")

@@ -87,6 +87,8 @@ class Attempts(Generic[T]):
             return None
         try:
             return await self.look(self._time.left())
+        except AmbiguousOutcome:
+            raise  # it found some that may be it, and says which
         except CallError:
             return None  # it brought no certainty
 

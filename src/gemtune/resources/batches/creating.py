@@ -10,7 +10,7 @@ requests it has and when it was created, which another batch may share. That is 
    looked. So after a creation that was in doubt the list is read once more. Of several batches the oldest stays, and
    the others are cancelled, seconds old.
 3. Where there is only evidence, two batches that fit, or one whose time does not lie within this call, make the outcome
-   ambiguous. Nothing is sent, and nothing cancelled, on the chance.
+   ambiguous. Nothing is sent on the chance, and nothing is cancelled but what is of this call for certain.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ _OLDER: Final = timedelta(days=1)
 """However wrong this machine's clock is, a batch that is older by this much is not of this call."""
 _SKEW: Final = timedelta(seconds=2)
 _LONGEST_NAME: Final = 512
+_NAMED: Final = 10
+"""So many batches are named in a message."""
 
 _log = logging.getLogger("gemtune")
 
@@ -170,14 +172,17 @@ class BatchCreation:
             return made
         every = {batch.name: batch for batch in [made, *found]}
         if len(every) > 1 and self._by_evidence:
-            raise self._unclear([*every.values()])
+            # The one whose reply was read is ours for certain, and the only one that may be cancelled: if another is
+            # an earlier attempt's, that one is left; if it is somebody else's, nothing was paid.
+            await self.cancel(made.name)
+            raise self._unclear([batch for batch in found if batch.name != made.name], f"; {made.name} was cancelled")
         return await keep_oldest(every.values(), lambda batch: batch.done, self.cancel)
 
-    def _unclear(self, found: Sequence[GenerateContentBatch]) -> AmbiguousOutcome:
-        names = ", ".join(batch.name for batch in found[:3])
+    def _unclear(self, found: Sequence[GenerateContentBatch], what: str = "") -> AmbiguousOutcome:
+        names = ", ".join(batch.name for batch in found[:_NAMED])
         return AmbiguousOutcome(
             f"a batch {self.display_name!r} on {self.model} may have been created, and of {len(found)} with this name, "
-            f"model and size nobody can say whether it is one of them: {names}",
+            f"model and size nobody can say whether it is one of them: {names}{what}",
             Remedy("compare their times with ", ClientCall("batches.get", found[0].name)),
             resource=self.model,
             failure=Failure.FATAL,

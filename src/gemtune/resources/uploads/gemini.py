@@ -18,8 +18,17 @@ import anyio.to_thread
 import attrs
 
 from gemtune import checks
-from gemtune.config import RetryPolicy
-from gemtune.errors import AlreadyExists, Conflict, InvalidInput, MalformedResponse, NotFound, PermissionDenied
+from gemtune.config import ONCE, RetryPolicy
+from gemtune.errors import (
+    AlreadyExists,
+    CallError,
+    Conflict,
+    Failure,
+    InvalidInput,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+)
 from gemtune.http.caller import Caller
 from gemtune.protocol import files as protocol
 from gemtune.protocol.call import Call
@@ -71,6 +80,11 @@ class FileUpload:
                 raise error from None
             if not self._same(made):
                 raise self._taken(made) from None
+        except CallError as error:
+            # It may be there all the same. A file that nobody knows of would count for two days.
+            made = await self._last_look() if error.failure is Failure.AMBIGUOUS else None
+            if made is None or not self._same(made):
+                raise error from None
         if made is None or not made.size_bytes:  # the reply to the last piece was lost, and the session has ended
             made = await self.caller.call(protocol.get_file(self.new.name), retry=self.retry)
         if not self._same(made):
@@ -86,6 +100,12 @@ class FileUpload:
             return await self.caller.call(protocol.get_file(self.new.name), retry=self.retry)
         except (NotFound, PermissionDenied):
             return None
+
+    async def _last_look(self) -> File | None:
+        try:
+            return await self.caller.call(protocol.get_file(self.new.name), retry=ONCE)
+        except CallError:
+            return None  # it brought no certainty
 
     def _same(self, found: File) -> bool:
         return found.size_bytes == self.new.size and protocol.digest_matches(found.sha256_hash, self.sha256)

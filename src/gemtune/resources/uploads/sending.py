@@ -13,7 +13,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import attrs
 
 from gemtune.config import RetryPolicy
-from gemtune.errors import CallError, Unavailable
+from gemtune.errors import BadRequest, CallError, Unavailable
 from gemtune.http.caller import Caller, TimeLimit
 from gemtune.protocol.call import Call
 from gemtune.protocol.storage import Arrived, UploadSession
@@ -141,4 +141,11 @@ class _Piece(Generic[T]):
             if state != Arrived(self.start):
                 return state
         self._failed = True
-        return await self.caller.attempt(call, time)
+        try:
+            return await self.caller.attempt(call, time)
+        except BadRequest:
+            # An earlier attempt may have arrived after the question, so that this piece begins at the wrong place now.
+            state = await self.caller.attempt(self.question, time)
+            if state == Arrived(self.start):
+                raise
+            return state
