@@ -318,7 +318,9 @@ def reader(quick: bool, real_time: bool = False) -> Iterator[tuple[Path, dict[st
     """An empty folder, and the environment of a reader who has started the emulator."""
     from gemtune.emulator import create_app, running_emulator
 
-    pace: dict[str, Any] = {} if real_time else {"step_seconds": 0.02, "queue_seconds": 0.0}
+    pace: dict[str, Any] = {}
+    if not real_time:
+        pace = {"step_seconds": 0.02, "queue_seconds": 0.0, "batch_queue_seconds": 0.1, "batch_seconds": 0.5}
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as patches,
