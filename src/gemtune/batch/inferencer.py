@@ -22,6 +22,7 @@ from gemtune.batch.intake import Intake
 from gemtune.batch.journal.export import export_journal
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
+from gemtune.batch.journal.parts import Parts, still_at_the_service
 from gemtune.batch.journal.replay import JournalReplay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
@@ -33,7 +34,7 @@ from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, stop_error
 from gemtune.batch.result import BatchResult, BatchResults
 from gemtune.batch.shown import ShownBatch
-from gemtune.errors import GemtuneError, JournalError, MisuseError
+from gemtune.errors import GemtuneError, JournalError, MisuseError, NotSupported
 from gemtune.limiter.limiter import Limiter
 from gemtune.notebook.live import said_if_left
 from gemtune.resources.batches.service import BatchService
@@ -98,6 +99,7 @@ class Batch(ShownBatch):
         observer: Is told that the run begins, if the client is observed.
         batches: Returns what runs batches at the service.
         collected: What ``collect`` and ``show`` have had of this run, including after an interrupt.
+        parts: What was sent to the service and is not answered, by this run and by earlier ones.
         places: With a journal, the items of this input and their places, which its export writes.
     """
 
@@ -109,6 +111,7 @@ class Batch(ShownBatch):
     observer: RunObserver | None = None
     batches: Callable[[], BatchService] | None = None
     places: Keys | None = attrs.field(default=None, init=False)
+    parts: Parts = attrs.field(factory=Parts, init=False)
     collected: BatchResults = attrs.field(factory=BatchResults, init=False)
     _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
@@ -294,7 +297,7 @@ async def _prepared(batch: Batch) -> Background:
     run = batch._run = _made_run(batch)
     try:
         if batch.places is not None and batch.spec.journal is not None:
-            await _open(batch.spec, batch.spec.journal, batch.places, run)
+            await _open(batch.spec, batch.spec.journal, batch.places, batch.parts, run)
     except BaseException:
         batch._left = True  # nobody will put anything into the outbox
         batch._outbox.end()
@@ -326,8 +329,24 @@ def _made_run(batch: Batch) -> Run:
         item_timeout=spec.item_timeout,
         watch=watch,
     )
-    engine: BatchEngine = LocalEngine(intake=intake, answering=answering, limiter=batch.limiter)
+    engine: BatchEngine
+    if spec.engine == "server":
+        engine = _server_engine(batch, intake, answering)
+    else:
+        engine = LocalEngine(intake=intake, answering=answering, limiter=batch.limiter)
     return Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
+
+
+def _server_engine(batch: Batch, intake: Intake, answering: Answering) -> BatchEngine:
+    from gemtune.batch.engines.server import ServerEngine  # whoever asks from here loads nothing of it
+
+    if batch.batches is None:
+        raise NotSupported("this client cannot have batches run by the service")
+    finish = batch.spec.finish == "local"
+    service, parts = batch.batches(), batch.parts
+    return ServerEngine(
+        intake=intake, answering=answering, limiter=batch.limiter, service=service, parts=parts, finish=finish
+    )
 
 
 async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult]:
@@ -339,13 +358,15 @@ async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult
     return sorted([*held, *found], key=lambda one: one.index) if batch.spec.order == "input" else [*held, *found]
 
 
-async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, run: Run) -> None:
+async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, parts: Parts, run: Run) -> None:
     """Open the journal, and give a run its ways into it and out of it."""
     header = Header(spec.model, config_digests(spec.shared))
-    journal = Journal(path, header, keys, keep_failed=not spec.retry_failed, acceptance=spec.accept)
+    journal = Journal(path, header, keys, parts, keep_failed=not spec.retry_failed, acceptance=spec.accept)
     try:
         # A journal of 10 GB takes minutes to read, and whoever gives up must not wait for it.
         await anyio.to_thread.run_sync(journal.open, abandon_on_cancel=True)
+        if parts.known and spec.engine != "server":
+            raise still_at_the_service(path, parts)
     except BaseException:
         journal.close()  # a thread that still reads it learns of that at its next line
         with anyio.CancelScope(shield=True):

@@ -39,6 +39,7 @@ class BatchStatistics:
         limit: What holds the run back at present; "" once nothing does, at its end.
         jobs: Batches of this run that the service works on; always 0 with the local engine.
         jobs_waiting: Those that wait to be created, because the service has no room for another one.
+        unmatched: Lines of their results that belong to none of their items, or came twice. They are not used.
     """
 
     done: int
@@ -59,6 +60,7 @@ class BatchStatistics:
     limit: str
     jobs: int = 0
     jobs_waiting: int = 0
+    unmatched: int = 0
 
 
 @attrs.define(eq=False)
@@ -80,6 +82,7 @@ class RunTally:
     parked: int = 0
     jobs: int = 0
     jobs_waiting: int = 0
+    unmatched: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
     without_answer: int = 0
@@ -147,4 +150,5 @@ class RunTally:
             limit=limit,
             jobs=self.jobs,
             jobs_waiting=self.jobs_waiting,
+            unmatched=self.unmatched,
         )

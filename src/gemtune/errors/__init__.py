@@ -44,6 +44,7 @@
         │   └── ResponseTooLarge                ask for less
         ├── UnexpectedRedirect                  the address is not the API's
         ├── NotAccepted                         look at ``response``; ask otherwise, or accept it
+        ├── NotAnswered                         a batch of the service left the item: ask it again, or from here
         ├── StreamInterrupted                   a stream broke; ``partial`` is what had arrived
         └── AmbiguousOutcome                    a write may or may not have happened: look, then decide
 
@@ -78,10 +79,10 @@ __all__ = [
     "BatchJobExpired", "BatchJobFailed", "BatchJobLost", "BatchStopped", "CallError", "Conflict", "ConnectFailed",
     "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
     "InvalidInput", "JobError", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
-    "MisuseError", "NoText", "NotAccepted", "NotFound", "NotSupported", "PermissionDenied", "QuotaExhausted",
-    "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError", "TransportError",
-    "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable", "Unauthenticated",
-    "Unavailable", "UnexpectedRedirect",
+    "MisuseError", "NoText", "NotAccepted", "NotAnswered", "NotFound", "NotSupported", "PermissionDenied",
+    "QuotaExhausted", "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError",
+    "TransportError", "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable",
+    "Unauthenticated", "Unavailable", "UnexpectedRedirect",
 ]  # fmt: skip
 
 
@@ -348,6 +349,16 @@ class NotAccepted(CallError):
     """Every reply for an item of a batch was empty, or not one that ``accept`` takes; ``response`` is the last."""
 
     response: object = None
+
+
+class NotAnswered(CallError):
+    """A batch that the service ran ended without an answer for the item; ``batch_state`` says how it ended.
+
+    That is ``EXPIRED``, ``CANCELLED``, ``FAILED``, ``SUCCEEDED`` (the results hold no line for the item), or empty if
+    the service does not know the batch any more.
+    """
+
+    batch_state: str = ""
 
 
 class StreamInterrupted(CallError):

@@ -147,6 +147,21 @@ def error_from_reply(
     return error
 
 
+def error_of_status(status: Status, resource: str) -> ApiError:
+    """Return the error for a google.rpc.Status that stands in the place of a reply, such as in a line of a batch.
+
+    Args:
+        status: The status; some services put an HTTP status into its code.
+        resource: What it was part of.
+    """
+    names = [*_HTTP_BY_RPC]
+    rpc = names[status.code - 1] if 1 <= status.code <= len(names) else ""
+    code = _http_status({"code": status.code})
+    cls = rpc_error_class(code, rpc)
+    said = clean(status.message) or "no message was given"
+    return cls(f"{resource} has an error for the item, {rpc or code}: {said}", status=code, reason=rpc or None)
+
+
 def status_within(payload: object, *, generates: bool) -> int | None:
     """Return the HTTP status of the error that a reply with status 200 holds, or None if it holds none.
 

@@ -25,7 +25,9 @@ import attrs
 from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
+from gemtune.batch.journal.parts import Parts
 from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
+from gemtune.batch.journal.sent import Line, PartNote, SentItem
 from gemtune.batch.keys import Key, Keys, Span
 from gemtune.errors import JournalMismatch
 
@@ -45,6 +47,7 @@ class Journal:
         path: The file.
         header: What a journal of this batch begins with.
         keys: What learns which items it holds.
+        parts: What learns which items were sent and have no outcome.
         keep_failed: Whether items that failed count as held.
         acceptance: Which replies count as held.
         written: How many of the lines that were appended are in the file.
@@ -53,6 +56,7 @@ class Journal:
     path: Path = attrs.field(converter=Path)
     header: Header
     keys: Keys
+    parts: Parts
     keep_failed: bool = False
     acceptance: Acceptance = attrs.field(factory=Acceptance)
     written: int = attrs.field(default=0, init=False)
@@ -205,17 +209,28 @@ class Journal:
                 raise JournalMismatch(f"the journal {self.path} {different}", *OTHER_JOURNAL, path=str(self.path))
             file.size = file.synced = len(first)
             self.keys.hold(self._held(file, read_lines(content, len(first), self.path)))
+            self.parts.loaded(os.fstat(file.fd).st_mtime)
         os.ftruncate(file.fd, file.size)  # a torn tail: the next line must not be appended to half of another
 
     def _held(
-        self, file: LockedFile, lines: Iterator[tuple[int, int, Record]]
+        self, file: LockedFile, lines: Iterator[tuple[int, int, Line]]
     ) -> Iterator[tuple[int, Key | None, int, Span]]:
         for offset, length, record in lines:
             if self._closed:
                 raise journal_error(self.path, "is closed")
             file.size = file.synced = offset + length
+            if not isinstance(record, Record):
+                self._note(record)
+                continue
+            self.parts.answered(record.index, record.own_key)
             if self.keep_failed or (record.ok and self._is_answer(record, offset)):
                 yield record.index, record.own_key, record.digest, Span(offset, length)
+
+    def _note(self, line: SentItem | PartNote) -> None:
+        if isinstance(line, SentItem):
+            self.parts.sent(line.mark, line.n, line.own_key, line.digest)
+        else:
+            self.parts.note(line.mark, line.count, line.state, line.input, line.batch)
 
     def _is_answer(self, record: Record, offset: int) -> bool:
         # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.

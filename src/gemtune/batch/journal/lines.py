@@ -32,7 +32,7 @@ from gemtune.types import GenerateContentResponse
 
 VERSION: Final = 1
 HEADER: Final = b'{"gemtune_journal":'
-_TAIL: Final = len(b',"crc":"01234567"}\n')
+TAIL: Final = len(b',"crc":"01234567"}\n')
 # In one order and without spaces, so that a pattern stands for a parser and the reply is never looked into.
 _RECORD: Final = re.compile(
     rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|-?\d{1,309}|"(?:[^"\\]|\\.)*"),'
@@ -44,6 +44,7 @@ _NAMES: Final = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
+    424: "ABORTED",
     429: "RESOURCE_EXHAUSTED",
     499: "CANCELLED",
     500: "INTERNAL",
@@ -56,6 +57,7 @@ _CODES: Final[tuple[tuple[type[GemtuneError], int], ...]] = (
     (errors.AlreadyExists, 409),
     (errors.DeadlineExceeded, 504),
     (errors.NotAccepted, 406),
+    (errors.NotAnswered, 424),
     (errors.MalformedResponse, 502),
     (errors.TransportError, 503),
 )
@@ -94,7 +96,7 @@ class Header:
     def to_line(self) -> bytes:
         """Return it as the first line of a journal."""
         fields = {"gemtune_journal": self.version, "model": self.model, "config": dict(self.config)}
-        return _signed(dumps(fields)[:-1])
+        return signed(dumps(fields)[:-1])
 
     def differs_from(self, other: Header) -> str:
         """Return in words how a journal with another header is not of this batch, or an empty string if it is."""
@@ -134,7 +136,7 @@ class Record:
         if found is None:
             return None
         n, digest, key, attempts, seconds, kind = found.groups()
-        if key.startswith(b'"') and not _is_string(key):
+        if key.startswith(b'"') and not is_string(key):
             return None
         return cls(
             int(n),
@@ -143,7 +145,7 @@ class Record:
             int(attempts),
             float(seconds),
             kind == b"response",
-            line[found.end() : -_TAIL],
+            line[found.end() : -TAIL],
         )
 
     @property
@@ -198,7 +200,7 @@ def record_line(result: BatchResult, key: Key | None, digest: int) -> bytes:
         kind, body = b"response", dumps(encode(result.response))
     else:
         kind, body = b"error", dumps(error_object(result.error))
-    return _signed(
+    return signed(
         b'{"n":%d,"digest":"%016x","key":%b,"attempts":%d,"seconds":%.3f,"%b":%b'
         % (result.index, digest, dumps(key), result.attempts, result.seconds, kind, body)
     )
@@ -211,7 +213,8 @@ def error_object(error: BaseException | None) -> dict[str, object]:
     return {"code": code, "message": str(error), "status": status}
 
 
-def _is_string(text: bytes) -> bool:
+def is_string(text: bytes) -> bool:
+    """Return whether JSON says a string."""
     try:
         return isinstance(loads(text), str)
     except MalformedResponse:
@@ -226,9 +229,9 @@ def _spelled(name: str) -> str:
 def checked(line: bytes) -> bool:
     """Return whether a line is whole and its checksum right."""
     # By hand and not by a pattern: this runs over every byte of a journal, and the CRC is the only part that may cost.
-    if line[-3:] != b'"}\n' or line[-_TAIL : -_TAIL + 8] != b',"crc":"':
+    if line[-3:] != b'"}\n' or line[-TAIL : -TAIL + 8] != b',"crc":"':
         return False
-    return line[-_TAIL + 8 : -3] == b"%08x" % zlib.crc32(line[:-_TAIL])
+    return line[-TAIL + 8 : -3] == b"%08x" % zlib.crc32(line[:-TAIL])
 
 
 def sound_lines(lines: Iterable[bytes], offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -264,7 +267,8 @@ def _output(key: bytes, ok: bool, body: bytes) -> bytes:
     return b'{"key":%b,"%b":%b}\n' % (key, b"response" if ok else b"error", body)
 
 
-def _signed(text: bytes) -> bytes:
+def signed(text: bytes) -> bytes:
+    """Return a line: a JSON object without its closing brace, and its checksum."""
     return b'%b,"crc":"%08x"}\n' % (text, zlib.crc32(text))
 
 
@@ -272,7 +276,7 @@ def _error(value: dict[str, Any], attempts: int) -> GemtuneError:
     code, status, message = value["code"], value["status"], value["message"]
     known: type[GemtuneError] | None = next((kind for kind, its in _CODES if its == code and its != 409), None)
     # A line keeps the status that the service's own batches would have; several of our classes share one.
-    cls = known if code in {400, 406, 502} and known else rpc_error_class(code, status)
+    cls = known if code in {400, 406, 424, 502} and known else rpc_error_class(code, status)
     if cls is errors.InvalidInput and attempts:
         cls = errors.BadRequest
     if not issubclass(cls, CallError):

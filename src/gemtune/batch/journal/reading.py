@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 import anyio.from_thread
 
 from gemtune.batch.journal.lines import VERSION, Header, Record, sound_lines
+from gemtune.batch.journal.sent import Line, parse_line
 from gemtune.errors import JournalCorrupt, JournalError, JournalMismatch, MalformedResponse
 from gemtune.remedy import Argument, Remedy
 
@@ -57,7 +58,7 @@ def read_header(line: bytes, path: str | os.PathLike[str]) -> Header:
     return header
 
 
-def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, int, Record]]:
+def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, int, Line]]:
     """Yield the offset, the length and the meaning of every line after the first, up to a tail that a crash has torn.
 
     Raises:
@@ -66,11 +67,11 @@ def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Ite
     """
     try:
         for at, line in sound_lines(file, offset):
-            record = Record.parse(line)
-            if record is None:
+            found = parse_line(line)
+            if found is None:
                 what = f"has a line at byte {at} that this version of gemtune does not know"
                 raise JournalMismatch(f"the journal {path} {what}: {_NEWER}", path=os.fspath(path))
-            yield at, len(line), record
+            yield at, len(line), found
     except JournalCorrupt as damage:
         named = JournalCorrupt(f"the journal {path}: {damage.message}", path=os.fspath(path))
         named.offset = damage.offset
@@ -102,7 +103,8 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, Record]]:
     with reading(path) as file:
         first = file.readline()
         read_header(first, path)
-        for number, (at, _, record) in enumerate(read_lines(file, len(first), path)):
+        for number, (at, _, found) in enumerate(read_lines(file, len(first), path)):
             if number % AT_ONCE == 0:
                 unless_cancelled()
-            yield at, record
+            if isinstance(found, Record):  # what was only sent is no outcome
+                yield at, found

@@ -58,6 +58,23 @@ class JournalWriter:
         self._held.append((number, position, result))
         self._news.set()
 
+    async def record(self, lines: bytes, *, on_disk: bool) -> None:
+        """Write lines that are no outcomes, and wait until they are in the file.
+
+        Args:
+            lines: Whole lines.
+            on_disk: Whether to wait until they are on the disk, whatever the durability of results is.
+
+        Raises:
+            JournalError: They could not be written, which is final.
+        """
+        self.journal.append(lines)
+        try:
+            await anyio.to_thread.run_sync(self._record, on_disk)
+        except JournalError as error:
+            self._break(error)
+            raise
+
     async def run(self) -> None:
         """Write what comes in, until cancelled; ``finish`` writes the rest."""
         synced = anyio.current_time()
@@ -111,6 +128,11 @@ class JournalWriter:
         while self._held and self._held[0][0] <= self.journal.written:
             _, position, result = self._held.popleft()
             self.outbox.put(position, result)
+
+    def _record(self, on_disk: bool) -> None:
+        self.journal.flush()
+        if on_disk:
+            self.journal.sync()
 
     def _flush(self) -> None:
         self.journal.flush()

@@ -1,0 +1,41 @@
+"""A part of a run on its way: what the tasks that lead it to its end share."""
+
+from __future__ import annotations
+
+import anyio
+import attrs
+
+from gemtune.batch.engines.server.filling import Spool
+from gemtune.batch.engines.server.results import Results
+from gemtune.batch.journal.parts import Part
+
+
+@attrs.define(eq=False)
+class Job:
+    """A part on its way.
+
+    Args:
+        part: What is sent.
+        spool: Its requests.
+        results: What came back; there is none before ``ready``.
+        ready: Set once the results are here and checked.
+        over: Set once every item has an outcome.
+    """
+
+    part: Part
+    spool: Spool
+    results: Results = attrs.field(init=False)
+    ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+
+    def finished(self) -> None:
+        """Count an outcome."""
+        self.part.left -= 1
+        if self.part.left <= 0:
+            self.over.set()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.spool.close()
+        if self.ready.is_set():
+            self.results.close()

@@ -1,0 +1,179 @@
+"""The way of an input to the service: lots of items, parts of lots, and each part once, with its intent on the disk."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from gemtune.batch.engines.run import Run
+from gemtune.batch.engines.server.delivery import Delivery
+from gemtune.batch.engines.server.filling import Packed, Packing, Spool
+from gemtune.batch.engines.server.job import Job
+from gemtune.batch.engines.server.post import Post
+from gemtune.batch.inputs import Item
+from gemtune.batch.intake import Intake
+from gemtune.batch.journal.parts import Part, Parts, Turn, Turns
+from gemtune.batch.journal.sent import PartNote
+from gemtune.errors import CallError
+
+_LOT: Final = 256
+_LOT_BYTES: Final = 4 * 1024 * 1024
+_MOST_JOBS: Final = 100
+"""Batches at a time where the service knows no limit: more would not be faster, and each has its files here."""
+_COLLECTING: Final = 2
+"""Parts that may wait for the consumer before no further one is sent."""
+
+
+async def note(run: Run, part: Part, state: str, *, on_disk: bool = True) -> None:
+    """Write into the journal how far a part is."""
+    part.state = state
+    if run.writer is not None:
+        line = PartNote(part.mark, part.count, state, part.input, part.batch).to_line()
+        await run.writer.record(line, on_disk=on_disk)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Sending:
+    """Sends the items of an input in parts.
+
+    Args:
+        run: The run.
+        intake: The items.
+        packing: Puts items into parts.
+        post: Talks to the service.
+        parts: The index of what is sent.
+        turns: In the order of the input: what stands at each place; None if results come as completed.
+        delivery: Hands on items that cannot be asked.
+        jobs: The parts on their way, by their numbers.
+        begin: Called with a part whose batch exists.
+        input_over: Set once the input has ended.
+        own: Whether requests are kept, to be asked from here.
+        holds: What the next item waits for.
+    """
+
+    run: Run
+    intake: Intake
+    packing: Packing
+    post: Post
+    parts: Parts
+    turns: Turns | None
+    delivery: Delivery
+    jobs: dict[int, Job]
+    begin: Callable[[Job], None]
+    input_over: anyio.Event
+    own: bool
+    holds: str = ""
+    _run_id: str = attrs.field(factory=lambda: uuid.uuid4().hex[:12], init=False)
+    _sent: int = attrs.field(default=0, init=False)
+    _ahead: list[Item] = attrs.field(factory=list, init=False)
+    _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+
+    async def everything(self) -> None:
+        """Send every item of the input, and close it."""
+        try:
+            over = False
+            while not over and not self.run.stop.begun:
+                await self._room()
+                over = await self._one()
+        finally:
+            self.holds = ""
+            # In the task that has read it: a generator that holds a cancel scope can be closed by no other.
+            await self.intake.aclose()
+            self.input_over.set()
+            if self.turns is not None:
+                self.turns.tell()
+
+    def changed(self) -> None:
+        """Take in that a batch has ended, or has been handed on."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _room(self) -> None:
+        """Wait until one more batch may run, and the results of the others are being taken."""
+        most = min(self.packing.service.limits.jobs or _MOST_JOBS, _MOST_JOBS)
+        while self.run.tally.jobs >= most or (self.turns is None and self.delivery.active >= _COLLECTING):
+            self.holds = "batches"
+            await self._changed.wait()
+
+    async def _one(self) -> bool:
+        """Fill a part and have a batch created for it; return whether the input has ended."""
+        part = self.parts.begin(f"gemtune-{self._run_id}-{self._sent}")
+        job = self.jobs[part.number] = Job(part, Spool.open(wire=True, own=self.own))
+        self.packing.spools[part.number] = job.spool
+        over = await self._fill(part)
+        if part.count and not self.run.stop.begun:
+            self._sent += 1
+            await self._submit(job)
+            self.begin(job)
+        else:
+            await anyio.to_thread.run_sync(self.parts.end, part)
+            job.close()
+            if not self.run.stop.begun:
+                del self.jobs[part.number]
+        return over
+
+    async def _fill(self, part: Part) -> bool:
+        """Put items into a part until it is full; return whether the input has ended."""
+        over = False
+        while not over and not self.run.stop.begun:
+            lot = self._ahead
+            self._ahead = []
+            if not lot:
+                lot, over = await self._lot()
+            packed = await anyio.to_thread.run_sync(self.packing.pack, part, lot)
+            await self._packed(part, packed)
+            if packed.rest:
+                self._ahead = packed.rest
+                return False
+        return over
+
+    async def _lot(self) -> tuple[list[Item], bool]:
+        """Return the next items, and whether they are the last."""
+        self.holds = "input"
+        lot: list[Item] = []
+        size = 0
+        try:
+            while len(lot) < _LOT and size < _LOT_BYTES:
+                item = await self.intake.next()
+                if item is None:
+                    return lot, True
+                lot.append(item)
+                size += item.size
+            return lot, False
+        finally:
+            self.holds = ""
+
+    async def _packed(self, part: Part, packed: Packed) -> None:
+        if self.run.writer is not None and packed.lines:
+            await self.run.writer.record(packed.lines, on_disk=False)
+        if self.turns is None:
+            for item in packed.needless:
+                await self.delivery.at_once(item)
+            return
+        turns = [Turn(item.index, part.number, item.index, None) for item in packed.sent]
+        turns += [Turn(item.index, before, n, None) for item, before, n in packed.met]
+        turns += [Turn(item.index, None, None, attrs.evolve(item, contents="", own=None)) for item in packed.needless]
+        await anyio.to_thread.run_sync(self.turns.add, turns)
+        self.turns.tell()
+
+    async def _submit(self, job: Job) -> None:
+        """Have the batch of a part created, once."""
+        part = job.part
+        await note(self.run, part, "intended")
+        try:
+            await self.post.place(part, job.spool.wire, job.spool.size)
+            # On the disk before anything that may be paid for is sent: after a kill, the next run asks for the mark.
+            await note(self.run, part, "placed")
+            await self.post.create(part)
+        except CallError:
+            # What waiting does not help was refused, so that there is no batch; what is in doubt is waited for.
+            await note(self.run, part, "void", on_disk=False)
+            await self.post.discard(part)
+            raise
+        await note(self.run, part, "created")
+        job.spool.sent()
