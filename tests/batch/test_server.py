@@ -1,10 +1,13 @@
 """The server engine: the same inputs, results and journal as the local one, by batches that the service runs."""
 
+import anyio
+import attrs
 import pytest
 
-from batch.server_service import ServerService, shuffled
+from batch.server_service import LIMITS, Lost, ServerService, failed, reply, shuffled
 from batch.service import Service, collect
-from gemtune import errors
+from gemtune import GenerationConfig, errors
+from gemtune.batch import read_journal
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 
@@ -35,3 +38,219 @@ async def test_results_come_in_the_order_of_the_input_if_asked_for():
     assert [one.index for one in results if not one.ok] == [13]
     assert isinstance(results[13].error, errors.InvalidInput)
     assert results[13].error.row == 14
+
+
+# What comes back
+
+
+def cross(lines):
+    """Give the line of one item the key of another batch's."""
+    lines[3]["key"] = "999-0123456789abcdef"
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("shape", "lost", "unmatched"),
+    [
+        (lambda lines: lines[1:], {0}, 0),
+        (lambda lines: [*lines, lines[0], lines[0]], set(), 2),
+        (cross, {3}, 1),
+        (lambda lines: [lines[0] | {"key": "0-0000000000000000"}, *lines[1:]], {0}, 1),
+        (lambda lines: [lines[0] | {"key": None}, *lines[1:]], {0}, 1),
+        (lambda lines: [b"\n", b"not json\n", *lines], set(), 1),
+        (lambda lines: [], set(range(8)), 0),
+    ],
+    ids=["missing", "repeated", "crossed", "other digest", "no key", "garbage", "none"],
+)
+@pytest.mark.parametrize("order", ["completed", "input"])
+async def test_only_a_line_that_proves_whose_it_is_becomes_a_result(shape, lost, unmatched, order):
+    server = ServerService(shape=shape)
+    rows = [f"p{n}" for n in range(8)]
+    async with Service().client() as client, server.batch(client, rows, order=order) as batch:
+        results = await collect(batch)
+    assert len(results) == 8
+    assert {one.index for one in results if not one.ok} == lost
+    assert all(one.text == f"re: p{one.index}" for one in results if one.ok)
+    assert all(type(one.error) is errors.NotAnswered for one in results if not one.ok)
+    assert batch.statistics().unmatched == unmatched
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("EXPIRED", "did not get to it in time"),
+        ("CANCELLED", "somebody cancelled it"),
+        ("FAILED", "ended as FAILED without a result"),
+        ("SUCCEEDED", "ended as SUCCEEDED without a result"),
+    ],
+)
+async def test_an_item_without_an_answer_says_how_its_batch_ended(state, words, tmp_path):
+    server = ServerService(state=state, shape=lambda lines: lines[:1])
+    results = await run(server, ["a", "b"], journal=tmp_path / "j")
+    assert [one.ok for one in results] == [state != "FAILED", False]
+    error = results[1].error
+    assert words in str(error)
+    assert error.batch_state == state
+    kept = [one.error for one in read_journal(tmp_path / "j") if not one.ok]
+    assert {type(one) for one in kept} == {errors.NotAnswered}
+
+
+async def test_a_batch_that_somebody_deletes_leaves_its_items_failed_and_pays_for_none_again():
+    server = ServerService()
+
+    async def delete_the_first():
+        del server.batches["batches/b1"]
+
+    server.steps["create"].extend([None, delete_the_first])
+    results = await run(server, [f"p{n}" for n in range(15)])
+    assert [one.ok for one in sorted(results, key=lambda one: one.index)] == [False] * 10 + [True] * 5
+    assert "deleted" in str(next(one.error for one in results if not one.ok))
+    assert set(server.paid.values()) == {1}
+
+
+async def test_an_error_in_a_line_has_the_class_of_its_status():
+    codes = {"p0": 3, "p1": 7, "p2": 13, "p3": 429}
+    server = ServerService(shape=lambda lines: [failed(line, codes[f"p{n}"]) for n, line in enumerate(lines)])
+    results = await run(server, list(codes), order="input")
+    assert [type(one.error) for one in results] == [
+        errors.BadRequest, errors.PermissionDenied, errors.Unavailable, errors.QuotaExhausted
+    ]  # fmt: skip
+    assert [one.error.status for one in results] == [400, 403, 500, 429]
+    assert "INVALID_ARGUMENT: internal" in str(results[0].error)
+
+
+async def test_a_reply_that_is_not_accepted_fails():
+    server = ServerService(shape=lambda lines: [line | {"response": reply("", "SAFETY")} for line in lines])
+    results = await run(server, ["p"], accept={"STOP"})
+    assert [type(one.error) for one in results] == [errors.NotAccepted]
+
+
+# What the service has left is asked from here
+
+
+@pytest.mark.parametrize("order", ["completed", "input"])
+async def test_finish_local_asks_from_here_for_what_has_no_answer(order, tmp_path):
+    def shape(lines):
+        return [failed(lines[0]), lines[1] | {"response": reply("", "SAFETY")}, *lines[3:]]
+
+    server, local = ServerService(shape=shape), Service(1.0)
+    config = GenerationConfig(temperature=0.5)
+    results = await run(
+        server, [(f"k{n}", f"p{n}") for n in range(25)], service=local, order=order, finish="local",
+        accept={"STOP"}, concurrency=2, journal=tmp_path / "j", generation_config=config,
+    )  # fmt: skip
+    assert {one.key: one.text for one in results} == {f"k{n}": f"re: p{n}" for n in range(25)}
+    if order == "input":
+        assert [one.index for one in results] == list(range(25))
+    again = {f"p{n}" for n in (0, 1, 2, 10, 11, 12, 20, 21, 22)}
+    assert set(local.asked) == again
+    assert {one.index for one in results if one.attempts == 2} == {int(text[1:]) for text in again}
+    assert local.peak <= 2
+    assert local.bodies[0]["generationConfig"] == {"temperature": 0.5}
+    assert len([*read_journal(tmp_path / "j")]) == 25
+
+
+async def test_finish_local_goes_on_when_the_limits_are_given_and_without_it_they_are_refused():
+    async with Service().client() as client:
+        for option in ({"concurrency": 3}, {"rpm": 5}, {"item_timeout": 5}):
+            with pytest.raises(errors.InvalidInput, match="pass finish='local'"):
+                ServerService().batch(client, [], **option)
+            ServerService().batch(client, [], finish="local", **option)
+
+
+# No room, and trouble
+
+
+async def test_without_room_a_batch_waits_on_our_side_and_says_so():
+    server = ServerService(room=1)
+    limits = []
+
+    async def look(batch):
+        while not batch.over:
+            seen = batch.statistics()
+            limits.append((seen.limit, seen.jobs, seen.jobs_waiting))
+            await anyio.sleep(10)
+
+    async with (
+        Service().client() as client,
+        server.batch(client, [f"p{n}" for n in range(30)]) as batch,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(look, batch)
+        assert len(await collect(batch)) == 30
+        elapsed = batch.statistics().elapsed
+    assert server.refused
+    assert set(server.paid.values()) == {1}
+    assert any("no room at the service" in limit and (jobs, waiting) == (1, 1) for limit, jobs, waiting in limits)
+    assert any(limit == "waiting for a batch at the service" for limit, *_ in limits)
+    # Three batches of 600 s one after the other; the end of one is what the next waits for.
+    assert elapsed < 3 * 600 * 1.15
+
+
+@pytest.mark.parametrize("operation", ["place", "create", "get", "fetch", "find"])
+@pytest.mark.parametrize("lost", [False, True])
+async def test_trouble_costs_time_and_no_item(operation, lost):
+    server = ServerService()
+    trouble = errors.Unavailable("down", status=503)
+    server.steps[operation].extend([Lost(trouble) if lost else trouble] * 3)
+    server.steps["create"].append(Lost(errors.ConnectionLost("gone")))
+    results = await run(server, ["a", "b"])
+    assert sorted(one.text for one in results) == ["re: a", "re: b"]
+    assert server.paid == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.BadRequest("the model takes no batches", status=400), errors.Unauthenticated("no", status=401),
+     errors.NotFound("no such model", status=404)],
+    ids=["bad request", "credential", "not found"],
+)  # fmt: skip
+async def test_a_batch_that_cannot_be_created_ends_the_run_and_leaves_nothing(error, tmp_path):
+    server = ServerService()
+    server.steps["create"].append(error)
+    with pytest.raises(errors.BatchStopped) as stopped:
+        await run(server, ["a"], journal=tmp_path / "j")
+    assert stopped.value.__cause__ is error
+    assert server.files == {}
+    assert [one.text for one in await run(server, ["a"], journal=tmp_path / "j")] == ["re: a"]
+    assert server.paid == {"a": 1}
+
+
+async def test_a_quota_per_day_ends_the_run():
+    server, error = ServerService(), errors.QuotaExhausted("daily", status=429)
+    error.scope = "day"
+    server.steps["create"].append(error)
+    with pytest.raises(errors.BatchStopped):
+        await run(server, ["a"])
+
+
+async def test_too_many_failures_end_the_run_and_the_next_one_collects_the_rest(tmp_path):
+    server = ServerService(shape=lambda lines: [*map(failed, lines[:5]), *lines[5:]])
+    with pytest.raises(errors.BatchStopped, match="3 items failed"):
+        await run(server, [f"p{n}" for n in range(10)], journal=tmp_path / "j", max_failures=2)
+    rest = await run(server, [f"p{n}" for n in range(10)], journal=tmp_path / "j", retry_failed=False)
+    assert {one.index for one in rest if one.ok} <= set(range(5, 10))
+    assert {one.index: one.ok for one in read_journal(tmp_path / "j")} == {n: n >= 5 for n in range(10)}
+    assert set(server.paid.values()) == {1}
+
+
+async def test_the_input_s_own_error_is_raised_and_what_is_at_the_service_stays_there(tmp_path):
+    server = ServerService()
+
+    def rows():
+        yield from (f"p{n}" for n in range(12))
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await run(server, rows(), journal=tmp_path / "j")
+    results = await run(server, [f"p{n}" for n in range(12)], journal=tmp_path / "j")
+    assert sorted(one.index for one in results) == list(range(12))
+    assert set(server.paid.values()) == {1}
+
+
+async def test_a_request_that_no_batch_can_hold_is_a_failure_of_its_own():
+    server = ServerService(limits=attrs.evolve(LIMITS, bytes=400))
+    results = await run(server, ["a", "b" * 500, *"cdefgh"], order="input")
+    assert [one.ok for one in results] == [True, False] + [True] * 6
+    assert "one batch may hold 400 bytes" in str(results[1].error)
+    assert len(server.batches) > 1, "the bytes of a batch have a limit as well"

@@ -101,9 +101,13 @@ class ServerEngine:
             )
         self._run = run
         self._turns = await anyio.to_thread.run_sync(Turns().open) if run.outbox.ordered else None
-        async with self._tasks as tasks:
-            self._sending = sending = self._made(run, anyio.Event())
-            tasks.start_soon(self._guarded, self._everything, sending)
+        try:
+            async with self._tasks as tasks:
+                self._sending = sending = self._made(run, anyio.Event())
+                tasks.start_soon(self._guarded, self._everything, sending)
+        finally:
+            for job in self._jobs.values():
+                job.close()
 
     @property
     def busy(self) -> bool:
@@ -176,7 +180,7 @@ class ServerEngine:
         if part.batch or await self.post.find(part, written):
             if part.state != "created":
                 await note(self._run, part, "created")
-            job = self._jobs[part.number] = Job(part, Spool.open(wire=False, own=self.finish))
+            job = self._jobs[part.number] = Job(part, Spool.open(wire=False, own=self.finish), Results(self.service))
             sending.packing.spools[part.number] = job.spool
             self._begin(job)
         else:
@@ -212,12 +216,12 @@ class ServerEngine:
 
     async def _collect(self, job: Job) -> None:
         """Wait for the end of a part's batch, download its results, and check them."""
-        part, results = job.part, Results(self.service)
+        part, results = job.part, job.results
         batch = await self.post.ended(part)
         if batch is not None:
             results.ending, results.seconds = str(batch.state), _seconds(batch)
             results.said = batch.error.message if batch.error is not None else ""
-            await self.post.fetch(batch, results.file)
+            await self.post.fetch(batch, await anyio.to_thread.run_sync(results.open))
         matched = await anyio.to_thread.run_sync(results.check, part, self.parts)
         if matched.unknown or matched.repeated:
             _log.warning(
@@ -228,7 +232,6 @@ class ServerEngine:
                 matched.repeated,
             )
         self._run.tally.unmatched += matched.unknown + matched.repeated
-        job.results = results
         job.ready.set()
 
 

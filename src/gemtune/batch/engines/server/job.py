@@ -17,14 +17,14 @@ class Job:
     Args:
         part: What is sent.
         spool: Its requests.
-        results: What came back; there is none before ``ready``.
+        results: What came back, once ``ready``.
         ready: Set once the results are here and checked.
         over: Set once every item has an outcome.
     """
 
     part: Part
     spool: Spool
-    results: Results = attrs.field(init=False)
+    results: Results
     ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
@@ -37,5 +37,4 @@ class Job:
     def close(self) -> None:
         """Let go of the files."""
         self.spool.close()
-        if self.ready.is_set():
-            self.results.close()
+        self.results.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from typing import IO, Final
 
 import attrs
@@ -33,7 +34,12 @@ class Results:
     ending: str = ""
     said: str = ""
     seconds: float = 0.0
-    file: IO[bytes] = attrs.field(factory=tempfile.TemporaryFile, init=False)
+    file: IO[bytes] = attrs.field(factory=BytesIO, init=False)
+
+    def open(self) -> IO[bytes]:
+        """Return an empty file for the lines."""
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``close``
+        return self.file
 
     def check(self, part: Part, parts: Parts) -> Matched:
         """Find the item of each line, and return how many have none: position is never trusted, nor a key alone."""

@@ -15,6 +15,7 @@ from gemtune.batch.engines.server.delivery import Delivery
 from gemtune.batch.engines.server.filling import Packed, Packing, Spool
 from gemtune.batch.engines.server.job import Job
 from gemtune.batch.engines.server.post import Post
+from gemtune.batch.engines.server.results import Results
 from gemtune.batch.inputs import Item
 from gemtune.batch.intake import Intake
 from gemtune.batch.journal.parts import Part, Parts, Turn, Turns
@@ -103,7 +104,7 @@ class Sending:
     async def _one(self) -> bool:
         """Fill a part and have a batch created for it; return whether the input has ended."""
         part = self.parts.begin(f"gemtune-{self._run_id}-{self._sent}")
-        job = self.jobs[part.number] = Job(part, Spool.open(wire=True, own=self.own))
+        job = self.jobs[part.number] = Job(part, Spool.open(wire=True, own=self.own), Results(self.packing.service))
         self.packing.spools[part.number] = job.spool
         over = await self._fill(part)
         if part.count and not self.run.stop.begun:
