@@ -254,3 +254,142 @@ async def test_a_request_that_no_batch_can_hold_is_a_failure_of_its_own():
     assert [one.ok for one in results] == [True, False] + [True] * 6
     assert "one batch may hold 400 bytes" in str(results[1].error)
     assert len(server.batches) > 1, "the bytes of a batch have a limit as well"
+
+
+# A run that is left, and continued
+
+
+async def left_after(server, rows, seconds, **options):
+    """Run for so many seconds, leave, and return what came until then."""
+    found = []
+    async with Service(0.0).client() as client:
+        with anyio.move_on_after(seconds):
+            async with server.batch(client, rows, **options) as results:
+                async for result in results:
+                    found.append(result)
+    return found
+
+
+ROWS = [(f"k{n}", f"p{n}") for n in range(25)]
+
+
+@pytest.mark.parametrize("order", ["completed", "input"])
+@pytest.mark.parametrize("seconds", [0.5, 100, 601, 3000])
+async def test_whoever_leaves_collects_with_the_same_journal_what_was_paid_for(tmp_path, order, seconds):
+    server = ServerService(shape=shuffled(3))
+    options = {"journal": tmp_path / "j", "order": order, "resume": "rest"}
+    first = await left_after(server, ROWS, seconds, **options)
+    second = await run(server, ROWS, **options)
+    assert sorted(one.index for one in [*first, *second]) == list(range(25))
+    assert all(one.text == f"re: p{one.index}" and one.key == f"k{one.index}" for one in [*first, *second])
+    assert set(server.paid.values()) == {1}
+    assert len(server.batches) == 3
+    if order == "input":
+        assert [one.index for one in second] == sorted(one.index for one in second)
+    third = await run(server, ROWS, **options | {"resume": "all"})
+    assert {one.key: one.text for one in third} == {f"k{n}": f"re: p{n}" for n in range(25)}
+    assert all(one.replayed for one in third)
+    assert len(server.batches) == 3
+
+
+async def test_what_is_still_to_be_answered_is_passed_over_wherever_the_input_has_it_now(tmp_path):
+    server = ServerService()
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    turned = [*reversed(ROWS), ("new", "a new one")]
+    results = await run(server, turned, journal=tmp_path / "j", order="input")
+    assert [one.key for one in results] == [key for key, _ in turned]
+    assert [one.index for one in results] == list(range(26))
+    assert set(server.paid.values()) == {1}
+
+
+async def test_rows_that_are_gone_from_the_input_were_paid_for_and_are_yielded(tmp_path):
+    server = ServerService()
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    for order in ("completed", "input"):
+        results = await run(server, ROWS[20:], journal=tmp_path / "j", order=order, resume="rest")
+        assert {one.key for one in results} == ({key for key, _ in ROWS} if order == "completed" else set())
+
+
+async def test_an_item_with_another_content_than_was_sent_is_refused(tmp_path):
+    server = ServerService()
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    changed = [*ROWS[:3], ("k3", "another"), *ROWS[4:]]
+    with pytest.raises(errors.JournalMismatch, match="row 4, key 'k3' was sent before with another content"):
+        await run(server, changed, journal=tmp_path / "j")
+    assert len(await run(server, ROWS, journal=tmp_path / "j")) == 25
+
+
+async def test_the_local_engine_refuses_a_journal_whose_batches_the_service_works_on(tmp_path):
+    server = ServerService()
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    with pytest.raises(
+        errors.JournalMismatch, match=r"3 batches that the service may be working on \(batches/b1"
+    ) as no:
+        await run(server, ROWS, journal=tmp_path / "j", engine="local")
+    assert "25 items" in str(no.value)
+    assert "engine='server'" in str(no.value)
+
+
+@pytest.mark.parametrize("engines", [("server", "local"), ("local", "server")])
+async def test_a_journal_without_open_batches_is_continued_by_either_engine(tmp_path, engines):
+    server, local = ServerService(), Service(0.0)
+    for count, engine in zip((12, 25), engines, strict=True):
+        results = await run(server, ROWS[:count], service=local, journal=tmp_path / "j", engine=engine, order="input")
+        assert [one.text for one in results] == [f"re: p{n}" for n in range(count)]
+    assert sum(server.paid.values()) + sum(local.asked.values()) == 25
+
+
+async def test_finish_local_asks_after_a_restart_for_rows_that_the_input_brings_again(tmp_path):
+    server = ServerService(shape=lambda lines: [failed(lines[0]), *lines[2:]])
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    local = Service(0.0)
+    results = await run(server, ROWS[:-5], service=local, journal=tmp_path / "j", finish="local")
+    assert {one.key for one in results} == {key for key, _ in ROWS}
+    # Rows 20 and 21 are not in the input any more, so that nobody knows what they ask.
+    assert {one.index for one in results if not one.ok} == {20, 21}
+    assert set(local.asked) == {"p0", "p1", "p10", "p11"}
+
+
+async def test_what_failed_at_the_service_is_sent_again_by_the_next_run_or_is_left(tmp_path):
+    server = ServerService(shape=lambda lines: [failed(line) for line in lines])
+    assert not any(one.ok for one in await run(server, ROWS, journal=tmp_path / "j"))
+    server.shape = lambda lines: lines
+    left = await run(server, ROWS, journal=tmp_path / "j", retry_failed=False)
+    assert [one.replayed for one in left] == [True] * 25
+    again = await run(server, ROWS, journal=tmp_path / "j")
+    assert all(one.ok and not one.replayed for one in again)
+    assert set(server.paid.values()) == {2}
+
+
+async def test_drain_hands_on_what_is_here_and_waits_for_nothing_at_the_service(tmp_path):
+    server = ServerService()
+    slow = {"batches/b2": 5000.0}
+    found = []
+    async with Service().client() as client, server.batch(client, ROWS, journal=tmp_path / "j") as results:
+        async for result in results:
+            if not found:
+                for name, more in slow.items():
+                    server.batches[name].ends += more
+                results.drain()
+            found.append(result)
+        elapsed = results.statistics().elapsed
+    assert 10 <= len(found) < 25
+    assert elapsed < 700
+    rest = await run(server, ROWS, journal=tmp_path / "j", resume="rest")
+    assert sorted(one.index for one in [*found, *rest]) == list(range(25))
+    assert set(server.paid.values()) == {1}
+
+
+async def test_without_a_journal_the_log_says_that_a_kill_would_lose_what_was_paid_for(caplog, tmp_path):
+    await run(ServerService(), ["a"])
+    assert "paid for and not collected" in caplog.text
+    caplog.clear()
+    await run(ServerService(), ["a"], journal=tmp_path / "j")
+    assert caplog.text == ""
+
+
+async def test_a_row_whose_key_was_used_before_fails_and_is_not_sent():
+    server = ServerService()
+    results = await run(server, [("a", "p"), ("a", "q")], order="input")
+    assert [one.ok for one in results] == [True, False]
+    assert server.paid == {"p": 1}
