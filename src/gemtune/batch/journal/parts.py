@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import pickle
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -279,6 +280,7 @@ class Turns:
 
     news: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _database: sqlite3.Connection = attrs.field(init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def open(self) -> Turns:
         """Open it, and return it; blocks."""
@@ -295,12 +297,15 @@ class Turns:
     def add(self, turns: Iterable[Turn]) -> None:
         """Take in what stands at some places."""
         rows = ((t.place, t.part, t.n, None if t.item is None else pickle.dumps(t.item)) for t in turns)
-        _many(self._database, "insert into turns values (?, ?, ?, ?)", rows)
+        # Whoever reads meanwhile in another thread must not see the second half of it and pass over the first.
+        with self._lock:
+            _many(self._database, "insert into turns values (?, ?, ?, ?)", rows)
 
     def next(self, after: int, most: int) -> list[Turn]:
         """Return what stands at the next places after one, and forget what stood before."""
-        self._database.execute("delete from turns where place <= ?", (after,))
-        found = self._database.execute("select * from turns order by place limit ?", (most,)).fetchall()
+        with self._lock, _no_room():
+            self._database.execute("delete from turns where place <= ?", (after,))
+            found = self._database.execute("select * from turns order by place limit ?", (most,)).fetchall()
         # It was pickled by this process, into a file that has no name.
         return [Turn(place, part, n, None if item is None else pickle.loads(item)) for place, part, n, item in found]  # noqa: S301
 
