@@ -23,7 +23,7 @@ from gemtune.batch import BatchResult, export_journal, read_journal
 from gemtune.batch.inputs import config_digests, make_item
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header, Record, checked, record_line
-from gemtune.batch.journal.parts import Parts
+from gemtune.batch.journal.parts import SentParts
 from gemtune.batch.journal.reading import read_records
 from gemtune.batch.keys import Keys, Known, Span
 from gemtune.protocol.codec import decode
@@ -52,7 +52,7 @@ def opened(path, **options):
 
 
 def made(path, **options):
-    return Journal(path, Header(MODEL, {}), Keys(path), Parts(), **options)
+    return Journal(path, Header(MODEL, {}), Keys(path), SentParts(), **options)
 
 
 def write(path, *results, sync=False):

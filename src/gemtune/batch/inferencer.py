@@ -22,7 +22,7 @@ from gemtune.batch.intake import Intake
 from gemtune.batch.journal.export import export_journal
 from gemtune.batch.journal.file import Journal
 from gemtune.batch.journal.lines import Header
-from gemtune.batch.journal.parts import Parts, still_at_the_service
+from gemtune.batch.journal.parts import SentParts, still_at_the_service
 from gemtune.batch.journal.replay import JournalReplay
 from gemtune.batch.journal.writer import JournalWriter
 from gemtune.batch.keys import Keys, RecentKeys
@@ -111,7 +111,7 @@ class Batch(ShownBatch):
     observer: RunObserver | None = None
     batches: Callable[[], BatchService] | None = None
     places: Keys | None = attrs.field(default=None, init=False)
-    parts: Parts = attrs.field(factory=Parts, init=False)
+    parts: SentParts = attrs.field(factory=SentParts, init=False)
     collected: BatchResults = attrs.field(factory=BatchResults, init=False)
     _total: int | None = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
@@ -358,7 +358,7 @@ async def _with_held(batch: Batch, found: list[BatchResult]) -> list[BatchResult
     return sorted([*held, *found], key=lambda one: one.index) if batch.spec.order == "input" else [*held, *found]
 
 
-async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, parts: Parts, run: Run) -> None:
+async def _open(spec: BatchSpec, path: str | os.PathLike[str], keys: Keys, parts: SentParts, run: Run) -> None:
     """Open the journal, and give a run its ways into it and out of it."""
     header = Header(spec.model, config_digests(spec.shared))
     journal = Journal(path, header, keys, parts, keep_failed=not spec.retry_failed, acceptance=spec.accept)

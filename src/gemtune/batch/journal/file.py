@@ -25,7 +25,7 @@ import attrs
 from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
-from gemtune.batch.journal.parts import Parts
+from gemtune.batch.journal.parts import SentParts
 from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
 from gemtune.batch.journal.sent import Line, PartNote, SentItem
 from gemtune.batch.keys import Key, Keys, Span
@@ -56,7 +56,7 @@ class Journal:
     path: Path = attrs.field(converter=Path)
     header: Header
     keys: Keys
-    parts: Parts
+    parts: SentParts
     keep_failed: bool = False
     acceptance: Acceptance = attrs.field(factory=Acceptance)
     written: int = attrs.field(default=0, init=False)

@@ -48,7 +48,7 @@ _FOUND: Final = "update sent set at = ?, failed = ? where part = ? and n = ? and
 
 
 @attrs.define(eq=False)
-class Part:
+class SentPart:
     """One part: the items of one batch of the service.
 
     Args:
@@ -126,7 +126,7 @@ class Matched:
 
 
 @attrs.define(eq=False)
-class Parts:
+class SentParts:
     """What a run knows of its parts. Its methods block; the database serializes the threads that call them.
 
     Args:
@@ -134,9 +134,9 @@ class Parts:
         written_at: When the journal was written last, before it was opened, in seconds since 1970.
     """
 
-    known: dict[int, Part] = attrs.field(factory=dict, init=False)
+    known: dict[int, SentPart] = attrs.field(factory=dict, init=False)
     written_at: float = attrs.field(default=0.0, init=False)
-    _marks: dict[str, Part] = attrs.field(factory=dict, init=False, repr=False)
+    _marks: dict[str, SentPart] = attrs.field(factory=dict, init=False, repr=False)
     _opened: sqlite3.Connection | None = attrs.field(default=None, init=False, repr=False)
     _adopted: bool = attrs.field(default=False, init=False)
 
@@ -177,15 +177,15 @@ class Parts:
 
     # What the run sends
 
-    def begin(self, mark: str) -> Part:
+    def begin(self, mark: str) -> SentPart:
         """Return the part with a mark, which begins if there is none."""
         part = self._marks.get(mark)
         if part is None:
-            part = self._marks[mark] = Part(len(self._marks), mark)
+            part = self._marks[mark] = SentPart(len(self._marks), mark)
             self.known[part.number] = part
         return part
 
-    def add(self, part: Part, rows: Iterable[tuple[Item, int | None]]) -> None:
+    def add(self, part: SentPart, rows: Iterable[tuple[Item, int | None]]) -> None:
         """Take in items that will be sent in a part, with the offsets of their requests."""
         found = [(part.number, i.index, _signed(i.digest), _json(i.key), i.index, asked) for i, asked in rows]
         _many(self._database, "insert into sent (part, n, digest, key, place, asked) values (?, ?, ?, ?, ?, ?)", found)
@@ -205,7 +205,7 @@ class Parts:
         values = (place, asked, before.part, before.n)
         self._execute("update sent set place = ?, asked = ? where part = ? and n = ?", values)
 
-    def end(self, part: Part, *, void: bool = False) -> None:
+    def end(self, part: SentPart, *, void: bool = False) -> None:
         """Forget a part and its items.
 
         Args:
@@ -219,7 +219,7 @@ class Parts:
 
     # What comes back
 
-    def match(self, part: Part, lines: Iterable[tuple[int, int, int, bool]]) -> Matched:
+    def match(self, part: SentPart, lines: Iterable[tuple[int, int, int, bool]]) -> Matched:
         """Take in lines of a part's results: number, digest, offset, and whether it is an error. The first counts."""
         unknown = repeated = 0
         for n, digest, at, failed in lines:
@@ -233,14 +233,14 @@ class Parts:
                 repeated += not found[1]  # what an earlier run has delivered comes again, and is no news
         return Matched(unknown, repeated)
 
-    def rows(self, part: Part, size: int) -> Iterator[list[SentRow]]:
+    def rows(self, part: SentPart, size: int) -> Iterator[list[SentRow]]:
         """Yield the items of a part that have no outcome, in lots: replies first, then errors, then those without."""
         order = "order by at is null, failed, at"
         cursor = self._execute(f"{_ROW} and done = 0 {order}", (part.number,))
         while found := cursor.fetchmany(size):
             yield [_row(each) for each in found]
 
-    def take(self, part: Part, numbers: Iterable[int]) -> list[SentRow]:
+    def take(self, part: SentPart, numbers: Iterable[int]) -> list[SentRow]:
         """Return items of a part that have no outcome, each only once."""
         found = []
         for n in numbers:
@@ -250,7 +250,7 @@ class Parts:
                 found.append(_row(row))
         return found
 
-    def asked(self, part: Part, n: int) -> int | None:
+    def asked(self, part: SentPart, n: int) -> int | None:
         """Return the offset of an item's request in the spool, once the input has brought it."""
         found = self._execute("select asked from sent where part = ? and n = ?", (part.number, n)).fetchone()
         return None if found is None else found[0]
@@ -271,7 +271,7 @@ class Parts:
 
 
 @attrs.define(eq=False)
-class Turns:
+class InputOrder:
     """What stands at each place of an input, for who hands results on in its order. All but ``tell`` block.
 
     Args:
@@ -282,7 +282,7 @@ class Turns:
     _database: sqlite3.Connection = attrs.field(init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
-    def open(self) -> Turns:
+    def open(self) -> InputOrder:
         """Open it, and return it; blocks."""
         self._database = unnamed_database()
         self._database.execute(_TURNS)
@@ -310,7 +310,7 @@ class Turns:
         return [Turn(place, part, n, None if item is None else pickle.loads(item)) for place, part, n, item in found]  # noqa: S301
 
 
-def still_at_the_service(path: str | os.PathLike[str], parts: Parts) -> JournalMismatch:
+def still_at_the_service(path: str | os.PathLike[str], parts: SentParts) -> JournalMismatch:
     """Return why a run that asks from here cannot continue: it would pay again for what the service works on."""
     count, items = len(parts.known), sum(part.left for part in parts.known.values())
     some = "a batch that the service" if count == 1 else f"{count} batches that the service"

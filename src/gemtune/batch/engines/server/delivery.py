@@ -18,9 +18,9 @@ import attrs
 from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.engines.run import Run
 from gemtune.batch.engines.server.finishing import Finishing
-from gemtune.batch.engines.server.job import Job
+from gemtune.batch.engines.server.job import PartJob
 from gemtune.batch.inputs import Item
-from gemtune.batch.journal.parts import Parts, SentRow, Turn, Turns
+from gemtune.batch.journal.parts import InputOrder, SentParts, SentRow, Turn
 from gemtune.batch.result import BatchResult
 from gemtune.errors import GemtuneError, NotAnswered
 from gemtune.protocol.status import error_of_status
@@ -51,7 +51,7 @@ class Delivery:
     """
 
     run: Run
-    parts: Parts
+    parts: SentParts
     acceptance: Acceptance
     shared: Mapping[str, Any]
     finishing: Finishing | None
@@ -71,7 +71,7 @@ class Delivery:
         result = BatchResult(key=item.name, index=item.index, error=item.error, attempts=0)
         self.run.finish(self.run.outbox.begin(), result, item.key, item.digest)
 
-    async def whole(self, job: Job) -> None:
+    async def whole(self, job: PartJob) -> None:
         """Hand on everything of a part that has no outcome, unless the run stops."""
         self.active += 1
         try:
@@ -83,7 +83,7 @@ class Delivery:
             self.active -= 1
             self.run.settle()
 
-    async def in_order(self, places: Turns, jobs: Mapping[int, Job], input_over: anyio.Event) -> None:
+    async def in_order(self, places: InputOrder, jobs: Mapping[int, PartJob], input_over: anyio.Event) -> None:
         """Hand on everything in the order of the input."""
         after = -1
         while not self.stopped:
@@ -100,7 +100,7 @@ class Delivery:
             await job.ready.wait()
             await self.whole(job)
 
-    async def _in_turn(self, job: Job | None, turns: list[Turn]) -> None:
+    async def _in_turn(self, job: PartJob | None, turns: list[Turn]) -> None:
         if job is None:
             for turn in turns:
                 if turn.item is not None:
@@ -116,7 +116,7 @@ class Delivery:
             self.active -= 1
             self.run.settle()
 
-    async def _rows(self, job: Job, rows: list[SentRow]) -> bool:
+    async def _rows(self, job: PartJob, rows: list[SentRow]) -> bool:
         """Hand on items of a part; return whether the run still wants more."""
         while rows:
             replies = await anyio.to_thread.run_sync(job.results.read, rows)
@@ -128,7 +128,7 @@ class Delivery:
             rows = rows[len(replies) :]
         return True
 
-    async def _row(self, job: Job, row: SentRow, reply: BatchReply | None) -> None:
+    async def _row(self, job: PartJob, row: SentRow, reply: BatchReply | None) -> None:
         response, error = self._judged(job, row, reply)
         self.run.tally.in_flight -= 1
         if error is not None and self.finishing is not None and await self.finishing.takes(job, row):
@@ -146,7 +146,7 @@ class Delivery:
         job.finished()
 
     def _judged(
-        self, job: Job, row: SentRow, reply: BatchReply | None
+        self, job: PartJob, row: SentRow, reply: BatchReply | None
     ) -> tuple[GenerateContentResponse | None, GemtuneError | None]:
         if reply is None:
             return None, _unanswered(job)
@@ -179,7 +179,7 @@ class Delivery:
             self.full = False
 
 
-def _unanswered(job: Job) -> NotAnswered:
+def _unanswered(job: PartJob) -> NotAnswered:
     part, ending = job.part, job.results.ending
     why = {
         "": "the service does not know it any more: it was deleted, or is too old",

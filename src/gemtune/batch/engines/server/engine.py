@@ -4,7 +4,7 @@
 
     intake ──item──> Packing ──part──> Post ──batch──> Post ──results──> Delivery ──> Run.finish
                         │ spool, journal   │ place, create  │ poll, fetch     └─> Finishing (``finish="local"``)
-                        └───────────── Parts: what is where, by number and digest ─────────────┘
+                        └─────────── SentParts: what is where, by number and digest ────────────┘
 
 A batch is paid for once it is created, and its creation is not idempotent. So each step of a part is in the journal
 before the next one is taken, and after a kill anywhere the journal says what may exist:
@@ -47,12 +47,12 @@ from gemtune.batch.engines.run import Run
 from gemtune.batch.engines.server.delivery import Delivery
 from gemtune.batch.engines.server.filling import Packing, Spool
 from gemtune.batch.engines.server.finishing import Finishing
-from gemtune.batch.engines.server.job import Job
+from gemtune.batch.engines.server.job import PartJob
 from gemtune.batch.engines.server.post import Post
 from gemtune.batch.engines.server.results import Results
-from gemtune.batch.engines.server.sending import Sending, note
+from gemtune.batch.engines.server.sending import PartSending, note
 from gemtune.batch.intake import Intake
-from gemtune.batch.journal.parts import Part, Parts, Turns
+from gemtune.batch.journal.parts import InputOrder, SentPart, SentParts
 from gemtune.batch.report import held_back
 from gemtune.limiter.limiter import Limiter
 from gemtune.resources.batches.service import BatchService
@@ -79,15 +79,15 @@ class ServerEngine:
     answering: Answering
     limiter: Limiter
     service: BatchService
-    parts: Parts
+    parts: SentParts
     finish: bool = False
     post: Post = attrs.field(init=False)
     _run: Run = attrs.field(init=False)
     _delivery: Delivery = attrs.field(init=False)
-    _sending: Sending | None = attrs.field(default=None, init=False)
+    _sending: PartSending | None = attrs.field(default=None, init=False)
     _tasks: TaskGroup = attrs.field(factory=anyio.create_task_group, init=False)
-    _jobs: dict[int, Job] = attrs.field(factory=dict, init=False)
-    _turns: Turns | None = attrs.field(default=None, init=False)
+    _jobs: dict[int, PartJob] = attrs.field(factory=dict, init=False)
+    _turns: InputOrder | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.post = Post(self.service, self.answering.model, self.answering.tally)
@@ -100,7 +100,7 @@ class ServerEngine:
                 "their results are paid for and not collected; a journal would keep them"
             )
         self._run = run
-        self._turns = await anyio.to_thread.run_sync(Turns().open) if run.outbox.ordered else None
+        self._turns = await anyio.to_thread.run_sync(InputOrder().open) if run.outbox.ordered else None
         try:
             async with self._tasks as tasks:
                 self._sending = sending = self._made(run, anyio.Event())
@@ -137,14 +137,14 @@ class ServerEngine:
             return f"waiting for {'a batch' if jobs == 1 else f'{jobs} batches'} at the service"
         return "uploading" if run.tally.jobs_waiting or sending.holds else "waiting for the service"
 
-    def _made(self, run: Run, input_over: anyio.Event) -> Sending:
+    def _made(self, run: Run, input_over: anyio.Event) -> PartSending:
         answering, parts, finishing = self.answering, self.parts, None
         if self.finish:
             finishing = Finishing(run, answering, self.limiter, parts, self._tasks, input_over)
         self._delivery = Delivery(run, parts, answering.acceptance, answering.shared, finishing)
         spools = {number: job.spool for number, job in self._jobs.items()}
         packing = Packing(self.service, answering.model, answering.shared, parts, spools, run.writer is not None)
-        return Sending(
+        return PartSending(
             run=run,
             intake=self.intake,
             packing=packing,
@@ -165,7 +165,7 @@ class ServerEngine:
             self._run.stop.begin(error)
         self._run.settle()
 
-    async def _everything(self, sending: Sending) -> None:
+    async def _everything(self, sending: PartSending) -> None:
         """Settle what earlier runs have left, and send the rest."""
         for part in [*self.parts.known.values()]:
             await self._adopt(part, sending)
@@ -174,13 +174,15 @@ class ServerEngine:
             self._tasks.start_soon(self._guarded, in_order)
         await sending.everything()
 
-    async def _adopt(self, part: Part, sending: Sending) -> None:
+    async def _adopt(self, part: SentPart, sending: PartSending) -> None:
         """Find out what became of a part that an earlier run has left open, before the input is read."""
         written = max(0.0, time.time() - self.parts.written_at)
         if part.batch or await self.post.find(part, written):
             if part.state != "created":
                 await note(self._run, part, "created")
-            job = self._jobs[part.number] = Job(part, Spool.open(wire=False, own=self.finish), Results(self.service))
+            job = self._jobs[part.number] = PartJob(
+                part, Spool.open(wire=False, own=self.finish), Results(self.service)
+            )
             sending.packing.spools[part.number] = job.spool
             self._begin(job)
         else:
@@ -188,12 +190,12 @@ class ServerEngine:
             await anyio.to_thread.run_sync(partial(self.parts.end, part, void=True))
             await self.post.discard(part)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: PartJob) -> None:
         self._run.tally.jobs += 1
         self._run.tally.in_flight += job.part.left
         self._tasks.start_soon(self._guarded, self._lead, job)
 
-    async def _lead(self, job: Job) -> None:
+    async def _lead(self, job: PartJob) -> None:
         """Lead a part whose batch exists to its end."""
         part = job.part
         try:
@@ -214,7 +216,7 @@ class ServerEngine:
             self._sending.changed()
         await self.post.discard(part)
 
-    async def _collect(self, job: Job) -> None:
+    async def _collect(self, job: PartJob) -> None:
         """Wait for the end of a part's batch, download its results, and check them."""
         part, results = job.part, job.results
         batch = await self.post.ended(part)

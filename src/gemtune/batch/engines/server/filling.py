@@ -14,7 +14,7 @@ import attrs
 
 from gemtune.batch.inputs import Item
 from gemtune.batch.intake import OTHER_INPUT
-from gemtune.batch.journal.parts import Part, Parts, SentBefore
+from gemtune.batch.journal.parts import SentBefore, SentPart, SentParts
 from gemtune.batch.journal.sent import SentItem
 from gemtune.errors import InvalidInput, JournalMismatch
 from gemtune.protocol.codec import decode, dumps, encode, loads
@@ -122,11 +122,11 @@ class Packing:
     service: BatchService
     model: str
     shared: Mapping[str, Any]
-    parts: Parts
+    parts: SentParts
     spools: dict[int, Spool]
     journaled: bool
 
-    def pack(self, part: Part, items: list[Item]) -> Packed:
+    def pack(self, part: SentPart, items: list[Item]) -> Packed:
         """Put as many items as fit into a part.
 
         Raises:

@@ -14,9 +14,9 @@ from anyio.abc import TaskGroup
 
 from gemtune.batch.engines.answering import Answering
 from gemtune.batch.engines.run import Run
-from gemtune.batch.engines.server.job import Job
+from gemtune.batch.engines.server.job import PartJob
 from gemtune.batch.inputs import Item
-from gemtune.batch.journal.parts import Parts, SentRow
+from gemtune.batch.journal.parts import SentParts, SentRow
 from gemtune.limiter.limiter import Limiter, Permit
 
 
@@ -37,12 +37,12 @@ class Finishing:
     run: Run
     answering: Answering
     limiter: Limiter
-    parts: Parts
+    parts: SentParts
     tasks: TaskGroup
     input_over: anyio.Event
     asking: int = attrs.field(default=0, init=False)
 
-    async def takes(self, job: Job, row: SentRow) -> bool:
+    async def takes(self, job: PartJob, row: SentRow) -> bool:
         """Ask for an item that has no answer; return False if it cannot be asked, and so has failed."""
         asked = row.asked
         if asked is None:
@@ -68,7 +68,7 @@ class Finishing:
         self.tasks.start_soon(self._answer, job, item, permit)
         return True
 
-    async def _answer(self, job: Job, item: Item, permit: Permit) -> None:
+    async def _answer(self, job: PartJob, item: Item, permit: Permit) -> None:
         try:
             result = await self.answering.answer(item, permit)
             if result is not None:

@@ -7,11 +7,11 @@ import attrs
 
 from gemtune.batch.engines.server.filling import Spool
 from gemtune.batch.engines.server.results import Results
-from gemtune.batch.journal.parts import Part
+from gemtune.batch.journal.parts import SentPart
 
 
 @attrs.define(eq=False)
-class Job:
+class PartJob:
     """A part on its way.
 
     Args:
@@ -22,7 +22,7 @@ class Job:
         over: Set once every item has an outcome.
     """
 
-    part: Part
+    part: SentPart
     spool: Spool
     results: Results
     ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)

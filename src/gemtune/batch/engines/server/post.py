@@ -12,7 +12,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune.batch.engines.server.waiting import next_look, passes, pause
-from gemtune.batch.journal.parts import Part
+from gemtune.batch.journal.parts import SentPart
 from gemtune.batch.progress import RunTally
 from gemtune.errors import CallError, NotFound, QuotaExhausted
 from gemtune.loops import current_time
@@ -45,7 +45,7 @@ class Post:
     dice: Callable[[], float] = random.random
     _freed: anyio.Event = attrs.field(factory=anyio.Event, init=False, repr=False)
 
-    async def place(self, part: Part, file: IO[bytes], size: int) -> None:
+    async def place(self, part: SentPart, file: IO[bytes], size: int) -> None:
         """Upload the input of a part."""
 
         async def place() -> PlacedInput:
@@ -54,7 +54,7 @@ class Post:
 
         part.input = (await self._patiently(f"uploading {part.count:,} requests", place)).address
 
-    async def create(self, part: Part) -> None:
+    async def create(self, part: SentPart) -> None:
         """Create the batch of a part, once there is room for it.
 
         Raises:
@@ -69,7 +69,7 @@ class Post:
         part.batch = batch.name
         self.tally.requests += part.count
 
-    async def find(self, part: Part, written: float) -> bool:
+    async def find(self, part: SentPart, written: float) -> bool:
         """Return whether the batch of a part exists, which an earlier run may have created; then it has its name.
 
         Args:
@@ -85,7 +85,7 @@ class Post:
             part.batch = batch.name
         return batch is not None
 
-    async def ended(self, part: Part) -> GenerateContentBatch | None:
+    async def ended(self, part: SentPart) -> GenerateContentBatch | None:
         """Wait for the end of a part's batch and return it; None if the service does not know it any more."""
         since = current_time()
         while True:
@@ -111,7 +111,7 @@ class Post:
             _log.warning("the results of %s are gone: %s", batch.name, error.message)
             await anyio.to_thread.run_sync(_emptied, file)
 
-    async def discard(self, part: Part) -> None:
+    async def discard(self, part: SentPart) -> None:
         """Delete the input of a part; the service does so itself, so that a failure is no harm."""
         if part.input:
             try:
@@ -151,7 +151,7 @@ class _CreatedOnce:
 
     service: BatchService
     model: str
-    part: Part
+    part: SentPart
     _tried: bool = attrs.field(default=False, init=False)
 
     async def __call__(self) -> GenerateContentBatch:

@@ -10,7 +10,7 @@ from typing import IO, Final
 import attrs
 
 from gemtune.batch.engines.server.filling import parsed_key
-from gemtune.batch.journal.parts import Matched, Part, Parts, SentRow
+from gemtune.batch.journal.parts import Matched, SentPart, SentParts, SentRow
 from gemtune.batch.journal.reading import AT_ONCE, unless_cancelled
 from gemtune.resources.batches.service import BatchService
 from gemtune.types.batches import BatchReply
@@ -41,7 +41,7 @@ class Results:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``close``
         return self.file
 
-    def check(self, part: Part, parts: Parts) -> Matched:
+    def check(self, part: SentPart, parts: SentParts) -> Matched:
         """Find the item of each line, and return how many have none: position is never trusted, nor a key alone."""
         strange = 0
 

@@ -13,12 +13,12 @@ import attrs
 from gemtune.batch.engines.run import Run
 from gemtune.batch.engines.server.delivery import Delivery
 from gemtune.batch.engines.server.filling import Packed, Packing, Spool
-from gemtune.batch.engines.server.job import Job
+from gemtune.batch.engines.server.job import PartJob
 from gemtune.batch.engines.server.post import Post
 from gemtune.batch.engines.server.results import Results
 from gemtune.batch.inputs import Item
 from gemtune.batch.intake import Intake
-from gemtune.batch.journal.parts import Part, Parts, Turn, Turns
+from gemtune.batch.journal.parts import InputOrder, SentPart, SentParts, Turn
 from gemtune.batch.journal.sent import PartNote
 from gemtune.errors import CallError
 
@@ -30,7 +30,7 @@ _COLLECTING: Final = 2
 """Parts that may wait for the consumer before no further one is sent."""
 
 
-async def note(run: Run, part: Part, state: str, *, on_disk: bool = True) -> None:
+async def note(run: Run, part: SentPart, state: str, *, on_disk: bool = True) -> None:
     """Write into the journal how far a part is."""
     part.state = state
     if run.writer is not None:
@@ -39,7 +39,7 @@ async def note(run: Run, part: Part, state: str, *, on_disk: bool = True) -> Non
 
 
 @attrs.define(eq=False, kw_only=True)
-class Sending:
+class PartSending:
     """Sends the items of an input in parts.
 
     Args:
@@ -61,11 +61,11 @@ class Sending:
     intake: Intake
     packing: Packing
     post: Post
-    parts: Parts
-    turns: Turns | None
+    parts: SentParts
+    turns: InputOrder | None
     delivery: Delivery
-    jobs: dict[int, Job]
-    begin: Callable[[Job], None]
+    jobs: dict[int, PartJob]
+    begin: Callable[[PartJob], None]
     input_over: anyio.Event
     own: bool
     holds: str = ""
@@ -104,7 +104,7 @@ class Sending:
     async def _one(self) -> bool:
         """Fill a part and have a batch created for it; return whether the input has ended."""
         part = self.parts.begin(f"gemtune-{self._run_id}-{self._sent}")
-        job = self.jobs[part.number] = Job(part, Spool.open(wire=True, own=self.own), Results(self.packing.service))
+        job = self.jobs[part.number] = PartJob(part, Spool.open(wire=True, own=self.own), Results(self.packing.service))
         self.packing.spools[part.number] = job.spool
         over = await self._fill(part)
         if part.count and not self.run.stop.begun:
@@ -118,7 +118,7 @@ class Sending:
                 del self.jobs[part.number]
         return over
 
-    async def _fill(self, part: Part) -> bool:
+    async def _fill(self, part: SentPart) -> bool:
         """Put items into a part until it is full; return whether the input has ended."""
         over = False
         while not over and not self.run.stop.begun:
@@ -149,7 +149,7 @@ class Sending:
         finally:
             self.holds = ""
 
-    async def _packed(self, part: Part, packed: Packed) -> None:
+    async def _packed(self, part: SentPart, packed: Packed) -> None:
         if self.run.writer is not None and packed.lines:
             await self.run.writer.record(packed.lines, on_disk=False)
         if self.turns is None:
@@ -162,7 +162,7 @@ class Sending:
         await anyio.to_thread.run_sync(self.turns.add, turns)
         self.turns.tell()
 
-    async def _submit(self, job: Job) -> None:
+    async def _submit(self, job: PartJob) -> None:
         """Have the batch of a part created, once."""
         part = job.part
         await note(self.run, part, "intended")
