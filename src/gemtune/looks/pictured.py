@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gemtune.events import JobState
+from gemtune.events import Deleted, JobState, Lost
 from gemtune.looks.known import KnownJob
+from gemtune.protocol.names import is_batch_name
 from gemtune.protocol.said import clean
-from gemtune.show.picture import JobPicture, curves, parameters, reason_of, settings, short, toned
+from gemtune.show.picture import JobPicture, batch_toned, curves, parameters, reason_of, settings, short, toned
 from gemtune.story.history import History, eta
 from gemtune.types import TunedModel
+from gemtune.types.batches import BatchCounts, GenerateContentBatch
 
 
 def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "") -> JobPicture:
@@ -24,6 +26,9 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
     seen = known.history
     outcome, headway = seen.outcome or own.outcome, seen.headway
     word, tone = toned(known.state, outcome, steps=headway.completed_steps, reason=known.standing.reason)
+    batch = known.standing.batch
+    if batch is not None and not isinstance(outcome, Deleted | Lost):
+        word, tone = batch_toned(batch.state)
     losses, eval_losses = curves(seen.snapshots)
     ended, last = outcome is not None, seen.rhythm.last
     return JobPicture(
@@ -46,6 +51,7 @@ def picture_of(known: KnownJob, own: History, now: datetime, *, trouble: str = "
         losses=losses,
         eval_losses=eval_losses,
         checkpoints=known.standing.checkpoints,
+        counts=headway.counts or (BatchCounts() if is_batch_name(own.name) else None),
     )
 
 
@@ -105,4 +111,27 @@ def picture_of_model(model: TunedModel) -> JobPicture:
         elapsed=(ended.to_datetime() - began.to_datetime()).total_seconds() if began and ended else None,
         losses=losses,
         eval_losses=eval_losses,
+    )
+
+
+def picture_of_batch(batch: GenerateContentBatch) -> JobPicture:
+    """Return what a person sees of a batch that a list or a request has brought.
+
+    Args:
+        batch: The batch.
+    """
+    (word, tone), counts = batch_toned(batch.state), batch.counts
+    began, ended = batch.create_time, batch.end_time
+    return JobPicture(
+        name=batch.name,
+        title=batch.display_name or short(batch.name),
+        base_model=batch.model,
+        word=word,
+        tone=tone,
+        reason=clean(batch.error.message) if batch.error is not None else "",
+        completed=counts.finished,
+        total=counts.total or None,
+        share=counts.finished / counts.total if counts.total else None,
+        elapsed=(ended.to_datetime() - began.to_datetime()).total_seconds() if began and ended else None,
+        counts=counts,
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from gemtune.markup import bar, box, escape, line, pill, table
 from gemtune.show.palette import TONES, stroke
-from gemtune.show.picture import BatchPicture, JobPicture, Tone, thinned
+from gemtune.show.picture import BatchPicture, JobPicture, Tone, counted_in, thinned
 from gemtune.show.svg import Curve, chart, sparkline
 from gemtune.show.words import as_of, batch_facts, counted, losses, steps, times
 
@@ -28,7 +28,7 @@ def job_html(picture: JobPicture, note: str = "") -> str:
     """
     ink = TONES[picture.tone]
     about = line(*map(escape, (_aside(picture), picture.base_model, picture.hyperparameters)), dim=True)
-    waits = "" if picture.ended or picture.losses else "the first loss comes with the first step"
+    waits = "" if picture.ended or picture.losses or picture.counts else "the first loss comes with the first step"
     waits = "nobody has looked at it yet" if picture.tone is Tone.UNSEEN else waits
     kept = f"{len(picture.checkpoints)} checkpoint{'s' if len(picture.checkpoints) != 1 else ''}"
     facts = [steps(picture), *losses(picture), *times(picture), waits, as_of(picture)]
@@ -49,7 +49,7 @@ def job_html(picture: JobPicture, note: str = "") -> str:
         chart([curve]),
         _legend([picture]),
         _noted(note),
-        label=f"tuning job {picture.title}, {picture.word}",
+        label=f"{'batch' if picture.counts else 'tuning job'} {picture.title}, {picture.word}",
     )
 
 
@@ -78,7 +78,7 @@ def jobs_html(pictures: Sequence[JobPicture], note: str = "") -> str:
     with_curves = sum(bool(picture.losses) for picture in pictures)
     some = f"the curves of {len(drawn)} of {with_curves:,} jobs" if with_curves > len(drawn) else ""
     more = f"and {len(pictures) - len(shown):,} more" if len(pictures) > len(shown) else ""
-    heads = ("", "job", "state", "done", "step", "loss", "lowest", "time", _WRAPS)
+    heads = ("", "job", "state", "done", counted_in(shown), "loss", "lowest", "time", _WRAPS)
     rows = [_row(picture, number, number in marked) for number, picture in known]
     reasons = [_bad(f"{picture.title}: {why}") for picture in shown if (why := picture.reason or picture.trouble)]
     return box(
@@ -151,13 +151,14 @@ def _row(picture: JobPicture, number: int, drawn: bool) -> tuple[str, ...]:
     mark = f'<span class="dot" style="background:{line_of.color}"></span>{line_of.letter}' if drawn else ""
     lowest = f"{picture.lowest[1]:.4g} @ {picture.lowest[0]:,}" if picture.lowest else ""
     total = f"/{picture.total:,}" if picture.total else ""
+    failed = f" ({picture.failed:,} failed)" if picture.failed else ""
     small = "" if drawn else sparkline(picture.losses, ink.color)
     return (
         mark,
         f"<strong>{escape(picture.title)}</strong>",
         pill(picture.word, ink.color),
         bar(picture.share, ink.color),
-        f"{picture.completed:,}{total}" if picture.completed or total else "",
+        f"{picture.completed:,}{total}{failed}" if picture.completed or total else "",
         small + ("" if picture.loss is None else f"{picture.loss:.4g}"),
         lowest,
         escape((times(picture) or [""])[0]),

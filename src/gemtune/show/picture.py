@@ -19,6 +19,7 @@ import attrs
 from gemtune import events
 from gemtune.events import JobState
 from gemtune.plain import plain
+from gemtune.types.batches import BatchCounts, BatchState
 from gemtune.types.training import Checkpoint
 from gemtune.types.tuning import Hyperparameters, TuningSnapshot
 
@@ -48,12 +49,12 @@ class Tone(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class JobPicture:
-    """One tuning job at one moment.
+    """One job at one moment: a tuning job, or a batch that the service runs.
 
     Args:
         name: Its full name.
         title: What people call it: its display name, or else what tells its name from others.
-        base_model: The model that is tuned; empty while unknown.
+        base_model: The model that is tuned, or asked; empty while unknown.
         hyperparameters: What controls the training, such as ``5 epochs · batch 4 · rate 0.001``; empty while unknown.
         parameters: The same as names and values, for a table: ``("batch", "4")``.
         state: The state.
@@ -62,15 +63,16 @@ class JobPicture:
         reason: Why it failed or cannot be seen; empty otherwise.
         trouble: Why it cannot be looked at at present, or why its losses cannot be seen, even after its end; empty
             otherwise.
-        completed: Steps done.
-        total: Steps in all; None while unknown.
+        completed: Steps done; of a batch, requests with a reply or an error.
+        total: Steps or requests in all; None while unknown.
         share: How much is done, from 0 to 1; None while unknown.
-        eta: Seconds until the last step; None while unknown.
+        eta: Seconds until the last step or request; None while unknown.
         elapsed: Seconds since it was created, or from then to its end; None while unknown.
         looked_at: When somebody looked last, in UTC; None if nobody has.
         losses: The mean losses by step, at most ``MOST_POINTS``.
         eval_losses: Those on the validation data, if the service measures them.
         checkpoints: The checkpoints so far.
+        counts: How many requests of a batch are where; None of a tuning job.
     """
 
     name: str
@@ -92,6 +94,17 @@ class JobPicture:
     losses: Sequence[Point] = ()
     eval_losses: Sequence[Point] = ()
     checkpoints: Sequence[Checkpoint] = ()
+    counts: BatchCounts | None = None
+
+    @property
+    def unit(self) -> str:
+        """What ``completed`` and ``total`` count."""
+        return "steps" if self.counts is None else "requests"
+
+    @property
+    def failed(self) -> int:
+        """How many requests of a batch have failed."""
+        return 0 if self.counts is None else self.counts.failed
 
     @property
     def ended(self) -> bool:
@@ -119,6 +132,7 @@ class JobPicture:
             **said,
             "parameters": dict(self.parameters),
             "checkpoints": [checkpoint.to_dict() for checkpoint in self.checkpoints],
+            "unit": self.unit,
             "ended": self.ended,
             "loss": self.loss,
             "lowest": None if lowest is None else {"step": lowest[0], "loss": lowest[1]},
@@ -216,6 +230,37 @@ def toned(state: JobState, outcome: events.Event | None, *, steps: int, reason: 
         case JobState.CANCELLED | JobState.DELETED:
             return str(state).lower(), Tone.OVER
     return str(state).lower(), Tone.RUNNING  # a word of the service that this version does not know
+
+
+_OF_BATCHES: Final = {
+    BatchState.UNSPECIFIED: ("not seen yet", Tone.UNSEEN),
+    BatchState.QUEUED: ("waiting", Tone.WAITING),
+    BatchState.PENDING: ("waiting", Tone.WAITING),
+    BatchState.SUCCEEDED: ("succeeded", Tone.GOOD),
+    BatchState.PARTIALLY_SUCCEEDED: ("partly succeeded", Tone.GOOD),
+    BatchState.FAILED: ("failed", Tone.BAD),
+    BatchState.EXPIRED: ("expired", Tone.BAD),
+    BatchState.CANCELLED: ("cancelled", Tone.OVER),
+}
+
+
+def batch_toned(state: BatchState) -> tuple[str, Tone]:
+    """Return a batch's state in the words of people, and what its colour means."""
+    return _OF_BATCHES.get(state, (str(state).lower(), Tone.RUNNING))
+
+
+def jobs_of(pictures: Sequence[JobPicture]) -> str:
+    """Return how many jobs there are, and of which kind: ``1 tuning job``, ``3 batches``, ``4 jobs``."""
+    kinds = {picture.unit for picture in pictures}
+    noun, many = ("batch", "batches") if kinds == {"requests"} else ("job", "jobs")
+    word = noun if len(pictures) == 1 else many
+    return f"{len(pictures):,} {word if 'requests' in kinds else f'tuning {word}'}"
+
+
+def counted_in(pictures: Sequence[JobPicture]) -> str:
+    """Return what a column says that shows how far jobs are: ``step``, ``requests``, or ``done`` of some of either."""
+    kinds = {picture.unit for picture in pictures}
+    return "done" if len(kinds) > 1 else "requests" if kinds == {"requests"} else "step"
 
 
 def parameters(used: Hyperparameters | None) -> tuple[tuple[str, str], ...]:

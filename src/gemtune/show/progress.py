@@ -50,8 +50,10 @@ def state(picture: JobPicture) -> str:
 
 
 def loss(picture: JobPicture) -> str:
-    """Return the last loss; empty if there is none."""
-    return "" if picture.loss is None else f"loss {picture.loss:.4g}"
+    """Return the last loss, or how many requests of a batch have failed; empty if there is none."""
+    if picture.loss is None:
+        return f"{picture.failed} failed" if picture.failed else ""
+    return f"loss {picture.loss:.4g}"
 
 
 def left(picture: JobPicture) -> str:
@@ -65,10 +67,10 @@ def words(picture: JobPicture) -> tuple[str, str, str, str, str]:
     total, done = picture.total, picture.completed
     if not seen(picture):
         return (state(picture), "", "", "", "")
-    steps = f"{done} steps" if done else ""
+    steps = f"{done} {picture.unit}" if done else ""
     return (
         state(picture),
-        f"{min(done, total):{len(str(total))}}/{total} steps" if total else steps,
+        f"{min(done, total):{len(str(total))}}/{total} {picture.unit}" if total else steps,
         "" if picture.share is None else f"{100 * picture.share:5.1f} %",
         loss(picture),
         left(picture),

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Final
 
 from gemtune.show.curve import sparkline
-from gemtune.show.picture import BatchPicture, JobPicture
+from gemtune.show.picture import BatchPicture, JobPicture, counted_in, jobs_of
 from gemtune.show.progress import counts, duration, left, loss, state
 from gemtune.show.terminal import aligned, printable
 
@@ -15,10 +15,14 @@ _CURVE: Final = 24
 
 
 def steps(picture: JobPicture) -> str:
-    """Return how many steps are done: ``23 of 50 steps``; empty if nothing is known of them."""
+    """Return how many steps are done: ``23 of 50 steps``; empty if nothing is known of them.
+
+    Of a batch, how many requests: ``2,310 of 10,000 requests, 12 failed``.
+    """
+    failed = f", {picture.failed:,} failed" if picture.failed else ""
     if picture.total:
-        return f"{min(picture.completed, picture.total):,} of {picture.total:,} steps"
-    return f"{picture.completed:,} steps" if picture.completed else ""
+        return f"{min(picture.completed, picture.total):,} of {picture.total:,} {picture.unit}{failed}"
+    return f"{picture.completed:,} {picture.unit}{failed}" if picture.completed else ""
 
 
 def times(picture: JobPicture) -> list[str]:
@@ -50,7 +54,7 @@ def as_of(picture: JobPicture) -> str:
 
 def counted(pictures: Sequence[JobPicture]) -> str:
     """Return how many jobs there are in which state: ``4 tuning jobs: 1 failed, 2 running, 1 succeeded``."""
-    heading = f"{len(pictures):,} tuning job{'s' if len(pictures) != 1 else ''}"
+    heading = jobs_of(pictures)
     return f"{heading}: {counts(pictures)}" if pictures else heading
 
 
@@ -98,7 +102,7 @@ def jobs_text(pictures: Sequence[JobPicture]) -> str:
     """Return jobs as a table of text."""
     if not pictures:
         return counted(pictures)
-    rows = [("job", "state", "step", "loss", "lowest", "")]
+    rows = [("job", "state", counted_in(pictures), "loss", "lowest", "")]
     for picture in pictures:
         lowest = f"{picture.lowest[1]:.4g} @ {picture.lowest[0]}" if picture.lowest else ""
         total = f"/{picture.total}" if picture.total else ""

@@ -43,8 +43,9 @@ def _progress(picture: JobPicture, width: int) -> list[Text]:
         return []
     total = f"/{picture.total}" if picture.total else ""
     losses = words.losses(picture)
-    steps = f"{picture.completed}{total} steps" if picture.completed or total else ""
-    facts = [fact for fact in (steps, *losses[:1], *_times(picture), *losses[1:]) if fact]
+    steps = f"{picture.completed}{total} {picture.unit}" if picture.completed or total else ""
+    failed = f"{picture.failed} failed" if picture.failed else ""
+    facts = [fact for fact in (steps, failed, *losses[:1], *_times(picture), *losses[1:]) if fact]
     if not facts:
         return []
     tone = TONES[picture.tone].terminal

@@ -14,7 +14,7 @@ from rich.text import Text
 from gemtune.cli.screen.paint import DIM, bar, curve_style, cut, padded, plain, sign, width_of, word
 from gemtune.show.curve import sparkline
 from gemtune.show.palette import TONES, stroke
-from gemtune.show.picture import JobPicture
+from gemtune.show.picture import JobPicture, counted_in
 from gemtune.show.progress import duration
 
 _GAP = 2
@@ -39,10 +39,12 @@ class TableColumns:
     Args:
         title: TableColumns of the titles.
         columns: The name and the width of each further column, from left to right.
+        counted: What the column ``step`` counts.
     """
 
     title: int
     columns: Sequence[tuple[str, int]]
+    counted: str = "step"
 
 
 def layout(
@@ -79,14 +81,15 @@ def layout(
             chosen[name] += more
             spare -= more
     left = room - sum(chosen.values()) - _GAP * len(chosen)
-    return TableColumns(max(min(title, left), 1), [(name, chosen[name]) for name in _IN_ORDER if name in chosen])
+    columns = [(name, chosen[name]) for name in _IN_ORDER if name in chosen]
+    return TableColumns(max(min(title, left), 1), columns, counted_in(pictures))
 
 
 def heading(columns: TableColumns, *, lettered: bool) -> Text:
     """Return the line above the rows."""
     line = padded(Text(" " * (4 if lettered else 2) + "job"), (4 if lettered else 2) + columns.title)
     for name, width in columns.columns:
-        said = _HEADINGS.get(name, name)
+        said = columns.counted if name == "step" else _HEADINGS.get(name, name)
         line += Text(" " * _GAP) + (Text(f"{said:>{width}}") if name in _RIGHT else padded(Text(said), width))
     line.stylize(DIM)
     line.rstrip()
@@ -140,7 +143,7 @@ def _wanted(name: str, pictures: Sequence[JobPicture]) -> int:
     if name == "when":
         return max(width_of(_when(picture, stateless=False) for picture in pictures), len("succeeded"))
     found = width_of(_cell(name, picture, 0, 0, stateless=False) for picture in pictures)
-    heading_width = len(_HEADINGS.get(name, name))
+    heading_width = len(counted_in(pictures) if name == "step" else _HEADINGS.get(name, name))
     return max(found, heading_width, len("succeeded") if name == "state" else 0) if found else 0
 
 
@@ -152,7 +155,8 @@ def _cell(name: str, picture: JobPicture, number: int, width: int, *, stateless:
             return bar(picture.share, width, TONES[picture.tone].terminal)
         case "step":
             total = f"/{picture.total}" if picture.total else ""
-            return Text(f"{picture.completed}{total}" if picture.completed or total else "")
+            failed = f" ({picture.failed} failed)" if picture.failed else ""
+            return Text(f"{picture.completed}{total}{failed}" if picture.completed or total else "")
         case "loss":
             return Text("" if picture.loss is None else f"{picture.loss:.4g}")
         case "eval":

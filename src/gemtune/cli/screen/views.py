@@ -14,7 +14,7 @@ from gemtune.cli.screen.job import job
 from gemtune.cli.screen.paint import DIM, Paint, cut, fitting, joined, plain
 from gemtune.show.jobs import Pictures
 from gemtune.show.palette import STROKES, TONES
-from gemtune.show.picture import JobPicture, Tone
+from gemtune.show.picture import JobPicture, Tone, jobs_of
 from gemtune.show.progress import WAITING, duration, seen, trouble
 
 
@@ -122,7 +122,7 @@ def _curves(here: Sequence[tuple[int, JobPicture]]) -> list[tuple[int, Sequence[
 
 
 def _heading(pictures: Sequence[JobPicture], width: int) -> Text:
-    jobs = Text(f"{len(pictures):,} tuning job{'s' if len(pictures) != 1 else ''}", "bold")
+    jobs = Text(jobs_of(pictures), "bold")
     line = joined([jobs, _counts(pictures)], "   ")
     return line if line.cell_len <= width else cut(joined([jobs, _counts(pictures, short=True)], "   "), width)
 

@@ -78,7 +78,7 @@ export class Detail {
       h("div", { class: "sheet" }, h("div", { class: "bar" }, title, state, close), ended, reason, facts, host, legend, asking.section, checkpointed, h("h3", {}, "Get at it from elsewhere"), ...lines),
     );
     const chart = new LossChart(host, { height: 240, onstep: (step) => this.#parts?.legend.point(step) });
-    this.#parts = { title, state, close, ended, reason, facts, chart, checkpoints, checkpointed, asking, legend: new Legend(legend), drawn: "" };
+    this.#parts = { title, state, close, ended, reason, facts, host, chart, checkpoints, checkpointed, asking, legend: new Legend(legend), drawn: "" };
   }
 
   #asking(name) {
@@ -121,6 +121,7 @@ export class Detail {
     show(parts.reason, Boolean(job.reason || job.trouble));
     this.#facts(job);
     const curve = curveOf(job, this.slotOf(job.name) ?? 0);
+    show(parts.host, !job.counts); // a batch has no losses
     parts.chart.draw([curve], this.view.log);
     parts.legend.draw([curve]);
     show(parts.legend.list, job.losses.steps.length > 0);
@@ -136,7 +137,7 @@ export class Detail {
       ["Name", job.name],
       ["Base model", job.base_model],
       ["Hyperparameters", job.hyperparameters],
-      ["Steps", job.total ? `${steps(job)} (${percent(job.share)})` : steps(job)],
+      [job.counts ? "Requests" : "Steps", job.total ? `${steps(job)} (${percent(job.share)})` : steps(job)],
       ["Loss", job.loss == null ? "" : digits(job.loss)],
       ["Eval loss", job.eval_losses.values.length ? digits(job.eval_losses.values.at(-1)) : ""],
       ["Lowest @ step", job.lowest ? lowest(job) : ""],
@@ -150,8 +151,9 @@ export class Detail {
   #answers(job) {
     const { asking } = this.#parts;
     const asks = Boolean(this.store.options.allow_asking);
-    show(asking.section, job.tone === "good" || this.store.samples.has(job.name));
-    show(asking.form, asks && job.tone === "good");
+    const answers = job.tone === "good" && !job.counts; // a batch has results, and no model
+    show(asking.section, answers || this.store.samples.has(job.name));
+    show(asking.form, asks && answers);
     show(asking.closed, !asks);
     say(asking.closed, "This dashboard only shows. Start it with --allow-asking, or mount it with allow_asking=True, to ask models here.");
     const samples = this.store.samples.get(job.name) ?? [];

@@ -54,10 +54,11 @@ export function time(job, seconds) {
   return job.elapsed == null ? "" : `for ${duration(job.elapsed + seconds)}`;
 }
 
-/** Return `23/50`, `23`, or nothing. */
+/** Return `23/50`, `23`, or nothing; of a batch with failed requests `23/50, 2 failed`. */
 export function steps(job) {
-  if (job.total) return `${Math.min(job.completed, job.total)}/${job.total}`;
-  return job.completed ? String(job.completed) : "";
+  const failed = job.counts?.failed ? `, ${job.counts.failed} failed` : "";
+  if (job.total) return `${Math.min(job.completed, job.total)}/${job.total}${failed}`;
+  return job.completed ? `${job.completed}${failed}` : "";
 }
 
 /** Return `0.5614 @ 31`. */
