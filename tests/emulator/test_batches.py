@@ -175,9 +175,14 @@ async def test_too_many_tokens_in_the_queue_are_a_429_until_a_batch_has_ended(st
     kinds = [detail["@type"].rpartition(".")[2] for detail in error.get("details", [])]
     assert kinds == (["Help"] if details else [])
     api.app.advance(100)
-    assert (await create(api, inline("z" * 40)))["name"]
+    await create(api, inline("z" * 40))
+
+
+async def test_each_model_has_a_queue_of_its_own(start):
+    api = await start(batch_enqueued_tokens=25)
     model = await api.tuned()
-    await create(api, inline("z" * 40), model=model)  # another model has a quota of its own
+    await batch_of(api, "x" * 40, "y" * 40)
+    assert (await create(api, inline("z" * 40), model=model))["name"]
 
 
 async def test_there_are_at_most_so_many_batches_at_a_time(start):
@@ -199,7 +204,15 @@ async def fated(api, fate=None, job=None, texts=TEXTS):
 
 
 async def test_single_lines_fail(api):
-    name = await fated(api, BatchFate(failed_lines=(2, 9)))
+    name = await fated(api, BatchFate(failed_lines=(2, 9), shuffled=False))
+    api.app.advance(1 + 4)
+    running = {
+        "requestCount": "10",
+        "successfulRequestCount": "3",
+        "failedRequestCount": "1",
+        "pendingRequestCount": "6",
+    }
+    assert await stats(api, name) == running
     api.app.advance(100)
     assert await stats(api, name) == {"requestCount": "10", "successfulRequestCount": "8", "failedRequestCount": "2"}
     lines = await results(api, name)
@@ -284,6 +297,9 @@ async def test_a_cancelled_batch_keeps_what_is_finished(api):
     assert operation["metadata"]["batchStats"]["successfulRequestCount"] == "4"
     reply = await download(api, operation["metadata"]["output"]["responsesFile"])
     assert len(reply.text.splitlines()) == 4
+    api.app.advance(1)
+    await api.call("POST", f"/v1beta/{name}:cancel", {})
+    assert await api.get(f"/v1beta/{name}") == operation  # it was cancelled when it was cancelled
 
 
 async def test_a_batch_that_is_cancelled_before_it_began_has_no_results(api):
@@ -375,6 +391,21 @@ async def test_files_and_batches_survive_a_restart_at_any_time(start, tmp_path, 
     before.app.advance(100)
     assert await everything(after, made) == await everything(before, made)
     assert "error" in json.dumps(await everything(after, made))
+    for path in (made, *(f["name"] for f in (await after.get("/v1beta/files")).get("files", []))):
+        await after.call("DELETE", f"/v1beta/{path}")
+    after.app.advance(48 * HOUR)
+    await after.get("/v1beta/files")
+    assert after.app.store.objects.depot.used == 0
+
+
+async def test_a_restored_batch_has_its_requests_although_their_file_is_deleted_then(start, tmp_path):
+    before = await start(state=tmp_path / "state.json")
+    file = await upload(before, requests(*TEXTS))
+    name = (await create(before, {"fileName": file["name"]}))["name"]
+    after = await start(state=tmp_path / "state.json")
+    await after.call("DELETE", f"/v1beta/{file['name']}")
+    after.app.advance(100)
+    assert len(await results(after, name)) == 10
 
 
 async def test_a_reset_gives_everything_back(api):

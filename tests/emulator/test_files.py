@@ -125,6 +125,21 @@ async def test_a_name_that_no_file_can_have_is_refused(api, name):
 async def test_a_name_is_given_once(api):
     assert (await upload(api, b"a", name="files/mine"))["name"] == "files/mine"
     assert (await begin(api, size=1, name="files/mine")).json()["error"]["status"] == "ALREADY_EXISTS"
+    first, second = [(await begin(api, name="files/other")).headers["x-goog-upload-url"] for _ in range(2)]
+    assert (await send(api, first, "upload, finalize", b"a", 0)).status_code == 200
+    assert (await send(api, second, "upload, finalize", b"b", 0)).json()["error"]["status"] == "ALREADY_EXISTS"
+
+
+async def test_the_address_of_an_upload_is_its_credential(start):
+    api = await start(auth="required")
+    refused = await begin(api, size=1)
+    assert refused.status_code == 403
+    begun = await api.call(
+        "POST", "/upload/v1beta/files?key=K", {},
+        headers={"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"},
+    )  # fmt: skip
+    made = await send(api, begun.headers["x-goog-upload-url"], "upload, finalize", b"a", 0)
+    assert made.status_code == 200
 
 
 async def test_an_unknown_field_of_a_file_is_refused(api):

@@ -41,7 +41,7 @@ def create(store: Store, call: MethodCall) -> StoredBatch:
         raise not_served(name, call.version, "batchGenerateContent")
     file_name = cast(str, source.get("file_name") or "")
     if file_name:
-        content = find_file(store, file_name, call.caller.email, call.now).content
+        content = find_file(store, file_name, call.caller.email).content
     else:
         content = _written(store, _inline(source), call.now)
     try:

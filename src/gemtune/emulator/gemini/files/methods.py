@@ -23,9 +23,9 @@ def no_file(name: str) -> RpcError:
     return permission_denied(f"You do not have permission to access the File {shown} or it may not exist.")
 
 
-def find_file(store: Store, name: str, owner: str, now: int) -> StoredFile:
+def find_file(store: Store, name: str, owner: str) -> StoredFile:
     """Return a file; raises RpcError (403)."""
-    found = shelf_of(store).files.find(name, owner, now)
+    found = shelf_of(store).files.find(name, owner)
     if found is None:
         raise no_file(name)
     return found
@@ -37,7 +37,7 @@ def _named(store: Store, call: MethodCall, request: str) -> StoredFile:
     if len(name.removeprefix("files/")) > _LONGEST_ID:
         text = f"File ID (name excluding 'files/') cannot be more than {_LONGEST_ID} characters."
         raise bad_request(f"* {request}.name: {text}\n")
-    return find_file(store, name, call.caller.email, call.now)
+    return find_file(store, name, call.caller.email)
 
 
 def get(store: Store, call: MethodCall) -> Value:
@@ -47,7 +47,7 @@ def get(store: Store, call: MethodCall) -> Value:
 
 def list_(store: Store, call: MethodCall) -> Value:
     """List the caller's files, newest first."""
-    every = reversed(shelf_of(store).files.of(call.caller.email, call.now))
+    every = reversed(shelf_of(store).files.of(call.caller.email))
     page, token = take_page(call, ((_NEWEST_FIRST - each.number, each) for each in every), default=10, maximum=100)
     origin = MediaRequest.of(call).origin
     return {"files": [file_value(each, origin) for each in page], "next_page_token": token}
@@ -67,7 +67,7 @@ def is_in_file(store: Store, call: MethodCall) -> bool:
 
 def download(store: Store, call: MethodCall) -> HttpReply:
     """Return the bytes of a file that the service has made, or a range of them."""
-    found = find_file(store, call.params["name"], call.caller.email, call.now)
+    found = find_file(store, call.params["name"], call.caller.email)
     if found.source != "GENERATED":
         raise bad_request(f"Only generated files can be downloaded, and {found.name} was uploaded.")
     size, asked = found.content.size, MediaRequest.of(call).headers.get("range", "")

@@ -87,21 +87,20 @@ class PendingFile:
 
 @attrs.define
 class StoredFiles:
-    """Files by name, and uploads by id, the oldest first."""
+    """Files by name, and uploads by id, the oldest first. Files whose time is over go before anybody looks."""
 
     settings: Settings
     files: dict[str, StoredFile] = attrs.field(factory=dict, init=False)
     uploads: dict[str, PendingFile] = attrs.field(factory=dict, init=False)
 
-    def find(self, name: str, owner: str, now: int) -> StoredFile | None:
+    def find(self, name: str, owner: str) -> StoredFile | None:
         """Return a file that its owner can see."""
         found = self.files.get(name)
-        return found if found is not None and found.owner == owner and now < found.expires else None
+        return found if found is not None and found.owner == owner else None
 
-    def of(self, owner: str, now: int) -> list[StoredFile]:
+    def of(self, owner: str) -> list[StoredFile]:
         """Return the files of an owner, oldest first."""
-        every = list(self.files.values())
-        return sorted((f for f in every if f.owner == owner and now < f.expires), key=lambda f: f.number)
+        return sorted((each for each in list(self.files.values()) if each.owner == owner), key=lambda f: f.number)
 
     def expired(self, now: int) -> Iterator[StoredFile]:
         """Return the files whose time is over."""

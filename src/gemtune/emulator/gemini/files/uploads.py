@@ -48,10 +48,10 @@ def start(store: Store, call: MethodCall) -> HttpReply:
     if request.headers.get("x-goog-upload-protocol", "").lower() != "resumable" or request.command() != "start":
         raise unimplemented()
     given = _given(request)
-    if given["name"] and files.find(given["name"], call.caller.email, call.now):
+    if given["name"] and files.find(given["name"], call.caller.email):
         raise _taken(given["name"])
     size = request.number("header-content-length")
-    _check_size(store, call.caller.email, call.now, size or 0)
+    _check_size(store, call.caller.email, size or 0)
     upload = PendingFile(
         id=store.random_id(48), owner=call.caller.email, begun=call.now, given=given, size=size,
         data=store.objects.depot.scratch(),
@@ -136,7 +136,7 @@ def _finish(store: Store, upload: PendingFile, request: MediaRequest, now: int) 
     files, given = shelf_of(store).files, upload.given
     if upload.size is not None and upload.received != upload.size:
         raise bad_request(f"The upload was begun for {upload.size} bytes, and ends after {upload.received}.")
-    _check_size(store, upload.owner, now, upload.received)
+    _check_size(store, upload.owner, upload.received)
     name = given["name"] or f"files/{store.random_id(12)}"
     if name in files.files:
         raise _taken(name)
@@ -155,12 +155,12 @@ def _finish(store: Store, upload: PendingFile, request: MediaRequest, now: int) 
     return _status(upload, {"content-type": JSON}, body)
 
 
-def _check_size(store: Store, owner: str, now: int, size: int) -> None:
+def _check_size(store: Store, owner: str, size: int) -> None:
     """Refuse a file that is too large, or too much for all files of its owner."""
     if size > store.settings.max_file_bytes:
         raise _too_large(store)
     most = store.settings.max_all_files_bytes
-    there = sum(found.content.size for found in shelf_of(store).files.of(owner, now))
+    there = sum(found.content.size for found in shelf_of(store).files.of(owner))
     if there + size > most:
         text = f"Quota exceeded for metric: generativelanguage.googleapis.com/file_storage_bytes, limit: {most}"
         raise RpcError("RESOURCE_EXHAUSTED", text)
