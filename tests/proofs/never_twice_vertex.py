@@ -4,16 +4,21 @@
 stand in ``never_twice_vertex.md``; the tests play them too and compare.
 """
 
+import json
+
 import anyio
 import attrs
 import httpx
 
+import gemtune
 from gemtune import errors
 from gemtune.emulator import Emulator
 from gemtune.protocol.vertex_names import label_of
+from gemtune.resources.batches.service import BatchService
+from gemtune.resources.mirror import batches_of
 from gemtune.resources.vertex.labels import LABEL
 from proofs.faulty import FAULTS, HARMLESS, Faulty
-from proofs.never_twice import Case, Outcome, Table, World, main
+from proofs.never_twice import Case, Outcome, Table, World, main, program
 from vertex.service import BASE, TRAIN, make_vertex
 from world import make_app
 
@@ -27,7 +32,8 @@ is the result and the number of requests of that kind, with `/n` where the servi
 Every case has proved that its faults were met. Every creation sends one label and one body. Where two jobs came to be,
 because the service acted on an attempt after everybody had looked, the younger one is cancelled: at most one is left,
 and where a creation ended with an error, `tune` with the id that it names and `if_exists="adopt"` was called afterwards
-and led to one job. Made by `PYTHONPATH=tests python -m proofs.never_twice_vertex`."""
+and led to one job. A batch is created by the same rules, with its mark as the label; whoever looks for it leaves one.
+Made by `PYTHONPATH=tests python -m proofs.never_twice_vertex`."""
 
 
 @attrs.define
@@ -135,6 +141,44 @@ async def cancelling(case: Case) -> Outcome:
     return outcome
 
 
+async def batch(case: Case) -> Outcome:
+    """A new batch: every fault meets its creation."""
+    app = make_app(batch_queue_seconds=10_000.0, batch_seconds=10_000.0)
+    way = Faulty(httpx.ASGITransport(app), part="/batchPredictionJobs", ends=True, **program(case.fault, case.position))
+    _, client = make_vertex(app, way, bucket="my-bucket", on_request=None)
+    made, error, result = None, None, "batch"
+    async with client:
+        try:
+            made = await client.batches.create(BASE, [("a", "x"), ("b", "y")])
+        except errors.GemtuneError as caught:
+            error, result = caught, type(caught).__name__
+        await way.catch_up()
+    assert way.used >= 1
+    assert len({request.content for request in way.asked}) == 1, "one body, and so one label"
+    async with make_vertex(app, bucket="my-bucket", on_request=None)[1] as onlooker:
+        every = await onlooker.batches.list().all()
+        left = [each.name for each in every if not each.done and each.state != "CANCELLING"]
+        # What the service does after the call has ended, only the next call can see; it is the same for all that look.
+        late = case.fault.acts == "late" and case.position == "every"
+        assert len(left) <= (2 if late else 1)
+        mark = json.loads(way.asked[0].content)["labels"][LABEL]
+        found = await service_of(onlooker).find(mark)
+        if made is not None:
+            assert made.name == found.name
+        elif isinstance(error, errors.AmbiguousOutcome):
+            assert f"{LABEL}={mark}" in str(error), "it says how to find out"
+        else:
+            assert found is None, "an error that leaves nothing open leaves nothing behind"
+        every = await onlooker.batches.list().all()
+        assert [each.name for each in every if "CANCEL" not in str(each.state)] == ([found.name] if found else [])
+    return Outcome(result, len(way.asked), len(every), error)
+
+
+def service_of(client: gemtune.Client) -> BatchService:
+    """The seam behind ``client.batches``, as an engine has it."""
+    return batches_of(client._caller, client.settings)
+
+
 TABLES = (
     Table("tuningJobs.create of a new job", tuple(CREATES), FAULTS, create),
     Table(
@@ -144,6 +188,7 @@ TABLES = (
         taken,
     ),
     Table("tuningJobs.cancel", ("runs", "has ended"), FAULTS, cancelling),
+    Table("batchPredictionJobs.create of a new batch", ("batch",), FAULTS, batch),
 )
 
 

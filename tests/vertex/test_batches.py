@@ -253,30 +253,6 @@ def alive(app):
     return [job.name for job in shelf.jobs.values() if job.cancelled is None]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-@pytest.mark.parametrize("position", ["first", "second"])
-async def test_whatever_a_creation_meets_one_batch_is_paid_for(fault, position):
-    before = [BY_NAME["503 UNAVAILABLE"]] if position == "second" else []
-    app, client, way = unlucky([*before, fault], ends=True)
-    batches, placed = service_of(client), PlacedInput("gs://my-bucket/in.jsonl")
-    _put(app, "my-bucket", "in.jsonl", batches.input_line("k", BASE, _request("x")))
-    model = f"{PLACE}/publishers/google/models/{BASE}"
-    async with client:
-        made, failure = await outcome(batches.create(model, placed, "mark-1"))
-        await way.catch_up()
-        assert way.used >= 1
-        assert len({request.content for request in way.asked}) == 1, "one body, and so one label"
-        again = await batches.find("mark-1")  # as a run does that was killed in between
-        assert (again is None) == (not alive(app))
-        if made is None:
-            # What nobody could find out is called so, even if nothing was created; never the other way round.
-            assert isinstance(failure, AmbiguousOutcome) or again is None
-        else:
-            assert [made.name] == alive(app) or fault.acts == "late"
-            assert again.name == made.name
-        assert len(alive(app)) <= 1
-
-
 async def test_a_creation_that_nobody_can_tell_about_is_ambiguous_and_says_how_to_look():
     app, client, way = unlucky([BY_NAME["reset, acted"]], ends=True)
     way.forever = BY_NAME["reset, not acted"]

@@ -47,6 +47,7 @@ async def download(
     call: Call[Any],
     into: IO[bytes],
     *,
+    size: int | None = None,
     most: int = _MOST,
     timeout: float | None = None,
     retry: RetryPolicy | None = None,
@@ -57,6 +58,7 @@ async def download(
         caller: Carries out the requests.
         call: A GET that may be repeated (``Effect.READ``); its ``decode`` is not used.
         into: The file, empty, open for writing and seekable. It is written in a worker thread.
+        size: How many bytes there are, if that is known: a reply that does not say so may end too early unnoticed.
         most: The most bytes to write.
         timeout: Seconds for all of it; None for no end but those of a silence.
         retry: Another retry policy.
@@ -69,7 +71,7 @@ async def download(
         OSError: The file could not be written.
     """
     limit = None if timeout is None else checks.seconds("timeout", timeout)
-    running = _Download(caller, call, into, most)
+    running = _Download(caller, call, into, most, size)
     with anyio.move_on_after(limit):
         while not running.whole:
             await caller.repeat(call, running.attempt, timeout=None, retry=retry)
@@ -94,6 +96,7 @@ class _Download:
     call: Call[Any]
     into: IO[bytes]
     most: int
+    size: int | None
     arrived: int = attrs.field(default=0, init=False)
     whole: bool = attrs.field(default=False, init=False)
     _total: int | None = attrs.field(default=None, init=False)
@@ -159,7 +162,7 @@ class _Download:
             if start:
                 raise self._wrong("another part arrived than the one that was asked for")
         if self.arrived == 0:
-            self._total, self._tag = total, tag
+            self._total, self._tag = self.size if total is None else total, tag
         if self._total is not None and self._total > self.most:
             raise ResponseTooLarge(f"it has {self._total:,} bytes, and at most {self.most:,} are wanted")
         reply.max_body = self.most - self.arrived

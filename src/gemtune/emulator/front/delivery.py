@@ -79,6 +79,14 @@ async def deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, 
         clock: for pauses and for the reply's date.
         pause: seconds between two pieces of a stream.
     """
+    try:
+        await _deliver(reply, scope, receive, send, clock, pause)
+    finally:  # whoever hangs up leaves a file open, and so does a fault
+        if reply.file is not None:
+            reply.file.file.close()
+
+
+async def _deliver(reply: HttpReply, scope: Scope, receive: Receive, send: Send, clock: Clock, pause: float) -> None:
     headers = header_lines(reply.headers, clock.now())
     # These write on the connection past the HTTP server, which would refuse to send anything malformed.
     if reply.breaks:
@@ -108,7 +116,6 @@ async def _pieces(reply: HttpReply) -> AsyncIterator[bytes]:
         size = reply.pace[0] if reply.pace else MIB
         for start in range(0, reply.file.size, size):
             yield await anyio.to_thread.run_sync(reply.file.read, start, size)
-        reply.file.file.close()
     elif reply.pace is None:
         for chunk in reply.chunks:
             yield chunk

@@ -60,7 +60,7 @@ async def fetch_folder(caller: Caller, folder: str, into: IO[bytes], retry: Retr
 
 
 async def _fetch(caller: Caller, found: CloudObject, into: IO[bytes], retry: RetryPolicy | None) -> int:
-    size = await download(caller, storage.read_object(found), into, retry=retry)
+    size = await download(caller, storage.read_object(found), into, size=found.size, retry=retry)
     if found.crc32c and (arrived := await anyio.to_thread.run_sync(_crc32c, into)) != found.crc32c:
         what = f"{found.uri} arrived with CRC-32C {arrived}, and it should be {found.crc32c}"
         raise MalformedResponse(f"{what}: try again", resource=found.uri)
