@@ -61,7 +61,7 @@ def killed_and_resumed():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Have the service run a batch, and pay once when the program is killed.")
+    parser = argparse.ArgumentParser(description="Have the service run a batch, and lose nothing when killed.")
     parser.add_argument("--live", metavar="MODEL", help="ask MODEL with your own credentials")
     parser.add_argument("--at", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()

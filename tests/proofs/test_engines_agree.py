@@ -1,7 +1,7 @@
 """The same 10,000 prompts through every engine and both services: the same answers under the same keys.
 
-The emulator gives each prompt an answer that no other has, returns results out of order, and fails a few; what an engine
-delivered twice, lost, or put under another's key would show. Ray's part is tests/ray.
+The emulator gives each prompt an answer that no other has, and returns results out of order: what an engine delivered
+twice, lost, or put under another's key would show. Ray's part is tests/ray.
 """
 
 import pytest
@@ -26,7 +26,7 @@ def on_gemini(**options):
 
 
 def on_vertex(**options):
-    return make_vertex(emulator(buckets=("my-bucket",), **options))[1]
+    return make_vertex(emulator(buckets=("my-bucket",), **options), bucket="my-bucket", on_request=None)[1]
 
 
 async def asked(client, model, **options):
@@ -47,8 +47,6 @@ async def test_the_engines_of_both_services_give_the_same_answers_under_the_same
     assert await asked(on_gemini(), MODEL, **server) == ANSWERS
     server["journal"] = tmp_path / "vertex.journal"
     assert await asked(on_vertex(), "gemini-2.5-flash", **server) == ANSWERS
-    auto = {"engine": "auto", "deadline": 48 * 3600}
-    assert await asked(on_gemini(), MODEL, **auto) == ANSWERS
 
 
 async def test_what_the_service_fails_repeats_or_forgets_is_finished_from_here_to_the_same_answers(tmp_path):

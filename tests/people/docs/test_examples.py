@@ -26,6 +26,11 @@ PRINTS = {
     ],
     "many_prompts": ["0 were answered in earlier runs", "1000 answers are in many_prompts.jsonl"],
     "move_openai_data": ["row 6, contents: ends with a turn of 'user'", "5 rows from layout openai", "Tokyo (emulator"],
+    "server_batch": [
+        "killed, with a batch under way",
+        "1000 answers are in server_batch.jsonl",
+        "1 batch was created",
+    ],
     "tune_and_watch": ["step  14  loss ", "seven -> eight"],
 }
 """What some examples print, apart from the requests of a web application, which has a test of its own."""
