@@ -27,7 +27,7 @@ def _installed(name: str) -> bool:
         return False
 
 
-collect_ignore = [] if _installed("ray.data") else ["test_cluster.py", "test_block.py", "test_page.py"]
+collect_ignore = [] if _installed("ray.data") else ["test_cluster.py", "test_page.py", "test_shelf.py"]
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}

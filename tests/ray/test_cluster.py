@@ -109,13 +109,20 @@ def is_an_asker(process):
     return process in mine and any("Asker" in word for word in process.info["cmdline"] or ())
 
 
-def test_a_run_that_is_repeated_asks_nothing(serve, tmp_path):
+def test_a_run_that_is_repeated_asks_nothing_whatever_its_blocks_are(serve, tmp_path):
     seen = serve(answers=answer)
     first = asked(rows(1200), seen, journal=tmp_path, batch_size=100)
-    requests = len(seen.times)
-    second = asked(rows(1200), seen, journal=f"file://{tmp_path}", batch_size=100)
-    assert (requests, len(seen.times)) == (1200, 1200)
-    assert {key: row["text"] for key, row in first.items()} == {key: row["text"] for key, row in second.items()}
+    assert len(seen.times) == 1200
+    columns = COLUMNS | {"replayed": "replayed"}
+    second = asked(rows(1200), seen, journal=f"file://{tmp_path}", batch_size=100, columns=columns)
+    others = rows(1500).random_shuffle(seed=7).repartition(3).materialize()
+    third = asked(others, seen, journal=tmp_path, batch_size=330, columns=columns)
+    assert len(seen.times) == 1500
+    assert all(map(is_right, third.values()))
+    assert sum(row["replayed"] for row in third.values()) == 1200
+    for key, row in first.items():
+        assert second.pop(key) == row | {"replayed": True}
+    assert not second
 
 
 def test_failures_are_rows(serve):

@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import pkgutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 from uuid import uuid4
 
 import anyio
+import anyio.to_thread
 import pyarrow as pa
-import ray
 from ray.exceptions import RayError
 
+import ray
 from gemtune.batch.inferencer import Batch
+from gemtune.batch.inputs import config_digests, make_item
+from gemtune.batch.journal.lines import Header
 from gemtune.batch.options import make_spec
 from gemtune.batch.ray.block import as_table, checked_columns, digest_of, folder_of, journal_path, rows_of, with_results
 from gemtune.batch.ray.quota import Quota
+from gemtune.batch.ray.shelf import Shelf, identity
 from gemtune.batch.result import BatchResult
 from gemtune.config import BatchPolicy
 from gemtune.errors import GemtuneError, InvalidInput, JournalBusy
 from gemtune.limiter.leased import LeasedLimiter
 from gemtune.limiter.leases import Lease, LeaseReport
 from gemtune.limiter.limiter import CONNECTIONS, Limiter
-from gemtune.resources.given import BatchOptions
+from gemtune.resources.given import BatchOptions, Framing
 
 ClientLike: TypeAlias = Mapping[str, Any] | Callable[[], Any] | None
 """How an actor comes by its client: the arguments of ``gemtune.Client``, or a function without any that returns one."""
@@ -38,6 +43,9 @@ _NOT_OF_A_BLOCK: Final[Mapping[str, str]] = {
     "max_failures": "nobody counts the failures of all blocks; look at the rows",
     "timeout": "give each row its time with item_timeout",
 }
+_OF_A_BLOCK: Final = frozenset(
+    {"policy", "accept", "item_timeout", "retry_failed", "durability", *Framing.__annotations__}
+)
 _BUSY: Final = 60
 """Seconds for which the journal of a block may be held by an actor that is being replaced."""
 
@@ -97,6 +105,7 @@ class Asker:
         self._limiter = (
             Limiter(policy=policy) if quota is None else LeasedLimiter(concurrency=CONNECTIONS, policy=policy)
         )
+        self._shelf: Shelf | None = None
         # A thread of our own. Ray's async actors would do without, but their processes can outlive the dataset
         # (ray-project/ray#59033), and their blocks are held in memory as a whole (#65038).
         self._loop = asyncio.new_event_loop()
@@ -119,14 +128,40 @@ class Asker:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _answers(self, rows: list[object]) -> list[BatchResult]:
-        path = None if self._folder is None else journal_path(self._folder, digest_of(rows))
+        if self._folder is None:
+            return await self._collected(rows, None)
+        path = await anyio.to_thread.run_sync(journal_path, self._folder, digest_of(rows))
+        held = await anyio.to_thread.run_sync(self._held, rows)
+        places = [place for place in range(len(rows)) if place not in held]
+        # Each row under the place that it has in the block, as some may be left out.
+        asked = [row if isinstance(row := rows[place], tuple) else (place, row) for place in places]
+        found = dict(zip(places, await self._collected(asked, path) if asked else [], strict=True))
+        return [held[place] if place in held else found[place] for place in range(len(rows))]
+
+    def _held(self, rows: list[object]) -> dict[int, BatchResult]:
+        """Return what earlier runs have answered, by the rows' places."""
+        shelf = self._shelf
+        if shelf is None and self._folder is not None:
+            spec = self._client.batch(self._model, [], **self._options).spec
+            header = Header(spec.model, config_digests(spec.shared))
+            keyed, keep_failed = self._key is not None, not spec.retry_failed
+            shelf = self._shelf = Shelf(self._folder, header, keyed, spec.accept, keep_failed)
+        if shelf is None or not shelf.paths:
+            return {}
+        return shelf.find([self._identity(place, row) for place, row in enumerate(rows)])
+
+    def _identity(self, place: int, row: object) -> int | None:
+        item = make_item(row, place, "", str)
+        return None if item.error is not None else identity(item.content_digest(), item.key)
+
+    async def _collected(self, rows: Sequence[object], path: Path | None) -> list[BatchResult]:
         patience = _BUSY
         while True:
             batch: Batch = self._client.batch(
                 self._model, rows, journal=path, order="input", limiter=self._limiter, **self._options
             )
             try:
-                return await self._collected(batch, len(rows))
+                return await self._run_through(batch, len(rows))
             except JournalBusy:
                 # Of an actor that is taken for dead: it lets go of the file when it is.
                 if patience <= 0:
@@ -134,7 +169,7 @@ class Asker:
             patience -= 1
             await anyio.sleep(1)
 
-    async def _collected(self, batch: Batch, rows: int) -> list[BatchResult]:
+    async def _run_through(self, batch: Batch, rows: int) -> list[BatchResult]:
         limiter = self._limiter
         if not isinstance(limiter, LeasedLimiter):
             return await batch.collect()
@@ -169,9 +204,9 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: One is unknown, or is not a block's to decide.
     """
-    for name in options:
-        if name in _NOT_OF_A_BLOCK:
-            raise InvalidInput(f"{name} is not for the batch of one block: {_NOT_OF_A_BLOCK[name]}", field=name)
+    for name in options.keys() & BatchOptions.__annotations__.keys() - _OF_A_BLOCK:
+        why = _NOT_OF_A_BLOCK.get(name, f"it takes {', '.join(sorted(_OF_A_BLOCK))}")
+        raise InvalidInput(f"{name} is not for the batch of one block: {why}", field=name)
     make_spec("-", cast("BatchOptions", dict(options)))
     return dict(options)
 

@@ -65,8 +65,8 @@ def ask(
         quota: A ``Quota`` to share with other datasets; by default one of its own, of the next three numbers.
         concurrency: Requests in flight, all actors together; by default ``auto``, which finds out how many are taken.
         rpm: Most requests a minute, all actors together. The same for ``tpm``, input tokens.
-        journal: A folder that all machines see under one path, with one file for each block, named by its content. A
-            repeated run pays for nothing that is in it, as long as its blocks are the same.
+        journal: A folder that all machines see under one path, for one journal per block. A repeated run pays for
+            nothing that is in it, whatever its blocks are.
         actors: How many, or the fewest and the most; 2 by default.
         batch_size: Rows of a block, 1,024 by default, of which as many are asked at a time as the quota allows.
         columns: Which results are added under which names; see ``COLUMNS``.

@@ -19,7 +19,8 @@ from gemtune.protocol.codec import dumps, encode
 COLUMNS: Final[Mapping[str, str]] = {
     name: name for name in ("text", "error", "finish_reason", "prompt_tokens", "output_tokens", "attempts")
 }
-"""Which columns are added under which names; there are ``seconds`` and ``response`` (the reply as JSON) besides."""
+"""Which columns are added under which names; ``seconds``, ``replayed`` and ``response`` (JSON) can be
+added as well."""
 
 _ERROR: Final = pa.struct([("class", pa.string()), ("message", pa.string()), ("status", pa.int32())])
 _TYPES: Final[Mapping[str, pa.DataType]] = {
@@ -30,6 +31,7 @@ _TYPES: Final[Mapping[str, pa.DataType]] = {
     "output_tokens": pa.int64(),
     "attempts": pa.int64(),
     "seconds": pa.float64(),
+    "replayed": pa.bool_(),
     "response": pa.string(),
 }
 
@@ -171,5 +173,6 @@ _CELLS: Final[Mapping[str, Callable[[BatchResult], object]]] = {
     "output_tokens": _output_tokens,
     "attempts": lambda result: result.attempts,
     "seconds": lambda result: result.seconds,
+    "replayed": lambda result: result.replayed,
     "response": _response,
 }
