@@ -144,5 +144,5 @@ class Shelf:
                 if different:
                     raise JournalMismatch(f"the journal {path} {different}", *OTHER_JOURNAL, path=str(path))
                 for at, _, record in read_lines(file, len(first), path):
-                    if record.ok or self.keep_failed:
+                    if isinstance(record, Record) and (record.ok or self.keep_failed):
                         yield identity(record.digest, record.own_key if self.keyed else None), number, at
