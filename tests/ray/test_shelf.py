@@ -13,7 +13,7 @@ pytest.importorskip("ray.data")
 from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.inputs import make_item
 from gemtune.batch.journal.lines import Header
-from gemtune.batch.ray.shelf import Shelf, identity
+from gemtune.batch.ray.shelf import AnswerShelf, identity
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 MODEL = "models/gemini-3.7-flash"
@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 
 def shelf_of(folder, model=MODEL, keyed=False):
-    return Shelf(folder, Header(model, {}), keyed, Acceptance())
+    return AnswerShelf(folder, Header(model, {}), keyed, Acceptance())
 
 
 def digest(prompt):

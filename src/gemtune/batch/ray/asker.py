@@ -22,7 +22,7 @@ from gemtune.batch.journal.lines import Header
 from gemtune.batch.options import make_spec
 from gemtune.batch.ray.block import as_table, checked_columns, digest_of, folder_of, journal_path, rows_of, with_results
 from gemtune.batch.ray.quota import Quota
-from gemtune.batch.ray.shelf import Shelf, identity
+from gemtune.batch.ray.shelf import AnswerShelf, identity
 from gemtune.batch.result import BatchResult
 from gemtune.config import BatchPolicy
 from gemtune.errors import GemtuneError, InvalidInput, JournalBusy
@@ -105,7 +105,7 @@ class Asker:
         self._limiter = (
             Limiter(policy=policy) if quota is None else LeasedLimiter(concurrency=CONNECTIONS, policy=policy)
         )
-        self._shelf: Shelf | None = None
+        self._shelf: AnswerShelf | None = None
         # A thread of our own. Ray's async actors would do without, but their processes can outlive the dataset
         # (ray-project/ray#59033), and their blocks are held in memory as a whole (#65038).
         self._loop = asyncio.new_event_loop()
@@ -145,7 +145,7 @@ class Asker:
             spec = self._client.batch(self._model, [], **self._options).spec
             header = Header(spec.model, config_digests(spec.shared))
             keyed, keep_failed = self._key is not None, not spec.retry_failed
-            shelf = self._shelf = Shelf(self._folder, header, keyed, spec.accept, keep_failed)
+            shelf = self._shelf = AnswerShelf(self._folder, header, keyed, spec.accept, keep_failed)
         if shelf is None or not shelf.paths:
             return {}
         return shelf.find([self._identity(place, row) for place, row in enumerate(rows)])

@@ -46,7 +46,7 @@ def identity(digest: int, key: Key | None) -> int:
 
 
 @attrs.define(eq=False)
-class Shelf:
+class AnswerShelf:
     """The answers of earlier runs in a folder of journals. Everything here blocks.
 
     Args:
