@@ -87,6 +87,7 @@ async def test_a_batch_waits_runs_and_counts_its_requests(api):
     running = (await api.get(f"/v1beta/{name}"))["metadata"]
     assert running["state"] == "BATCH_STATE_RUNNING"
     assert running["batchStats"] == {"requestCount": "10", "successfulRequestCount": "4", "pendingRequestCount": "6"}
+    assert (await api.get("/_emulator"))["batch_states"] == {"RUNNING": 1}
     api.app.advance(6)
     assert await stats(api, name) == {"requestCount": "10", "successfulRequestCount": "10"}
 

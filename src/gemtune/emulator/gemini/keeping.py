@@ -49,7 +49,7 @@ def restore_kept(kept: Any, depot: Depot) -> tuple[list[StoredFile], list[Stored
     known: dict[str, StoredContent] = {}  # a file and the batches that need it share their content
 
     def content(values: Mapping[str, Any]) -> StoredContent:
-        name = values["file"]
+        name = str(values["file"])
         if name not in known:
             known[name] = restore_content(values, depot, "a file or a batch")
         return known[name]
@@ -61,17 +61,20 @@ def restore_kept(kept: Any, depot: Depot) -> tuple[list[StoredFile], list[Stored
 def _restored_batch(values: Mapping[str, Any], content: Content) -> StoredBatch:
     plan, end = dict(values["plan"]), values["end"]
     plan["fate"] = JobFate(**plan["fate"])
-    plan["error"] = plan["error"] and tuple(plan["error"])
+    plan["error"] = None if plan["error"] is None else tuple(plan["error"])
     parts: dict[str, object] = {
         "owner": Principal(**values["owner"]),
-        "input": values["input"] and content(values["input"]),
+        "input": None if values["input"] is None else content(values["input"]),
         "plan": BatchPlan(**plan),
         "fate": BatchFate(**values["fate"]),
-        "end": end and BatchEnd(**(end | {"output": end["output"] and content(end["output"])})),
     }
+    if end is not None:
+        output = None if end["output"] is None else content(end["output"])
+        parts["end"] = BatchEnd(**(dict(end) | {"output": output}))
     batch = StoredBatch(**(dict(values) | parts))
-    check(batch, *(name for name in attrs.fields_dict(StoredBatch) if name not in ("input", "end")))
-    for each, names in ((batch.end, ("successful", "failed")), (batch.owner, ("email", "project"))):
+    for each in (batch, batch.end, batch.owner):
         if each is not None:
-            check(each, *names)
+            check(each, *attrs.fields_dict(type(each)))
+    if not batch.name.startswith("batches/"):
+        raise ValueError(f"{batch.name!r} is not the name of a batch")
     return batch

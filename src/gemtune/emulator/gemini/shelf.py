@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -78,8 +79,10 @@ class GeminiShelf(WorkingShelf):
         self.files.uploads.clear()
         self.batches.batches.clear()
 
-    def statistics(self, now: int) -> dict[str, object]:  # noqa: ARG002 - a counted shelf's
-        return {"files": len(self.files.files), "batches": len(self.batches.batches)}
+    def statistics(self, now: int) -> dict[str, object]:
+        batches = list(self.batches.batches.values())
+        states = Counter(batch.life().state(now) for batch in batches)
+        return {"files": len(self.files.files), "batches": len(batches), "batch_states": dict(states)}
 
     def dump(self) -> object:
         return dump_kept(list(self.files.files.values()), list(self.batches.batches.values()))

@@ -46,6 +46,8 @@ class StoredFile:
 
     def __attrs_post_init__(self) -> None:
         check(self, *(name for name in attrs.fields_dict(StoredFile) if name != "content"))
+        if not self.name.startswith("files/"):
+            raise ValueError(f"{self.name!r} is not the name of a file")
 
 
 @attrs.define(eq=False, kw_only=True)
