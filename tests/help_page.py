@@ -55,6 +55,8 @@ async def ready(command, epochs=1):
                 tuned_model_id=name,
                 hyperparameters=gemtune.Hyperparameters(epoch_count=epochs, batch_size=1),
             )
+        if command == "batches":
+            await (await client.batches.create("models/gemini-3.7-flash", ["one", "two"]))
 """
 _ENDLESS = ("gemtune dashboard", "gemtune emulator", "gemtune jobs watch --all")
 """What runs until it is interrupted."""

@@ -25,6 +25,7 @@ JOB: Final = (
     "tunedModels/my-model, or the bare id my-model; an operation's name means its job. On Vertex AI "
     "projects/.../tuningJobs/..., or the number at its end"
 )
+BATCH: Final = "batches/abc123, or the bare id abc123. On Vertex AI projects/.../batchPredictionJobs/..., or its number"
 MODEL: Final = (
     "models/... or tunedModels/..., or a bare id: gemini-3.7-flash is a base model's, my-model a tuned one's. On "
     "Vertex AI a base model's id, or projects/... in full: a job, a tuned model or an endpoint, such as a checkpoint's"

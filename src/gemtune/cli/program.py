@@ -13,6 +13,7 @@ from typing import Final
 from gemtune._version import __version__
 from gemtune.cli import completion, dashboard, emulator, generate, settings, tune
 from gemtune.cli.batch import command as batch
+from gemtune.cli.batches import command as batches
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.data import command as data
 from gemtune.cli.demo import command as demo
@@ -29,6 +30,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     jobs.add,
     generate.add,
     batch.add,
+    batches.add,
     data.add,
     dashboard.add,
     settings.add,

@@ -64,6 +64,11 @@ OPTIONS: Final = {
 }
 
 COMMANDS: Final = {
+    "batches.cancel": "gemtune batches cancel",
+    "batches.delete": "gemtune batches delete",
+    "batches.get": "gemtune batches get",
+    "batches.list": "gemtune batches list",
+    "batches.results": "gemtune batches results",
     "job": "gemtune jobs get",
     "tuned_models.delete": "gemtune jobs delete",
     "tuned_models.get": "gemtune jobs get",

@@ -348,6 +348,8 @@ def _remedies(cls: type[ApiError], reason: str | None, said: str, resource: str,
         return (Remedy(f"if it is a tuned model, name it in full: tunedModels/{name}"),)
     if cls is errors.NotFound and "/tuningJobs/" in resource:
         return (Remedy("list yours with ", ClientCall("tuning_jobs.list")),)
+    if cls is errors.NotFound and (collection == "batches" or "/batchPredictionJobs/" in resource):
+        return (Remedy("list yours with ", ClientCall("batches.list")),)
     if cls is errors.NotFound and "/publishers/" in resource:
         tuned = "if it is a tuned model, give the full name of its job, which you find with "
         return (Remedy(tuned, ClientCall("tuning_jobs.list")),)

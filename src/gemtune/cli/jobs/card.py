@@ -12,7 +12,9 @@ from gemtune.cli.console import Console
 from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.jobs import vertex
 from gemtune.cli.jobs.known import described
-from gemtune.errors import CallError
+from gemtune.errors import CallError, InvalidInput
+from gemtune.protocol.names import is_batch_name
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.show.curve import loss_curve
 from gemtune.show.picture import JobPicture
 from gemtune.show.progress import progress_line
@@ -61,7 +63,11 @@ async def look_up(client: Client, name: str) -> tuple[TuningJob, TunedModel | Ve
 
     Raises:
         CallError: There is none of that name, or it cannot be seen.
+        InvalidInput: It is a batch.
     """
+    if is_batch_name(name):
+        what = f"{one_line(name)} is a batch, which has no steps and no losses"
+        raise InvalidInput(what, Remedy("see it with ", ClientCall("batches.get", name)), field="name")
     if vertex.on_vertex(client):
         on_vertex = await client.tuning_jobs.get(name)
         return client.job(on_vertex), on_vertex

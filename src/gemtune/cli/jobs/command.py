@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.drawing import paint_for, print_painted
-from gemtune.cli.exits import DONE, FAILED, exit_code, together
+from gemtune.cli.exits import DONE
 from gemtune.cli.jobs import card, compare, export, vertex, watch
-from gemtune.cli.options import JOB, Commands, Run, add_command, add_parser, text
-from gemtune.cli.remedies import worded
+from gemtune.cli.jobs.each import Each, for_each, with_quiet
+from gemtune.cli.options import JOB, Commands, add_parser, text
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import CallError, GemtuneError, InvalidInput
+from gemtune.errors import CallError
+from gemtune.protocol.names import is_batch_name
 from gemtune.show.picture import JobPicture
 from gemtune.show.terminal import cells, clipped, fitted, one_line, width_of
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from gemtune.pager import Pager
     from gemtune.types import TunedModel
     from gemtune.types.vertex import VertexTuningJob
-
-Each = Callable[["Client", str, argparse.Namespace, Console], Awaitable[None]]
-"""What is done to one job."""
 
 _LIST = """\
   gemtune jobs list
@@ -55,10 +51,10 @@ _DELETE = """\
 def add(commands: Commands) -> None:
     """Add the group."""
     what = "list, show, watch, compare, export, cancel and delete tuning jobs and their models"
-    shown = (_LIST, _GET, watch.EXAMPLES, compare.EXAMPLES, export.EXAMPLES, _CANCEL, _DELETE)
+    shown = (_LIST, _GET, watch.JOBS.watch, watch.JOBS.wait, compare.EXAMPLES, export.EXAMPLES, _CANCEL, _DELETE)
     group = add_parser(commands, "jobs", what, "".join(shown))
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    found = _add(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
+    found = with_quiet(actions, "list", _list, "list the tuned models, including those still in training", _LIST, "ls")
     found.add_argument(
         "--filter",
         type=text,
@@ -70,19 +66,14 @@ def add(commands: Commands) -> None:
         ("cancel", _cancel, "ask the service to cancel jobs; nothing is deleted", _CANCEL, ""),
         ("delete", _delete, "delete tuned models for good", _DELETE, "rm"),
     ):
-        parser = _add(actions, name, _for_each(each), what, examples, alias)
+        run = for_each(_of_either(name, each), deed=each is not card.get, asks=each is _delete)
+        parser = with_quiet(actions, name, run, what, examples, alias)
         parser.add_argument("names", nargs="+", metavar="NAME", help=JOB)
         if each is _delete:
             parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    watch.add(actions)
+    watch.add(actions, watch.JOBS)
     compare.add(actions)
     export.add(actions)
-
-
-def _add(actions: Commands, name: str, run: Run, help: str, examples: str, alias: str) -> argparse.ArgumentParser:
-    parser = add_command(actions, name, run, help, examples, aliases=[alias] if alias else [])
-    parser.add_argument("-q", "--quiet", action="store_true", help="print names only")
-    return parser
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
@@ -155,41 +146,18 @@ def _base(model: TunedModel) -> str:
     return source.tuned_model if source is not None and source.tuned_model else model.base_model
 
 
-def _for_each(each: Each) -> Run:
-    """Return what runs a command for each name, even if it fails for others."""
+def _of_either(name: str, each: Each) -> Each:
+    """Return what does the same to a batch that is named here."""
 
-    def run(options: argparse.Namespace, console: Console) -> int:
-        console.deed = each is not card.get
-        if each is _delete and not _agreed(options, console):
-            console.note("nothing was deleted")
-            return FAILED
-        return run_async(_each, each, options, console, limit=options.timeout)
+    async def run(client: Client, job: str, options: argparse.Namespace, console: Console) -> None:
+        if is_batch_name(job):
+            from gemtune.cli.batches.command import EACH
+
+            await EACH[name](client, job, options, console)
+        else:
+            await each(client, job, options, console)
 
     return run
-
-
-async def _each(each: Each, options: argparse.Namespace, console: Console) -> int:
-    codes = []
-    async with open_client(options) as client:
-        for name in options.names:
-            try:
-                await each(client, name, options, console)
-            except GemtuneError as error:
-                console.error(worded(error, options))
-                codes.append(exit_code(error))
-            else:
-                codes.append(DONE)
-    return together(codes)
-
-
-def _agreed(options: argparse.Namespace, console: Console) -> bool:
-    if options.yes:
-        return True
-    if not sys.stdin.isatty():  # a script that deletes says so; a mistyped pipe is not consent
-        raise InvalidInput("there is no terminal to ask on: pass --yes to delete without being asked", field="--yes")
-    console.err.write(f"delete {', '.join(options.names)} for good? [y/N] ")
-    console.err.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 async def _cancel(client: Client, name: str, options: argparse.Namespace, console: Console) -> None:

@@ -15,7 +15,9 @@ from gemtune.cli.exits import DONE, USAGE, exit_code, together
 from gemtune.cli.options import JOB, Commands, add_command
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import GemtuneError
+from gemtune.errors import GemtuneError, InvalidInput
+from gemtune.protocol.names import is_batch_name
+from gemtune.remedy import ClientCall, Remedy
 from gemtune.show.terminal import one_line
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ async def _exported(options: argparse.Namespace, console: Console) -> int:
         jobs: list[TuningJob] = []
         for name in dict.fromkeys(options.names):
             try:
-                job = client.job(name)
+                job = _tuning_job(client, name)
                 await job.refresh()
             except GemtuneError as error:
                 console.error(worded(error, options))
@@ -82,6 +84,13 @@ async def _exported(options: argparse.Namespace, console: Console) -> int:
     if stopped:
         raise KeyboardInterrupt
     return together([*codes, DONE])
+
+
+def _tuning_job(client: Client, name: str) -> TuningJob:
+    if is_batch_name(name):
+        what = f"{one_line(name)} is a batch, which has no steps"
+        raise InvalidInput(what, Remedy("get its results with ", ClientCall("batches.results", name)), field="name")
+    return client.job(name)
 
 
 async def _follow(

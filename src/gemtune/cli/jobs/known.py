@@ -14,6 +14,7 @@ from gemtune.cli.jobs.vertex import on_vertex
 from gemtune.cli.options import place_options
 from gemtune.config import RetryPolicy
 from gemtune.errors import CallError
+from gemtune.protocol.names import is_batch_name
 from gemtune.show.picture import JobPicture, Tone
 from gemtune.show.progress import duration
 
@@ -46,7 +47,7 @@ class JobsSeen:
         if on_vertex(client) or len(self.names) > _MANY:
             return
         async with anyio.create_task_group() as tasks:
-            for name in self.names:
+            for name in (name for name in self.names if not is_batch_name(name)):
                 tasks.start_soon(self._ask, client, name)
 
     async def _ask(self, client: Client, name: str) -> None:
@@ -84,11 +85,18 @@ def ranked(pictures: Iterable[JobPicture]) -> list[JobPicture]:
 
 
 def next_step(pictures: Sequence[JobPicture], options: argparse.Namespace) -> str:
-    """Return what to do once jobs have ended, for a person: ask the best of them. Empty if none has a model."""
+    """Return what to do once jobs have ended, for a person: ask the best of them, or get the results of a batch.
+
+    Empty if there is nothing to ask, and nothing to get.
+    """
     good = ranked(picture for picture in pictures if picture.tone is Tone.GOOD)
     if not good:
         return ""
     best = good[0]
+    if best.counts is not None:
+        return (
+            f"get the results with: {shlex.join(['gemtune', 'batches', 'results', best.name, *place_options(options)])}"
+        )
     ask = shlex.join(["gemtune", "generate", "your prompt", "--model", best.name, *place_options(options)])
     if len(pictures) == 1:
         took = "" if best.elapsed is None else f"took {duration(best.elapsed)}; "

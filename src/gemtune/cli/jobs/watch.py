@@ -1,4 +1,4 @@
-"""``gemtune jobs watch`` and ``gemtune jobs wait``: follow many jobs, or wait until they end."""
+"""``gemtune jobs watch`` and ``gemtune jobs wait``: follow many jobs, or wait until they end; the same for batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import math
 import shlex
 from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from gemtune import events
 from gemtune.cli.console import Console
@@ -14,10 +16,11 @@ from gemtune.cli.drawing import jobs_view
 from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, REFUSED, TIMED_OUT, USAGE, together
 from gemtune.cli.jobs.known import JobsSeen, next_step
 from gemtune.cli.jobs.vertex import on_vertex
-from gemtune.cli.options import JOB, Commands, add_command, place_options
+from gemtune.cli.options import BATCH, JOB, Commands, add_command, place_options
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.errors import CallError, NotFound
+from gemtune.protocol.names import is_batch_name
 from gemtune.show.jobs import PlainJobs
 from gemtune.show.live import Live, View
 from gemtune.show.terminal import printable, wrapped
@@ -37,7 +40,12 @@ _WAIT = """\
   gemtune jobs wait my-model --timeout 30m && gemtune generate "LXIII" --model tunedModels/my-model
   gemtune jobs wait my-model another-model --until any
 """
-EXAMPLES = _WATCH + _WAIT
+_WATCH_BATCHES = """\
+  gemtune batches list -q | xargs -r gemtune batches watch
+"""
+_WAIT_BATCHES = """\
+  gemtune batches list -q | xargs -r gemtune batches wait --timeout 24h
+"""
 _WAIT_AGAIN = "only the waiting has ended; wait again with the same command"
 _LOOKS = 20
 """How many jobs are looked at once more if they have not ended in time."""
@@ -45,26 +53,52 @@ _SHORT = 2000
 """The longest resume token that anybody would copy from a terminal, in characters."""
 
 
-def add(actions: Commands) -> None:
-    """Add both commands to the group of jobs."""
-    watch = add_command(actions, "watch", _watch, "follow jobs until they end", _WATCH)
-    watch.add_argument("names", nargs="*", metavar="NAME", help=JOB)
-    watch.add_argument("--all", action="store_true", help="all jobs of yours, including those that you start later")
+@attrs.frozen
+class WatchGroup:
+    """The group of commands that the two belong to.
+
+    Args:
+        name: Its name, and what its jobs are called.
+        named: What help says of their names.
+        watch: Examples of the one command.
+        wait: Examples of the other.
+    """
+
+    name: str
+    named: str
+    watch: str
+    wait: str
+
+
+JOBS: Final = WatchGroup("jobs", JOB, _WATCH, _WAIT)
+BATCHES: Final = WatchGroup("batches", BATCH, _WATCH_BATCHES, _WAIT_BATCHES)
+
+
+def add(actions: Commands, group: WatchGroup) -> None:
+    """Add both commands to a group."""
+    what = group.name
+    watch = add_command(actions, "watch", _watch, f"follow {what} until they end", group.watch)
+    watch.add_argument("names", nargs="*", metavar="NAME", help=group.named)
+    if group is JOBS:
+        watch.add_argument("--all", action="store_true", help="all jobs of yours, including those that you start later")
     since = (
         "an event's cursor (for its job only) or a resume token: snapshots and ends before it are not repeated; added, "
         "state_changed, restarted and progress may be"
     )
     watch.add_argument("--since", metavar="CURSOR", help=since)
-    watch.add_argument("-q", "--quiet", action="store_true", help="print the names of jobs as they end, no progress")
-    wait = add_command(actions, "wait", _wait, "wait until jobs end", _WAIT)
-    wait.add_argument("names", nargs="+", metavar="NAME", help=JOB)
+    watch.add_argument("-q", "--quiet", action="store_true", help=f"print the names of {what} as they end, no progress")
+    watch.set_defaults(group=group.name, **({} if group is JOBS else {"all": False}))
+    wait = add_command(actions, "wait", _wait, f"wait until {what} end", group.wait)
+    wait.add_argument("names", nargs="+", metavar="NAME", help=group.named)
+    wait.set_defaults(group=group.name)
     wait.add_argument("--until", choices=("all", "any", "first_failure"), default="all", help="when to stop waiting")
-    wait.add_argument("-q", "--quiet", action="store_true", help="print the names of the jobs that have ended only")
+    wait.add_argument("-q", "--quiet", action="store_true", help=f"print the names of the {what} that have ended only")
 
 
 def _watch(options: argparse.Namespace, console: Console) -> int:
     if not (options.names or options.all or options.since):
-        console.error("name the jobs to watch, or pass --all")
+        batches = options.group == BATCHES.name
+        console.error("name the batches to watch" if batches else "name the jobs to watch, or pass --all")
         return USAGE
     if options.names and options.all:
         console.error("--all watches all jobs; leave out the names or --all")
@@ -90,7 +124,7 @@ async def _watched(options: argparse.Namespace, console: Console) -> int:
     async with open_client(options, watch=while_somebody_watches(len(options.names))) as client:
         everything = "*" if on_vertex(client) else "owner:me"
         mine = everything if options.all else None
-        async with client.watch(options.names, filter=mine, resume=options.since) as watcher:
+        async with client.watch(_named(client, options), filter=mine, resume=options.since) as watcher:
             jobs = JobsSeen(list(watcher.jobs))
             view = jobs_view(console, live, lambda: jobs.of(watcher.pictures()))
 
@@ -156,13 +190,13 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
 
     result: WaitResult | None = None
     live = None if options.json else console.live(beside=True)
-    async with open_client(options) as client, client.watch(options.names) as watcher:
+    async with open_client(options) as client, client.watch(names := _named(client, options)) as watcher:
 
         async def wait(tasks: TaskGroup) -> None:
             nonlocal result
             tasks.start_soon(_note_outages, watcher, console)
             keep_drawing(tasks, live, PlainJobs(watcher.pictures, hint="Ctrl-C stops waiting", brief=True))
-            result = await watcher.wait(*options.names, until=options.until, timeout=options.timeout)
+            result = await watcher.wait(*names, until=options.until, timeout=options.timeout)
 
         try:
             stopped = await until_stopped(wait)
@@ -191,6 +225,13 @@ async def _waited(options: argparse.Namespace, console: Console) -> int:
     return exit_code_of(result.done.values())
 
 
+def _named(client: Client, options: argparse.Namespace) -> list[str]:
+    """Return the jobs that are named, in the group of batches by full names: a bare id is a tuned model's elsewhere."""
+    if options.group == BATCHES.name:
+        return [client.batches.job(name).name for name in options.names]
+    return list(options.names)
+
+
 async def _note_outages(watcher: Watcher, console: Console) -> None:
     """Say when the service stops answering, and when it answers again."""
     async for event in watcher.subscribe(kinds=[events.Degraded, events.Recovered]):
@@ -215,7 +256,8 @@ async def _unknown(client: Client, pending: Collection[str], options: argparse.N
     for name in names:
         try:
             collection = client.tuning_jobs if on_vertex(client) else client.tuned_models
-            await collection.get(name, timeout=2, retry=RetryPolicy(attempts=1))
+            get = client.batches.get if is_batch_name(name) else collection.get
+            await get(name, timeout=2, retry=RetryPolicy(attempts=1))
         except NotFound as error:
             console.error(worded(error, options))
             missing += 1
@@ -233,6 +275,9 @@ def _print_end(event: events.Event, console: Console) -> None:
             said = f": {reason}"
         case events.Lost(reason=why, message=message):
             said = f": {why} {message}"
+        case events.Completed(batch=batch):
+            failed = f", {batch.counts.failed:,} failed" if batch.counts.failed else ""
+            said = f": {batch.counts.successful:,} of {batch.counts.total:,} answered{failed}"
         case _:
             said = ""
     console.print(wrapped(printable(f"{event.job} {event.kind}{said}".rstrip()), console.out))
@@ -259,7 +304,7 @@ def again(options: argparse.Namespace, token: str) -> str:
             that a person would have to copy although the names or ``--all`` say the same.
     """
     short = len(token) <= _SHORT and (options.json or not (options.names or options.all))
-    words = ["gemtune", "jobs", "watch", *([] if short else options.names)]
+    words = ["gemtune", getattr(options, "group", JOBS.name), "watch", *([] if short else options.names)]
     words += [flag for flag, given in {"--all": options.all, "--json": options.json}.items() if given]
     values = {
         "--timeout": None if options.timeout is None else f"{options.timeout:g}",
@@ -274,5 +319,5 @@ def again(options: argparse.Namespace, token: str) -> str:
 
 def exit_code_of(ends: Collection[events.Event]) -> int:
     """Return 0 if all jobs succeeded, 4 if all that did not are gone or out of sight, otherwise 1."""
-    codes = {events.Succeeded: DONE, events.Deleted: REFUSED, events.Lost: REFUSED}
+    codes = {events.Succeeded: DONE, events.Completed: DONE, events.Deleted: REFUSED, events.Lost: REFUSED}
     return together([codes.get(type(event), FAILED) for event in ends])

@@ -1,4 +1,4 @@
-"""The list of tuned models: as much of each as the terminal is wide, but always its whole name."""
+"""The list of tuned models, or of batches: as much of each as the terminal is wide, but always its whole name."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gemtune.show.curve import sparkline
 from gemtune.show.picture import JobPicture
 
 _CURVE = 12
-_HEADINGS = ("name", "state", "created (UTC)", "display name", "loss", "curve", "base")
-_SPARE = (6, 5, 4, 3, 2)
+_HEADINGS = ("name", "state", "created (UTC)", "display name", "requests", "loss", "curve", "base")
+_SPARE = (7, 6, 5, 3, 2, 4)
 """The columns that can be left out, the most dispensable first."""
 
 
 def listed(found: Sequence[tuple[JobPicture, str]], width: int) -> list[Text]:
-    """Return the models as a table.
+    """Return the models or the batches as a table.
 
     Args:
-        found: The models, and when each was created.
+        found: They, and when each was created.
         width: The columns that there are.
     """
     rows = [[plain(name, DIM) for name in _HEADINGS], *(_row(*each) for each in found)]
@@ -47,7 +47,15 @@ def _row(picture: JobPicture, created: str) -> list[Text]:
         word(picture),
         plain(created, DIM),
         plain(picture.title if picture.title not in picture.name else ""),
+        Text(_requests(picture)),
         Text("" if picture.loss is None else f"{picture.loss:.4g}"),
         Text(sparkline(losses, _CURVE) if len(losses) > 1 else "", "blue"),
         plain(picture.base_model, DIM),
     ]
+
+
+def _requests(picture: JobPicture) -> str:
+    if not (picture.counts and picture.total):
+        return ""
+    failed = f" ({picture.failed} failed)" if picture.failed else ""
+    return f"{picture.completed}/{picture.total}{failed}"
