@@ -30,20 +30,23 @@ import gemtune
 from gemtune import errors
 from gemtune.emulator import RunningEmulator, running_emulator
 from gemtune.http.engines.httpx_engine import ForeignEngine
+from gemtune.types.batches import GenerateContentBatch
 from world import BASE, EXAMPLES, TOKEN
 
 __all__ = ["OPERATIONS", "STYLES", "Arena", "Moment", "Tally", "arena", "contended", "moments", "sweep"]
 
 MODEL = "gemini-3.7-flash"
+LINE = b'{"key": "k", "request": {"contents": [{"parts": [{"text": "count"}]}]}}\n'
 EAGER = gemtune.WatchPolicy(freshness=0.002, terminal_freshness=0.002, queued_interval=0.002, min_interval=0.001)
 
 
 @attrs.define(eq=False)
 class Scene:
-    """One operation's client, its job, and what it began."""
+    """One operation's client, its job, what it began, and a batch with results in a file."""
 
     client: gemtune.Client
     job: gemtune.TuningJob | None = None
+    batch: GenerateContentBatch | None = None
 
 
 async def _tune(scene: Scene) -> None:
@@ -81,6 +84,34 @@ async def _job_events(scene: Scene) -> None:
         pass
 
 
+async def _upload(scene: Scene) -> None:
+    await scene.client.files.upload(b"count\n" * 20, name="mine", mime_type="text/plain")
+
+
+async def _create_batch(scene: Scene) -> None:
+    await scene.client.batches.create(MODEL, ["count"])
+
+
+async def _results(scene: Scene) -> None:
+    assert scene.batch is not None
+    async with scene.client.batches.results(scene.batch) as replies:
+        assert [reply.key async for reply in replies] == ["k"]
+
+
+def whole_files(folder: str) -> bool:
+    return all(each.read_bytes().endswith(b"}\n") for each in Path(folder).iterdir())
+
+
+async def _download(scene: Scene) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results.jsonl"
+        try:
+            assert scene.batch is not None
+            await scene.client.files.download(scene.batch.output, path)
+        finally:
+            assert whole_files(folder), "whole or not at all"
+
+
 OPERATIONS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "tune": _tune,
     "generate_content": _generate,
@@ -89,6 +120,10 @@ OPERATIONS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "pager": _pager,
     "await job": _await_job,
     "job.events()": _job_events,
+    "files.upload": _upload,
+    "batches.create": _create_batch,
+    "batches.results": _results,
+    "files.download": _download,
 }
 STYLES = tuple(itertools.product(("task.cancel", "cancel scope"), ("once", "twice")))
 
@@ -221,6 +256,7 @@ class Arena:
     context: ssl.SSLContext | None = None
     connections: int = 1
     patience: float = 5.0
+    batch: GenerateContentBatch | None = attrs.field(default=None, init=False)
 
     def client(self) -> gemtune.Client:
         client = gemtune.Client(base_url=self.server.url, token=TOKEN, ssl_context=self.context, watch=EAGER)
@@ -232,7 +268,7 @@ class Arena:
         async with self.client() as client:
             if warm:
                 await client.models.get(BASE)
-            yield Scene(client)
+            yield Scene(client, batch=self.batch)
 
     async def left(self, scene: Scene, tasks: int, files: int) -> str | None:
         """Return what an operation left behind, or None; the next call is made on the way."""
@@ -288,7 +324,13 @@ def arena(secured: bool = False, connections: int = 1) -> Iterator[Arena]:
             context = ssl.create_default_context()
             authority.configure_trust(context)
         server = running_emulator(
-            queue_seconds=0, step_seconds=0, answers={"count": "one two three four five"}, chunk_characters=6, **files
+            queue_seconds=0,
+            step_seconds=0,
+            batch_queue_seconds=0,
+            batch_seconds=0,
+            answers={"count": "one two three four five"},
+            chunk_characters=6,
+            **files,
         )
         yield Arena(stack.enter_context(server), context, connections)
 
@@ -319,6 +361,9 @@ async def sweep(
     """Cancel operations at every moment, and look after each what is left."""
     async with where.client() as client:
         await client.tune(BASE, EXAMPLES, tuned_model_id="ready", if_exists="adopt")
+        file = await client.files.upload(LINE, name="ready", mime_type="application/jsonl")
+        where.batch = await client.batches.get(await client.batches.create(MODEL, file))
+        assert where.batch.output
     gc.collect()
     await asyncio.sleep(0.05)
     tasks, files = len(asyncio.all_tasks()), open_files()

@@ -54,6 +54,10 @@ CALLS = {
     "generate": lambda client: client.generate_content("gemini-3.7-flash", "hi"),
     "stream": lambda client: anext(client.stream_generate_content("gemini-3.7-flash", "hi")),
     "list": lambda client: client.models.list().all(),
+    "batch": lambda client: client.batches.create("models/x", ["hi"]),
+    "results": lambda client: anext(client.batches.results("x")),
+    "upload": lambda client: client.files.upload(b"content"),
+    "download": lambda client: client.files.download("x"),
 }
 CREDENTIALS = {"api_key": lambda: {"api_key": KEY}, "token": lambda: {"token": TOKEN}}
 
@@ -94,6 +98,8 @@ async def failing(end, call, credential):
 async def test_no_secret_is_in_what_a_failed_call_leaves(end, call, credential, caplog):
     caplog.set_level(1)
     error, shown = await failing(end, call, credential)
+    if call == "download" and end.startswith("200 ") and "HTML" not in end and error is None:
+        return  # the content of a file may be anything
     assert error is not None
     secret = {"api_key": KEY, "token": TOKEN}[credential]
     assert shown_by(error, [secret]) == []

@@ -144,6 +144,8 @@ class _Download:
 
     async def _check_head(self, reply: StreamReply) -> None:
         """Find out how much there is, and that what comes continues what is there."""
+        if reply.headers.get("content-type", "").strip().lower().startswith("text/html"):
+            raise self._wrong("a page came in place of the content")  # of a network that wants a login, or a gateway
         plain = reply.headers.get("content-encoding", "identity").strip().lower() == "identity"
         tag = reply.headers.get("etag", "")
         tag = tag if plain and tag.startswith('"') else ""

@@ -28,6 +28,7 @@ from gemtune.resources.attempts import time_left
 from gemtune.resources.batches.replies import BatchReplies
 from gemtune.resources.batches.service import BatchService, InlineInput, PlacedInput
 from gemtune.resources.given import Framing, ModelLike, Prompts, spelled_out
+from gemtune.resources.uploads.held import held
 from gemtune.types import GenerateContentRequest
 from gemtune.types.batches import GenerateContentBatch
 from gemtune.types.files import File
@@ -213,8 +214,8 @@ class Batches(Generic[JobT_co]):
         retry: RetryPolicy | None,
     ) -> tuple[PlacedInput | InlineInput, bool]:
         """Write down what is asked, and bring it to the service; return where it is, and if all keys are numbers."""
-        spool = _Spool(self._service, model, await anyio.to_thread.run_sync(tempfile.TemporaryFile))
-        try:
+        async with held(tempfile.TemporaryFile) as file:
+            spool = _Spool(self._service, model, file)
             async with aclosing(self._read(requests, model, framing)) as each:
                 async for asked in each:
                     await spool.add(asked)
@@ -222,13 +223,10 @@ class Batches(Generic[JobT_co]):
             if spool.count == 0:
                 raise InvalidInput("requests: there are none", field="requests")
             if spool.inline:
-                lines = await anyio.to_thread.run_sync(spool.all)
-                return InlineInput(lines, spool.count), spool.numbered
+                return InlineInput(await anyio.to_thread.run_sync(spool.all), spool.count), spool.numbered
             _log.info("uploading %s requests in %s bytes", f"{spool.count:,}", f"{spool.size:,}")
-            placed = await self._service.place(spool.file, spool.size, mark, bucket=bucket, retry=retry)
+            placed = await self._service.place(file, spool.size, mark, bucket=bucket, retry=retry)
             return placed, spool.numbered
-        finally:
-            spool.file.close()
 
 
 @attrs.define(eq=False)
@@ -238,7 +236,7 @@ class _Spool:
     Args:
         service: Says how a line is written, and how much one batch may hold.
         model: The model that is asked.
-        file: The lines; whoever made it closes it.
+        file: The lines.
         count: How many there are so far.
         size: Their bytes.
         numbered: Whether all keys are numbers.

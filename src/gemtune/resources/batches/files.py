@@ -42,6 +42,7 @@ from gemtune.protocol.files import MAX_BYTES, NewFile
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.uploads.gemini import FileUpload, digest_of, extent, opened_file, some_of
+from gemtune.resources.uploads.held import held
 from gemtune.resources.uploads.sending import OnProgress, UploadProgress
 from gemtune.types.files import File
 from gemtune.wholefile import whole_file
@@ -104,15 +105,11 @@ class Files:
         given = None if mime_type is None else _checked_type(mime_type)
         limit = None if timeout is None else checks.seconds("timeout", timeout)
         with anyio.move_on_after(limit):
-            opened = await anyio.to_thread.run_sync(opened_file, file)
-            try:
+            async with held(partial(opened_file, file)) as opened:
                 start, size = await anyio.to_thread.run_sync(extent, opened)
                 kind = await anyio.to_thread.run_sync(_type_of, given, title)
                 place = partial(self.place, opened, size, chosen, start=start, display_name=title, mime_type=kind)
                 return await place(on_progress=on_progress, retry=retry)
-            finally:
-                if opened is not file:
-                    opened.close()
         raise DeadlineExceeded(f"the upload did not end within {limit:g} s", resource=chosen, failure=Failure.AMBIGUOUS)
 
     async def place(
@@ -233,16 +230,8 @@ class Files:
             raise await self._why_not(call, error) from None
 
     async def _to_path(self, call: Call[bytes], target: Path, timeout: float | None, retry: RetryPolicy | None) -> Path:
-        # Entered and left in threads, as it waits for the disk; the content is written in threads by ``download``.
-        writing = whole_file(target)
-        into = await anyio.to_thread.run_sync(writing.__enter__)
-        try:
+        async with held(partial(whole_file, target)) as into:
             await download(self._caller, call, into, most=MAX_BYTES * 64, timeout=timeout, retry=retry)
-        except BaseException as error:
-            with anyio.CancelScope(shield=True):  # it takes no longer than to close a file
-                await anyio.to_thread.run_sync(writing.__exit__, type(error), error, error.__traceback__)
-            raise
-        await anyio.to_thread.run_sync(writing.__exit__, None, None, None)
         return target
 
     async def _why_not(self, call: Call[bytes], error: ApiError) -> Exception:

@@ -33,6 +33,7 @@ from gemtune.remedy import Argument, Remedy
 from gemtune.resources.batches.creating import BatchCreation, BatchSearch
 from gemtune.resources.batches.files import Files
 from gemtune.resources.batches.service import BatchLimits, InlineInput, PlacedInput
+from gemtune.resources.uploads.held import held
 from gemtune.types import GenerateContentRequest
 from gemtune.types.batches import GenerateContentBatch
 
@@ -139,7 +140,7 @@ class GeminiBatches:
         if batch.input:
             return 0
         # The reply to ``get`` holds all replies, and may be larger than memory.
-        with await anyio.to_thread.run_sync(tempfile.TemporaryFile) as whole:
+        async with held(tempfile.TemporaryFile) as whole:
             await download(self._caller, gemini.get_batch(batch.name), whole, retry=retry)
             return await anyio.to_thread.run_sync(inline_lines, whole, into)
 

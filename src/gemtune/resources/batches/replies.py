@@ -13,6 +13,7 @@ from gemtune.config import RetryPolicy
 from gemtune.errors import NotFound
 from gemtune.remedy import ClientCall, Remedy
 from gemtune.resources.batches.service import BatchService
+from gemtune.resources.uploads.held import Held
 from gemtune.types.batches import BatchReply, GenerateContentBatch
 
 _LOT: Final = 1 << 20
@@ -30,7 +31,9 @@ class BatchReplies:
     _service: BatchService
     _name: str
     _retry: RetryPolicy | None
+    _held: Held[IO[bytes]] | None = attrs.field(default=None, init=False)
     _file: IO[bytes] | None = attrs.field(default=None, init=False)
+    """The file, once all of it is there."""
     _ready: deque[BatchReply] = attrs.field(factory=deque, init=False)
     _over: bool = attrs.field(default=False, init=False)
 
@@ -56,9 +59,7 @@ class BatchReplies:
     async def aclose(self) -> None:
         """Let go of the file."""
         self._over = True
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        self._let_go()
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,24 +68,24 @@ class BatchReplies:
         await self.aclose()
 
     def __del__(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held, self._file = self._held, None, None
+        if held is not None:
+            held.close()
 
     async def _download(self) -> IO[bytes]:
         batch = await self._service.get(self._name, retry=self._retry)
         if not batch.done:
             raise _without_results(batch, "it has not ended", "look at it again with ")
-        file: IO[bytes] = await anyio.to_thread.run_sync(tempfile.TemporaryFile)
-        try:
-            size = await self._service.fetch(batch, file, retry=self._retry)
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        if size == 0:
-            file.close()
+        self._let_go()  # of what an earlier attempt has left
+        self._held = Held(tempfile.TemporaryFile)
+        file = await anyio.to_thread.run_sync(self._held.open)
+        if await self._service.fetch(batch, file, retry=self._retry) == 0:
             why = f"its state is {batch.state}" + (f" ({batch.error.message})" if batch.error is not None else "")
             raise _without_results(batch, why, "see it with ")
+        file.seek(0)
         self._file = file
         return file
 

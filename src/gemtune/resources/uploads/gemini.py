@@ -11,6 +11,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -130,8 +131,8 @@ class FileUpload:
         )
 
 
-def opened_file(file: object) -> IO[bytes]:
-    """Return what is to be read: the file itself if it is open; blocks."""
+def opened_file(file: object) -> AbstractContextManager[IO[bytes]]:
+    """Return what is to be read, to be closed afterwards: the file itself, which stays open, if it is; blocks."""
     if isinstance(file, bytes | bytearray | memoryview):
         return io.BytesIO(file)
     if isinstance(file, str | os.PathLike):
@@ -139,16 +140,14 @@ def opened_file(file: object) -> IO[bytes]:
     if not hasattr(file, "read") or isinstance(file, io.TextIOBase):
         checks.refuse("file", "a path, bytes, or a file that is open for reading bytes", file)
     if getattr(file, "seekable", bool)():
-        return cast("IO[bytes]", file)
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever uploads it closes it
-    try:
+        return nullcontext(cast("IO[bytes]", file))
+    with ExitStack() as stack:
+        copy = stack.enter_context(tempfile.TemporaryFile())
         while data := file.read(_HASHED):
             copy.write(data)
         copy.seek(0)
-    except BaseException:
-        copy.close()
-        raise
-    return copy
+        stack.pop_all()
+        return copy
 
 
 def extent(file: IO[bytes]) -> tuple[int, int]:
