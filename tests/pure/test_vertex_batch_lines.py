@@ -95,6 +95,16 @@ def test_a_status_is_an_error_and_is_taken_apart_where_it_can_be(status, code, m
     assert (reply.error.code, reply.error.message) == (code, message)
 
 
+def test_a_failed_line_of_the_documentation_is_read():
+    # Vertex AI's page on batches from Cloud Storage: such a line has no response at all.
+    error = {"error": {"code": 400, "message": "Please use a valid role: user, model.", "status": "INVALID_ARGUMENT"}}
+    request = {"contents": [{"parts": [{"text": "x"}], "role": "tester"}], "labels": {"gemtune-key": "k"}}
+    said = {"status": f"Bad Request: {json.dumps(error)}", "processed_time": "2025-07-09T19:57:43.558+00:00"}
+    reply = read_line(json.dumps(said | {"request": request}).encode())
+    assert (reply.key, reply.error.code) == ("k", 3)
+    assert reply.error.message == "Please use a valid role: user, model."
+
+
 @pytest.mark.parametrize(
     "line",
     [b"", b"{", b"[]", b"7", b"{}", b'{"request": null}', b'{"request": {"labels": []}, "response": {}}', b"\xff"],
@@ -132,9 +142,10 @@ def test_a_job_is_the_batch_that_both_services_have():
 
 
 def test_a_job_is_read_from_what_little_there_is_and_in_snake_case():
-    assert read_job({"name": "n"}).state is BatchState.UNSPECIFIED
+    name = JOB["name"]
+    assert read_job({"name": name}).state is BatchState.UNSPECIFIED
     snake = {
-        "name": "n",
+        "name": name,
         "display_name": "d",
         "output_info": {"gcs_output_directory": "gs://b/x"},
         "state": "JOB_STATE_NEW",
@@ -155,7 +166,9 @@ def test_what_does_not_fit_makes_no_job_unreadable(field, odd):
     assert read_job(JOB | {field: odd}).name == JOB["name"]
 
 
-@pytest.mark.parametrize("value", [None, [], "x", {}, {"name": ""}, {"name": 7}])
+@pytest.mark.parametrize(
+    "value", [None, [], "x", {}, {"name": ""}, {"name": 7}, {"name": "../x"}, {"name": f"{JOB['name']}?x"}]
+)
 def test_what_is_no_job_is_refused(value):
     with pytest.raises(MalformedResponse):
         read_job(value)

@@ -73,7 +73,8 @@ async def _answer(
         # Who deleted the model behind our back did so before this request, not after it.
         service.store.overtake(now)
         # So was what a batch has finished by now: its results are there before anybody looks for them.
-        busy = due(service.store, now)
+        # Whoever asks a model sees none of it, and does not wait for it.
+        busy = [] if route.cost else due(service.store, now)
         for shelf in busy:
             await anyio.to_thread.run_sync(shelf.work, service.store, now)
         call, thinning = service.replicas.ask(call, face.replication)

@@ -20,6 +20,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput, MalformedResponse
+from gemtune.protocol import vertex_names
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import decode, decode_lenient, dumps, loads
 from gemtune.protocol.gemini import Page
@@ -227,8 +228,9 @@ def read_job(value: object) -> GenerateContentBatch:
         MalformedResponse: It is no JSON object, or has no name.
     """
     job = decode_lenient(_PredictionJob, value)
-    if not job.name:
-        raise MalformedResponse("the batchPredictionJob has no name")
+    # It becomes part of the address of what is asked about it.
+    if not vertex_names.is_batch(job.name):
+        raise MalformedResponse(f"the batchPredictionJob has no name, but {job.name!r:.100}")
     source = _within(job.input_config, "gcsSource", "gcs_source")
     uris = source.get("uris") if isinstance(source, dict) else None
     output = _within(job.output_info, "gcsOutputDirectory", "gcs_output_directory")

@@ -1,7 +1,8 @@
 """The files of a batch: lines of requests are read, and one by one a line of the results is written for each.
 
 A result echoes its request as the service does, under proto names and with nulls for what was not given. A line that
-cannot be read, or whose request is refused or drawn to fail, has a status and no response.
+cannot be read, or whose request is refused or drawn to fail, has a status and no response, as documented: the status
+is the HTTP reason with the error's JSON behind it.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ class ResultsWriter:
         else:
             self.successful += 1
         time = dt.datetime.fromtimestamp(at // 1_000_000 / 1000, dt.UTC).isoformat(timespec="milliseconds")
-        shown = {"status": _said(status), "processed_time": time, "request": request, "response": response}
+        shown = {"status": _said(status), "processed_time": time, "request": request}
+        if status is None:
+            shown["response"] = response
         text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         return text.encode("utf-8", "backslashreplace") + b"\n"
 
@@ -133,11 +136,11 @@ class ResultsWriter:
             if found := wrong_in(body):
                 raise invalid_fields("GenerateContentRequest", found)
             if self.job.plan.fails(number):
-                return raw, {}, KNOWN_ERRORS["vertex_internal"]()
+                return raw, None, KNOWN_ERRORS["vertex_internal"]()
         except ValueError as error:  # no JSON
-            return raw, {}, bad_request(str(error))
+            return raw, None, bad_request(str(error))
         except RpcError as error:
-            return raw, {}, error
+            return raw, None, error
         job = self.job
         reply = next(replies(self.store, self.tuned, job.model, body, job.email, at))
         return raw, encode(_SCHEMA, "VertexGenerateResponse", reply), None
