@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,14 +27,13 @@ PATIENCE = 1.0
 """Seconds in which a creation that was sent before the kill arrives; here the service is near."""
 
 stage, nth = sys.argv[1], int(sys.argv[2])
+seen: Counter[str] = Counter()
 
 
 def reached(here: str) -> None:
-    global nth
-    if here == stage:
-        nth -= 1
-        if nth == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    seen[here] += 1
+    if here == stage and seen[here] == nth:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def staged(name: str, step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -74,7 +74,8 @@ async def main() -> None:
         client.batch(model, ROWS, engine="server", journal="journal", resume="rest", **options) as results,
     ):
         async for result in results:
-            print(result.key, result.text, flush=True)
+            sys.stdout.write(f"{result.key} {result.text}\n")
+            sys.stdout.flush()
             reached("results")
 
 

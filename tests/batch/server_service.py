@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import IO, Any
 
 import anyio
@@ -42,6 +42,13 @@ class Lost:
     """The operation is done, and its reply does not arrive."""
 
     error: Exception
+
+
+@attrs.frozen
+class Before:
+    """Something happens before the operation is done."""
+
+    act: Callable[[], Awaitable[None]]
 
 
 @attrs.define
@@ -205,10 +212,12 @@ class _Step:
         await anyio.lowlevel.checkpoint()
         if isinstance(self.step, Exception):
             raise self.step
+        if isinstance(self.step, Before):
+            await self.step.act()
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         if kind is None:
-            if callable(self.step):
+            if callable(self.step):  # something happens after it
                 await self.step()
             if isinstance(self.step, Lost):
                 raise self.step.error

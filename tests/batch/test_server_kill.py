@@ -66,15 +66,8 @@ def test_killed_at_any_stage_and_run_again_it_pays_once_and_loses_nothing(app, t
 
 def test_killed_again_and_again_at_every_stage_of_one_run_it_pays_once(app, tmp_path):
     printed: dict[str, str] = {}
-    for stage in (
-        "after:place",
-        "before:create",
-        "after:create",
-        "after:note created",
-        "after:fetch",
-        "after:note ended",
-    ):
-        more, _ = drive(tmp_path, stage)
+    for stage in ("place", "create", "note created", "fetch", "note ended"):
+        more, _ = drive(tmp_path, f"after:{stage}")
         assert not printed.keys() & more.keys()
         printed |= more
     more, killed = drive(tmp_path, "never")
