@@ -55,6 +55,9 @@ PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 # The blocks of the pages and of --help are run by "pages", without short cuts; "-- tests/test_help.py" runs them here.
 IN_PAGES = ("--ignore=tests/test_help.py", "--deselect=tests/test_docs.py::test_a_page_does_what_it_says")
 
+# Runs in "ray": what it needs takes 600 MB.
+OF_RAY = ("ray.md",)
+
 # What can differ between the sources without orjson, which "tests" runs, and the wheel with it: whatever reads or
 # writes JSON (orjson is used by one module, protocol/codec/text.py) and whatever asks for the package's own files,
 # scripts and entry points. The rest (watcher, stories, limiter, proofs, emulator) does not notice either.
@@ -182,6 +185,8 @@ def ray(session: nox.Session) -> None:
     """Run a cluster of two nodes on this machine, and what docs/ray.md says; takes 1.2 GB and four minutes."""
     install(session, "-e", ".[emulator,ray]", groups=("ray",))
     session.run("pytest", "--show-capture=no", "tests/ray", *session.posargs)  # Ray logs a page for every dataset
+    if not session.posargs:
+        session.run("python", "tests/pages.py", *(f"docs/{name}" for name in OF_RAY))
 
 
 @nox.session
@@ -289,7 +294,7 @@ def wheel(session: nox.Session) -> None:
 def pages(session: nox.Session) -> None:
     """Run the blocks of the README, docs/ and --help as a newcomer does: on the built wheel, in an empty project."""
     (built,) = (ROOT / "dist").glob("*.whl")
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name not in OF_RAY)]
     told = [re.findall(r"^<!-- needs: (.+?) -->$", path.read_text(encoding="utf-8"), re.MULTILINE) for path in found]
     needs = {need.strip() for lines in told for line in lines for need in line.split(",")}
     others = sorted(need for need in needs if not need.startswith("gemtune["))  # the extras come with the wheel
@@ -325,6 +330,13 @@ def bench_batch(session: nox.Session) -> None:
     """Compare ways to ask a model many things; see benchmarks/README.md."""
     install(session, ".", groups=("bench",))
     session.run("python", "benchmarks/batch.py", *session.posargs)
+
+
+@nox.session
+def bench_ray(session: nox.Session) -> None:
+    """Compare a batch on Ray with one in a process, and with Ray Data's HTTP processor; see benchmarks/README.md."""
+    install(session, ".[ray]", "psutil>=6", "pydantic>=2")
+    session.run("python", "benchmarks/on_ray.py", *session.posargs)
 
 
 @nox.session

@@ -5,6 +5,7 @@ Prints its URL on a line of its own and serves until its standard input is close
 
 import asyncio
 import json
+import os
 import sys
 
 ANSWER = "LXIV is the Roman numeral that follows LXIII. " * 4
@@ -28,6 +29,8 @@ REPLY = {
 _BODY = json.dumps(REPLY).encode()
 _HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(_BODY)}\r\n\r\n"
 CANNED = _HEAD.encode() + _BODY
+DELAY = float(os.environ.get("GEMTUNE_BENCH_DELAY", "0"))
+"""Seconds until an answer is sent."""
 
 
 class Canned(asyncio.Protocol):
@@ -49,7 +52,10 @@ class Canned(asyncio.Protocol):
             if len(self.received) < whole:
                 return
             self.received = self.received[whole:]
-            self.transport.write(CANNED)
+            if DELAY:
+                asyncio.get_running_loop().call_later(DELAY, self.transport.write, CANNED)
+            else:
+                self.transport.write(CANNED)
 
 
 async def main() -> None:

@@ -32,6 +32,7 @@ html_title = f"gemtune {version}"
 html_copy_source = False
 html_show_sphinx = False
 
+autodoc_mock_imports = ["numpy", "pyarrow", "ray"]  # of the extra "ray": 600 MB, which the reference can do without
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
