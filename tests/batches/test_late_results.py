@@ -1,0 +1,42 @@
+"""Results that appear a while after their batch has ended are waited for, by all who read them: they are paid for."""
+
+import pytest
+
+from gemtune import errors
+from gemtune.resources.batches import collection
+from world import make_app, make_client
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+MODEL = "models/gemini-3.7-flash"
+PROMPTS = [(f"k{n}", f"prompt {n}") for n in range(25)]
+
+
+@pytest.fixture(params=["inline", "file"])
+def form(request, monkeypatch):
+    if request.param == "file":
+        monkeypatch.setattr(collection, "_INLINE_COUNT", 10)
+    return request.param
+
+
+def client(seconds):
+    return make_client(make_app(batch_queue_seconds=1.0, batch_seconds=10.0, batch_output_seconds=seconds))
+
+
+async def test_a_handle_waits_for_results_that_are_late(form):
+    async with client(120.0) as own:
+        job = await own.batches.create(MODEL, PROMPTS)
+        await job
+        assert {result.key async for result in job.results()} == {key for key, _ in PROMPTS}
+
+
+async def test_the_server_engine_waits_for_results_that_are_late():
+    async with client(120.0) as own, own.batch(MODEL, PROMPTS, engine="server") as results:
+        assert {result.key async for result in results if result.ok} == {key for key, _ in PROMPTS}
+
+
+async def test_results_that_never_appear_are_an_error_that_may_pass(form):
+    async with client(10_000.0) as own:
+        job = await own.batches.create(MODEL, PROMPTS)
+        await job
+        with pytest.raises(errors.Unavailable, match="with 25 answers, have not appeared within 10 minutes"):
+            await anext(job.results())
