@@ -258,9 +258,9 @@ def jobs_of(pictures: Sequence[JobPicture]) -> str:
 
 
 def counted_in(pictures: Sequence[JobPicture]) -> str:
-    """Return what a column says that shows how far jobs are: ``step``, ``requests``, or ``done`` of some of either."""
+    """Return what a column says that shows how far jobs are: ``step``, ``requests``, or ``count`` of some of either."""
     kinds = {picture.unit for picture in pictures}
-    return "done" if len(kinds) > 1 else "requests" if kinds == {"requests"} else "step"
+    return "count" if len(kinds) > 1 else "requests" if kinds == {"requests"} else "step"
 
 
 def parameters(used: Hyperparameters | None) -> tuple[tuple[str, str], ...]:
