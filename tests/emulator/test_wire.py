@@ -19,7 +19,7 @@ from gemtune.emulator.messages.codec import (
     parse_timestamp,
 )
 from gemtune.emulator.messages.errors import RpcError
-from gemtune.emulator.messages.json_text import dumps, parse_json
+from gemtune.emulator.messages.json_text import FrozenJson, dumps, parse_json
 from gemtune.emulator.messages.schema import camel_case, snake_case
 
 OBSERVED = {
@@ -292,3 +292,17 @@ async def test_what_is_written_once_is_written_in_every_layout(api):
     deep = (await api.call("GET", f"/v1/{api.app.store.tuned_models[name].operation_name}")).text
     assert '\n    "snapshots": [\n      {\n        "step": 1,\n' in deep
     assert '\n      "snapshots": [\n        {\n          "step": 1,\n' in deep
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=3), st.booleans())
+def test_what_never_changes_is_written_like_anything_else_at_every_depth(value, pretty):
+    frozen = FrozenJson(value)
+    for around in (lambda each: {"a": {"b": each}}, lambda each: [each, {"c": [[each]]}], lambda each: each):
+        assert dumps(around(frozen), pretty=pretty) == dumps(around(value), pretty=pretty)

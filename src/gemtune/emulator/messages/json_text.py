@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import cast
 
@@ -88,6 +89,11 @@ class FrozenJson(dict[str, object]):
     def text(self, newline: str, colon: str) -> str:
         """Return the text at a depth, which ``newline`` tells by its spaces."""
         if (newline, colon) not in self.texts:
+            # No string has a line break in it that is not escaped, so that one depth can be made of another.
+            for other, text in self.texts.items():
+                if newline and other[0] and other[1] == colon:
+                    self.texts[newline, colon] = text.replace(other[0], newline)
+                    return self.texts[newline, colon]
             out: list[str] = []
             _write(dict(self), newline, colon, out)
             self.texts[newline, colon] = "".join(out)
@@ -115,7 +121,7 @@ def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
     elif isinstance(value, dict):
         separator = "{" + deeper
         for key, item in value.items():
-            out.append(separator + _quote(str(key)) + colon)
+            out.append(separator + _name(str(key)) + colon)
             _write(item, deeper, colon, out)
             separator = "," + deeper
         out.append(newline + "}" if value else "{}")
@@ -128,6 +134,8 @@ def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
         out.append(newline + "]" if value else "[]")
     elif isinstance(value, float):
         out.append(_number(value))
+    elif type(value) is int:
+        out.append(str(value))
     else:
         out.append(json.dumps(value))
 
@@ -135,6 +143,9 @@ def _write(value: object, newline: str, colon: str, out: list[str]) -> None:
 def _quote(text: str) -> str:
     # protobuf's JSON writer escapes angle brackets so that a body can stand inside HTML
     return encode_basestring(text).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+_name = lru_cache(maxsize=1024)(_quote)  # the names of fields are few, and come again and again
 
 
 def _number(value: float) -> str:

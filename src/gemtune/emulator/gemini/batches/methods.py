@@ -9,6 +9,7 @@ from gemtune.emulator.gemini.batches.shelf import StoredBatch
 from gemtune.emulator.gemini.shelf import shelf_of
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import not_found
+from gemtune.emulator.messages.json_text import FrozenJson
 from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store
 
@@ -108,4 +109,5 @@ def _output(batch: StoredBatch, *, whole: bool) -> Value:
     if not whole or batch.end is None or batch.end.output is None:
         return {}
     with batch.end.output.open() as file:
-        return {"inlinedResponses": {"inlinedResponses": [json.loads(line) for line in file]}}
+        # It stands twice in the reply, and may be long.
+        return {"inlinedResponses": FrozenJson({"inlinedResponses": [json.loads(line) for line in file]})}
