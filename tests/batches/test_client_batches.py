@@ -1,6 +1,5 @@
 """``client.batches`` and ``client.files`` of the Gemini API, against the emulator."""
 
-import hashlib
 import io
 import json
 
@@ -38,6 +37,7 @@ async def replies_of(client, batch):
     return {reply.key: reply async for reply in client.batches.results(batch)}
 
 
+@pytest.mark.both_backends
 async def test_a_few_prompts_go_with_the_creation_and_their_replies_have_the_keys(client, app):
     created = await client.batches.create(MODEL, [("a", "one"), ("b", "two"), "three"], display_name="mine")
     assert (created.display_name, created.model, created.state) == ("mine", MODEL, BatchState.PENDING)
@@ -50,6 +50,7 @@ async def test_a_few_prompts_go_with_the_creation_and_their_replies_have_the_key
     assert sent(app, "media.upload") == []
 
 
+@pytest.mark.both_backends
 async def test_many_prompts_go_into_a_file_and_come_back_from_one(client, app, monkeypatch):
     monkeypatch.setattr(collection, "_INLINE_COUNT", 10)
     created = await client.batches.create(MODEL, ((f"k{n}", f"prompt {n}") for n in range(25)))
@@ -146,6 +147,7 @@ async def test_arguments_are_refused_in_our_words(client, app, options, said):
     assert sent(app) == []
 
 
+@pytest.mark.both_backends
 async def test_a_file_is_uploaded_in_pieces_from_a_path_and_checked(client, app, tmp_path):
     path, content = tmp_path / "notes.txt", bytes(range(256)) * 140_000
     path.write_bytes(content)
@@ -200,6 +202,7 @@ async def results_file(client, monkeypatch, count=3):
     return await ended(client, await client.batches.create(MODEL, [f"prompt {n}" for n in range(count)]))
 
 
+@pytest.mark.both_backends
 async def test_a_file_of_results_is_downloaded_as_bytes_or_to_a_path(client, monkeypatch, tmp_path):
     batch = await results_file(client, monkeypatch)
     content = await client.files.download(batch.output)
@@ -221,19 +224,6 @@ async def test_on_vertex_files_name_cloud_storage():
     async with gemtune.Client(vertexai=True, project="my-project", token=TOKEN, base_url="http://127.0.0.1") as client:
         with pytest.raises(errors.NotSupported, match="Vertex AI has no files of its own: it reads from Cloud Storage"):
             await client.files.get("files/x")
-
-
-async def test_a_digest_is_known_in_both_its_spellings():
-    from gemtune.protocol.files import digest_matches
-
-    raw = hashlib.sha256(b"x").digest()
-    import base64
-
-    for spelled in (base64.b64encode(raw), base64.b64encode(raw.hex().encode())):
-        assert digest_matches(spelled.decode(), raw)
-        assert not digest_matches(spelled.decode(), hashlib.sha256(b"y").digest())
-    assert digest_matches("", raw)
-    assert digest_matches("no base64!", raw)
 
 
 async def test_a_file_that_arrives_spoiled_is_deleted_and_is_an_error(app):

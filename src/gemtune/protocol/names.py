@@ -137,6 +137,11 @@ def file_name(value: object, *, field: str = "name") -> str:
     return _matched(value, field, _FILE, "'files/abc123'", "files")
 
 
+def is_file(name: str) -> bool:
+    """Return whether this is the name of a file."""
+    return _FILE.fullmatch(name) is not None
+
+
 def new_file_name(value: object) -> str:
     """Check a name chosen for a new file, ``files/{id}`` or the bare id (file.proto: at most 40 characters)."""
     bare = value.removeprefix("files/") if isinstance(value, str) else ""

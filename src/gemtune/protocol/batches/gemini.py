@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, TypeGuard
 import attrs
 
 from gemtune.errors import MalformedResponse
+from gemtune.protocol import names
 from gemtune.protocol.call import Call, Effect
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.protocol.gemini import Page, paging
@@ -185,7 +186,8 @@ def read_batch(value: object) -> GenerateContentBatch:
     found = value.get("metadata")
     metadata = decode(_Metadata, found if isinstance(found, dict) else {})
     name = value.get("name") or metadata.name
-    if not isinstance(name, str) or not name:
+    # Names of replies become addresses of requests: whatever is none is refused before it can.
+    if not isinstance(name, str) or not names.is_batch(name):
         raise MalformedResponse("the operation of a batch has no name")
     output: Json = next((each for each in (value.get("response"), metadata.output) if _has_results(each)), EMPTY)
     error = value.get("error")
@@ -200,7 +202,7 @@ def read_batch(value: object) -> GenerateContentBatch:
         update_time=metadata.update_time,
         end_time=metadata.end_time,
         input=_text(metadata.input_config, "fileName"),
-        output=_text(output, "responsesFile"),
+        output=_file(_text(output, "responsesFile")),
         replies=tuple(map(read_reply, _inlined(output))),
         error=_status(error) if isinstance(error, dict) else None,
         extra={key: item for key, item in metadata.extra.items() if key != "@type"} or EMPTY,
@@ -273,6 +275,12 @@ def _inlined(value: Mapping[str, Any]) -> list[object]:
     if isinstance(found, dict):
         found = found.get("inlinedResponses")
     return found if isinstance(found, list) else []
+
+
+def _file(name: str) -> str:
+    if name and not names.is_file(name):
+        raise MalformedResponse("the results of a batch are in a file without a name")
+    return name
 
 
 def _text(value: Mapping[str, Any] | None, name: str) -> str:
