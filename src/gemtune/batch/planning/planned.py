@@ -1,0 +1,222 @@
+"""The part of a batch that makes its plan, and that chooses the engine by it when the batch is entered.
+
+Rows that can be read only once cannot be weighed before they are asked. Of those that are at hand at once, up to 1,000
+are looked at and handed on; if that was all, the plan is as good as any. Otherwise their number is unknown, and what is
+chosen follows a plain rule: the server engine if the deadline leaves it its 24 h and there is no budget, which nobody
+could check beforehand, and else the local one, which counts what it spends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, cast
+
+import anyio
+import attrs
+
+from gemtune import checks
+from gemtune.batch.inputs import Inputs, Item, ModelName
+from gemtune.batch.options import BatchSpec
+from gemtune.batch.patience import PatientClient
+from gemtune.batch.planning.decision import EngineOutlook, decide
+from gemtune.batch.planning.outlook import DAY, Pace, outlook_of_local, outlook_of_server
+from gemtune.batch.planning.plan import BatchPlan
+from gemtune.batch.planning.prices import TokenPrices
+from gemtune.batch.planning.weighing import Scale, Weighed, answers_of, readable_again, weigh_all
+from gemtune.batch.shown import ShownBatch
+from gemtune.errors import InvalidInput
+from gemtune.limiter.limiter import Limiter
+from gemtune.resources.batches.service import BatchService
+from gemtune.resources.given import EngineName
+
+_log = logging.getLogger("gemtune.batch")
+_PEEKED: Final = 1000
+_COUNTED_AT_ONCE: Final = 8
+
+
+class _CountsTokens(Protocol):
+    async def count_tokens(self, model: str, contents: object, /) -> _Counted: ...
+
+
+class _Counted(Protocol):
+    @property
+    def total_tokens(self) -> int | None: ...
+
+
+class PlannedBatch(ShownBatch):
+    """A batch, as far as it is planned."""
+
+    __slots__ = ()
+
+    client: PatientClient
+    spec: BatchSpec
+    inputs: Inputs
+    limiter: Limiter
+    batches: Callable[[], BatchService] | None
+    prices: TokenPrices | None
+    _model_name: ModelName
+
+    @property
+    def engine(self) -> EngineName:
+        """Who asks: ``local`` or ``server``; ``auto`` until the batch is entered."""
+        return self.spec.engine
+
+    async def plan(self, *, count: int = 0, output_tokens: float | None = None) -> BatchPlan:
+        """Return what the batch will take, before anything is spent: engine, time, jobs and money, and why.
+
+        It reads all rows once, and sends nothing unless you ask for ``count``.
+
+        Args:
+            count: How many prompts, chosen at random, the service counts with a request each; without it, tokens are
+                guessed from characters, with wide limits.
+            output_tokens: How many tokens an answer has on average, if you know that; thoughts included.
+
+        Raises:
+            InvalidInput: The rows can be read only once, there are none that can be asked, or no engine keeps the
+                deadline and the budget; the message says what each would take.
+            CallError: The service could not count.
+
+        Example:
+            >>> batch = client.batch(model, rows, engine="auto", deadline=86_400, prices=(0.30, 2.50))
+            >>> print(await batch.plan(output_tokens=100))
+        """
+        checks.whole("count", count, least=0)
+        if output_tokens is not None:
+            checks.seconds("output_tokens", output_tokens)
+        if not readable_again(self.inputs.iterable):
+            raise InvalidInput(
+                "a plan reads all rows, and these can be read only once: give a list, or a file with "
+                "gemtune.batch.files.FileRows",
+                field="inputs",
+            )
+        scale = Scale(self.spec.shared, count)
+        weighed = await weigh_all(self.inputs, scale, self.model, self._model_name)
+        if count and scale.chosen:
+            weighed = await _calibrated(self.client, self.model, scale, weighed)
+        return _planned(self, weighed, output_tokens)
+
+
+async def choose_engine(batch: PlannedBatch) -> BatchSpec:
+    """Return what a batch is to do, with its engine; keeps deadline and budget, as far as they can be known.
+
+    Raises:
+        InvalidInput: No engine keeps the deadline and the budget.
+    """
+    spec = batch.spec
+    if spec.engine != "auto" and spec.deadline is None and spec.budget is None:
+        return spec
+    if readable_again(batch.inputs.iterable):
+        plan = await batch.plan()
+        engine, why = plan.engine, plan.why
+    else:
+        weighed = await _peeked(batch)
+        if weighed is not None and weighed.whole:
+            plan = _planned(batch, weighed, None)
+            engine, why = plan.engine, plan.why
+        else:
+            engine, why = _blindly(spec)
+    if spec.engine == "auto":
+        _log.info("batch on %s: the engine is %s: %s", spec.model, engine, why)
+    return attrs.evolve(spec, engine=engine)
+
+
+def _blindly(spec: BatchSpec) -> tuple[EngineName, str]:
+    """Return the engine for rows of which nobody knows how many there are."""
+    if spec.engine == "server" and spec.budget is not None:
+        raise InvalidInput(
+            "budget: the rows can be read only once, so nobody can say beforehand what they cost, and a batch of the "
+            "service cannot be stopped halfway: give a list or a file, or use the local engine",
+            field="budget",
+        )
+    if spec.engine != "auto":
+        return spec.engine, "it was asked for"
+    if spec.deadline is not None and spec.deadline >= DAY and spec.budget is None:
+        return "server", "the rows can be read only once, and the deadline leaves the service its 24 h"
+    return "local", "the rows can be read only once, and the local engine asks as they come"
+
+
+async def _peeked(batch: PlannedBatch) -> Weighed | None:
+    """Weigh the first rows and put them back, or return None if they may have to be waited for."""
+    rows = batch.inputs.iterable
+    if not isinstance(rows, Iterator):
+        return None
+    first = [*itertools.islice(rows, _PEEKED + 1)]
+    batch.inputs = Inputs(itertools.chain(first, rows))
+    return await weigh_all(
+        Inputs(first), Scale(batch.spec.shared), batch.model, batch._model_name, None if len(first) <= _PEEKED else _PEEKED
+    )
+
+
+def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None) -> BatchPlan:
+    spec, prices = batch.spec, batch.prices
+    answers, assumed = answers_of(weighed.requests, spec.shared.get("generation_config"), output_tokens)
+    notes = [assumed]
+    if weighed.files:
+        notes.append(f"each of {weighed.files:,} files takes 258 tokens; a video or a recording takes more")
+    if spec.journal is not None:
+        notes.append("what the journal already holds is not taken off")
+    outlooks = _outlooks(batch, weighed, answers)
+    decision = decide(
+        *outlooks,
+        asked_for=spec.engine,
+        deadline=spec.deadline,
+        budget=spec.budget,
+        currency="" if prices is None else prices.currency,
+    )
+    return BatchPlan(
+        model=batch.model,
+        engine=decision.engine,
+        why=decision.why,
+        requests=weighed.requests,
+        unaskable=weighed.unaskable,
+        input_tokens=weighed.tokens,
+        output_tokens=answers,
+        counted=weighed.counted,
+        outlooks=outlooks,
+        assumptions=tuple(notes),
+        prices=prices,
+        deadline=spec.deadline,
+        budget=spec.budget,
+    )
+
+
+def _outlooks(batch: PlannedBatch, weighed: Weighed, answers: object) -> tuple[EngineOutlook, EngineOutlook]:
+    limits = None if batch.batches is None else batch.batches().limits
+    learned, limiter = batch.limiter.statistics(), batch.limiter
+    pace = Pace(
+        rpm=_least(limiter.rpm, learned.learned_rpm),
+        tpm=_least(limiter.tpm, learned.learned_tpm),
+        rpd=limiter.rpd,
+        concurrency=None if limiter.concurrency == "auto" else limiter.concurrency,
+    )
+    return (
+        outlook_of_local(weighed, answers, pace, batch.model, batch.prices),
+        outlook_of_server(weighed, answers, limits, batch.model, batch.prices),
+    )
+
+
+def _least(*numbers: float | None) -> float | None:
+    return min((number for number in numbers if number is not None), default=None)
+
+
+async def _calibrated(client: PatientClient, model: str, scale: Scale, weighed: Weighed) -> Weighed:
+    """Return what was weighed with tokens as the service counts them in the sample."""
+    from gemtune.datasets.review.counted import extrapolated
+
+    asks, pairs = cast("_CountsTokens", client.client), []
+    room = anyio.CapacityLimiter(_COUNTED_AT_ONCE)
+
+    async def count(item: Item) -> None:
+        async with room:
+            contents, options = item.asked(scale.shared)
+            said = contents if not options else item.with_frame(options)
+            reply = await asks.count_tokens(model, said)
+            pairs.append((scale.size(item), reply.total_tokens or 0))
+
+    async with anyio.create_task_group() as tasks:
+        for item in scale.chosen:
+            tasks.start_soon(count, item)
+    tokens = extrapolated(pairs, weighed.characters.count, weighed.requests)
+    return attrs.evolve(weighed, tokens=tokens, counted=len(pairs))
