@@ -30,10 +30,11 @@ from gemtune.batch.observer import RunObserver
 from gemtune.batch.options import BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
+from gemtune.batch.planning.planned import PlannedBatch, choose_engine
+from gemtune.batch.planning.prices import Spending, TokenPrices
 from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, stop_error
 from gemtune.batch.result import BatchResult, BatchResults
-from gemtune.batch.shown import ShownBatch
 from gemtune.errors import GemtuneError, JournalError, MisuseError, NotSupported
 from gemtune.limiter.limiter import Limiter
 from gemtune.notebook.live import said_if_left
@@ -76,11 +77,14 @@ def make_batch(
         limiter = default if default is not None and not numbers else Limiter(**numbers)
     if limiter is default and permitted is not None:
         client = permitted
-    return Batch(client, model_name, spec, inputs, limiter, observer, batches)
+    prices = None if spec.prices is None else TokenPrices.of(spec.prices)
+    if prices is not None:
+        prices.of_model(spec.model)
+    return Batch(client, model_name, spec, inputs, limiter, observer, batches, prices)
 
 
 @attrs.define(eq=False, repr=False)
-class Batch(ShownBatch):
+class Batch(PlannedBatch):
     """A model asked everything in an input: enter it with ``async with``, and iterate over its results.
 
     Nothing starts before the block is entered. Leaving it early gives up what is in flight; ``drain()`` lets it
@@ -98,6 +102,7 @@ class Batch(ShownBatch):
         limiter: Says when a request may be sent.
         observer: Is told that the run begins, if the client is observed.
         batches: Returns what runs batches at the service.
+        prices: What tokens cost, if that was said.
         collected: What ``collect`` and ``show`` have had of this run, including after an interrupt.
         parts: What was sent to the service and is not answered, by this run and by earlier ones.
         places: With a journal, the items of this input and their places, which its export writes.
@@ -110,6 +115,7 @@ class Batch(ShownBatch):
     limiter: Limiter
     observer: RunObserver | None = None
     batches: Callable[[], BatchService] | None = None
+    prices: TokenPrices | None = None
     places: Keys | None = attrs.field(default=None, init=False)
     parts: SentParts = attrs.field(factory=SentParts, init=False)
     collected: BatchResults = attrs.field(factory=BatchResults, init=False)
@@ -292,6 +298,12 @@ async def _prepared(batch: Batch) -> Background:
     if batch._entered:
         raise MisuseError(_ONCE)
     batch._entered = True
+    try:
+        batch.spec, inputs = await choose_engine(batch)
+        batch.inputs = inputs.iterable  # type: ignore[assignment]
+    except BaseException:
+        batch._left = True
+        raise
     if batch.spec.journal is not None:
         batch.places = Keys(batch.spec.journal)
     run = batch._run = _made_run(batch)
@@ -334,7 +346,10 @@ def _made_run(batch: Batch) -> Run:
         engine = _server_engine(batch, intake, answering)
     else:
         engine = LocalEngine(intake=intake, answering=answering, limiter=batch.limiter)
-    return Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
+    run = Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
+    if spec.budget is not None and batch.prices is not None:
+        run.spent = Spending(spec.budget, batch.prices, spec.model).enough
+    return run
 
 
 def _server_engine(batch: Batch, intake: Intake, answering: Answering) -> BatchEngine:

@@ -67,6 +67,9 @@ class BatchSpec:
         timeout: Seconds for the whole run.
         engine: Who asks: ``local``, ``server``, or ``auto``.
         finish: What becomes of items that the service's batches did not answer: ``keep`` or ``local``.
+        deadline: Seconds until everything has to be there, or None.
+        budget: What may be spent, or None.
+        prices: What tokens cost, as it was given.
         shared: Arguments of ``generate_content`` for all items.
     """
 
@@ -83,7 +86,21 @@ class BatchSpec:
     timeout: float = attrs.field(default=math.inf, converter=_or_infinite, validator=_SECONDS)
     engine: EngineName = attrs.field(default="local", validator=_one_of("local", "server", "auto"))
     finish: Finish = attrs.field(default="keep", validator=_one_of("keep", "local"))
+    deadline: float | None = attrs.field(default=None, validator=attrs.validators.optional(_SECONDS))
+    budget: float | None = attrs.field(default=None)
+    prices: object = None
     shared: Mapping[str, Any] = attrs.field(factory=dict, converter=_given)
+
+    def __attrs_post_init__(self) -> None:
+        if self.budget is None:
+            return
+        if not checks.is_number(self.budget) or not 0 < self.budget < math.inf:
+            checks.refuse("budget", "a positive amount of money", self.budget)
+        if self.prices is None:
+            what = (
+                "budget: without prices nobody can say what is spent: give what a million input and output tokens cost"
+            )
+            raise InvalidInput(what, Remedy("pass ", Argument("prices", "(0.30, 2.50)")), field="budget")
 
 
 def _as_usual(name: str, value: object) -> bool:

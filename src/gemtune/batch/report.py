@@ -63,9 +63,12 @@ class Stop:
 def stop_error(stop: Stop, tally: RunTally, model: str, journal: str | os.PathLike[str] | None) -> BaseException | None:
     """Return what ended a run as the error to raise, with what was reached and how to continue; None if nothing did."""
     reason = stop.reason
+    reached = _reached(tally, journal)
+    if isinstance(reason, BatchStopped):  # its budget is used up, or such: it says itself why
+        reason.message = f"{reason.message}{reached}"
+        return reason
     if not isinstance(reason, CallError | CredentialsError) and not stop.why:
         return reason
-    reached = _reached(tally, journal)
     remedies: tuple[Remedy, ...] = getattr(reason, "remedies", ())
     if stop.why:
         remedies = (*remedies, Remedy("if such items may fail, say how many with ", Argument("max_failures")))

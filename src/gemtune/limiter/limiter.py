@@ -271,6 +271,16 @@ class Limiter:
             self._day = Window(checks.whole("rpd", self._rpd, error=errors.SettingsError), DAY)
 
     @property
+    def concurrency(self) -> int | Literal["auto"]:
+        """What was set as the most requests in flight."""
+        return self._concurrency
+
+    @property
+    def rpd(self) -> int | None:
+        """The most requests in any 24 h."""
+        return self._rpd
+
+    @property
     def limit(self) -> int:
         """How many requests may be in flight now. Set it to another ``concurrency``."""
         return self._control.allowed

@@ -77,6 +77,18 @@ Accept: TypeAlias = Collection[str] | Callable[[GenerateContentResponse], bool]
 
 Durability = Literal["batch", "sync", "none"]
 
+
+class _Prices(Protocol):
+    """A ``gemtune.batch.TokenPrices``."""
+
+    @property
+    def per_million(self) -> Mapping[str, tuple[float, float]]: ...
+
+
+Prices: TypeAlias = tuple[float, float] | Mapping[str, Any] | str | os.PathLike[str] | _Prices
+"""What a million input tokens and a million output tokens cost: a pair, pairs by model, a ``TokenPrices``, or the path
+of a JSON file with one."""
+
 EngineName = Literal["local", "server", "auto"]
 Finish = Literal["keep", "local"]
 
@@ -122,6 +134,9 @@ class BatchOptions(Framing, total=False):
     timeout: float | None
     engine: EngineName
     finish: Finish
+    deadline: float | None
+    budget: float | None
+    prices: Prices | None
 
 
 _DEFAULTS: Final[Mapping[str, object]] = {

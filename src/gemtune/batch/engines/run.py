@@ -15,6 +15,7 @@ the buffer is written in a shielded scope.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
@@ -30,7 +31,7 @@ from gemtune.batch.outbox import Outbox
 from gemtune.batch.progress import RunTally
 from gemtune.batch.report import Stop
 from gemtune.batch.result import BatchResult
-from gemtune.errors import DeadlineExceeded, GemtuneError
+from gemtune.errors import BatchStopped, DeadlineExceeded, GemtuneError
 from gemtune.loops import current_time
 
 
@@ -61,6 +62,7 @@ class Run:
         tally: Where everything is counted.
         stop: What ends the run before its input does.
         max_failures: How many items may fail, or the greatest share of them, or None.
+        spent: Returns the error that ends a run whose budget is used up, or None.
         watch: Is told of outcomes and of the end, if the client is observed.
         writer: The way into the journal, if there is one.
         replay: The way out of it, for what earlier runs have answered.
@@ -71,6 +73,7 @@ class Run:
     tally: RunTally
     stop: Stop
     max_failures: float | None = None
+    spent: Callable[[RunTally], BatchStopped | None] | None = None
     watch: RunWatch | None = None
     writer: JournalWriter | None = None
     replay: JournalReplay | None = None
@@ -142,6 +145,8 @@ class Run:
             why = too_many(self.max_failures, self.tally.failed, self.tally.finished)
             if why and not self.stop.begun:
                 self.stop.begin(result.error, why=why)
+        if self.spent is not None and not self.stop.begun and (enough := self.spent(self.tally)) is not None:
+            self.stop.begin(enough)
         if self.writer is None:
             self.outbox.put(position, result)
         else:

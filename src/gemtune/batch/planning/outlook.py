@@ -39,7 +39,9 @@ class Pace:
     concurrency: int | None = None
 
 
-def outlook_of_local(weighed: Weighed, answers: Interval, pace: Pace, model: str, prices: TokenPrices | None) -> EngineOutlook:
+def outlook_of_local(
+    weighed: Weighed, answers: Interval, pace: Pace, model: str, prices: TokenPrices | None
+) -> EngineOutlook:
     """Return what the local engine would take.
 
     Args:
@@ -51,9 +53,11 @@ def outlook_of_local(weighed: Weighed, answers: Interval, pace: Pace, model: str
     """
     n, tokens = weighed.requests, weighed.tokens
     flight = _IN_FLIGHT if pace.concurrency is None else _exactly(pace.concurrency)
-    waits = {"concurrency": Interval(
-        n * _SECONDS.low / flight.high, n * _SECONDS.value / flight.value, n * _SECONDS.high / flight.low
-    )}
+    waits = {
+        "concurrency": Interval(
+            n * _SECONDS.low / flight.high, n * _SECONDS.value / flight.value, n * _SECONDS.high / flight.low
+        )
+    }
     # The window of a minute lets its first lot through at once.
     if pace.rpm is not None:
         waits["rpm"] = _exactly(max(n - pace.rpm, 0) / pace.rpm * 60)

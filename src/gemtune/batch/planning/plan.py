@@ -26,14 +26,8 @@ class BatchPlan(Displayed):
         input_tokens: The tokens of all prompts.
         output_tokens: The tokens of all answers.
         counted: How many prompts the service counted; 0 if all tokens are guessed from characters.
-        jobs: Batches that the service is given; 0 with the local engine.
-        seconds: How long it takes.
-        cost: What that costs by the prices; None without them.
-        no_cost: Why there is no cost; empty if there is one.
-        currency: Of the cost.
-        limits: The limits that bind, in words.
-        assumptions: What was assumed because nobody knows it.
         outlooks: What each engine would take: local, server.
+        assumptions: What was assumed of the input, because nobody knows it.
         prices: The prices.
         deadline: Seconds until everything has to be there, as you gave it.
         budget: What may be spent, as you gave it.
@@ -100,8 +94,7 @@ class BatchPlan(Displayed):
 
     def __str__(self) -> str:
         lines = [f"{name}: {said}" for name, said in self._facts()]
-        for one in self.outlooks:
-            lines.append(f"{one.engine}: {', '.join(filter(None, self._of(one)))}")
+        lines += [f"{one.engine}: {', '.join(filter(None, self._of(one)))}" for one in self.outlooks]
         return "\n".join([*lines, *(f"assumed: {each}" for each in self._chosen.assumptions + self.assumptions)])
 
     def _as_text(self) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from gemtune import checks
@@ -26,6 +27,7 @@ from gemtune.batch.planning.plan import BatchPlan
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.batch.planning.weighing import Scale, Weighed, answers_of, readable_again, weigh_all
 from gemtune.batch.shown import ShownBatch
+from gemtune.datasets.review.tokens import Interval
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
 from gemtune.resources.batches.service import BatchService
@@ -37,7 +39,7 @@ _COUNTED_AT_ONCE: Final = 8
 
 
 class _CountsTokens(Protocol):
-    async def count_tokens(self, model: str, contents: object, /) -> _Counted: ...
+    async def count_tokens(self, model: str, contents: object, /, **framing: Any) -> _Counted: ...
 
 
 class _Counted(Protocol):
@@ -85,7 +87,7 @@ class PlannedBatch(ShownBatch):
         checks.whole("count", count, least=0)
         if output_tokens is not None:
             checks.seconds("output_tokens", output_tokens)
-        if not readable_again(self.inputs.iterable):
+        if not await anyio.to_thread.run_sync(readable_again, self.inputs.iterable):
             raise InvalidInput(
                 "a plan reads all rows, and these can be read only once: give a list, or a file with "
                 "gemtune.batch.files.FileRows",
@@ -98,20 +100,24 @@ class PlannedBatch(ShownBatch):
         return _planned(self, weighed, output_tokens)
 
 
-async def choose_engine(batch: PlannedBatch) -> BatchSpec:
-    """Return what a batch is to do, with its engine; keeps deadline and budget, as far as they can be known.
+async def choose_engine(batch: PlannedBatch) -> tuple[BatchSpec, Inputs]:
+    """Return what a batch is to do, with its engine, and its rows; deadline and budget are looked at beforehand.
 
     Raises:
         InvalidInput: No engine keeps the deadline and the budget.
     """
-    spec = batch.spec
+    spec, inputs = batch.spec, batch.inputs
     if spec.engine != "auto" and spec.deadline is None and spec.budget is None:
-        return spec
-    if readable_again(batch.inputs.iterable):
+        return spec, inputs
+    again = await anyio.to_thread.run_sync(readable_again, inputs.iterable)
+    if spec.engine == "local" and not again:
+        return spec, inputs  # it counts what it spends, and a row is not to be read before its turn
+    engine: EngineName
+    if again:
         plan = await batch.plan()
         engine, why = plan.engine, plan.why
     else:
-        weighed = await _peeked(batch)
+        weighed, inputs = await _peeked(batch)
         if weighed is not None and weighed.whole:
             plan = _planned(batch, weighed, None)
             engine, why = plan.engine, plan.why
@@ -119,7 +125,7 @@ async def choose_engine(batch: PlannedBatch) -> BatchSpec:
             engine, why = _blindly(spec)
     if spec.engine == "auto":
         _log.info("batch on %s: the engine is %s: %s", spec.model, engine, why)
-    return attrs.evolve(spec, engine=engine)
+    return attrs.evolve(spec, engine=engine), inputs
 
 
 def _blindly(spec: BatchSpec) -> tuple[EngineName, str]:
@@ -137,16 +143,15 @@ def _blindly(spec: BatchSpec) -> tuple[EngineName, str]:
     return "local", "the rows can be read only once, and the local engine asks as they come"
 
 
-async def _peeked(batch: PlannedBatch) -> Weighed | None:
-    """Weigh the first rows and put them back, or return None if they may have to be waited for."""
+async def _peeked(batch: PlannedBatch) -> tuple[Weighed | None, Inputs]:
+    """Weigh the first rows, if they need not be waited for, and return them with all rows as before."""
     rows = batch.inputs.iterable
     if not isinstance(rows, Iterator):
-        return None
+        return None, batch.inputs
     first = [*itertools.islice(rows, _PEEKED + 1)]
-    batch.inputs = Inputs(itertools.chain(first, rows))
-    return await weigh_all(
-        Inputs(first), Scale(batch.spec.shared), batch.model, batch._model_name, None if len(first) <= _PEEKED else _PEEKED
-    )
+    most, scale = None if len(first) <= _PEEKED else _PEEKED, Scale(batch.spec.shared)
+    weighed = await weigh_all(Inputs(first), scale, batch.model, batch._model_name, most)
+    return weighed, Inputs(itertools.chain(first, rows))
 
 
 def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None) -> BatchPlan:
@@ -182,7 +187,7 @@ def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None)
     )
 
 
-def _outlooks(batch: PlannedBatch, weighed: Weighed, answers: object) -> tuple[EngineOutlook, EngineOutlook]:
+def _outlooks(batch: PlannedBatch, weighed: Weighed, answers: Interval) -> tuple[EngineOutlook, EngineOutlook]:
     limits = None if batch.batches is None else batch.batches().limits
     learned, limiter = batch.limiter.statistics(), batch.limiter
     pace = Pace(
@@ -205,14 +210,15 @@ async def _calibrated(client: PatientClient, model: str, scale: Scale, weighed: 
     """Return what was weighed with tokens as the service counts them in the sample."""
     from gemtune.datasets.review.counted import extrapolated
 
-    asks, pairs = cast("_CountsTokens", client.client), []
+    asks = cast("_CountsTokens", client.client)
+    pairs: list[tuple[int, int]] = []
     room = anyio.CapacityLimiter(_COUNTED_AT_ONCE)
 
     async def count(item: Item) -> None:
         async with room:
             contents, options = item.asked(scale.shared)
-            said = contents if not options else item.with_frame(options)
-            reply = await asks.count_tokens(model, said)
+            framing = {name: options[name] for name in ("system_instruction", "tools") if name in options}
+            reply = await asks.count_tokens(model, contents, **framing)
             pairs.append((scale.size(item), reply.total_tokens or 0))
 
     async with anyio.create_task_group() as tasks:

@@ -22,8 +22,9 @@ from gemtune.types import Content, GenerateContentRequest, GenerationConfig, Par
 
 _FILE: Final = Interval(258.0, 258.0, 258.0)
 """Of a picture, the least that the services say (2026-11); a longer video or recording takes more."""
-_ANSWER: Final = Interval(10.0, 250.0, 2000.0)
+_ANSWER: Final = Interval(1.0, 250.0, 2000.0)
 """Of an answer, where nobody has said how long they are."""
+_NONE: Final = Interval(0.0, 0.0, 0.0)
 _KEY_BYTES: Final = 60
 _TURNS: Final = 256
 
@@ -45,10 +46,10 @@ class Weighed:
 
     requests: int
     unaskable: int = 0
-    characters: Characters = Characters()
+    characters: Characters = attrs.field(factory=Characters)
     files: int = 0
     bytes: int = 0
-    tokens: Interval = Interval(0.0, 0.0, 0.0)
+    tokens: Interval = _NONE
     counted: int = 0
     whole: bool = True
 
@@ -73,11 +74,11 @@ class Scale:
     _bytes: int = attrs.field(default=0, init=False)
     _frame: Characters = attrs.field(init=False)
     _frame_bytes: int = attrs.field(init=False)
-    _dice: random.Random = attrs.field(factory=lambda: random.Random(0), init=False, repr=False)
+    _dice: random.Random = attrs.field(factory=lambda: random.Random(0), init=False, repr=False)  # noqa: S311 - no secret
 
     def __attrs_post_init__(self) -> None:
         whole = request_of("-", **self.shared)
-        self._frame = characters_of(attrs.evolve(whole, contents=()))
+        self._frame = _framing(whole)
         body = encode(whole)
         del body["contents"]
         self._frame_bytes = len(dumps(body)) + _KEY_BYTES
@@ -92,9 +93,9 @@ class Scale:
         found += characters_of(item.contents)
         self._ascii, self._other = self._ascii + found.ascii, self._other + found.other
         if not isinstance(item.contents, str):
-            media = [part.inline_data for each in item.contents for part in each.parts if part.text is None]
+            media = [part for each in item.contents for part in each.parts if part.inline_data or part.file_data]
             self._files += len(media)
-            self._bytes += sum(len(data.data) * 4 // 3 for data in media if data is not None)
+            self._bytes += sum(len(part.inline_data.data) * 4 // 3 for part in media if part.inline_data is not None)
         self._bytes += item.size + self._frame_bytes
         self._choose(item)
 
@@ -118,7 +119,9 @@ class Scale:
 
     def size(self, item: Item) -> int:
         """Return the characters of an item, what frames it included."""
-        return (characters_of(item.contents) + (self._frame if item.own is None else _filled(item.own, self._frame))).count
+        return (
+            characters_of(item.contents) + (self._frame if item.own is None else _filled(item.own, self._frame))
+        ).count
 
     def _choose(self, item: Item) -> None:
         if len(self.chosen) < self.sample:
@@ -144,7 +147,7 @@ def answers_of(requests: int, config: object, tokens: float | None) -> tuple[Int
 
 
 def readable_again(inputs: object) -> bool:
-    """Return whether rows can be read more than once."""
+    """Return whether rows can be read more than once; may look for a file, and then blocks."""
     again = getattr(inputs, "again", None)
     return again if isinstance(again, bool) else not isinstance(inputs, Iterator | AsyncIterator)
 
@@ -175,17 +178,21 @@ async def weigh_all(
     return scale.weighed()
 
 
-def characters_of(said: str | tuple[Content, ...] | GenerateContentRequest) -> Characters:
-    """Return the characters of a prompt, or of what frames one."""
-    if isinstance(said, str):
-        return Characters.of(said)
+def characters_of(contents: str | tuple[Content, ...]) -> Characters:
+    """Return the characters of a prompt."""
+    if isinstance(contents, str):
+        return Characters.of(contents)
     found = Characters()
-    if isinstance(said, GenerateContentRequest):
-        if said.system_instruction is not None:
-            found = _of_parts(said.system_instruction.parts)
-        return found + (Characters.of(dumps(encode(said.tools)).decode()) if said.tools else Characters())
-    for content in said:
+    for content in contents:
         found += _of_parts(content.parts)
+    return found
+
+
+def _framing(request: GenerateContentRequest) -> Characters:
+    """Return the characters of what frames a prompt."""
+    found = Characters() if request.system_instruction is None else _of_parts(request.system_instruction.parts)
+    for tool in request.tools:
+        found += Characters.of(dumps(encode(tool)).decode())
     return found
 
 
@@ -201,4 +208,4 @@ def _of_parts(parts: tuple[Part, ...]) -> Characters:
 
 def _filled(own: GenerateContentRequest, frame: Characters) -> Characters:
     """Return the characters of what frames a whole request, which takes from the batch what it lacks."""
-    return characters_of(own) if own.system_instruction is not None or own.tools else frame
+    return _framing(own) if own.system_instruction is not None or own.tools else frame
