@@ -12,7 +12,7 @@ from gemtune import GenerationConfig
 from gemtune.batch import BatchPlan, TokenPrices
 from gemtune.batch.files import FileRows
 from gemtune.batch.planning.decision import EngineOutlook
-from gemtune.batch.planning.outlook import Pace, outlook_of_local, outlook_of_server
+from gemtune.batch.planning.outlook import AskingRate, outlook_of_local, outlook_of_server
 from gemtune.batch.planning.planned import choose_engine
 from gemtune.batch.planning.weighing import Weighed, readable_again
 from gemtune.datasets.review.tokens import Characters, Interval
@@ -58,7 +58,7 @@ async def test_a_plan_says_what_a_batch_takes_and_sends_nothing():
 async def test_without_prices_there_is_no_cost_and_the_plan_says_why():
     plan = await planned(["x"], engine="auto")
     assert (plan.cost, plan.currency) == (None, "")
-    assert "cost: no price is built in: give yours with prices=" in str(plan)
+    assert "cost: no price is built in, and none was given" in str(plan)
 
 
 async def test_what_frames_a_prompt_and_what_bounds_an_answer_counts_for_each_row():
@@ -136,12 +136,12 @@ def weighed(requests, **options):
 @pytest.mark.parametrize(
     ("pace", "seconds", "limit"),
     [
-        (Pace(rpm=60), 940, "rpm (60)"),
-        (Pace(tpm=1000), 9940, "tpm (1,000)"),
-        (Pace(rpm=60, tpm=1000), 9940, "tpm (1,000)"),
-        (Pace(concurrency=10), 300, "concurrency (10)"),
-        (Pace(concurrency=1, rpm=60), 3000, "concurrency (1)"),
-        (Pace(), 60, "requests in flight"),
+        (AskingRate(rpm=60), 940, "rpm (60)"),
+        (AskingRate(tpm=1000), 9940, "tpm (1,000)"),
+        (AskingRate(rpm=60, tpm=1000), 9940, "tpm (1,000)"),
+        (AskingRate(concurrency=10), 300, "concurrency (10)"),
+        (AskingRate(concurrency=1, rpm=60), 3000, "concurrency (1)"),
+        (AskingRate(), 60, "requests in flight"),
     ],
 )
 def test_the_limit_that_binds_says_how_long_the_local_engine_takes(pace, seconds, limit):
@@ -154,7 +154,7 @@ def test_the_limit_that_binds_says_how_long_the_local_engine_takes(pace, seconds
 
 
 def test_a_limit_of_a_day_makes_runs_of_days():
-    found = outlook_of_local(weighed(1001), NOTHING, Pace(rpd=500, rpm=600), MODEL, None)
+    found = outlook_of_local(weighed(1001), NOTHING, AskingRate(rpd=500, rpm=600), MODEL, None)
     assert 2 * DAY < found.seconds.low < found.seconds.value < 2 * DAY + 600
     assert found.limits[1] == "rpd (500): 3 runs with one journal, a day apart"
 
@@ -177,7 +177,7 @@ def test_the_server_engine_makes_as_many_jobs_as_the_limits_ask_for(requests, si
 def test_a_batch_of_the_service_costs_half_and_a_client_without_them_says_so():
     one = weighed(1, characters=Characters(4, 0), tokens=Interval(10**6, 10**6, 10**6))
     answers = Interval(10**6, 10**6, 10**6)
-    assert outlook_of_local(one, answers, Pace(), MODEL, PRICES).cost.value == pytest.approx(11)
+    assert outlook_of_local(one, answers, AskingRate(), MODEL, PRICES).cost.value == pytest.approx(11)
     assert outlook_of_server(one, answers, LIMITS, MODEL, PRICES).cost.value == pytest.approx(5.5)
     dear = attrs.evolve(PRICES, batch_share=0.9)
     assert outlook_of_server(one, answers, LIMITS, MODEL, dear).cost.value == pytest.approx(9.9)

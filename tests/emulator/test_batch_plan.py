@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from gemtune.emulator import JobFate
-from gemtune.emulator.world.batches.plan import BatchPlan, batch_life
+from gemtune.emulator.world.batches.plan import BatchCourse, batch_life
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.settings import Settings
 
@@ -13,7 +13,7 @@ HOUR = 3600 * SECOND
 
 def plan(requests=10, *, settings=None, **facts):
     given = {"name": "batches/1", "requests": requests, "created": 0} | facts
-    return BatchPlan.of(settings or Settings(), cancelling=2, hours=(72, 24), **given)
+    return BatchCourse.of(settings or Settings(), cancelling=2, hours=(72, 24), **given)
 
 
 def seen(life, *seconds):

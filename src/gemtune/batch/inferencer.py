@@ -31,7 +31,7 @@ from gemtune.batch.options import BatchSpec, make_spec
 from gemtune.batch.outbox import Outbox
 from gemtune.batch.patience import GeneratesContent, PatientClient
 from gemtune.batch.planning.planned import PlannedBatch, choose_engine
-from gemtune.batch.planning.prices import Spending, TokenPrices
+from gemtune.batch.planning.prices import BudgetGuard, TokenPrices
 from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, stop_error
 from gemtune.batch.result import BatchResult, BatchResults
@@ -348,7 +348,7 @@ def _made_run(batch: Batch) -> Run:
         engine = LocalEngine(intake=intake, answering=answering, limiter=batch.limiter)
     run = Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
     if spec.budget is not None and batch.prices is not None:
-        run.spent = Spending(spec.budget, batch.prices, spec.model).enough
+        run.spent = BudgetGuard(spec.budget, batch.prices, spec.model).enough
     return run
 
 

@@ -49,6 +49,7 @@ OPTIONS: Final = {
     "name": "NAME",
     "output": "--output-column",
     "project": "--project",
+    "prices": "--prices",
     "prompt": "--prompt-column",
     "queue": "--queue",
     "resume": "--since",

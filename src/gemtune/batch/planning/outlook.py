@@ -23,7 +23,7 @@ _QUEUE: Final = Interval(300.0, DAY, DAY)
 
 
 @attrs.frozen(kw_only=True)
-class Pace:
+class AskingRate:
     """How fast this process may ask, as far as anybody has said.
 
     Args:
@@ -40,7 +40,7 @@ class Pace:
 
 
 def outlook_of_local(
-    weighed: Weighed, answers: Interval, pace: Pace, model: str, prices: TokenPrices | None
+    weighed: Weighed, answers: Interval, pace: AskingRate, model: str, prices: TokenPrices | None
 ) -> EngineOutlook:
     """Return what the local engine would take.
 

@@ -69,7 +69,7 @@ class BatchPlan(Displayed):
     @property
     def no_cost(self) -> str:
         """Why there is no cost; empty if there is one."""
-        return "" if self.cost is not None else "no price is built in: give yours with prices="
+        return "" if self.cost is not None else "no price is built in, and none was given"
 
     @property
     def currency(self) -> str:

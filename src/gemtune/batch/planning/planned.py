@@ -22,7 +22,7 @@ from gemtune.batch.inputs import Inputs, Item, ModelName
 from gemtune.batch.options import BatchSpec
 from gemtune.batch.patience import PatientClient
 from gemtune.batch.planning.decision import EngineOutlook, decide
-from gemtune.batch.planning.outlook import DAY, Pace, outlook_of_local, outlook_of_server
+from gemtune.batch.planning.outlook import DAY, AskingRate, outlook_of_local, outlook_of_server
 from gemtune.batch.planning.plan import BatchPlan
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.batch.planning.weighing import Scale, Weighed, answers_of, readable_again, weigh_all
@@ -190,7 +190,7 @@ def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None)
 def _outlooks(batch: PlannedBatch, weighed: Weighed, answers: Interval) -> tuple[EngineOutlook, EngineOutlook]:
     limits = None if batch.batches is None else batch.batches().limits
     learned, limiter = batch.limiter.statistics(), batch.limiter
-    pace = Pace(
+    pace = AskingRate(
         rpm=_least(limiter.rpm, learned.learned_rpm),
         tpm=_least(limiter.tpm, learned.learned_tpm),
         rpd=limiter.rpd,

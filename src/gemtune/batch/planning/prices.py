@@ -99,7 +99,7 @@ class TokenPrices:
 
 
 @attrs.frozen
-class Spending:
+class BudgetGuard:
     """Counts what a run has spent, and says when that is enough.
 
     Args:

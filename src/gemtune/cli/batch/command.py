@@ -11,6 +11,7 @@ import attrs
 
 from gemtune.cli.batch.bar import Bar
 from gemtune.cli.batch.output import Target
+from gemtune.cli.batch.planning import EXAMPLES, REMARKS, add_engine, show_plan
 from gemtune.cli.batch.session import Session
 from gemtune.cli.batch.table import check_table
 from gemtune.cli.console import Console
@@ -27,7 +28,7 @@ _EXAMPLES = f"""\
   gemtune batch requests.jsonl out.jsonl --model models/gemini-3.7-flash --resume
   gemtune batch requests.jsonl - --model models/gemini-3.7-flash --rpm 600 > out.jsonl
   gemtune batch <(zcat rows.jsonl.gz) out.jsonl --model models/gemini-3.7-flash --format jsonl
-
+{EXAMPLES}
 INPUT holds one prompt per line, rows of CSV or JSONL, or {{"key", "request"}} lines in the form of the service's own
 batches. Labels beside a prompt, or beside the contents of a request, are not sent. OUTPUT gets {{"key", "response"}}
 or {{"key", "error"}} lines. If it ends with .csv or .tsv, it is a table with the columns of INPUT, then answer and
@@ -35,6 +36,7 @@ error. Until OUTPUT is complete, answers are kept in OUTPUT.journal; --resume co
 --json writes one object with the counts, including for a run that ends early: "stopped" says why it did, and
 "reset_after", if known, in how many seconds it can continue.
 
+{REMARKS}
 {CODES}"""
 _RPD = (
     "at most N requests a day, after which the run ends; it counts this run only, so another run, including one with "
@@ -42,6 +44,7 @@ _RPD = (
 )
 _PASSED: Final = (
     "concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout", "accept", "max_failures",
+    "engine", "finish", "deadline", "budget", "prices",
 )  # fmt: skip
 
 
@@ -52,6 +55,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("output", metavar="OUTPUT", help="the JSONL, CSV or TSV file to write; - is standard output")
     parser.add_argument("--model", required=True, metavar="M", help=MODEL)
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
+    add_engine(parser)
     _add_pace(parser)
     _add_failures(parser)
     rows = parser.add_argument_group("rows")
@@ -177,6 +181,8 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     rows = FileRows(options.input, layout, options.format, options.delimiter)
     target = Target(options.output, resume=options.resume)
     rows.check()
+    if options.plan:
+        return show_plan(options, console, rows, _passed(options))
     target.check(options.input)
     check_table(rows, options.output, options.order)
     console.deed = target.journal is not None

@@ -11,7 +11,7 @@ from gemtune.emulator.gemini.batches.shelf import BatchEnd, StoredBatch
 from gemtune.emulator.gemini.files.shelf import StoredFile
 from gemtune.emulator.messages.contents import Depot, StoredContent
 from gemtune.emulator.world.batches.lines import BatchFate
-from gemtune.emulator.world.batches.plan import BatchPlan
+from gemtune.emulator.world.batches.plan import BatchCourse
 from gemtune.emulator.world.objects import dump_content, restore_content
 from gemtune.emulator.world.store import Principal
 from gemtune.emulator.world.tuning import JobFate
@@ -65,7 +65,7 @@ def _restored_batch(values: Mapping[str, Any], content: Content) -> StoredBatch:
     parts: dict[str, object] = {
         "owner": Principal(**values["owner"]),
         "input": None if values["input"] is None else content(values["input"]),
-        "plan": BatchPlan(**plan),
+        "plan": BatchCourse(**plan),
         "fate": BatchFate(**values["fate"]),
     }
     if end is not None:

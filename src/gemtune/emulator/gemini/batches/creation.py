@@ -20,7 +20,7 @@ from gemtune.emulator.messages.errors import RpcError, bad_request, not_served
 from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.messages.known_errors import batch_quota_exceeded
 from gemtune.emulator.world.answers import count_tokens
-from gemtune.emulator.world.batches.plan import BatchPlan
+from gemtune.emulator.world.batches.plan import BatchCourse
 from gemtune.emulator.world.store import MethodCall, Store
 
 _SHORT = 20  # requests that are looked at on the spot
@@ -60,7 +60,7 @@ def _kept(store: Store, call: MethodCall, content: StoredContent, file_name: str
     tokens = sum(_tokens(content)) if settings.batch_enqueued_tokens is not None else 0
     _check_quota(store, call, tokens)
     hours = settings.batch_expiry_seconds / 3600
-    plan = BatchPlan.of(
+    plan = BatchCourse.of(
         settings, cancelling=0.0, hours=(hours, max(0.0, hours - settings.batch_queue_seconds / 3600)),
         name=f"batches/{store.random_id(36)}", requests=requests, created=call.now, fate=call.fate,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import attrs
 
 from gemtune.emulator.messages.contents import StoredContent
 from gemtune.emulator.world.batches.lines import BatchFate, LineFates
-from gemtune.emulator.world.batches.plan import BatchLife, BatchPlan, batch_life
+from gemtune.emulator.world.batches.plan import BatchCourse, BatchLife, batch_life
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import Principal
 
@@ -53,7 +53,7 @@ class StoredBatch:
     input_name: str
     input: StoredContent | None
     tokens: int
-    plan: BatchPlan
+    plan: BatchCourse
     fate: BatchFate
     cancelled: int | None = None
     end: BatchEnd | None = None

@@ -19,7 +19,7 @@ from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.names import canonical, location_of, made_id, parent_of
 from gemtune.emulator.vertex.refusals import bad_fields, bad_labels, no_such
 from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
-from gemtune.emulator.world.batches.plan import BatchPlan
+from gemtune.emulator.world.batches.plan import BatchCourse
 from gemtune.emulator.world.clock import SECOND
 from gemtune.emulator.world.store import MethodCall, Store
 
@@ -49,7 +49,7 @@ def create(store: Store, call: MethodCall) -> PredictionJob:
     with shelf.lock:  # long input is counted in a thread
         number = store.next_number()
         name = f"{parent}/batchPredictionJobs/{made_id(store.settings.seed, 'batchPredictionJobs', number)}"
-        plan = BatchPlan.of(
+        plan = BatchCourse.of(
             store.settings, cancelling=_CANCELLING if cancelling is None else cancelling, hours=HOURS, name=name,
             requests=count, created=call.now // 1000 * 1000, fate=call.fate, error=error,
         )  # fmt: skip

@@ -12,7 +12,7 @@ import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.vertex.job import check_message
-from gemtune.emulator.world.batches.plan import BatchLife, BatchPlan, batch_life
+from gemtune.emulator.world.batches.plan import BatchCourse, BatchLife, batch_life
 from gemtune.emulator.world.tuning import JobFate
 from gemtune.emulator.world.typed import check, fits
 
@@ -76,7 +76,7 @@ class PredictionJob:
     """
 
     number: int
-    plan: BatchPlan
+    plan: BatchCourse
     given: Value
     source: str
     target: str
@@ -153,4 +153,4 @@ def restore_prediction(values: dict[str, Any]) -> PredictionJob:
     if not fits(values["given"].get("model"), str) or not fits(values["given"].get("display_name"), str):
         raise ValueError("a batch has no model, or no name")
     kept = None if outcome is None else PredictionOutcome(**outcome)
-    return PredictionJob(**(values | {"plan": BatchPlan(**plan), "outcome": kept}))
+    return PredictionJob(**(values | {"plan": BatchCourse(**plan), "outcome": kept}))

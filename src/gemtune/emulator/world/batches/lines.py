@@ -7,7 +7,7 @@ from array import array
 
 import attrs
 
-from gemtune.emulator.world.batches.plan import BatchPlan
+from gemtune.emulator.world.batches.plan import BatchCourse
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.typed import check
 
@@ -47,13 +47,13 @@ class BatchFate:
 class LineFates:
     """What becomes of the lines of one batch; they are counted from 0 in here."""
 
-    plan: BatchPlan
+    plan: BatchCourse
     fate: BatchFate
     repeated: float
     crossed: float
 
     @classmethod
-    def of(cls, plan: BatchPlan, fate: BatchFate, settings: Settings) -> LineFates:
+    def of(cls, plan: BatchCourse, fate: BatchFate, settings: Settings) -> LineFates:
         """Return what the settings say now, besides the plan."""
         return cls(plan, fate, settings.batch_repeated, settings.batch_crossed)
 

@@ -30,7 +30,7 @@ _INTERNAL = "Internal error occurred. Please try again."
 
 
 @attrs.frozen(kw_only=True)
-class BatchPlan:
+class BatchCourse:
     """What is settled about a batch when it is created; times in nanoseconds.
 
     Args:
@@ -66,13 +66,13 @@ class BatchPlan:
     error: tuple[int, str] | None = None
 
     def __attrs_post_init__(self) -> None:
-        check(self, *attrs.fields_dict(BatchPlan))
+        check(self, *attrs.fields_dict(BatchCourse))
         times = (self.queue, self.run, self.cancelling, self.most_queue, self.most_run, self.requests)
         if min(times) < 0 or not 0 <= self.created <= LATEST or self.requests > _MOST_REQUESTS:
             raise ValueError(f"a batch of {self.requests} requests with the times {times} is impossible")
 
     @classmethod
-    def of(cls, settings: Settings, *, cancelling: float, hours: tuple[float, float], **facts: object) -> BatchPlan:
+    def of(cls, settings: Settings, *, cancelling: float, hours: tuple[float, float], **facts: object) -> BatchCourse:
         """Return the plan that the settings say now.
 
         Args:
@@ -122,7 +122,7 @@ class BatchLife:
         error: (google.rpc code, message) of the whole batch, if it has one.
     """
 
-    plan: BatchPlan
+    plan: BatchCourse
     started: int | None
     ended: int | None
     end_state: str = "SUCCEEDED"
@@ -157,7 +157,7 @@ def _past(instant: int | None, now: int) -> bool:
     return instant is not None and instant <= now
 
 
-def batch_life(plan: BatchPlan, cancelled: int | None) -> BatchLife:
+def batch_life(plan: BatchCourse, cancelled: int | None) -> BatchLife:
     """Return the life of a batch.
 
     Args:
