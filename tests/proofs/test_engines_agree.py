@@ -47,6 +47,7 @@ async def test_the_engines_of_both_services_give_the_same_answers_under_the_same
     assert await asked(on_gemini(), MODEL, **server) == ANSWERS
     server["journal"] = tmp_path / "vertex.journal"
     assert await asked(on_vertex(), "gemini-2.5-flash", **server) == ANSWERS
+    assert await asked(on_gemini(), MODEL, engine="auto", deadline=48 * 3600) == ANSWERS
 
 
 async def test_what_the_service_fails_repeats_or_forgets_is_finished_from_here_to_the_same_answers(tmp_path):
