@@ -1,10 +1,13 @@
 """The server engine: the same inputs, results and journal as the local one, by batches that the service runs."""
 
+import shutil
+
 import anyio
+import anyio.to_thread
 import attrs
 import pytest
 
-from batch.server_service import LIMITS, Lost, ServerService, failed, reply, shuffled
+from batch.server_service import LIMITS, Before, Lost, ServerService, failed, reply, shuffled
 from batch.service import Service, collect
 from gemtune import GenerationConfig, errors
 from gemtune.batch import read_journal
@@ -393,3 +396,26 @@ async def test_a_row_whose_key_was_used_before_fails_and_is_not_sent():
     results = await run(server, [("a", "p"), ("a", "q")], order="input")
     assert [one.ok for one in results] == [True, False]
     assert server.paid == {"p": 1}
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("when", [Before, lambda act: act], ids=["before", "after"])
+@pytest.mark.parametrize("operation", ["place", "create", "get", "fetch", "discard"])
+async def test_killed_before_or_after_any_operation_the_next_run_pays_for_nothing_again(tmp_path, operation, when, nth):
+    server = ServerService()
+    life = anyio.CancelScope()
+
+    async def dead():
+        # What the next run sees, as after a kill.
+        await anyio.to_thread.run_sync(shutil.copyfile, tmp_path / "j", tmp_path / "copy")
+        life.cancel()
+        await anyio.sleep_forever()
+
+    server.steps[operation].extend([None] * (nth - 1) + [when(dead)])
+    with life:
+        await run(server, ROWS, journal=tmp_path / "j")
+    assert life.cancelled_caught
+    found = await run(server, ROWS, journal=tmp_path / "copy")
+    assert {one.key: one.text for one in found} == {f"k{n}": f"re: p{n}" for n in range(25)}
+    assert set(server.paid.values()) == {1}
+    assert len([*read_journal(tmp_path / "copy")]) == 25
