@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 
 import pytest
 
@@ -81,6 +82,27 @@ def test_watching_is_resumed_with_a_command_of_the_same_group(gemtune, create):
     again = ran.err.splitlines()[-1].partition("gemtune ")[2].split()
     assert again[:2] == ["batches", "watch"]
     assert "--since" in again
+
+
+def test_a_process_that_is_killed_is_resumed_by_the_last_cursor_that_it_wrote(app, gemtune, create, command):
+    name = create(*map(str, range(20)), ended=False)
+    app.clock.advance(3.0)
+    watching = subprocess.Popen([*command, "batches", "watch", name, "--json"], stdout=subprocess.PIPE, text=True)
+    seen = []
+    for line in watching.stdout:
+        seen.append(json.loads(line))
+        if seen[-1]["kind"] == "progress":
+            break
+    watching.kill()
+    watching.communicate()
+    app.clock.advance(49 * HOUR)
+    after = gemtune("batches", "watch", "--since", seen[-1]["cursor"], "--json").records
+    assert (after[0]["kind"], after[0]["origin"]) == ("added", "resumed")
+    assert [record["kind"] for record in after].count("completed") == 1
+    assert after[-1]["batch"]["counts"]["successful"] == 20
+    assert "completed" not in {record["kind"] for record in seen}
+    assert gemtune("batches", "watch", "--since", after[-1]["cursor"], "--json").records == []
+    assert len(app.requests.of(CREATED)) == 1
 
 
 def test_results_are_lines_with_keys_on_standard_output_and_in_a_whole_file(gemtune, create, tmp_path):

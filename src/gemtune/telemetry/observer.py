@@ -13,6 +13,7 @@ from gemtune._version import __version__
 from gemtune.events import Event
 from gemtune.protocol.call import Call
 from gemtune.protocol.hosts import Routes
+from gemtune.protocol.names import is_batch_name
 from gemtune.story.history import History
 from gemtune.telemetry import names
 from gemtune.telemetry.batches import BatchSpan, RunCounts
@@ -57,8 +58,8 @@ class Observatory:
         return self._calls.begun(call)
 
     def saw(self, history: History, reported: Sequence[Event]) -> None:
-        """Take in what a look has shown of a job."""
-        if self._is_live():
+        """Take in what a look has shown of a job; batches have no steps, and what is said of jobs is called tuning."""
+        if self._is_live() and not is_batch_name(history.name):
             self._jobs.saw(history, reported)
 
     @harmless
