@@ -11,10 +11,13 @@ from gemtune import errors, events
 from gemtune.config import WatchPolicy
 from gemtune.events import JobState
 from gemtune.jobs.batch import BatchJob
+from gemtune.looks.batches import observe_batch
 from gemtune.looks.either import JobsOfAllKinds
 from gemtune.looks.followers import Followers
-from gemtune.types.batches import BatchState
+from gemtune.story.history import History
+from gemtune.types.batches import BatchCounts, BatchState, GenerateContentBatch
 from gemtune.types.operations import Status
+from looks import now
 from world import collect
 
 NAME = "batches/b0"
@@ -111,10 +114,11 @@ async def test_a_look_is_one_request_and_they_are_as_often_as_those_at_a_tuning_
         ({"fate": BatchState.CANCELLED, "stops": 3}, errors.BatchJobCancelled, "was cancelled"),
     ],
 )
-async def test_a_batch_that_did_not_get_to_its_end_is_an_error(facts, error, said):
+async def test_a_batch_that_did_not_get_to_its_end_is_an_error(facts, error, said, virtual_time):
     job = handle(played(**facts))
     with pytest.raises(error, match=said) as raised:
         await job
+    assert virtual_time() < 60 + 10 * 10 + 31, "at once"
     assert isinstance(raised.value, errors.BatchJobError)
     assert isinstance(raised.value, errors.JobError)
     assert not isinstance(raised.value, errors.TuningError)
@@ -176,6 +180,20 @@ async def test_a_cursor_resumes_in_another_process_and_nothing_that_ended_is_rep
     assert seen[0].origin == events.Origin.RESUMED
     assert [type(each) for each in seen].count(events.Completed) == 1
     assert await collect(handle(service).events(since=seen[-1].cursor)) == []
+
+
+def test_a_stale_look_takes_no_request_back():
+    def look(seconds, finished):
+        counts = BatchCounts(total=10, successful=finished, pending=10 - finished)
+        batch = GenerateContentBatch(name=NAME, state=BatchState.RUNNING, counts=counts)
+        return history.observe(observe_batch(batch, now(seconds)))
+
+    history = History(NAME, seeks=True)
+    assert [event.kind for event in look(0, 3)] == ["state_changed", "progress"]
+    assert look(2, 1) == []
+    assert history.headway.counts.finished == 3
+    assert [event.counts.finished for event in look(4, 7)] == [7]
+    assert history.headway.per_request == 1.0
 
 
 @pytest.mark.parametrize("name", ["batches/b0", "projects/my-project/locations/us-central1/batchPredictionJobs/123"])

@@ -122,11 +122,12 @@ async def test_a_batch_of_the_service_is_not_reported_as_tuning(collected):
     emulator = GeminiEmulator.make()
     async with emulator.client(telemetry=collected.telemetry()) as client:
         job = await client.batches.create(MODEL, ["one", "two"])
+        await job.refresh()
+        assert [name for name in collected.metrics() if "tuning" in name] == []
         async with client.watch(job) as watcher:
             await watcher.wait()
         await job
     assert [span for span in collected.spans if "tuning" in span.name] == []
-    assert [name for name in collected.metrics() if "tuning" in name] == []
 
 
 async def test_a_job_that_is_created_again_under_its_name_is_another_job(collected):
