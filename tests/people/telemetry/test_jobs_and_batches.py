@@ -119,11 +119,12 @@ async def test_a_job_that_a_watcher_has_discarded_has_no_state_until_it_is_added
 
 
 async def test_a_batch_of_the_service_is_not_reported_as_tuning(collected):
-    emulator = GeminiEmulator.make()
+    emulator = GeminiEmulator.make(batch_seconds=100.0)
     async with emulator.client(telemetry=collected.telemetry()) as client:
         job = await client.batches.create(MODEL, ["one", "two"])
         await job.refresh()
         assert [name for name in collected.metrics() if "tuning" in name] == []
+        emulator.advance(3600)
         async with client.watch(job) as watcher:
             await watcher.wait()
         await job
