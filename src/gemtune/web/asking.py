@@ -130,6 +130,10 @@ class Samples:
         Raises:
             GemtuneError: There is no answer.
         """
+        if job.counts is not None:
+            raise InvalidInput(
+                f"{job.title} is a batch: it has results, and no model that could be asked", field="name"
+            )
         if job.tone is not Tone.GOOD:
             raise InvalidInput(f"{job.title} has no model yet that could be asked", field="name")
         if self._places is None:

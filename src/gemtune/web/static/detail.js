@@ -138,6 +138,7 @@ export class Detail {
       ["Base model", job.base_model],
       ["Hyperparameters", job.hyperparameters],
       [job.counts ? "Requests" : "Steps", job.total ? `${steps(job)} (${percent(job.share)})` : steps(job)],
+      ["Failed", job.counts?.failed ? String(job.counts.failed) : ""],
       ["Loss", job.loss == null ? "" : digits(job.loss)],
       ["Eval loss", job.eval_losses.values.length ? digits(job.eval_losses.values.at(-1)) : ""],
       ["Lowest @ step", job.lowest ? lowest(job) : ""],

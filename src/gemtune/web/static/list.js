@@ -2,7 +2,7 @@
 // changed is touched, so that 200 jobs cost no more than those that move.
 
 import { byId, h, say, set, show } from "./dom.js";
-import { TONES, TONE_WORDS, digits, lowest, many, steps, time } from "./words.js";
+import { TONES, TONE_WORDS, digits, failed, lowest, many, steps, time } from "./words.js";
 
 const GLYPHS = { unseen: "○", waiting: "◌", running: "●", good: "✓", bad: "✗", over: "■" };
 const SVG = "http://www.w3.org/2000/svg";
@@ -89,7 +89,7 @@ class Row {
     if (job.share != null) set(this.progress, "value", job.share.toFixed(4));
     set(this.progress, "aria-label", `Progress of ${job.title}`);
     say(this.steps, steps(job));
-    say(this.loss, digits(job.loss));
+    say(this.loss, failed(job) || digits(job.loss)); // a batch has no loss
     say(this.lowest, lowest(job));
     set(this.box, "aria-label", `Draw the curve of ${job.title}`);
     const why = job.reason || job.trouble;

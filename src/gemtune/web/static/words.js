@@ -54,12 +54,14 @@ export function time(job, seconds) {
   return job.elapsed == null ? "" : `for ${duration(job.elapsed + seconds)}`;
 }
 
-/** Return `23/50`, `23`, or nothing; of a batch with failed requests `23/50, 2 failed`. */
+/** Return `23/50`, `23`, or nothing. */
 export function steps(job) {
-  const failed = job.counts?.failed ? `, ${job.counts.failed} failed` : "";
-  if (job.total) return `${Math.min(job.completed, job.total)}/${job.total}${failed}`;
-  return job.completed ? `${job.completed}${failed}` : "";
+  if (job.total) return `${Math.min(job.completed, job.total)}/${job.total}`;
+  return job.completed ? String(job.completed) : "";
 }
+
+/** Return how many requests of a batch have failed: `2 failed`, or nothing. */
+export const failed = (job) => (job.counts?.failed ? `${job.counts.failed} failed` : "");
 
 /** Return `0.5614 @ 31`. */
 export const lowest = (job) => (job.lowest ? `${digits(job.lowest.loss)} @ ${job.lowest.step}` : "–");
