@@ -105,6 +105,15 @@ async def test_results_of_a_batch_that_has_none_say_why(client):
         await anext(client.batches.results(batch))
 
 
+async def test_inline_replies_that_are_larger_than_any_reply_may_be_come_one_by_one(client, app):
+    batch = await client.batches.create(MODEL, [(f"k{n}", f"prompt {n}") for n in range(40)])
+    await anyio.sleep(12)
+    client._caller.wire.max_body = 4000
+    seen = await client.batches.get(batch.name)
+    assert (seen.done, seen.counts.successful, seen.replies) == (True, 40, ())
+    assert set(await replies_of(client, batch)) == {f"k{n}" for n in range(40)}
+
+
 async def test_failures_of_single_requests_are_replies_with_an_error():
     app = make_app(batch_queue_seconds=0.0, batch_seconds=1.0, batch_failed=1.0)
     async with make_client(app) as client:

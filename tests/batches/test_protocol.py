@@ -10,12 +10,11 @@ import pytest
 from gemtune import errors
 from gemtune.protocol import files
 from gemtune.protocol.batches import gemini
-from gemtune.types import Content, GenerateContentRequest, Part
+from gemtune.types import Content, FunctionCall, GenerateContentRequest, Part
 from gemtune.types.batches import BatchCounts, BatchState
 from gemtune.types.timestamp import Timestamp
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "batch_observed.json").read_text(encoding="utf-8"))
-REQUEST = GenerateContentRequest(contents=(Content(role="user", parts=(Part(text="hi"),)),))
 NEW = files.NewFile(name="files/mine", display_name="mine", mime_type="text/plain", size=10)
 SESSION = files.UploadSession("/upload/v1beta/files", (("upload_id", "x"),))
 
@@ -121,10 +120,14 @@ def test_a_page_may_be_empty_and_names_the_next():
 
 @pytest.mark.parametrize("key", ["k", 'odd ",\\"request\\": key', '","request":{', "ключ", "\\"])
 def test_a_line_of_a_file_becomes_a_request_in_a_creation_whatever_its_key(key):
-    line = gemini.input_line(key, REQUEST)
+    part = {"functionCall": {"name": "f", "args": {"a": 1, "request": 2}}}
+    call = FunctionCall(name="f", args=part["functionCall"]["args"])
+    line = gemini.input_line(
+        key, GenerateContentRequest(contents=(Content(role="user", parts=(Part(function_call=call),)),))
+    )
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    request = {"contents": [{"parts": [{"text": "hi"}], "role": "user"}]}
+    request = {"contents": [{"parts": [part], "role": "user"}]}
     assert json.loads(line) == {"key": key, "request": request}
     call = gemini.create_inline("models/m", display_name='"requests":[]', items=gemini.inline_item(line))
     assert json.loads(call.body) == {
