@@ -144,6 +144,16 @@ async def test_requests_fail_and_lines_are_missing_as_the_settings_say(predict):
     assert len(done["partialFailures"]) == 20
 
 
+async def test_results_may_appear_late_and_lines_twice(predict):
+    vertex, job = await predict(batch_output_seconds=60.0, batch_repeated=0.5)
+    done = await after(vertex, job, 30)
+    assert (done["state"], "outputInfo" in done) == ("JOB_STATE_SUCCEEDED", False)
+    assert done["completionStats"] == {"successfulCount": "10"}
+    found = results(vertex, await after(vertex, job, 50))
+    assert 10 < len(found) < 20
+    assert len(answered(found)) == 10
+
+
 async def test_a_cancelled_job_keeps_what_is_finished_and_cannot_be_cancelled_again(predict):
     vertex, job = await predict()
     vertex.app.advance(5.5)

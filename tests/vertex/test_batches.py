@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gemtune.emulator import Fault, JobFate
-from gemtune.errors import AmbiguousOutcome, BadRequest, CallError, InvalidInput, NotFound, QuotaExhausted
+from gemtune.errors import AmbiguousOutcome, BadRequest, CallError, InvalidInput, NotFound, QuotaExhausted, Unavailable
 from gemtune.protocol.vertex_names import Place
 from gemtune.resources.batches.service import InlineInput, PlacedInput
 from gemtune.resources.batches.vertex import VertexBatches
@@ -362,6 +362,19 @@ async def test_a_batch_without_results_has_none(world):
         found = await client.batches.get(the(batch))
         with io.BytesIO() as into:
             assert await service_of(client).fetch(found, into) == 0
+
+
+@pytest.mark.parametrize("seconds", [120.0, 10_000.0])
+async def test_results_that_are_late_are_waited_for_and_never_taken_for_none(virtual_time, seconds):
+    async with client_of(app_with(batch_output_seconds=seconds)) as client:
+        batch = await client.batches.create(BASE, ROWS)
+        await ended(client, batch)
+        got, failure = await outcome(replies(client, batch))
+        if seconds < 600:
+            assert got.keys() == dict(ROWS).keys()
+        else:
+            assert isinstance(failure, Unavailable)
+            assert "10 answers, have not appeared" in str(failure)
 
 
 async def test_an_input_is_left_where_it_is(world):

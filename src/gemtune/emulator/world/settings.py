@@ -114,10 +114,10 @@ class Settings:
         batch_failed: part of its requests (0 to 1) that fail one by one.
         batch_missing: part of its requests of which no line of the results says anything (undocumented).
         batch_shuffled: whether the lines of the results come in another order than the requests (undocumented).
-        batch_repeated: Gemini API: part of the requests of a batch whose result comes twice.
+        batch_repeated: part of the requests of a batch whose result comes twice.
         batch_crossed: Gemini API: part of the pairs of neighbouring requests whose results have each other's key.
         batch_expiry_seconds: Gemini API: after this time a batch that has not ended is given up, without results.
-        batch_output_seconds: Gemini API: how long after its end the results of a batch appear (some came late).
+        batch_output_seconds: how long after its end the results of a batch appear (some came late).
         batch_enqueued_tokens: Gemini API: input tokens of all batches of a model that have not ended, beyond which a
             further one is a 429; None for no limit.
         batch_quota_details: Gemini API: whether that 429 has details; both kinds were observed, neither names a delay.

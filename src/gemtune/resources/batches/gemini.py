@@ -14,13 +14,14 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import IO, Final
 
 import anyio.to_thread
 import attrs
 
 from gemtune.config import RetryPolicy
-from gemtune.errors import BadRequest, Conflict, InvalidInput, NotFound, ResponseTooLarge, Unavailable
+from gemtune.errors import BadRequest, Conflict, InvalidInput, NotFound, ResponseTooLarge
 from gemtune.http.caller import Caller
 from gemtune.http.download import download
 from gemtune.pager import Pages
@@ -32,15 +33,13 @@ from gemtune.protocol.gemini import Page
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.batches.creating import BatchCreation, BatchSearch
 from gemtune.resources.batches.files import Files
+from gemtune.resources.batches.late import when_there
 from gemtune.resources.batches.service import BatchLimits, InlineInput, PlacedInput
 from gemtune.resources.uploads.held import held
 from gemtune.types import GenerateContentRequest
-from gemtune.types.batches import BatchState, GenerateContentBatch
+from gemtune.types.batches import GenerateContentBatch
 
 _JSONL: Final = "application/jsonl"
-_ANSWERED: Final = frozenset({BatchState.SUCCEEDED, BatchState.PARTIALLY_SUCCEEDED})
-_LATE: Final = (1.0, 2.0, 4.0, 8.0, 15.0, *[30.0] * 19)
-"""Seconds between looks for results that are late: ten minutes in all."""
 
 
 @attrs.frozen(eq=False)
@@ -137,19 +136,8 @@ class GeminiBatches:
                 raise  # else it was there, and an earlier attempt of this call has deleted it
 
     async def fetch(self, batch: GenerateContentBatch, into: IO[bytes], *, retry: RetryPolicy | None = None) -> int:
-        """Download the results of a batch.
-
-        A batch that has ended may have them a while later. None at all is what only a batch without answers has, since
-        those are paid for.
-        """
-        for pause in _LATE:
-            size = await self._fetched(batch, into, retry)
-            if size or not batch.counts.successful or batch.state not in _ANSWERED:
-                return size
-            await anyio.sleep(pause)
-            batch = await self.get(batch.name, retry=retry)
-        answers = f"the results of {batch.name}, with {batch.counts.successful:,} answers,"
-        raise Unavailable(f"{answers} have not appeared within {sum(_LATE) / 60:.0f} minutes", resource=batch.name)
+        """Download the results of a batch; a batch that has ended may have them a while later."""
+        return await when_there(batch, lambda found: self._fetched(found, into, retry), partial(self.get, retry=retry))
 
     async def _fetched(self, batch: GenerateContentBatch, into: IO[bytes], retry: RetryPolicy | None) -> int:
         if batch.output:

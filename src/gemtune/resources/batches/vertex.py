@@ -11,6 +11,7 @@ Results lie in a folder that the service makes and names in the job: below ``gs:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import IO, Final
 
 import anyio
@@ -31,6 +32,7 @@ from gemtune.protocol.gemini import Page
 from gemtune.protocol.vertex_names import Place
 from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.resources.attempts import Attempts, time_left
+from gemtune.resources.batches.late import when_there
 from gemtune.resources.batches.results import fetch_folder
 from gemtune.resources.batches.service import BatchLimits, InlineInput, PlacedInput
 from gemtune.resources.storage import chosen_bucket
@@ -174,7 +176,11 @@ class VertexBatches:
 
     async def fetch(self, batch: GenerateContentBatch, into: IO[bytes], *, retry: RetryPolicy | None = None) -> int:
         """Download the results of a batch: every ``predictions*.jsonl`` in its folder, one after the other."""
-        return await fetch_folder(self._caller, batch.output, into, retry) if batch.output else 0
+
+        async def fetch(found: GenerateContentBatch) -> int:
+            return await fetch_folder(self._caller, found.output, into, retry) if found.output else 0
+
+        return await when_there(batch, fetch, partial(self.get, retry=retry))
 
     async def discard(self, placed: PlacedInput) -> None:
         """Leave an input file where it is: its name is its content, so that the next batch may need it.

@@ -20,7 +20,7 @@ from gemtune.emulator.vertex.names import canonical, location_of, made_id, paren
 from gemtune.emulator.vertex.refusals import bad_fields, bad_labels, no_such
 from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
 from gemtune.emulator.world.batches.plan import BatchCourse
-from gemtune.emulator.world.clock import SECOND
+from gemtune.emulator.world.clock import SECOND, nanoseconds
 from gemtune.emulator.world.store import MethodCall, Store
 
 HOURS = (72.0, 24.0)  # in the queue, and from the beginning on
@@ -56,7 +56,8 @@ def create(store: Store, call: MethodCall) -> PredictionJob:
         job = PredictionJob(
             number=number, plan=plan, given=given, source=source, target=_target(given, call.now, number),
             tuned=tuned.name if tuned else None, version=str(tuned.version) if tuned else "",
-            email=call.caller.email, partial=store.settings.batch_partial,
+            email=call.caller.email, lag=nanoseconds(store.settings.batch_output_seconds),
+            partial=store.settings.batch_partial,
         )  # fmt: skip
         shelf.add(job)
     return job

@@ -70,6 +70,7 @@ class PredictionJob:
         tuned: the tuning job behind the model that it asks; None for a base model.
         version: of that model.
         email: who asks.
+        lag: how long after its end its results appear, in nanoseconds.
         partial: whether it is PARTIALLY_SUCCEEDED if a request fails.
         cancelled: when a cancellation was asked for.
         outcome: what was written, once it is over.
@@ -83,6 +84,7 @@ class PredictionJob:
     tuned: str | None
     version: str
     email: str
+    lag: int
     partial: bool
     cancelled: int | None = None
     outcome: PredictionOutcome | None = None
@@ -90,8 +92,13 @@ class PredictionJob:
     _failing: Sequence[int] | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        check(self, "number", "source", "target", "tuned", "version", "email", "partial", "cancelled")
-        if not _NAME.fullmatch(self.name) or not object_of(self.source) or not fits(self.labels, dict[str, str]):
+        check(self, "number", "source", "target", "tuned", "version", "email", "lag", "partial", "cancelled")
+        if (
+            self.lag < 0
+            or not _NAME.fullmatch(self.name)
+            or not object_of(self.source)
+            or not fits(self.labels, dict[str, str])
+        ):
             raise ValueError(f"{self.name!r:.100} is no name, {self.source!r:.100} no object, or a label no string")
 
     @property
@@ -121,7 +128,7 @@ class PredictionJob:
 
     def is_due(self, now: int) -> bool:
         """Return whether it is over, and its results are still to be written."""
-        return self.outcome is None and self.life.ended is not None and self.life.ended <= now
+        return self.outcome is None and self.life.ended is not None and self.life.ended + self.lag <= now
 
     def counts(self, now: int) -> tuple[int, int]:
         """Return how many requests have an answer by now, and how many have failed."""

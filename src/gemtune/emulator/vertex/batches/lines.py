@@ -24,6 +24,7 @@ from gemtune.emulator.vertex.batches.job import MOST_PARTIAL, PredictionJob, Pre
 from gemtune.emulator.vertex.inference import replies, wrong_in
 from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.messages.schema import SCHEMAS
+from gemtune.emulator.world.batches.lines import BatchFate, LineFates
 from gemtune.emulator.world.objects import StoredObject
 from gemtune.emulator.world.store import Store
 
@@ -88,13 +89,12 @@ class ResultsWriter:
     def write(self, file: BinaryIO) -> None:
         """Write a line for each request that is finished, in the order in which they were."""
         places, pending, size = offsets(file), list[bytes](), 0
+        fates = LineFates.of(self.job.plan, BatchFate(), self.store.settings)
         for number, at in self._finished():
             if number >= len(places):
                 continue  # the file was replaced by a shorter one
             file.seek(places[number])
-            line = self._line(number, file.readline(), at)
-            if self.job.plan.is_missing(number):
-                continue
+            line = self._line(number, file.readline(), at) * fates.copies(number)
             pending.append(line)
             size += len(line)
             if size >= BLOCK:
@@ -196,7 +196,7 @@ def write_results(store: Store, job: PredictionJob, tuned: Callable[[str], Verte
     with file:
         try:
             writer.write(file)
-            put = _put(store, target or ("", ""), writer.lines, life.ended)
+            put = _put(store, target or ("", ""), writer.lines, life.ended + job.lag)
         except DepotFull as full:
             return PredictionOutcome(error=(_EXHAUSTED, f"There is no room left: {full}"))
     if not put:
