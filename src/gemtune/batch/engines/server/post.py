@@ -24,6 +24,8 @@ T = TypeVar("T")
 _log = logging.getLogger("gemtune.batch")
 _UNDER_WAY: Final = 5.0
 """Seconds for which a creation may still be on its way although whoever sent it was killed."""
+_DOUBT: Final = 30.0
+"""Seconds for which a batch has to be unknown until it counts as deleted: not every server has heard of a new one."""
 
 
 @attrs.define(eq=False)
@@ -88,13 +90,18 @@ class Post:
     async def ended(self, part: SentPart) -> GenerateContentBatch | None:
         """Wait for the end of a part's batch and return it; None if the service does not know it any more."""
         since = current_time()
+        unknown: float | None = None
         while True:
             try:
                 batch = await self._patiently("looking at a batch", lambda: self.service.get(part.batch))
             except NotFound:
-                return None
-            if batch.done:
-                return batch
+                unknown = current_time() if unknown is None else unknown
+                if current_time() - unknown >= _DOUBT:
+                    return None
+            else:
+                unknown = None
+                if batch.done:
+                    return batch
             await anyio.sleep(next_look(current_time() - since, self.tally.jobs, self.dice()))
 
     async def fetch(self, batch: GenerateContentBatch, file: IO[bytes]) -> None:
