@@ -83,6 +83,23 @@ def test_a_signal_ends_a_run_with_a_hint_and_the_run_can_go_on(app, gemtune, fol
     finish(gemtune, app, folder)
 
 
+@SLOWLY
+def test_a_run_that_the_service_answers_says_that_its_batches_continue_and_collects_them(app, gemtune, folder):
+    command = [part for part in COMMAND if part not in {"--concurrency", "4"}]
+    with subprocess.Popen(
+        [*command, "--engine", "server", "in.txt", "out"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        while not any(entry.method == "models.batchGenerateContent" for entry in app.requests):
+            still_runs(process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == f"batches of this run continue at the service, and {HINT} and --resume\ninterrupted\n"
+    ran = gemtune("batch", "in.txt", "out", "--model", MODEL, "--engine", "server", "--resume")
+    assert (ran.code, len((folder / "out").read_text().splitlines())) == (0, ROWS)
+    assert sum(entry.method == "models.batchGenerateContent" for entry in app.requests) == 1
+
+
 @SIGNALS
 @pytest.mark.parametrize("again", [0, 3])
 @pytest.mark.parametrize("given", ["", "a\nb\n"])

@@ -100,7 +100,7 @@ class BatchSpec:
             what = (
                 "budget: without prices nobody can say what is spent: give what a million input and output tokens cost"
             )
-            raise InvalidInput(what, Remedy("pass ", Argument("prices", "(0.30, 2.50)")), field="budget")
+            raise InvalidInput(what, Remedy("say them with ", Argument("prices")), field="budget")
 
 
 def _as_usual(name: str, value: object) -> bool:

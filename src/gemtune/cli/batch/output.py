@@ -21,10 +21,12 @@ class Target:
     Args:
         output: A file's path, or ``-``.
         resume: Whether to continue from the file's journal.
+        served: Whether the service answers in batches.
     """
 
     output: str
     resume: bool
+    served: bool = False
 
     @property
     def journal(self) -> str | None:
@@ -80,4 +82,5 @@ class Target:
         if self.journal is None or self.kept is None or remove_if_empty(self.journal):
             return
         how = "the same command" if self.resume else "the same command and --resume"
-        console.note(f"what was answered is in {self.journal}; resume with {how}")
+        runs = "batches of this run continue at the service, and " if self.served else ""
+        console.note(f"{runs}what was answered is in {self.journal}; resume with {how}")
