@@ -20,6 +20,7 @@ from gemtune.batch.engines.server.results import Results
 from gemtune.resources.batches.gemini import GeminiBatches
 from gemtune.resources.batches.service import BatchLimits
 from gemtune.resources.batches.vertex import VertexBatches
+from gemtune.resources.vertex import labels
 
 LIMITS = BatchLimits(requests=10, bytes=1_000_000, jobs=3, inline_bytes=0, hours=48)
 ROWS = [(f"k{n}", f"prompt {n}") for n in range(25)]
@@ -54,6 +55,7 @@ for owner in (GeminiBatches, VertexBatches):
 sending.note = engine.note = staged("note", sending.note)
 waiting._SHORTEST = 0.2
 post._UNDER_WAY = PATIENCE
+labels.SETTLED = 0.05  # the emulator's list never lags behind
 checked = Results.check
 
 
@@ -70,7 +72,7 @@ Results.check = check
 async def main() -> None:
     model, options = sys.argv[3], json.loads(sys.argv[4])
     async with (
-        gemtune.Client() as client,
+        gemtune.Client(**json.loads(os.environ.get("CLIENT", "{}"))) as client,
         client.batch(model, ROWS, engine="server", journal="journal", resume="rest", **options) as results,
     ):
         async for result in results:

@@ -1,5 +1,6 @@
 """The server engine: the same inputs, results and journal as the local one, by batches that the service runs."""
 
+import gc
 import shutil
 
 import anyio
@@ -10,7 +11,11 @@ import pytest
 from batch.server_service import LIMITS, Before, Lost, ServerService, failed, reply, shuffled
 from batch.service import Service, collect
 from gemtune import GenerationConfig, errors
-from gemtune.batch import read_journal
+from gemtune.batch import BatchResult, read_journal
+from gemtune.batch.inputs import Item
+from gemtune.batch.journal.parts import SentRow
+from gemtune.batch.journal.reading import has_open_parts
+from gemtune.types import GenerateContentResponse
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
 
@@ -419,3 +424,35 @@ async def test_killed_before_or_after_any_operation_the_next_run_pays_for_nothin
     assert {one.key: one.text for one in found} == {f"k{n}": f"re: p{n}" for n in range(25)}
     assert set(server.paid.values()) == {1}
     assert len([*read_journal(tmp_path / "copy")]) == 25
+
+
+def alive():
+    return sum(type(thing) in {Item, BatchResult, SentRow, GenerateContentResponse} for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("order", ["completed", "input"])
+async def test_as_many_things_are_alive_for_6_000_rows_as_fit_into_the_room_for_results(tmp_path, order):
+    server = ServerService(limits=attrs.evolve(LIMITS, requests=2500), shape=shuffled(1))
+    prompts = (f"p{n}" for n in range(6000))
+    gc.collect()
+    before, most, seen = alive(), 0, 0
+    options = {"journal": tmp_path / "j", "durability": "none", "order": order}
+    async with Service().client() as client, server.batch(client, prompts, **options) as results:
+        async for _ in results:
+            seen += 1
+            if seen % 500 == 0:
+                await anyio.sleep(1)  # a slow consumer
+                most = max(most, alive() - before)
+    assert seen == 6000
+    # 1,024 results with their replies that wait, the lot that is being read, and a lot of items.
+    assert most <= 2 * (1024 + 64) + 3 * 64 + 256
+
+
+async def test_the_engine_is_not_chosen_anew_while_the_service_works_on_what_was_sent(tmp_path):
+    server = ServerService()
+    await left_after(server, ROWS, 100, journal=tmp_path / "j")
+    results = await run(server, ROWS, journal=tmp_path / "j", engine="auto")
+    assert {one.key for one in results} == {key for key, _ in ROWS}
+    assert set(server.paid.values()) == {1}
+    assert not has_open_parts(tmp_path / "j")
+    assert not has_open_parts(tmp_path / "none")

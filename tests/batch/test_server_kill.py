@@ -26,12 +26,22 @@ STAGES = [(f"before:{step}", 1) for step in STEPS]
 STAGES += [("after:note placed", 2), ("after:create", 2), ("before:note created", 3), ("results", 7), ("results", 25)]
 
 
+SETTINGS = {"batch_seconds": 0.2, "batch_queue_seconds": 0.0, "request_log_size": 100_000}
+
+
 @pytest.fixture
 def app(monkeypatch):
-    settings = {"batch_seconds": 0.2, "batch_queue_seconds": 0.0, "request_log_size": 100_000}
-    with running_emulator(create_app(clock="real", **settings)) as server:
+    with running_emulator(create_app(clock="real", **SETTINGS)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
+        yield server.app
+
+
+@pytest.fixture
+def vertex_app(monkeypatch):
+    with running_emulator(create_app(clock="real", buckets=["results"], **SETTINGS)) as server:
+        client = {"vertexai": True, "project": "home", "location": "us-central1", "token": "x", "bucket": "results"}
+        monkeypatch.setenv("CLIENT", json.dumps(client | {"base_url": server.url}))
         yield server.app
 
 
@@ -45,8 +55,8 @@ def drive(folder, stage, nth=1, model=MODEL, **options):
     return dict(line.split(" ", 1) for line in ran.stdout.splitlines()), ran.returncode == -9
 
 
-def check_all(app, folder, first, second, batches=3):
-    assert len(app.requests.of(CREATE)) == batches, "paid twice"
+def check_all(app, folder, first, second, method=CREATE):
+    assert len(app.requests.of(method)) == 3, "paid twice"
     assert not first.keys() & second.keys(), "yielded twice"
     held = [result.key for result in read_journal(folder / "journal")]
     assert sorted(held) == sorted(dict(ROWS)), "lost"
@@ -93,3 +103,15 @@ def test_a_creation_whose_reply_is_lost_is_found_by_the_same_run(app, tmp_path):
     printed, killed = drive(tmp_path, "never")
     assert not killed
     check_all(app, tmp_path, {}, printed)
+
+
+ON_VERTEX = [("before:create", 1), ("after:create", 2), ("before:fetch", 1), ("results", 7)]
+
+
+@pytest.mark.parametrize(("stage", "nth"), ON_VERTEX)
+def test_on_vertex_ai_it_is_the_same(vertex_app, tmp_path, stage, nth):
+    first, killed = drive(tmp_path, stage, nth, model="gemini-2.5-flash")
+    assert killed
+    second, killed = drive(tmp_path, "never", model="gemini-2.5-flash")
+    assert not killed
+    check_all(vertex_app, tmp_path, first, second, "batchPredictionJobs.create")

@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 
 import anyio.from_thread
 
-from gemtune.batch.journal.lines import VERSION, Header, Record, sound_lines
-from gemtune.batch.journal.sent import Line, parse_line
+from gemtune.batch.journal.lines import VERSION, Header, Record, checked, sound_lines
+from gemtune.batch.journal.sent import PART, Line, PartNote, parse_line
 from gemtune.errors import JournalCorrupt, JournalError, JournalMismatch, MalformedResponse
 from gemtune.remedy import Argument, Remedy
 
@@ -76,6 +76,19 @@ def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Ite
         named = JournalCorrupt(f"the journal {path}: {damage.message}", path=os.fspath(path))
         named.offset = damage.offset
         raise named from None
+
+
+def has_open_parts(path: str | os.PathLike[str]) -> bool:
+    """Return whether the service may be working on what a journal has sent; blocks, and refuses nothing."""
+    states: dict[str, str] = {}
+    with suppress(OSError), Path(path).open("rb") as file:
+        for number, line in enumerate(file):
+            if number % AT_ONCE == 0:
+                unless_cancelled()
+            note = parse_line(line) if line.startswith(PART) and checked(line) else None
+            if isinstance(note, PartNote):
+                states[note.mark] = note.state
+    return any(state not in {"ended", "void"} for state in states.values())
 
 
 def not_an_outcome(path: str | os.PathLike[str], offset: int) -> JournalCorrupt:

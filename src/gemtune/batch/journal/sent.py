@@ -25,7 +25,7 @@ _SENT: Final = re.compile(
     rb'\{"n":(\d{1,15}),"digest":"([0-9a-f]{16})","key":(null|-?\d{1,309}|"(?:[^"\\]|\\.)*"),'
     rb'"part":"([a-z0-9_-]{1,63})",'
 )
-_PART: Final = b'{"part":'
+PART: Final = b'{"part":'
 _FIELDS: Final = ("part", "engine", "count", "input", "batch", "state", "crc")
 
 
@@ -98,7 +98,7 @@ def parse_line(line: bytes) -> Line | None:
         if key.startswith(b'"') and not is_string(key):
             return None
         return SentItem(int(n), int(digest, 16), None if key == b"null" else key, mark.decode())
-    return _note(line) if line.startswith(_PART) else None
+    return _note(line) if line.startswith(PART) else None
 
 
 def key_of(key: bytes | None) -> Key | None:

@@ -19,6 +19,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.batch.inputs import Inputs, Item, ModelName
+from gemtune.batch.journal.reading import has_open_parts
 from gemtune.batch.options import BatchSpec
 from gemtune.batch.patience import PatientClient
 from gemtune.batch.planning.decision import EngineOutlook, decide
@@ -109,6 +110,11 @@ async def choose_engine(batch: PlannedBatch) -> tuple[BatchSpec, Inputs]:
     spec, inputs = batch.spec, batch.inputs
     if spec.engine != "auto" and spec.deadline is None and spec.budget is None:
         return spec, inputs
+    held = spec.journal if spec.engine == "auto" else None
+    # What the service works on was paid for, and only its engine collects it.
+    if held is not None and await anyio.to_thread.run_sync(has_open_parts, held):
+        _log.info("batch on %s: the engine is server, as the journal has batches that it works on", spec.model)
+        return attrs.evolve(spec, engine="server"), inputs
     again = await anyio.to_thread.run_sync(readable_again, inputs.iterable)
     if spec.engine == "local" and not again:
         return spec, inputs  # it counts what it spends, and a row is not to be read before its turn
