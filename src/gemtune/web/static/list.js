@@ -90,6 +90,7 @@ class Row {
     set(this.progress, "aria-label", `Progress of ${job.title}`);
     say(this.steps, steps(job));
     say(this.loss, failed(job) || digits(job.loss)); // a batch has no loss
+    this.loss.classList.toggle("bare", Boolean(job.counts));
     say(this.lowest, lowest(job));
     set(this.box, "aria-label", `Draw the curve of ${job.title}`);
     const why = job.reason || job.trouble;
