@@ -303,3 +303,40 @@ async def test_an_actor_that_cannot_report_stops_before_its_lease_is_given_to_ot
             tasks.start_soon(limiter.keep, renew)
             tasks.start_soon(work)
     assert LEASE - 2 < max(sent) < LEASE - 0.9
+
+
+async def test_what_was_given_back_is_not_used_again(virtual_time):
+    """Two actors, one block after the other: between two blocks, what one has given back belongs to the other."""
+    book, level, most = book_of(6), [], []
+
+    async def live(name):
+        limiter = LeasedLimiter(concurrency=1000, dice=random.Random(name).random)
+
+        async def renew(report):
+            await anyio.sleep(0.4)  # a busy cluster
+            return book.renew(name, report, current_time(), 0.0)
+
+        async def row(left):
+            permit = await limiter.acquire(1)
+            level.append(name)
+            most.append(len(level))
+            await anyio.sleep(0.3)
+            level.remove(name)
+            permit.success(1)
+            left.pop()
+
+        for block in range(20):
+            left = [block] * 15
+            limiter.wanted = left.__len__
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(limiter.keep, renew)
+                async with anyio.create_task_group() as rows:
+                    for _ in range(15):
+                        rows.start_soon(row, left)
+                tasks.cancel_scope.cancel()
+            book.leave(name, limiter.give_back(), current_time(), 0.0)
+
+    async with anyio.create_task_group() as actors:
+        actors.start_soon(live, "a")
+        actors.start_soon(live, "b")
+    assert max(most) == 6

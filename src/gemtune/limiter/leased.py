@@ -90,6 +90,12 @@ class LeasedLimiter(Limiter):
             self._apply(await renew(self.report()), asked_at)
             await anyio.sleep(RENEW * (1 + _SPREAD * (self._dice() - 0.5)))
 
+    def give_back(self) -> LeaseReport:
+        """End the lease, as nothing is to be sent for now; return the last report, with which the book ends it."""
+        # It would be good for seconds yet, and whatever came next would use what others have by then.
+        self._permits.until = -math.inf
+        return self.report()
+
     def report(self) -> LeaseReport:
         """Return what happened since the last report; what is left of the lots is given back with it."""
         control, head = self._control, next(iter(self._line.waiters), None)

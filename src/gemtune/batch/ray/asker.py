@@ -185,7 +185,7 @@ class Asker:
         finally:
             limiter.wanted = lambda: 0
             if self._quota is not None:
-                self._quota.leave(self._name, limiter.report())
+                self._quota.leave(self._name, limiter.give_back())
         return results
 
     async def _renew(self, report: LeaseReport) -> Lease:
