@@ -40,10 +40,10 @@ class Spent:
         me = psutil.Process()
         for process in (me, *me.children(recursive=True)):
             try:
-                times = process.cpu_times()
+                times, server = process.cpu_times(), "server.py" in " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            if "server.py" in " ".join(process.cmdline()):
+            if server:
                 continue
             if first:
                 self.first[process.pid] = times.user + times.system

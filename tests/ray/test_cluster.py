@@ -1,6 +1,7 @@
 """Many machines: right answers, one quota, nothing lost and nothing paid twice, on a cluster of two nodes."""
 
 import os
+import random
 import signal
 import threading
 from collections import Counter
@@ -20,10 +21,11 @@ MODEL = "models/gemini-3.7-flash"
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.socket, pytest.mark.slow]
 
 
-def rows(count):
-    return ray.data.from_items(
-        [{"id": f"k{n}", "prompt": f"What is {n}?"} for n in range(count)], override_num_blocks=4
-    )
+def rows(count, order=None):
+    found = [{"id": f"k{n}", "prompt": f"What is {n}?"} for n in range(count)]
+    if order is not None:
+        order.shuffle(found)
+    return ray.data.from_items(found, override_num_blocks=4)
 
 
 def asked(dataset, seen, **options):
@@ -114,9 +116,8 @@ def test_a_run_that_is_repeated_asks_nothing_whatever_its_blocks_are(serve, tmp_
     first = asked(rows(1200), seen, journal=tmp_path, batch_size=100)
     assert len(seen.times) == 1200
     columns = COLUMNS | {"replayed": "replayed"}
-    second = asked(rows(1200), seen, journal=f"file://{tmp_path}", batch_size=100, columns=columns)
-    others = rows(1500).random_shuffle(seed=7).repartition(3).materialize()
-    third = asked(others, seen, journal=tmp_path, batch_size=330, columns=columns)
+    second = asked(rows(1200), seen, journal=f"file://{tmp_path}", batch_size=100, columns=columns, actors=1)
+    third = asked(rows(1500, order=random.Random(7)), seen, journal=tmp_path, batch_size=330, columns=columns)
     assert len(seen.times) == 1500
     assert all(map(is_right, third.values()))
     assert sum(row["replayed"] for row in third.values()) == 1200
@@ -128,7 +129,7 @@ def test_a_run_that_is_repeated_asks_nothing_whatever_its_blocks_are(serve, tmp_
 def test_failures_are_rows(serve):
     seen = serve(answers=answer, faults=[Fault(method="models.generateContent", times=3, status=400)])
     dataset = ray.data.from_items([{"id": f"k{n}", "prompt": None if n == 7 else f"What is {n}?"} for n in range(60)])
-    found = asked(dataset, seen)
+    found = asked(dataset, seen, actors=1)
     errors = [row["error"] for row in found.values() if row["error"] is not None]
     assert Counter((error["class"], error["status"]) for error in errors) == {
         ("BadRequest", 400): 3,
@@ -142,7 +143,7 @@ def test_failures_are_rows(serve):
 def test_what_dooms_every_row_ends_the_dataset_with_the_reason(serve):
     seen = serve()
     with pytest.raises(ray.exceptions.RayTaskError, match=r"BatchStopped: .*nowhere is not found"):
-        ask(rows(2000), "models/nowhere", client={"base_url": seen.url, "api_key": "x"}).take_all()
+        ask(rows(2000), "models/nowhere", client={"base_url": seen.url, "api_key": "x"}, actors=1).take_all()
     assert len(seen.times) < 200
 
 
@@ -168,7 +169,7 @@ def test_a_quota_with_a_name_is_one_for_all_who_name_it():
 
 def test_nothing_is_asked_before_the_dataset_is_read_and_then_no_more_than_is_read(serve):
     seen = serve(answers=answer)
-    dataset = ask(rows(1000), MODEL, client={"base_url": seen.url, "api_key": "x"}, batch_size=50)
+    dataset = ask(rows(1000), MODEL, client={"base_url": seen.url, "api_key": "x"}, batch_size=50, actors=1)
     assert not seen.times
     assert len(dataset.limit(100).take_all()) == 100
     assert len(seen.times) == 100
