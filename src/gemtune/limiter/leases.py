@@ -9,8 +9,9 @@ requests.
 
     permits   a permit counts as held until its holder has reported that it uses it no more: after a smaller lease one
               more report, as requests may have left while that report was on its way
-    lots      counted when they are handed out, and good for LOT seconds. The window is longer by these, so that what
-              is handed out in 60 s and LOT cannot be sent within 60 s. What was not used comes back with the report
+    lots      counted when they are handed out, and good for LOT seconds. The window is longer by these and by another
+              second on the way, so that what is handed out in 62 s cannot come in within 60 s. What was not used comes
+              back with the report
     the dead  who has not reported for LEASE seconds holds nothing any more, and has stopped sending by its own clock a
               second before; a new life under the same name ends the old one at once
     learning  what was answered and refused is played to the same ``Control`` that a limiter has, in the order of the
@@ -43,6 +44,8 @@ LOT: Final = 1.0
 """Seconds for which a lot is good."""
 LEASE: Final = 6.0
 """Seconds without a report after which a holder holds nothing; it may send for a second less."""
+# A busy machine takes a while to get a request out, and the service counts when it comes in.
+_ON_ITS_WAY: Final = 1.0
 _START: Final = 50
 _CEILING: Final = 256
 
@@ -126,7 +129,7 @@ class LeaseBook:
 
     def set_ceiling(self, name: str, per_minute: float) -> None:
         """Set the most requests (``rpm``) or input tokens (``tpm``) in any 60 s, for all holders together."""
-        self.control.meters.by_name[name] = Ceiling(per_minute, MINUTE + LOT)
+        self.control.meters.by_name[name] = Ceiling(per_minute, MINUTE + LOT + _ON_ITS_WAY)
 
     def renew(self, name: str, report: LeaseReport, now: float, wall: float) -> Lease:
         """Take in what a holder did, and return what it may do next.
