@@ -14,6 +14,7 @@ from gemtune.jobs.batch import BatchJob
 from gemtune.looks.batches import observe_batch
 from gemtune.looks.either import JobsOfAllKinds
 from gemtune.looks.followers import Followers
+from gemtune.show.picture import JobPicture, counted_in, jobs_of
 from gemtune.story.history import History
 from gemtune.types.batches import BatchCounts, BatchState, GenerateContentBatch
 from gemtune.types.operations import Status
@@ -252,3 +253,36 @@ async def test_an_expired_batch_has_results_and_one_that_failed_has_its_reason()
     job = handle(played(fate=BatchState.FAILED, stops=0, error=Status(code=3, message="no such model")))
     with pytest.raises(errors.BatchJobFailed, match="no such model"):
         await anext(job.results())
+
+
+async def test_it_is_shown_in_words_and_in_a_notebook():
+    service = played(keys=["bad1", *(f"k{n}" for n in range(9))])
+    job = handle(service)
+    assert job.picture().counts is not None, "it is a batch before anybody has looked"
+    await anyio.sleep(95)
+    await job.refresh()
+    picture = job.picture()
+    assert (picture.word, picture.unit, picture.completed, picture.total, picture.failed) == (
+        "running", "requests", 3, 10, 1,
+    )  # fmt: skip
+    assert "3 of 10 requests, 1 failed" in job._repr_mimebundle_()["text/plain"]
+    html = job._repr_html_()
+    assert "3 of 10 requests, 1 failed" in html
+    assert "the first loss" not in html
+    assert job.picture().to_dict()["counts"] == {"total": 10, "successful": 2, "failed": 1, "pending": 7}
+    assert (await job.show()).state == BatchState.SUCCEEDED
+    assert job.picture().word == "succeeded"
+    expired = handle(played(fate=BatchState.EXPIRED, stops=4))
+    with pytest.raises(errors.BatchJobExpired):
+        await expired
+    assert (expired.picture().word, expired.picture().reason) == (
+        "expired", "the batch expired before all of its requests were answered",
+    )  # fmt: skip
+
+
+def test_columns_and_headings_name_what_they_count():
+    tuning, batch = JobPicture(name="t", title="t"), JobPicture(name="b", title="b", counts=BatchCounts())
+    assert [jobs_of([tuning]), jobs_of([batch]), jobs_of([batch, batch]), jobs_of([tuning, batch])] == [
+        "1 tuning job", "1 batch", "2 batches", "2 jobs",
+    ]  # fmt: skip
+    assert [counted_in([tuning]), counted_in([batch]), counted_in([tuning, batch])] == ["step", "requests", "count"]
