@@ -282,9 +282,8 @@ class Client(Inference, Mirror):
         again. Transient failures do not count: during an outage all items wait. While it runs, ``results.progress``
         (the same as ``results.statistics()``) says how far it is, how fast, and what holds it back.
 
-        The loop gets each result at most once. A run skips everything in the journal, including results that an earlier
-        run wrote but never got to yield before it stopped. If you need every result, read them from the journal once
-        the run is over: ``await results.export(PATH)``, or ``gemtune.batch.read_journal(PATH)``.
+        With a journal, a loop that was stopped is simply run again: it gets the result of each row once, what the
+        journal holds from the file (``result.replayed``), without a request, and the rest from the model.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
@@ -301,6 +300,7 @@ class Client(Inference, Mirror):
             journal: A file to which every result is written before you get it. The same call continues with what the
                 file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL, in the
                 order of the input.
+            resume: ``all`` yields what the journal holds as well, when its row is met; ``rest`` only what it does not.
             durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: some time later.
             on_error: ``keep`` yields failures, ``raise`` raises the first one.
             retry_failed: Whether items that failed in an earlier run are asked again.
@@ -310,8 +310,12 @@ class Client(Inference, Mirror):
             item_timeout: Seconds for one item with all its attempts and waits; None for no end.
             timeout: Seconds for the whole run; None for no end.
             engine: ``local`` asks from here; ``server`` has the service run batches, at half the price and within a
-                day, which run on if you leave and are collected by the same call with the same journal.
+                day, which run on if you leave and are collected by the same call with the same journal; ``auto``
+                takes what ``await batch.plan()`` says.
             finish: What becomes of items that such batches leave: failures (``keep``), or asked from here (``local``).
+            deadline: Seconds until everything has to be there; if the plan cannot keep it, nothing is begun.
+            budget: What may be spent; needs ``prices``. The plan keeps it, and a local run ends when it is used up.
+            prices: What a million input and output tokens cost: ``(0.30, 2.50)``, or a ``gemtune.batch.TokenPrices``.
             system_instruction: For all requests that bring none of their own, like the other arguments of
                 ``generate_content``.
 

@@ -78,7 +78,7 @@ async def test_files_count_by_what_they_cost_and_are_named_among_the_assumptions
 @pytest.mark.parametrize("rows", [iter(["a"]), (one for one in "ab"), map(str, range(3))])
 async def test_rows_that_can_be_read_only_once_have_no_plan_and_keep_their_rows(rows):
     async with Service().client() as client:
-        with pytest.raises(InvalidInput, match="can be read only once: give a list, or a file") as caught:
+        with pytest.raises(InvalidInput, match="can be read only once: keep them in a list or a file") as caught:
             await client.batch(MODEL, rows, engine="auto").plan()
     assert caught.value.field == "inputs"
     assert next(rows)
@@ -220,7 +220,7 @@ async def test_prices_that_are_none_are_refused_when_the_batch_is_made(given, sa
 
 async def test_a_budget_without_prices_is_refused_and_so_is_one_that_is_none():
     async with Service().client() as client:
-        with pytest.raises(InvalidInput, match="budget: without prices nobody can say what is spent") as caught:
+        with pytest.raises(InvalidInput, match="without prices nobody can say what is spent") as caught:
             client.batch(MODEL, ["x"], budget=5)
         assert caught.value.field == "budget"
         assert str(caught.value).endswith("cost; say them with prices")

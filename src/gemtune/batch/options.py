@@ -97,10 +97,8 @@ class BatchSpec:
         if not checks.is_number(self.budget) or not 0 < self.budget < math.inf:
             checks.refuse("budget", "a positive amount of money", self.budget)
         if self.prices is None:
-            what = (
-                "budget: without prices nobody can say what is spent: give what a million input and output tokens cost"
-            )
-            raise InvalidInput(what, Remedy("say them with ", Argument("prices")), field="budget")
+            what = "without prices nobody can say what is spent: no price is built in"
+            raise InvalidInput(what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget")
 
 
 def _as_usual(name: str, value: object) -> bool:

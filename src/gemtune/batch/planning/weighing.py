@@ -142,7 +142,7 @@ def answers_of(requests: int, config: object, tokens: float | None) -> tuple[Int
         return Interval(tokens, tokens, tokens).times(requests), f"an answer has {tokens:g} tokens, as you say"
     most = config.max_output_tokens if isinstance(config, GenerationConfig) else None
     each = _ANSWER if not most else Interval(min(_ANSWER.low, most), min(_ANSWER.value, most), most)
-    said = f"an answer has about {each.value:g} tokens ({each.low:g} to {each.high:g}), thoughts included"
+    said = f"an answer has about {each.value:g} tokens ({each.low:,.0f} to {each.high:,.0f}), thoughts included"
     return each.times(requests), said
 
 
