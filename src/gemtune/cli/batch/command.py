@@ -198,6 +198,10 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
 def _passed(options: argparse.Namespace) -> dict[str, object]:
     """Return the arguments of ``client.batch``."""
     batch = {name: getattr(options, name) for name in _PASSED}
+    if options.prices is not None:
+        from gemtune.batch import TokenPrices
+
+        batch["prices"] = TokenPrices.of(options.prices)  # a file is read before there is a loop
     return batch | {"system_instruction": options.system, "generation_config": _generation_config(options)}
 
 
