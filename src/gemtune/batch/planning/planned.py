@@ -90,7 +90,7 @@ class PlannedBatch(ShownBatch):
             checks.seconds("output_tokens", output_tokens)
         if not await anyio.to_thread.run_sync(readable_again, self.inputs.iterable):
             raise InvalidInput(
-                "a plan reads all rows before the run does, and these can be read only once: keep them in a list or a file",
+                "a plan reads all rows beforehand, and these can be read only once: keep them in a list or a file",
                 field="inputs",
             )
         scale = Scale(self.spec.shared, count)
