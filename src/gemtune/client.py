@@ -279,27 +279,24 @@ class Client(Inference, Mirror):
 
         A failure is a result like any other. The run stops early only if no further request can succeed; the item that
         revealed this gets no result, because it did nothing wrong, and the same call with the same journal asks it
-        again. Transient failures do not count: during an outage all items wait. While it runs, ``results.progress``
-        (the same as ``results.statistics()``) says how far it is, how fast, and what holds it back.
-
-        With a journal, a loop that was stopped is simply run again: it gets the result of each row once, what the
-        journal holds from the file (``result.replayed``), without a request, and the rest from the model.
+        again. Transient failures do not count: during an outage all items wait. ``results.progress`` says how far it
+        is, how fast, and what holds it back. With a journal, a loop that was stopped is simply run again: it gets the
+        result of each row once, what the journal holds from the file (``result.replayed``) and without a request.
 
         Args:
             model: A name, a TunedModel, a Model or a TuningJob.
             inputs: An iterable or async iterable, which may be endless, of prompts (str, Part, Content or a list of
                 these), of requests (GenerateContentRequest or its JSON), or of rows (key, prompt or request), which may
                 be written ``{"key": ..., "request": ...}``. A dict gives rows. A key is a string or a whole number,
-                and unique: against the whole journal, or the last 65,536 keys without one. Of a data frame pass a
-                column, or rows: ``zip(frame["id"], frame["prompt"])``.
+                and unique: against the whole journal, or the last 65,536 keys without one. Of a data frame pass rows:
+                ``zip(frame["id"], frame["prompt"])``.
             concurrency: Requests in flight: a number, or ``auto`` to find out how many the service takes.
             rpm: Most requests a minute; None for no limit. Likewise ``tpm`` input tokens a minute, ``rpd`` a day.
             policy: How patiently a busy service is treated.
             limiter: A Limiter shared with others, instead of these; by default the client's, if it has one.
             order: ``completed``, or ``input``: early results are held back, and little new begins while many wait.
             journal: A file to which every result is written before you get it. The same call continues with what the
-                file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL, in the
-                order of the input.
+                file does not hold, and ``await results.export(PATH)`` writes the results of all runs as JSONL.
             resume: ``all`` yields what the journal holds as well, when its row is met; ``rest`` only what it does not.
             durability: ``batch``: on the disk within 0.1 s; ``sync``: before you get it; ``none``: some time later.
             on_error: ``keep`` yields failures, ``raise`` raises the first one.
@@ -308,16 +305,14 @@ class Client(Inference, Mirror):
                 Others are asked again, now and by the next run, and fail with ``NotAccepted`` (by default the empty).
             max_failures: How many items may fail before the run ends: a number, or a share of those finished (0.1).
             item_timeout: Seconds for one item with all its attempts and waits; None for no end.
-            timeout: Seconds for the whole run; None for no end.
-            engine: ``local`` asks from here; ``server`` has the service run batches, at half the price and within a
-                day, which run on if you leave and are collected by the same call with the same journal; ``auto``
-                takes what ``await batch.plan()`` says.
+            timeout: The same for the whole run.
+            engine: ``local`` asks from here; ``server`` has the service run batches, at half the price within a day,
+                which the same call with the same journal collects; ``auto`` takes what ``await batch.plan()`` says.
             finish: What becomes of items that such batches leave: failures (``keep``), or asked from here (``local``).
-            deadline: Seconds until everything has to be there; if the plan cannot keep it, nothing is begun.
-            budget: What may be spent; needs ``prices``. The plan keeps it, and a local run ends when it is used up.
-            prices: What a million input and output tokens cost: ``(0.30, 2.50)``, or a ``gemtune.batch.TokenPrices``.
-            system_instruction: For all requests that bring none of their own, like the other arguments of
-                ``generate_content``.
+            deadline: Seconds until everything has to be there, which the plan keeps; else nothing is begun.
+            budget: What may be spent, by ``prices``; a local run ends when it is used up.
+            prices: Of a million input and output tokens: ``(0.30, 2.50)``, or a ``gemtune.batch.TokenPrices``.
+            system_instruction: For requests that bring none, as the other arguments of ``generate_content``.
 
         Raises:
             InvalidInput: An argument is wrong.

@@ -223,7 +223,7 @@ async def test_a_budget_without_prices_is_refused_and_so_is_one_that_is_none():
         with pytest.raises(InvalidInput, match="without prices nobody can say what is spent") as caught:
             client.batch(MODEL, ["x"], budget=5)
         assert caught.value.field == "budget"
-        assert str(caught.value).endswith("cost; say them with prices")
+        assert str(caught.value).endswith("is built in; give those of a million tokens with prices")
         for wrong in (0, -1, float("inf"), True, "5"):
             with pytest.raises(InvalidInput, match="budget must be a positive amount of money"):
                 client.batch(MODEL, ["x"], budget=wrong, prices=(1, 2))
