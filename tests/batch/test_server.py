@@ -15,6 +15,7 @@ from gemtune.batch import BatchResult, read_journal
 from gemtune.batch.inputs import Item
 from gemtune.batch.journal.parts import SentRow
 from gemtune.batch.journal.reading import has_open_parts
+from gemtune.cli.batch.bar import PlainBatch
 from gemtune.types import GenerateContentResponse
 
 pytestmark = pytest.mark.usefixtures("virtual_time")
@@ -456,3 +457,21 @@ async def test_the_engine_is_not_chosen_anew_while_the_service_works_on_what_was
     assert set(server.paid.values()) == {1}
     assert not has_open_parts(tmp_path / "j")
     assert not has_open_parts(tmp_path / "none")
+
+
+async def test_a_person_sees_how_many_batches_the_service_has(tmp_path):
+    server = ServerService(room=2)
+    seen = []
+    async with Service().client() as client, server.batch(client, ROWS) as results:
+        await anyio.sleep(100)
+        seen += [results.statistics(), results._as_text(), results._as_html(), results.picture()]
+        await collect(results)
+        after = results.statistics()
+    statistics, text, html, picture = seen
+    assert (statistics.jobs, statistics.jobs_waiting, statistics.in_flight) == (2, 1, 20)
+    assert "20 in flight · 2 jobs, 1 job waiting" in text
+    assert "no room at the service; again in" in text
+    assert "2 jobs, 1 job waiting" in html
+    assert picture.to_dict()["jobs"] == 2
+    assert "  2 jobs, 1 job waiting  " in PlainBatch(lambda: picture).line(120)
+    assert (after.jobs, after.jobs_waiting, after.in_flight, after.limit) == (0, 0, 0, "")
