@@ -90,6 +90,7 @@ class Batch(PlannedBatch):
     Nothing starts before the block is entered. Leaving it early gives up what is in flight; ``drain()`` lets it
     finish. Either way the journal is complete, and the same call continues from there: it yields every row once, and
     what the journal holds comes from the file, marked ``replayed``. With ``resume="rest"`` it yields only the rest.
+    With the server engine, what the service works on runs on in either case, and the same call collects it.
 
     On asyncio you may enter it, take results and leave it in different tasks, as ``asyncio.wait_for`` and async
     generators do, or use ``start()`` and ``aclose()`` instead of a block.

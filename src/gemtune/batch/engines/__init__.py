@@ -1,5 +1,5 @@
-"""What answers the items of a batch: today this process, with one call for each item.
+"""What answers the items of a batch: this process, with one call for each, or the service, in batches that it runs.
 
 An engine takes items from an intake, brings an outcome for each, and puts it into the journal and the outbox. It may
-import everything of ``batch`` but ``inferencer`` and ``options``, which choose it.
+import everything of ``batch`` but ``inferencer``, ``options`` and ``planning``, which choose it. What all engines share is in ``run``.
 """

@@ -135,7 +135,7 @@ class ServerEngine:
         jobs = run.tally.jobs
         if jobs:
             return f"waiting for {'a batch' if jobs == 1 else f'{jobs} batches'} at the service"
-        return "uploading" if run.tally.jobs_waiting or sending.holds else "waiting for the service"
+        return "creating a batch" if run.tally.jobs_waiting else "uploading"
 
     def _made(self, run: Run, input_over: anyio.Event) -> PartSending:
         answering, parts, finishing = self.answering, self.parts, None

@@ -14,6 +14,7 @@ import attrs
 from gemtune.batch.engines.server.waiting import next_look, passes, pause
 from gemtune.batch.journal.parts import SentPart
 from gemtune.batch.progress import RunTally
+from gemtune.config import ONCE
 from gemtune.errors import CallError, NotFound, QuotaExhausted
 from gemtune.loops import current_time
 from gemtune.resources.batches.service import BatchService, PlacedInput
@@ -154,20 +155,25 @@ class Post:
 
 @attrs.define(eq=False)
 class _CreatedOnce:
-    """The creation of one batch, as often as it takes: before each further attempt somebody looks for the first."""
+    """The creation of one batch, as often as it takes: after a doubt somebody looks for it before the next attempt."""
 
     service: BatchService
     model: str
     part: SentPart
-    _tried: bool = attrs.field(default=False, init=False)
+    _doubt: bool = attrs.field(default=False, init=False)
 
     async def __call__(self) -> GenerateContentBatch:
         # The service looks for it within one call. Here the calls are minutes apart, and each may have left a doubt.
-        found = await self.service.find(self.part.mark) if self._tried else None
+        found = await self.service.find(self.part.mark) if self._doubt else None
         if found is not None:
             return found
-        self._tried = True
-        return await self.service.create(self.model, PlacedInput(self.part.input), self.part.mark)
+        self._doubt = True
+        try:
+            # One attempt: without room, who waits for a batch to end is here, and says so.
+            return await self.service.create(self.model, PlacedInput(self.part.input), self.part.mark, retry=ONCE)
+        except QuotaExhausted:
+            self._doubt = False  # the service has refused it, and said so
+            raise
 
 
 def _emptied(file: IO[bytes]) -> None:
