@@ -6,8 +6,9 @@ request, no new line. Rows pile up while a lot is being read, as results do in f
 a thread serves hundreds of them. Their room in the outbox is taken before they are read, because the journal knows how
 long their lines are: a file of large replies is replayed in as little memory as one of short ones.
 
-Measured with 10^6 held rows (Python 3.11, one of two shared cores): see docs/many-prompts.md; four fifths of the time
-is JSON, decoded and made into values.
+Measured with 10^6 held rows of 400 bytes (Python 3.11, two shared and busy cores): 25 us of CPU a row, that is 40,000 a
+second on a core of its own, in 60 MB whatever the number of rows. Two thirds of it read the line and make values of its
+JSON; the rest is the digest of the row, two look-ups of its key, and the outbox.
 """
 
 from __future__ import annotations
