@@ -1,8 +1,9 @@
 """How a batch of the Gemini API is created once, though the service knows no idempotency key and chooses the names.
 
-A batch with an input file, or with a display name that nobody else uses, is known by it. A batch whose requests came
-with its creation, under a name that somebody chose, is known by nothing: the lists show its name, its model, how many
-requests it has and when it was created, which another batch may share. That is evidence and no proof.
+A batch whose input file was uploaded for it alone, or with a display name that nobody else uses, is known by it. Any
+other is known by nothing: its requests came with the creation, or lie in a file that may be asked as often as somebody
+likes, and its name is one that somebody chose. The lists show its name, its model, its file, how many requests it has
+and when it was created, which another batch may share. That is evidence and no proof.
 
 1. After a failure that leaves open whether the service acted, the batch is looked for in the list, and again
    ``SETTLED`` seconds later, as a list may lag behind. Only if it is in neither the creation is sent once more.
@@ -102,6 +103,7 @@ class BatchCreation:
         placed: Its requests.
         display_name: Its display name.
         given: Whether somebody chose this name, so that other batches may have it.
+        own: Whether its input file was uploaded for it, so that no other batch has it.
         begun: When this call began.
     """
 
@@ -111,6 +113,7 @@ class BatchCreation:
     placed: PlacedInput | InlineInput
     display_name: str = attrs.field()
     given: bool = attrs.field(kw_only=True)
+    own: bool = attrs.field(kw_only=True)
     begun: datetime = attrs.field(factory=_now, init=False)
 
     @display_name.validator
@@ -146,9 +149,18 @@ class BatchCreation:
         """
         call = await self._call(priority)
         begun, how = anyio.current_time(), Remedy("look whether it is in ", ClientCall("batches.list"))
-        attempts = Attempts(caller, self._look, (how,))
+        met: set[str] = set()
+
+        async def look(left: float) -> GenerateContentBatch | None:
+            if (found := await self._look(left)) is not None:
+                met.add(found.name)
+            return found
+
+        attempts = Attempts(caller, look, (how,))
         made = await attempts.run(call, timeout, retry)
-        return await self._only(made, time_left(timeout, begun)) if attempts.doubted else made
+        if not attempts.doubted:
+            return made
+        return await self._only(made, time_left(timeout, begun), replied=made.name not in met)
 
     async def _look(self, timeout: float) -> GenerateContentBatch | None:
         """Return the batch that an earlier attempt has created; None only if there is surely none.
@@ -163,8 +175,14 @@ class BatchCreation:
             return found[0]
         raise self._unclear(found)
 
-    async def _only(self, made: GenerateContentBatch, timeout: float | None) -> GenerateContentBatch:
-        """Return the oldest batch that fits, and cancel every other one."""
+    async def _only(self, made: GenerateContentBatch, timeout: float | None, *, replied: bool) -> GenerateContentBatch:
+        """Return the oldest batch that fits, and cancel every other one.
+
+        Args:
+            made: The batch.
+            timeout: Seconds to look for others.
+            replied: Whether a creation has brought it, and not a look.
+        """
         try:
             found = await self.search.settled(made.name, timeout)
         except CallError as error:
@@ -172,11 +190,21 @@ class BatchCreation:
             return made
         every = {batch.name: batch for batch in [made, *found]}
         if len(every) > 1 and self._by_evidence:
+            if not replied:
+                raise self._unclear(list(every.values()))
             # The one whose reply was read is ours for certain, and the only one that may be cancelled: if another is
             # an earlier attempt's, that one is left; if it is somebody else's, nothing was paid.
-            await self.cancel(made.name)
-            raise self._unclear([batch for batch in found if batch.name != made.name], f"; {made.name} was cancelled")
+            del every[made.name]
+            raise self._unclear(list(every.values()), f"; {made.name} {await self._undone(made)}")
         return await keep_oldest(every.values(), lambda batch: batch.done, self.cancel)
+
+    async def _undone(self, made: GenerateContentBatch) -> str:
+        """Cancel a batch, and say what became of that."""
+        try:
+            await self.cancel(made.name)
+        except CallError as error:
+            return f"was created as well and could not be cancelled ({error.message})"
+        return "was cancelled"
 
     def _unclear(self, found: Sequence[GenerateContentBatch], what: str = "") -> AmbiguousOutcome:
         names = ", ".join(batch.name for batch in found[:_NAMED])
@@ -195,17 +223,17 @@ class BatchCreation:
 
     @property
     def _by_evidence(self) -> bool:
-        return self.given and isinstance(self.placed, InlineInput)
+        return self.given and not self.own
 
     def _fits(self, batch: GenerateContentBatch) -> bool:
-        if isinstance(self.placed, PlacedInput):
-            return batch.input == self.placed.address
-        if batch.display_name != self.display_name or not same_model(batch.model or self.model, self.model):
+        address = self.placed.address if isinstance(self.placed, PlacedInput) else ""
+        named = batch.display_name == self.display_name
+        if not self._by_evidence:
+            return batch.input == address if self.own else named
+        if not named or batch.input != address or not same_model(batch.model or self.model, self.model):
             return False
-        if not self.given:
-            return True
-        # While the service counts, there is no number yet.
-        same_size = batch.counts.total in {0, self.placed.count}
+        # While the service counts, there is no number yet; of a file it was not counted here.
+        same_size = isinstance(self.placed, PlacedInput) or batch.counts.total in {0, self.placed.count}
         return same_size and not (batch.create_time is not None and batch.create_time < self.begun - _OLDER)
 
     def _within_this_call(self, batch: GenerateContentBatch) -> bool:

@@ -3,9 +3,9 @@
 The service knows no idempotency key, and chooses the names of batches itself. So what finds a batch again whose
 creation was in doubt is what every list shows of it:
 
-- Its input file, whose name is made of the mark and belongs to this batch alone.
-- The display name, if the requests came with the creation and nobody chose another: it is the mark then.
-- If somebody did, name, model, number of requests and time together (``creating``).
+- Its input file, if that was uploaded for it: the name is made of the mark and belongs to this batch alone.
+- The display name, if nobody chose another: it is the mark then.
+- If somebody did, name, model, input, number of requests and time together (``creating``).
 """
 
 from __future__ import annotations
@@ -89,14 +89,16 @@ class GeminiBatches:
         """Create a batch once; see the head of this module."""
         _only_vertex("labels", labels)
         name = mark if display_name is None else display_name
-        creation = BatchCreation(self.list, self.cancel, model, placed, name, given=display_name is not None)
+        own = isinstance(placed, PlacedInput) and placed.address == _file_of(mark)
+        creation = BatchCreation(self.list, self.cancel, model, placed, name, given=display_name is not None, own=own)
         return await creation.run(self._caller, priority, timeout, retry)
 
     async def find(self, mark: str) -> GenerateContentBatch | None:
-        """Return the batch with a mark, or whose input was placed under it."""
+        """Return the batch with a mark, or whose input was placed under it; of several the oldest stays."""
         address = _file_of(mark)
         search = BatchSearch(self.list, lambda batch: batch.display_name == mark or batch.input == address)
-        return next(iter(await search.certain(None)), None)
+        found = await search.certain(None)
+        return await keep_oldest(found, lambda batch: batch.done, self.cancel) if found else None
 
     async def get(
         self, name: str, *, timeout: float | None = None, retry: RetryPolicy | None = None
