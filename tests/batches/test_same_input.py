@@ -2,11 +2,13 @@
 
 import json
 
+import anyio
 import httpx
 import pytest
 
 import gemtune
 from gemtune import errors
+from gemtune.resources.batches.gemini import GeminiBatches
 from proofs.faulty import BY_NAME, Faulty
 from world import TOKEN, make_app, make_client
 
@@ -95,3 +97,14 @@ async def test_a_second_batch_that_cannot_be_cancelled_is_named_and_the_outcome_
             await client.batches.create(MODEL, ["y"], display_name="nightly")
         assert len(await running(client)) == 2
         assert all(name in str(caught.value) for name in await running(client))
+
+
+async def test_of_several_batches_with_one_mark_the_oldest_is_found_and_the_others_are_cancelled(app):
+    async with make_client(app) as client:
+        first = await client.batches.create(MODEL, ["x"], display_name="mark")
+        for _ in range(2):
+            await anyio.sleep(1)
+            await client.batches.create(MODEL, ["x"], display_name="mark")
+        found = await GeminiBatches(client._caller).find("mark")
+        assert found.name == first.name
+        assert await running(client) == {first.name}

@@ -36,6 +36,7 @@ from gemtune.resources.batches.files import Files
 from gemtune.resources.batches.late import when_there
 from gemtune.resources.batches.service import BatchLimits, InlineInput, PlacedInput
 from gemtune.resources.uploads.held import held
+from gemtune.resources.vertex.labels import keep_oldest
 from gemtune.types import GenerateContentRequest
 from gemtune.types.batches import GenerateContentBatch
 
