@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gemtune.batch.files import FileRows
 
 EXAMPLES = """\
-  gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --engine auto --deadline 24h --plan
-  gemtune batch rows.csv out.jsonl --model models/gemini-3.7-flash --engine server --finish local --resume
+  gemtune batch questions.txt out.jsonl --model models/gemini-3.7-flash --engine auto --deadline 24h --plan
+  gemtune batch questions.txt out.jsonl --model models/gemini-3.7-flash --engine server --finish local --resume
 """
 REMARKS = """\
 --engine server has batches of the service answer, for half the price and within a day or so; --engine auto chooses.
