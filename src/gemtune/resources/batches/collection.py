@@ -10,8 +10,8 @@ import hashlib
 import logging
 import random
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import IO, Any, Final, Generic, Protocol, TypeVar, Unpack
 
@@ -21,7 +21,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.config import RetryPolicy
-from gemtune.errors import DeadlineExceeded, Failure, InvalidInput
+from gemtune.errors import AmbiguousOutcome, CallError, DeadlineExceeded, Failure, InvalidInput, QuotaExhausted
 from gemtune.pager import Pager
 from gemtune.remedy import Argument, ClientCall, Remedy
 from gemtune.resources.attempts import time_left
@@ -127,7 +127,7 @@ class Batches(Generic[JobT_co]):
             display_name: What people call it; by default a name that nobody else uses.
             priority: Its priority among the batches of the project (Gemini API).
             labels: Labels for it (Vertex AI).
-            bucket: The bucket for its requests and results (Vertex AI); by default the client's.
+            bucket: The bucket for its requests and results (Vertex AI); by default the client's. Not for ready lines.
             timeout: Seconds for all of it; None for no end but those of the requests.
             retry: Another retry policy.
             framing: As for ``generate_content``, for all requests that bring none of their own.
@@ -142,9 +142,10 @@ class Batches(Generic[JobT_co]):
         mark = f"gemtune-{random.getrandbits(96):024x}"
         create = partial(self._service.create, display_name=display_name, priority=priority, labels=labels, retry=retry)
         with anyio.move_on_after(limit):
-            ready = _ready(requests, framing)
+            ready = _ready(requests, framing, bucket)
             asked = (ready, False) if ready else await self._placed(requests, name, framing, mark, bucket, retry)
-            batch = await create(name, asked[0], mark, timeout=time_left(limit, begun))
+            begin = partial(create, name, asked[0], mark, timeout=time_left(limit, begun))
+            batch = await (begin() if ready else self._or_discarded(begin, asked[0]))
             return self._handle(batch, created=True, numbered=asked[1])
         raise _late(name, timeout)
 
@@ -222,11 +223,23 @@ class Batches(Generic[JobT_co]):
             await spool.flush()
             if spool.count == 0:
                 raise InvalidInput("requests: there are none", field="requests")
-            if spool.inline:
+            if spool.inline and bucket is None:
                 return InlineInput(await anyio.to_thread.run_sync(spool.all), spool.count), spool.numbered
             _log.info("uploading %s requests in %s bytes", f"{spool.count:,}", f"{spool.size:,}")
             placed = await self._service.place(file, spool.size, mark, bucket=bucket, retry=retry)
             return placed, spool.numbered
+
+    async def _or_discarded(
+        self, begin: Callable[[], Awaitable[GenerateContentBatch]], placed: PlacedInput | InlineInput
+    ) -> GenerateContentBatch:
+        """Create a batch; if it surely does not exist, nobody else needs its input, which counts for two days."""
+        try:
+            return await begin()
+        except (InvalidInput, CallError) as error:
+            if isinstance(placed, PlacedInput) and _surely_refused(error):
+                with suppress(CallError):
+                    await self._service.discard(placed)
+            raise
 
 
 @attrs.define(eq=False)
@@ -304,11 +317,18 @@ class _Spool:
         return self.file.read()
 
 
-def _ready(requests: object, framing: Mapping[str, Any]) -> PlacedInput | None:
+def _surely_refused(error: InvalidInput | CallError) -> bool:
+    # Of an outage there is no answer, and the next request would not get one either.
+    if isinstance(error, InvalidInput | QuotaExhausted):
+        return True
+    return error.failure is Failure.FATAL and not isinstance(error, AmbiguousOutcome)
+
+
+def _ready(requests: object, framing: Mapping[str, Any], bucket: str | None) -> PlacedInput | None:
     """Return what is placed already, a file of ready lines; None for all else.
 
     Raises:
-        InvalidInput: There is framing, which could not be added to the lines.
+        InvalidInput: There is framing, which could not be added to the lines, or a bucket, to which they do not go.
     """
     address = requests.name if isinstance(requests, File) else requests
     if not isinstance(address, str) or not address.startswith(("files/", "gs://")):
@@ -320,6 +340,9 @@ def _ready(requests: object, framing: Mapping[str, Any]) -> PlacedInput | None:
             Remedy("write it into each line, and leave out ", Argument(given)),
             field=given,
         )
+    if bucket is not None:
+        what = f"bucket is where requests are uploaded, and {address} is where it is"
+        raise InvalidInput(what, Remedy("leave out ", Argument("bucket")), field="bucket")
     return PlacedInput(address)
 
 
