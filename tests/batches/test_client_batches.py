@@ -99,6 +99,22 @@ async def test_batches_are_listed_cancelled_and_deleted(client):
         await client.batches.get(second)
 
 
+@pytest.mark.both_backends
+async def test_several_tasks_share_the_replies_of_one_iterator(client):
+    batch = await ended(client, await client.batches.create(MODEL, [(f"k{n}", "x") for n in range(40)]))
+    replies, seen = client.batches.results(batch), []
+
+    async def read():
+        async for reply in replies:
+            seen.append(reply.key)
+            await anyio.sleep(0.1)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(read)
+    assert sorted(seen) == sorted(f"k{n}" for n in range(40))
+
+
 async def test_results_of_a_batch_that_has_none_say_why(client):
     batch = await client.batches.create(MODEL, ["x"])
     with pytest.raises(errors.NotFound, match="has no results: it has not ended"):

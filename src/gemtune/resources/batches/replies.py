@@ -6,6 +6,7 @@ import tempfile
 from collections import deque
 from typing import IO, Final, Self
 
+import anyio
 import anyio.to_thread
 import attrs
 
@@ -36,6 +37,8 @@ class BatchReplies:
     """The file, once all of it is there."""
     _ready: deque[BatchReply] = attrs.field(factory=deque, init=False)
     _over: bool = attrs.field(default=False, init=False)
+    _one_reader: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    """Several tasks may share the replies among them."""
 
     def __aiter__(self) -> BatchReplies:
         return self
@@ -47,14 +50,20 @@ class BatchReplies:
             NotFound: The batch has no results.
             CallError: They could not be downloaded; the next call begins the download anew.
         """
-        if not self._ready and not self._over:
-            file = self._file or await self._download()
-            self._ready.extend(await anyio.to_thread.run_sync(self._some, file))
-            if not self._ready:
-                await self.aclose()
+        if not self._ready:
+            async with self._one_reader:
+                await self._refill()
         if not self._ready:
             raise StopAsyncIteration
         return self._ready.popleft()
+
+    async def _refill(self) -> None:
+        if self._ready or self._over:
+            return  # another reader was here
+        file = self._file or await self._download()
+        self._ready.extend(await anyio.to_thread.run_sync(self._some, file))
+        if not self._ready:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Let go of the file."""
