@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import anyio
 import httpx
@@ -193,6 +194,13 @@ async def test_bytes_and_open_files_are_uploaded_from_where_they_stand(client, t
         file = await client.files.upload(given)
         assert file.size_bytes == len(content)
         assert not open_file.closed
+
+
+async def test_a_file_whose_name_is_not_utf_8_is_uploaded_under_one_that_is(client):
+    file = io.BytesIO(b"content")
+    file.name = os.fsdecode(b"caf\xe9.txt")
+    uploaded = await client.files.upload(file)
+    assert (uploaded.display_name, uploaded.mime_type) == ("caf?.txt", "text/plain")
 
 
 @pytest.mark.parametrize(

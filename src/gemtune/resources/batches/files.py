@@ -256,7 +256,10 @@ def _new_name() -> str:
 
 def _title(file: object) -> str:
     name = file if isinstance(file, str | os.PathLike) else getattr(file, "name", "")
-    return Path(name).name[:_LONGEST_NAME] if isinstance(name, str | os.PathLike) else ""
+    if not isinstance(name, str | os.PathLike):
+        return ""
+    # A file system may hold names that are not UTF-8, and JSON may not.
+    return Path(name).name.encode("utf-8", "replace").decode()[:_LONGEST_NAME]
 
 
 def _checked_title(given: object) -> str:
