@@ -186,7 +186,7 @@ def test_a_job_on_a_service_that_does_not_answer_is_not_advised_to_be_deleted(ge
     def impatient(options: argparse.Namespace) -> Client:
         return Client(base_url=options.base_url, api_key="k", retry=RetryPolicy(attempts=1))
 
-    monkeypatch.setattr("gemtune.cli.jobs.command.open_client", impatient)
+    monkeypatch.setattr("gemtune.cli.jobs.each.open_client", impatient)
     ran = gemtune("jobs", "cancel", "x", "--base-url", "http://127.0.0.1:9")
     assert ran.code == 1
     assert "127.0.0.1:9" in ran.errors[0]
