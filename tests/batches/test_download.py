@@ -94,6 +94,12 @@ async def test_a_break_after_much_gives_the_retries_back_and_many_after_little_u
     assert shelf.asked == [None, "bytes=1000-", "bytes=2000-", "bytes=3000-"]
 
 
+async def test_a_break_after_the_last_byte_costs_nothing():
+    shelf = Shelf(breaks=[len(CONTENT)])
+    assert await fetched(shelf) == CONTENT
+    assert shelf.asked == [None]
+
+
 async def test_a_service_that_knows_no_ranges_sends_all_of_it_again():
     shelf = Shelf(breaks=[2 * MIB], ranges=False)
     assert await fetched(shelf) == CONTENT

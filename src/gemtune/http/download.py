@@ -122,10 +122,11 @@ class _Download:
             await self._check_head(reply)
             await self._take(reply)
         except (ConnectionLost, DeadlineExceeded) as error:
-            if self._furthest - before < _PROGRESS:
-                raise
-            _log.info("%s: it broke after %s bytes (%s); continuing there", call.resource, f"{self.arrived:,}", error)
-            return
+            if self.arrived != self._total:  # else nothing is missing, and there is no rest to ask for
+                if self._furthest - before < _PROGRESS:
+                    raise
+                _log.info("%s: it broke after %s bytes (%s); continuing", call.resource, f"{self.arrived:,}", error)
+                return
         finally:
             await reply.aclose()
         if self._total is None or self.arrived == self._total:
