@@ -8,6 +8,7 @@ is lost. ``shape`` changes the lines of the results of a batch.
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from collections import Counter, defaultdict, deque
@@ -22,7 +23,9 @@ import attrs
 from batch.service import MODEL
 from gemtune.batch import Batch, make_batch
 from gemtune.errors import AmbiguousOutcome, BadRequest, NotFound, QuotaExhausted
+from gemtune.pager import Pages
 from gemtune.protocol.codec import decode, dumps, encode, loads
+from gemtune.protocol.gemini import Page
 from gemtune.resources.batches.service import BatchLimits, PlacedInput
 from gemtune.types import GenerateContentRequest, GenerateContentResponse
 from gemtune.types.batches import BatchCounts, BatchReply, BatchState, GenerateContentBatch
@@ -71,10 +74,12 @@ class ServerService:
     Args:
         seconds: How long a batch takes.
         room: How many may run at a time before a creation is refused with 429.
+        queue: How many requests they may have together before it is.
     """
 
     seconds: float = 600.0
     room: int = 1000
+    queue: float = math.inf
     limits: BatchLimits = LIMITS
     steps: dict[str, deque[Any]] = attrs.field(factory=lambda: defaultdict(deque))
     shape: Callable[[list[Line]], list[Line]] = lambda lines: lines
@@ -119,7 +124,8 @@ class ServerService:
         assert WORD.fullmatch(mark)
         async with self._step("create"):
             running = [one for one in self.batches.values() if anyio.current_time() < one.ends]
-            if len(running) >= self.room:
+            enqueued = sum(len(one.requests) for one in running) + self.files.get(placed.address, b"").count(b"\n")
+            if len(running) >= self.room or enqueued > self.queue:
                 self.refused += 1
                 raise QuotaExhausted("the service failed with HTTP 429: enqueued tokens", status=429)
             if placed.address not in self.files:
@@ -151,8 +157,12 @@ class ServerService:
             self.batches[name].looks += 1
         return self._seen(self.batches[name])
 
-    def list(self, **_: Any) -> Any:
-        raise NotImplementedError
+    def list(self, **_: Any) -> Pages[GenerateContentBatch]:
+        async def fetch(_: str | None) -> Page[GenerateContentBatch]:
+            async with self._step("list"):
+                return Page([self._seen(one) for one in self.batches.values()], None)
+
+        return Pages(fetch)
 
     async def cancel(self, name: str) -> None:
         raise AssertionError("nobody has asked to cancel anything")

@@ -40,7 +40,7 @@ class Runs(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.journal = self.folder / "0"
-        self.server = ServerService(seconds=300.0)
+        self.server = ServerService(seconds=300.0, queue=4)
         self.clock = 0.0
         self.rows = [(f"k{n}", f"p{n}") for n in range(5)]
         self.life = None

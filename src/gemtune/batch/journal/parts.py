@@ -31,6 +31,7 @@ import anyio
 import attrs
 
 from gemtune.batch.inputs import Item
+from gemtune.batch.journal.sent import SentItem
 from gemtune.batch.keys import Key, name_of, unnamed_database
 from gemtune.errors import GemtuneError, JournalMismatch
 from gemtune.protocol.codec import dumps, loads
@@ -301,6 +302,14 @@ class InputOrder:
         with self._lock:
             _many(self._database, "insert into turns values (?, ?, ?, ?)", rows)
 
+    def move(self, part: SentPart, first: SentPart, second: SentPart, last: int) -> None:
+        """Take in that the items of a part are in two others now: up to a number in the first."""
+        with self._lock, _no_room():
+            self._database.execute(
+                "update turns set part = ? where part = ? and n <= ?", (first.number, part.number, last)
+            )
+            self._database.execute("update turns set part = ? where part = ?", (second.number, part.number))
+
     def next(self, after: int, most: int) -> list[Turn]:
         """Return what stands at the next places after one, and forget what stood before."""
         with self._lock, _no_room():
@@ -308,6 +317,34 @@ class InputOrder:
             found = self._database.execute("select * from turns order by place limit ?", (most,)).fetchall()
         # It was pickled by this process, into a file that has no name.
         return [Turn(place, part, n, None if item is None else pickle.loads(item)) for place, part, n, item in found]  # noqa: S301
+
+
+def move_rows(parts: SentParts, part: SentPart, first: SentPart, second: SentPart, count: int, cut: int) -> int:
+    """Move the items of a part that was not sent into two others, and return the last number in the first.
+
+    Args:
+        parts: The index.
+        part: The part, which is forgotten.
+        first: Gets its first items.
+        second: Gets the others.
+        count: How many the first gets.
+        cut: The offset of the second's first request in the spool.
+    """
+    nth = "select n from sent where part = ? order by n limit 1 offset ?"
+    (last,) = parts._execute(nth, (part.number, count - 1)).fetchone()
+    parts._execute("update sent set part = ? where part = ? and n <= ?", (first.number, part.number, last))
+    parts._execute("update sent set part = ?, asked = asked - ? where part = ?", (second.number, cut, part.number))
+    first.count = first.left = count
+    second.count = second.left = part.count - count
+    parts.end(part)
+    return int(last)
+
+
+def sent_lines(parts: SentParts, part: SentPart, size: int) -> Iterator[bytes]:
+    """Yield the lines of a journal about the items of a part, some at a time."""
+    cursor = parts._execute("select n, digest, key from sent where part = ? order by n", (part.number,))
+    while found := cursor.fetchmany(size):
+        yield b"".join(SentItem(n, digest + 2**63, key, part.mark).to_line() for n, digest, key in found)
 
 
 def still_at_the_service(path: str | os.PathLike[str], parts: SentParts) -> JournalMismatch:

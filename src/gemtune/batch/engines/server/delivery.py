@@ -93,20 +93,27 @@ class Delivery:
                 break
             if not found:
                 await news.wait()
-            for number, turns in groupby(found, key=lambda turn: turn.part):
-                await self._in_turn(None if number is None else jobs[number], [*turns])
-            after = found[-1].place if found else after
+            for number, group in groupby(found, key=lambda turn: turn.part):
+                turns = [*group]
+                # A part that was sent in halves is none any more: the places are asked for anew, which know them.
+                if number is not None and number not in jobs:
+                    break
+                if not await self._in_turn(None if number is None else jobs[number], turns):
+                    break
+                after = turns[-1].place
         for job in [*jobs.values()]:
             await job.ready.wait()
             await self.whole(job)
 
-    async def _in_turn(self, job: PartJob | None, turns: list[Turn]) -> None:
+    async def _in_turn(self, job: PartJob | None, turns: list[Turn]) -> bool:
         if job is None:
             for turn in turns:
                 if turn.item is not None:
                     await self.at_once(turn.item)
-            return
+            return True
         await job.ready.wait()
+        if job.halved:
+            return False
         numbers = [turn.n for turn in turns if turn.n is not None]
         self.active += 1
         try:
@@ -115,6 +122,7 @@ class Delivery:
         finally:
             self.active -= 1
             self.run.settle()
+        return True
 
     async def _rows(self, job: PartJob, rows: list[SentRow]) -> bool:
         """Hand on items of a part; return whether the run still wants more."""
@@ -181,6 +189,8 @@ class Delivery:
 
 def _unanswered(job: PartJob) -> NotAnswered:
     part, ending = job.part, job.results.ending
+    if job.refused:
+        return NotAnswered(f"the service has no room for it, although nothing else is in its queue: {job.refused}")
     why = {
         "": "the service does not know it any more: it was deleted, or is too old",
         "EXPIRED": "the service did not get to it in time",

@@ -27,7 +27,8 @@ Leaving, an error, or Ctrl-C never ends a batch at the service: it was paid for,
 same journal collects it. ``drain`` hands on what is here, and waits for nothing that is not.
 
 The input is read only as parts are filled, one at a time, and one part is on its way to the service at a time. So at
-most one spool is on the disk, and memory holds lots of items and lines only, at any size of the input.
+most one spool is on the disk, and memory holds lots of items and lines only, at any size of the input. A part that is
+larger than the service's queue is ``void``, and sent in halves; while they are made, its spool is there twice.
 """
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ class ServerEngine:
     async def _collect(self, job: PartJob) -> None:
         """Wait for the end of a part's batch, download its results, and check them."""
         part, results = job.part, job.results
-        batch = await self.post.ended(part)
+        batch = await self.post.ended(part) if part.batch else None
         if batch is not None:
             results.ending, results.seconds = str(batch.state), _seconds(batch)
             results.said = batch.error.message if batch.error is not None else ""

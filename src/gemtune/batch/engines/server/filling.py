@@ -5,6 +5,7 @@ A lot of items is worked on by one trip to a thread, because each needs JSON, a 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -73,6 +74,22 @@ class Spool:
         self.own.seek(at)
         return decode(GenerateContentRequest, loads(self.own.readline()))
 
+    def halve(self) -> tuple[Spool, Spool, int, int]:
+        """Return two spools with half of the bytes each; how many requests the first has, and bytes in our own form."""
+        first, second = (Spool.open(wire=True, own=self.keeps) for _ in range(2))
+        count = cut = 0
+        self.wire.seek(0)
+        self.own.seek(0)
+        for line in self.wire:
+            own = self.own.readline()  # nothing if they are not kept
+            fits = not count or (not second.size and first.size + len(line) <= self.size // 2)
+            half = first if fits else second
+            half.wire.write(line)
+            half.own.write(own)
+            half.size += len(line)
+            count, cut = (count + 1, cut + len(own)) if fits else (count, cut)
+        return first, second, count, cut
+
     def sent(self) -> None:
         """Let go of the lines, which are at the service."""
         self.wire.close()
@@ -117,6 +134,7 @@ class Packing:
         parts: The index of what is sent.
         spools: The requests of each part, by its number.
         journaled: Whether there is a journal, which knows the items' digests already.
+        most_bytes: The most bytes of a part that the service has been found to have room for.
     """
 
     service: BatchService
@@ -125,6 +143,7 @@ class Packing:
     parts: SentParts
     spools: dict[int, Spool]
     journaled: bool
+    most_bytes: float = math.inf
 
     def pack(self, part: SentPart, items: list[Item]) -> Packed:
         """Put as many items as fit into a part.
@@ -149,7 +168,7 @@ class Packing:
                 packed.needless.append(item)
                 continue
             if part.count + len(rows) >= limits.requests or (
-                (rows or part.count) and spool.size + len(line) > limits.bytes
+                (rows or part.count) and spool.size + len(line) > min(limits.bytes, self.most_bytes)
             ):
                 packed.rest.extend(items[number:])
                 break

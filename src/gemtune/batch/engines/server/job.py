@@ -20,6 +20,8 @@ class PartJob:
         results: What came back, once ``ready``.
         ready: Set once the results are here and checked.
         over: Set once every item has an outcome.
+        refused: Why the service never has room for it, one item as it is; empty otherwise.
+        halved: Whether its items are in other parts now.
     """
 
     part: SentPart
@@ -27,6 +29,8 @@ class PartJob:
     results: Results
     ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    refused: str = attrs.field(default="", init=False)
+    halved: bool = attrs.field(default=False, init=False)
 
     def finished(self) -> None:
         """Count an outcome."""

@@ -25,6 +25,8 @@ T = TypeVar("T")
 _log = logging.getLogger("gemtune.batch")
 _UNDER_WAY: Final = 5.0
 """Seconds for which a creation may still be on its way although whoever sent it was killed."""
+_REFUSALS: Final = 3
+"""Refusals in a row, in over a minute, until a part counts as larger than the queue: one may be a passing load."""
 _DOUBT: Final = 30.0
 """Seconds for which a batch has to be unknown until it counts as deleted: not every server has heard of a new one."""
 
@@ -57,8 +59,11 @@ class Post:
 
         part.input = (await self._patiently(f"uploading {part.count:,} requests", place)).address
 
-    async def create(self, part: SentPart) -> None:
+    async def create(self, part: SentPart) -> str:
         """Create the batch of a part, once there is room for it.
+
+        Returns:
+            Why there never will be, in the service's words: it was refused with nothing else in the queue. Else "".
 
         Raises:
             AmbiguousOutcome: It could not be found out whether it exists.
@@ -66,11 +71,14 @@ class Post:
         """
         self.tally.jobs_waiting += 1
         try:
-            batch = await self._patiently("creating a batch", _CreatedOnce(self.service, self.model, part))
+            batch = await self._patiently("creating a batch", _CreatedOnce(self.service, self.model, part, self.tally))
+        except _TooLarge as refusal:
+            return str(refusal)
         finally:
             self.tally.jobs_waiting -= 1
         part.batch = batch.name
         self.tally.requests += part.count
+        return ""
 
     async def find(self, part: SentPart, written: float) -> bool:
         """Return whether the batch of a part exists, which an earlier run may have created; then it has its name.
@@ -160,6 +168,8 @@ class _CreatedOnce:
     service: BatchService
     model: str
     part: SentPart
+    tally: RunTally
+    _refused: int = attrs.field(default=0, init=False)
     _doubt: bool = attrs.field(default=False, init=False)
 
     async def __call__(self) -> GenerateContentBatch:
@@ -171,9 +181,28 @@ class _CreatedOnce:
         try:
             # One attempt: without room, who waits for a batch to end is here, and says so.
             return await self.service.create(self.model, PlacedInput(self.part.input), self.part.mark, retry=ONCE)
-        except QuotaExhausted:
+        except QuotaExhausted as error:
             self._doubt = False  # the service has refused it, and said so
+            self._refused += 1
+            if self._refused >= _REFUSALS and await self._alone():
+                raise _TooLarge(error.message) from None
             raise
+
+    async def _alone(self) -> bool:
+        """Return whether no batch waits or runs at the service, anybody's, so that there is as much room as ever."""
+        if self.tally.jobs:
+            return False
+        try:
+            async for page in self.service.list(retry=ONCE):
+                if not all(batch.done for batch in page):
+                    return False
+        except CallError:
+            return False  # unknown, so that it is waited for as before
+        return True
+
+
+class _TooLarge(Exception):
+    """A batch was refused for want of room, with nothing else in the queue."""
 
 
 def _emptied(file: IO[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Final
@@ -18,10 +19,11 @@ from gemtune.batch.engines.server.post import Post
 from gemtune.batch.engines.server.results import Results
 from gemtune.batch.inputs import Item
 from gemtune.batch.intake import Intake
-from gemtune.batch.journal.parts import InputOrder, SentPart, SentParts, Turn
+from gemtune.batch.journal.parts import InputOrder, SentPart, SentParts, Turn, move_rows, sent_lines
 from gemtune.batch.journal.sent import PartNote
 from gemtune.errors import CallError
 
+_log = logging.getLogger("gemtune.batch")
 _LOT: Final = 256
 _LOT_BYTES: Final = 4 * 1024 * 1024
 _MOST_JOBS: Final = 100
@@ -110,7 +112,6 @@ class PartSending:
         if part.count and not self.run.stop.begun:
             self._sent += 1
             await self._submit(job)
-            self.begin(job)
         else:
             await anyio.to_thread.run_sync(self.parts.end, part)
             job.close()
@@ -163,18 +164,68 @@ class PartSending:
         self.turns.tell()
 
     async def _submit(self, job: PartJob) -> None:
-        """Have the batch of a part created, once."""
+        """Have the batch of a part created, once; a part for which there is never room goes in halves."""
         part = job.part
+        if part.count > 1 and job.spool.size > self.packing.most_bytes:  # its other half did not fit
+            await self._submit_halves(job)
+            return
         await note(self.run, part, "intended")
         try:
             await self.post.place(part, job.spool.wire, job.spool.size)
             # On the disk before anything that may be paid for is sent: after a kill, the next run asks for the mark.
             await note(self.run, part, "placed")
-            await self.post.create(part)
+            job.refused = await self.post.create(part)
         except CallError:
             # What waiting does not help was refused, so that there is no batch; what is in doubt is waited for.
             await note(self.run, part, "void", on_disk=False)
             await self.post.discard(part)
             raise
-        await note(self.run, part, "created")
-        job.spool.sent()
+        if job.refused:
+            await note(self.run, part, "void", on_disk=False)
+            if part.count > 1:
+                _log.warning(
+                    "the service has no room for a batch of %d requests, although nothing else is in its queue: "
+                    "it is sent in halves, and later batches are no larger; the service said: %s",
+                    part.count,
+                    job.refused,
+                )
+                await self.post.discard(part)
+                await self._submit_halves(job)
+                return
+        else:
+            await note(self.run, part, "created")
+            job.spool.sent()
+        self.begin(job)
+
+    async def _submit_halves(self, job: PartJob) -> None:
+        """Send a part as two, and let the parts that follow be no larger than these."""
+        halves = await anyio.to_thread.run_sync(self._halved, job)
+        self.packing.most_bytes = max(half.spool.size for half in halves)
+        for half in halves:
+            lines = sent_lines(self.parts, half.part, _LOT)
+            while self.run.writer is not None and (some := await anyio.to_thread.run_sync(next, lines, b"")):
+                await self.run.writer.record(some, on_disk=False)
+        job.halved = True
+        job.ready.set()
+        for half in halves:
+            await self._room()
+            if self.run.stop.begun:
+                return
+            await self._submit(half)
+
+    def _halved(self, job: PartJob) -> list[PartJob]:
+        first, second, count, cut = job.spool.halve()
+        halves = []
+        for spool in (first, second):
+            part = self.parts.begin(f"gemtune-{self._run_id}-{self._sent}")
+            self._sent += 1
+            half = self.jobs[part.number] = PartJob(part, spool, Results(self.packing.service))
+            self.packing.spools[part.number] = spool
+            halves.append(half)
+        into = halves[0].part, halves[1].part
+        last = move_rows(self.parts, job.part, *into, count, cut)
+        if self.turns is not None:
+            self.turns.move(job.part, *into, last)
+        del self.jobs[job.part.number], self.packing.spools[job.part.number]
+        job.close()
+        return halves
