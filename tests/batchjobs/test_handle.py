@@ -1,9 +1,13 @@
 """A batch is a job: its handle, its events with counts, its ends, and its results, on a made-up service."""
 
+import asyncio
 import json
+import threading
 from itertools import pairwise
 
 import anyio
+import anyio.from_thread
+import attrs
 import pytest
 
 from batchjobs.played import PlayedBatch, PlayedBatches
@@ -245,6 +249,29 @@ async def test_results_are_left_and_continued_and_a_broken_download_is_tried_aga
     assert sorted(keys) == sorted(f"k{n}" for n in range(10))
     await results.aclose()
     assert [result async for result in results] == []
+
+
+async def test_results_that_a_thread_reads_while_its_task_is_cancelled_come_next():
+    reading, parsed = anyio.Event(), threading.Event()
+
+    @attrs.define(eq=False)
+    class SlowToRead(PlayedBatches):
+        def read_line(self, line):
+            anyio.from_thread.run_sync(reading.set)
+            assert parsed.wait(5)
+            return super().read_line(line)
+
+    async def first():
+        return await anext(results)
+
+    results = handle(SlowToRead.of(PlayedBatch(NAME))).results()
+    task = asyncio.create_task(first())
+    await reading.wait()
+    task.cancel()  # as asyncio.timeout and asyncio.wait_for do it, which the thread does not notice
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    parsed.set()
+    assert sorted([result.key async for result in results]) == sorted(f"k{n}" for n in range(10))
 
 
 async def test_an_expired_batch_has_results_and_one_that_failed_has_its_reason():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import deque
 from typing import IO, Final, Self
 
@@ -36,6 +37,7 @@ class BatchReplies:
     _file: IO[bytes] | None = attrs.field(default=None, init=False)
     """The file, once all of it is there."""
     _ready: deque[BatchReply] = attrs.field(factory=deque, init=False)
+    _reading: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _over: bool = attrs.field(default=False, init=False)
     _one_reader: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     """Several tasks may share the replies among them."""
@@ -50,7 +52,7 @@ class BatchReplies:
             NotFound: The batch has no results.
             CallError: They could not be downloaded; the next call begins the download anew.
         """
-        if not self._ready:
+        while not self._ready and not self._over:
             async with self._one_reader:
                 await self._refill()
         if not self._ready:
@@ -61,8 +63,7 @@ class BatchReplies:
         if self._ready or self._over:
             return  # another reader was here
         file = self._file or await self._download()
-        self._ready.extend(await anyio.to_thread.run_sync(self._some, file))
-        if not self._ready:
+        if not await anyio.to_thread.run_sync(self._read_some, file):
             await self.aclose()
 
     async def aclose(self) -> None:
@@ -98,12 +99,17 @@ class BatchReplies:
         self._file = file
         return file
 
-    def _some(self, file: IO[bytes]) -> list[BatchReply]:
-        """Read and parse the next lines; blocks."""
-        while lines := file.readlines(_LOT):
-            if found := [self._service.read_line(line) for line in lines if line.strip()]:
-                return found
-        return []
+    def _read_some(self, file: IO[bytes]) -> bool:
+        """Read and parse the next lines, and return whether there were any; blocks."""
+        # A task of asyncio may be cancelled while its thread reads on. What that has read is not in the file any more
+        # for whoever comes next, so the thread puts it where it is found.
+        with self._reading:
+            while not self._ready:
+                lines = file.readlines(_LOT)
+                self._ready.extend([self._service.read_line(line) for line in lines if line.strip()])
+                if not lines:
+                    return False
+            return True
 
 
 def _without_results(batch: GenerateContentBatch, why: str, what: str) -> NotFound:
