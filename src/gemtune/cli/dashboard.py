@@ -71,7 +71,7 @@ async def _served(options: argparse.Namespace, console: Console, site: Dashboard
             everything = "*" if on_vertex(client) else "owner:me"
             wanted = options.names or await _ended(client, options.recent)
             async with client.watch(wanted, filter=None if options.names else everything) as watcher:
-                app = site.app(watcher, client, "Tuning jobs", allow_asking=options.allow_asking)
+                app = site.app(watcher, client, "Jobs", allow_asking=options.allow_asking)
                 stopped = await serve(app, listener, lambda: _announce(site, options, console), options.timeout)
     console.note("the dashboard has ended; the jobs continue")
     return INTERRUPTED if stopped else TIMED_OUT

@@ -39,7 +39,7 @@ def dashboard(
     client: Client | None = None,
     batches: Collection[Pictured] = (),
     samples: Mapping[str, Sequence[tuple[str, str]]] = MappingProxyType({}),
-    title: str = "Tuning jobs",
+    title: str = "Jobs",
     allow_asking: bool = False,
     allowed_hosts: Collection[str] | None = None,
     frame_ancestors: str = "'none'",
@@ -105,7 +105,7 @@ class Show:
     watcher: Watcher | None
     client: Client | None
     batches: Callable[[], Collection[Pictured]] = tuple
-    title: str = "Tuning jobs"
+    title: str = "Jobs"
     allow_asking: bool = False
     samples: Mapping[str, Sequence[tuple[str, str]]] = attrs.field(factory=dict)
     _hub: Hub | None = attrs.field(default=None, init=False)

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from gemtune.show.picture import Tone
+from gemtune.show.picture import JobPicture, Tone
+from gemtune.types.batches import BatchCounts
 from people.web import scenes
 from people.web.eyes import FRAMES, becomes, ink, metrics, row
 from people.web.stage import Stage
@@ -52,6 +53,30 @@ def test_words_and_numbers_are_those_of_the_terminal(visit):
             re.compile(r"3,150 of 5,000 answered · 2 failed · 118/s · \d+ s left$")
         )
         expect(page.locator("#problems")).to_contain_text("1 problem")
+
+
+def test_batches_of_the_service_take_no_curve_from_the_jobs_that_have_one(visit):
+    counts = BatchCounts(total=40, successful=17, failed=3, pending=20)
+    batches = [
+        JobPicture(
+            name=f"batches/b{number}", title=f"batch {number}", word="running", tone=Tone.RUNNING, completed=20,
+            total=40, share=0.5, counts=counts,
+        )
+        for number in range(30)
+    ]  # fmt: skip
+    with Stage([*batches, *scenes.sweep()]).served() as url:
+        page = visit(url)
+        expect(page.locator("h1")).to_have_text("Jobs")
+        expect(row(page, "batch 3")).to_contain_text("20/403 failed")
+        expect(row(page, "batch 3").locator(".curve")).to_be_hidden()
+        curve = row(page, "rate 0.001").locator(".curve")
+        expect(curve).to_be_checked()
+        every = page.locator("#choose-all")
+        every.check()
+        expect(every).to_be_checked()
+        expect(page.locator("#table .curve:checked")).to_have_count(len(scenes.sweep()))
+        every.uncheck()
+        expect(curve).not_to_be_checked()
 
 
 def test_the_page_says_when_its_server_is_gone_and_comes_back_by_itself(visit):

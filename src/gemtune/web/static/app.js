@@ -78,8 +78,8 @@ list.onview = () => {
   list.draw([], given);
 };
 byId("choose-all").addEventListener("change", (event) => {
-  const others = [...given.keys()].filter((name) => !list.shown.includes(name));
-  chooseAgain(event.target.checked ? [...list.shown, ...others] : others);
+  const others = [...given.keys()].filter((name) => !list.curved.includes(name));
+  chooseAgain(event.target.checked ? [...list.curved, ...others] : others);
 });
 byId("compare-open").addEventListener("click", () => {
   view.change({ comparing: true, drawn: new Set(given.keys()) }, { open: true });

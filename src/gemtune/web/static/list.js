@@ -92,6 +92,7 @@ class Row {
     say(this.loss, failed(job) || digits(job.loss)); // a batch has no loss
     this.loss.classList.toggle("bare", Boolean(job.counts));
     say(this.lowest, lowest(job));
+    show(this.box, !job.counts);
     set(this.box, "aria-label", `Draw the curve of ${job.title}`);
     const why = job.reason || job.trouble;
     say(this.why, why);
@@ -209,10 +210,11 @@ export class JobList {
 
   mark(slots) {
     for (const [name, row] of this.#rows) row.mark(slots.get(name));
-    const drawn = this.#shown.filter((name) => slots.has(name)).length;
+    const { curved } = this;
+    const drawn = curved.filter((name) => slots.has(name)).length;
     const all = byId("choose-all");
-    all.checked = drawn > 0 && drawn === this.#shown.length;
-    all.indeterminate = drawn > 0 && drawn < this.#shown.length;
+    all.checked = drawn > 0 && drawn === curved.length;
+    all.indeterminate = drawn > 0 && drawn < curved.length;
   }
 
   #count() {
@@ -230,9 +232,9 @@ export class JobList {
     say(byId("jobs-title"), length === all ? many(all, "job") : `${length} of ${many(all, "job")}`);
   }
 
-  /** Return the names of the jobs that are listed, from top to bottom. */
-  get shown() {
-    return this.#shown;
+  /** Return the names of the jobs that are listed and may have a curve, from top to bottom. */
+  get curved() {
+    return this.#shown.filter((name) => !this.store.jobs.get(name)?.counts);
   }
 
   /** Let the time pass. */

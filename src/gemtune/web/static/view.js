@@ -68,8 +68,8 @@ export class View {
 
   /** Return the names of the jobs whose curves are drawn: those that were chosen, or else the first that have one. */
   chosen(jobs) {
-    if (this.drawn) return [...this.drawn].filter((name) => jobs.has(name));
-    const all = [...jobs.values()];
+    if (this.drawn) return [...this.drawn].filter((name) => jobs.has(name) && !jobs.get(name).counts);
+    const all = [...jobs.values()].filter((job) => !job.counts); // a batch has no losses
     const running = all.filter((job) => job.tone === "running");
     const first = [...new Set([...running, ...all.filter((job) => job.losses.steps.length)])].slice(0, FIRST_CURVES);
     return all.filter((job) => first.includes(job)).map((job) => job.name);
