@@ -168,8 +168,8 @@ async def test_the_time_limit_is_a_wall_that_dripping_bytes_do_not_move(serve, w
     wire = wire_to(server)
     before = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
-        await wire.send("POST", "/x", {}, b"{}", timeout=0.2)
-    assert time.monotonic() - before < 100  # a slow machine is given five hundred times the limit
+        await wire.send("POST", "/x", {}, b"{}", timeout=1.0)
+    assert time.monotonic() - before < 100  # a slow machine is given a hundred times the limit
     assert caught.value.failure is Failure.AMBIGUOUS
     assert wire.statistics().connections == 0
 
