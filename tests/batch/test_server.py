@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import tempfile
 
 import anyio
 import anyio.to_thread
@@ -475,3 +476,34 @@ async def test_a_person_sees_how_many_batches_the_service_has(tmp_path):
     assert picture.to_dict()["jobs"] == 2
     assert "  2 jobs, 1 job waiting  " in PlainBatch(lambda: picture).line(120)
     assert (after.jobs, after.jobs_waiting, after.in_flight, after.limit) == (0, 0, 0, "")
+
+
+class FullDisk:
+    """A temporary file on a disk without room."""
+
+    def __init__(self, file, fails):
+        self.file, self.fails = file, fails
+
+    def __getattr__(self, name):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        return full if name == self.fails else getattr(self.file, name)
+
+    def __iter__(self):
+        return iter(self.file)
+
+
+@pytest.mark.parametrize(("fails", "paid"), [("write", 0), ("truncate", 1)])
+async def test_a_full_disk_is_said_in_words_and_what_was_paid_for_is_collected_later(
+    tmp_path, monkeypatch, fails, paid
+):
+    server, usual = ServerService(), tempfile.TemporaryFile
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", lambda: FullDisk(usual(), fails))
+        with pytest.raises(errors.GemtuneError, match="No space left on device; make room .* TMPDIR"):
+            await run(server, ["a", "b"], journal=tmp_path / "j")
+    assert len(server.paid) == 2 * paid
+    results = await run(server, ["a", "b"], journal=tmp_path / "j")
+    assert [one.ok for one in results] == [True, True]
+    assert set(server.paid.values()) == {1}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ from gemtune.batch.inputs import Item
 from gemtune.batch.intake import OTHER_INPUT
 from gemtune.batch.journal.parts import SentBefore, SentPart, SentParts
 from gemtune.batch.journal.sent import SentItem
-from gemtune.errors import InvalidInput, JournalMismatch
+from gemtune.errors import GemtuneError, InvalidInput, JournalMismatch
 from gemtune.protocol.codec import decode, dumps, encode, loads
 from gemtune.resources.batches.service import BatchService
 from gemtune.resources.inference import request_of
@@ -38,6 +39,20 @@ def parsed_key(key: str | None) -> tuple[int, int] | None:
         return int(n), int(digest, 16)
     except ValueError:
         return None
+
+
+@contextmanager
+def spooling() -> Iterator[None]:
+    """Say of a temporary file that fails, such as on a full disk, what it is and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, GemtuneError):  # a deadline is one
+            raise
+        raise GemtuneError(
+            f"a temporary file for what the service is sent or has answered failed: {error}; "
+            "make room in the system's temporary folder, or set TMPDIR, and run again"
+        ) from None
 
 
 @attrs.define(eq=False)
@@ -74,6 +89,7 @@ class Spool:
         self.own.seek(at)
         return decode(GenerateContentRequest, loads(self.own.readline()))
 
+    @spooling()
     def halve(self) -> tuple[Spool, Spool, int, int]:
         """Return two spools with half of the bytes each; how many requests the first has, and bytes in our own form."""
         first, second = (Spool.open(wire=True, own=self.keeps) for _ in range(2))
@@ -145,6 +161,7 @@ class Packing:
     journaled: bool
     most_bytes: float = math.inf
 
+    @spooling()
     def pack(self, part: SentPart, items: list[Item]) -> Packed:
         """Put as many items as fit into a part.
 

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from gemtune.batch.engines.server.filling import spooling
 from gemtune.batch.engines.server.waiting import next_look, passes, pause
 from gemtune.batch.journal.parts import SentPart
 from gemtune.batch.progress import RunTally
@@ -121,7 +122,8 @@ class Post:
             return await self.service.fetch(batch, file)
 
         try:
-            await self._patiently("downloading results", fetch)
+            with spooling():
+                await self._patiently("downloading results", fetch)
         except NotFound as error:
             # The service keeps them for some days. What is gone is gone, and each item says so.
             _log.warning("the results of %s are gone: %s", batch.name, error.message)
