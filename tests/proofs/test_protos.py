@@ -52,10 +52,13 @@ NEWER = {
 NEWER_VALUES = {("Candidate", "finishReason"): {"ESCALATION", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"}}
 LEFT_OUT = {
     "CountTokensRequest": {"model"},
+    "File": {"videoMetadata"},
     "GenerationConfig": {"responseJsonSchemaOrdered"},
     "TransferOwnershipRequest": {"name"},
 }
 """Fields of the protos that we do not send: they stand in the path, or are Google's own."""
+RECEIVED = {types.File, types.ListFilesResponse}
+"""What is never sent whole. A digest is kept in the Base64 in which it came, because the service writes two kinds."""
 ELSEWHERE = {types.Checkpoint, types.MeasuredSnapshot, types.ServedModel}
 """What handles on jobs of Vertex AI say: no message of the Gemini API."""
 MESSAGES = [
@@ -63,7 +66,7 @@ MESSAGES = [
     for cls in (getattr(types, name) for name in types.__all__)
     if isinstance(cls, type) and issubclass(cls, types.Message) and cls not in {types.Message, *ELSEWHERE}
 ]
-KNOWN = [cls for cls in MESSAGES if cls.__name__ not in NEWER_MESSAGES]
+KNOWN = [cls for cls in MESSAGES if cls.__name__ not in NEWER_MESSAGES and cls not in RECEIVED]
 
 
 def descriptor(name):

@@ -32,7 +32,7 @@ _GET = """\
   gemtune batches list -q | xargs -r gemtune batches get
 """
 _CANCEL = """\
-  gemtune batches list -q | head -n 1 | xargs -r gemtune batches cancel
+  gemtune batches cancel "$(gemtune batches list -q | head -n 1)"
 """
 _DELETE = """\
   gemtune batches list -q | tail -n 1 | xargs -r gemtune batches delete --yes
