@@ -21,7 +21,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune.config import RetryPolicy
-from gemtune.errors import BadRequest, Conflict, InvalidInput, NotFound, ResponseTooLarge
+from gemtune.errors import BadRequest, Conflict, InvalidInput, NotFound, PermissionDenied, ResponseTooLarge
 from gemtune.http.caller import Caller
 from gemtune.http.download import download
 from gemtune.pager import Pages
@@ -144,7 +144,17 @@ class GeminiBatches:
 
     async def _fetched(self, batch: GenerateContentBatch, into: IO[bytes], retry: RetryPolicy | None) -> int:
         if batch.output:
-            return await download(self._caller, download_file(batch.output), into, retry=retry)
+            try:
+                return await download(self._caller, download_file(batch.output), into, retry=retry)
+            except PermissionDenied as error:
+                if "may not exist" not in error.message:
+                    raise
+                # The service answers so for a file that is gone: it has just shown the batch to the same credential.
+                raise NotFound(
+                    f"the results of {batch.name} are gone: {batch.output} is kept for 48 hours only",
+                    status=error.status,
+                    resource=batch.output,
+                ) from error
         if batch.input:
             return 0
         # The reply to ``get`` holds all replies, and may be larger than memory.
