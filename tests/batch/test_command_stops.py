@@ -100,6 +100,14 @@ def test_a_run_that_the_service_answers_says_that_its_batches_continue_and_colle
     assert sum(entry.method == "models.batchGenerateContent" for entry in app.requests) == 1
 
 
+@pytest.mark.parametrize("engine", ["server", "auto"])
+def test_no_batch_is_said_to_continue_if_none_was_created(gemtune, folder, engine):
+    ran = gemtune("batch", "in.txt", "out", "--model", "models/nonsense-1", "--engine", engine)
+    assert ran.code == 4
+    assert "models/nonsense-1" in ran.err
+    assert "continue at the service" not in ran.err
+
+
 @SIGNALS
 @pytest.mark.parametrize("again", [0, 3])
 @pytest.mark.parametrize("given", ["", "a\nb\n"])

@@ -179,7 +179,7 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
         raise InvalidInput("give --template or --prompt-column, not both")
     layout = Layout(prompt=options.prompt_column, key=options.key_column, template=options.template)
     rows = FileRows(options.input, layout, options.format, options.delimiter)
-    target = Target(options.output, resume=options.resume, served=options.engine == "server")
+    target = Target(options.output, resume=options.resume)
     rows.check()
     if options.plan:
         return show_plan(options, console, rows, _passed(options))

@@ -21,12 +21,10 @@ class Target:
     Args:
         output: A file's path, or ``-``.
         resume: Whether to continue from the file's journal.
-        served: Whether the service answers in batches.
     """
 
     output: str
     resume: bool
-    served: bool = False
 
     @property
     def journal(self) -> str | None:
@@ -78,9 +76,10 @@ class Target:
     def leave(self, console: Console) -> None:
         """After a run that did not reach its end: say how to resume, and keep no journal that holds nothing."""
         from gemtune.batch.journal.locked import remove_if_empty
+        from gemtune.batch.journal.reading import has_open_parts
 
         if self.journal is None or self.kept is None or remove_if_empty(self.journal):
             return
         how = "the same command" if self.resume else "the same command and --resume"
-        runs = "batches of this run continue at the service, and " if self.served else ""
+        runs = "batches of this run continue at the service, and " if has_open_parts(self.journal) else ""
         console.note(f"{runs}what was answered is in {self.journal}; resume with {how}")

@@ -136,6 +136,8 @@ class ServerEngine:
         jobs = run.tally.jobs
         if jobs:
             return f"waiting for {'a batch' if jobs == 1 else f'{jobs} batches'} at the service"
+        if self._delivery.active > 0:
+            return "reading results"
         return "creating a batch" if run.tally.jobs_waiting else "uploading"
 
     def _made(self, run: Run, input_over: anyio.Event) -> PartSending:
