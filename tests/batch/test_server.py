@@ -226,6 +226,18 @@ async def test_a_batch_that_cannot_be_created_ends_the_run_and_leaves_nothing(er
     assert server.paid == {"a": 1}
 
 
+@pytest.mark.parametrize("lost", [errors.ConnectionLost("gone"), errors.AmbiguousOutcome("it may have been created")])
+async def test_a_batch_that_may_exist_when_the_run_ends_is_looked_for_by_the_next(lost, tmp_path):
+    server = ServerService()
+    server.steps["create"].append(Lost(lost))
+    server.steps["find"].append(errors.Unauthenticated("the token was revoked", status=401))
+    with pytest.raises(errors.BatchStopped, match="revoked"):
+        await run(server, ["a"], journal=tmp_path / "j")
+    assert server.paid == {"a": 1}
+    assert [one.text for one in await run(server, ["a"], journal=tmp_path / "j")] == ["re: a"]
+    assert server.paid == {"a": 1}
+
+
 async def test_a_quota_per_day_ends_the_run():
     server, error = ServerService(), errors.QuotaExhausted("daily", status=429)
     error.scope = "day"

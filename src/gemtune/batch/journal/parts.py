@@ -60,6 +60,7 @@ class SentPart:
         input: Where its requests lie.
         batch: The batch's name.
         left: How many of its items have no outcome.
+        doubtful: Whether its batch may exist although no reply has said so.
     """
 
     number: int
@@ -69,6 +70,7 @@ class SentPart:
     input: str = ""
     batch: str = ""
     left: int = 0
+    doubtful: bool = False
 
 
 @attrs.frozen

@@ -16,7 +16,7 @@ from gemtune.batch.engines.server.waiting import next_look, passes, pause
 from gemtune.batch.journal.parts import SentPart
 from gemtune.batch.progress import RunTally
 from gemtune.config import ONCE
-from gemtune.errors import CallError, NotFound, QuotaExhausted
+from gemtune.errors import AmbiguousOutcome, CallError, NotFound, QuotaExhausted
 from gemtune.loops import current_time
 from gemtune.resources.batches.service import BatchService, PlacedInput
 from gemtune.types.batches import GenerateContentBatch
@@ -68,7 +68,7 @@ class Post:
 
         Raises:
             AmbiguousOutcome: It could not be found out whether it exists.
-            CallError: It surely does not exist, and waiting does not help.
+            CallError: Waiting does not help. It surely does not exist, unless the part says that this is in doubt.
         """
         self.tally.jobs_waiting += 1
         try:
@@ -172,22 +172,25 @@ class _CreatedOnce:
     part: SentPart
     tally: RunTally
     _refused: int = attrs.field(default=0, init=False)
-    _doubt: bool = attrs.field(default=False, init=False)
 
     async def __call__(self) -> GenerateContentBatch:
+        part = self.part
         # The service looks for it within one call. Here the calls are minutes apart, and each may have left a doubt.
-        found = await self.service.find(self.part.mark) if self._doubt else None
+        found = await self.service.find(part.mark) if part.doubtful else None
         if found is not None:
             return found
-        self._doubt = True
+        part.doubtful = True
         try:
             # One attempt: without room, who waits for a batch to end is here, and says so.
-            return await self.service.create(self.model, PlacedInput(self.part.input), self.part.mark, retry=ONCE)
+            return await self.service.create(self.model, PlacedInput(part.input), part.mark, retry=ONCE)
         except QuotaExhausted as error:
-            self._doubt = False  # the service has refused it, and said so
+            part.doubtful = False  # the service has refused it, and said so
             self._refused += 1
             if self._refused >= _REFUSALS and await self._alone():
                 raise _TooLarge(error.message) from None
+            raise
+        except CallError as error:
+            part.doubtful = passes(error) or isinstance(error, AmbiguousOutcome)
             raise
 
     async def _alone(self) -> bool:

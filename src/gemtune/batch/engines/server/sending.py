@@ -176,7 +176,8 @@ class PartSending:
             await note(self.run, part, "placed")
             job.refused = await self.post.create(part)
         except CallError:
-            # What waiting does not help was refused, so that there is no batch; what is in doubt is waited for.
+            if part.doubtful:
+                raise  # what could not be found out now, such as with another credential, the next run finds out
             await note(self.run, part, "void", on_disk=False)
             await self.post.discard(part)
             raise
