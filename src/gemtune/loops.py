@@ -7,7 +7,7 @@ on asyncio ``asyncio.get_running_loop`` answers them for a quarter (the time) to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import anyio
@@ -16,6 +16,7 @@ import anyio.lowlevel
 from gemtune.errors import MisuseError
 
 T = TypeVar("T")
+ThingT = TypeVar("ThingT")
 
 
 def on_asyncio() -> bool:
@@ -50,6 +51,37 @@ def _beside_asyncio(ask: Callable[[], T]) -> T:
         raise MisuseError(
             "no event loop is running in this process: run a new one, after a fork as well, and make a new client in it"
         ) from None
+
+
+async def for_each(work: Callable[[ThingT], Awaitable[T]], things: Iterable[ThingT], at_once: int) -> list[T]:
+    """Await the same work for several things, and return what it brought, in their order.
+
+    Args:
+        work: What to do for one of them.
+        things: What to do it for.
+        at_once: For how many at a time.
+
+    Raises:
+        Exception: The first failure as it is, and not as a group of one; the rest is cancelled.
+    """
+    room = anyio.CapacityLimiter(at_once)
+    found: dict[int, T] = {}
+    failures: list[Exception] = []
+
+    async def one(place: int, thing: ThingT) -> None:
+        try:
+            async with room:
+                found[place] = await work(thing)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for place, thing in enumerate(things):
+            tasks.start_soon(one, place, thing)
+    if failures:
+        raise failures[0]
+    return [found[place] for place in sorted(found)]
 
 
 def call_soon(loop: Any, function: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from batch.service import MODEL, Service, collect
-from gemtune import GenerationConfig
+from gemtune import GenerationConfig, errors
 from gemtune.batch import BatchPlan, TokenPrices
 from gemtune.batch.files import FileRows
 from gemtune.batch.planning.decision import EngineOutlook
@@ -124,6 +124,17 @@ async def test_the_service_counts_a_sample_if_asked_and_the_ratio_holds_for_the_
     assert every.input_tokens == Interval(12, 12, 12)
     assert "from 10 that were counted" in str(plan)
     assert "as the service counted" in str(every)
+
+
+async def test_a_service_that_does_not_count_is_the_error_of_the_call_and_no_group_of_errors():
+    import gemtune
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(404, json={"error": {"code": 404, "message": "gone"}}))
+    async with gemtune.Client(api_key="key", base_url="http://127.0.0.1", transport=transport) as client:
+        with pytest.raises(errors.NotFound, match="gone"):
+            await client.batch(MODEL, ["x"] * 20).plan(count=10)
+        with pytest.raises(errors.NotFound, match="gone"):
+            await gemtune.datasets.estimate_with(client, [("a", "b")] * 20, model=MODEL)
 
 
 # What each engine would take

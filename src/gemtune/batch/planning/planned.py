@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, cast
 
-import anyio
 import anyio.to_thread
 import attrs
 
@@ -31,6 +30,7 @@ from gemtune.batch.shown import ShownBatch
 from gemtune.datasets.review.tokens import Interval
 from gemtune.errors import InvalidInput
 from gemtune.limiter.limiter import Limiter
+from gemtune.loops import for_each
 from gemtune.resources.batches.service import BatchService
 from gemtune.resources.given import EngineName
 
@@ -216,18 +216,13 @@ async def _calibrated(client: PatientClient, model: str, scale: Scale, weighed: 
     from gemtune.datasets.review.counted import extrapolated
 
     asks = cast("_CountsTokens", client.client)
-    pairs: list[tuple[int, int]] = []
-    room = anyio.CapacityLimiter(_COUNTED_AT_ONCE)
 
-    async def count(item: Item) -> None:
-        async with room:
-            contents, options = item.asked(scale.shared)
-            framing = {name: options[name] for name in ("system_instruction", "tools") if name in options}
-            reply = await asks.count_tokens(model, contents, **framing)
-            pairs.append((scale.size(item), reply.total_tokens or 0))
+    async def count(item: Item) -> tuple[int, int]:
+        contents, options = item.asked(scale.shared)
+        framing = {name: options[name] for name in ("system_instruction", "tools") if name in options}
+        reply = await asks.count_tokens(model, contents, **framing)
+        return scale.size(item), reply.total_tokens or 0
 
-    async with anyio.create_task_group() as tasks:
-        for item in scale.chosen:
-            tasks.start_soon(count, item)
+    pairs = await for_each(count, scale.chosen, _COUNTED_AT_ONCE)
     tokens = extrapolated(pairs, weighed.characters.count, weighed.requests)
     return attrs.evolve(weighed, tokens=tokens, counted=len(pairs))

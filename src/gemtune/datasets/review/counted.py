@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import anyio
 import anyio.to_thread
 
 from gemtune import checks
@@ -19,6 +18,7 @@ from gemtune.datasets.dataset import DataSet, load
 from gemtune.datasets.parting.thin import right, sample
 from gemtune.datasets.review.estimate import Estimate, Plan, PriceList, weighed
 from gemtune.datasets.review.tokens import Interval, weigh
+from gemtune.loops import for_each
 from gemtune.protocol.codec import decode
 from gemtune.types import Content
 
@@ -89,18 +89,10 @@ def _size(example: Mapping[str, Any]) -> int:
 
 
 async def _counted(client: CountsTokens, model: str, examples: list[Mapping[str, Any]]) -> list[int]:
-    counts = [0] * len(examples)
-    limiter = anyio.CapacityLimiter(_AT_ONCE)
+    async def count(example: Mapping[str, Any]) -> int:
+        return (await client.count_tokens(model, _contents(example))).total_tokens or 0
 
-    async def count(place: int, example: Mapping[str, Any]) -> None:
-        async with limiter:
-            reply = await client.count_tokens(model, _contents(example))
-            counts[place] = reply.total_tokens or 0
-
-    async with anyio.create_task_group() as tasks:
-        for place, example in enumerate(examples):
-            tasks.start_soon(count, place, example)
-    return counts
+    return await for_each(count, examples, _AT_ONCE)
 
 
 def _contents(example: Mapping[str, Any]) -> list[Content]:
