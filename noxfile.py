@@ -182,7 +182,7 @@ def foreign(session: nox.Session) -> None:
 
 @nox.session
 def ray(session: nox.Session) -> None:
-    """Run a cluster of two nodes on this machine, and what docs/ray.md says; three to seven minutes, and 2.2 GB at worst."""
+    """Run a cluster of two nodes here, and what docs/ray.md says; takes three to seven minutes, and 2.2 GB at worst."""
     install(session, "-e", ".[emulator,ray]", groups=("ray",))
     session.run("pytest", "--show-capture=no", "tests/ray", *session.posargs)  # Ray logs a page for every dataset
     if not session.posargs:

@@ -1,6 +1,7 @@
 """Files and batches of the Gemini API over plain httpx, as the emulator's tests ask for them."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -27,7 +28,9 @@ async def begin(api: Api, *, size: int | None = None, version: str = "v1beta", *
     return await api.call("POST", f"/upload/{version}/files", {"file": file}, headers=headers)
 
 
-async def send(api: Api, url: str, command: str, data: bytes = b"", offset: int | None = None) -> httpx.Response:
+async def send(
+    api: Api, url: str, command: str, data: bytes | AsyncIterator[bytes] = b"", offset: int | None = None
+) -> httpx.Response:
     headers = {"x-goog-upload-command": command}
     if offset is not None:
         headers["x-goog-upload-offset"] = str(offset)

@@ -10,11 +10,18 @@ import anyio.lowlevel
 import attrs
 
 LIMIT = 0.05  # seconds
+PIECE = 64 << 10
 
 
 @attrs.define
 class Holding:
     longest: float = 0.0
+
+
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    """A body as it comes from a socket: all of it at once would hold the loop in the test's own client."""
+    for start in range(0, len(data), PIECE):
+        yield data[start : start + PIECE]
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from emulator.holding import LIMIT, loop_watched
+from emulator.holding import LIMIT, loop_watched, pieces
 from emulator.test_storage import refused
 from gemtune.emulator import Fault
 from gemtune.emulator.messages.checksums import base64_crc32c, crc32c
@@ -291,11 +291,6 @@ async def test_when_all_room_is_taken_uploads_are_refused_until_something_goes(s
     assert (await api.http.delete("/storage/v1/b/b/o/x")).status_code == 204
     assert (await api.http.post(f"{PATH}?uploadType=media&name=y", content=bytes(2 * MIB))).status_code == 200
     assert api.app.store.objects.depot.used == 2 * MIB
-
-
-async def pieces(data):
-    for start in range(0, len(data), 64 * KIB):
-        yield data[start : start + 64 * KIB]
 
 
 @pytest.mark.slow
