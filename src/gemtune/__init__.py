@@ -1,8 +1,9 @@
 """The asyncio SDK for tuning Gemini models and putting the tuned models to work.
 
 Floors, imports going down only: errors, types, events, config (values); protocol (pure functions); http (the only
-sockets); client, jobs, resources (what users hold); the pillars above; cli, show and testing at the edges; the emulator
-next door. Every name is loaded on its first use (PEP 562), so that importing the package is cheap.
+sockets); client, jobs, resources (what users hold); the pillars above, and evaluation and sweep, which stand on them;
+cli, show and testing at the edges; the emulator next door. Every name is loaded on its first use (PEP 562), so that
+importing the package is cheap.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gemtune import datasets as datasets
     from gemtune import errors as errors
     from gemtune import events as events
+    from gemtune import metrics as metrics
     from gemtune import types as types
     from gemtune.batch import BatchResult as BatchResult
     from gemtune.batch import Limiter as Limiter
@@ -64,7 +66,7 @@ _HOMES: Final = {
     for name in names.split()
 }
 """Every public name that is not a module, and the module that defines it."""
-_MODULES: Final = ("datasets", "errors", "events", "types")
+_MODULES: Final = ("datasets", "errors", "events", "metrics", "types")
 
 __all__ = sorted(("__version__", *_HOMES, *_MODULES))  # noqa: PLE0605 - checkers read the imports above
 

@@ -34,7 +34,7 @@ from gemtune.story.observation import Moment
 from gemtune.watch.agenda import Due
 from gemtune.watch.record import WatchedJob
 from gemtune.watch.roster import DENIED, QUARANTINE, SLICE, Roster, rests
-from gemtune.watch.sweep import Sweep
+from gemtune.watch.sweep import ListSweep
 
 _log = logging.getLogger("gemtune.watch")
 
@@ -49,7 +49,7 @@ class Engine:
     service: JobService
     ask: Ask
     roster: Roster
-    sweep: Sweep
+    sweep: ListSweep
     in_flight: int = attrs.field(default=0, init=False)
     stalls: int = attrs.field(default=0, init=False)
     # Requests for which the bucket gave a token.

@@ -1,4 +1,4 @@
-"""A sweep: one passage through the list of all jobs, a page at a time.
+"""A list sweep: one passage through the list of all jobs, a page at a time.
 
 A list shows names and states of a thousand jobs in one request, and no snapshots: enough to know that a job has ended
 and must be looked at, and to discover jobs. The pages of a passage are spread over the time until the next one: pages
@@ -89,7 +89,7 @@ class Passage:
 
 
 @attrs.define(eq=False)
-class Sweep(Due):
+class ListSweep(Due):
     """Goes through the list; it is due when its next page is.
 
     Args:

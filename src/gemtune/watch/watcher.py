@@ -43,7 +43,7 @@ from gemtune.watch.resume_token import ResumeToken
 from gemtune.watch.roster import ListPlan, Roster
 from gemtune.watch.service import Service
 from gemtune.watch.subscription import Subscription
-from gemtune.watch.sweep import Sweep
+from gemtune.watch.sweep import ListSweep
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset(events.TERMINAL)
 
@@ -86,7 +86,7 @@ class Watcher(ShownWatch):
         roster = Roster(policy, self._board, plan, health, handles)
         if handles is not None:
             handles.join(roster)
-        self._engine = Engine(service, ask, roster, Sweep(service, ask, roster, filter, int(self._began * 1e9)))
+        self._engine = Engine(service, ask, roster, ListSweep(service, ask, roster, filter, int(self._began * 1e9)))
         self._lifetime = Lifetime(self._board, self._engine)
         self._default: Subscription[Event] | None = None
         if filter is not None:

@@ -1,0 +1,13 @@
+"""Models beside each other on rows that they have not seen: ``client.evaluate``.
+
+It stands on the batch: every model is asked through ``client.batch``, and so is a judge. What an answer is worth is the
+business of ``gemtune.metrics``, which knows no service.
+"""
+
+from __future__ import annotations
+
+from gemtune.evaluation.values import EvaluatedModel as EvaluatedModel
+from gemtune.evaluation.values import EvaluatedRow as EvaluatedRow
+from gemtune.evaluation.values import ModelAnswer as ModelAnswer
+
+__all__ = ("EvaluatedModel", "EvaluatedRow", "ModelAnswer")

@@ -1,0 +1,80 @@
+"""What an evaluation says: one value per row, per model, and for all of it. Nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from gemtune.metrics.values import HeldOutRow, Score
+
+
+@attrs.frozen(kw_only=True)
+class ModelAnswer:
+    """What one model made of one row.
+
+    Args:
+        text: The answer; empty if the model gave none (it was blocked), None if no answer could be had.
+        error: Why none could be had; empty otherwise. Such a row has no score for this model.
+        finish_reason: Why the answer ended, in the service's word.
+        prompt_tokens: In the prompt; None if the service did not say.
+        output_tokens: In the answer, thoughts included.
+        latency: Seconds that its last request took; 0 if it was replayed from the journal.
+        attempts: Requests made for it.
+        replayed: Whether an earlier run brought it.
+    """
+
+    text: str | None = None
+    error: str = ""
+    finish_reason: str = ""
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    latency: float = 0.0
+    attempts: int = 0
+    replayed: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class EvaluatedRow:
+    """One held-out row with every model's answer and its scores.
+
+    Args:
+        row: The row.
+        answers: The answers, by the model's label.
+        scores: By metric, then by the model's label; None for what has no score.
+    """
+
+    row: HeldOutRow
+    answers: Mapping[str, ModelAnswer]
+    scores: Mapping[str, Mapping[str, float | None]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class EvaluatedModel:
+    """What one model has reached over all rows.
+
+    Args:
+        label: What the evaluation calls it.
+        model: Its name.
+        scores: By metric.
+        answered: Rows with an answer.
+        failed: Rows for which none could be had.
+        prompt_tokens: Of all rows.
+        output_tokens: Of all rows.
+        cost: What the rows cost by the prices that were given; None without prices.
+        latency: The median seconds of a request; None if all were replayed.
+        slowest: The 95th percentile of these seconds.
+        reports: What else a metric says of it, such as a table of labels, by metric.
+    """
+
+    label: str
+    model: str
+    scores: Mapping[str, Score]
+    answered: int
+    failed: int
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    latency: float | None = None
+    slowest: float | None = None
+    reports: Mapping[str, object] = attrs.field(factory=dict)

@@ -1,0 +1,117 @@
+"""What every metric is and what it says: pure values. Nothing here asks a model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+Scored: TypeAlias = "float | bool | None"
+"""What a metric makes of one answer: a number, or None if it can say nothing about this row."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class HeldOutRow:
+    """One row on which models are compared: what is asked, and what the right answer is.
+
+    Args:
+        key: What tells it from the others: its ``key`` or ``id`` column if the data has one, else its number.
+        number: Its line in the file or its place in memory, from 1.
+        request: What is asked, in the service's JSON: ``contents`` and, if it has one, ``systemInstruction``.
+        question: The text of the last turn that is asked, for people and for metrics.
+        expected: The right answer; empty if the data has none, which only a judge or a function can do without.
+        row: The row as it was given, for metrics of your own and for grouping.
+    """
+
+    key: str | int
+    number: int
+    request: Mapping[str, Any] = attrs.field(repr=False)
+    question: str
+    expected: str = ""
+    row: object = attrs.field(default=None, repr=False)
+
+
+Scorer: TypeAlias = "Callable[[str, HeldOutRow], Scored | Awaitable[Scored]]"
+"""Gives an answer its score; plain or async."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Metric:
+    """How answers are scored.
+
+    Args:
+        name: What it is called in tables, such as ``exact_match``.
+        score: Gives an answer its score.
+        kind: ``share`` if each score is 0 or 1 (its mean is a share, with an interval and a test for shares), ``mean``
+            for any other number.
+        better: Whether a ``higher`` or a ``lower`` score is better.
+        about: How it counts, in one sentence that a report can repeat.
+        report: What else all (answer, expected) pairs of one model say, such as a table of labels; None for nothing.
+    """
+
+    name: str
+    score: Scorer = attrs.field(repr=False)
+    kind: Literal["share", "mean"] = "mean"
+    better: Literal["higher", "lower"] = "higher"
+    about: str = ""
+    report: Callable[[list[tuple[str, str]]], object] | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Score:
+    """A metric of one model over all rows.
+
+    Args:
+        value: The mean; None if no row has a score.
+        low: The lower end of its 95 % confidence interval.
+        high: The upper end.
+        rows: How many rows it is of.
+        method: How the interval was found, such as ``Wilson``.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    rows: int = 0
+    method: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """One model beside another, on the rows that both have answered.
+
+    Args:
+        metric: Which metric.
+        model: The label of the model.
+        other: The label of what it is compared with.
+        value: Its mean on these rows.
+        other_value: The other's.
+        difference: ``value - other_value``.
+        low: The lower end of the difference's 95 % confidence interval.
+        high: The upper end.
+        p: The probability of a difference at least so large if there was none.
+        rows: How many rows both have a score for.
+        better: How many of them the model does better.
+        worse: How many worse.
+        test: Which paired test.
+    """
+
+    metric: str
+    model: str
+    other: str
+    value: float
+    other_value: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    rows: int
+    better: int
+    worse: int
+    test: str
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is unlikely to be chance: ``p`` below 0.05."""
+        return self.p < 0.05
