@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -78,3 +78,55 @@ class EvaluatedModel:
     latency: float | None = None
     slowest: float | None = None
     reports: Mapping[str, object] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ChangedRows:
+    """The rows on which one model does better or worse than another.
+
+    Args:
+        metric: By which metric.
+        model: The label of the model.
+        other: The label of what it is compared with.
+        better: The rows that the model does better, the greatest change first.
+        worse: The rows that it does worse, the greatest change first.
+    """
+
+    metric: str
+    model: str
+    other: str
+    better: Sequence[EvaluatedRow] = ()
+    worse: Sequence[EvaluatedRow] = ()
+
+
+@attrs.frozen(kw_only=True)
+class EvaluationProgress:
+    """How far a running evaluation is.
+
+    Args:
+        done: Answers so far, of all models and the judge, those of earlier runs included.
+        failed: How many could not be had.
+        total: Answers in all; None while unknown.
+        models: By the model's label, or the judge's: how many of its answers there are.
+        in_flight: Requests under way.
+        parked: What waits for the end of an outage or a push-back.
+        rate: Answers a second, over the last half minute.
+        eta: Seconds until the end; None while unknown.
+        elapsed: Seconds since it began.
+        tokens: Tokens of the prompts and the answers.
+        held_back: What holds it back at present; empty if nothing does.
+        ended: Whether it is over.
+    """
+
+    done: int = 0
+    failed: int = 0
+    total: int | None = None
+    models: Mapping[str, int] = attrs.field(factory=dict)
+    in_flight: int = 0
+    parked: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+    elapsed: float = 0.0
+    tokens: int = 0
+    held_back: str = ""
+    ended: bool = False

@@ -95,6 +95,7 @@ class Comparison:
         better: How many of them the model does better.
         worse: How many worse.
         test: Which paired test.
+        direction: Whether a ``higher`` or a ``lower`` mean is better, as the metric says.
     """
 
     metric: str
@@ -110,8 +111,14 @@ class Comparison:
     better: int
     worse: int
     test: str
+    direction: Literal["higher", "lower"] = "higher"
 
     @property
     def significant(self) -> bool:
         """Whether the difference is unlikely to be chance: ``p`` below 0.05."""
         return self.p < 0.05
+
+    @property
+    def leads(self) -> bool:
+        """Whether the model's mean is the better one; chance is not considered."""
+        return self.difference > 0 if self.direction == "higher" else self.difference < 0

@@ -8,6 +8,7 @@ from typing import Literal
 
 import attrs
 
+from gemtune.metrics.values import Comparison
 from gemtune.show.picture import JobPicture
 from gemtune.types import Hyperparameters
 
@@ -100,6 +101,7 @@ class SweepPicture:
         elapsed: Seconds since this run began.
         waiting_for: What holds the sweep back at present, such as the quota; empty if nothing does.
         ended: Whether all is done.
+        comparisons: The best model beside the base, by metric, once both have been evaluated.
     """
 
     title: str
@@ -118,6 +120,7 @@ class SweepPicture:
     elapsed: float = 0.0
     waiting_for: str = ""
     ended: bool = False
+    comparisons: Sequence[Comparison] = ()
 
     @property
     def best(self) -> PointPicture | None:
