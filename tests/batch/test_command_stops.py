@@ -106,6 +106,10 @@ def test_no_batch_is_said_to_continue_if_none_was_created(gemtune, folder, engin
     assert ran.code == 4
     assert "models/nonsense-1" in ran.err
     assert "continue at the service" not in ran.err
+    assert not (folder / "out.journal").exists(), "there is nothing to resume"
+    assert "resume" not in ran.err
+    again = gemtune("batch", "in.txt", "out", "--model", "models/nonsense-2", "--engine", engine)
+    assert (again.code, "models/nonsense-2" in again.err) == (4, True)
 
 
 @SIGNALS

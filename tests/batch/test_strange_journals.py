@@ -20,6 +20,7 @@ from gemtune.batch import export_journal, read_journal
 from gemtune.batch.journal import export
 from gemtune.batch.journal.lines import Header
 from gemtune.batch.journal.locked import remove_if_empty
+from gemtune.batch.journal.sent import PartNote, SentItem
 from gemtune.cli import main
 
 
@@ -34,6 +35,7 @@ def line(n=0, digest="0" * 16, key="null", attempts="1", seconds="0.100", body='
 
 
 HEADER = Header(MODEL, {}).to_line()
+STATES = ("intended", "placed", "created", "ended", "void")
 NEWER = {
     "a newer header": signed(f'{{"gemtune_journal":2,"model":"{MODEL}","config":{{}}') + line(),
     "a newer header alone": signed(f'{{"gemtune_journal":2,"model":"{MODEL}","config":{{}}'),
@@ -84,6 +86,22 @@ def test_only_what_holds_a_header_of_ours_and_nothing_else_may_be_removed(tmp_pa
         (tmp_path / "j").write_bytes(content)
         assert remove_if_empty(tmp_path / "j")
         assert not (tmp_path / "j").exists()
+
+
+def test_a_journal_of_parts_without_a_batch_may_be_removed_and_of_others_not(tmp_path):
+    sent = [SentItem(n, 7, None, mark).to_line() for n, mark in enumerate(("first", "first", "second"))]
+    notes = {(mark, state): PartNote(mark, 2, state).to_line() for mark in ("first", "second") for state in STATES}
+    nothing = HEADER + b"".join(sent)
+    void = [notes["first", state] for state in ("intended", "placed", "void")]
+    for content in (nothing, nothing + b"".join(void), nothing + b"".join([*void, notes["second", "void"]])):
+        (tmp_path / "j").write_bytes(content)
+        assert remove_if_empty(tmp_path / "j")
+    perhaps = [*void, notes["second", "intended"]]
+    for more in (void[:1], void[:2], [*void, line()], perhaps, *([notes["first", s]] for s in STATES[2:4])):
+        content = nothing + b"".join(more)
+        (tmp_path / "j").write_bytes(content)
+        assert not remove_if_empty(tmp_path / "j")
+        assert (tmp_path / "j").read_bytes() == content
 
 
 def test_a_journal_that_somebody_writes_is_not_removed(tmp_path):

@@ -17,7 +17,8 @@ from typing import Final
 
 import attrs
 
-from gemtune.batch.journal.lines import VERSION, Header
+from gemtune.batch.journal.lines import VERSION, Header, checked
+from gemtune.batch.journal.sent import PartNote, SentItem, parse_line
 from gemtune.errors import JournalBusy, JournalError
 from gemtune.wholefile import sync_folder
 
@@ -110,16 +111,26 @@ class LockedFile:
             return f"was cut to {ours.st_size} bytes while it was written"
         return "was written to by somebody else" if ours.st_size > self.size else ""
 
-    def holds_only_a_header(self) -> bool:
-        """Return whether it is empty, or holds the first line of a journal in our own format and nothing else."""
-        if os.fstat(self.fd).st_size > _LONGEST_HEADER:
-            return False
+    def holds_nothing(self) -> bool:
+        """Return whether no answer and no batch would be lost with it.
+
+        That is so if it is empty, or holds the first line of a journal in our own format and after it at most items of
+        parts that have no batch: never sent, or ``void``.
+        """
         os.lseek(self.fd, 0, os.SEEK_SET)
-        content = os.read(self.fd, _LONGEST_HEADER)
-        if not content:
-            return True
-        header = Header.parse(content) if content.count(b"\n") == 1 else None
-        return header is not None and header.version == VERSION
+        with open(self.fd, "rb", closefd=False) as file:
+            first = file.readline(_LONGEST_HEADER)
+            header = Header.parse(first)
+            if header is None or header.version != VERSION:
+                return not first
+            states: dict[str, str] = {}
+            for line in file:
+                found = parse_line(line) if checked(line) else None
+                if not isinstance(found, SentItem | PartNote):
+                    return False
+                if isinstance(found, PartNote):
+                    states[found.mark] = found.state
+        return set(states.values()) <= {"void"}
 
     def close(self) -> None:
         """Let go of it, and of its lock."""
@@ -140,7 +151,7 @@ class LockedFile:
 
 
 def remove_if_empty(path: str | os.PathLike[str]) -> bool:
-    """Remove a journal that holds nothing but a first line that this version has written; return whether it did.
+    """Remove a journal with which nothing is lost, written by this version; return whether it did.
 
     Everything else stays: a line that we cannot read is an answer that somebody paid for.
     """
@@ -151,7 +162,7 @@ def remove_if_empty(path: str | os.PathLike[str]) -> bool:
     except (OSError, JournalError):
         return False
     try:
-        found = file.holds_only_a_header()
+        found = file.holds_nothing()
         if found:
             Path(path).unlink()
     except OSError:
