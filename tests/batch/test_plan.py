@@ -311,7 +311,7 @@ async def test_a_budget_for_the_service_needs_rows_that_can_be_weighed():
         batch = client.batch(MODEL, endless(), engine="server", budget=5, prices=(1, 2))
         with pytest.raises(InvalidInput, match="cannot be stopped halfway: give a list or a file"):
             await batch.start()
-        with pytest.raises(InvalidInput, match="a budget of 1e-06 USD cannot be kept: server costs"):
+        with pytest.raises(InvalidInput, match="a budget of 0.000001 USD cannot be kept: server costs"):
             await client.batch(MODEL, ["x" * 1000] * 10, engine="server", budget=1e-6, prices=(1, 2)).start()
 
 

@@ -99,7 +99,7 @@ def test_a_price_list_is_found_by_the_model_and_repeats_its_date(tmp_path):
         file.write_text(json.dumps(wrong))
         with pytest.raises(InvalidInput, match="prices"):
             PriceList.of(file)
-    with pytest.raises(InvalidInput, match="no price for 'other', only for gemini"):
+    with pytest.raises(InvalidInput, match="no price for other, only for gemini"):
         estimate([("a", "b")], model="other", prices=listed)
     with pytest.raises(InvalidInput, match="is no number"):
         estimate([("a", "b")], prices=float("nan"))

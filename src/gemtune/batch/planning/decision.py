@@ -26,6 +26,7 @@ import attrs
 
 from gemtune.datasets.review.tokens import Interval
 from gemtune.errors import InvalidInput
+from gemtune.money import amount
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.given import EngineName
 from gemtune.show.progress import duration
@@ -115,7 +116,7 @@ def decide(
         return Decision(one.engine, "; ".join(filter(None, (*missed, *other))))
     bounds = [
         f"a deadline of {duration(deadline)}" if deadline is not None else "",
-        f"a budget of {budget:,.4g} {currency}".rstrip() if budget is not None else "",
+        f"a budget of {amount(budget)} {currency}".rstrip() if budget is not None else "",
     ]
     tries = "; ".join(_missed(one, deadline, budget, currency, _BREAKS) for one in offered)
     named = [name for name, given in (("deadline", deadline), ("budget", budget)) if given is not None]
@@ -163,7 +164,7 @@ def _missed(one: EngineOutlook, deadline: float | None, budget: float | None, cu
         said.append(f"{one.engine} {may} {low} to {high}" if low != high else f"{one.engine} takes {low}")
     if budget is not None and one.cost is not None and _money(one, budget) <= most:
         cost = "may cost" if most == _MAY else "costs"
-        said.append(f"{one.engine} {cost} {one.cost.low:,.4g} to {one.cost.high:,.4g} {currency}".rstrip())
+        said.append(f"{one.engine} {cost} {amount(one.cost.low)} to {amount(one.cost.high)} {currency}".rstrip())
     return " and ".join(said)
 
 

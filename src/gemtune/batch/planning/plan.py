@@ -10,6 +10,7 @@ from gemtune.batch.planning.decision import Chosen, EngineOutlook
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.datasets.review.tokens import Interval
 from gemtune.markup import Displayed, box, escape, facts, line, table
+from gemtune.money import estimated
 from gemtune.show.progress import duration
 
 
@@ -143,7 +144,4 @@ def _span(seconds: Interval) -> str:
 
 
 def _money(cost: Interval) -> str:
-    low, value, high = (f"{amount:,.2f}" for amount in (cost.low, cost.value, cost.high))
-    if high == "0.00":
-        return "under 0.01"
-    return value if low == high else f"{value} ({low} to {high})"
+    return estimated(cost.low, cost.value, cost.high)

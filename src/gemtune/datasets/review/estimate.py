@@ -1,18 +1,15 @@
 """What tuning will take: steps, tokens and, with a price that you give, money.
 
-No price is built in. Google changes them, they differ between models, and a wrong one is worse than none; the price
-list is yours, and an estimate repeats its date. Vertex AI bills the tokens of one pass through the data times the
-epochs; for preference pairs the prompt counts twice, once with each answer.
+No price is built in: the price list is yours, and an estimate repeats its date. Vertex AI bills the tokens of one pass
+through the data times the epochs; for preference pairs the prompt counts twice, once with each answer.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -23,71 +20,30 @@ from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.figures import RunningFigures
 from gemtune.datasets.review.tokens import Interval, weigh
 from gemtune.errors import InvalidInput
+from gemtune.money import MILLION, FoundPrices, estimated, is_price
 
 Counting: TypeAlias = Literal["characters", "countTokens"]
 
-_MILLION: Final = 1_000_000
-
 
 @attrs.frozen(kw_only=True)
-class PriceList:
+class PriceList(FoundPrices[float]):
     """What tuning costs, as you found it.
 
     Args:
-        per_million: The price of a million tokens, by the model.
+        per_million: The price of a million tokens, by the model; the name ``""`` stands for every other model.
         currency: In which currency.
         date: When you looked it up, such as ``2026-11-28``.
         source: Where.
+
+    Example:
+        >>> prices = PriceList(per_million={"gemini-2.5-flash": 5.00}, date="2026-11-28", source="the price page")
     """
 
-    per_million: Mapping[str, float]
-    currency: str = "USD"
-    date: str = ""
-    source: str = ""
-
-    @classmethod
-    def of(cls, prices: float | Mapping[str, float] | PriceList | str | os.PathLike[str]) -> PriceList:
-        """Return one from a price for every model, from prices by model, or from a JSON file with the fields of this.
-
-        Raises:
-            InvalidInput: It is none of these, or a price is no number.
-        """
-        if isinstance(prices, PriceList):
-            return prices
-        given: dict[str, Any] = {"per_million": prices if isinstance(prices, Mapping) else {"": prices}}
-        if isinstance(prices, str | os.PathLike):
-            given = _of_file(Path(prices))
-        for name, price in given["per_million"].items():
-            if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
-                raise InvalidInput(f"prices: that of {name or 'a million tokens'} is no number: {price!r:.40}")
-        return cls(**given)
-
-    def price(self, model: str | None) -> float:
-        """Return the price of a million tokens of a model.
-
-        Raises:
-            InvalidInput: It is not in the list.
-        """
-        name = (model or "").rpartition("/")[2]
-        if name in self.per_million:
-            return self.per_million[name]
-        if "" in self.per_million:
-            return self.per_million[""]
-        listed = ", ".join(self.per_million)
-        raise InvalidInput(f"model: the price list has no price for {name or 'no model'!r}, only for {listed}")
-
-
-def _of_file(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"prices: {path} cannot be read ({error.strerror})", field="prices") from None
-    except ValueError as error:
-        raise InvalidInput(f"prices: {path} is not JSON: {error}", field="prices") from None
-    known = {field.name for field in attrs.fields(PriceList)}
-    if not isinstance(value, dict) or not isinstance(value.get("per_million"), dict) or not value.keys() <= known:
-        raise InvalidInput(f"prices: {path} must be an object with {', '.join(sorted(known))}", field="prices")
-    return value
+    @staticmethod
+    def _price(name: str, given: Any) -> float:
+        if is_price(given):
+            return float(given)
+        raise InvalidInput(f"prices: that of {name or 'a million tokens'} is no number: {given!r:.40}", field="prices")
 
 
 @attrs.frozen(kw_only=True)
@@ -137,11 +93,9 @@ class Estimate(SaidInLines):
         if self.steps is not None:
             lines.append(f"{self.steps:,} steps")
         if self.cost is not None and self.prices is not None:
-            low, value, high = (f"{amount:,.2f}" for amount in (self.cost.low, self.cost.value, self.cost.high))
-            cost = value if low == high else f"{value} ({low} to {high})"
-            cost = "under 0.01" if high == "0.00" else cost
-            dated = ", ".join(filter(None, (self.prices.date, self.prices.source)))
-            lines.append(f"cost: {cost} {self.currency}, by the prices you gave{f' ({dated})' if dated else ''}")
+            cost = estimated(self.cost.low, self.cost.value, self.cost.high)
+            dated = f" ({self.prices.dated})" if self.prices.dated else ""
+            lines.append(f"cost: {cost} {self.currency}, by the prices you gave{dated}")
         return "\n".join([*lines, *self.notes])
 
 
@@ -213,7 +167,7 @@ class Plan:
                 checks.whole(name, value)
         listed = None if prices is None else PriceList.of(prices)
         if listed is not None:
-            listed.price(model)
+            listed.of_model(model)
         return cls(model=model, epochs=epochs, batch_size=batch_size, prices=listed)
 
     def estimate(
@@ -240,7 +194,7 @@ class Plan:
             steps = math.ceil(figures.examples / self.batch_size) * self.epochs
         cost = None
         if self.prices is not None and billed is not None:
-            cost = billed.times(self.prices.price(self.model) / _MILLION)
+            cost = billed.times(self.prices.of_model(self.model) / MILLION)
         return Estimate(
             examples=figures.examples,
             tokens=tokens,
