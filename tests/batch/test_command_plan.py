@@ -31,6 +31,15 @@ def test_a_plan_is_one_object_with_json_and_the_service_counts_if_asked(batch, f
     assert len(app.requests.of("models.countTokens")) == len(app.requests) == 3
 
 
+def test_with_resume_the_plan_is_of_the_rest(gemtune, files):
+    argv = ["batch", files / "in.txt", files / "out.jsonl", "--model", "models/gemini-3.7-flash"]
+    (files / "in.txt").write_text("one\ntwo\n")
+    assert gemtune(*argv).code == 0
+    (files / "in.txt").write_text("one\ntwo\nthree\n")
+    ran = gemtune(*argv, "--resume", "--plan")
+    assert "requests: 1 to models/gemini-3.7-flash; of 3 rows, 2 are in the journal\n" in ran.out
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -137,6 +137,43 @@ async def test_a_service_that_does_not_count_is_the_error_of_the_call_and_no_gro
             await gemtune.datasets.estimate_with(client, [("a", "b")] * 20, model=MODEL)
 
 
+# What a journal holds
+
+ROWS = {f"k{n}": "x" * 40 for n in range(10)}
+
+
+async def answered(path, rows, **options):
+    """Have a journal with the answers to some rows."""
+    async with Service().client() as client, client.batch(MODEL, rows, journal=path, **options) as batch:
+        await collect(batch)
+
+
+async def test_what_the_journal_holds_is_not_asked_again_and_not_in_the_plan(tmp_path):
+    path = tmp_path / "run.journal"
+    assert (await planned(ROWS, journal=path)).held == 0
+    await answered(path, dict([*ROWS.items()][:4]))
+    before = path.read_bytes()
+    plan = await planned(ROWS, journal=path, prices=PRICES, asked={"output_tokens": 1})
+    assert (plan.requests, plan.held, plan.input_tokens.value, plan.output_tokens.value) == (6, 4, 60, 6)
+    assert f"requests: 6 to {MODEL}; of 10 rows, 4 are in the journal" in str(plan)
+    assert "journal" not in " ".join(plan.assumptions)
+    assert path.read_bytes() == before
+    assert (await planned(ROWS, journal=path, accept={"MAX_TOKENS"})).held == 0, "asked again by a stricter rule"
+    await answered(path, ROWS)
+    assert ((await planned(ROWS, journal=path)).held, (await planned([], journal=path)).held) == (10, 0)
+
+
+async def test_a_journal_of_another_batch_is_refused_by_the_plan_as_by_the_run(tmp_path):
+    path = tmp_path / "run.journal"
+    await answered(path, ROWS)
+    with pytest.raises(errors.JournalMismatch, match="was written with another system instruction"):
+        await planned(ROWS, journal=path, system_instruction="be brief")
+    with pytest.raises(errors.JournalMismatch, match="row 1, key 'k0', was answered before with another content"):
+        await planned({"k0": "another"}, journal=path)
+    path.write_bytes(b"")
+    assert (await planned(ROWS, journal=path)).requests == 10
+
+
 # What each engine would take
 
 

@@ -80,17 +80,28 @@ class Intake:
                 item.digest = item.content_digest()
             except InvalidInput as error:
                 item.error = item.refused(error)
-        if known is None or known.digest is None:
+        if not was_answered(item, known):
             return False
-        # The key is the same and the question is not: the old answer would be passed off as an answer to the new one.
-        if known.digest != item.digest:
-            raise JournalMismatch(
-                f"{item.row}{',' if item.key is not None else ''} was answered before with another content",
-                *OTHER_INPUT,
-            )
         keys.confirm(item.index, item.key)
         return True
 
     async def aclose(self) -> None:
         """Close the input, if it is ours to close."""
         await self.inputs.aclose()
+
+
+def was_answered(item: Item, known: Known | None) -> bool:
+    """Return whether what a journal knows of an item, whose digest is known, is its outcome.
+
+    Raises:
+        JournalMismatch: The journal holds the item with another content.
+    """
+    if known is None or known.digest is None:
+        return False
+    # The key is the same and the question is not: the old answer would be passed off as an answer to the new one.
+    if known.digest != item.digest:
+        raise JournalMismatch(
+            f"{item.row}{',' if item.key is not None else ''} was answered before with another content",
+            *OTHER_INPUT,
+        )
+    return True

@@ -26,10 +26,9 @@ from gemtune.batch.acceptance import Acceptance, ending_of
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.parts import SentParts
-from gemtune.batch.journal.reading import OTHER_JOURNAL, UNREADABLE, not_an_outcome, read_header, read_lines
+from gemtune.batch.journal.reading import UNREADABLE, check_header, not_an_outcome, read_lines
 from gemtune.batch.journal.sent import Line, PartNote, SentItem
 from gemtune.batch.keys import Key, Keys, Span
-from gemtune.errors import JournalMismatch
 
 _RESUME: Final = "make room or repair the disk, then run it again to resume from what is in it"
 _BUFFER: Final = 32 * 1024
@@ -201,12 +200,10 @@ class Journal:
         with open(file.fd, "rb", closefd=False) as content:
             content.seek(0)
             first = content.readline()
-            if _is_torn_header(first):
+            if is_torn_header(first):
                 file.begin(self.header.to_line())
                 return
-            different = self.header.differs_from(read_header(first, self.path))
-            if different:
-                raise JournalMismatch(f"the journal {self.path} {different}", *OTHER_JOURNAL, path=str(self.path))
+            check_header(self.header, first, self.path)
             file.size = file.synced = len(first)
             self.keys.hold(self._held(file, read_lines(content, len(first), self.path)))
             self.parts.loaded(os.fstat(file.fd).st_mtime)
@@ -223,7 +220,7 @@ class Journal:
                 self._note(record)
                 continue
             self.parts.answered(record.index, record.own_key)
-            if self.keep_failed or (record.ok and self._is_answer(record, offset)):
+            if self.keep_failed or is_answer(record, self.acceptance, self.path, offset):
                 yield record.index, record.own_key, record.digest, Span(offset, length)
 
     def _note(self, line: SentItem | PartNote) -> None:
@@ -232,18 +229,26 @@ class Journal:
         else:
             self.parts.note(line.mark, line.count, line.state, line.input, line.batch)
 
-    def _is_answer(self, record: Record, offset: int) -> bool:
-        # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.
-        if self.acceptance.accept is None and b'"parts":[{"' in record.body and b'"text":""' not in record.body:
-            return True
-        try:
-            response = record.to_result().response
-        except UNREADABLE:
-            raise not_an_outcome(self.path, offset) from None
-        return response is not None and self.acceptance.refusal(response, ending_of(response)) is None
+
+def is_answer(record: Record, acceptance: Acceptance, path: str | os.PathLike[str], offset: int) -> bool:
+    """Return whether an outcome is an answer, so that its item is not asked again.
+
+    Raises:
+        JournalCorrupt: The line holds no outcome.
+    """
+    if not record.ok:
+        return False
+    # Without the caller's own rule only an empty reply is none, and that is short: no other has to be parsed.
+    if acceptance.accept is None and b'"parts":[{"' in record.body and b'"text":""' not in record.body:
+        return True
+    try:
+        response = record.to_result().response
+    except UNREADABLE:
+        raise not_an_outcome(path, offset) from None
+    return response is not None and acceptance.refusal(response, ending_of(response)) is None
 
 
-def _is_torn_header(first: bytes) -> bool:
-    """Whether a file is empty, or was torn while its first line was written, so that there is nothing to lose in it."""
+def is_torn_header(first: bytes) -> bool:
+    """Return whether a file is empty, or was torn while its first line was written: there is nothing to lose in it."""
     torn = not first.endswith(b"\n") and HEADER.startswith(first[: len(HEADER)])
     return torn and b'{"n":' not in first  # that would be a journal which has lost its line ends

@@ -58,6 +58,17 @@ def read_header(line: bytes, path: str | os.PathLike[str]) -> Header:
     return header
 
 
+def check_header(wanted: Header, line: bytes, path: str | os.PathLike[str]) -> None:
+    """Refuse a journal whose first line is not that of this batch.
+
+    Raises:
+        JournalMismatch: It belongs to another model or configuration, or is not a journal that this version knows.
+    """
+    different = wanted.differs_from(read_header(line, path))
+    if different:
+        raise JournalMismatch(f"the journal {path} {different}", *OTHER_JOURNAL, path=os.fspath(path))
+
+
 def read_lines(file: BinaryIO, offset: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, int, Line]]:
     """Yield the offset, the length and the meaning of every line after the first, up to a tail that a crash has torn.
 

@@ -27,6 +27,7 @@ class BatchPlan(Displayed):
         input_tokens: The tokens of all prompts.
         output_tokens: The tokens of all answers.
         counted: How many prompts the service counted; 0 if all tokens are guessed from characters.
+        held: Rows that the journal holds: they are in neither number, and cost nothing.
         outlooks: What each engine would take: local, server.
         assumptions: What was assumed of the input, because nobody knows it.
         prices: The prices.
@@ -47,6 +48,7 @@ class BatchPlan(Displayed):
     prices: TokenPrices | None = None
     deadline: float | None = None
     budget: float | None = None
+    held: int = 0
 
     @property
     def _chosen(self) -> EngineOutlook:
@@ -114,6 +116,9 @@ class BatchPlan(Displayed):
         how = "as the service counted" if self.counted == self.requests else f"from {self.counted:,} that were counted"
         how = how if self.counted else "by a rule of thumb, four characters to a token"
         rows = f", and {self.unaskable:,} that cannot be asked" if self.unaskable else ""
+        if self.held:
+            total = self.requests + self.unaskable + self.held
+            rows += f"; of {total:,} rows, {self.held:,} {'is' if self.held == 1 else 'are'} in the journal"
         dated = f" ({self.prices.dated})" if self.prices is not None and self.prices.dated else ""
         cost = "" if self.cost is None else f"{_money(self.cost)} {self.currency}, by the prices you gave{dated}"
         return [

@@ -22,6 +22,7 @@ from gemtune.batch.journal.reading import has_open_parts
 from gemtune.batch.options import BatchSpec
 from gemtune.batch.patience import PatientClient
 from gemtune.batch.planning.decision import EngineOutlook, decide
+from gemtune.batch.planning.held import HeldRows
 from gemtune.batch.planning.outlook import DAY, AskingRate, outlook_of_local, outlook_of_server
 from gemtune.batch.planning.plan import BatchPlan
 from gemtune.batch.planning.prices import TokenPrices
@@ -69,7 +70,7 @@ class PlannedBatch(ShownBatch):
     async def plan(self, *, count: int = 0, output_tokens: float | None = None) -> BatchPlan:
         """Return what the batch will take, before anything is spent: engine, time, jobs and money, and why.
 
-        It reads all rows once, and sends nothing unless you ask for ``count``.
+        It reads all rows once, and sends nothing unless you ask for ``count``. What the journal holds costs nothing.
 
         Args:
             count: How many prompts, chosen at random, the service counts with a request each; without it, tokens are
@@ -79,6 +80,7 @@ class PlannedBatch(ShownBatch):
         Raises:
             InvalidInput: The rows can be read only once, there are none that can be asked, or no engine keeps the
                 deadline and the budget; the message says what each would take.
+            JournalError: The journal cannot be read, or is not of this batch.
             CallError: The service could not count.
 
         Example:
@@ -94,10 +96,11 @@ class PlannedBatch(ShownBatch):
                 field="inputs",
             )
         scale = Scale(self.spec.shared, count)
-        weighed = await weigh_all(self.inputs, scale, self.model, self._model_name)
+        held = await _held(self.spec)
+        weighed = await weigh_all(self.inputs, scale, self.model, self._model_name, is_held=held)
         if count and scale.chosen:
             weighed = await _calibrated(self.client, self.model, scale, weighed)
-        return _planned(self, weighed, output_tokens)
+        return _planned(self, weighed, output_tokens, looked_up=True)
 
 
 async def choose_engine(batch: PlannedBatch) -> tuple[BatchSpec, Inputs]:
@@ -148,6 +151,13 @@ def _blindly(spec: BatchSpec) -> tuple[EngineName, str]:
     return "local", "the rows can be read only once, and the local engine asks as they come"
 
 
+async def _held(spec: BatchSpec) -> Callable[[Item], bool]:
+    """Return what says which rows the journal holds."""
+    if spec.journal is None or not await anyio.Path(spec.journal).exists():
+        return lambda _: False
+    return await anyio.to_thread.run_sync(HeldRows.of, spec, spec.journal, abandon_on_cancel=True)
+
+
 async def _peeked(batch: PlannedBatch) -> tuple[Weighed | None, Inputs]:
     """Weigh the first rows, if they need not be waited for, and return them with all rows as before."""
     rows = batch.inputs.iterable
@@ -155,17 +165,19 @@ async def _peeked(batch: PlannedBatch) -> tuple[Weighed | None, Inputs]:
         return None, batch.inputs
     first = [*itertools.islice(rows, _PEEKED + 1)]
     most, scale = None if len(first) <= _PEEKED else _PEEKED, Scale(batch.spec.shared)
-    weighed = await weigh_all(Inputs(first), scale, batch.model, batch._model_name, most)
+    weighed = await weigh_all(Inputs(first), scale, batch.model, batch._model_name, most=most)
     return weighed, Inputs(itertools.chain(first, rows))
 
 
-def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None) -> BatchPlan:
+def _planned(
+    batch: PlannedBatch, weighed: Weighed, output_tokens: float | None, *, looked_up: bool = False
+) -> BatchPlan:
     spec, prices = batch.spec, batch.prices
     answers, assumed = answers_of(weighed.requests, spec.shared.get("generation_config"), output_tokens)
     notes = [assumed]
     if weighed.files:
         notes.append(f"each of {weighed.files:,} files takes 258 tokens; a video or a recording takes more")
-    if spec.journal is not None:
+    if spec.journal is not None and not looked_up:
         notes.append("what the journal already holds is not taken off")
     outlooks = _outlooks(batch, weighed, answers)
     decision = decide(
@@ -184,6 +196,7 @@ def _planned(batch: PlannedBatch, weighed: Weighed, output_tokens: float | None)
         input_tokens=weighed.tokens,
         output_tokens=answers,
         counted=weighed.counted,
+        held=weighed.held,
         outlooks=outlooks,
         assumptions=tuple(notes),
         prices=prices,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import anyio.lowlevel
@@ -41,6 +41,7 @@ class Weighed:
         bytes: About how many bytes the requests have, written as lines of a file.
         tokens: About how many tokens the prompts have.
         counted: How many of them the service has counted.
+        held: Rows that a journal holds, of which nothing is to be asked.
         whole: Whether all rows were seen.
     """
 
@@ -51,6 +52,7 @@ class Weighed:
     bytes: int = 0
     tokens: Interval = _NONE
     counted: int = 0
+    held: int = 0
     whole: bool = True
 
 
@@ -153,9 +155,15 @@ def readable_again(inputs: object) -> bool:
 
 
 async def weigh_all(
-    inputs: Inputs, scale: Scale, model: str, model_name: ModelName, most: int | None = None
+    inputs: Inputs,
+    scale: Scale,
+    model: str,
+    model_name: ModelName,
+    *,
+    most: int | None = None,
+    is_held: Callable[[Item], bool] = lambda _: False,
 ) -> Weighed:
-    """Weigh all rows, or the first ones.
+    """Weigh all rows that are still to be asked, or the first ones.
 
     Args:
         inputs: The rows; they are read from the beginning.
@@ -163,19 +171,24 @@ async def weigh_all(
         model: The model that is asked.
         model_name: Returns the name under which the service knows a model that a row names.
         most: How many rows at most, or None for all.
+        is_held: Called with each item; returns whether it is answered already.
     """
-    rows, count = Inputs(inputs.iterable), 0
+    rows, count, held = Inputs(inputs.iterable), 0, 0
     try:
         while (row := await rows.next()) is not END:
-            scale.add(make_item(row, count, model, model_name))
+            item = make_item(row, count, model, model_name)
+            if is_held(item):
+                held += 1
+            else:
+                scale.add(item)
             count += 1
             if count == most:
-                return scale.weighed(whole=False)
+                return attrs.evolve(scale.weighed(whole=False), held=held)
             if count % _TURNS == 0:
                 await anyio.lowlevel.checkpoint()
     finally:
         await rows.aclose()
-    return scale.weighed()
+    return attrs.evolve(scale.weighed(), held=held)
 
 
 def characters_of(contents: str | tuple[Content, ...]) -> Characters:

@@ -182,7 +182,8 @@ def _batch(options: argparse.Namespace, console: Console) -> int:
     target = Target(options.output, resume=options.resume)
     rows.check()
     if options.plan:
-        return show_plan(options, console, rows, _passed(options))
+        held = target.kept if options.resume else None
+        return show_plan(options, console, rows, {**_passed(options), "journal": held})
     target.check(options.input)
     check_table(rows, options.output, options.order)
     console.deed = target.journal is not None
