@@ -31,6 +31,9 @@ STYLE: Final = (
     "width:100%;min-width:90px;background:color-mix(in srgb,currentColor 14%,transparent)}"
     ".gemtune .bar i{display:block;height:100%}"
     ".gemtune svg{display:block;max-width:100%;height:auto}"
+    ".gemtune td.right,.gemtune th.right{text-align:right!important;font-variant-numeric:tabular-nums}"
+    ".gemtune details{margin:6px 0}"
+    ".gemtune summary{cursor:pointer}"
     ".gemtune td svg{display:inline-block;vertical-align:middle;margin-right:6px}"
     "</style>"
 )
@@ -101,21 +104,44 @@ def bar(share: float | None, color: str) -> str:
     return f'<span class="bar" role="img" aria-label="{percent} % done">{filled}</span>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, wide: Container[int] = ()) -> str:
+def folded(heading: str, *parts: str, opened: bool = False) -> str:
+    """Return parts of HTML under a heading with which they can be shown and hidden, without a script.
+
+    Args:
+        heading: The heading, as text.
+        parts: What it hides.
+        opened: Whether it is shown at first.
+    """
+    state = ' open="open"' if opened else ""
+    return f"<details{state}><summary>{escape(heading)}</summary>{''.join(parts)}</details>"
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    wide: Container[int] = (),
+    right: Container[int] = (),
+) -> str:
     """Return a table.
 
     Args:
         heads: The headings, as text; empty for none.
         rows: The cells, as HTML.
         wide: The columns, from 0, whose text may wrap.
+        right: The columns of figures, which stand at the right.
     """
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
-    body = "".join(f"<tr>{''.join(_cell(cell, n in wide) for n, cell in enumerate(row))}</tr>" for row in rows)
+    kinds = [' class="right"' if n in right else "" for n in range(len(heads))]
+    head = "".join(f'<th scope="col"{kind}>{escape(each)}</th>' for kind, each in zip(kinds, heads, strict=True))
+    body = "".join(
+        f"<tr>{''.join(_cell(cell, wide=n in wide, right=n in right) for n, cell in enumerate(row))}</tr>"
+        for row in rows
+    )
     return f"<table>{f'<thead><tr>{head}</tr></thead>' if heads else ''}<tbody>{body}</tbody></table>"
 
 
-def _cell(cell: str, wide: bool) -> str:
-    kind = ' class="wide"' if wide else ""
+def _cell(cell: str, *, wide: bool, right: bool) -> str:
+    kind = ' class="wide"' if wide else ' class="right"' if right else ""
     return f"<td{kind}>{cell}</td>"
 
 

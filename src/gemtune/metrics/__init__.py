@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gemtune.metrics.report import LabelReport as LabelReport
+from gemtune.metrics.report import LabelScore as LabelScore
 from gemtune.metrics.values import Comparison as Comparison
 from gemtune.metrics.values import HeldOutRow as HeldOutRow
 from gemtune.metrics.values import Metric as Metric
 from gemtune.metrics.values import Score as Score
 
-__all__ = ("Comparison", "HeldOutRow", "Metric", "Score")
+__all__ = ("Comparison", "HeldOutRow", "LabelReport", "LabelScore", "Metric", "Score")

@@ -1,0 +1,215 @@
+"""An evaluation as plain text: a row for each model, sentences that compare, labels, and the rows that changed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from gemtune.evaluation.picture import EvaluationPicture
+from gemtune.evaluation.values import ChangedRows, EvaluatedRow, EvaluationProgress
+from gemtune.evaluation.words import (
+    UNKNOWN,
+    compared,
+    heading,
+    model_facts,
+    name,
+    progress_facts,
+    row_cells,
+    score_cell,
+    score_places,
+    scores_of,
+)
+from gemtune.metrics.report import LabelReport
+from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, printable
+
+WIDTH: Final = 110
+"""Columns of a text that nobody has measured the room for."""
+MOST_CHANGED: Final = 5
+"""Rows shown of those that became better, and of those that became worse."""
+MOST_LABELS: Final = 20
+_BESIDE: Final = 76
+"""Columns from which on answers stand beside each other; below that, under each other."""
+MOST_PAIRS: Final = 3
+"""Pairs of models whose changed rows are shown."""
+_MORE: Final = "changed(model, other, metric) of the evaluation returns the rows of every other pair"
+_LABEL: Final = 24
+_MATRIX: Final = 10
+"""Labels up to which a confusion matrix is text that can be read."""
+
+
+def evaluation_text(picture: EvaluationPicture, width: int = WIDTH) -> str:
+    """Return an evaluation as lines of at most so many columns."""
+    parts = [
+        [heading(picture), "", *model_lines(picture, width)],
+        [line for each in picture.comparisons for line in wrapped(compared(each), width)],
+        *(list(lines) for lines in _reports(picture, width)),
+        *(changed_lines(each, width, scored=_scored(picture, each)) for each in picture.changed[:MOST_PAIRS]),
+        wrapped(_MORE, width) if len(picture.changed) > MOST_PAIRS else [],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def progress_text(progress: EvaluationProgress) -> str:
+    """Return how far a running evaluation is, as one line."""
+    held = [progress.held_back] if progress.held_back and not progress.ended else []
+    return printable(" · ".join(["evaluation", *progress_facts(progress), *held]))
+
+
+def model_lines(picture: EvaluationPicture, width: int = WIDTH) -> list[str]:
+    """Return the table of the models, without the columns for which there is no room."""
+    columns = [["model", *(_name(model.label, picture) for model in picture.models)]]
+    for metric in picture.metrics:
+        scores = [model.scores.get(metric.name) for model in picture.models]
+        places = score_places(score for score in scores if score is not None)
+        said = [score_cell(score, places) for score in scores]
+        shown = [f"{value} ({between})" if between else value for value, between in said]
+        columns.append([printable(name(metric.name)), *shown])
+    facts = model_facts(picture.models, picture.currency)
+    columns += [right([head, *map(printable, said)]) for head, said in facts]
+    left, first = list(range(len(columns))), 1 + len(picture.metrics)
+    # Tokens are given up first, then what is at the right; the name and the first metric stay.
+    spare = [first + 1, first + 2, *reversed(range(2, len(columns)))]
+    lines = aligned(list(zip(*columns, strict=True)))
+    for column in spare:
+        if max(map(cells, lines)) <= width:
+            break
+        left = [other for other in left if other != column]
+        lines = aligned(list(zip(*(columns[n] for n in left), strict=True)))
+    return [clipped(line, width) for line in lines]
+
+
+def changed_lines(changed: ChangedRows, width: int = WIDTH, *, scored: bool = False) -> list[str]:
+    """Return the rows that changed for better and for worse, both answers side by side.
+
+    Args:
+        changed: The rows.
+        width: The most columns.
+        scored: Whether the scores are said, which of shares the heading says already.
+    """
+    lines: list[str] = []
+    for word, rows in (("better", changed.better), ("worse", changed.worse)):
+        if not rows:
+            continue
+        lines += ["", *_few(changed, word, rows, width, scored=scored)]
+    return lines[1:]
+
+
+def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
+    """Return how each label fares, and which are taken for which."""
+    shown = report.labels[:MOST_LABELS]
+    figures = [
+        (_cut(each.label), *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}") for each in shown
+    ]
+    columns = list(zip(("label", "precision", "recall", "F1", "rows"), *figures, strict=True))
+    table = [columns[0], *(right(column) for column in columns[1:])]
+    lines = fitted(list(zip(*table, strict=True)), width, (1, 2, 4))
+    if len(report.labels) > len(shown):
+        lines.append(f"and {len(report.labels) - len(shown):,} more")
+    matrix = _confusion(report)
+    if matrix and max(map(cells, matrix)) <= width:
+        lines += ["", *wrapped("right answer by row, given answer by column:", width), *matrix]
+    return lines
+
+
+def wrapped(said: str, width: int) -> list[str]:
+    """Return a sentence as lines, without what would control a terminal."""
+    return textwrap.wrap(printable(said), max(width, 8), subsequent_indent="  ", break_on_hyphens=False)
+
+
+def right(column: Sequence[str]) -> list[str]:
+    """Return the cells of a column, aligned at the right."""
+    widest = max(map(cells, column), default=0)
+    return [" " * (widest - cells(cell)) + cell for cell in column]
+
+
+def _name(label: str, picture: EvaluationPicture) -> str:
+    aside = " (baseline)" if label == picture.baseline and len(picture.models) > 1 else ""
+    return clipped(printable(name(label)), 32) + aside
+
+
+def _scored(picture: EvaluationPicture, changed: ChangedRows) -> bool:
+    metric = picture.metric(changed.metric)
+    return metric is None or metric.kind != "share"
+
+
+def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[str]]:
+    for model in picture.models:
+        for metric, report in model.reports.items():
+            if isinstance(report, LabelReport):
+                macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
+                head = f"labels of {name(model.label)} ({name(metric)}{macro}):"
+                yield [*wrapped(head, width), *label_lines(report, width)]
+
+
+def _few(changed: ChangedRows, word: str, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:
+    one, other, metric = (printable(name(each)) for each in (changed.model, changed.other, changed.metric))
+    count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
+    head = f"{count} that {one} does {word} than {other} ({metric}):"
+    draw, most = (_beside, MOST_CHANGED) if width >= _BESIDE else (_below, MOST_CHANGED // 2)
+    more = [f"  and {len(rows) - most:,} more"] if len(rows) > most else []
+    return [*wrapped(head, width), *draw(changed, rows[:most], width, scored=scored), *more]
+
+
+def _beside(changed: ChangedRows, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:
+    heads = ["row", "question", "expected", name(changed.other), name(changed.model)]
+    table = [heads, *(list(row_cells(row, changed.other, changed.model)) for row in rows)]
+    if scored:
+        said = [scores_of(row, changed.metric, changed.other, changed.model) for row in rows]
+        table = [[*row, score] for row, score in zip(table, ["score", *said], strict=True)]
+    table = [[_flat(cell) for cell in row] for row in table]
+    wanted = [max(cells(row[n]) for row in table) for n in range(len(heads))]
+    fixed = min(wanted[0], 12)
+    room = width - 2 - fixed - 2 * (len(table[0]) - 1) - (max(cells(row[-1]) for row in table) if scored else 0)
+    widths = [fixed, *_shared(wanted[1:], room)]
+    lines = []
+    for row in table:
+        parts = [padded(clipped(cell, wide), wide) for cell, wide in zip(row, widths, strict=False)]
+        lines.append("  " + "  ".join([*parts, *row[len(heads) :]]).rstrip())
+    return lines
+
+
+def _below(changed: ChangedRows, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:
+    heads = ["question", "expected", _flat(name(changed.other)), _flat(name(changed.model))]
+    label = min(max(map(cells, heads)), 12)
+    lines = []
+    for row in rows:
+        key, *said = [_flat(cell) for cell in row_cells(row, changed.other, changed.model)]
+        pairs = list(zip(heads, said, strict=True))
+        if scored:
+            pairs.append(("score", scores_of(row, changed.metric, changed.other, changed.model)))
+        block = [f"  row {key}", *(f"    {padded(clipped(head, label), label)}  {cell}" for head, cell in pairs)]
+        lines += [clipped(line, width) for line in block]
+    return lines
+
+
+def _shared(wanted: Sequence[int], room: int) -> list[int]:
+    """Return the widths of columns: what narrow ones do not need, the wide ones get."""
+    widths, left = [0] * len(wanted), room
+    order = sorted(range(len(wanted)), key=lambda n: wanted[n])
+    for place, n in enumerate(order):
+        widths[n] = max(min(wanted[n], left // (len(order) - place)), 4)
+        left -= widths[n]
+    return widths
+
+
+def _confusion(report: LabelReport) -> list[str]:
+    if not 1 < len(report.answered) <= _MATRIX or len(report.labels) > _MATRIX:
+        return []
+    columns = [["", *(_cut(each.label) for each in report.labels)]]
+    for number, answered in enumerate(report.answered):
+        columns.append(right([_cut(answered), *(f"{row[number]:,}" for row in report.confusion)]))
+    return fitted(list(zip(*columns, strict=True)), 1 << 16, ())
+
+
+def _cut(label: str) -> str:
+    return clipped(_flat(label[:200]) or "(empty)", _LABEL)
+
+
+def _flat(said: str) -> str:
+    """Return what somebody said as one line of visible characters."""
+    return " ".join(printable(said).split())
+
+
+def _share(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"
