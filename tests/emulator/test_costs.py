@@ -22,8 +22,8 @@ from gemtune.emulator.messages.http import HttpRequest
 from gemtune.emulator.messages.json_text import parse_json
 from gemtune.emulator.messages.masks import read_mask
 from gemtune.emulator.world.auth import Credential
+from gemtune.emulator.world.keeping.state import restore, seal
 from gemtune.emulator.world.pages import take_page
-from gemtune.emulator.world.state import restore, seal
 from gemtune.emulator.world.store import MethodCall, Principal
 from gemtune.emulator.world.tuning import JobFate
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emulator.emulated import model_body
 from gemtune.emulator import Fault, create_app
-from gemtune.emulator.world.state import dump, restore, seal
+from gemtune.emulator.world.keeping.state import dump, restore, seal
 
 LIST = "/v1beta/tunedModels"
 

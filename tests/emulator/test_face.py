@@ -15,8 +15,8 @@ from gemtune.emulator.messages.http import HttpReply
 from gemtune.emulator.messages.schema import COMMON, Schema
 from gemtune.emulator.world.clock import SteppedClock
 from gemtune.emulator.world.face import JsonFace, Replication
+from gemtune.emulator.world.keeping.state import StateFile
 from gemtune.emulator.world.route import Route
-from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 from gemtune.emulator.world.tuning import Job
 

@@ -10,7 +10,7 @@ import pytest
 from emulator.batching import MODEL, inline, requests
 from emulator.test_damaged_states import OTHERS, InThread, leaves
 from gemtune.emulator import BatchFate, Fault, create_app
-from gemtune.emulator.world.state import dump, restore, seal
+from gemtune.emulator.world.keeping.state import dump, restore, seal
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from emulator.emulated import BASE, bearer, model_body, prompt
 from gemtune.emulator import Fault, create_app
 from gemtune.emulator.serve import main
-from gemtune.emulator.world import state
-from gemtune.emulator.world.state import dump, restore, seal
+from gemtune.emulator.world.keeping import state
+from gemtune.emulator.world.keeping.state import dump, restore, seal
 
 LIST = "/v1beta/tunedModels"
 

@@ -11,7 +11,7 @@ from emulator.test_vertex_batches import INPUT, batch_body
 from emulator.test_vertex_batches import JOBS as BATCHES
 from emulator.vertex import BETA_JOBS, PARENT, PREFER, TRAIN, job_body, preferences, put, supervised, turns
 from gemtune.emulator import create_app
-from gemtune.emulator.world.state import dump, seal
+from gemtune.emulator.world.keeping.state import dump, seal
 
 
 def a_state():

@@ -34,8 +34,8 @@ from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.base_models import BaseModel, catalogue
 from gemtune.emulator.world.clock import Clock, make_clock
 from gemtune.emulator.world.face import Face, RouteMatch
+from gemtune.emulator.world.keeping.state import StateFile
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import Store
 
 FACES: tuple[Face, ...] = (GEMINI, *VERTEX, STORAGE, TOKEN)

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from gemtune.emulator.world.files import write_whole
+from gemtune.emulator.world.keeping.files import write_whole
 
 _MISSING = "a file of credentials needs a key, and cryptography to make one: pip install cryptography"
 _NAME = "emulator"

@@ -21,7 +21,7 @@ import attrs
 from gemtune.emulator import credentials
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.server import listen, make_server
-from gemtune.emulator.world.files import write_whole
+from gemtune.emulator.world.keeping.files import write_whole
 from gemtune.emulator.world.settings import read_setting
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from gemtune.emulator.world.answers import Answers
 from gemtune.emulator.world.auth import Auth
 from gemtune.emulator.world.clock import Clock, SteppedClock
 from gemtune.emulator.world.face import Face, RouteMatch
-from gemtune.emulator.world.files import FileInUseError
+from gemtune.emulator.world.keeping.files import FileInUseError
+from gemtune.emulator.world.keeping.state import StateFile
 from gemtune.emulator.world.request_log import RequestLog
 from gemtune.emulator.world.settings import Settings
-from gemtune.emulator.world.state import StateFile
 from gemtune.emulator.world.store import FilledShelf, Store
 
 

@@ -14,11 +14,12 @@ from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel, StoredPermission
+from gemtune.emulator.world.surface import bounded, default_rate, multiplier
 from gemtune.emulator.world.tuning import MOST_STEPS, Job, total_steps
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 # The service echoes them in its reply, and clients show them from there.
-_DEFAULTS = {"epoch_count": 5, "batch_size": 4, "learning_rate": 0.001}
+_DEFAULTS = {"epoch_count": 5, "batch_size": 4}
 _MAX_VIOLATIONS = 20
 
 
@@ -37,7 +38,7 @@ def create(store: Store, call: MethodCall) -> StoredModel:
     found = list(islice(_violations(call, settings, given, examples), _MAX_VIOLATIONS))
     if found:
         raise invalid_fields("CreateTunedModelRequest", found)
-    hyperparameters = _effective(given)
+    hyperparameters = _effective(given, len(examples))
     _check_steps(len(examples), hyperparameters)
     base, source = _base_model(store, call)
     limit = settings.max_concurrent_jobs
@@ -87,6 +88,7 @@ def _plan(settings: Settings, call: MethodCall, model_id: str, examples: int, hy
         created=call.now // 1000 * 1000,
         seed=settings.seed,
         fate=call.fate,
+        rate=_rate(hyperparameters, examples),
     )
 
 
@@ -159,9 +161,16 @@ def _new_id(store: Store, call: MethodCall) -> str:
             return made
 
 
-def _effective(given: Value) -> dict[str, Any]:
+def _effective(given: Value, examples: int) -> dict[str, Any]:
     """Return the hyperparameters as they are echoed: with defaults, and a given multiplier instead of a rate."""
-    effective = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
+    effective: dict[str, Any] = _DEFAULTS | {"learning_rate": default_rate(examples)}
+    effective |= {key: value for key, value in given.items() if value is not None}
     if "learning_rate_multiplier" in given:
         del effective["learning_rate"]
     return effective
+
+
+def _rate(hyperparameters: dict[str, Any], examples: int) -> float:
+    if "learning_rate" in hyperparameters:
+        return multiplier(hyperparameters["learning_rate"], examples)
+    return bounded(float(hyperparameters["learning_rate_multiplier"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 _ADAPTERS = ("ONE", "TWO", "FOUR", "EIGHT", "SIXTEEN")
+_SIZES = {name: 1 << power for power, name in enumerate(_ADAPTERS)}
 
 
 @attrs.frozen(kw_only=True)
@@ -41,3 +42,8 @@ SERVED = (*TUNABLE, "gemini-3.7-flash", "gemini-3.1-pro")
 def short_name(base_model: str) -> str:
     """Return the last segment of a base model's name: clients send both forms."""
     return base_model.rpartition("/")[2]
+
+
+def adapter_size(name: str) -> int:
+    """Return the number of an adapter size's name; 4, as for a default one, if it is none."""
+    return _SIZES.get(name.removeprefix("ADAPTER_SIZE_"), 4)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import bad_request
 from gemtune.emulator.messages.known_errors import vertex_quota_full
-from gemtune.emulator.vertex.catalogue import TUNABLE, TunableModel, short_name
+from gemtune.emulator.vertex.catalogue import TUNABLE, TunableModel, adapter_size, short_name
 from gemtune.emulator.vertex.data.reading import TuningData, data_key, read_data
 from gemtune.emulator.vertex.job import VertexJob
 from gemtune.emulator.vertex.life import Durations, TuningPlan
@@ -26,6 +26,7 @@ from gemtune.emulator.vertex.refusals import (
 from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
 from gemtune.emulator.world.settings import MIB
 from gemtune.emulator.world.store import MethodCall, Store
+from gemtune.emulator.world.surface import bounded, multiplier
 from gemtune.emulator.world.tuning import MOST_STEPS
 
 _OBJECT = re.compile(r"gs://([^/]+)/(.+\.jsonl)")
@@ -191,4 +192,11 @@ def _plan(
         name=name, examples=data.count, epochs=epochs, batch_size=batch, created=call.now // 1000 * 1000,
         seed=store.settings.seed, durations=Durations.of(store.settings), fate=call.fate,
         checkpoints="none" if not base.checkpoints else "last" if last else "all", data_error=error,
+        rate=_rate(resolved, data.count), adapter=adapter_size(str(resolved["adapter_size"])),
     )  # fmt: skip
+
+
+def _rate(resolved: dict[str, Any], examples: int) -> float:
+    if resolved.get("learning_rate"):
+        return multiplier(float(resolved["learning_rate"]), examples)
+    return bounded(float(resolved["learning_rate_multiplier"]))

@@ -22,6 +22,7 @@ import attrs
 
 from gemtune.emulator.world.clock import SECOND, nanoseconds
 from gemtune.emulator.world.settings import Settings
+from gemtune.emulator.world.surface import DEFAULT_ADAPTER
 from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
 from gemtune.emulator.world.typed import check
 
@@ -78,6 +79,8 @@ class TuningPlan:
         fate: what a test wants to happen to it.
         checkpoints: whether all are kept, the last one only, or none (the base model has no checkpoints).
         data_error: (google.rpc code, message) if the data cannot be used.
+        rate: of learning, as a multiple of the service's default.
+        adapter: the size of the adapter.
     """
 
     name: str
@@ -90,6 +93,8 @@ class TuningPlan:
     fate: JobFate
     checkpoints: Literal["all", "last", "none"] = "all"
     data_error: tuple[int, str] | None = None
+    rate: float = 1.0
+    adapter: int = DEFAULT_ADAPTER
 
     def __attrs_post_init__(self) -> None:
         check(self, *attrs.fields_dict(TuningPlan))
@@ -105,6 +110,7 @@ class TuningPlan:
         return Job(
             name=self.name, examples=self.examples, epochs=self.epochs, batch_size=self.batch_size, created=instant,
             queue=0, step=durations.step, refresh=durations.refresh, seed=self.seed, fate=self.fate,
+            rate=self.rate, adapter=self.adapter,
         )  # fmt: skip
 
     def kept(self, total_steps: int) -> list[tuple[int, int, int]]:

@@ -7,22 +7,19 @@ at an earlier time, and a job in a state file needs no more than its plan to con
 - A job of S steps starts ``queue_seconds`` after its creation and is over exactly S · ``step_seconds`` later.
 - S = ceil(N · epochs / batch size) for N examples; a step's epoch is floor(step · batch size / N). Both are the
   service's: 15 examples, 5 epochs and batches of 4, as in its tutorial, are 19 steps.
-- The loss of step s is ``0.02 + (L - 0.02) · exp(-0.55 · s · batch size / N) · (1 + 0.25 · noise)``, with L between
-  5 and 9 and noise between -1 and 1: a fall by 42 % per pass over the data, to a floor above zero. Both are drawn
-  from a hash of the seed, the model's name and the step, so that a step has the same loss whoever looks, whenever, and
-  in whichever order.
+- The losses of a step follow from the hyperparameters by the formulas of ``surface.py``. They are the same whoever
+  looks, whenever, and in whichever order.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from functools import cached_property
 from typing import Literal
 
 import attrs
 
 from gemtune.emulator.messages.codec import FrozenMessage
+from gemtune.emulator.world import surface
 from gemtune.emulator.world.clock import LATEST, nanoseconds
 from gemtune.emulator.world.typed import check
 
@@ -117,7 +114,7 @@ class JobProgress:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """The plan of one tuning job; times in nanoseconds."""
+    """The plan of one tuning job; times in nanoseconds, the rate as a multiple of the service's default."""
 
     name: str
     examples: int
@@ -129,6 +126,8 @@ class Job:
     refresh: int
     seed: int
     fate: JobFate = attrs.field(factory=JobFate)
+    rate: float = 1.0
+    adapter: int = surface.DEFAULT_ADAPTER
     _runs: dict[int, list[StepMetrics]] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -137,6 +136,10 @@ class Job:
             (self.examples, self.epochs, self.batch_size),
             (self.created, self.queue, self.step, self.refresh),
         )
+        if self.adapter < 1 or not 0 < self.rate <= surface.HIGHEST_RATE:
+            raise ValueError(
+                f"a job with {self.rate} times the default rate or adapters of {self.adapter} is impossible"
+            )
         if min(sizes) < 1 or min(times) < 0 or self.created > LATEST or self.total_steps > MOST_STEPS:
             raise ValueError(f"a job of {sizes} examples, epochs and batch size at {times} ns is impossible")
 
@@ -145,6 +148,14 @@ class Job:
         """Return a plan whose durations are given in seconds."""
         times = {"queue": queue_seconds, "step": step_seconds, "refresh": refresh_seconds}
         return cls(**{key: nanoseconds(seconds) for key, seconds in times.items()}, **facts)  # type: ignore[arg-type]
+
+    @cached_property
+    def recipe(self) -> surface.Recipe:
+        """What its losses follow from."""
+        return surface.Recipe(
+            seed=self.seed, name=self.name, examples=self.examples, batch_size=self.batch_size, rate=self.rate,
+            adapter=self.adapter,
+        )  # fmt: skip
 
     @property
     def total_steps(self) -> int:
@@ -206,7 +217,7 @@ class Job:
         if finished is None or now < finished:
             return JobProgress(
                 state="CREATING",
-                snapshots=self._snapshots(self._refreshed(now)),
+                snapshots=self._snapshots(_refreshed(self, now)),
                 start_time=self._start_time(now),
                 complete_time=None,
             )
@@ -223,7 +234,7 @@ class Job:
 
     def snapshot(self, step: int, run_start: int) -> StepMetrics:
         """Return the report of one step of the run that began at ``run_start``."""
-        earlier = int(drawn(self, "time", step, run_start) * _JITTER * self.step)
+        earlier = int(self.recipe.drawn("time", step, run_start) * _JITTER * self.step)
         time = run_start + step * self.step - earlier
         return StepMetrics(step, epoch_of(step, self.examples, self.batch_size), loss_of(self, step), time)
 
@@ -246,23 +257,20 @@ class Job:
     def _start_time(self, now: int) -> int | None:
         return self.started if now >= self.started else None
 
-    def _refreshed(self, now: int) -> int:
-        if not self.refresh:
-            return now
-        return self.created + (now - self.created) // self.refresh * self.refresh
-
 
 def loss_of(job: Job, step: int) -> float:
     """Return the loss of one step of a job."""
     if job.fate.losses:
         return job.fate.losses[min(step, len(job.fate.losses)) - 1]
-    start = 5 + 4 * drawn(job, "start", 0)
-    noise = 2 * drawn(job, "loss", step) - 1
-    passes = step * job.batch_size / job.examples
-    return 0.02 + (start - 0.02) * math.exp(-0.55 * passes) * (1 + 0.25 * noise)
+    return surface.train_loss(job.recipe, step)
 
 
-def drawn(job: Job, *what: object) -> float:
-    """Return a number in [0, 1) that is always the same for one job and purpose."""
-    key = repr((job.seed, job.name, *what)).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big") / (1 << 56)
+def eval_loss_of(job: Job, step: int) -> float:
+    """Return the loss on held-out examples after one step of a job."""
+    held_out = surface.held_out(job.recipe, step, loss_of(job, step))
+    return held_out if job.fate.losses else held_out + surface.overfitting(job.recipe, step)
+
+
+def _refreshed(job: Job, now: int) -> int:
+    """Return when what is visible of a running job was refreshed last."""
+    return now if not job.refresh else job.created + (now - job.created) // job.refresh * job.refresh

@@ -28,7 +28,8 @@ from gemtune.emulator.vertex.refusals import no_such
 from gemtune.emulator.vertex.shelf import VertexShelf, shelf_of
 from gemtune.emulator.world.pages import take_page
 from gemtune.emulator.world.store import MethodCall, Store
-from gemtune.emulator.world.tuning import Job, StepMetrics, drawn
+from gemtune.emulator.world.surface import ends_pass
+from gemtune.emulator.world.tuning import Job, StepMetrics, eval_loss_of
 
 LOSS, ACCURACY, PREDICTIONS = (
     "total_loss", "fraction_of_correct_next_step_preds", "num_predictions",
@@ -62,7 +63,7 @@ class Series:
             seen = [
                 each
                 for each in seen
-                if _is_evaluated(job, each.step) and self._is_late_enough(job, each, now, eval_lag)
+                if ends_pass(job.recipe, each.step) and self._is_late_enough(job, each, now, eval_lag)
             ]
         return [self._point(job, each) for each in seen]
 
@@ -81,18 +82,12 @@ class Series:
         return found
 
 
-def _is_evaluated(job: Job, step: int) -> bool:
-    """Return whether an epoch ends with a step."""
-    return step * job.batch_size // job.examples > (step - 1) * job.batch_size // job.examples
-
-
 def _value(job: Job, metric: str, step: StepMetrics) -> float:
-    evaluated = metric.startswith("/eval_")
-    loss = step.mean_loss * (1.1 + 0.1 * drawn(job, "eval", step.step) if evaluated else 1)
+    loss = eval_loss_of(job, step.step) if metric.startswith("/eval_") else step.mean_loss
     if metric.endswith(ACCURACY):
         return math.exp(-loss / 2)
     if metric.endswith(PREDICTIONS):
-        return float(job.batch_size * (16 + int(8 * drawn(job, metric, step.step))))
+        return float(job.batch_size * (16 + int(8 * job.recipe.drawn(metric, step.step))))
     return loss
 
 

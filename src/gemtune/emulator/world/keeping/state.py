@@ -25,7 +25,7 @@ import attrs
 from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.world.answers import ExampleIndex
 from gemtune.emulator.world.clock import LATEST, Clock, ScaledClock, SteppedClock
-from gemtune.emulator.world.files import FileInUseError, HeldFile, hold
+from gemtune.emulator.world.keeping.files import FileInUseError, HeldFile, hold
 from gemtune.emulator.world.store import Store, StoredModel, StoredPermission, tidy
 from gemtune.emulator.world.tuning import Job, JobFate
 from gemtune.emulator.world.typed import check, fits

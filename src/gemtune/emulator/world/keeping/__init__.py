@@ -1,0 +1,1 @@
+"""The state file: what outlives the process, and how a file is written whole and held by one process."""
