@@ -5,13 +5,15 @@ still unless a test moves it, so that every picture is the same in every run; th
 ``GEMTUNE_DRAW=1`` draws the files again: look at what changed before you keep it.
 """
 
+import asyncio
 import time
 
 import pytest
 
 from cli.conftest import BASE, HOUR
 from cli.terminal import Terminal, check, plain, quick
-from gemtune.emulator import Fault, JobFate
+from gemtune import Client
+from gemtune.emulator import BatchFate, Fault, JobFate
 
 pytestmark = [pytest.mark.socket, pytest.mark.slow]
 
@@ -36,6 +38,23 @@ def start(app, gemtune, many):
         return f"tunedModels/{name}"
 
     return started
+
+
+@pytest.fixture
+def create(app):
+    """Create a batch of prompts, some of which will fail, and return its name."""
+
+    def created(title, prompts, failed):
+        async def create():
+            async with Client() as client:
+                return await client.batches.create("gemini-3.7-flash", [*prompts], display_name=title)
+
+        app.faults.add(
+            Fault(method="models.batchGenerateContent", batch=BatchFate(failed_lines=tuple(range(1, failed + 1))))
+        )
+        return asyncio.run(create()).name
+
+    return created
 
 
 def fits(terminal):
@@ -191,6 +210,20 @@ def test_batch(app, tmp_path, monkeypatch, columns):
         app.clock.advance(1)
         terminal.until(done)
     check(f"batch-ends-{columns}", terminal.close())
+
+
+@WIDTHS
+def test_watch_batches(app, create, columns):
+    names = [create(f"{n} prompts", map(str, range(n)), failed=n // 20) for n in (20, 200)]
+    terminal = Terminal(quick("batches", "watch", *names), columns)
+    terminal.until("0/200")
+    check(f"batches-watch-begins-{columns}", fits(terminal))
+    app.clock.advance(3)
+    terminal.until(lambda text: "4/20" in text and "40/200" in text)
+    check(f"batches-watch-runs-{columns}", fits(terminal))
+    app.clock.advance(49 * HOUR)
+    check(f"batches-watch-ends-{columns}", terminal.close())
+    assert terminal.code == 0
 
 
 @WIDTHS

@@ -13,6 +13,7 @@ from gemtune.show.progress import bar, counts, duration, progress_line, seen, te
 from gemtune.show.terminal import cells, clipped, fitted, padded, printable
 
 _SHORTEST_BAR = 4
+_SHORTEST_NAME = 10
 _LONGEST_BAR = 20
 _ANY = 1 << 16
 """As wide as it takes."""
@@ -97,6 +98,8 @@ _TALLEST = 10
 def _table(jobs: Sequence[JobPicture], width: int, *, unicode: bool) -> list[str]:
     """Return a line for each job: its id, then the facts in columns, and a bar if there is room for one."""
     rows = [(printable(short(picture.name)), *words(picture)) for picture in jobs]
+    widest = max((cells(row[2]) for row in rows), default=0)  # the ends of the counts stand below each other
+    rows = [(*row[:2], " " * (widest - cells(row[2])) * bool(row[2]) + row[2], *row[3:]) for row in rows]
     table = [(row[0], row[1], "", *row[2:]) for row in rows]
     room = width - max(map(cells, fitted(table, _ANY, ())), default=0) - 2
     if room >= _SHORTEST_BAR + 2:
@@ -106,8 +109,15 @@ def _table(jobs: Sequence[JobPicture], width: int, *, unicode: bool) -> list[str
     lines = fitted(table, width, (4, 6, 5, 3))
     if all(cells(line) <= width for line in lines):
         return lines
-    column = max(width // 2, 1)
-    return [clipped(f"{padded(clipped(row[0], column), column)}  {row[1]}", width) for row in rows]
+    # What is left to cut is the names, as long as enough is left of them to tell one from the other.
+    facts = fitted([row[1:3] for row in rows], _ANY, ())
+    column = width - max(map(cells, facts), default=0) - 2
+    if column < _SHORTEST_NAME:
+        facts, column = [row[1] for row in rows], max(width // 2, 1)
+    return [
+        clipped(f"{padded(clipped(row[0], column), column)}  {said}", width)
+        for row, said in zip(rows, facts, strict=True)
+    ]
 
 
 def _bar(picture: JobPicture, width: int, *, unicode: bool) -> str:
