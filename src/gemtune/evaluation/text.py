@@ -30,6 +30,7 @@ MOST_CHANGED: Final = 5
 MOST_LABELS: Final = 20
 _BESIDE: Final = 76
 """Columns from which on answers stand beside each other; below that, under each other."""
+MOST_SENTENCES: Final = 12
 MOST_PAIRS: Final = 3
 """Pairs of models whose changed rows are shown."""
 _MORE: Final = "changed(model, other, metric) of the evaluation returns the rows of every other pair"
@@ -42,7 +43,8 @@ def evaluation_text(picture: EvaluationPicture, width: int = WIDTH) -> str:
     """Return an evaluation as lines of at most so many columns."""
     parts = [
         [heading(picture), "", *model_lines(picture, width)],
-        [line for each in picture.comparisons for line in wrapped(compared(each), width)],
+        [line for each in picture.comparisons[:MOST_SENTENCES] for line in wrapped(compared(each), width)]
+        + ([f"and {more:,} more comparisons"] if (more := len(picture.comparisons) - MOST_SENTENCES) > 0 else []),
         *(list(lines) for lines in _reports(picture, width)),
         *(changed_lines(each, width, scored=_scored(picture, each)) for each in picture.changed[:MOST_PAIRS]),
         wrapped(_MORE, width) if len(picture.changed) > MOST_PAIRS else [],

@@ -42,6 +42,9 @@ class Curve:
         evals: The losses on validation data by step.
         total: Steps in all, if known.
         letter: What it ends in; empty for nothing.
+        weight: How thick its line is.
+        opacity: How much of it is seen, from 0 to 1; a faint one has no dot at its lowest loss.
+        crossed: Whether it ends in a cross, because somebody ended it.
     """
 
     label: str
@@ -50,15 +53,19 @@ class Curve:
     evals: Sequence[Point] = ()
     total: int | None = None
     letter: str = ""
+    weight: float = 1.8
+    opacity: float = 1.0
+    crossed: bool = False
 
 
-def chart(curves: Sequence[Curve], width: int = 740, height: int = 210) -> str:
+def chart(curves: Sequence[Curve], width: int = 740, height: int = 210, *, what: str = "mean loss") -> str:
     """Return curves over each other, with a grid, steps below, and a dot at the lowest loss of each; empty if none.
 
     Args:
         curves: The curves; one without points is left out.
         width: Of the picture, in pixels.
         height: Likewise.
+        what: What the curves are of.
     """
     drawn = [curve for curve in curves if curve.train or curve.evals]
     points = [point for curve in drawn for point in (*curve.train, *curve.evals)]
@@ -68,7 +75,7 @@ def chart(curves: Sequence[Curve], width: int = 740, height: int = 210) -> str:
     scale = _Scale.of([loss for _, loss in points], min([1, *(step for step, _ in points)]), last, width, height)
     logged = ", logarithmic scale" if scale.logarithmic else ""
     named = "; ".join(f"{curve.label}{_said_lowest(curve)}" for curve in drawn)
-    label = escape(f"mean loss by step{logged}: {named}")
+    label = escape(f"{what} by step{logged}: {named}")
     body = [*_grid(scale, width, height), *(part for curve in drawn for part in _curve(curve, scale))]
     body += _letters(drawn, scale)
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
@@ -184,15 +191,23 @@ def _grid(scale: _Scale, width: int, height: int) -> Iterator[str]:
 
 
 def _curve(curve: Curve, scale: _Scale) -> Iterator[str]:
-    name = escape(curve.label)
+    name, seen = escape(curve.label), f' stroke-opacity="{curve.opacity:g}"' if curve.opacity < 1 else ""
     for points, dash, what in ((curve.train, "", ""), (curve.evals, ' stroke-dasharray="6 4"', " on validation data")):
         if len(points) > 1:
             yield (
-                f'<polyline points="{_places(points, scale)}" fill="none" stroke="{curve.color}" stroke-width="1.8" '
-                f'stroke-linejoin="round"{dash}><title>{name}: loss{what}</title></polyline>'
+                f'<polyline points="{_places(points, scale)}" fill="none" stroke="{curve.color}" '
+                f'stroke-width="{curve.weight:g}" stroke-linejoin="round"{seen}{dash}>'
+                f"<title>{name}: loss{what}</title></polyline>"
             )
         for step, loss in points[:1] if len(points) == 1 else ():
             yield f'<circle cx="{scale.across(step):.1f}" cy="{scale.down(loss):.1f}" r="2" fill="{curve.color}"/>'
+    if curve.crossed:
+        step, loss = (curve.train or curve.evals)[-1]
+        x, y = scale.across(step), scale.down(loss)
+        corners = f"M{x - 4:.1f},{y - 4:.1f}l8,8m0,-8l-8,8"
+        yield f'<path d="{corners}" stroke="{curve.color}" stroke-width="1.6"><title>{name}: ended here</title></path>'
+    if curve.opacity < 1:
+        return
     step, loss = _lowest(curve)
     what = " on validation data" if curve.evals else ""
     yield (
@@ -205,13 +220,14 @@ def _letters(curves: Sequence[Curve], scale: _Scale) -> Iterator[str]:
     """Yield the letters at the ends of curves; those that would cover each other stand side by side."""
     ends: list[tuple[float, float]] = []
     for curve in curves:
+        if not curve.letter:
+            continue
         step, loss = (curve.train or curve.evals)[-1]
         x, y = scale.across(step) + 6, scale.down(loss) + 4
         while any(abs(x - other) < _LETTER and abs(y - below) < 2 * _LETTER for other, below in ends):
             x += _LETTER
         ends.append((x, y))
-        if curve.letter:
-            yield f'<text x="{min(x, scale.width - _LETTER):.1f}" y="{y:.1f}" {_TEXT}>{escape(curve.letter)}</text>'
+        yield f'<text x="{min(x, scale.width - _LETTER):.1f}" y="{y:.1f}" {_TEXT}>{escape(curve.letter)}</text>'
 
 
 def _places(points: Sequence[Point], scale: _Scale) -> str:

@@ -1,0 +1,273 @@
+"""A sweep in words, figures and plain lines: the header, the leaderboard, and what a log says of it.
+
+Notebook and terminal take their words and figures from here, so that they agree. Losses have four decimals and metrics
+three, the same in the whole column; what is not known is a dash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from gemtune.evaluation.text import wrapped
+from gemtune.evaluation.words import UNKNOWN, compared, money, name
+from gemtune.show.curve import sparkline
+from gemtune.show.picture import Point, Tone
+from gemtune.show.progress import duration
+from gemtune.show.terminal import aligned, cells, clipped, printable
+from gemtune.sweep.point import ENDED, PointPicture, PointState, SweepPicture
+
+WIDTH: Final = 110
+"""Columns of a text that nobody has measured the room for."""
+MOST_ROWS: Final = 50
+MOST_REASONS: Final = 10
+LOSSES: Final = frozenset({"loss", "eval_loss"})
+POINT_TONES: Final[Mapping[PointState, Tone]] = {
+    PointState.PLANNED: Tone.UNSEEN,
+    PointState.WAITING: Tone.WAITING,
+    PointState.RUNNING: Tone.RUNNING,
+    PointState.STOPPED: Tone.OVER,
+    PointState.TRAINED: Tone.GOOD,
+    PointState.FAILED: Tone.BAD,
+    PointState.LEFT_OUT: Tone.UNSEEN,
+}
+"""What the colour of a point is."""
+_HEADS: Final = {
+    "epoch_count": "epochs",
+    "batch_size": "batch",
+    "learning_rate": "rate",
+    "learning_rate_multiplier": "rate ×",
+    "adapter_size": "adapter",
+}
+_CURVE: Final = 16
+_BRIEF: Final = 300
+"""Characters of a reason that are shown."""
+_HIGHEST: Final = 1000.0
+_LOWEST: Final = 0.001
+
+
+def sweep_text(picture: SweepPicture, width: int = WIDTH) -> str:
+    """Return a sweep as lines of text: how far it is, its best point, and the leaderboard."""
+    lines = [line for said in header(picture) for line in wrapped(said, width)]
+    lines += leaderboard(picture, width)
+    reasons = [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
+    lines += [clipped(printable(line), width) for line in reasons[:MOST_REASONS]]
+    lines += [f"and {len(reasons) - MOST_REASONS:,} more reasons"] if len(reasons) > MOST_REASONS else []
+    return "\n".join(lines)
+
+
+def header(picture: SweepPicture) -> list[str]:
+    """Return what a sweep is, how far, what it has used, what holds it back, and what came out."""
+    said = [" · ".join(each for each in (title(picture), counted(picture)) if each), " · ".join(used(picture))]
+    said += [picture.waiting_for[:_BRIEF] if not picture.ended else "", best_said(picture)]
+    return [printable(line) for line in [*said, *map(compared, picture.comparisons)] if line]
+
+
+def title(picture: SweepPicture) -> str:
+    """Return what a sweep is called, and of which model it is."""
+    return " · ".join(name(said) for said in (picture.title, picture.base_model) if said) or "sweep"
+
+
+def planned(picture: SweepPicture) -> int:
+    """Return how many points there are or will be, as far as anybody knows."""
+    return max(picture.planned or 0, len(picture.points))
+
+
+def counted(picture: SweepPicture) -> str:
+    """Return how many points are done, run, and are left: ``17 of 24 points done · 4 running · 3 left``."""
+    states = Counter(each.state for each in picture.points)
+    done = sum(count for state, count in states.items() if state in ENDED)
+    total = f" of {planned(picture):,}" if picture.planned is not None or picture.ended else ""
+    one = (planned(picture) if total else done) == 1
+    how = {state: states[state] for state in PointState if state in ENDED and state is not PointState.TRAINED}
+    apart = ", ".join(f"{count:,} {state}" for state, count in how.items() if count)
+    left = planned(picture) - done - states[PointState.RUNNING] - states[PointState.WAITING]
+    said = [f"{done:,}{total} point{'' if one else 's'} done" + (f" ({apart})" if apart else "")]
+    said += [f"{states[state]:,} {state}" for state in (PointState.RUNNING, PointState.WAITING) if states[state]]
+    return " · ".join([*said, *([f"{left:,} left"] if left > 0 and not picture.ended else [])])
+
+
+def used(picture: SweepPicture) -> list[str]:
+    """Return the steps done and saved, what tokens and money have gone, and the time."""
+    said = []
+    if picture.steps or picture.saved_steps:
+        share = picture.saved_steps / (picture.steps + picture.saved_steps)
+        said.append(f"{picture.steps:,} steps" + (f", {picture.saved_steps:,} saved ({share:.0%})" if share else ""))
+    if picture.tokens or picture.token_limit is not None:
+        limit = f" of {picture.token_limit:,}" if picture.token_limit is not None else ""
+        said.append(f"{picture.tokens:,}{limit} tokens")
+    if picture.cost is not None or picture.budget is not None:
+        limit = f" of {money(picture.budget, '')}" if picture.budget is not None else ""
+        said.append(f"{money(picture.cost or 0.0, '')}{limit} {picture.currency[:20]}".rstrip())
+    if picture.elapsed >= 1:
+        said.append(f"{'took' if picture.ended else 'running for'} {duration(picture.elapsed)}")
+    return said
+
+
+def share_done(picture: SweepPicture) -> float | None:
+    """Return how much of the sweep is done, from 0 to 1, by its points; None while nobody knows how many come."""
+    total = planned(picture) if picture.planned is not None or picture.ended else 0
+    parts = (1.0 if each.state in ENDED else _share(each) for each in picture.points)
+    return min(sum(parts) / total, 1.0) if total else None
+
+
+def best_said(picture: SweepPicture) -> str:
+    """Return the best point with its values and its objective; empty as long as there is none."""
+    best = picture.best
+    if best is None:
+        return "no point has an objective" if picture.ended and picture.points else ""
+    found = f"{named(best)}, {name(picture.objective)} {figure(best.objective, picture.objective)}"
+    return f"{'best' if picture.ended else 'best so far'}: {found}"
+
+
+def named(each: PointPicture) -> str:
+    """Return a point and its values: ``point 7 (epochs 4 · rate × 0.5)``."""
+    values = " · ".join(f"{head(key)} {value_said(value)}" for key, value in each.point.values.items())
+    return f"point {each.point.number}" + (f" ({values})" if values else "")
+
+
+def head(value: str) -> str:
+    """Return what a column of values is called."""
+    return _HEADS.get(value) or name(value)
+
+
+def value_said(value: float | str | None) -> str:
+    """Return a hyperparameter; of a float that a study has drawn, four digits."""
+    return UNKNOWN if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def figure(value: float | None, objective: str) -> str:
+    """Return a loss or a metric with the decimals of its column."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value and not _LOWEST <= abs(value) < _HIGHEST:
+        return f"{value:.3g}"
+    return f"{value:.{4 if objective in LOSSES else 3}f}"
+
+
+def value_names(points: Sequence[PointPicture]) -> list[str]:
+    """Return the hyperparameters that are columns, in their order."""
+    return list(dict.fromkeys(key for each in points for key in each.point.values))
+
+
+def score_names(picture: SweepPicture) -> list[str]:
+    """Return the metrics that are columns, besides the objective."""
+    metrics = dict.fromkeys(metric for each in picture.points for metric in each.scores)
+    return [metric for metric in metrics if metric != picture.objective]
+
+
+def evaluated_losses(picture: SweepPicture) -> bool:
+    """Return whether curves are of losses on validation data: of all points or of none, or they could not compare."""
+    return any(each.picture is not None and each.picture.eval_losses for each in picture.points)
+
+
+def curve_of(each: PointPicture, *, evals: bool) -> Sequence[Point]:
+    """Return the losses of a point, on validation data or in training."""
+    if each.picture is None:
+        return ()
+    return each.picture.eval_losses if evals else each.picture.losses
+
+
+def steps(each: PointPicture) -> str:
+    """Return how many steps a point has done: ``12/40``."""
+    if each.picture is None or not (each.picture.completed or each.picture.total):
+        return ""
+    return f"{each.picture.completed}/{each.picture.total}" if each.picture.total else str(each.picture.completed)
+
+
+def reason(each: PointPicture) -> str:
+    """Return why a point has no model, with its state: ``stopped, 28 steps saved: its loss diverges``."""
+    if not each.reason:
+        return ""
+    saved = f", {each.saved_steps:,} steps saved" if each.saved_steps else ""
+    return f"{each.state}{saved}: {' '.join(each.reason[:_BRIEF].split())}"
+
+
+def leaderboard(picture: SweepPicture, width: int = WIDTH) -> list[str]:
+    """Return the points as a table, the best first, without the columns for which there is no room."""
+    ordered = picture.ranked
+    shown, rest = ordered[:MOST_ROWS], ordered[MOST_ROWS:]
+    if not shown:
+        return []
+    columns = _columns(picture, shown)
+    lines = _table(columns)
+    values = [f"value {key}" for key in value_names(shown)]
+    for spare in [*_SPARE, *reversed(score_names(picture)), "steps", *reversed(values)]:
+        if max(map(cells, lines)) <= width:
+            break
+        columns.pop(spare, None)
+        lines = _table(columns)
+    more = [f"and {len(rest):,} more: {states_of(rest)}"] if rest else []
+    return [clipped(line, width) for line in [*lines, *more]]
+
+
+_SPARE: Final = ("curve", "saved")
+"""The columns that can be left out first; rank, point, state and objective never are."""
+
+
+def states_of(points: Sequence[PointPicture]) -> str:
+    """Return how many points are in which state: ``8 planned, 4 stopped``."""
+    found = Counter(each.state for each in points)
+    return ", ".join(f"{found[state]:,} {state}" for state in PointState if found[state])
+
+
+def sweep_reports(picture: SweepPicture) -> Iterator[tuple[str, object, str]]:
+    """Return for each thing that a log is told what would have to change for a new line, and the line."""
+    share = share_done(picture)
+    facts = [counted(picture), *([f"{picture.saved_steps:,} steps saved"] if picture.saved_steps else [])]
+    held = picture.waiting_for[:_BRIEF] if not picture.ended else ""
+    for each in picture.points:
+        if each.state is not PointState.PLANNED:
+            known = each.objective is not None and each.state in ENDED
+            yield f"point {each.point.number}", (each.state, known), printable(_said(each, picture))
+    if picture.best is not None:
+        yield "best", (picture.best.point.number, picture.ended), printable(best_said(picture))
+    mark = (int((share or 0.0) * 10), held, picture.ended)
+    yield "", mark, printable(" · ".join([*facts, *([held] if held else [])]))
+    for number, comparison in enumerate(picture.comparisons):
+        said = compared(comparison)
+        yield f"comparison {number}", said, printable(said)
+
+
+def _said(each: PointPicture, picture: SweepPicture) -> str:
+    said = f"{named(each)}: {reason(each) or each.state}"
+    if each.objective is not None and each.state in ENDED:
+        said += f", {name(picture.objective)} {figure(each.objective, picture.objective)}"
+    return said
+
+
+def _columns(picture: SweepPicture, shown: Sequence[PointPicture]) -> dict[str, list[str]]:
+    evals, objective = evaluated_losses(picture), picture.objective
+    curves = [sparkline([loss for _, loss in curve_of(each, evals=evals)], _CURVE) for each in shown]
+    columns = {
+        "rank": _right("rank", [str(each.rank or UNKNOWN) for each in shown]),
+        "point": _right("point", [str(each.point.number) for each in shown]),
+    }
+    for key in value_names(shown):
+        columns[f"value {key}"] = _right(head(key), [value_said(each.point.values.get(key)) for each in shown])
+    columns |= {
+        "state": ["state", *(str(each.state) for each in shown)],
+        "steps": _right("steps", [steps(each) for each in shown]),
+        "curve": ["curve", *curves],
+        "objective": _right(objective, [figure(each.objective, objective) for each in shown]),
+    }
+    for metric in score_names(picture):
+        columns[metric] = _right(metric, [figure(each.scores.get(metric), metric) for each in shown])
+    columns["saved"] = _right("saved", [f"{each.saved_steps:,}" if each.saved_steps else "" for each in shown])
+    return {key: column for key, column in columns.items() if any(map(str.strip, column[1:]))}
+
+
+def _right(heading: str, column: Sequence[str]) -> list[str]:
+    flat = clipped(printable(name(heading)), 24)
+    widest = max(map(cells, (flat, *column)))
+    return [" " * (widest - cells(cell)) + cell for cell in (flat, *column)]
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    return aligned(list(zip(*columns.values(), strict=True)))
+
+
+def _share(each: PointPicture) -> float:
+    return (each.picture.share or 0.0) if each.picture is not None else 0.0
