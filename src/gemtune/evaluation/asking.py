@@ -1,0 +1,249 @@
+"""Several batches at once with one limiter: the models of an evaluation, and after them its judges.
+
+Each is a ``client.batch`` like any other, with a journal of its own. What they share is the limiter, the time, the money
+and the end: if one of them cannot go on, the others finish what is in flight, so that nothing that was paid for is lost,
+and the evaluation ends with the error of the one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import anyio
+import attrs
+
+from gemtune.batch import Batch
+from gemtune.batch.acceptance import ending_of
+from gemtune.batch.planning.prices import TokenPrices
+from gemtune.batch.progress import BatchStatistics
+from gemtune.batch.result import BatchResult
+from gemtune.errors import BatchStopped, GemtuneError, NotAccepted
+from gemtune.evaluation.values import EvaluationProgress, ModelAnswer
+from gemtune.limiter.limiter import Limiter
+from gemtune.loops import current_time
+from gemtune.remedy import Argument, Remedy
+from gemtune.types import GenerateContentResponse
+
+EVERY: Final = 0.25
+"""Seconds between two reports of the progress."""
+_MILLION: Final = 1_000_000
+
+OnProgress = Callable[[EvaluationProgress], object]
+
+
+class RunsBatches(Protocol):
+    """The part of a client that asks."""
+
+    def batch(self, model: Any, inputs: Any, **options: Any) -> Batch: ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class Inquiry:
+    """One model that is asked one list of questions.
+
+    Args:
+        label: What messages and the progress call it.
+        model: Its name.
+        inputs: The questions, each (key, request).
+        journal: Where its answers are kept, or None.
+        framing: What frames the questions.
+        price: What a million input and output tokens cost; None if nobody has said.
+        answers: The answers so far, in the order of the questions; None for what is to come.
+    """
+
+    label: str
+    model: str
+    inputs: Sequence[tuple[str | int, object]]
+    journal: Path | None = None
+    framing: Mapping[str, Any] = attrs.field(factory=dict)
+    price: tuple[float, float] | None = None
+    answers: list[ModelAnswer | None] = attrs.field(init=False)
+    done: int = attrs.field(default=0, init=False)
+    failed: int = attrs.field(default=0, init=False)
+    spent: float = attrs.field(default=0.0, init=False)
+    """What the answers of this run have cost."""
+    _places: dict[str | int, int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.answers = [None] * len(self.inputs)
+        self._places = {key: place for place, (key, _) in enumerate(self.inputs)}
+
+    def take(self, result: BatchResult) -> None:
+        """Take in an answer, at the place of its key."""
+        answer = _answer(result)
+        place = self._places[result.key]
+        self.done += 1
+        self.failed += answer.text is None
+        if self.price is not None and not answer.replayed:
+            asked, answered = self.price
+            self.spent += ((answer.prompt_tokens or 0) * asked + (answer.output_tokens or 0) * answered) / _MILLION
+        self.answers[place] = answer
+
+
+def _answer(result: BatchResult) -> ModelAnswer:
+    response, error, text, said = result.response, result.error, None, ""
+    if response is not None:
+        # Blocked, or empty although it was asked again: the model has had its say, and it counts as an empty answer.
+        text = response.text_or_none or ""
+    elif isinstance(error, NotAccepted) and isinstance(error.response, GenerateContentResponse) and (
+        error.response.text_or_none is None
+    ):
+        text, response = "", error.response
+    else:
+        said = str(error)
+    usage = response.usage_metadata if response is not None else None
+    return ModelAnswer(
+        text=text,
+        error=said,
+        finish_reason="" if response is None else ending_of(response),
+        prompt_tokens=None if usage is None else usage.prompt_token_count,
+        output_tokens=None if usage is None else usage.candidates_token_count + usage.thoughts_token_count,
+        latency=result.latency,
+        attempts=result.attempts,
+        replayed=result.replayed,
+    )
+
+
+@attrs.define(eq=False, kw_only=True)
+class Asking:
+    """Asks several models at once.
+
+    Args:
+        client: The client to ask through.
+        options: How it is asked: the options of ``client.batch`` that all inquiries share.
+        limiter: The limiter of all; None takes the client's own.
+        budget: What may be spent in all, by the prices of the inquiries; None for no end.
+        currency: Of the budget.
+        deadline: When everything has to be over, by the clock of the loop; infinite for no end.
+        on_progress: Is given the progress now and then, and at the end.
+        expected: How many answers there will be after those of the inquiries that are known, such as a judge's.
+    """
+
+    client: RunsBatches
+    options: Mapping[str, Any]
+    limiter: Limiter | None
+    budget: float | None = None
+    currency: str = ""
+    deadline: float | None = None
+    on_progress: OnProgress | None = None
+    expected: int = 0
+    _began: float = attrs.field(factory=current_time, init=False)
+    _inquiries: list[Inquiry] = attrs.field(factory=list, init=False)
+    _batches: list[Batch] = attrs.field(factory=list, init=False)
+    _running: list[Batch] = attrs.field(factory=list, init=False)
+    _failure: Exception | None = attrs.field(default=None, init=False)
+
+    async def ask(self, inquiries: Sequence[Inquiry]) -> None:
+        """Ask everything in some inquiries; their answers stand in them, including if it raises.
+
+        Raises:
+            BatchStopped: For one of the models nothing more could succeed, or the budget is used up.
+            JournalError: A journal cannot be used, or belongs to other questions.
+            InvalidInput: An argument is wrong.
+            Exception: What ``on_progress`` or ``accept`` has raised.
+        """
+        batches = [self._batch(each) for each in inquiries]
+        self._inquiries += inquiries
+        self._batches += batches
+        async with anyio.create_task_group() as everything:
+            if self.on_progress is not None:
+                everything.start_soon(self._report_on)
+            async with anyio.create_task_group() as tasks:
+                for inquiry, batch in zip(inquiries, batches, strict=True):
+                    tasks.start_soon(self._run, inquiry, batch)
+            everything.cancel_scope.cancel()
+        if self._failure is None:
+            self._report()
+        if self._failure is not None:
+            raise self._failure
+
+    def progress(self, *, ended: bool = False) -> EvaluationProgress:
+        """Return how far it is."""
+        seen = [batch.statistics() for batch in self._batches]
+        done = sum(each.done for each in self._inquiries)
+        total = sum(len(each.inputs) for each in self._inquiries) + self.expected
+        rate = sum(each.rate for each, batch in zip(seen, self._batches, strict=True) if not batch.over)
+        return EvaluationProgress(
+            done=done,
+            failed=sum(each.failed for each in self._inquiries),
+            total=total,
+            models={each.label: each.done for each in self._inquiries},
+            in_flight=sum(each.in_flight for each in seen),
+            parked=sum(each.parked for each in seen),
+            rate=rate,
+            eta=(total - done) / rate if rate > 0 and not ended else None,
+            elapsed=current_time() - self._began,
+            tokens=sum(each.prompt_tokens + each.output_tokens for each in seen),
+            held_back="" if ended else self._held_back(seen),
+            ended=ended,
+        )
+
+    def _held_back(self, seen: Sequence[BatchStatistics]) -> str:
+        said = [each.limit for each, batch in zip(seen, self._batches, strict=True) if not batch.over and each.limit]
+        return said[0] if said else ""
+
+    def _batch(self, inquiry: Inquiry) -> Batch:
+        shared = {} if self.limiter is None else {"limiter": self.limiter}
+        left = {} if self.deadline is None else {"timeout": max(0.001, self.deadline - current_time())}
+        options = {**self.options, **shared, **left, **inquiry.framing, "journal": inquiry.journal}
+        return self.client.batch(inquiry.model, inquiry.inputs, **options)
+
+    async def _run(self, inquiry: Inquiry, batch: Batch) -> None:
+        try:
+            async with batch as results:
+                self._running.append(batch)
+                if self._failure is not None:
+                    batch.drain()
+                async for result in results:
+                    inquiry.take(result)
+                    if self.budget is not None:
+                        self._check_budget()
+            self._running.remove(batch)
+        except Exception as error:  # noqa: BLE001 - raised by ``ask``, once the others have finished what is in flight
+            self._fail(_named(error, inquiry))
+
+    def _check_budget(self) -> None:
+        spent = sum(each.spent for each in self._inquiries)
+        if self.budget is None or spent < self.budget or self._failure is not None:
+            return
+        money = f"{spent:,.4g} of {self.budget:,.4g} {self.currency}".rstrip()
+        what = f"the evaluation stopped: its budget is used up ({money}, counted from the usage of replies)"
+        self._fail(BatchStopped(what, Remedy("to continue, give a new ", Argument("budget"))))
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+        for batch in self._running:
+            batch.drain()
+
+    async def _report_on(self) -> None:
+        while True:
+            self._report()
+            await anyio.sleep(EVERY)
+
+    def _report(self, *, ended: bool = False) -> None:
+        if self.on_progress is None:
+            return
+        try:
+            self.on_progress(self.progress(ended=ended))
+        except Exception as error:  # noqa: BLE001 - raised by ``ask``
+            self._fail(error)
+
+    def finish(self) -> None:
+        """Report that it is over.
+
+        Raises:
+            Exception: What ``on_progress`` has raised.
+        """
+        self._report(ended=True)
+        if self._failure is not None:
+            raise self._failure
+
+
+def _named(error: Exception, inquiry: Inquiry) -> Exception:
+    """Return an error that says whose it is."""
+    if isinstance(error, GemtuneError) and inquiry.label not in error.message:
+        error.message = f"{inquiry.label}: {error.message}"
+    return error

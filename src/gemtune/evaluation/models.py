@@ -1,0 +1,137 @@
+"""The models of an evaluation: what each is asked as, and what people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+import attrs
+
+from gemtune import checks
+from gemtune.errors import GemtuneError, InvalidInput
+from gemtune.jobs import TuningJob
+from gemtune.loops import for_each
+from gemtune.protocol.names import same_model
+from gemtune.protocol.vertex_names import endpoint_of, is_job
+from gemtune.resources.given import JobLike
+from gemtune.show.picture import short
+from gemtune.types import Checkpoint, TunedModel, TunedModelState
+
+_LONGEST: Final = 60
+_AT_ONCE: Final = 64
+
+
+class FindsJobs(Protocol):
+    """The part of a client that knows jobs."""
+
+    def job(self, name: JobLike) -> TuningJob: ...
+
+
+@attrs.frozen
+class AskedModel:
+    """One model of an evaluation.
+
+    Args:
+        label: What the evaluation calls it, unlike all others.
+        name: The name under which it is asked.
+        turn: How many models of the same name stand before it.
+    """
+
+    label: str
+    name: str
+    turn: int = 0
+
+
+async def find_models(
+    given: object, client: FindsJobs, model_name: Callable[[object], str]
+) -> tuple[AskedModel, ...]:
+    """Return the models of an evaluation, once the jobs among them have ended.
+
+    Args:
+        given: One model, several, or a mapping of labels to models.
+        client: Finds jobs.
+        model_name: Returns the name under which the service knows a model.
+
+    Raises:
+        InvalidInput: There is none, or one of them names no model.
+        JobError: A job has no model: it failed, was cancelled or cannot be seen any more.
+        CallError: A job could not be looked at.
+    """
+    labelled = _labelled(given)
+    names = await for_each(lambda each: _asked_as(*each, client, model_name), labelled, _AT_ONCE)
+    found: list[AskedModel] = []
+    labels = _unique([label or _label_of(model, name) for (label, model), name in zip(labelled, names, strict=True)])
+    for label, name in zip(labels, names, strict=True):
+        found.append(AskedModel(label, name, sum(same_model(name, each.name) for each in found)))
+    return tuple(found)
+
+
+def _labelled(given: object) -> list[tuple[str, object]]:
+    if isinstance(given, Mapping):
+        for label in given:
+            checks.string("models", label)
+            if not label.strip():
+                raise InvalidInput("models has a label that is empty", field="models")
+        models = [(label, model) for label, model in given.items()]
+    elif isinstance(given, str) or hasattr(given, "name") or hasattr(given, "endpoint"):
+        models = [("", given)]
+    elif isinstance(given, Iterable):
+        models = [("", model) for model in given]
+    else:
+        what = "a model, several, or a dict of labels and models"
+        checks.refuse("models", what, given)
+    if not models:
+        raise InvalidInput("models is empty: give at least one model", field="models")
+    return models
+
+
+async def _asked_as(label: str, model: object, client: FindsJobs, model_name: Callable[[object], str]) -> str:
+    """Return the name under which a model is asked; of a job, once it has ended."""
+    field = f"models[{label!r}]" if label else "models"
+    try:
+        job = _job_of(model, client)
+        if job is not None:
+            await job
+        return model_name(model if job is None else job)
+    except InvalidInput as error:
+        message = error.message.removeprefix("model must").removeprefix("model:")
+        said = f"{field} must{message}" if error.message.startswith("model must") else f"{field}:{message}"
+        raise InvalidInput(said if message != error.message else f"{field}: {message}", *error.remedies, field="models") from None
+    except GemtuneError as error:
+        if label:
+            error.message = f"{label}: {error.message}"
+        raise
+
+
+def _job_of(model: object, client: FindsJobs) -> TuningJob | None:
+    """Return the job that has to end before a model can be asked; None if it can be asked as it is."""
+    if isinstance(model, TuningJob):
+        return model
+    if isinstance(model, TunedModel):
+        return client.job(model) if model.state == TunedModelState.CREATING else None
+    name = model if isinstance(model, str) else getattr(model, "name", None)
+    if isinstance(name, str) and is_job(name) and endpoint_of(model) is None:
+        return client.job(name)
+    return None
+
+
+def _label_of(model: object, name: str) -> str:
+    """Return what people call a model, if nobody has said so."""
+    if isinstance(model, Checkpoint):
+        return f"checkpoint {model.checkpoint_id}" if model.checkpoint_id else f"step {model.step}"
+    title = getattr(model, "display_name", None)
+    if "/endpoints/" in name and isinstance(title, str) and title.strip():
+        return title.strip()[:_LONGEST]  # the number of an endpoint tells nobody anything
+    return short(name)
+
+
+def _unique(labels: Sequence[str]) -> Iterator[str]:
+    """Yield labels, those that came before with a number."""
+    taken = set()
+    for label in labels:
+        found, number = label, 1
+        while found in taken:
+            number += 1
+            found = f"{label} ({number})"
+        taken.add(found)
+        yield found
