@@ -21,6 +21,7 @@
     │       ├── BatchJobExpired                 the service did not get to all of it in time: ask the rest again
     │       └── BatchJobLost                    it cannot be seen any more; it may still run
     ├── BatchStopped                            repair its cause, then run the batch again with its journal
+    ├── MetricFailed                            correct the function that scores; the answers are kept
     ├── JournalError                            the disk is full or the file was replaced: make room, run again
     │   ├── JournalBusy                         another process is writing it
     │   ├── JournalCorrupt                      bytes in its middle were changed: see ``offset``
@@ -71,6 +72,7 @@ from gemtune.errors.jobs import (
     TuningFailed,
     TuningLost,
 )
+from gemtune.errors.metrics import MetricFailed
 from gemtune.errors.root import GemtuneError
 from gemtune.remedy import Argument, Remedy, Wording
 
@@ -79,7 +81,7 @@ __all__ = [
     "BatchJobExpired", "BatchJobFailed", "BatchJobLost", "BatchStopped", "CallError", "Conflict", "ConnectFailed",
     "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
     "InvalidInput", "JobError", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
-    "MisuseError", "NoText", "NotAccepted", "NotAnswered", "NotFound", "NotSupported", "PermissionDenied",
+    "MetricFailed", "MisuseError", "NoText", "NotAccepted", "NotAnswered", "NotFound", "NotSupported", "PermissionDenied",
     "QuotaExhausted", "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError",
     "TransportError", "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable",
     "Unauthenticated", "Unavailable", "UnexpectedRedirect",

@@ -11,6 +11,7 @@ from gemtune.limiter.limiter import Limiter
 from gemtune.resources.given import Accept, Durability, EngineName, Finish, Framing
 
 OF_THE_READING: Final = ("input", "output", "heading", "delimiter")
+OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
 OF_THE_MODELS: Final = tuple(Framing.__annotations__)
 """What frames the prompts: it is for the models that are compared, and never for a judge."""
 

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from gemtune.errors import GemtuneError, MetricFailed
+from gemtune.errors import GemtuneError, InvalidInput, MetricFailed
 from gemtune.evaluation.values import ModelAnswer
 from gemtune.loops import current_time
 from gemtune.metrics.values import HeldOutRow, Metric, Scored
@@ -20,6 +20,31 @@ AT_ONCE: Final = 16
 """So many calls of a metric that waits are under way."""
 _SLICE: Final = 0.01
 """Seconds for which plain functions hold the event loop before others have their turn."""
+
+
+def metrics_of(given: object) -> tuple[Metric, ...]:
+    """Return metrics from whatever ``client.evaluate`` takes, each under a name of its own.
+
+    Raises:
+        InvalidInput: It is none, or two have the same name.
+    """
+    several = isinstance(given, Iterable) and not isinstance(given, str | Metric)
+    found = tuple(map(_metric_of, given if several else (given,)))  # type: ignore[arg-type, var-annotated]
+    if not found:
+        raise InvalidInput("metrics is empty: name at least one", field="metrics")
+    names = [each.name for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"metrics has two that are called {name!r}: give each its own name", field="metrics")
+    return found
+
+
+def _metric_of(given: object) -> Metric:
+    if isinstance(given, Metric):
+        return given
+    if isinstance(given, str):
+        return Metric(name=given, score=lambda a, r: a.strip() == r.expected.strip(), kind="share", expects=True)
+    return Metric(name=given.__name__, score=given, kind="mean")
 
 
 @attrs.frozen(eq=False)
@@ -72,38 +97,43 @@ async def score(metric: Metric, answers: Iterable[ToScore], labels: Sequence[str
 async def _score_at_once(
     metric: Metric, first: ToScore, begun: Awaitable[Scored], rest: Iterator[ToScore], scores: dict[str, list[Any]]
 ) -> None:
-    """Score what is left by workers over one iterator."""
-    failures: list[Exception] = []
+    """Score what is left by workers over one iterator; of the first answer, the call is under way."""
+    failures: list[MetricFailed] = []
 
     async def work(each: ToScore | None, found: Any) -> None:
         try:
             while each is not None:
-                try:
-                    value = await found if inspect.isawaitable(found) else found
-                except Exception as error:
-                    raise _failed(metric, each, f"raised {_said(error)}") from error
-                scores[each.label][each.place] = _checked(metric, each, value)
+                scores[each.label][each.place] = _checked(metric, each, await _value(metric, each, found))
                 each = next(rest, None)
                 found = None if each is None else _called(metric, each)
         except MetricFailed as error:
             failures.append(error)
             tasks.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(work, first, begun)
-        for _ in range(AT_ONCE - 1):
-            each = next(rest, None)
-            if each is None:
-                break
+    async def begin() -> None:
+        each = next(rest, None)
+        if each is not None:
             try:
                 found = _called(metric, each)
             except MetricFailed as error:
                 failures.append(error)
                 tasks.cancel_scope.cancel()
-                break
-            tasks.start_soon(work, each, found)
+            else:
+                await work(each, found)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, first, begun)
+        for _ in range(AT_ONCE - 1):
+            tasks.start_soon(begin)
     if failures:
         raise failures[0]
+
+
+async def _value(metric: Metric, each: ToScore, found: Any) -> object:
+    try:
+        return await found if inspect.isawaitable(found) else found
+    except Exception as error:
+        raise _failed(metric, each, f"raised {_said(error)}") from error
 
 
 def _called(metric: Metric, each: ToScore) -> Any:

@@ -48,6 +48,7 @@ class Metric:
         better: Whether a ``higher`` or a ``lower`` score is better.
         about: How it counts, in one sentence that a report can repeat.
         report: What else all (answer, expected) pairs of one model say, such as a table of labels; None for nothing.
+        expects: Whether it compares with the right answer, so that every row has to have one.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Metric:
     better: Literal["higher", "lower"] = "higher"
     about: str = ""
     report: Callable[[list[tuple[str, str]]], object] | None = attrs.field(default=None, repr=False)
+    expects: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,247 @@
+"""``client.evaluate`` from its arguments to its result.
+
+::
+
+    data ──> rows ──┐
+    models ─────────┴─> one batch for each model, one limiter ──> answers ──> scores ──> Evaluation
+                                                                     └──> judges' batches ──┘
+
+Everything that is wrong with the arguments is found before anything is asked, and everything that was answered is kept,
+whatever happens later: in the journals, and in the evaluation that the error of a metric holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol, cast
+
+import anyio.to_thread
+import attrs
+
+from gemtune import checks
+from gemtune.batch.planning.prices import TokenPrices
+from gemtune.errors import InvalidInput, MetricFailed
+from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
+from gemtune.evaluation.figures import figures_of
+from gemtune.evaluation.folder import JournalFolder
+from gemtune.evaluation.models import AskedModel, FindsJobs, find_models
+from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
+from gemtune.evaluation.result import Evaluation
+from gemtune.evaluation.rows import Reading, held_out_rows
+from gemtune.evaluation.scoring import metrics_of, score, to_score
+from gemtune.evaluation.values import EvaluatedRow, ModelAnswer
+from gemtune.limiter.limiter import Limiter
+from gemtune.loops import current_time
+from gemtune.metrics.values import HeldOutRow, Metric
+from gemtune.remedy import Argument, Remedy
+
+_NO_ANSWER: Final = ModelAnswer(error="it was not asked")
+
+Scores = dict[str, dict[str, list[float | None]]]
+
+
+class Evaluates(RunsBatches, FindsJobs, Protocol):
+    """The part of a client that an evaluation needs."""
+
+
+@attrs.frozen(kw_only=True)
+class Evaluating:
+    """An evaluation, as it was asked for.
+
+    Args:
+        models: The models, as they were given.
+        data: The held-out rows, as they were given.
+        metrics: The metrics, as they were given.
+        baseline: The label of the baseline, or None for the first.
+        journal: The folder of the journals, or None.
+        prices: What tokens cost, or None.
+        on_progress: Is given the progress.
+        reading: How the data is read.
+        options: The options that it shares with a batch.
+    """
+
+    models: object
+    data: object
+    metrics: Sequence[Metric] = attrs.field(converter=metrics_of)
+    baseline: str | None
+    journal: JournalFolder | None = attrs.field(converter=attrs.converters.optional(JournalFolder.at))
+    prices: TokenPrices | None = attrs.field(converter=attrs.converters.optional(TokenPrices.of))
+    on_progress: OnProgress | None
+    reading: Reading
+    options: Mapping[str, Any]
+
+    def __attrs_post_init__(self) -> None:
+        if self.on_progress is not None and not callable(self.on_progress):
+            checks.refuse("on_progress", "a function that takes an EvaluationProgress", self.on_progress)
+        budget = self.options.get("budget")
+        if budget is not None:
+            checks.number("budget", budget)
+            if self.prices is None:
+                what = "budget: without prices nobody can say what is spent, and no price is built in"
+                raise InvalidInput(what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget")
+            if self.options.get("engine", "local") != "local":
+                what = "budget is kept by an evaluation that asks from here, which counts what every reply costs"
+                raise InvalidInput(what, Remedy("leave out ", Argument("engine")), field="budget")
+        timeout = self.options.get("timeout")
+        if timeout is not None:
+            checks.seconds("timeout", timeout, endless=True)
+
+
+def evaluating(models: object, data: object, *, limit: int | None, key: str | None, **given: Any) -> Evaluating:
+    """Return an evaluation from the arguments of ``client.evaluate``, checked as far as nothing has to be read.
+
+    Raises:
+        InvalidInput: An argument is wrong.
+    """
+    options = given.pop("options")
+    check_known(options)
+    reading = Reading(limit=limit, key=key, **{name: options[name] for name in OF_THE_READING if name in options})
+    shared = {name: value for name, value in options.items() if name not in OF_THE_READING}
+    return Evaluating(models=models, data=data, reading=reading, options=shared, **given)
+
+
+async def evaluate(
+    client: Evaluates, spec: Evaluating, model_name: Callable[[object], str], limiter: Limiter | None
+) -> Evaluation:
+    """Ask all models, score their answers, and return what they have reached.
+
+    Args:
+        client: The client to ask through.
+        spec: What to do.
+        model_name: Returns the name under which the service knows a model.
+        limiter: The client's own limiter, if it has one.
+    """
+    began = current_time()
+    rows = await anyio.to_thread.run_sync(held_out_rows, spec.data, spec.reading)
+    _check_expected(rows, spec.metrics)
+    models = await find_models(spec.models, client, model_name)
+    baseline = _baseline(models, spec.baseline)
+    inquiries = [_inquiry(spec, each, rows) for each in models]
+    if spec.journal is not None:
+        await anyio.to_thread.run_sync(spec.journal.begin)
+        await anyio.to_thread.run_sync(spec.journal.write_index)
+    asking = _asking(client, spec, limiter, began)
+    await asking.ask(inquiries)
+    return await _scored(spec, rows, inquiries, baseline, asking)
+
+
+def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None, began: float) -> Asking:
+    own = {*OF_THE_LIMITER, *OF_THE_MODELS, "limiter", "budget", "timeout"}
+    timeout = spec.options.get("timeout")
+    shared = spec.options.get("limiter")
+    numbers = {name: spec.options[name] for name in OF_THE_LIMITER if spec.options.get(name) is not None}
+    if shared is None and spec.options.get("engine", "local") == "local":
+        numbers = {name: value for name, value in numbers.items() if (name, value) != ("concurrency", "auto")}
+        # None takes the client's own, which the batches share already.
+        shared = Limiter(**numbers) if numbers or limiter is None else None
+        numbers = {}
+    return Asking(
+        client=client,
+        options={**{name: value for name, value in spec.options.items() if name not in own}, **numbers},
+        limiter=shared,
+        budget=spec.options.get("budget"),
+        currency=spec.prices.currency if spec.prices is not None else "",
+        deadline=None if timeout is None else began + timeout,
+        on_progress=spec.on_progress,
+    )
+
+
+def _inquiry(spec: Evaluating, model: AskedModel, rows: Sequence[HeldOutRow]) -> Inquiry:
+    journal = None
+    if spec.journal is not None:
+        journal = spec.journal.of_answers(model.name, model.turn, model.label)
+    return Inquiry(
+        label=model.label,
+        model=model.name,
+        inputs=[(row.key, _asked(row)) for row in rows],
+        journal=journal,
+        framing={name: spec.options[name] for name in OF_THE_MODELS if name in spec.options},
+        price=price_of(spec.prices, model.label, model.name),
+    )
+
+
+def _asked(row: HeldOutRow) -> object:
+    """Return what stands for a row in a batch: of a plain question its text, which is the same and costs less."""
+    (first, *others), plain = row.request["contents"], row.request.keys() == {"contents"}
+    if plain and not others and first.get("role") == "user" and first.get("parts") == [{"text": row.question}]:
+        return row.question
+    return row.request
+
+
+def price_of(prices: TokenPrices | None, label: str, model: str) -> tuple[float, float] | None:
+    """Return what a million tokens of a model cost, by its label if there is a price for that, else by its name."""
+    if prices is None:
+        return None
+    return prices.per_million[label] if label in prices.per_million else prices.of_model(model)
+
+
+def _baseline(models: Sequence[AskedModel], given: str | None) -> str:
+    labels = [each.label for each in models]
+    if given is None:
+        return labels[0]
+    if given not in labels:
+        what = f"baseline must be one of {', '.join(map(repr, labels))}, not {checks.shown(given)}"
+        raise InvalidInput(what, field="baseline")
+    return given
+
+
+def _check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> None:
+    """Refuse rows without the right answer if a metric compares with it."""
+    needs = [metric.name for metric in metrics if metric.expects]
+    lacking = [row for row in rows if not row.expected] if needs else []
+    if not lacking:
+        return
+    first = lacking[0]
+    many = "no row has" if len(lacking) == len(rows) else f"{len(lacking):,} of {len(rows):,} rows, the first in row"
+    what = f"data: {many} " + ("an" if len(lacking) == len(rows) else f"{first.number:,}, have no") + " expected answer"
+    raise InvalidInput(
+        f"{what}, with which {' and '.join(needs)} compare{'s' if len(needs) == 1 else ''}",
+        Remedy("name its column with ", Argument("output")),
+        Remedy("choose other ", Argument("metrics"), ", such as a judge or a function of yours"),
+        field="data",
+        row=first.number,
+    )
+
+
+async def _scored(
+    spec: Evaluating, rows: Sequence[HeldOutRow], inquiries: Sequence[Inquiry], baseline: str, asking: Asking
+) -> Evaluation:
+    labels = [each.label for each in inquiries]
+    scores: Scores = {}
+    done: list[Metric] = []
+    make = partial(_evaluation, spec, rows, inquiries, baseline, scores)
+    for metric in spec.metrics:
+        answers = to_score(rows, [(each.label, each.answers) for each in inquiries])
+        try:
+            scores[metric.name] = await score(metric, answers, labels, len(rows))
+        except MetricFailed as error:
+            error.evaluation = make(tuple(done))
+            raise
+        done.append(metric)
+    asking.finish()
+    return make(tuple(done))
+
+
+def _evaluation(
+    spec: Evaluating,
+    rows: Sequence[HeldOutRow],
+    inquiries: Sequence[Inquiry],
+    baseline: str,
+    scores: Scores,
+    metrics: Sequence[Metric],
+) -> Evaluation:
+    found = []
+    for place, row in enumerate(rows):
+        answers = {each.label: each.answers[place] or _NO_ANSWER for each in inquiries}
+        scored = {
+            metric.name: {label: column[place] for label, column in scores[metric.name].items()} for metric in metrics
+        }
+        found.append(EvaluatedRow(row=row, answers=answers, scores=scored))
+    return Evaluation(
+        models=tuple(figures_of(each, rows, metrics, scores) for each in inquiries),
+        rows=tuple(found),
+        metrics=tuple(metrics),
+        baseline=baseline,
+        currency=spec.prices.currency if spec.prices is not None else "",
+    )
