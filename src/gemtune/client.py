@@ -37,6 +37,7 @@ from gemtune.settings import Settings, given, resolve
 from gemtune.telemetry import logs
 from gemtune.telemetry.options import Telemetry
 from gemtune.telemetry.switch import observatory
+from gemtune.workbench import Workbench
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from gemtune.watch import Watcher
 
 
-class Client(Inference, Mirror):
+class Client(Inference, Mirror, Workbench):
     """Talks to the Gemini API or to Vertex AI: tunes models and puts them to work.
 
     Use ``async with Client() as client``, or call ``aclose()`` at the end. You may make a client outside an event loop;

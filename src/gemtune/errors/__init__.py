@@ -81,10 +81,10 @@ __all__ = [
     "BatchJobExpired", "BatchJobFailed", "BatchJobLost", "BatchStopped", "CallError", "Conflict", "ConnectFailed",
     "ConnectionLost", "CredentialsError", "DeadlineExceeded", "Failure", "GemtuneError",
     "InvalidInput", "JobError", "JournalBusy", "JournalCorrupt", "JournalError", "JournalMismatch", "MalformedResponse",
-    "MetricFailed", "MisuseError", "NoText", "NotAccepted", "NotAnswered", "NotFound", "NotSupported", "PermissionDenied",
-    "QuotaExhausted", "ResponseTooLarge", "SettingsError", "StreamInterrupted", "TLSVerificationError",
-    "TransportError", "TuningCancelled", "TuningError", "TuningFailed", "TuningLost", "TuningUnavailable",
-    "Unauthenticated", "Unavailable", "UnexpectedRedirect",
+    "MetricFailed", "MisuseError", "NoText", "NotAccepted", "NotAnswered", "NotFound", "NotSupported",
+    "PermissionDenied", "QuotaExhausted", "ResponseTooLarge", "SettingsError", "StreamInterrupted",
+    "TLSVerificationError", "TransportError", "TuningCancelled", "TuningError", "TuningFailed", "TuningLost",
+    "TuningUnavailable", "Unauthenticated", "Unavailable", "UnexpectedRedirect",
 ]  # fmt: skip
 
 

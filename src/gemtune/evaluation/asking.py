@@ -1,8 +1,8 @@
 """Several batches at once with one limiter: the models of an evaluation, and after them its judges.
 
-Each is a ``client.batch`` like any other, with a journal of its own. What they share is the limiter, the time, the money
-and the end: if one of them cannot go on, the others finish what is in flight, so that nothing that was paid for is lost,
-and the evaluation ends with the error of the one.
+Each is a ``client.batch`` like any other, with a journal of its own. What they share is the limiter, the time, the
+money and the end: if one of them cannot continue, the others finish what is in flight, so that nothing that was paid
+for is lost, and the evaluation ends with the error of the one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import attrs
 
 from gemtune.batch import Batch
 from gemtune.batch.acceptance import ending_of
-from gemtune.batch.planning.prices import TokenPrices
 from gemtune.batch.progress import BatchStatistics
 from gemtune.batch.result import BatchResult
 from gemtune.errors import BatchStopped, GemtuneError, NotAccepted
@@ -87,8 +86,10 @@ def _answer(result: BatchResult) -> ModelAnswer:
     if response is not None:
         # Blocked, or empty although it was asked again: the model has had its say, and it counts as an empty answer.
         text = response.text_or_none or ""
-    elif isinstance(error, NotAccepted) and isinstance(error.response, GenerateContentResponse) and (
-        error.response.text_or_none is None
+    elif (
+        isinstance(error, NotAccepted)
+        and isinstance(error.response, GenerateContentResponse)
+        and (error.response.text_or_none is None)
     ):
         text, response = "", error.response
     else:
@@ -181,8 +182,12 @@ class Asking:
         )
 
     def _held_back(self, seen: Sequence[BatchStatistics]) -> str:
-        said = [each.limit for each, batch in zip(seen, self._batches, strict=True) if not batch.over and each.limit]
-        return said[0] if said else ""
+        running = [
+            each.limit
+            for each, batch in zip(seen, self._batches, strict=True)
+            if batch in self._running and not batch.over
+        ]
+        return next(filter(None, running), "")
 
     def _batch(self, inquiry: Inquiry) -> Batch:
         shared = {} if self.limiter is None else {"limiter": self.limiter}

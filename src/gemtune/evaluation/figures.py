@@ -63,7 +63,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-def scored(metric: Metric, scores: Sequence[float | None]) -> Score:
+def scored(_: Metric, scores: Sequence[float | None]) -> Score:
     found = [each for each in scores if each is not None]
     return Score(value=sum(found) / len(found) if found else None, rows=len(found))
 

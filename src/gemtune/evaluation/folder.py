@@ -36,8 +36,8 @@ INDEX: Final = "index.json"
 _VERSION: Final = 1
 _PROJECT: Final = re.compile(r"^projects/[^/]+/")
 _ABOUT: Final = (
-    "What belongs to which file of this evaluation. Each is the journal of a batch; the same call of client.evaluate "
-    "continues from them. This index is for people."
+    "What belongs to which file of this evaluation. Each is the journal of a batch; the same "
+    "evaluation continues from them when it is run again. This index is for people."
 )
 
 

@@ -42,9 +42,7 @@ class AskedModel:
     turn: int = 0
 
 
-async def find_models(
-    given: object, client: FindsJobs, model_name: Callable[[object], str]
-) -> tuple[AskedModel, ...]:
+async def find_models(given: object, client: FindsJobs, model_name: Callable[[object], str]) -> tuple[AskedModel, ...]:
     """Return the models of an evaluation, once the jobs among them have ended.
 
     Args:
@@ -96,7 +94,9 @@ async def _asked_as(label: str, model: object, client: FindsJobs, model_name: Ca
     except InvalidInput as error:
         message = error.message.removeprefix("model must").removeprefix("model:")
         said = f"{field} must{message}" if error.message.startswith("model must") else f"{field}:{message}"
-        raise InvalidInput(said if message != error.message else f"{field}: {message}", *error.remedies, field="models") from None
+        raise InvalidInput(
+            said if message != error.message else f"{field}: {message}", *error.remedies, field="models"
+        ) from None
     except GemtuneError as error:
         if label:
             error.message = f"{label}: {error.message}"

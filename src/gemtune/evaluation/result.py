@@ -174,7 +174,9 @@ class Evaluation(ShownEvaluation):
                 raise InvalidInput(what, field=field)
         if model == other:
             what = "of the baseline" if model == self.baseline else f"of {model!r}"
-            raise InvalidInput(f"model is the label {what}, with which it would be compared: name another", field="model")
+            raise InvalidInput(
+                f"model is the label {what}, with which it would be compared: name another", field="model"
+            )
         for each in self.metrics:
             if metric is None or each.name == metric:
                 return each, model, other

@@ -36,7 +36,7 @@ _OUTPUT: Final = "output"
 
 
 @attrs.frozen(kw_only=True)
-class Reading:
+class HeldOutReading:
     """How held-out data is read.
 
     Args:
@@ -67,13 +67,13 @@ class Reading:
         return {name: getattr(self, name) for name in ("input", "output", "heading", "delimiter")}
 
 
-def held_out_rows(data: object, reading: Reading | None = None) -> tuple[HeldOutRow, ...]:
+def held_out_rows(data: object, reading: HeldOutReading | None = None) -> tuple[HeldOutRow, ...]:
     """Return the rows on which models are compared; blocks while it reads a file.
 
     Raises:
         InvalidInput: The data cannot be read, has no rows, a row is wrong, or two rows have the same key.
     """
-    reading = reading or Reading()
+    reading = reading or HeldOutReading()
     try:
         found = _rows_of(data, reading)
     except InvalidInput as error:
@@ -83,13 +83,14 @@ def held_out_rows(data: object, reading: Reading | None = None) -> tuple[HeldOut
     return tuple(_keyed(found, reading.key))
 
 
-def _rows_of(data: object, reading: Reading) -> list[HeldOutRow]:
+def _rows_of(data: object, reading: HeldOutReading) -> list[HeldOutRow]:
     if isinstance(data, Split):
         what = "data is a split: pass the part that was held out"
         raise InvalidInput(what, Remedy("pass split.validation"), field="data")
-    rows: list[HeldOutRow | ReadRow] = []
-    for read in islice(_read(data, reading), reading.limit):
-        rows.append(read if read.problem is not None else _row(read, answered=True))
+    rows: list[HeldOutRow | ReadRow] = [
+        read if read.problem is not None else _row(read, answered=True)
+        for read in islice(_read(data, reading), reading.limit)
+    ]
     unanswered = [read for read in rows if isinstance(read, ReadRow)]
     if not unanswered:
         return [row for row in rows if isinstance(row, HeldOutRow)]
@@ -97,7 +98,7 @@ def _rows_of(data: object, reading: Reading) -> list[HeldOutRow]:
     return [next(mended) if isinstance(row, ReadRow) else row for row in rows]
 
 
-def _read(data: object, reading: Reading) -> Iterator[ReadRow]:
+def _read(data: object, reading: HeldOutReading) -> Iterator[ReadRow]:
     try:
         yield from load(data, **reading.columns).reader
     except InvalidInput:
@@ -108,7 +109,7 @@ def _read(data: object, reading: Reading) -> Iterator[ReadRow]:
         yield from prompts
 
 
-def _prompts(data: object, reading: Reading) -> list[ReadRow] | None:
+def _prompts(data: object, reading: HeldOutReading) -> list[ReadRow] | None:
     if not isinstance(data, str | os.PathLike) or isinstance(data, DataSet):
         return None
     if Path(os.fsdecode(os.fspath(data))).suffix.lower() not in {".csv", ".tsv", ".txt"}:
@@ -123,7 +124,7 @@ def _prompts(data: object, reading: Reading) -> list[ReadRow] | None:
     return [ReadRow(number, value, problem=problem) for number, value in enumerate(values, 1)]
 
 
-def _without_answers(reads: Sequence[ReadRow], reading: Reading) -> list[HeldOutRow]:
+def _without_answers(reads: Sequence[ReadRow], reading: HeldOutReading) -> list[HeldOutRow]:
     """Return rows that lack nothing but their answer.
 
     Raises:
@@ -135,16 +136,15 @@ def _without_answers(reads: Sequence[ReadRow], reading: Reading) -> list[HeldOut
     again = iter(load([row for row in given if row is not None], **named).reader) if any(given) else iter(())
     for read, row in zip(reads, given, strict=True):
         second = next(again) if row is not None else None
-        if second is None or second.problem is not None:
-            assert read.problem is not None
+        if read.problem is not None and (second is None or second.problem is not None):
             problems.add(read.problem)
-        else:
+        elif second is not None:
             found.append(_row(attrs.evolve(second, number=read.number, row=read.row), answered=False))
     problems.refuse()
     return found
 
 
-def _with_an_answer(row: object, reading: Reading) -> object:
+def _with_an_answer(row: object, reading: HeldOutReading) -> object:
     """Return a row with something in the place of the answer that it lacks; None if it lacks something else."""
     if isinstance(row, str):
         return {"text_input": row, _OUTPUT: _STANDS_FOR_AN_ANSWER} if row.strip() else None
@@ -200,8 +200,9 @@ def _keyed(rows: Sequence[HeldOutRow], named: str | None) -> Iterator[HeldOutRow
         keys = [_key_in(row.row, name) for row in rows]
         if named is not None:
             _check_keys(rows, keys, named)
-        if None not in keys and len({str(key) for key in keys}) == len(keys):
-            for row, key in zip(rows, keys, strict=True):
+        sound = [key for key in keys if key is not None]
+        if len({str(key) for key in sound}) == len(rows):
+            for row, key in zip(rows, sound, strict=True):
                 yield attrs.evolve(row, key=key)
             return
     yield from rows

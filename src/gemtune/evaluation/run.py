@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import anyio.to_thread
 import attrs
@@ -28,7 +28,7 @@ from gemtune.evaluation.folder import JournalFolder
 from gemtune.evaluation.models import AskedModel, FindsJobs, find_models
 from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
 from gemtune.evaluation.result import Evaluation
-from gemtune.evaluation.rows import Reading, held_out_rows
+from gemtune.evaluation.rows import HeldOutReading, held_out_rows
 from gemtune.evaluation.scoring import metrics_of, score, to_score
 from gemtune.evaluation.values import EvaluatedRow, ModelAnswer
 from gemtune.limiter.limiter import Limiter
@@ -43,6 +43,14 @@ Scores = dict[str, dict[str, list[float | None]]]
 
 class Evaluates(RunsBatches, FindsJobs, Protocol):
     """The part of a client that an evaluation needs."""
+
+
+def _folder(given: object) -> JournalFolder | None:
+    return None if given is None else JournalFolder.at(given)
+
+
+def _prices(given: object) -> TokenPrices | None:
+    return None if given is None else TokenPrices.of(given)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,10 +73,10 @@ class Evaluating:
     data: object
     metrics: Sequence[Metric] = attrs.field(converter=metrics_of)
     baseline: str | None
-    journal: JournalFolder | None = attrs.field(converter=attrs.converters.optional(JournalFolder.at))
-    prices: TokenPrices | None = attrs.field(converter=attrs.converters.optional(TokenPrices.of))
+    journal: JournalFolder | None = attrs.field(converter=_folder)
+    prices: TokenPrices | None = attrs.field(converter=_prices)
     on_progress: OnProgress | None
-    reading: Reading
+    reading: HeldOutReading
     options: Mapping[str, Any]
 
     def __attrs_post_init__(self) -> None:
@@ -79,7 +87,9 @@ class Evaluating:
             checks.number("budget", budget)
             if self.prices is None:
                 what = "budget: without prices nobody can say what is spent, and no price is built in"
-                raise InvalidInput(what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget")
+                raise InvalidInput(
+                    what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget"
+                )
             if self.options.get("engine", "local") != "local":
                 what = "budget is kept by an evaluation that asks from here, which counts what every reply costs"
                 raise InvalidInput(what, Remedy("leave out ", Argument("engine")), field="budget")
@@ -96,7 +106,9 @@ def evaluating(models: object, data: object, *, limit: int | None, key: str | No
     """
     options = given.pop("options")
     check_known(options)
-    reading = Reading(limit=limit, key=key, **{name: options[name] for name in OF_THE_READING if name in options})
+    reading = HeldOutReading(
+        limit=limit, key=key, **{name: options[name] for name in OF_THE_READING if name in options}
+    )
     shared = {name: value for name, value in options.items() if name not in OF_THE_READING}
     return Evaluating(models=models, data=data, reading=reading, options=shared, **given)
 
@@ -198,7 +210,7 @@ def _check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> No
     raise InvalidInput(
         f"{what}, with which {' and '.join(needs)} compare{'s' if len(needs) == 1 else ''}",
         Remedy("name its column with ", Argument("output")),
-        Remedy("choose other ", Argument("metrics"), ", such as a judge or a function of yours"),
+        Remedy("choose another metric, such as a judge"),
         field="data",
         row=first.number,
     )

@@ -28,8 +28,8 @@ def metrics_of(given: object) -> tuple[Metric, ...]:
     Raises:
         InvalidInput: It is none, or two have the same name.
     """
-    several = isinstance(given, Iterable) and not isinstance(given, str | Metric)
-    found = tuple(map(_metric_of, given if several else (given,)))  # type: ignore[arg-type, var-annotated]
+    several = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    found = tuple(_metric_of(each) for each in several)
     if not found:
         raise InvalidInput("metrics is empty: name at least one", field="metrics")
     names = [each.name for each in found]
@@ -39,7 +39,7 @@ def metrics_of(given: object) -> tuple[Metric, ...]:
     return found
 
 
-def _metric_of(given: object) -> Metric:
+def _metric_of(given: Any) -> Metric:
     if isinstance(given, Metric):
         return given
     if isinstance(given, str):
@@ -144,8 +144,8 @@ def _called(metric: Metric, each: ToScore) -> Any:
 
 
 def _checked(metric: Metric, each: ToScore, value: object) -> float | None:
-    if value is None or isinstance(value, bool):
-        return value
+    if value is None:
+        return None
     try:
         number = float(value)  # type: ignore[arg-type]  # numpy's and Decimal's as well
     except (TypeError, ValueError, OverflowError):
@@ -156,7 +156,11 @@ def _checked(metric: Metric, each: ToScore, value: object) -> float | None:
 
 
 def _failed(metric: Metric, each: ToScore, what: str) -> MetricFailed:
-    row = f"row {each.row.number:,}" if each.row.key == each.row.number else f"row {each.row.number:,}, key {each.row.key!r}"
+    row = (
+        f"row {each.row.number:,}"
+        if each.row.key == each.row.number
+        else f"row {each.row.number:,}, key {each.row.key!r}"
+    )
     error = MetricFailed(f"the metric {metric.name} {what}; met at {row} with the answer of {each.label}")
     error.metric, error.key, error.label = metric.name, each.row.key, each.label
     return error
