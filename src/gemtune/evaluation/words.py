@@ -32,16 +32,18 @@ def compared(comparison: Comparison) -> str:
     """
     one, other, metric = map(name, (comparison.model, comparison.other, comparison.metric))
     rows = comparison.rows
-    if not rows:
+    if not rows or comparison.value is None or comparison.other_value is None:
         return f"{one} and {other} cannot be compared by {metric}: no row has a score of both"
-    half = (comparison.high - comparison.low) / 2
-    places = decimals([half], [comparison.value, comparison.other_value])
+    low, high = comparison.low, comparison.high
+    half = None if low is None or high is None else (high - low) / 2
+    places = decimals([] if half is None else [half], [comparison.value, comparison.other_value])
     values = f"{metric} {comparison.value:.{places}f} against {comparison.other_value:.{places}f}"
     counted = f"{rows:,} row{'s' if rows != 1 else ''}"
     if not comparison.better and not comparison.worse and not comparison.difference:
         both = f"all {counted}" if rows > 1 else "the only row"
         return f"{one} and {other} do equally well on {both}: {metric} {comparison.value:.{places}f}"
-    figures = f"{values}, ±{half:.{places}f}, {_said_p(comparison.p)} on {counted}"
+    about = "" if half is None else f" ±{half:.{places}f},"
+    figures = f"{values},{about} {_said_p(comparison.p)} on {counted}"
     if comparison.significant and comparison.difference:
         return f"{one} is {'better' if comparison.leads else 'worse'} than {other}: {figures}"
     seen = "seen on so few rows" if rows < FEW else "told from chance"

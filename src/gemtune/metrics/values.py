@@ -34,6 +34,8 @@ class HeldOutRow:
 
 Scorer: TypeAlias = "Callable[[str, HeldOutRow], Scored | Awaitable[Scored]]"
 """Gives an answer its score; plain or async."""
+Kind: TypeAlias = Literal["share", "mean", "wins"]
+"""What the mean of a metric's scores is, and so which interval and which test it has."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -43,21 +45,23 @@ class Metric:
     Args:
         name: What it is called in tables, such as ``exact_match``.
         score: Gives an answer its score.
-        kind: ``share`` if each score is 0 or 1 (its mean is a share, with an interval and a test for shares), ``mean``
-            for any other number.
+        kind: ``share`` if each score is 0 or 1 (its mean is a share, with an interval and a test for shares), ``wins``
+            if it is 1 for a win against the baseline, 0.5 for a tie and 0 for a loss, ``mean`` for any other number.
         better: Whether a ``higher`` or a ``lower`` score is better.
         about: How it counts, in one sentence that a report can repeat.
         report: What else all (answer, expected) pairs of one model say, such as a table of labels; None for nothing.
         expects: Whether it compares with the right answer, so that every row has to have one.
+        bounds: The lowest and the highest score there can be; None if there is no limit.
     """
 
     name: str
     score: Scorer = attrs.field(repr=False)
-    kind: Literal["share", "mean"] = "mean"
+    kind: Kind = "mean"
     better: Literal["higher", "lower"] = "higher"
     about: str = ""
     report: Callable[[list[tuple[str, str]]], object] | None = attrs.field(default=None, repr=False)
     expects: bool = False
+    bounds: tuple[float, float] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +70,7 @@ class Score:
 
     Args:
         value: The mean; None if no row has a score.
-        low: The lower end of its 95 % confidence interval.
+        low: The lower end of its 95 % confidence interval; None if these rows can give none, as a single mean cannot.
         high: The upper end.
         rows: How many rows it is of.
         method: How the interval was found, such as ``Wilson``.
@@ -87,32 +91,34 @@ class Comparison:
         metric: Which metric.
         model: The label of the model.
         other: The label of what it is compared with.
-        value: Its mean on these rows.
+        value: Its mean on these rows; None if there are no such rows.
         other_value: The other's.
         difference: ``value - other_value``.
-        low: The lower end of the difference's 95 % confidence interval.
+        low: The lower end of the difference's 95 % confidence interval; None if these rows can give none.
         high: The upper end.
         p: The probability of a difference at least so large if there was none.
         rows: How many rows both have a score for.
         better: How many of them the model does better.
         worse: How many worse.
         test: Which paired test.
+        method: How the interval was found, such as ``Tango``.
         direction: Whether a ``higher`` or a ``lower`` mean is better, as the metric says.
     """
 
     metric: str
     model: str
     other: str
-    value: float
-    other_value: float
-    difference: float
-    low: float
-    high: float
+    value: float | None
+    other_value: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
     p: float
     rows: int
     better: int
     worse: int
     test: str
+    method: str = ""
     direction: Literal["higher", "lower"] = "higher"
 
     @property
@@ -123,4 +129,5 @@ class Comparison:
     @property
     def leads(self) -> bool:
         """Whether the model's mean is the better one; chance is not considered."""
-        return self.difference > 0 if self.direction == "higher" else self.difference < 0
+        difference = self.difference or 0.0
+        return difference > 0 if self.direction == "higher" else difference < 0
