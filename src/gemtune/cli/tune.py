@@ -85,14 +85,15 @@ def _add_vertex(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--beta", type=float, metavar="X", help="how closely preference tuning keeps to the base model")
     group.add_argument("--checkpoints", choices=("all", "last"), help="which checkpoints to keep")
     group.add_argument(
-        "--label", type=_label, action="append", metavar="KEY=VALUE", help="a label for the job; can be repeated"
+        "--label", type=label, action="append", metavar="KEY=VALUE", help="a label for the job; can be repeated"
     )
     group.add_argument("--service-account", metavar="EMAIL", help="the account that reads the data")
     group.add_argument("--kms-key", metavar="NAME", help="the key that encrypts the model")
     group.add_argument("--queue", action="store_true", help="wait for a free place if the quota is used up")
 
 
-def _label(text: str) -> tuple[str, str]:
+def label(text: str) -> tuple[str, str]:
+    """Return the two parts of ``KEY=VALUE``."""
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")

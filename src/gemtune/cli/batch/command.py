@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import attrs
-
+from gemtune.cli.batch.asking import add_framing, add_pace, framing_of
 from gemtune.cli.batch.bar import Bar
 from gemtune.cli.batch.output import Target
 from gemtune.cli.batch.planning import EXAMPLES, REMARKS, add_engine, show_plan
@@ -16,11 +14,8 @@ from gemtune.cli.batch.session import Session
 from gemtune.cli.batch.table import check_table
 from gemtune.cli.console import Console
 from gemtune.cli.exits import CODES
-from gemtune.cli.options import MODEL, Commands, Parser, add_command, seconds, text
+from gemtune.cli.options import MODEL, Commands, Parser, add_command, text
 from gemtune.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from gemtune.types import GenerationConfig
 
 _EXAMPLES = f"""\
   gemtune batch questions.txt answers.jsonl --model tunedModels/my-model
@@ -38,10 +33,6 @@ error. Until OUTPUT is complete, answers are kept in OUTPUT.journal; --resume co
 
 {REMARKS}
 {CODES}"""
-_RPD = (
-    "at most N requests a day, after which the run ends; it counts this run only, so another run, including one with "
-    "--resume, sends as many again"
-)
 _PASSED: Final = (
     "concurrency", "rpm", "tpm", "rpd", "order", "timeout", "item_timeout", "accept", "max_failures",
     "engine", "finish", "deadline", "budget", "prices",
@@ -56,7 +47,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", required=True, metavar="M", help=MODEL)
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT.journal, if there is one")
     add_engine(parser)
-    _add_pace(parser)
+    add_pace(parser)
     _add_failures(parser)
     rows = parser.add_argument_group("rows")
     rows.add_argument(
@@ -73,28 +64,7 @@ def add(commands: Commands) -> None:
     rows.add_argument(
         "--order", choices=("input", "completed"), default="input", help="the order of OUTPUT (default: that of INPUT)"
     )
-    model = parser.add_argument_group("model")
-    model.add_argument("--system", type=text, metavar="TEXT", help="a system instruction for every prompt")
-    model.add_argument("--temperature", type=_number, metavar="X", help="randomness, from 0 to 2")
-    model.add_argument("--max-output-tokens", type=_whole, metavar="N", help="the longest answer, in tokens")
-    model.add_argument(
-        "--generation-config", type=_object, metavar="JSON", help='other settings: \'{"topP": 0.9, "seed": 7}\''
-    )
-
-
-def _add_pace(parser: Parser) -> None:
-    pace = parser.add_argument_group("pace")
-    pace.add_argument(
-        "--concurrency",
-        type=_concurrency,
-        default="auto",
-        metavar="N",
-        help="requests in flight at a time: auto, or a number",
-    )
-    pace.add_argument("--rpm", type=_number, metavar="N", help="at most N requests a minute")
-    pace.add_argument("--tpm", type=_number, metavar="N", help="at most N input tokens a minute")
-    pace.add_argument("--rpd", type=_whole, metavar="N", help=_RPD)
-    pace.add_argument("--item-timeout", type=seconds, metavar="T", help="give up on a single prompt after T")
+    add_framing(parser)
 
 
 def _add_failures(parser: Parser) -> None:
@@ -128,40 +98,6 @@ def _most(given: str) -> float:
     if 0 < share < 1:
         return share
     raise argparse.ArgumentTypeError(f"{given!r} is neither a whole number from 0 nor a share such as 5%")
-
-
-def _concurrency(given: str) -> int | str:
-    if given == "auto":
-        return given
-    if given.isdecimal():
-        return int(given)
-    raise argparse.ArgumentTypeError(f"{given!r} is neither auto nor a whole number from 1")
-
-
-def _number(given: str) -> float:
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if math.isfinite(value):
-        return value
-    raise argparse.ArgumentTypeError(f"{given!r} is not a number")
-
-
-def _whole(given: str) -> int:
-    if given.isdecimal() and int(given):
-        return int(given)
-    raise argparse.ArgumentTypeError(f"{given!r} is not a whole number from 1")
-
-
-def _object(given: str) -> dict[str, object]:
-    try:
-        value = json.loads(given)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value
-    raise argparse.ArgumentTypeError(f"{given!r:.60} is not a JSON object")
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
@@ -203,21 +139,4 @@ def _passed(options: argparse.Namespace) -> dict[str, object]:
         from gemtune.batch import TokenPrices
 
         batch["prices"] = TokenPrices.of(options.prices)  # a file is read before there is a loop
-    return batch | {"system_instruction": options.system, "generation_config": _generation_config(options)}
-
-
-def _generation_config(options: argparse.Namespace) -> GenerationConfig | None:
-    from gemtune.batch.inputs import request_from_json
-    from gemtune.types import GenerationConfig
-
-    given = {"contents": "-", "generation_config": options.generation_config or {}}
-    try:
-        config = request_from_json(given).generation_config or GenerationConfig()
-    except InvalidInput as error:
-        what = error.message.partition("$.generationConfig.")[2] or error.message
-        raise InvalidInput(f"--generation-config: {what}") from None
-    for name in ("temperature", "max_output_tokens"):
-        value = getattr(options, name)
-        if value is not None:
-            config = attrs.evolve(config, **{name: value})
-    return None if config == GenerationConfig() else config
+    return batch | framing_of(options)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gemtune.cli.batch.asking import money
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE
 from gemtune.cli.jobs.vertex import askable
@@ -48,7 +48,7 @@ def add_engine(parser: Parser) -> None:
         "--deadline", type=seconds, metavar="T", help="when everything has to be there, such as 90m or 24h from now"
     )
     group.add_argument(
-        "--budget", type=_money, metavar="X", help="what may be spent; needs --prices, and ends a local run there"
+        "--budget", type=money, metavar="X", help="what may be spent; needs --prices, and ends a local run there"
     )
     group.add_argument("--prices", metavar="FILE", help="a JSON file with prices by model")
     group.add_argument("--plan", action="store_true", help="print what it would take, and do nothing")
@@ -56,7 +56,7 @@ def add_engine(parser: Parser) -> None:
         "--count", type=_number_of, default=0, metavar="N", help="for --plan, let the service count so many prompts"
     )
     group.add_argument(
-        "--answer-tokens", type=_money, metavar="N", help="for --plan, how many tokens an answer has on average"
+        "--answer-tokens", type=money, metavar="N", help="for --plan, how many tokens an answer has on average"
     )
 
 
@@ -83,16 +83,6 @@ def show_plan(options: argparse.Namespace, console: Console, rows: FileRows, bat
         return DONE
 
     return run_async(plan)
-
-
-def _money(given: str) -> float:
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if 0 < value < math.inf:
-        return value
-    raise argparse.ArgumentTypeError(f"{given!r} is not a positive number")
 
 
 def _number_of(given: str) -> int:
