@@ -20,6 +20,7 @@ _READY = """\
 import contextlib
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import gemtune
@@ -27,14 +28,16 @@ import gemtune
 DATA = [("1", "2"), ("3", "4"), ("-3", "-2")]
 EXAMPLES = [{"text_input": number, "output": next} for number, next in DATA]
 PROMPTS = [{"text": "cat", "language": "French"}, {"text": "dog", "language": "Turkish"}]
+MANY = [{"text_input": str(number), "output": str(number + 1)} for number in range(24)]
 
 
 async def ready(command, epochs=1):
-    columns = EXAMPLES if command in {"tune", "data"} else PROMPTS
+    columns = {"tune": EXAMPLES, "data": EXAMPLES, "evaluate": MANY, "sweep": MANY}.get(command, PROMPTS)
     lines = [",".join(columns[0]), *(",".join(row.values()) for row in columns)]
     Path("rows.csv").write_text("\\n".join(lines))
     for name in ("rows.jsonl", "more.jsonl"):
-        Path(name).write_text("\\n".join(map(json.dumps, EXAMPLES)))
+        Path(name).write_text("\\n".join(map(json.dumps, MANY if command == "sweep" else EXAMPLES)))
+    Path("space.yaml").write_text("epoch_count: [1, 2]\\nlearning_rate_multiplier: [0.5, 1, 2]\\n")
     Path("question.txt").write_text("How far is the moon?")
     Path("questions.txt").write_text("one\\ntwo\\n")
     request = {"contents": [{"parts": [{"text": "How far is the moon?"}]}]}
@@ -42,9 +45,11 @@ async def ready(command, epochs=1):
     Path("rows.jsonl.gz").write_bytes(gzip.compress(json.dumps({"prompt": "one"}).encode()))
     chats = [{"messages": [{"role": "user", "content": a}, {"role": "assistant", "content": b}]} for a, b in DATA]
     Path("openai.jsonl").write_text("\\n".join(map(json.dumps, chats)))
-    made = ("out.jsonl", "answers.jsonl", "train.jsonl", "validation.jsonl", "new.jsonl")
+    made = ("out.jsonl", "answers.jsonl", "train.jsonl", "validation.jsonl", "new.jsonl", "scored.csv")
     for written in [*Path().glob("*.journal"), *map(Path, made)]:
         written.unlink(missing_ok=True)
+    for folder in ("rows.csv.sweep", "asked"):
+        shutil.rmtree(folder, ignore_errors=True)
     async with gemtune.Client() as client:
         for name in ("my-model", "another-model"):
             with contextlib.suppress(gemtune.errors.NotFound):
@@ -107,6 +112,10 @@ def _blocks(command: str, line: str) -> Iterator[str]:
         unfit = "it asks on a terminal"
     if "jq" in line.split() and shutil.which("jq") is None:
         unfit = "there is no jq"
+    if "--study" in line.split() and importlib.util.find_spec("optuna") is None:
+        unfit = "there is no optuna"
+    if ".yaml" in line and importlib.util.find_spec("yaml") is None:
+        unfit = "there is no yaml"
     if command == "completion" and importlib.util.find_spec("shtab") is None:
         unfit = "there is no shtab"
     if unfit is not None:

@@ -16,8 +16,9 @@ _EXAMPLES: Final = """\
   gemtune completion zsh > _gemtune         into a folder of your fpath
   gemtune completion fish > gemtune.fish    into ~/.config/fish/completions
 """
-_FILES: Final = frozenset({"data", "input", "output", "validation", "journal", "file", "report"})
+_FILES: Final = frozenset({"data", "input", "output", "validation", "file", "report", "space", "prices"})
 """What holds a file, by its name among the options."""
+_METAVARS: Final = frozenset({"DATA", "INPUT", "OUTPUT", "FILE", "X|FILE", "PATH"})
 
 
 def add(commands: Commands) -> None:
@@ -38,8 +39,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     parser = make_parser()
     for action in _actions(parser):
         # An option of a column may be called input as well: those that hold a file show it in capitals.
-        if action.dest in _FILES and action.metavar in {"DATA", "INPUT", "OUTPUT", "FILE", "PATH"}:
+        if action.dest in _FILES and action.metavar in _METAVARS:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
+        elif action.metavar == "FOLDER":
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     console.write(shtab.complete(parser, options.shell) + "\n")
     return DONE
 

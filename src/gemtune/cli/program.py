@@ -17,6 +17,7 @@ from gemtune.cli.batches import command as batches
 from gemtune.cli.console import Console, NoteHandler
 from gemtune.cli.data import command as data
 from gemtune.cli.demo import command as demo
+from gemtune.cli.evaluate import command as evaluate
 from gemtune.cli.exits import CODES, USAGE, exit_code
 from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
@@ -29,6 +30,7 @@ COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     tune.add,
     jobs.add,
     generate.add,
+    evaluate.add,
     batch.add,
     batches.add,
     data.add,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from gemtune.cli.options import place_options
@@ -17,12 +18,15 @@ OPTIONS: Final = {
     "adapter_size": "--adapter-size",
     "base_model": "--base",
     "base_url": "--base-url",
+    "baseline": "--baseline",
     "batch_size": "--batch-size",
     "beta": "--beta",
     "bucket": "--bucket",
     "budget": "--budget",
+    "changed": "--changed",
     "checkpoints": "--checkpoints",
     "concurrency": "--concurrency",
+    "data": "DATA",
     "deadline": "--deadline",
     "delimiter": "--delimiter",
     "description": "--description",
@@ -43,15 +47,18 @@ OPTIONS: Final = {
     "labels": "--label",
     "learning_rate": "--learning-rate",
     "learning_rate_multiplier": "--learning-rate-multiplier",
+    "limit": "--limit",
     "location": "--location",
     "max_failures": "--max-failures",
     "max_output_tokens": "--max-output-tokens",
     "method": "--method",
+    "metrics": "--metric",
     "model": "--model",
+    "models": "--model",
     "name": "NAME",
     "output": "--output-column",
-    "project": "--project",
     "prices": "--prices",
+    "project": "--project",
     "prompt": "--prompt-column",
     "queue": "--queue",
     "resume": "--since",
@@ -64,6 +71,7 @@ OPTIONS: Final = {
     "training_data": "DATA",
     "trusted_hosts": "--trust-host",
     "tuned_model_id": "--id",
+    "validation": "--validation",
     "validation_data": "--validation",
     "vertexai": "--vertex",
 }
@@ -91,16 +99,25 @@ def worded(error: GemtuneError, options: argparse.Namespace | None = None) -> st
         error: What happened.
         options: Those of the command; another command that helps is given those that say which service, and where.
     """
-    return error.worded(partial(in_shell, place=() if options is None else place_options(options)))
+    place = () if options is None else place_options(options)
+    return error.worded(partial(in_shell, place=place, own=getattr(options, "wording", {})))
 
 
-def in_shell(word: Argument | ClientCall, place: Sequence[str] = ()) -> str | None:
-    """Return the option or command that stands for an argument or a call; None if there is none."""
+def in_shell(
+    word: Argument | ClientCall, place: Sequence[str] = (), own: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
+    """Return the option or command that stands for an argument or a call; None if there is none.
+
+    Args:
+        word: The argument or the call.
+        place: Options that say which service, and where, for another command.
+        own: Options that a command calls otherwise than most.
+    """
     if isinstance(word, ClientCall):
         command = COMMANDS.get(word.method)
         resource = () if word.resource is None else (word.resource,)
         return None if command is None else shlex.join([*command.split(), *resource, *place])
-    option = OPTIONS.get(word.name)
+    option = own.get(word.name) or OPTIONS.get(word.name)
     if option is None or word.value is None or isinstance(word.value, bool):
         return f"--no-{option[2:]}" if option is not None and word.value is False else option
     # What stands by its place, such as OUTPUT, has no way to be given a certain value.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from gemtune.cli.console import Console, Styled
+from gemtune.cli.console import Console
 from gemtune.cli.demo import tutorial
-from gemtune.cli.demo.requests import request_lines, shortened
+from gemtune.cli.demo.steps import DemoSteps, about, counted
 from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.jobs.vertex import on_vertex
@@ -103,7 +102,7 @@ async def _live(options: argparse.Namespace, console: Console) -> int:
     from gemtune.settings import DEFAULT_BASE_URL
 
     demo = _Demo(console, options)
-    async with open_client(options, watch=WatchPolicy(freshness=5), on_request=demo.show_request) as client:
+    async with open_client(options, watch=WatchPolicy(freshness=5), on_request=demo.steps.show_request) as client:
         address = client.settings.base_url
         real = address == DEFAULT_BASE_URL or not client.settings.fixed
         service = "real service" if real else f"service at {address}"
@@ -118,13 +117,12 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
     from gemtune.config import WatchPolicy
 
     face = " as Vertex AI" if options.vertex else ""
-    about = (
+    said = (
         f"The tuning tutorial against the bundled emulator at {url}{face}, {speed:g} times as fast as real time. No "
         "account, no network, and nothing is learned: the losses are a formula, and every answer is the output of the "
         "training example nearest to the prompt."
     )
-    for line in textwrap.wrap(about, width_of(console.out, 100) - 1, break_on_hyphens=False):
-        console.print(line)
+    about(console, said)
     pause = max(_FRESHNESS / speed, 0.02)
     policy = WatchPolicy(freshness=pause, terminal_freshness=pause, queued_interval=pause, min_interval=pause)
     demo = _Demo(console, options, pace=speed)
@@ -135,7 +133,7 @@ async def _emulated(options: argparse.Namespace, console: Console, url: str, spe
         project="demo",
         bucket=_BUCKET if options.vertex else None,
         watch=policy,
-        on_request=demo.show_request,
+        on_request=demo.steps.show_request,
     ) as client:
         return await demo.run(client)
 
@@ -153,9 +151,10 @@ class _Demo:
     console: Console
     options: argparse.Namespace
     pace: float = 1.0
-    _step: int = attrs.field(default=0, init=False)
-    _shown: set[tuple[str, str]] = attrs.field(factory=set, init=False)
-    _requests: int = attrs.field(default=0, init=False)
+    steps: DemoSteps = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.steps = DemoSteps(self.console)
 
     async def run(self, client: Client) -> int:
         """Take all steps and return the exit code."""
@@ -174,46 +173,19 @@ class _Demo:
         self.console.print(wrapped(f"Done in {elapsed:.1f} s; {what}: {further}", self.console.out))
         return DONE
 
-    def _begin(self, title: str) -> None:
-        self._step += 1
-        self._shown.clear()
-        self._requests = 0
-        self.console.record({"kind": "step", "number": self._step, "title": title})
-        heading = "\n".join(textwrap.wrap(f"{self._step}. {title}", width_of(self.console.out, 110) - 1))
-        self.console.print("\n", Styled(heading, "bold"))
-
-    def show_request(self, method: str, target: str, body: bytes | None) -> None:
-        """Print a request that is about to be sent; one that the step has shown already is only counted."""
-        shown = shortened(body)
-        self.console.record({"kind": "request", "verb": method, "target": target, "body": shown})
-        self._requests += 1
-        # On Vertex AI a look at a job is two requests in turn: to compare with the one before would show them all.
-        if (method, target) in self._shown:
-            return
-        self._shown.add((method, target))
-        for line in request_lines(method, target, shown, width_of(self.console.out, 110) - 4):
-            self.console.print("   ", Styled(line, "cyan"))
-
-    def _result(self, text: str) -> None:
-        arrow = "→" if self.console.unicode else "->"
-        first, *others = textwrap.wrap(text, width_of(self.console.out, 110) - 6, break_on_hyphens=False) or [""]
-        self.console.print("   ", Styled(arrow, "green"), f" {first}")
-        for line in others:
-            self.console.print(f"     {line}")
-
     async def _list(self, client: Client) -> None:
         what, of = ("tuning job", client.tuning_jobs) if on_vertex(client) else ("tuned model", client.tuned_models)
-        self._begin(f"List the {what}s, which checks the credential")
+        self.steps.begin(f"List the {what}s, which checks the credential")
         pager: Pager[Any] = of.list(page_size=10)
         page = await anext(pager.pages())
         self.console.record({"kind": "listed", f"{what}s".replace(" ", "_"): [found.name for found in page]})
-        self._result(f"{_count(len(page), what)} on the first page; the credential works")
+        self.steps.result(f"{counted(len(page), what)} on the first page; the credential works")
 
     async def _create(self, client: Client) -> TuningJob:
         from gemtune.types import Hyperparameters
 
         vertex = on_vertex(client)
-        self._begin(f"Create a tuned model from {len(tutorial.EXAMPLES)} examples")
+        self.steps.begin(f"Create a tuned model from {len(tutorial.EXAMPLES)} examples")
         job = await client.tune(
             self.options.base or (tutorial.VERTEX_BASE_MODEL if vertex else tutorial.BASE_MODEL),
             tutorial.EXAMPLES,
@@ -227,7 +199,7 @@ class _Demo:
         )
         self.console.record({"kind": "created", "job": job.name, "operation": job.operation})
         steps = job.progress.total_steps  # the service says how many there are only once it has read the data
-        self._result(job.name if steps is None else f"{job.name}, {steps} steps")
+        self.steps.result(job.name if steps is None else f"{job.name}, {steps} steps")
         await self._state(client, job)
         return job
 
@@ -235,12 +207,12 @@ class _Demo:
         of = client.tuning_jobs if on_vertex(client) else client.tuned_models
         found = await of.get(job)
         self.console.record({"kind": "state", "job": found.name, "state": found.state})
-        self._result(f"state {found.state}")
+        self.steps.result(f"state {found.state}")
 
     async def _follow(self, client: Client, job: TuningJob) -> TunedModel:
         from gemtune.cli.jobs.follow import follow, look_again
 
-        self._begin("Follow its snapshots to 100 %")
+        self.steps.begin("Follow its snapshots to 100 %")
         ends = "the emulator and its job end with the demo"
         left = look_again(job.name, self.options) if self.options.live else ends
 
@@ -252,9 +224,9 @@ class _Demo:
             job, self.console, pictures=pictures, timeout=self.options.timeout, indent="   ", left=left, keep=False
         )
         model = await job
-        self._result(f"seen with {_count(self._requests, 'request')}")
+        self.steps.result(f"seen with {counted(self.steps.requests, 'request')}")
         self._draw(attrs.evolve(job.picture(), elapsed=None))  # in the emulator's time, which nobody has spent
-        self._shown.clear()
+        self.steps.shown.clear()
         await self._state(client, job)
         return model
 
@@ -270,11 +242,7 @@ class _Demo:
         print_painted(self.console, paint, job(picture, width, 12, color=paint.color), indent="   ")
 
     async def _generate(self, client: Client, model: TunedModel, prompt: str) -> None:
-        self._begin(f"Generate with {prompt!r}")
+        self.steps.begin(f"Generate with {prompt!r}")
         reply = await client.generate_content(model, prompt)
         self.console.record({"kind": "answer", "prompt": prompt, "text": reply.text})
-        self._result(reply.text)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        self.steps.result(reply.text)

@@ -1,0 +1,101 @@
+"""``gemtune evaluate``: what it refuses before anything is asked, and what it says of models beside each other."""
+
+import csv
+import uuid
+
+import pytest
+
+from cli.conftest import BASE
+from gemtune.emulator import Fault
+
+pytestmark = pytest.mark.socket
+
+
+@pytest.mark.parametrize(
+    ("argv", "beginning"),
+    [
+        (["--model", "a=x", "--model", "a=y"], "two models are called 'a': give each a name of its own"),
+        (["--model", "=y"], "argument --model: '=y' is neither a model nor LABEL=MODEL (see: gemtune evaluate --help)"),
+        (["--model", "y", "--changed", 3], "rows change between two models: name another with --model"),
+        (["--model", "y", "--resume"], "--resume continues from a folder: name it with --journal"),
+        (["--model", "y", "--journal", "nowhere/x"], "there is no folder nowhere: make it, or name another with"),
+        (["--model", "y", "--journal", "rows.csv"], "rows.csv is a file, and a journal is a folder: name another with"),
+        (["--model", "y", "--output", "rows.csv"], "rows.csv is the data itself, which is never changed: name another"),
+        (
+            ["--model", "y", "--output", "o.txt"],
+            "o.txt must end with .json, .jsonl, .csv or .tsv, which says what it is",
+        ),
+        (["--model", "y", "--metric", "exact"], "argument --metric: there is no metric 'exact'; did you mean"),
+        (["--model", "y", "--metric", "nomod:f"], "--metric nomod:f cannot be loaded: No module named 'nomod'"),
+        (["--model", "y", "--metric", "json:nof"], "--metric json:nof: json has no function nof"),
+        (["--model", "y", "--prices", "none.json"], "--prices: none.json cannot be read (No such file or directory)"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_asked(gemtune, rows, monkeypatch, argv, beginning):
+    monkeypatch.chdir(rows.parent)
+    ran = gemtune("evaluate", "rows.csv", *argv)
+    assert ran.code == 2
+    (error,) = ran.errors
+    assert error.startswith(beginning)
+
+
+def test_answers_of_an_earlier_run_are_not_continued_by_mistake(gemtune, rows, monkeypatch):
+    monkeypatch.chdir(rows.parent)
+    (rows.parent / "asked").mkdir()
+    (rows.parent / "asked" / "base.journal").touch()
+    ran = gemtune("evaluate", "rows.csv", "--model", "y", "--journal", "asked")
+    assert ran.code == 2
+    assert ran.errors[0].startswith("asked holds what an earlier run has done: --resume continues from there; ")
+
+
+@pytest.fixture
+def both(app, tuned, rows, monkeypatch):
+    """Two models, of which the tuned one answers what it was tuned on with the right answer, and a label."""
+    monkeypatch.chdir(rows.parent)
+    return ["evaluate", "rows.csv", "--model", f"base={BASE}", "--model", "tuned=my-model", "--metric", "contains"]
+
+
+def asked(app):
+    return len(app.requests.of("models.generateContent") + app.requests.of("tunedModels.generateContent"))
+
+
+def test_with_a_journal_nothing_is_asked_twice(app, gemtune, both):
+    assert gemtune(*both, "--journal", "asked", "--limit", 2).code == 0
+    assert asked(app) == 4
+    ran = gemtune(*both, "--journal", "asked", "--resume", "--model", "again=my-model")
+    assert ran.code == 0, ran.err
+    assert asked(app) == 4 + 2 + 3
+
+
+def test_rows_without_an_answer_are_said_and_are_a_failure(app, gemtune, both):
+    app.faults.add(Fault(method="models.generateContent", status=400, message="a bad day"))
+    ran = gemtune(*both, "--journal", "asked")
+    assert ran.code == 1
+    assert "2 of 3" in ran.out
+    assert ran.err.endswith("1 of 6 answers could not be had; the same command and --resume asks for them again\n")
+    again = gemtune(*both, "--journal", "asked", "--resume", "--output", "scored.csv")
+    assert again.code == 0
+
+
+def test_a_row_that_failed_has_its_error_in_the_table(app, gemtune, both, rows):
+    app.faults.add(Fault(method="models.generateContent", status=400, message="a bad day"))
+    gemtune(*both, "--output", "scored.csv", "--concurrency", 1)
+    table = list(csv.DictReader((rows.parent / "scored.csv").read_text(encoding="utf-8").splitlines()))
+    assert [bool(row["base error"]) for row in table].count(True) == 1
+    assert any("a bad day" in row["base error"] and row["base contains"] == "" for row in table)
+
+
+def test_a_function_of_a_file_in_this_folder_is_a_metric(gemtune, both, rows):
+    name = f"scoring_{uuid.uuid4().hex}"  # a module is imported once a process
+    (rows.parent / f"{name}.py").write_text("def short(answer, row):\n    return len(answer) < 20\n")
+    ran = gemtune(*both, "--metric", f"{name}:short")
+    assert ran.code == 0, ran.err
+    assert "short" in ran.out.splitlines()[2]
+
+
+def test_a_model_that_does_not_exist_ends_it(app, gemtune, rows, monkeypatch):
+    monkeypatch.chdir(rows.parent)
+    ran = gemtune("evaluate", "rows.csv", "--model", "no-such-model")
+    assert ran.code == 4
+    assert ran.out == ""
+    assert "no-such-model" in ran.errors[0]
