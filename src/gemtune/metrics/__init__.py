@@ -8,6 +8,8 @@ reply is read is text as well (``judging.py``), and an evaluation carries it out
 
 from __future__ import annotations
 
+from gemtune.metrics.judging import Judge as Judge
+from gemtune.metrics.judging import judge as judge
 from gemtune.metrics.labelling import labels as labels
 from gemtune.metrics.matching import contains as contains
 from gemtune.metrics.matching import exact_match as exact_match
@@ -27,9 +29,13 @@ from gemtune.metrics.values import Comparison as Comparison
 from gemtune.metrics.values import HeldOutRow as HeldOutRow
 from gemtune.metrics.values import Metric as Metric
 from gemtune.metrics.values import Score as Score
+from gemtune.metrics.verdicts import JudgeReport as JudgeReport
+from gemtune.metrics.verdicts import PairVerdict as PairVerdict
+from gemtune.metrics.verdicts import judged as judged
+from gemtune.metrics.verdicts import read_verdict as read_verdict
 
 __all__ = (
-    "Comparison", "HeldOutRow", "LabelReport", "LabelScore", "Metric", "MetricLike", "MetricsLike", "Normalization",
-    "Score", "as_score", "compare", "contains", "exact_match", "json_equal", "labels", "number", "resolve", "score_of",
-    "similarity",
+    "Comparison", "HeldOutRow", "Judge", "JudgeReport", "LabelReport", "LabelScore", "Metric", "MetricLike",
+    "MetricsLike", "Normalization", "PairVerdict", "Score", "as_score", "compare", "contains", "exact_match",
+    "json_equal", "judge", "judged", "labels", "number", "read_verdict", "resolve", "score_of", "similarity",
 )  # fmt: skip
