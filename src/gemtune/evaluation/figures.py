@@ -1,80 +1,80 @@
-"""The figures of one model, and of two beside each other: what the answers and scores of all rows come to."""
+"""The figures of one model: what its answers and scores of all rows come to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+import attrs
 
 from gemtune.evaluation.asking import Inquiry
-from gemtune.evaluation.values import EvaluatedModel, ModelAnswer
-from gemtune.metrics.values import Comparison, HeldOutRow, Metric, Score
+from gemtune.evaluation.values import EvaluatedModel, EvaluatedRow
+from gemtune.metrics.statistics import score_of
+from gemtune.metrics.values import Metric
 from gemtune.money import MILLION
 
+Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
+"""By metric, then by the model's label, in the order of the rows."""
 
-def figures_of(
-    inquiry: Inquiry,
-    rows: Sequence[HeldOutRow],
-    metrics: Sequence[Metric],
-    scores: Mapping[str, Mapping[str, Sequence[float | None]]],
-) -> EvaluatedModel:
-    """Return what one model, or a judge, has reached.
 
-    Args:
-        inquiry: Its questions and answers.
-        rows: The rows, as far as they are those of its questions; empty for a judge.
-        metrics: What was scored.
-        scores: The scores by metric, then by model.
-    """
-    label, answers = inquiry.label, [each for each in inquiry.answers if each is not None]
-    asked, answered = (sum(tokens or 0 for tokens in column) for column in _tokens(answers))
+def figures_of(inquiry: Inquiry) -> EvaluatedModel:
+    """Return what asking a model, or a judge, has brought; without scores."""
+    answers = [each for each in inquiry.answers if each is not None]
+    asked = sum(each.prompt_tokens or 0 for each in answers)
+    answered = sum(each.output_tokens or 0 for each in answers)
     seconds = sorted(each.latency for each in answers if not each.replayed and each.attempts)
-    given = [each for each in metrics if label in scores.get(each.name, {})]
+    texts = sum(each.text is not None for each in answers)
     return EvaluatedModel(
-        label=label,
+        label=inquiry.label,
         model=inquiry.model,
-        scores={each.name: scored(each, scores[each.name][label]) for each in given},
-        answered=sum(each.text is not None for each in answers),
-        failed=sum(each.text is None for each in answers),
+        scores={},
+        answered=texts,
+        failed=len(answers) - texts,
         prompt_tokens=asked,
         output_tokens=answered,
         cost=None if inquiry.price is None else (asked * inquiry.price[0] + answered * inquiry.price[1]) / MILLION,
         latency=_quantile(seconds, 0.5),
         slowest=_quantile(seconds, 0.95),
-        reports={each.name: each.report(_pairs(rows, inquiry)) for each in given if each.report is not None},
     )
 
 
-def _tokens(answers: Sequence[ModelAnswer]) -> tuple[list[int | None], list[int | None]]:
-    return [each.prompt_tokens for each in answers], [each.output_tokens for each in answers]
+def with_scores(
+    model: EvaluatedModel, metrics: Sequence[Metric], rows: Sequence[EvaluatedRow], scores: Scores
+) -> EvaluatedModel:
+    """Return a model with what its scores come to, and what else the metrics say of it.
 
-
-def _pairs(rows: Sequence[HeldOutRow], inquiry: Inquiry) -> list[tuple[str, str]]:
-    """Return the answers with what was expected, of rows that have both."""
-    return [
-        (answer.text, row.expected)
-        for row, answer in zip(rows, inquiry.answers, strict=True)
-        if answer is not None and answer.text is not None and row.expected
+    Args:
+        model: The model.
+        metrics: By what the answers were scored.
+        rows: The rows, with its answers.
+        scores: All scores.
+    """
+    pairs = [
+        (answer.text, row.row.expected)
+        for row in rows
+        for answer in [row.answers[model.label]]
+        if answer.text is not None and row.row.expected
     ]
+    return attrs.evolve(
+        model,
+        scores={each.name: score_of(scores[each.name][model.label], each.kind, bounds=each.bounds) for each in metrics},
+        reports={each.name: each.report(pairs) for each in metrics if each.report is not None},
+    )
+
+
+def scored_rows(rows: Sequence[EvaluatedRow], metrics: Sequence[Metric], scores: Scores) -> tuple[EvaluatedRow, ...]:
+    """Return rows with their scores."""
+    columns = [(each.name, [*scores[each.name].items()]) for each in metrics]
+    return tuple(
+        EvaluatedRow(
+            row=row.row,
+            answers=row.answers,
+            scores={name: {label: column[place] for label, column in of_models} for name, of_models in columns},
+        )
+        for place, row in enumerate(rows)
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
     """Return the least number that so large a share of them does not exceed; None if there are none."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
-
-
-def scored(_: Metric, scores: Sequence[float | None]) -> Score:
-    found = [each for each in scores if each is not None]
-    return Score(value=sum(found) / len(found) if found else None, rows=len(found))
-
-
-def compared(metric: Metric, model: str, other: str, pairs: Sequence[tuple[Any, Any]]) -> Comparison:
-    both = [(one, two) for one, two in pairs if one is not None and two is not None]
-    count = max(1, len(both))
-    one, two = sum(each[0] for each in both) / count, sum(each[1] for each in both) / count
-    up, down = sum(a > b for a, b in both), sum(a < b for a, b in both)
-    better, worse = (up, down) if metric.better == "higher" else (down, up)
-    return Comparison(
-        metric=metric.name, model=model, other=other, value=one, other_value=two, difference=one - two, low=one - two,
-        high=one - two, p=1.0, rows=len(both), better=better, worse=worse, test="", direction=metric.better,
-    )  # fmt: skip

@@ -11,11 +11,14 @@ from typing import Any
 import attrs
 
 from gemtune import checks
-from gemtune.errors import InvalidInput
-from gemtune.evaluation.figures import compared
+from gemtune.errors import InvalidInput, MetricFailed
+from gemtune.evaluation.figures import Scores, scored_rows, with_scores
 from gemtune.evaluation.picture import EvaluationPicture
+from gemtune.evaluation.scoring import score
 from gemtune.evaluation.shown import ShownEvaluation
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow
+from gemtune.metrics.named import MetricsLike, resolve
+from gemtune.metrics.statistics import compare
 from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.rows.frames import FrameEngine, make_frame
 from gemtune.wholefile import whole_file
@@ -77,7 +80,7 @@ class Evaluation(ShownEvaluation):
         found = self._compared.get((by.name, one, two))
         if found is None:
             pairs = [(scores[one], scores[two]) for row in self.rows for scores in [row.scores[by.name]]]
-            found = self._compared[by.name, one, two] = compared(by, one, two, pairs)
+            found = self._compared[by.name, one, two] = compare(pairs, metric=by, model=one, other=two)
         return found
 
     def changed(self, model: str, other: str | None = None, metric: str | None = None) -> ChangedRows:
@@ -102,6 +105,18 @@ class Evaluation(ShownEvaluation):
         better = tuple(row for gain, row in gains if gain > 0)
         worse = tuple(row for gain, row in gains if gain < 0)
         return ChangedRows(metric=by.name, model=one, other=two, better=better, worse=worse)
+
+    async def score(self, metrics: MetricsLike) -> Evaluation:
+        """Return the same answers scored by other metrics; nothing is asked.
+
+        Args:
+            metrics: As in ``client.evaluate``, which alone can ask a judge.
+
+        Raises:
+            InvalidInput: There is no such metric, or it needs answers that the rows do not have.
+            MetricFailed: A metric has raised for an answer.
+        """
+        return await scored(self, resolve(metrics))
 
     def picture(self) -> EvaluationPicture:
         """Return what a person sees of the evaluation: what text, notebook and terminal draw. Nothing is asked."""
@@ -196,6 +211,28 @@ class Evaluation(ShownEvaluation):
                     name: row.scores[metric.name][label] for name, metric in zip(names, self.metrics, strict=True)
                 }
                 yield {**shared, "model": label, **told, **scored}
+
+
+async def scored(evaluation: Evaluation, metrics: Sequence[Metric]) -> Evaluation:
+    """Return an evaluation with the scores of some metrics in the place of all others.
+
+    Raises:
+        MetricFailed: A metric has raised for an answer; its ``evaluation`` has the scores of those before it.
+    """
+    labels, scores = [each.label for each in evaluation.models], {}
+    for place, metric in enumerate(metrics):
+        try:
+            scores[metric.name] = await score(metric, evaluation.rows, labels)
+        except MetricFailed as error:
+            error.evaluation = _with(evaluation, metrics[:place], scores)
+            raise
+    return _with(evaluation, metrics, scores)
+
+
+def _with(evaluation: Evaluation, metrics: Sequence[Metric], scores: Scores) -> Evaluation:
+    rows = scored_rows(evaluation.rows, metrics, scores)
+    models = tuple(with_scores(each, metrics, rows, scores) for each in evaluation.models)
+    return attrs.evolve(evaluation, models=models, rows=rows, metrics=tuple(metrics))
 
 
 def _said(model: EvaluatedModel) -> str:

@@ -13,7 +13,6 @@ whatever happens later: in the journals, and in the evaluation that the error of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio.to_thread
@@ -21,24 +20,22 @@ import attrs
 
 from gemtune import checks
 from gemtune.batch.planning.prices import TokenPrices
-from gemtune.errors import InvalidInput, MetricFailed
+from gemtune.errors import GemtuneError, InvalidInput
 from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
 from gemtune.evaluation.figures import figures_of
 from gemtune.evaluation.folder import JournalFolder
 from gemtune.evaluation.models import AskedModel, FindsJobs, find_models
 from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
-from gemtune.evaluation.result import Evaluation
+from gemtune.evaluation.result import Evaluation, scored
 from gemtune.evaluation.rows import HeldOutReading, held_out_rows
-from gemtune.evaluation.scoring import metrics_of, score, to_score
 from gemtune.evaluation.values import EvaluatedRow, ModelAnswer
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
+from gemtune.metrics.named import resolve
 from gemtune.metrics.values import HeldOutRow, Metric
 from gemtune.remedy import Argument, Remedy
 
-_NO_ANSWER: Final = ModelAnswer(error="it was not asked")
-
-Scores = dict[str, dict[str, list[float | None]]]
+_NOT_ASKED: Final = ModelAnswer(error="it was not asked", attempts=0)
 
 
 class Evaluates(RunsBatches, FindsJobs, Protocol):
@@ -71,7 +68,7 @@ class Evaluating:
 
     models: object
     data: object
-    metrics: Sequence[Metric] = attrs.field(converter=metrics_of)
+    metrics: Sequence[Metric] = attrs.field(converter=resolve)
     baseline: str | None
     journal: JournalFolder | None = attrs.field(converter=_folder)
     prices: TokenPrices | None = attrs.field(converter=_prices)
@@ -134,8 +131,14 @@ async def evaluate(
         await anyio.to_thread.run_sync(spec.journal.begin)
         await anyio.to_thread.run_sync(spec.journal.write_index)
     asking = _asking(client, spec, limiter, began)
-    await asking.ask(inquiries)
-    return await _scored(spec, rows, inquiries, baseline, asking)
+    try:
+        await asking.ask(inquiries)
+    except GemtuneError as error:
+        error.evaluation = _answered(spec, rows, inquiries, baseline)  # type: ignore[attr-defined]  # it was paid for
+        raise
+    found = await scored(_answered(spec, rows, inquiries, baseline), spec.metrics)
+    asking.finish()
+    return found
 
 
 def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None, began: float) -> Asking:
@@ -216,44 +219,16 @@ def _check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> No
     )
 
 
-async def _scored(
-    spec: Evaluating, rows: Sequence[HeldOutRow], inquiries: Sequence[Inquiry], baseline: str, asking: Asking
-) -> Evaluation:
-    labels = [each.label for each in inquiries]
-    scores: Scores = {}
-    done: list[Metric] = []
-    make = partial(_evaluation, spec, rows, inquiries, baseline, scores)
-    for metric in spec.metrics:
-        answers = to_score(rows, [(each.label, each.answers) for each in inquiries])
-        try:
-            scores[metric.name] = await score(metric, answers, labels, len(rows))
-        except MetricFailed as error:
-            error.evaluation = make(tuple(done))
-            raise
-        done.append(metric)
-    asking.finish()
-    return make(tuple(done))
-
-
-def _evaluation(
-    spec: Evaluating,
-    rows: Sequence[HeldOutRow],
-    inquiries: Sequence[Inquiry],
-    baseline: str,
-    scores: Scores,
-    metrics: Sequence[Metric],
-) -> Evaluation:
-    found = []
-    for place, row in enumerate(rows):
-        answers = {each.label: each.answers[place] or _NO_ANSWER for each in inquiries}
-        scored = {
-            metric.name: {label: column[place] for label, column in scores[metric.name].items()} for metric in metrics
-        }
-        found.append(EvaluatedRow(row=row, answers=answers, scores=scored))
+def _answered(spec: Evaluating, rows: Sequence[HeldOutRow], inquiries: Sequence[Inquiry], baseline: str) -> Evaluation:
+    """Return an evaluation with all answers that there are, and no scores."""
+    columns = [(each.label, each.answers) for each in inquiries]
     return Evaluation(
-        models=tuple(figures_of(each, rows, metrics, scores) for each in inquiries),
-        rows=tuple(found),
-        metrics=tuple(metrics),
+        models=tuple(map(figures_of, inquiries)),
+        rows=tuple(
+            EvaluatedRow(row=row, answers={label: column[place] or _NOT_ASKED for label, column in columns}, scores={})
+            for place, row in enumerate(rows)
+        ),
+        metrics=(),
         baseline=baseline,
         currency=spec.prices.currency if spec.prices is not None else "",
     )
