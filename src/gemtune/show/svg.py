@@ -74,7 +74,9 @@ def chart(curves: Sequence[Curve], width: int = 740, height: int = 210, *, what:
     last = max([step for step, _ in points] + [curve.total or 0 for curve in drawn])
     scale = _Scale.of([loss for _, loss in points], min([1, *(step for step, _ in points)]), last, width, height)
     logged = ", logarithmic scale" if scale.logarithmic else ""
-    named = "; ".join(f"{curve.label}{_said_lowest(curve)}" for curve in drawn)
+    clear = [curve for curve in drawn if curve.opacity == 1]
+    few = f"{len(drawn)} curves; " if len(clear) < len(drawn) else ""
+    named = few + "; ".join(f"{curve.label}{_said_lowest(curve)}" for curve in clear)
     label = escape(f"{what} by step{logged}: {named}")
     body = [*_grid(scale, width, height), *(part for curve in drawn for part in _curve(curve, scale))]
     body += _letters(drawn, scale)

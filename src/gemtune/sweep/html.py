@@ -33,6 +33,8 @@ from gemtune.sweep.text import (
     value_said,
 )
 
+MOST_CURVES: Final = 200
+"""So many curves are drawn over each other, those of the best points and of those that run first."""
 _POINTS: Final = 4000
 """Corners that all curves have together: as many more would only make a notebook large."""
 _FEWEST: Final = 16
@@ -80,7 +82,7 @@ def curves(picture: SweepPicture) -> list[Curve]:
     hyperparameters say little of each other.
     """
     evals = evaluated_losses(picture)
-    begun = [each for each in picture.points if curve_of(each, evals=evals)]
+    begun = [each for each in picture.ranked if curve_of(each, evals=evals)][:MOST_CURVES]
     most = max(_POINTS // max(len(begun), 1), _FEWEST)
     ordered = sorted(begun, key=lambda each: (each.rank == 1, each.state not in _FAINT, each.point.number))
     return [_curve(each, most, evals=evals) for each in ordered]
@@ -117,7 +119,8 @@ def _legend(picture: SweepPicture, *, evals: bool) -> str:
         f"{_dot(Tone.UNSEEN)}trained" if PointState.TRAINED in states else "",
         "faint, with a cross: stopped or failed" if states & _FAINT else "",
     ]
-    return line(loss_named(evals=evals), *said, dim=True)
+    some = f"the curves of {MOST_CURVES} of {len(begun):,} points" if len(begun) > MOST_CURVES else ""
+    return line(loss_named(evals=evals), some, *said, dim=True)
 
 
 def _leaderboard(picture: SweepPicture, *, evals: bool) -> str:
