@@ -29,7 +29,7 @@ MOST_CHANGED: Final = 20
 """Rows shown of those that became better, and of those that became worse, by each model and metric."""
 MOST_LABELS: Final = 50
 _MATRIX: Final = 16
-_LONGEST: Final = 600
+_LONGEST: Final = 300
 """Characters of a question or an answer that a cell shows."""
 _WHISKER: Final = 120
 """How wide the picture of an interval is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import ChangedRows, EvaluatedRow, EvaluationProgress
@@ -21,6 +21,7 @@ from gemtune.evaluation.words import (
     scores_of,
 )
 from gemtune.metrics.report import LabelReport
+from gemtune.metrics.values import Comparison
 from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, printable
 
 WIDTH: Final = 110
@@ -39,17 +40,51 @@ _MATRIX: Final = 10
 """Labels up to which a confusion matrix is text that can be read."""
 
 
-def evaluation_text(picture: EvaluationPicture, width: int = WIDTH) -> str:
-    """Return an evaluation as lines of at most so many columns."""
-    parts = [
-        [heading(picture), "", *model_lines(picture, width)],
-        [line for each in picture.comparisons[:MOST_SENTENCES] for line in wrapped(compared(each), width)]
-        + ([f"and {more:,} more comparisons"] if (more := len(picture.comparisons) - MOST_SENTENCES) > 0 else []),
-        *(list(lines) for lines in _reports(picture, width)),
-        *(changed_lines(each, width, scored=_scored(picture, each)) for each in picture.changed[:MOST_PAIRS]),
-        wrapped(_MORE, width) if len(picture.changed) > MOST_PAIRS else [],
-    ]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+def evaluation_text(picture: EvaluationPicture, width: int = WIDTH, most: int = MOST_CHANGED) -> str:
+    """Return an evaluation as lines of at most so many columns.
+
+    Args:
+        picture: The evaluation.
+        width: The most columns.
+        most: The most rows that are shown of those that became better, and of those that became worse.
+    """
+    return "\n\n".join("\n".join(said for _, said in part) for part in evaluation_parts(picture, width, most))
+
+
+Role: TypeAlias = Literal["title", "heads", "", "good", "bad"]
+"""What a line is, for whoever has colours: a heading, the names of columns, or good or bad news."""
+
+
+def evaluation_parts(
+    picture: EvaluationPicture, width: int = WIDTH, most: int = MOST_CHANGED
+) -> Iterator[list[tuple[Role, str]]]:
+    """Yield the parts of the text, each as lines with what they are; for the arguments see ``evaluation_text``."""
+    yield [("title", heading(picture))]
+    if picture.models:
+        yield _headed(model_lines(picture, width))
+    said = [(tone_of(each), line) for each in picture.comparisons for line in wrapped(compared(each), width)]
+    if picture.comparisons[MOST_SENTENCES:]:
+        shown = picture.comparisons[:MOST_SENTENCES]
+        said = [(tone_of(each), line) for each in shown for line in wrapped(compared(each), width)]
+        said.append(("", f"and {len(picture.comparisons) - MOST_SENTENCES:,} more comparisons"))
+    if said:
+        yield said
+    yield from _reports(picture, width)
+    for each in picture.changed[:MOST_PAIRS] if most > 0 else ():
+        yield from changed_parts(each, width, most, scored=_scored(picture, each))
+    if most > 0 and len(picture.changed) > MOST_PAIRS:
+        yield [("", line) for line in wrapped(_MORE, width)]
+
+
+def tone_of(comparison: Comparison) -> Role:
+    """Return whether a comparison is good news, bad news, or none."""
+    if not (comparison.rows and comparison.significant and comparison.difference):
+        return ""
+    return "good" if comparison.leads else "bad"
+
+
+def _headed(table: Sequence[str]) -> list[tuple[Role, str]]:
+    return [("heads" if not number else "", line) for number, line in enumerate(table)]
 
 
 def progress_text(progress: EvaluationProgress) -> str:
@@ -81,20 +116,30 @@ def model_lines(picture: EvaluationPicture, width: int = WIDTH) -> list[str]:
     return [clipped(line, width) for line in lines]
 
 
-def changed_lines(changed: ChangedRows, width: int = WIDTH, *, scored: bool = False) -> list[str]:
-    """Return the rows that changed for better and for worse, both answers side by side.
+def changed_parts(
+    changed: ChangedRows, width: int = WIDTH, most: int = MOST_CHANGED, *, scored: bool = False
+) -> Iterator[list[tuple[Role, str]]]:
+    """Yield the rows that changed for better and for worse, both answers side by side.
 
     Args:
         changed: The rows.
         width: The most columns.
+        most: The most rows of either.
         scored: Whether the scores are said, which of shares the heading says already.
     """
-    lines: list[str] = []
-    for word, rows in (("better", changed.better), ("worse", changed.worse)):
-        if not rows:
-            continue
-        lines += ["", *_few(changed, word, rows, width, scored=scored)]
-    return lines[1:]
+    roles: tuple[tuple[Role, str, Sequence[EvaluatedRow]], ...] = (
+        ("good", "better", changed.better),
+        ("bad", "worse", changed.worse),
+    )
+    one, other, metric = map(name, (changed.model, changed.other, changed.metric))
+    draw, shown = (_beside, most) if width >= _BESIDE else (_below, max(most // 2, 1))
+    for role, word, rows in roles:
+        if rows:
+            count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
+            head = wrapped(f"{count} that {one} does {word} than {other} ({metric}):", width)
+            more = [f"  and {len(rows) - shown:,} more"] if len(rows) > shown else []
+            lines = [*draw(changed, rows[:shown], width, scored=scored), *more]
+            yield [*((role, line) for line in head), *(("", line) for line in lines)]
 
 
 def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
@@ -135,22 +180,13 @@ def _scored(picture: EvaluationPicture, changed: ChangedRows) -> bool:
     return metric is None or metric.kind != "share"
 
 
-def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[str]]:
+def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[tuple[Role, str]]]:
     for model in picture.models:
         for metric, report in model.reports.items():
             if isinstance(report, LabelReport):
                 macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
                 head = f"labels of {name(model.label)} ({name(metric)}{macro}):"
-                yield [*wrapped(head, width), *label_lines(report, width)]
-
-
-def _few(changed: ChangedRows, word: str, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:
-    one, other, metric = (printable(name(each)) for each in (changed.model, changed.other, changed.metric))
-    count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
-    head = f"{count} that {one} does {word} than {other} ({metric}):"
-    draw, most = (_beside, MOST_CHANGED) if width >= _BESIDE else (_below, MOST_CHANGED // 2)
-    more = [f"  and {len(rows) - most:,} more"] if len(rows) > most else []
-    return [*wrapped(head, width), *draw(changed, rows[:most], width, scored=scored), *more]
+                yield [*(("title", line) for line in wrapped(head, width)), *_headed(label_lines(report, width))]
 
 
 def _beside(changed: ChangedRows, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:

@@ -50,8 +50,8 @@ def sweep_html(picture: SweepPicture, note: str = "") -> str:
         picture: The sweep.
         note: A sentence to put below it.
     """
-    best, tone = picture.best, Tone.GOOD if picture.ended else Tone.RUNNING
-    word = "ended" if picture.ended else "running"
+    best, tone = picture.best, Tone.GOOD if picture.ended else Tone.RUNNING if begun(picture) else Tone.UNSEEN
+    word = "ended" if picture.ended else "running" if begun(picture) else "not begun"
     said = escape(best_said(picture))
     evals = evaluated_losses(picture)
     return box(
@@ -70,6 +70,11 @@ def sweep_html(picture: SweepPicture, note: str = "") -> str:
     )
 
 
+def begun(picture: SweepPicture) -> bool:
+    """Return whether anything has happened."""
+    return picture.elapsed > 0 or any(each.state is not PointState.PLANNED for each in picture.points)
+
+
 def loss_named(*, evals: bool) -> str:
     """Return what the curves are of."""
     return "loss on the validation data" if evals else "mean loss"
@@ -82,9 +87,9 @@ def curves(picture: SweepPicture) -> list[Curve]:
     hyperparameters say little of each other.
     """
     evals = evaluated_losses(picture)
-    begun = [each for each in picture.ranked if curve_of(each, evals=evals)][:MOST_CURVES]
-    most = max(_POINTS // max(len(begun), 1), _FEWEST)
-    ordered = sorted(begun, key=lambda each: (each.rank == 1, each.state not in _FAINT, each.point.number))
+    drawn = [each for each in picture.ranked if curve_of(each, evals=evals)][:MOST_CURVES]
+    most = max(_POINTS // max(len(drawn), 1), _FEWEST)
+    ordered = sorted(drawn, key=lambda each: (each.rank == 1, each.state not in _FAINT, each.point.number))
     return [_curve(each, most, evals=evals) for each in ordered]
 
 
@@ -109,17 +114,17 @@ def _curve(each: PointPicture, most: int, *, evals: bool) -> Curve:
 
 def _legend(picture: SweepPicture, *, evals: bool) -> str:
     """Return what the lines are, as far as there are such."""
-    begun = [each for each in picture.points if curve_of(each, evals=evals)]
-    if not begun:
+    curved = [each for each in picture.points if curve_of(each, evals=evals)]
+    if not curved:
         return ""
-    states = {each.state for each in begun if each.rank != 1}
+    states = {each.state for each in curved if each.rank != 1}
     said = [
         f"{_dot(Tone.GOOD)}the best" if picture.best is not None else "",
         f"{_dot(Tone.RUNNING)}running" if PointState.RUNNING in states else "",
         f"{_dot(Tone.UNSEEN)}trained" if PointState.TRAINED in states else "",
         "faint, with a cross: stopped or failed" if states & _FAINT else "",
     ]
-    some = f"the curves of {MOST_CURVES} of {len(begun):,} points" if len(begun) > MOST_CURVES else ""
+    some = f"the curves of {MOST_CURVES} of {len(curved):,} points" if len(curved) > MOST_CURVES else ""
     return line(loss_named(evals=evals), some, *said, dim=True)
 
 

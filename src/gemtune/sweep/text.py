@@ -78,6 +78,8 @@ def planned(picture: SweepPicture) -> int:
 def counted(picture: SweepPicture) -> str:
     """Return how many points are done, run, and are left: ``17 of 24 points done · 4 running · 3 left``."""
     states = Counter(each.state for each in picture.points)
+    if not planned(picture):
+        return "no point yet"
     done = sum(count for state, count in states.items() if state in ENDED)
     total = f" of {planned(picture):,}" if picture.planned is not None or picture.ended else ""
     one = (planned(picture) if total else done) == 1
@@ -89,19 +91,26 @@ def counted(picture: SweepPicture) -> str:
     return " · ".join([*said, *([f"{left:,} left"] if left > 0 and not picture.ended else [])])
 
 
-def used(picture: SweepPicture) -> list[str]:
-    """Return the steps done and saved, what tokens and money have gone, and the time."""
+def used(picture: SweepPicture, *, timed: bool = True) -> list[str]:
+    """Return the steps done and saved, what tokens and money have gone, and the time.
+
+    Args:
+        picture: The sweep.
+        timed: Whether the time is said.
+    """
     said = []
     if picture.steps or picture.saved_steps:
         share = picture.saved_steps / (picture.steps + picture.saved_steps)
-        said.append(f"{picture.steps:,} steps" + (f", {picture.saved_steps:,} saved ({share:.0%})" if share else ""))
+        said.append(
+            f"{picture.steps:,} steps" + (f", {picture.saved_steps:,} saved ({100 * share:.0f} %)" if share else "")
+        )
     if picture.tokens or picture.token_limit is not None:
         limit = f" of {picture.token_limit:,}" if picture.token_limit is not None else ""
         said.append(f"{picture.tokens:,}{limit} tokens")
     if picture.cost is not None or picture.budget is not None:
         limit = f" of {money(picture.budget, '')}" if picture.budget is not None else ""
         said.append(f"{money(picture.cost or 0.0, '')}{limit} {picture.currency[:20]}".rstrip())
-    if picture.elapsed >= 1:
+    if timed and picture.elapsed >= 1:
         said.append(f"{'took' if picture.ended else 'running for'} {duration(picture.elapsed)}")
     return said
 
@@ -185,26 +194,54 @@ def reason(each: PointPicture) -> str:
     return f"{each.state}{saved}: {' '.join(each.reason[:_BRIEF].split())}"
 
 
-def leaderboard(picture: SweepPicture, width: int = WIDTH) -> list[str]:
-    """Return the points as a table, the best first, without the columns for which there is no room."""
-    ordered = picture.ranked
-    shown, rest = ordered[:MOST_ROWS], ordered[MOST_ROWS:]
+def leaderboard(picture: SweepPicture, width: int = WIDTH, most: int = MOST_ROWS) -> list[str]:
+    """Return the points as a table, the best first, without the columns for which there is no room.
+
+    Args:
+        picture: The sweep.
+        width: The most columns.
+        most: The most rows, without the heading and the line that says how many are left out.
+    """
+    shown, rest = chosen(picture, most)
     if not shown:
-        return []
-    columns = _columns(picture, shown)
-    lines = _table(columns)
+        return [clipped(f"{len(rest):,} points: {states_of(rest)}", width)] if rest else []
+    columns = board_columns(picture, shown)
     values = [f"value {key}" for key in value_names(shown)]
-    for spare in [*_SPARE, *reversed(score_names(picture)), "steps", *reversed(values)]:
-        if max(map(cells, lines)) <= width:
+    for spare in (
+        *SPARE,
+        *(f"score {metric}" for metric in reversed(score_names(picture))),
+        "steps",
+        *reversed(values),
+    ):
+        if max(map(cells, _table(columns))) <= width:
             break
         columns.pop(spare, None)
-        lines = _table(columns)
     more = [f"and {len(rest):,} more: {states_of(rest)}"] if rest else []
-    return [clipped(line, width) for line in [*lines, *more]]
+    return [clipped(line, width) for line in [*_table(columns), *more]]
 
 
-_SPARE: Final = ("curve", "saved")
+SPARE: Final = ("curve", "saved")
 """The columns that can be left out first; rank, point, state and objective never are."""
+
+
+def chosen(picture: SweepPicture, most: int) -> tuple[list[PointPicture], list[PointPicture]]:
+    """Return the points that have a row, and the others: if not all have room, the first three and those that run do.
+
+    Args:
+        picture: The sweep.
+        most: The most rows.
+    """
+    ordered = picture.ranked
+    if len(ordered) <= most:
+        return ordered, []
+    first = sorted(range(len(ordered)), key=lambda n: (n >= _BEST, ordered[n].state is not PointState.RUNNING, n))
+    kept = set(first[: max(most, 0)])
+    return [each for n, each in enumerate(ordered) if n in kept], [
+        each for n, each in enumerate(ordered) if n not in kept
+    ]
+
+
+_BEST: Final = 3
 
 
 def states_of(points: Sequence[PointPicture]) -> str:
@@ -238,7 +275,8 @@ def _said(each: PointPicture, picture: SweepPicture) -> str:
     return said
 
 
-def _columns(picture: SweepPicture, shown: Sequence[PointPicture]) -> dict[str, list[str]]:
+def board_columns(picture: SweepPicture, shown: Sequence[PointPicture]) -> dict[str, list[str]]:
+    """Return the columns of the leaderboard by what they are of, each with its heading, and figures at the right."""
     evals, objective = evaluated_losses(picture), picture.objective
     curves = [sparkline([loss for _, loss in curve_of(each, evals=evals)], _CURVE) for each in shown]
     columns = {
@@ -254,7 +292,7 @@ def _columns(picture: SweepPicture, shown: Sequence[PointPicture]) -> dict[str, 
         "objective": _right(objective, [figure(each.objective, objective) for each in shown]),
     }
     for metric in score_names(picture):
-        columns[metric] = _right(metric, [figure(each.scores.get(metric), metric) for each in shown])
+        columns[f"score {metric}"] = _right(metric, [figure(each.scores.get(metric), metric) for each in shown])
     columns["saved"] = _right("saved", [f"{each.saved_steps:,}" if each.saved_steps else "" for each in shown])
     return {key: column for key, column in columns.items() if any(map(str.strip, column[1:]))}
 

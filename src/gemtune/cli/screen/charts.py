@@ -17,7 +17,13 @@ TALLEST = 14
 
 
 def drawn(
-    curves: Sequence[tuple[int, Sequence[Point]]], width: int, height: int, *, last: int = 0, color: bool
+    curves: Sequence[tuple[int, Sequence[Point]]],
+    width: int,
+    height: int,
+    *,
+    last: int = 0,
+    color: bool,
+    looks: Sequence[tuple[str, str]] = (),
 ) -> list[Text]:
     """Return a chart with its line of steps, of at most so many lines; nothing if there is no room or no loss.
 
@@ -27,16 +33,18 @@ def drawn(
         height: The most lines.
         last: The last step that will come.
         color: Whether there are colours.
+        looks: Of each curve, the style and the letter, if its number does not decide them.
     """
     if height < LOWEST or width < NARROWEST + 4:
         return []
-    letters = "" if color or len(curves) < 2 else "".join(stroke(number).letter for number, _ in curves)
+    looks = looks or [(curve_style(number), stroke(number).letter) for number, _ in curves]
+    letters = "" if color or len(curves) < 2 else "".join(letter for _, letter in looks)
     made = chart([points for _, points in curves], width, min(height - 1, TALLEST), last=last, letters=letters)
     lines = []
     for pieces in made.lines:
         line = Text(no_wrap=True)
         for piece, owner in pieces:
-            line.append(piece, DIM if owner is None else curve_style(curves[owner][0]))
+            line.append(piece, DIM if owner is None else looks[owner][0])
         line.rstrip()
         lines.append(line)
     if made.logarithmic and lines:
