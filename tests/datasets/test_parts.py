@@ -1,6 +1,9 @@
 """Splits, samples and sets without repeats: what belongs where, and that added rows change nothing."""
 
 import json
+import math
+import random
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from costs import operations
 from gemtune.datasets import dedupe, load, sample, split
+from gemtune.datasets.parting.groups import group_key
 from gemtune.errors import InvalidInput
 
 PHRASE = "the quick brown fox jumps over the lazy dog and runs away from a very old bear in the dark forest today"
@@ -72,6 +76,60 @@ def test_rows_that_are_nearly_the_same_stand_on_one_side_and_different_ones_need
     assert split([(f"What is {n} + {n + 1}?", "a") for n in range(50)]).joined == 0
 
 
+def variants(seed, steps):
+    """A text of sixty random words, and what becomes of it if one word is changed after the other."""
+    dice = random.Random(seed)
+    vocabulary = [f"word{n}" for n in range(2000)]
+    words = dice.choices(vocabulary, k=60)
+    for _ in range(steps):
+        yield " ".join(words)
+        words[dice.randrange(60)] = dice.choice(vocabulary)
+
+
+def runs(text):
+    words = text.casefold().split()
+    return {tuple(words[start : start + 3]) for start in range(len(words) - 2)}
+
+
+def test_no_validation_row_is_nearly_the_same_as_a_training_row():
+    texts = [text for seed in range(60) for text in variants(seed, 6)]
+    random.Random(0).shuffle(texts)
+    texts = [text.upper() if n % 3 else text for n, text in enumerate(texts)]
+    parts = split([(text, "a") for text in texts], validation=0.3)
+    learned = [runs(text) for text in questions(parts.train)]
+    leaks = 0
+    for text in questions(parts.validation):
+        asked = runs(text)
+        leaks += any(len(asked & each) >= 0.8 * len(asked | each) for each in learned)
+    assert leaks <= 0.01 * parts.rows[1], "a sketch finds 19 of 20 such pairs, and a row has several"
+    assert 0 < parts.between < 0.15 * len(texts)
+    assert sum(parts.rows) + parts.between == len(texts)
+    assert f"{parts.between} are like rows of both parts and left out" in str(parts)
+
+
+def test_of_a_chain_of_rows_each_follows_the_one_before_it():
+    """The last is hardly like the first, and would stand anywhere if it were compared with that alone."""
+    for seed in range(20):
+        parts = split([(text, "a") for text in variants(seed, 12)], validation=0.5, seed=seed)
+        assert (parts.joined, 0 in parts.rows) == (11, True)
+
+
+def test_few_rows_never_leave_a_part_empty_without_a_word(caplog):
+    empty = 0
+    for seed in range(100):
+        caplog.clear()
+        parts = split(rows(20), validation=0.1, seed=seed)
+        empty += 0 in parts.rows
+        assert bool(parts.empty) == bool(caplog.messages) == ("\n" in str(parts)) == (0 in parts.rows)
+    assert 5 < empty < 20
+    assert "no row is left to train on" in str(split(rows(1), validation=0.999))
+    said = "no row is for validation: with so few rows chance decides, so give another share, another seed or more rows"
+    assert str(split(rows(1), validation=0.001)).splitlines()[1] == said
+    caplog.clear()
+    assert split(rows(5), validation=0.0).empty == split(rows(5), validation=1.0).empty == ""
+    assert not caplog.messages
+
+
 def test_rows_of_one_group_stand_on_one_side():
     data = [{"customer": n % 10, "input": f"question {n}", "output": "a"} for n in range(200)]
     parts = split(data, validation=0.5, group_by="customer")
@@ -82,6 +140,59 @@ def test_rows_of_one_group_stand_on_one_side():
     assert by_function.rows == parts.rows
     with pytest.raises(InvalidInput, match="row 1 has no column 'city'"):
         split(data, group_by="city")
+
+
+GROUPS = [
+    [1, 1.0, "1", " 1 "],
+    [{"id": 7, "name": "x"}, {"name": "x", "id": 7.0}],
+    [["a", {"b": None}], ("a", {"b": None})],
+    [{"c", "a", "b"}, frozenset("abc")],
+    [date(2026, 11, 28)],
+    [True],
+]
+
+
+@pytest.mark.parametrize("alike", GROUPS, ids=str)
+def test_one_group_in_other_types_and_orders_is_one_group(alike):
+    assert len({group_key(value, 1) for value in alike}) == 1
+    assert len({group_key(value, 1) for other in GROUPS for value in other}) == len(GROUPS)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.integers(0, 3) | st.sampled_from("abc"),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("xyz"), inner, max_size=2),
+            max_leaves=4,
+        ),
+        min_size=2,
+        max_size=30,
+    ),
+    st.integers(0, 100),
+)
+def test_no_group_stands_on_both_sides_and_added_rows_move_none(groups, seed):
+    data = [{"of": group, "input": f"question {n} about {n * 7919}", "output": "a"} for n, group in enumerate(groups)]
+    parts = split(data, validation=0.5, group_by="of", seed=seed)
+    sides = [{group_key(row.row["of"], 1) for row in side.reader} - {None} for side in (parts.train, parts.validation)]
+    assert not sides[0] & sides[1]
+    before = split(data[: len(data) // 2 + 1], validation=0.5, group_by="of", seed=seed)
+    assert questions(parts.train)[: before.rows[0]] == questions(before.train)
+    assert questions(parts.validation)[: before.rows[1]] == questions(before.validation)
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, ""])
+def test_rows_without_a_group_are_no_group_and_go_by_likeness(missing):
+    data = [{"of": missing, "input": asked, "output": answered} for asked, answered in rows(100)]
+    parts = split(data, validation=0.5, group_by="of")
+    assert 30 < parts.rows[0] < 70
+    assert questions(parts.train) == questions(split(rows(100), validation=0.5).train)
+
+
+def test_a_group_that_would_be_another_tomorrow_is_refused():
+    with pytest.raises(InvalidInput, match="row 1: group_by gives a object, and nobody can say when two of") as caught:
+        split(rows(3), group_by=lambda _: object())
+    assert (caught.value.field, caught.value.row) == ("group_by", 1)
 
 
 def test_a_part_is_written_as_it_was_to_the_byte(tmp_path):

@@ -68,7 +68,7 @@ def dedupe(source: object, *, near: float | None = None, **given: Any) -> Dedupl
     Args:
         source: The training data, whatever ``gemtune.datasets.load`` takes.
         near: None leaves out what is the same to the letter. A number between 0 and 1 also leaves out rows whose runs
-            of words agree so far, without regard to case, punctuation and digits: 0.9 is strict, 0.7 is bold.
+            of words agree so far, without regard to case and punctuation: 0.9 is strict, 0.7 is bold.
         given: How to read the source, as for ``load``.
 
     Raises:
