@@ -18,10 +18,8 @@ from gemtune.sweep.chooser import PointCurve
 
 LEAST_STEPS: Final = 5
 """The steps that are taken together at least: with 20 examples, half a pass is two or three."""
-_WINDOW: Final = 0.5
-"""The part of a pass whose training losses are taken together."""
-_NEAR: Final = 0.25
-"""How far from a validation loss, in passes, it still stands for the curve."""
+_PASS_WINDOW: Final = 0.5
+_RUN_WINDOW: Final = 0.1
 _FITTED: Final = 10
 """The steps from which a trend can be seen at least."""
 _MOST_FITTED: Final = 400
@@ -61,6 +59,18 @@ class LossTrack:
         """The passes after which it has its last value; 0 if it has none."""
         return self.values[-1][0] * self.pace if self.values else 0.0
 
+    @property
+    def window(self) -> float:
+        """The part of a pass whose training losses are taken together; a tenth where a pass is the whole run."""
+        return _RUN_WINDOW if self.curve.epochs is None else _PASS_WINDOW
+
+    @property
+    def before(self) -> float:
+        """The passes after which it was looked at before: the value before the last, or a window earlier."""
+        if self.held_out and len(self.values) > 1:
+            return self.values[-2][0] * self.pace
+        return self.last - self.window
+
     def level(self, at: float) -> float | None:
         """Return how high it is after some passes; None if it has not been there."""
         if not self.values or not self.pace:
@@ -68,13 +78,13 @@ class LossTrack:
         return self._between(at) if self.held_out else self._mean(at)
 
     def _mean(self, at: float) -> float | None:
-        """Return the mean of the last half pass; one loss of the training is noise."""
+        """Return the mean of a window; one loss of the training is noise."""
         step = at / self.pace
         # Passes are no whole numbers: the rounding must not lose a step.
         end = bisect.bisect_right(self.values, step + 1e-6, key=_step)
         if end == 0 or (end == len(self.values) and step - self.values[-1][0] > 1 + 1e-6):
             return None
-        begin = bisect.bisect_right(self.values, step - _WINDOW / self.pace, key=_step)
+        begin = bisect.bisect_right(self.values, step - self.window / self.pace, key=_step)
         return statistics.fmean(ordered(value) for _, value in self.values[min(begin, max(end - LEAST_STEPS, 0)) : end])
 
     def _between(self, at: float) -> float | None:
@@ -83,7 +93,7 @@ class LossTrack:
         after = bisect.bisect_left(self.values, step, key=_step)
         if after in (0, len(self.values)):
             edge, value = self.values[min(after, len(self.values) - 1)]
-            return ordered(value) if abs(edge - step) * self.pace <= _NEAR else None
+            return ordered(value) if abs(edge - step) * self.pace <= self.window / 2 else None
         (left, low), (right, high) = self.values[after - 1], self.values[after]
         share = (step - left) / (right - left)
         return ordered(high) if share == 1 else ordered(low) * (1 - share) + ordered(high) * share

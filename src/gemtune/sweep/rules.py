@@ -6,12 +6,12 @@ a mean of half a pass, and what is compared must have been as bad half a pass ea
 
 ===============  ===================================================================================================
 ``forecast``     a line through the logarithms of the later half of its losses, drawn on to its last step, ends higher
-                 than another point has ended, with two standard deviations to spare. Losses fall ever more slowly, so
+                 than another point has ended, with three standard deviations to spare. Losses fall ever more slowly, so
                  that a straight line is hopeful: a slow point that will be good in the end is not given up
 ``median``       worse than the median of the others at the same pass. Not before 2 passes and a quarter of its own,
                  and not with fewer than 4 others that have been there
 ``diverging``    the loss is no number any more, or twice what the point began with
-``overfitting``  the validation loss has been rising for a pass, is a fifth above its best, and another point has been
+``overfitting``  the validation loss has been rising for 2 passes, is a fifth above its best, and another point has been
                  better than that best: what is lost is a model that would be worse than it could have been
 ``halving``      at 1, 3, 9, … passes only the best third of all points that have come so far goes on (successive
                  halving without waiting: Li and others 2018)
@@ -38,9 +38,6 @@ from gemtune.errors import InvalidInput
 from gemtune.sweep.chooser import PointCurve, StopRule
 from gemtune.sweep.curves import LEAST_STEPS, LossTrack, in_words, logarithm, ordered, trend
 
-_LOOK_BACK: Final = 0.5
-"""How much earlier, in passes, a point must have been as bad."""
-
 
 @attrs.frozen(kw_only=True)
 class ForecastRule:
@@ -54,7 +51,7 @@ class ForecastRule:
 
     grace: float = 1.0
     share: float = 0.25
-    doubt: float = 2.0
+    doubt: float = 3.0
 
     def verdict(self, curve: PointCurve, others: Sequence[PointCurve]) -> str | None:
         """Return why the point is given up, or None."""
@@ -68,19 +65,20 @@ class ForecastRule:
         line = None if best is None else trend(curve.losses)
         if best is None or line is None or curve.total is None:
             return None
-        now, doubt = line.now, line.doubt
+        now, doubt, left = line.now, line.doubt, float(curve.total - line.step)
         if mine.held_out:
             # The slope stays that of the training loss: it has many values, and the validation loss falls no faster.
-            latest = [logarithm(value) + line.slope * (line.step - step) for step, value in mine.values[-2:]]
-            now, doubt = statistics.fmean(latest), line.noise / math.sqrt(len(latest))
-        left = curve.total - line.step
+            latest = mine.values[-2:]
+            now, doubt = statistics.fmean(logarithm(value) for _, value in latest), line.noise / math.sqrt(len(latest))
+            left = curve.total - statistics.fmean(step for step, _ in latest)
         end = now + left * line.slope
         spread = self.doubt * math.hypot(doubt, line.noise, left * line.slope_doubt)
         if not end - spread > logarithm(best):
             return None
         low, middle, high = (in_words(math.exp(min(each, 690.0))) for each in (end - spread, end, end + spread))
-        said = mine.said(math.exp(now), line.step * mine.pace)
-        return f"{said}, on its way to {middle} ({low} to {high}); another point has {in_words(best)}"
+        last = mine.values[-1][1] if mine.held_out else math.exp(now)
+        said = f"on its way to {middle} ({low} to {high}); another point has {in_words(best)}"
+        return f"{mine.said(last, mine.last)}, {said}"
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +101,7 @@ class MedianRule:
         if not _has_begun(mine, self.grace, self.share):
             return None
         said = None
-        for at in (mine.last - _LOOK_BACK, mine.last):
+        for at in (mine.before, mine.last):
             level, there = mine.level(at), _levels(rest, at)
             if level is None or len(there) < self.least or not level > statistics.median(there):
                 return None
@@ -131,7 +129,7 @@ class DivergingRule:
             if not begun or len(mine.values) <= LEAST_STEPS:
                 continue
             start = statistics.median(begun)
-            levels = [mine.level(at) for at in (mine.last - _LOOK_BACK, mine.last)]
+            levels = [mine.level(at) for at in (mine.before, mine.last)]
             if start > 0 and all(level is not None and level > self.factor * start for level in levels):
                 return f"{mine.said(levels[-1] or 0.0, mine.last)}, and it began at {in_words(start)}"
         return None
@@ -146,7 +144,7 @@ class OverfittingRule:
         rise: By how much of its best it must have risen.
     """
 
-    patience: float = 1.0
+    patience: float = 2.0
     rise: float = 0.2
 
     def verdict(self, curve: PointCurve, others: Sequence[PointCurve]) -> str | None:
@@ -155,8 +153,8 @@ class OverfittingRule:
         if len(mine.values) < 3 or not mine.pace:
             return None
         step, best = _lowest(mine.values)
-        # One high value is noise: all that came after the best, of the last three, have to be that high.
-        tail = [ordered(value) for at, value in mine.values[-3:] if at > step]
+        # One high value is noise: the two latest have to be that high.
+        tail = [ordered(value) for at, value in mine.values[-2:] if at > step]
         long = mine.last - step * mine.pace >= self.patience and len(tail) > 1
         if not long or not min(tail) > best * (1 + self.rise):
             return None
