@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from gemtune.evaluation import ChangedRows, EvaluatedModel, EvaluatedRow, EvaluationPicture, ModelAnswer
 from gemtune.metrics import Comparison, HeldOutRow, LabelReport, LabelScore, Metric, Score
+from gemtune.metrics.verdicts import JudgeReport
 
 HOSTILE = "<script>alert('1')</script>&\"\x1b[31m\u202eevil\x9b2J [bold]x[/bold]\n" + "long " * 400
 
@@ -53,7 +56,11 @@ REPORT = LabelReport(
     ],
     answered=["negative", "positive", "neutral", "other"],
     confusion=[[50, 4, 0, 1], [2, 48, 0, 0], [1, 12, 0, 2]],
+    unknown=3,
+    macro=LabelScore(label="macro", precision=0.613, recall=0.623, f1=0.618, rows=120),
+    strangers=[("no idea", 2), ("mixed", 1)],
 )
+VERDICTS = JudgeReport(wins=62, ties=27, losses=1, biased=8, unreadable=2, rate=Score(value=0.84, rows=90), p=1e-9)
 
 
 def usual(**more):
@@ -61,11 +68,12 @@ def usual(**more):
     facts = {
         "models": [
             model("base", 0.775, model="models/gemini-1.0-pro-001", cost=0.0098, latency=0.3811),
-            model("tuned", 0.9083, answered=118, failed=2, reports={"labels": REPORT}),
+            model("tuned", 0.9083, answered=118, failed=2, reports={"labels": REPORT, "judge": VERDICTS}),
         ],
         "metrics": [metric(about="the answer and the expected text are the same but for case and blanks")],
         "comparisons": [comparison()],
         "changed": [changed()],
+        "judges": [model("judge", None, model="models/gemini-3.7-flash", answered=238, failed=2)],
     }
     return EvaluationPicture(**{"rows": 120, "baseline": "base", "currency": "USD", **facts, **more})
 
@@ -76,6 +84,7 @@ def hostile():
     report = LabelReport(
         rows=3, accuracy=1.0, macro_f1=1.0, labels=[label], answered=[HOSTILE, "x"], confusion=[[3, 0]]
     )
+    report = evolve(report, unknown=1, strangers=[(HOSTILE, 1)])
     rows = [row(1, {HOSTILE: HOSTILE, "base": HOSTILE}, question=HOSTILE, expected=HOSTILE)]
     bad = ChangedRows(metric=HOSTILE, model=HOSTILE, other="base", better=rows, worse=rows)
     return EvaluationPicture(
@@ -89,6 +98,7 @@ def hostile():
         comparisons=[comparison(model=HOSTILE, metric=HOSTILE)],
         changed=[bad],
         currency=HOSTILE,
+        judges=[model(HOSTILE, None, model=HOSTILE)],
     )
 
 

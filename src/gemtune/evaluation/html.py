@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gemtune.evaluation.picture import EvaluationPicture
+from gemtune.evaluation.text import judged
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow, EvaluationProgress
 from gemtune.evaluation.words import (
     UNKNOWN,
+    averages,
     compared,
     heading,
+    judge_said,
     model_facts,
     name,
     progress_facts,
@@ -18,10 +21,12 @@ from gemtune.evaluation.words import (
     score_cell,
     score_places,
     scores_of,
+    strangers_said,
 )
 from gemtune.markup import bar, box, escape, folded, line, table
-from gemtune.metrics.report import LabelReport
+from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import Comparison, Metric, Score
+from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.palette import TONES, stroke
 from gemtune.show.picture import Tone
 
@@ -45,6 +50,7 @@ def evaluation_html(picture: EvaluationPicture, note: str = "") -> str:
     return box(
         line(f"<strong>{escape(heading(picture))}</strong>"),
         _models(picture),
+        *(line(escape(judge_said(each, picture.currency)), dim=True) for each in picture.judges),
         *(comparison_html(each) for each in picture.comparisons),
         line(
             *(escape(f"{name(metric.name)}: {_brief(metric.about)}") for metric in picture.metrics if metric.about),
@@ -133,17 +139,21 @@ def _reports(picture: EvaluationPicture) -> Iterator[str]:
             if isinstance(report, LabelReport):
                 macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
                 yield folded(f"labels of {name(model.label)} ({name(metric)}{macro})", labels_html(report))
+            elif isinstance(report, JudgeReport):
+                yield line(escape(judged(model.label, picture.baseline, metric, report)))
 
 
 def labels_html(report: LabelReport) -> str:
     """Return how each label fares, and which are taken for which."""
-    rows = [
-        (escape(_label(each.label)), *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}")
-        for each in report.labels[:MOST_LABELS]
-    ]
+    rows = [_label_cells(escape(_label(each.label)), each) for each in report.labels[:MOST_LABELS]]
+    rows += [_label_cells(f'<span class="dim">{called}</span>', each) for called, each in averages(report)]
     more = f"and {len(report.labels) - MOST_LABELS:,} more labels" if len(report.labels) > MOST_LABELS else ""
     drawn = table(("label", "precision", "recall", "F1", "rows"), rows, right=range(1, 5)) if rows else ""
-    return drawn + line(more, dim=True) + _confusion(report)
+    return drawn + line(more, dim=True) + line(escape(strangers_said(report)), dim=True) + _confusion(report)
+
+
+def _label_cells(called: str, each: LabelScore) -> tuple[str, ...]:
+    return (called, *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}")
 
 
 def _confusion(report: LabelReport) -> str:
@@ -167,7 +177,7 @@ def _count(count: int, share: float) -> str:
 
 def _changed(changed: ChangedRows, picture: EvaluationPicture) -> str:
     metric = picture.metric(changed.metric)
-    scored = metric is None or metric.kind != "share"
+    scored = metric is None or metric.kind == "mean"
     parts = []
     for word, tone, rows in (("better", Tone.GOOD, changed.better), ("worse", Tone.BAD, changed.worse)):
         if rows:

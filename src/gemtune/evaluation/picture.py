@@ -26,6 +26,7 @@ class EvaluationPicture:
         comparisons: Each of the others beside the baseline, by metric.
         changed: The rows that changed between each of the others and the baseline, by metric.
         currency: Of the costs.
+        judges: What each judge was asked and has cost.
     """
 
     models: Sequence[EvaluatedModel] = ()
@@ -35,6 +36,7 @@ class EvaluationPicture:
     comparisons: Sequence[Comparison] = ()
     changed: Sequence[ChangedRows] = ()
     currency: str = ""
+    judges: Sequence[EvaluatedModel] = ()
 
     def metric(self, name: str) -> Metric | None:
         """Return the metric of a name; None if there is none."""

@@ -129,6 +129,7 @@ class Evaluation(ShownEvaluation):
             comparisons=[self.compare(label, metric=by) for label, by in pairs],
             changed=[self.changed(label, metric=by) for label, by in pairs],
             currency=self.currency,
+            judges=tuple(self.judges.values()),
         )
 
     def to_frame(self, *, engine: FrameEngine | None = None) -> Any:

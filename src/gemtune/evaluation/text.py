@@ -10,8 +10,10 @@ from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import ChangedRows, EvaluatedRow, EvaluationProgress
 from gemtune.evaluation.words import (
     UNKNOWN,
+    averages,
     compared,
     heading,
+    judge_said,
     model_facts,
     name,
     progress_facts,
@@ -19,9 +21,12 @@ from gemtune.evaluation.words import (
     score_cell,
     score_places,
     scores_of,
+    strangers_said,
+    verdicts_said,
 )
-from gemtune.metrics.report import LabelReport
+from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import Comparison
+from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, printable
 
 WIDTH: Final = 110
@@ -35,6 +40,7 @@ MOST_SENTENCES: Final = 12
 MOST_PAIRS: Final = 3
 """Pairs of models whose changed rows are shown."""
 _MORE: Final = "changed(model, other, metric) of the evaluation returns the rows of every other pair"
+_ABOUT: Final = 300
 _LABEL: Final = 24
 _MATRIX: Final = 10
 """Labels up to which a confusion matrix is text that can be read."""
@@ -61,7 +67,10 @@ def evaluation_parts(
     """Yield the parts of the text, each as lines with what they are; for the arguments see ``evaluation_text``."""
     yield [("title", heading(picture))]
     if picture.models:
-        yield _headed(model_lines(picture, width))
+        below = [judge_said(each, picture.currency) for each in picture.judges]
+        below += [f"{name(each.name)}: {each.about[:_ABOUT]}" for each in picture.metrics if each.about]
+        lines = [line for each in below for line in wrapped(each, width)]
+        yield _headed(model_lines(picture, width)) + [("", line) for line in lines]
     said = [(tone_of(each), line) for each in picture.comparisons for line in wrapped(compared(each), width)]
     if picture.comparisons[MOST_SENTENCES:]:
         shown = picture.comparisons[:MOST_SENTENCES]
@@ -145,14 +154,14 @@ def changed_parts(
 def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
     """Return how each label fares, and which are taken for which."""
     shown = report.labels[:MOST_LABELS]
-    figures = [
-        (_cut(each.label), *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}") for each in shown
-    ]
+    figures = [_label_cells(_cut(each.label), each) for each in shown]
+    figures += [_label_cells(called, each) for called, each in averages(report)]
     columns = list(zip(("label", "precision", "recall", "F1", "rows"), *figures, strict=True))
     table = [columns[0], *(right(column) for column in columns[1:])]
     lines = fitted(list(zip(*table, strict=True)), width, (1, 2, 4))
     if len(report.labels) > len(shown):
         lines.append(f"and {len(report.labels) - len(shown):,} more")
+    lines += wrapped(strangers_said(report), width)
     matrix = _confusion(report)
     if matrix and max(map(cells, matrix)) <= width:
         lines += ["", *wrapped("right answer by row, given answer by column:", width), *matrix]
@@ -175,9 +184,14 @@ def _name(label: str, picture: EvaluationPicture) -> str:
     return clipped(printable(name(label)), 32) + aside
 
 
+def judged(model: str, other: str, metric: str, report: JudgeReport) -> str:
+    """Return a judge's verdicts on a model as a sentence."""
+    return f"{name(model)} against {name(other)} by {name(metric)}: {verdicts_said(report)}"
+
+
 def _scored(picture: EvaluationPicture, changed: ChangedRows) -> bool:
     metric = picture.metric(changed.metric)
-    return metric is None or metric.kind != "share"
+    return metric is None or metric.kind == "mean"
 
 
 def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[tuple[Role, str]]]:
@@ -187,6 +201,8 @@ def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[tuple[Role
                 macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
                 head = f"labels of {name(model.label)} ({name(metric)}{macro}):"
                 yield [*(("title", line) for line in wrapped(head, width)), *_headed(label_lines(report, width))]
+            elif isinstance(report, JudgeReport):
+                yield [("", line) for line in wrapped(judged(model.label, picture.baseline, metric, report), width)]
 
 
 def _beside(changed: ChangedRows, rows: Sequence[EvaluatedRow], width: int, *, scored: bool) -> list[str]:
@@ -229,6 +245,10 @@ def _shared(wanted: Sequence[int], room: int) -> list[int]:
         widths[n] = max(min(wanted[n], left // (len(order) - place)), 4)
         left -= widths[n]
     return widths
+
+
+def _label_cells(called: str, each: LabelScore) -> tuple[str, ...]:
+    return (called, *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}")
 
 
 def _confusion(report: LabelReport) -> list[str]:

@@ -12,7 +12,9 @@ from typing import Final
 
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import EvaluatedModel, EvaluatedRow, EvaluationProgress, ModelAnswer
+from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import Comparison, Score
+from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.progress import duration
 
 UNKNOWN: Final = "\N{EN DASH}"
@@ -135,6 +137,45 @@ def model_facts(models: Sequence[EvaluatedModel], currency: str) -> list[tuple[s
 
 def _answered(model: EvaluatedModel) -> str:
     return f"{model.answered:,} of {model.answered + model.failed:,}" if model.failed else f"{model.answered:,}"
+
+
+def judge_said(judge: EvaluatedModel, currency: str) -> str:
+    """Return what a judge was asked and has cost: ``judge: gemini-3.7-flash gave 240 verdicts, 12,345 tokens``."""
+    failed = f", {judge.failed:,} failed" if judge.failed else ""
+    tokens = judge.prompt_tokens + judge.output_tokens
+    said = [f"{judge.answered:,} replies{failed}", f"{tokens:,} tokens" if tokens else ""]
+    said += [money(judge.cost, currency) if judge.cost is not None else ""]
+    return f"{name(judge.label)} ({name(judge.model)}): {', '.join(each for each in said if each)}"
+
+
+def verdicts_said(report: JudgeReport) -> str:
+    """Return how a judge's verdicts fell: ``62 wins, 27 ties, 31 losses; ...``, with the doubtful ones."""
+    said = [
+        f"{count:,} {one if count == 1 else many}"
+        for count, one, many in (
+            (report.wins, "win", "wins"),
+            (report.ties, "tie", "ties"),
+            (report.losses, "loss", "losses"),
+        )
+    ]
+    doubts = [f"{report.biased:,} ties because the order changed the verdict" if report.biased else ""]
+    doubts += [f"{report.unreadable:,} rows without a verdict" if report.unreadable else ""]
+    return "; ".join([", ".join(said), *(each for each in doubts if each)])
+
+
+def averages(report: LabelReport) -> list[tuple[str, LabelScore]]:
+    """Return the last rows of a table of labels: what they come to on average."""
+    found = [("mean", report.macro), ("weighted by rows", report.weighted)]
+    return [(called, score) for called, score in found if score is not None]
+
+
+def strangers_said(report: LabelReport) -> str:
+    """Return which answers are none of the labels; empty if all are."""
+    if not report.unknown:
+        return ""
+    few = ", ".join(f"{' '.join(said[:_NAME].split())!r} {count:,} ×" for said, count in report.strangers)
+    are = "answer is" if report.unknown == 1 else "answers are"
+    return f"{report.unknown:,} {are} none of the labels" + (f": {few}" if few else "")
 
 
 def answer_text(answer: ModelAnswer | None) -> str:
