@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from gemtune.emulator.world.surface import Curve, Recipe, losses
+from gemtune.emulator.world.surface import MadeCurve, Recipe, losses
 from gemtune.sweep.chooser import PointCurve, StopRule
 
 EXAMPLES = 500
@@ -36,7 +36,7 @@ class Training:
 
     number: int
     values: Mapping[str, float | int]
-    curve: Curve
+    curve: MadeCurve
 
     @classmethod
     def of(cls, seed: int, number: int, values: Mapping[str, float | int]) -> "Training":
