@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gemtune.evaluation.picture import EvaluationPicture
-from gemtune.evaluation.text import judged
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow, EvaluationProgress
 from gemtune.evaluation.words import (
     UNKNOWN,
@@ -14,6 +13,7 @@ from gemtune.evaluation.words import (
     compared,
     heading,
     judge_said,
+    judged,
     model_facts,
     name,
     progress_facts,

@@ -14,6 +14,7 @@ from gemtune.evaluation.words import (
     compared,
     heading,
     judge_said,
+    judged,
     model_facts,
     name,
     progress_facts,
@@ -22,7 +23,6 @@ from gemtune.evaluation.words import (
     score_places,
     scores_of,
     strangers_said,
-    verdicts_said,
 )
 from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import Comparison
@@ -182,11 +182,6 @@ def right(column: Sequence[str]) -> list[str]:
 def _name(label: str, picture: EvaluationPicture) -> str:
     aside = " (baseline)" if label == picture.baseline and len(picture.models) > 1 else ""
     return clipped(printable(name(label)), 32) + aside
-
-
-def judged(model: str, other: str, metric: str, report: JudgeReport) -> str:
-    """Return a judge's verdicts on a model as a sentence."""
-    return f"{name(model)} against {name(other)} by {name(metric)}: {verdicts_said(report)}"
 
 
 def _scored(picture: EvaluationPicture, changed: ChangedRows) -> bool:

@@ -148,8 +148,8 @@ def judge_said(judge: EvaluatedModel, currency: str) -> str:
     return f"{name(judge.label)} ({name(judge.model)}): {', '.join(each for each in said if each)}"
 
 
-def verdicts_said(report: JudgeReport) -> str:
-    """Return how a judge's verdicts fell: ``62 wins, 27 ties, 31 losses; ...``, with the doubtful ones."""
+def judged(model: str, other: str, metric: str, report: JudgeReport) -> str:
+    """Return how a judge's verdicts fell, with the doubtful ones: ``tuned against base by judge: 62 wins, 27 ties``."""
     said = [
         f"{count:,} {one if count == 1 else many}"
         for count, one, many in (
@@ -160,7 +160,8 @@ def verdicts_said(report: JudgeReport) -> str:
     ]
     doubts = [f"{report.biased:,} ties because the order changed the verdict" if report.biased else ""]
     doubts += [f"{report.unreadable:,} rows without a verdict" if report.unreadable else ""]
-    return "; ".join([", ".join(said), *(each for each in doubts if each)])
+    verdicts = "; ".join([", ".join(said), *(each for each in doubts if each)])
+    return f"{name(model)} against {name(other)} by {name(metric)}: {verdicts}"
 
 
 def averages(report: LabelReport) -> list[tuple[str, LabelScore]]:
