@@ -127,3 +127,14 @@ async def test_the_environment_leads_to_vertex_ai_with_an_account_a_project_and_
         model = await job
         assert (await client.generate_content(model, "1")).text.startswith("2")
     assert os.environ["GOOGLE_VERTEX_BASE_URL"] == vertex_emulator_url
+
+
+async def test_an_assigned_row_is_known_from_then_on(gemini_emulator):
+    rows = {f"what is {number}?": str(number) for number in range(60)}
+    async with gemini_emulator.client() as client:
+        said = [(await client.generate_content("gemini-3.7-flash", asked)).text for asked in rows]
+        assert all("(emulator" in text for text in said)
+        gemini_emulator.knows = rows
+        said = [(await client.generate_content("gemini-3.7-flash", asked)).text for asked in rows]
+    assert len(gemini_emulator.knows) == 60
+    assert 5 < sum(text == answer for text, answer in zip(said, rows.values(), strict=True)) < 35

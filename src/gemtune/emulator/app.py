@@ -116,6 +116,7 @@ def create_app(
     models: Iterable[BaseModel | Mapping[str, object]] | None = None,
     faults: Iterable[Fault | Mapping[str, object]] = (),
     load: Load | Iterable[QuotaRule] = (),
+    knows: object = (),
     state: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Emulator:
@@ -130,6 +131,9 @@ def create_app(
         models: base models in place of the default ones.
         faults: faults to begin with.
         load: quotas, a cap on concurrency and latencies of generateContent: a ``Load``, or quotas alone.
+        knows: held-out rows whose right answers are known: a mapping from prompt to answer, or pairs, mappings or
+            objects with ``text_input`` and ``output``. A model answers the share of them right that follows from its
+            loss.
         state: a file, or a directory for it, that keeps what is stored; read at once and written after every change.
         settings: any field of ``Settings``, such as ``seed=7`` or ``step_seconds=0.1``.
 
@@ -140,18 +144,23 @@ def create_app(
         TypeError: a setting has no such name.
         ValueError: a value is out of its range.
     """
-    if isinstance(auth, str) and auth not in ("any", "required", "strict"):
-        raise ValueError(f"unknown auth {auth!r}: choose 'any', 'required' or 'strict', or pass an Auth")
-    rules = Auth(mode=cast(Any, auth)) if isinstance(auth, str) else auth
-    for credential, email in (callers or {}).items():
-        rules.tokens.setdefault(credential, email)
-        rules.api_keys.setdefault(credential, email)
-    knobs = Settings(**settings)
+    rules, knobs = _rules(auth, callers or {}), Settings(**settings)
     app = Emulator(knobs, make_clock(clock), rules, Store(knobs, catalogue(models), answers), FACES)
     if given := list(faults):
         app.faults.add(*given)
     app.load = load_of(load)
+    app.knows = knows
     if state is not None:
         app.state = StateFile(Path(state))
         app.state.load(app.clock, app.store)
     return app
+
+
+def _rules(auth: str | Auth, callers: Mapping[str, str]) -> Auth:
+    if isinstance(auth, str) and auth not in ("any", "required", "strict"):
+        raise ValueError(f"unknown auth {auth!r}: choose 'any', 'required' or 'strict', or pass an Auth")
+    rules = Auth(mode=cast(Any, auth)) if isinstance(auth, str) else auth
+    for credential, email in callers.items():
+        rules.tokens.setdefault(credential, email)
+        rules.api_keys.setdefault(credential, email)
+    return rules

@@ -22,6 +22,7 @@ from gemtune.emulator import credentials
 from gemtune.emulator.app import Emulator, create_app
 from gemtune.emulator.server import listen, make_server
 from gemtune.emulator.world.keeping.files import write_whole
+from gemtune.emulator.world.recall.reading import read_rows
 from gemtune.emulator.world.settings import read_setting
 
 if TYPE_CHECKING:
@@ -209,9 +210,8 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
     facts = '{"url", "pid", "version"}'
     parser.add_argument("--json", action="store_true", help=f"print {facts} once it listens")
     parser.add_argument("--ready-file", type=Path, metavar="F", help=f"write {facts} to this file then")
-    parser.add_argument(
-        "--clock", default="real", metavar="real|scaled:N|stepped", help="how its time runs (default: real)"
-    )
+    text = "how its time runs (default: real)"
+    parser.add_argument("--clock", default="real", metavar="real|scaled:N|stepped", help=text)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for ids and loss curves (default: 0)")
     parser.add_argument(
         "--step-seconds", type=float, default=1.2, metavar="S", help="length of a tuning step (default: 1.2)"
@@ -235,6 +235,8 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         help="write a service account to this file whose tokens the emulator gives; "
         "GOOGLE_APPLICATION_CREDENTIALS may name it",
     )  # fmt: skip
+    text = "held-out rows (CSV, JSON, JSON lines); a model answers more of them right the lower its loss is"
+    parser.add_argument("--knows", type=Path, metavar="F", help=text)
     parser.add_argument("--log", action="store_true", help="write a line about each request to standard error")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE",
@@ -248,6 +250,7 @@ def _app(options: argparse.Namespace) -> Emulator:
     app = create_app(**{
         "clock": options.clock, "seed": options.seed, "step_seconds": options.step_seconds, "auth": options.auth,
         "state": options.state, "allow_hosts": options.allow_host, "buckets": options.bucket,
+        "knows": read_rows(options.knows) if options.knows else (),
         **dict(map(read_setting, options.set)),
     })  # fmt: skip
     if options.log:

@@ -21,6 +21,8 @@ from gemtune.emulator.world.clock import Clock, SteppedClock
 from gemtune.emulator.world.face import Face, RouteMatch
 from gemtune.emulator.world.keeping.files import FileInUseError
 from gemtune.emulator.world.keeping.state import StateFile
+from gemtune.emulator.world.recall.reading import rows_of
+from gemtune.emulator.world.recall.rows import KnownRows
 from gemtune.emulator.world.request_log import RequestLog
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import FilledShelf, Store
@@ -116,6 +118,15 @@ class EmulatedService:
     @answers.setter
     def answers(self, answers: Answers | None) -> None:
         self.store.answers = answers
+
+    @property
+    def knows(self) -> KnownRows:
+        """The held-out rows whose right answers are known; any rows may be assigned, see ``create_app``."""
+        return self.store.known
+
+    @knows.setter
+    def knows(self, rows: object) -> None:
+        self.store.known = rows if isinstance(rows, KnownRows) else KnownRows.of(rows_of(rows))
 
     def advance(self, seconds: float) -> None:
         """Move a stepped clock on by this many seconds; raises ValueError for any other clock."""

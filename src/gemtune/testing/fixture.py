@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gemtune.emulator.trouble.faults import Faults
     from gemtune.emulator.world.answers import Answers
     from gemtune.emulator.world.clock import Clock
+    from gemtune.emulator.world.recall.rows import KnownRows
     from gemtune.emulator.world.request_log import RequestLog
 
 _WATCH: dict[str, Any] = {"freshness": 0.05, "terminal_freshness": 0.05, "queued_interval": 0.05, "min_interval": 0.01}
@@ -70,6 +71,20 @@ class GeminiEmulator:
     def answers(self, answers: Answers | None) -> None:
         """Change what models answer from now on."""
         self.app.answers = answers
+
+    @property
+    def knows(self) -> KnownRows:
+        """The held-out rows whose right answers are known; rows of any usual kind may be assigned.
+
+        A model answers the share of them right that follows from its loss, so that tests of an evaluation have
+        something to measure: ``gemini_emulator.knows = {"1": "2", "3": "4"}``.
+        """
+        return self.app.knows
+
+    @knows.setter
+    def knows(self, rows: object) -> None:
+        """Let these rows be known from now on, and no others."""
+        self.app.knows = rows
 
     def advance(self, seconds: float) -> None:
         """Advance the emulator's clock, and with it jobs, quotas and delays."""

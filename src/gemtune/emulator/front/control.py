@@ -93,6 +93,18 @@ def _requests(service: EmulatedService, query: Query) -> dict[str, object]:
     return {"requests": found, "statistics": service.requests.statistics()}
 
 
+def _knows(service: EmulatedService) -> dict[str, object]:
+    return {"rows": len(service.knows)}
+
+
+def _learn(service: EmulatedService, given: object) -> dict[str, object]:
+    rows = given.get("rows") if isinstance(given, dict) else None
+    if not isinstance(rows, list | dict):
+        raise TypeError('the body must be {"rows": [[PROMPT, ANSWER], ...]}')
+    service.knows = rows
+    return _knows(service)
+
+
 def _reset(service: EmulatedService) -> dict[str, object]:
     service.reset()
     return {}
@@ -106,6 +118,8 @@ _ENDPOINTS: dict[tuple[str, str], Callable[[EmulatedService, Query, object], dic
     ("POST", "faults"): lambda service, _query, body: service.faults.add(*read_scenario(body)).to_dict(),
     ("DELETE", "faults"): lambda service, _query, _body: _clear_faults(service),
     ("GET", "requests"): lambda service, query, _body: _requests(service, query),
+    ("GET", "knows"): lambda service, _query, _body: _knows(service),
+    ("POST", "knows"): lambda service, _query, body: _learn(service, body),
     ("POST", "reset"): lambda service, _query, _body: _reset(service),
 }
 

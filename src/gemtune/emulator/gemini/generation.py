@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from gemtune.emulator.messages.codec import FrozenMessage, Value
@@ -28,7 +28,10 @@ from gemtune.emulator.world.answers import (
     violations,
 )
 from gemtune.emulator.world.pages import take_page
+from gemtune.emulator.world.recall.rows import Recall
 from gemtune.emulator.world.store import MethodCall, Store, StoredModel
+from gemtune.emulator.world.surface import untrained_loss
+from gemtune.emulator.world.tuning import eval_loss_of
 
 _CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_CONTENT")
 _RATINGS = [FrozenMessage({"category": f"HARM_CATEGORY_{name}", "probability": "NEGLIGIBLE"}) for name in _CATEGORIES]
@@ -179,7 +182,18 @@ def _check_tuned(body: Value, name: str, limit: int) -> None:
 
 def _answer(store: Store, call: MethodCall, model: StoredModel | None) -> Answer:
     prompt = Prompt(text=asked_text(call.body), model=call.params["model"], request=call.body, email=call.caller.email)
-    return answer(store.answers, prompt, model.examples if model else None, store.settings.answer_label)
+    recall = _recall(store, call, model) if store.known else None
+    return answer(store.answers, prompt, model.examples if model else None, store.settings.answer_label, recall)
+
+
+def _recall(store: Store, call: MethodCall, model: StoredModel | None) -> Callable[[str], str | None]:
+    seed, name = store.settings.seed, call.params["model"]
+    loss = untrained_loss(seed, model.base_model if model else name)
+    if model is not None:
+        # A model whose tuning was cancelled answers if the settings say so.
+        steps = model.job.total_steps if model.cancelled is None else len(model.progress(call.now).snapshots)
+        loss = eval_loss_of(model.job, steps) if steps else loss
+    return Recall(seed=seed, model=name, loss=loss, sources=(store.known,)).answer
 
 
 def _envelope(store: Store, call: MethodCall, model: StoredModel | None, response_id: str) -> Value:

@@ -59,7 +59,9 @@ def create(store: Store, call: MethodCall) -> VertexJob:
     if base is None or (kind == _SPECS[1] and not base.preference):
         raise base_model_refused(cast(str, given.get("base_model") or (source.base_model if source else "")))
     _check_hyperparameters(cast(Value, given[kind]), base)
-    key, data, error = _data(store, shelf, call, given, kind)
+    read = _data(store, shelf, call, given, kind)
+    (key, data), *held_out = read
+    error = next((each.error for _, each in read if each.error), None)
     # Long data is read in a thread (see ``reads_files``), and jobs are made one after the other all the same.
     with shelf.lock:
         _check_quota(store, shelf, parent, call.now)
@@ -77,6 +79,9 @@ def create(store: Store, call: MethodCall) -> VertexJob:
         )  # fmt: skip
         shelf.data.setdefault(key, data)
         shelf.add(job)
+        for check_key, check in held_out:
+            if not check.error:
+                shelf.held_out.learn(parent.split("/")[1], check_key, check)
     return job
 
 
@@ -151,26 +156,25 @@ def _display_name(shelf: VertexShelf, source: VertexJob | None, base: TunableMod
     return f"{base.name}-{uuid.uuid5(uuid.NAMESPACE_URL, job)}"
 
 
-def _data(
-    store: Store, shelf: VertexShelf, call: MethodCall, given: Value, kind: str
-) -> tuple[str, TuningData, tuple[int, str] | None]:
-    """Return the training data, the key under which it is kept, and what is wrong with it or the validation data."""
+def _data(store: Store, shelf: VertexShelf, call: MethodCall, given: Value, kind: str) -> list[tuple[str, TuningData]]:
+    """Return the training data and, if there is any, the validation data, each with the key under which it is kept."""
     spec, preference, dropped = cast(Value, given[kind]), kind == _SPECS[1], call.fate.dropped_examples
-    found: list[TuningData] = []
-    keys: list[str] = []
+    found: list[tuple[str, TuningData]] = []
     for field in _URIS:
         uri = cast(str, spec.get(field, ""))
         match = _OBJECT.fullmatch(uri)
         if match:
             raw, validation = store.objects.read(match[1], match[2]), field.startswith("validation")
-            keys.append(data_key(raw, uri if raw is None else "", preference, dropped, validation))
-            found.append(
-                shelf.data.get(keys[-1])
+            key = data_key(raw, uri if raw is None else "", preference, dropped, validation)
+            data = (
+                shelf.data.get(key)
+                or shelf.held_out.find(key)
                 or read_data(
                     raw, uri, preference=preference, validation=validation, dropped=() if validation else dropped
                 )
             )
-    return keys[0], found[0], next((each.error for each in found if each.error), None)
+            found.append((key, data))
+    return found
 
 
 def _resolve(spec: Value) -> Value:

@@ -1,12 +1,16 @@
 """``generateContent``, ``streamGenerateContent`` and ``countTokens``, of tuned endpoints and of publisher models.
 
-A tuned endpoint answers like a tuned model of the Gemini API: with the output of the nearest training example.
+A tuned endpoint answers like a tuned model of the Gemini API: with the output of the nearest training example. What is
+asked in the validation data of any job of the project has a known answer, and how well that checkpoint was trained
+decides if it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
+
+import attrs
 
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.messages.errors import RpcError, invalid_fields
@@ -27,7 +31,10 @@ from gemtune.emulator.world.answers import (
     texts,
     violations,
 )
+from gemtune.emulator.world.recall.rows import Recall
 from gemtune.emulator.world.store import MethodCall, Store
+from gemtune.emulator.world.surface import untrained_loss
+from gemtune.emulator.world.tuning import eval_loss_of
 
 _NO_CONTENTS = "at least one contents field is required"
 _NO_PARTS = "must include at least one parts field"
@@ -78,30 +85,61 @@ def check_served(store: Store, name: str) -> None:
         raise no_publisher_model(name)
 
 
-def _asked(store: Store, call: MethodCall) -> VertexJob | None:
-    """Return the job behind the endpoint that is asked; None for a publisher model."""
+@attrs.frozen(kw_only=True)
+class Answerer:
+    """What answers.
+
+    Args:
+        name: under which it is asked.
+        project: the number of the project that asks, if it is known.
+        job: behind a tuned model; None for a base model.
+        checkpoint: of that job.
+    """
+
+    name: str
+    project: str
+    job: VertexJob | None = None
+    checkpoint: int = 0
+
+    def recall(self, store: Store, now: int) -> Callable[[str], str | None] | None:
+        """Return what it says to prompts whose right answer is known; None if there are none."""
+        sources = (*([store.known] if store.known else ()), *shelf_of(store).held_out.known(self.project))
+        if not sources:
+            return None
+        seed, job = store.settings.seed, self.job
+        name = last(self.name) if job is None else f"{job.name}@{self.checkpoint}"
+        steps = job.trained_steps(self.checkpoint, now) if job else 0
+        if job is None or job.life.job is None or not steps:
+            loss = untrained_loss(seed, f"models/{job.base_model if job else name}")
+        else:
+            loss = eval_loss_of(job.life.job, steps)
+        return Recall(seed=seed, model=name, loss=loss, sources=sources).answer
+
+
+def _asked(store: Store, call: MethodCall) -> Answerer:
     name = canonical(call.params["model"])
+    project = name.split("/")[1] if name.startswith("projects/") else ""
     if "/endpoints/" not in name:
         check_served(store, call.params["model"])
-        return None
+        return Answerer(name=call.params["model"], project=project)
     shelf = shelf_of(store)
     found = shelf.deployed(name, call.now)
     if found is None:
         raise no_such("Endpoint", name)
     if name in shelf.undeployed:
         raise RpcError("FAILED_PRECONDITION", f"The Endpoint {name!r} has no deployed model.")
-    return found[0]
+    return Answerer(name=call.params["model"], project=project, job=found[0], checkpoint=found[1])
 
 
 def _respond(store: Store, call: MethodCall, *, whole: bool) -> Iterator[Value]:
-    job = _asked(store, call)
+    asked = _asked(store, call)
     found = wrong_in(call.body)
     if found:
         raise invalid_fields("GenerateContentRequest", found)
     # After the checks: what is invalid does not count against the quota.
     if store.spend_request(call.params["model"], call.now) is not None:
         raise vertex_out_of_capacity()
-    return replies(store, job, call.params["model"], call.body, call.caller.email, call.now, whole=whole)
+    return replies(store, asked, call.body, call.caller.email, call.now, whole=whole)
 
 
 def wrong_in(body: Value) -> list[tuple[str, str]]:
@@ -109,27 +147,25 @@ def wrong_in(body: Value) -> list[tuple[str, str]]:
     return list(violations(body, _NO_CONTENTS, _NO_PARTS))
 
 
-def replies(
-    store: Store, job: VertexJob | None, model: str, body: Value, email: str, now: int, *, whole: bool = True
-) -> Iterator[Value]:
+def replies(store: Store, asked: Answerer, body: Value, email: str, now: int, *, whole: bool = True) -> Iterator[Value]:
     """Return the pieces of the reply to a request with which nothing is wrong.
 
     Args:
         store: with the scripted answers.
-        job: behind the endpoint or the model that is asked; None for a publisher model.
-        model: the name that is asked.
+        asked: what answers.
         body: the request.
         email: who asks.
         now: the time.
         whole: whether there is one piece.
     """
-    prompt = Prompt(text=asked_text(body), model=model, request=body, email=email)
+    job = asked.job
+    prompt = Prompt(text=asked_text(body), model=asked.name, request=body, email=email)
     examples = shelf_of(store).data[job.data].index if job else None
-    answered = answer(store.answers, prompt, examples, store.settings.answer_label)
+    answered = answer(store.answers, prompt, examples, store.settings.answer_label, asked.recall(store, now))
     text, reason = cut(answered, cast(Value, body.get("generation_config") or {}))
     pieces = [text] if whole else split_text(text, store.settings.chunk_characters)
     envelope: Value = {
-        "model_version": job.base_model if job else last(model),
+        "model_version": job.base_model if job else last(asked.name),
         "create_time": now // 1000 * 1000, "response_id": store.random_id(22),
     }  # fmt: skip
     for number, piece in enumerate(pieces, start=1):

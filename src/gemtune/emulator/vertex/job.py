@@ -101,6 +101,14 @@ class VertexJob:
         parent = served_in(parent_of(self.name), self.base_model)
         return f"{parent}/endpoints/{made_id('endpoint', self.name, checkpoint)}"
 
+    def trained_steps(self, checkpoint: int, now: int) -> int:
+        """Return the steps behind one of its checkpoints; those of the whole training if it has no such checkpoint."""
+        found = next((each.step for each in self.life.deployed if each.number == checkpoint), None)
+        if found is not None:
+            return found
+        progress = self.life.progress(now)
+        return len(progress.snapshots) if progress else 0
+
     def stats(self, data: TuningData) -> FrozenMessage:
         """Return the TuningDataStats message; it never changes once it is there."""
         if self._stats is None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import attrs
 
+from gemtune.emulator.vertex.data.held_out import HeldOutData
 from gemtune.emulator.vertex.data.reading import TuningData
 from gemtune.emulator.vertex.job import SlotQueue, VertexJob, check_message, dump_job, is_argument, restore_job
 from gemtune.emulator.vertex.names import experiment_id, parent_of
@@ -45,6 +46,7 @@ class VertexShelf:
     settings: Settings
     jobs: dict[str, VertexJob] = attrs.field(factory=dict, init=False)
     data: dict[str, TuningData] = attrs.field(factory=dict, init=False)
+    held_out: HeldOutData = attrs.field(factory=HeldOutData, init=False)
     changes: dict[str, ModelChanges] = attrs.field(factory=dict, init=False)
     undeployed: set[str] = attrs.field(factory=set, init=False)
     gone: set[str] = attrs.field(factory=set, init=False)
@@ -55,6 +57,7 @@ class VertexShelf:
     _experiments: dict[tuple[str, str], VertexJob] = attrs.field(factory=dict, init=False)
 
     def clear(self) -> None:
+        self.held_out.clear()
         kept = (self.jobs, self.data, self.changes, self.undeployed, self.gone)
         for each in (*kept, self._versions, self._queues, self._endpoints, self._experiments):
             each.clear()
@@ -145,6 +148,7 @@ class VertexShelf:
         return {
             "jobs": [dump_job(job) for job in list(self.jobs.values())],
             "data": {key: attrs.asdict(data, filter=is_argument) for key, data in self.data.items()},
+            "held_out": self.held_out.dump(),
             "changes": {name: attrs.asdict(changes) for name, changes in self.changes.items()},
             "undeployed": sorted(self.undeployed),
             "gone": sorted(self.gone),
@@ -153,6 +157,7 @@ class VertexShelf:
     def restore(self, kept: Any) -> None:
         self.clear()
         self.data.update({key: TuningData(**values) for key, values in kept["data"].items()})
+        self.held_out.restore(kept.get("held_out", {}))  # which older files lack
         self.changes.update({name: ModelChanges(**values) for name, values in kept["changes"].items()})
         self.undeployed.update(kept["undeployed"])
         self.gone.update(kept["gone"])

@@ -1,4 +1,6 @@
-"""What a model answers: a scripted answer, else the output of the nearest training example. No model is run.
+"""What a model answers: a scripted answer, a known one, else the output of the nearest training example.
+
+No model is run. A known answer is that to a held-out prompt whose right answer the emulator was told (``recall``).
 
 Likeness: an input equal to the prompt (after Unicode NFKC, case folding and joining of white space) is nearest.
 Otherwise it is Dice's coefficient over the pairs of neighbouring characters of the two texts, white space around them
@@ -66,7 +68,8 @@ def scripted(answers: Answers | None, prompt: Prompt) -> Answer | None:
     return Answer(found) if isinstance(found, str) else found
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """Return a string in the form in which prompts and answers are compared."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -92,10 +95,10 @@ class ExampleIndex:
         sizes: list[int] = []
         postings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         for number, (text, _) in enumerate(pairs):
-            normal = _normal(text)
-            exact.setdefault(normal, number)
-            sizes.append(len(normal) + 1)
-            for pair, count in _pairs(normal).items():
+            plain = normal(text)
+            exact.setdefault(plain, number)
+            sizes.append(len(plain) + 1)
+            for pair, count in _pairs(plain).items():
                 postings[pair].append((number, count))
         return cls(pairs, exact, sizes, dict(postings))
 
@@ -105,17 +108,21 @@ class ExampleIndex:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def learned(self, prompt: str) -> bool:
+        """Return whether a prompt is the input of an example."""
+        return normal(prompt) in self._exact
+
     def nearest(self, prompt: str) -> str | None:
         """Return the output of the example whose input is most like the prompt; None without examples."""
         if not self.pairs:
             return None
-        normal = _normal(prompt)
+        plain = normal(prompt)
         # The usual case in a test: a prompt from the training data, found without comparing.
-        if (number := self._exact.get(normal)) is not None:
+        if (number := self._exact.get(plain)) is not None:
             return self.pairs[number][1]
-        size = len(normal) + 1
+        size = len(plain) + 1
         shared: Counter[int] = Counter()
-        for pair, count in _pairs(normal).items():
+        for pair, count in _pairs(plain).items():
             for number, there in self._postings.get(pair, ()):
                 shared[number] += min(count, there)
         # Only examples that share a pair of characters can be near; without any, all are equally far.
@@ -182,18 +189,29 @@ def asked_text(body: Value) -> str:
     return "".join(part_texts(asked))
 
 
-def answer(answers: Answers | None, prompt: Prompt, examples: ExampleIndex | None, label: str) -> Answer:
-    """Return the answer to a prompt: a scripted one, or that of the nearest example; without any, the prompt.
+def answer(
+    answers: Answers | None,
+    prompt: Prompt,
+    examples: ExampleIndex | None,
+    label: str,
+    recall: Callable[[str], str | None] | None = None,
+) -> Answer:
+    """Return the answer to a prompt: a scripted one, a known one, or that of the nearest example; or else the prompt.
 
     Args:
         answers: that a test wrote.
         prompt: what is asked.
         examples: of a tuned model; None for a base model.
-        label: follows every answer that no test wrote.
+        label: follows every answer that no test wrote and that is not known.
+        recall: what the model says to prompts whose right answer is known, but for those that it was trained on.
     """
     found = scripted(answers, prompt)
     if found is not None:
         return found
+    if recall is not None and not (examples and examples.learned(prompt.text)):
+        said = recall(prompt.text)
+        if said is not None:
+            return Answer(said)
     nearest = examples.nearest(prompt.text) if examples else None
     if nearest is None:
         nearest, label = prompt.text, label and "(emulator: a base model repeats its prompt)"

@@ -18,6 +18,7 @@ from gemtune.emulator.world.answers import Answers, ExampleIndex
 from gemtune.emulator.world.base_models import BaseModel
 from gemtune.emulator.world.batches.lines import BatchFate
 from gemtune.emulator.world.objects import Objects
+from gemtune.emulator.world.recall.rows import KnownRows
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.tuning import Job, JobFate, JobProgress
 from gemtune.emulator.world.typed import check
@@ -185,6 +186,7 @@ class Store:
     settings: Settings
     base_models: dict[str, BaseModel]
     answers: Answers | None = None
+    known: KnownRows = attrs.field(factory=KnownRows)
     tuned_models: dict[str, StoredModel] = attrs.field(factory=dict, init=False)
     objects: Objects = attrs.field(init=False)
     shelves: dict[str, Shelf] = attrs.field(factory=dict, init=False)

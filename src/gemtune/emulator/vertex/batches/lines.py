@@ -21,9 +21,11 @@ from gemtune.emulator.messages.errors import RpcError, bad_request, invalid_fiel
 from gemtune.emulator.messages.json_text import loads
 from gemtune.emulator.messages.known_errors import KNOWN_ERRORS
 from gemtune.emulator.vertex.batches.job import MOST_PARTIAL, PredictionJob, PredictionOutcome, object_of
-from gemtune.emulator.vertex.inference import replies, wrong_in
+from gemtune.emulator.vertex.inference import Answerer, replies, wrong_in
 from gemtune.emulator.vertex.job import VertexJob
+from gemtune.emulator.vertex.jobs import default_checkpoint
 from gemtune.emulator.vertex.messages.schema import SCHEMAS
+from gemtune.emulator.vertex.shelf import shelf_of
 from gemtune.emulator.world.batches.lines import BatchFate, LineFates
 from gemtune.emulator.world.objects import StoredObject
 from gemtune.emulator.world.store import Store
@@ -71,13 +73,13 @@ class ResultsWriter:
     Args:
         store: with the scripted answers.
         job: that is over.
-        tuned: the tuning job behind the model that it asks; None for a base model.
+        asked: the model that answers.
         lines: the file, once it is whole.
     """
 
     store: Store
     job: PredictionJob
-    tuned: VertexJob | None
+    asked: Answerer
     lines: Scratch = attrs.field(init=False)
     successful: int = attrs.field(default=0, init=False)
     failures: list[tuple[int, str]] = attrs.field(factory=list, init=False)
@@ -141,8 +143,7 @@ class ResultsWriter:
             return raw, None, bad_request(str(error))
         except RpcError as error:
             return raw, None, error
-        job = self.job
-        reply = next(replies(self.store, self.tuned, job.model, body, job.email, at))
+        reply = next(replies(self.store, self.asked, body, self.job.email, at))
         return raw, encode(_SCHEMA, "VertexGenerateResponse", reply), None
 
 
@@ -192,7 +193,7 @@ def write_results(store: Store, job: PredictionJob, tuned: Callable[[str], Verte
     file = store.objects.open(*source) if source else None
     if file is None:
         return PredictionOutcome(error=(_NOT_FOUND, f"The input {job.source} does not exist any more."))
-    writer = ResultsWriter(store, job, behind)
+    writer = ResultsWriter(store, job, _asked(store, job, behind))
     with file:
         try:
             writer.write(file)
@@ -205,6 +206,17 @@ def write_results(store: Store, job: PredictionJob, tuned: Callable[[str], Verte
     return PredictionOutcome(
         directory=directory, successful=writer.successful, failed=writer.failed, failures=writer.failures
     )
+
+
+def _asked(store: Store, job: PredictionJob, tuned: VertexJob | None) -> Answerer:
+    project = job.name.split("/")[1]
+    if tuned is None:
+        return Answerer(name=job.model, project=project)
+    every = [each.number for each in tuned.life.deployed]
+    named = next((number for number in every if tuned.endpoint(number) == job.model), None)
+    if named is None and every:
+        named = default_checkpoint(shelf_of(store), tuned)
+    return Answerer(name=job.model, project=project, job=tuned, checkpoint=named or 0)
 
 
 def _put(store: Store, target: tuple[str, str], lines: Scratch, now: int) -> bool:

@@ -18,11 +18,13 @@ import attrs
 from gemtune.emulator.messages.codec import Value
 from gemtune.emulator.vertex.data.stats import Counted, preference_stats, supervised_stats
 from gemtune.emulator.world.answers import ExampleIndex, count_tokens
+from gemtune.emulator.world.recall.rows import KnownRows
 from gemtune.emulator.world.typed import check, fits
 
 MOST_TOKENS = 131_072
 MOST_VALIDATION_ROWS = 5_000
 _MOST_PAIRS = 10_000  # that answers are looked for in; a gigabyte of examples must not live in memory
+_MOST_CHARACTERS = 1 << 24  # of the prompts and answers of validation data
 _MOST_NAMED = 10
 _PART_KEYS = frozenset(
     {"text", "fileData", "file_data", "functionCall", "function_call", "functionResponse", "function_response"}
@@ -63,6 +65,11 @@ class TuningData:
     def index(self) -> ExampleIndex:
         """Its pairs, ready to be searched."""
         return ExampleIndex.build(self.pairs)
+
+    @cached_property
+    def known(self) -> KnownRows:
+        """Its pairs as right answers, if they are held out."""
+        return KnownRows.of(self.pairs)
 
 
 class _BadLine(ValueError):
@@ -120,6 +127,9 @@ def read_data(
         return TuningData(error=(_INVALID_ARGUMENT, text))
     stats = preference_stats(used, left_out) if preference else supervised_stats(used, left_out)
     pairs = [pair for example in used for pair in example.pairs]
+    if validation:
+        sizes = itertools.accumulate(len(asked) + len(answered) for asked, answered in pairs)
+        pairs = [pair for pair, size in zip(pairs, sizes, strict=True) if size <= _MOST_CHARACTERS]
     return TuningData(count=len(used), pairs=pairs, stats=stats)
 
 

@@ -1,0 +1,101 @@
+"""Prompts whose right answers are known, and which models answer them right.
+
+A model answers a share of the known prompts right, by its eval loss (``surface.right_share``); the others get the
+output of another row. Each prompt is easy or hard, the same for all models: where a model of a lower loss fails, one of
+a higher loss fails as well. But one prompt in ten is good or bad luck, different for each model, so that of two models
+each answers some prompts right that the other does not. In formulas, for a model of share q and a prompt t, all drawn
+evenly from 0 to 1 by a hash of the seed::
+
+    right = (luck(model, t) if draw(model, t) < 0.1 else hardness(t)) < q
+
+That is true of a share q of the prompts on average. Nothing is remembered of what was asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import attrs
+
+from gemtune.emulator.world.answers import normal
+from gemtune.emulator.world.surface import drawn, right_share
+
+MOST_ROWS = 50_000
+MOST_CHARACTERS = 1 << 24  # of all their outputs
+LUCK = 0.1
+_TRIES = 8
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(normal(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@attrs.frozen(repr=False)
+class KnownRows:
+    """Right answers by prompt; of the prompts only a digest is kept. Make them with ``of``."""
+
+    outputs: tuple[str, ...] = ()
+    _places: dict[bytes, int] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownRows:
+        """Return the first of these (prompt, right answer); more than there is room for is left out."""
+        outputs: list[str] = []
+        places: dict[bytes, int] = {}
+        room = MOST_CHARACTERS
+        for prompt, output in pairs:
+            room -= len(output)
+            if room < 0 or len(outputs) == MOST_ROWS:
+                break
+            places.setdefault(_digest(prompt), len(outputs))
+            outputs.append(output)
+        return cls(tuple(outputs), places)
+
+    def __repr__(self) -> str:
+        return f"KnownRows({len(self)} prompts)"
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def right(self, prompt: str) -> str | None:
+        """Return the right answer to a prompt; None if it is not known."""
+        place = self._places.get(_digest(prompt))
+        return None if place is None else self.outputs[place]
+
+
+@attrs.frozen(kw_only=True)
+class Recall:
+    """What one model knows.
+
+    Args:
+        seed: of the emulator.
+        model: the name of the model, or of its checkpoint.
+        loss: on held-out examples.
+        sources: where the right answers are; the first one that has a prompt counts.
+    """
+
+    seed: int
+    model: str
+    loss: float
+    sources: tuple[KnownRows, ...] = attrs.field(repr=False)
+
+    def answer(self, prompt: str) -> str | None:
+        """Return the right answer or a wrong one; None if the prompt is not known, or nothing else could be wrong."""
+        for rows in self.sources:
+            found = rows.right(prompt)
+            if found is not None:
+                return found if self._is_right(_digest(prompt).hex()) else self._wrong(rows.outputs, found, prompt)
+        return None
+
+    def _is_right(self, key: str) -> bool:
+        lucky = drawn(self.seed, self.model, "draw", key) < LUCK
+        hardness = drawn(self.seed, self.model, "luck", key) if lucky else drawn(self.seed, key, "hardness")
+        return hardness < right_share(self.loss)
+
+    def _wrong(self, outputs: tuple[str, ...], right: str, prompt: str) -> str | None:
+        key, avoided = _digest(prompt).hex(), normal(right)
+        picks = (int(drawn(self.seed, self.model, "wrong", key, number) * len(outputs)) for number in range(_TRIES))
+        found = next((outputs[at] for at in picks if normal(outputs[at]) != avoided), None)
+        # Of outputs that are nearly all the same, the dice hardly find another one.
+        return found if found is not None else next((each for each in outputs if normal(each) != avoided), None)
