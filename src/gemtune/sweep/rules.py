@@ -124,14 +124,13 @@ class DivergingRule:
         """Return why the point is given up, or None."""
         if curve.losses and not math.isfinite(curve.losses[-1][1]):
             return f"its loss is no number any more at step {curve.losses[-1][0]:,}"
+        # Of the training loss in both cases: the first validation losses may be of later passes, when much is learned.
+        begun = [value for _, value in curve.losses[:LEAST_STEPS] if math.isfinite(value)]
+        far = self.factor * statistics.median(begun) if len(curve.losses) > LEAST_STEPS and begun else math.inf
         for mine in (LossTrack(curve, held_out=True), LossTrack(curve, held_out=False)):
-            begun = [value for _, value in mine.values[:LEAST_STEPS] if math.isfinite(value)]
-            if not begun or len(mine.values) <= LEAST_STEPS:
-                continue
-            start = statistics.median(begun)
             levels = [mine.level(at) for at in (mine.before, mine.last)]
-            if start > 0 and all(level is not None and level > self.factor * start for level in levels):
-                return f"{mine.said(levels[-1] or 0.0, mine.last)}, and it began at {in_words(start)}"
+            if all(level is not None and level > far > 0 for level in levels):
+                return f"{mine.said(levels[-1] or 0.0, mine.last)}, and it began at {in_words(far / self.factor)}"
         return None
 
 
