@@ -7,36 +7,12 @@ import httpx
 import pytest
 
 import gemtune
-from batch.service import Service, envelope, quota
+from batch.service import envelope, quota
+from evaluation.models import BASE, ROWS, TUNED, Models, evaluate
 from gemtune.batch import read_journal
 from gemtune.errors import BatchStopped, DeadlineExceeded, InvalidInput, JournalError, JournalMismatch
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_backends]
-
-BASE, TUNED = "models/gemini-3.7-flash", "tunedModels/abc"
-ROWS = [("hi", "re: hi"), ("ho", "re: he"), ("ha", "re: ha")]
-
-
-class Models(Service):
-    """Answers for one model as it is told, and counts who was asked what."""
-
-    def __init__(self, seconds=1.0):
-        super().__init__(seconds)
-        self.of_models = {}
-        self.requests = []
-
-    async def __call__(self, request):
-        model = request.url.path.partition("/v1beta/")[2].partition(":")[0]
-        text = json.loads(request.content)["contents"][-1]["parts"][-1]["text"]
-        self.requests.append((model, text))
-        told = self.of_models.get(model)
-        found = await super().__call__(request)
-        return (told(text) if callable(told) else told) or found
-
-
-async def evaluate(service, models=(BASE, TUNED), data=ROWS, **options):
-    async with service.client() as client:
-        return await client.evaluate(models, data, **options)
 
 
 async def test_every_model_answers_every_row_and_is_compared_with_the_first(virtual_time):

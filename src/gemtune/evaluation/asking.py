@@ -23,6 +23,7 @@ from gemtune.evaluation.values import EvaluationProgress, ModelAnswer
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.remedy import Argument, Remedy
+from gemtune.show.picture import short
 from gemtune.types import GenerateContentResponse
 
 EVERY: Final = 0.25
@@ -145,6 +146,7 @@ class Asking:
             InvalidInput: An argument is wrong.
             Exception: What ``on_progress`` or ``accept`` has raised.
         """
+        inquiries = [each for each in inquiries if each.inputs]
         batches = [self._batch(each) for each in inquiries]
         self._inquiries += inquiries
         self._batches += batches
@@ -249,6 +251,8 @@ class Asking:
 
 def _named(error: Exception, inquiry: Inquiry) -> Exception:
     """Return an error that says whose it is."""
-    if isinstance(error, GemtuneError) and inquiry.label not in error.message:
+    if not isinstance(error, GemtuneError):
+        return error
+    if inquiry.label != short(inquiry.model) or inquiry.label not in error.message:
         error.message = f"{inquiry.label}: {error.message}"
     return error

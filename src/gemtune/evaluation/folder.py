@@ -1,4 +1,4 @@
-"""The journal of an evaluation: a folder with one journal of a batch for each model, and one for each judge's pairs.
+"""The journal of an evaluation: a folder with one journal of a batch for each model, and one for each judge.
 
 A file is found by its name, which follows from the model alone, so that nothing has to be looked up and nothing can get
 out of step. ``index.json`` says for people what belongs to which file; no program reads it but to add to it.
@@ -9,7 +9,7 @@ out of step. ``index.json`` says for people what belongs to which file; no progr
       index.json
       gemini-3.7-flash-1c9e0b.journal               the answers of a model
       roman-numerals-x1f0-77ab02.journal
-      judge-gemini-3.7-flash-5d01aa.journal         the verdicts on one model beside another
+      judge-gemini-3.7-flash-5d01aa.journal         the verdicts of a judge
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -76,16 +75,15 @@ class JournalFolder:
         self.files[name] = {"holds": "answers", "model": model, "label": label}
         return self.path / name
 
-    def of_verdicts(self, judge: str, about: Mapping[str, object], *identity: object) -> Path:
+    def of_verdicts(self, model: str, metric: str) -> Path:
         """Return the journal of a judge's verdicts.
 
         Args:
-            judge: The judge's name.
-            about: What the index says of it.
-            identity: What tells it from the judge's other journals.
+            model: The name of the model that judges.
+            metric: The name of the metric that it is.
         """
-        name = f"judge-{_slug(short(judge))}-{_digest(_bare(judge), *identity)}.journal"
-        self.files[name] = {"holds": "verdicts", "judge": judge, **about}
+        name = f"judge-{_slug(short(model))}-{_digest(_bare(model), metric)}.journal"
+        self.files[name] = {"holds": "verdicts", "model": model, "label": metric}
         return self.path / name
 
     def begin(self) -> None:

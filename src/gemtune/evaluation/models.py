@@ -42,13 +42,16 @@ class AskedModel:
     turn: int = 0
 
 
-async def find_models(given: object, client: FindsJobs, model_name: Callable[[object], str]) -> tuple[AskedModel, ...]:
+async def find_models(
+    given: object, client: FindsJobs, model_name: Callable[[object], str], *, field: str = "models"
+) -> tuple[AskedModel, ...]:
     """Return the models of an evaluation, once the jobs among them have ended.
 
     Args:
         given: One model, several, or a mapping of labels to models.
         client: Finds jobs.
         model_name: Returns the name under which the service knows a model.
+        field: The argument, for errors.
 
     Raises:
         InvalidInput: There is none, or one of them names no model.
@@ -56,7 +59,7 @@ async def find_models(given: object, client: FindsJobs, model_name: Callable[[ob
         CallError: A job could not be looked at.
     """
     labelled = _labelled(given)
-    names = await for_each(lambda each: _asked_as(*each, client, model_name), labelled, _AT_ONCE)
+    names = await for_each(lambda each: _asked_as(*each, client, model_name, field), labelled, _AT_ONCE)
     found: list[AskedModel] = []
     labels = _unique([label or _label_of(model, name) for (label, model), name in zip(labelled, names, strict=True)])
     for label, name in zip(labels, names, strict=True):
@@ -83,9 +86,11 @@ def _labelled(given: object) -> list[tuple[str, object]]:
     return models
 
 
-async def _asked_as(label: str, model: object, client: FindsJobs, model_name: Callable[[object], str]) -> str:
+async def _asked_as(
+    label: str, model: object, client: FindsJobs, model_name: Callable[[object], str], argument: str
+) -> str:
     """Return the name under which a model is asked; of a job, once it has ended."""
-    field = f"models[{label!r}]" if label else "models"
+    field = f"{argument}[{label!r}]" if label else argument
     try:
         job = _job_of(model, client)
         if job is not None:

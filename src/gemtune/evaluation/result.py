@@ -12,14 +12,17 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput, MetricFailed
-from gemtune.evaluation.figures import Scores, scored_rows, with_scores
 from gemtune.evaluation.picture import EvaluationPicture
-from gemtune.evaluation.scoring import score
+from gemtune.evaluation.scoring.figures import Scores, scored_rows, with_scores
+from gemtune.evaluation.scoring.functions import check_expected, score
+from gemtune.evaluation.scoring.judging import Verdicts, scores_of
 from gemtune.evaluation.shown import ShownEvaluation
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow
+from gemtune.metrics.judging import Judge
 from gemtune.metrics.named import MetricsLike, resolve
 from gemtune.metrics.statistics import compare
 from gemtune.metrics.values import Comparison, Metric, Score
+from gemtune.metrics.verdicts import judged
 from gemtune.rows.frames import FrameEngine, make_frame
 from gemtune.wholefile import whole_file
 
@@ -116,7 +119,15 @@ class Evaluation(ShownEvaluation):
             InvalidInput: There is no such metric, or it needs answers that the rows do not have.
             MetricFailed: A metric has raised for an answer.
         """
-        return await scored(self, resolve(metrics))
+        chosen = resolve(metrics)
+        judge = next((each.name for each in chosen if isinstance(each, Judge)), None)
+        if judge is not None:
+            what = (
+                f"metrics: {judge} is a model that has to be asked: pass it to a new evaluation with the same journal"
+            )
+            raise InvalidInput(what, field="metrics")
+        check_expected([row.row for row in self.rows], chosen)
+        return await scored(self, chosen)
 
     def picture(self) -> EvaluationPicture:
         """Return what a person sees of the evaluation: what text, notebook and terminal draw. Nothing is asked."""
@@ -214,26 +225,43 @@ class Evaluation(ShownEvaluation):
                 yield {**shared, "model": label, **told, **scored}
 
 
-async def scored(evaluation: Evaluation, metrics: Sequence[Metric]) -> Evaluation:
+async def scored(
+    evaluation: Evaluation, metrics: Sequence[Metric], verdicts: Mapping[str, Verdicts] | None = None
+) -> Evaluation:
     """Return an evaluation with the scores of some metrics in the place of all others.
+
+    Args:
+        evaluation: The answers.
+        metrics: The metrics.
+        verdicts: What the judges among them have said, by the metric's name.
 
     Raises:
         MetricFailed: A metric has raised for an answer; its ``evaluation`` has the scores of those before it.
     """
-    labels, scores = [each.label for each in evaluation.models], {}
+    labels, scores, heard = [each.label for each in evaluation.models], {}, verdicts or {}
     for place, metric in enumerate(metrics):
+        if metric.name in heard:
+            scores[metric.name] = scores_of(heard[metric.name], evaluation.rows, evaluation.baseline)
+            continue
         try:
             scores[metric.name] = await score(metric, evaluation.rows, labels)
         except MetricFailed as error:
-            error.evaluation = _with(evaluation, metrics[:place], scores)
+            error.evaluation = _with(evaluation, metrics[:place], scores, heard)
             raise
-    return _with(evaluation, metrics, scores)
+    return _with(evaluation, metrics, scores, heard)
 
 
-def _with(evaluation: Evaluation, metrics: Sequence[Metric], scores: Scores) -> Evaluation:
+def _with(
+    evaluation: Evaluation, metrics: Sequence[Metric], scores: Scores, heard: Mapping[str, Verdicts]
+) -> Evaluation:
     rows = scored_rows(evaluation.rows, metrics, scores)
-    models = tuple(with_scores(each, metrics, rows, scores) for each in evaluation.models)
-    return attrs.evolve(evaluation, models=models, rows=rows, metrics=tuple(metrics))
+    models = []
+    for model in evaluation.models:
+        found = with_scores(model, metrics, rows, scores)
+        judges = [each.name for each in metrics if model.label in heard.get(each.name, ())]
+        said = {name: judged(each for each in heard[name][model.label] if each is not None) for name in judges}
+        models.append(attrs.evolve(found, reports={**found.reports, **said}))
+    return attrs.evolve(evaluation, models=tuple(models), rows=rows, metrics=tuple(metrics))
 
 
 def _said(model: EvaluatedModel) -> str:

@@ -13,6 +13,7 @@ whatever happens later: in the journals, and in the evaluation that the error of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio.to_thread
@@ -22,15 +23,18 @@ from gemtune import checks
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.errors import GemtuneError, InvalidInput
 from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
-from gemtune.evaluation.figures import figures_of
 from gemtune.evaluation.folder import JournalFolder
 from gemtune.evaluation.models import AskedModel, FindsJobs, find_models
 from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
 from gemtune.evaluation.result import Evaluation, scored
 from gemtune.evaluation.rows import HeldOutReading, held_out_rows
+from gemtune.evaluation.scoring.figures import figures_of
+from gemtune.evaluation.scoring.functions import check_expected
+from gemtune.evaluation.scoring.judging import Hearing, Verdicts, hearing_of
 from gemtune.evaluation.values import EvaluatedRow, ModelAnswer
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
+from gemtune.metrics.judging import Judge
 from gemtune.metrics.named import resolve
 from gemtune.metrics.values import HeldOutRow, Metric
 from gemtune.remedy import Argument, Remedy
@@ -123,22 +127,83 @@ async def evaluate(
     """
     began = current_time()
     rows = await anyio.to_thread.run_sync(held_out_rows, spec.data, spec.reading)
-    _check_expected(rows, spec.metrics)
+    check_expected(rows, spec.metrics)
     models = await find_models(spec.models, client, model_name)
     baseline = _baseline(models, spec.baseline)
+    judges = await _find_judges(spec, len(models), client, model_name)
     inquiries = [_inquiry(spec, each, rows) for each in models]
     if spec.journal is not None:
         await anyio.to_thread.run_sync(spec.journal.begin)
         await anyio.to_thread.run_sync(spec.journal.write_index)
     asking = _asking(client, spec, limiter, began)
+    asking.expected = 2 * len(rows) * (len(models) - 1) * len(judges)  # at most: answers that are alike need no judge
     try:
         await asking.ask(inquiries)
     except GemtuneError as error:
         error.evaluation = _answered(spec, rows, inquiries, baseline)  # type: ignore[attr-defined]  # it was paid for
         raise
-    found = await scored(_answered(spec, rows, inquiries, baseline), spec.metrics)
+    found = _answered(spec, rows, inquiries, baseline)
+    verdicts: dict[str, Verdicts] = {}
+    if judges:
+        found, verdicts = await _judged(spec, found, judges, asking)
+    found = await scored(found, spec.metrics, verdicts)
     asking.finish()
     return found
+
+
+async def _find_judges(
+    spec: Evaluating, models: int, client: FindsJobs, model_name: Callable[[object], str]
+) -> dict[str, AskedModel]:
+    """Return the models that judge, by the name of their metric."""
+    found = {}
+    for judge in spec.metrics:
+        if isinstance(judge, Judge):
+            if models < 2:
+                what = f"metrics: {judge.name} compares with the answers of the baseline: give at least two models"
+                raise InvalidInput(what, field="metrics")
+            (model,) = await find_models({judge.name: judge.model}, client, model_name, field="metrics")
+            price_of(spec.prices, judge.name, model.name)
+            found[judge.name] = model
+    return found
+
+
+async def _judged(
+    spec: Evaluating, answered: Evaluation, judges: Mapping[str, AskedModel], asking: Asking
+) -> tuple[Evaluation, dict[str, Verdicts]]:
+    """Have the judges compare the answers; return the evaluation with what that has cost, and their verdicts."""
+    labels = [each.label for each in answered.models]
+    hearings, inquiries = [], []
+    for judge in spec.metrics:
+        if isinstance(judge, Judge):
+            hear = partial(hearing_of, judge, answered.rows, labels, answered.baseline)
+            hearings.append(await anyio.to_thread.run_sync(hear))
+            inquiries.append(_question(spec, hearings[-1], judges[judge.name]))
+    if spec.journal is not None:
+        await anyio.to_thread.run_sync(spec.journal.write_index)
+    asking.expected = 0
+    try:
+        await asking.ask(inquiries)
+    except GemtuneError as error:
+        error.evaluation = answered  # type: ignore[attr-defined]
+        raise
+    for hearing, inquiry in zip(hearings, inquiries, strict=True):
+        hearing.settle(inquiry)
+    cost = {each.label: figures_of(each) for each in inquiries}
+    return attrs.evolve(answered, judges=cost), {each.judge.name: each.verdicts for each in hearings}
+
+
+def _question(spec: Evaluating, hearing: Hearing, model: AskedModel) -> Inquiry:
+    judge, journal = hearing.judge, None
+    if spec.journal is not None:
+        journal = spec.journal.of_verdicts(model.name, judge.name)
+    return Inquiry(
+        label=judge.name,
+        model=model.name,
+        inputs=list(hearing.questions.items()),
+        journal=journal,
+        framing={"accept": None},
+        price=price_of(spec.prices, judge.name, model.name),
+    )
 
 
 def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None, began: float) -> Asking:
@@ -199,24 +264,6 @@ def _baseline(models: Sequence[AskedModel], given: str | None) -> str:
         what = f"baseline must be one of {', '.join(map(repr, labels))}, not {checks.shown(given)}"
         raise InvalidInput(what, field="baseline")
     return given
-
-
-def _check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> None:
-    """Refuse rows without the right answer if a metric compares with it."""
-    needs = [metric.name for metric in metrics if metric.expects]
-    lacking = [row for row in rows if not row.expected] if needs else []
-    if not lacking:
-        return
-    first = lacking[0]
-    many = "no row has" if len(lacking) == len(rows) else f"{len(lacking):,} of {len(rows):,} rows, the first in row"
-    what = f"data: {many} " + ("an" if len(lacking) == len(rows) else f"{first.number:,}, have no") + " expected answer"
-    raise InvalidInput(
-        f"{what}, with which {' and '.join(needs)} compare{'s' if len(needs) == 1 else ''}",
-        Remedy("name its column with ", Argument("output")),
-        Remedy("choose another metric, such as a judge"),
-        field="data",
-        row=first.number,
-    )
 
 
 def _answered(spec: Evaluating, rows: Sequence[HeldOutRow], inquiries: Sequence[Inquiry], baseline: str) -> Evaluation:

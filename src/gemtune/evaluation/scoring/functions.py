@@ -16,6 +16,7 @@ from gemtune.evaluation.values import EvaluatedRow
 from gemtune.loops import current_time
 from gemtune.metrics.statistics import as_score
 from gemtune.metrics.values import HeldOutRow, Metric, Scored
+from gemtune.remedy import Argument, Remedy
 
 AT_ONCE: Final = 16
 """So many calls of a metric that waits are under way."""
@@ -25,6 +26,28 @@ _ALLOWED: Final = {"share": (0.0, 1.0), "wins": (0.0, 0.5, 1.0)}
 
 _Scores: TypeAlias = "dict[str, list[float | None]]"
 """By model, in the order of the rows; None for what has none."""
+
+
+def check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> None:
+    """Refuse rows without the right answer if a metric compares with it.
+
+    Raises:
+        InvalidInput: There are such rows.
+    """
+    needs = [metric.name for metric in metrics if metric.expects]
+    lacking = [row for row in rows if not row.expected] if needs else []
+    if not lacking:
+        return
+    first = lacking[0]
+    many = "no row has" if len(lacking) == len(rows) else f"{len(lacking):,} of {len(rows):,} rows, the first in row"
+    what = f"data: {many} " + ("an" if len(lacking) == len(rows) else f"{first.number:,}, have no") + " expected answer"
+    raise InvalidInput(
+        f"{what}, with which {' and '.join(needs)} compare{'s' if len(needs) == 1 else ''}",
+        Remedy("name its column with ", Argument("output")),
+        Remedy("choose another metric, such as a judge"),
+        field="data",
+        row=first.number,
+    )
 
 
 @attrs.frozen(eq=False)
