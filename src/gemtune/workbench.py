@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
+import attrs
+
+from gemtune.config import ONCE
 from gemtune.evaluation.options import EvaluateOptions
 from gemtune.http.caller import Caller
+from gemtune.jobs import TuningJob
+from gemtune.looks.followers import Followers
 from gemtune.looks.service import TuningService
+from gemtune.resources.drafts import draft_of
 from gemtune.resources.given import ModelLike, Prices, spelled_out
+from gemtune.settings import Settings
+from gemtune.sweep.arguments import SweepOptions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gemtune.datasets.accepted import TrainingDataLike
     from gemtune.datasets.dataset import DataSet
@@ -20,6 +28,9 @@ if TYPE_CHECKING:
     from gemtune.evaluation.run import Evaluates
     from gemtune.evaluation.values import EvaluationProgress
     from gemtune.metrics.values import Metric, Scorer
+    from gemtune.sweep.options import SweepSpec
+    from gemtune.sweep.point import SweepPoint
+    from gemtune.sweep.sweep import Sweep
 
 # What an evaluation and a sweep are made of is loaded by whoever calls one.
 
@@ -29,6 +40,8 @@ class Workbench:
 
     _caller: Caller
     _service: TuningService
+    _settings: Settings
+    _followers: Followers
 
     @spelled_out(EvaluateOptions)
     async def evaluate(
@@ -81,3 +94,80 @@ class Workbench:
         given: dict[str, Any] = {"metrics": metrics, "baseline": baseline, "journal": journal, "prices": prices}
         spec = evaluating(models, data, limit=limit, key=key, on_progress=on_progress, options=options, **given)
         return await evaluate(cast("Evaluates", self), spec, self._service.model_name, self._caller.limiter)
+
+    @spelled_out(SweepOptions)
+    def sweep(self, base_model: ModelLike, data: TrainingDataLike, **options: Unpack[SweepOptions]) -> Sweep:
+        """Tune many models that differ in their hyperparameters, and find the best: ``async with``, then ``async for``.
+
+        One watcher follows all jobs; as many run at a time as the quota lets. Leaving, an interrupt and a crash touch
+        no job: the same call with the same journal takes them up again, and creates none twice. Only a rule, the
+        study's pruner or ``sweep.cancel()`` cancels one.
+
+        Args:
+            base_model: The model to tune.
+            data: Training data as ``tune`` takes it; read, checked and split once.
+            space: ``{"epoch_count": [2, 4, 8], "learning_rate_multiplier": [0.5, 1, 2]}`` is a grid; a list of dicts or
+                ``Hyperparameters`` is tried in its order; ``(0.1, 10, "log")`` is a range.
+            study: An ``optuna.Study`` (extra ``optuna``) that chooses the points, perhaps from ``space``.
+            validation: The share of rows to validate with, rows of their own, or None for none.
+            max_jobs: How many points there may be; a study and a range need it.
+            concurrency: How many run at a time; None: as many as the quota lets, and 4 for a study.
+            stop: Which running points are given up: a rule's name such as ``median``, a rule, or several. A study's own
+                pruner is always asked.
+            metrics: What the trained models, and in the end the base model, are evaluated by, as in ``evaluate``.
+            objective: What ranks the points: ``eval_loss``, ``loss`` or a metric's name. By default the first metric;
+                without one ``eval_loss`` on Vertex AI, and ``exact_match`` on the Gemini API.
+            budget: What the training may cost, by ``prices``: a hard limit. What does not fit is left out.
+            token_budget: How many tokens the training may take, likewise.
+            prices: The price of a million training tokens, prices by model, a ``PriceList``, or the path of one.
+            journal: A folder in which the sweep writes down what it does.
+            seed: Of the split, and of what is sampled.
+            title: What the sweep is called, at most 30 characters.
+            method: As in ``tune``, like the other options, which hold for all points.
+
+        Raises:
+            InvalidInput: An argument is wrong.
+        """
+        from gemtune.sweep.options import sweep_spec
+        from gemtune.sweep.running.parts import SweepService
+        from gemtune.sweep.sweep import make_sweep
+
+        vertex = self._settings.service == "vertex"
+        spec = sweep_spec(base_model, data, options, base_name=self._service.model_name, vertex=vertex)
+        client, hands = cast("Any", self), _Hands(self, spec)
+        service = SweepService(create=hands.create, job=client.job, watch=client.watch, evaluate=hands.evaluate)
+        return make_sweep(spec, service, lambda: client.storage)
+
+
+@attrs.frozen(eq=False)
+class _Hands:
+    """What a client does for one sweep."""
+
+    client: Workbench
+    spec: SweepSpec
+
+    async def create(
+        self, point: SweepPoint, job_id: str, train: object, measured: object | None, *, fresh: bool
+    ) -> TuningJob:
+        """Create the job of a point, with one request if nothing goes wrong: the sweep waits itself if it is refused.
+
+        Args:
+            point: The point.
+            job_id: The id of its job.
+            train: The training data.
+            measured: The validation data, where the service measures the loss on it.
+            fresh: Whether nobody can have used the id, so that the search for it is spared.
+        """
+        spec, client = self.spec, self.client
+        title = f"{spec.title or job_id[:12]} {point.number}"
+        draft = draft_of(spec.base_model, train, spec.method, {**spec.creating, "display_name": title})
+        draft = attrs.evolve(draft, hyperparameters=point.hyperparameters, validation_data=measured, fresh=fresh)
+        exists: Literal["error", "adopt"] = "error" if fresh else "adopt"
+        started = await client._service.create(draft, job_id, exists, timeout=None, retry=ONCE)
+        return TuningJob(client._followers.created(started.seen), started.data, started.adopted)
+
+    async def evaluate(
+        self, models: Mapping[str, ModelLike], data: Any, metrics: Sequence[Metric], journal: os.PathLike[str]
+    ) -> Evaluation:
+        """Evaluate models on the validation rows."""
+        return await self.client.evaluate(models, data, metrics=metrics, journal=journal)

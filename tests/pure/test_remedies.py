@@ -35,7 +35,7 @@ BOTH = (
     "`gemtune emulator`",
 )  # fmt: skip
 # Arguments that the command line does not have; a remedy that needs one is left out there.
-NO_OPTION = {"api_key", "max_connections", "ssl_context", "transport"}
+NO_OPTION = {"api_key", "max_connections", "objective", "space", "ssl_context", "title", "transport", "validation"}
 # The same of calls.
 NO_COMMAND = {"batches.create", "files.delete", "files.get", "storage.upload"}
 

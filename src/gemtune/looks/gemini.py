@@ -140,7 +140,8 @@ class GeminiTuning:
         check_display_name(draft.display_name)
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         model, data = await model_to_create(draft)
-        creation = Creation(self.caller, model, chosen, chosen=job_id is not None, adopt=if_exists == "adopt")
+        taken = job_id is not None and not draft.fresh  # whether it may be
+        creation = Creation(self.caller, model, chosen, chosen=taken, adopt=if_exists == "adopt")
         operation = await creation.run(timeout=timeout, retry=retry)
         seen = observe_creation(operation, creation.name, model, moment())
         return Started(seen, data.report, creation.adopted)

@@ -54,6 +54,8 @@ class TuningDraft:
         checkpoints: ``all`` or ``last``; None for the service's own choice.
         bucket: The bucket for data that has to be uploaded, before the client's own.
         queue: Whether to wait for a free place if the quota is used up, rather than to fail.
+        fresh: Whether the id was made for this one creation, so that nobody can have used it and nothing has to be
+            looked for before it; ``client.sweep`` alone says so.
     """
 
     base_model: object
@@ -73,6 +75,7 @@ class TuningDraft:
     checkpoints: Literal["all", "last"] | None = None
     bucket: str | None = None
     queue: bool = False
+    fresh: bool = False
 
 
 class TuneOptions(TypedDict, total=False):

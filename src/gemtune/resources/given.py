@@ -149,6 +149,10 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "queue": False,
     "engine": "local",
     "finish": "keep",
+    "validation": 0.1,
+    "metrics": (),
+    "seed": 0,
+    "method": "supervised",
 }
 """The defaults that are not None, for those who read a signature."""
 

@@ -1,0 +1,175 @@
+"""What is known of a sweep: its points, what they hold of the budget, their order, and the events that nobody has read.
+
+Changed by the sweep's tasks and read by everybody; nothing here waits but a reader of events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import anyio
+import attrs
+
+from gemtune.loops import current_time
+from gemtune.metrics.values import Comparison
+from gemtune.sweep.chooser import PointCurve
+from gemtune.sweep.events import SweepEvent
+from gemtune.sweep.point import PointPicture, PointState, SweepPicture
+from gemtune.sweep.running.budget import BudgetLedger, PointCosts
+from gemtune.sweep.running.record import PointRecord
+
+MEASURED = ("eval_loss", "loss")
+"""The objectives that the service measures; all others are metrics of an evaluation."""
+
+
+@attrs.define(eq=False)
+class News:
+    """The events that nobody has read yet, and a bell for whoever waits for something to change."""
+
+    _unread: deque[SweepEvent] = attrs.field(factory=deque, init=False)
+    _bell: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    heard: bool = attrs.field(default=True, init=False)
+    """Whether somebody may read them; nothing is kept for a sweep that is only awaited."""
+
+    def report(self, *events: SweepEvent) -> None:
+        """Report events."""
+        if self.heard:
+            self._unread += events
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake all who wait for something to change."""
+        self._bell.set()
+        self._bell = anyio.Event()
+
+    async def change(self) -> None:
+        """Wait until something changes."""
+        await self._bell.wait()
+
+    def next(self) -> SweepEvent | None:
+        """Return the next event; None if there is none now."""
+        return self._unread.popleft() if self._unread else None
+
+    def close_ears(self) -> None:
+        """Keep no events from here on."""
+        self.heard = False
+        self._unread.clear()
+
+
+@attrs.define(eq=False, kw_only=True)
+class SweepBoard:
+    """What is known of a sweep.
+
+    Args:
+        title: What it is called.
+        base_model: The model that is tuned.
+        objective: What the points are ranked by.
+        better: Whether a ``lower`` or a ``higher`` objective is better.
+        budget: What the points hold of it.
+        costs: What they take.
+        planned: How many points there will be; None if nobody knows.
+    """
+
+    title: str
+    base_model: str
+    objective: str
+    better: Literal["lower", "higher"]
+    budget: BudgetLedger
+    costs: PointCosts
+    planned: int | None = None
+    records: dict[int, PointRecord] = attrs.field(factory=dict, init=False)
+    news: News = attrs.field(factory=News, init=False)
+    waiting_for: str = attrs.field(default="", init=False)
+    comparisons: Sequence[Comparison] = attrs.field(default=(), init=False)
+    began: float | None = attrs.field(default=None, init=False)
+    over_at: float | None = attrs.field(default=None, init=False)
+    finished: bool = attrs.field(default=False, init=False)
+    """Whether all is done."""
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the objective is a metric, which only an evaluation brings."""
+        return self.objective not in MEASURED
+
+    def of_job(self, name: str) -> PointRecord | None:
+        """Return the point with a job of this name."""
+        return next((each for each in self.records.values() if each.name == name), None)
+
+    def curves(self, but: PointRecord) -> list[PointCurve]:
+        """Return the curves of all other points that have begun."""
+        return [each.seen() for each in self.records.values() if each is not but and each.curve.completed]
+
+    def spend(self, record: PointRecord) -> None:
+        """Let a point hold what it takes, as far as that is known by now."""
+        whole = record.tokens
+        stats = record.job.data_stats if record.job is not None else None
+        if stats is not None and stats.billable_tokens is not None:
+            passes = self.costs.passes(record.point.hyperparameters)
+            whole = record.tokens = stats.billable_tokens * passes if passes else whole
+        if record.state in (PointState.STOPPED, PointState.FAILED):
+            whole *= record.share
+        self.budget.hold(record.number, whole)
+
+    def taken(self, record: PointRecord) -> float:
+        """Return the tokens that a point has taken so far, by the steps that were done."""
+        return record.tokens * record.share if record.job is not None or record.replayed else 0.0
+
+    def ranks(self) -> Mapping[int, int]:
+        """Return the place of every point with a model and an objective, from 1."""
+        sign = 1.0 if self.better == "lower" else -1.0
+        ranked = [
+            (sign * each.objective, each.number)
+            for each in self.records.values()
+            if each.state is PointState.TRAINED and each.objective is not None and math.isfinite(each.objective)
+        ]
+        return {number: place for place, (_, number) in enumerate(sorted(ranked), 1)}
+
+    def pictures(self) -> list[PointPicture]:
+        """Return what a person sees of each point, by number."""
+        ranks = self.ranks()
+        return [self._picture(record, ranks) for _, record in sorted(self.records.items())]
+
+    def _picture(self, record: PointRecord, ranks: Mapping[int, int]) -> PointPicture:
+        taken = self.taken(record)
+        return PointPicture(
+            point=record.point,
+            state=record.state,
+            job=record.name,
+            picture=record.job.picture() if record.job is not None else None,
+            objective=record.objective,
+            rank=ranks.get(record.number),
+            scores=dict(record.scores),
+            tokens=round(taken),
+            cost=self.costs.money(taken),
+            saved_steps=record.saved_steps,
+            reason=record.reason,
+        )
+
+    def picture(self) -> SweepPicture:
+        """Return what a person sees of the sweep now."""
+        points, used = self.pictures(), self.budget.used
+        now = self.over_at
+        if now is None and self.began is not None:
+            now = current_time()
+        return SweepPicture(
+            title=self.title,
+            base_model=self.base_model,
+            objective=self.objective,
+            better=self.better,
+            points=points,
+            planned=self.planned,
+            steps=sum(each.curve.completed for each in self.records.values()),
+            saved_steps=sum(each.saved_steps for each in points),
+            tokens=round(used),
+            token_limit=None if self.budget.tokens is None else round(self.budget.tokens),
+            cost=self.costs.money(used),
+            budget=self.budget.money,
+            currency=self.budget.currency,
+            elapsed=0.0 if now is None or self.began is None else now - self.began,
+            waiting_for=self.waiting_for,
+            ended=self.finished,
+            comparisons=self.comparisons,
+        )

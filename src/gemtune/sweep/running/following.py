@@ -1,0 +1,149 @@
+"""Follows the jobs of all points with one watcher, asks the rules at every new value, and says how each ends."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from gemtune import events
+from gemtune.events import Event, TerminalEvent, is_terminal
+from gemtune.protocol.said import clean
+from gemtune.show.picture import awaited, reason_of
+from gemtune.sweep.events import PointEnded, PointProgress, PointStopped
+from gemtune.sweep.point import PointState
+from gemtune.sweep.running.parts import SweepParts
+from gemtune.sweep.running.record import PointRecord
+from gemtune.sweep.running.stopping import Stopping
+from gemtune.watch import Watcher
+
+_SILENT = (events.Added, events.Bookmark)
+
+
+@attrs.define(eq=False)
+class Following:
+    """Takes in what the watcher says.
+
+    Args:
+        parts: What the tasks share.
+        watcher: The watcher of all points' jobs.
+        stopping: Stops points.
+    """
+
+    parts: SweepParts
+    watcher: Watcher
+    stopping: Stopping
+
+    async def run(self) -> None:
+        """Take in events until nobody wants them any more."""
+        reader = aiter(self.watcher)
+        while True:
+            try:
+                event = await anext(reader)
+            except StopAsyncIteration:
+                # All jobs so far have ended; there may be others soon.
+                await self.parts.board.news.change()
+                continue
+            record = self.parts.board.of_job(event.job)
+            if record is not None:
+                await self._take(record, event)
+
+    async def _take(self, record: PointRecord, event: Event) -> None:
+        board, steps = self.parts.board, record.curve.take(event)
+        if not isinstance(event, _SILENT) and not is_terminal(event):
+            board.news.report(PointProgress(point=record.point, event=event, replayed=record.replayed))
+        if is_terminal(event):
+            await self._end(record, event)  # type: ignore[arg-type]
+            return
+        if not record.ended:
+            record.state = _state(record, event)
+            board.spend(record)
+        for step in steps:
+            await self._judge(record, step)
+
+    async def _judge(self, record: PointRecord, step: int) -> None:
+        """Ask the rules and the source whether a point is to be given up."""
+        parts, value = self.parts, record.curve.value(step)
+        why: str | None = None
+        if value is not None and math.isfinite(value):
+            # A metric is measured only at the end; on the way the loss stands for it, the right way up.
+            sign = -1.0 if parts.board.better == "higher" else 1.0
+            why = await parts.source.report(record.number, step, sign * value)
+        if record.ended or record.stopping:
+            return
+        if parts.rules:
+            curve, others = record.seen(), parts.board.curves(record)
+            why = why or next((said for rule in parts.rules if (said := rule.verdict(curve, others))), None)
+        if why:
+            await self.stopping.give_up(record, why)
+
+    async def _end(self, record: PointRecord, event: TerminalEvent) -> None:
+        parts, board = self.parts, self.parts.board
+        if record.ended:  # an earlier run has seen it end; only its curve was missing
+            board.news.ring()
+            if not self.to_evaluate(record):
+                await parts.tell(record)
+            return
+        record.state, record.reason = _outcome(record, event)
+        parts.ended += 1
+        if record.state is PointState.TRAINED and not board.evaluates:
+            record.objective = record.curve.last(board.objective)
+            if record.objective is None:
+                record.reason = f"nothing was measured of its {board.objective}"
+        if record.state is PointState.STOPPED and record.curve.total is not None:
+            record.saved_steps = max(record.curve.total - record.curve.completed, 0)
+        board.spend(record)
+        if not isinstance(event, events.Lost):  # which says nothing about the job: the next run looks again
+            await parts.write_end(record)
+        board.news.report(ending(record))
+        if not self.to_evaluate(record):
+            await parts.tell(record)
+
+    def to_evaluate(self, record: PointRecord) -> bool:
+        """Return whether a point's model is still to be evaluated."""
+        return bool(self.parts.metrics) and record.state is PointState.TRAINED and not record.evaluated
+
+
+def ending(record: PointRecord) -> PointStopped | PointEnded:
+    """Return the event that says how a point has ended."""
+    if record.state is PointState.STOPPED:
+        return PointStopped(
+            point=record.point,
+            replayed=record.replayed,
+            job=record.name,
+            reason=record.reason,
+            saved_steps=record.saved_steps,
+            saved_tokens=round(record.tokens * (1.0 - record.share)),
+        )
+    return PointEnded(
+        point=record.point,
+        replayed=record.replayed,
+        job=record.name,
+        state=record.state,
+        reason=record.reason,
+        objective=record.objective,
+    )
+
+
+def _state(record: PointRecord, event: Event) -> PointState:
+    if record.curve.completed:
+        return PointState.RUNNING
+    if isinstance(event, events.StateChanged):
+        waits = awaited(event.reason) or (event.service_state or "").endswith(("QUEUED", "PENDING"))
+        return PointState.WAITING if waits else PointState.RUNNING
+    return record.state
+
+
+def _outcome(record: PointRecord, event: TerminalEvent) -> tuple[PointState, str]:
+    match event:
+        case events.Succeeded():
+            return PointState.TRAINED, ""
+        case events.Cancelled() if record.stopping:
+            return PointState.STOPPED, record.stopping
+        case events.Cancelled():
+            return PointState.FAILED, "its job was cancelled by somebody else"
+        case events.Deleted():
+            return PointState.FAILED, "its job was deleted"
+        case events.Lost():
+            return PointState.FAILED, f"its job cannot be seen any more: {clean(reason_of(event))}"
+    return PointState.FAILED, clean(reason_of(event))

@@ -1,0 +1,154 @@
+"""What is known of one point: changed by its own methods only, and only by the sweep's tasks."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from gemtune import events
+from gemtune.events import Event
+from gemtune.jobs import TuningJob
+from gemtune.sweep.chooser import PointCurve
+from gemtune.sweep.point import ENDED, PointState, SweepPoint
+
+
+@attrs.define(eq=False)
+class CurveRecord:
+    """The curve of one point, as the watcher's events bring it.
+
+    Args:
+        total: Its steps in all; None while unknown.
+        completed: Steps done.
+    """
+
+    total: int | None = None
+    completed: int = 0
+    _losses: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
+    _evals: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
+
+    @property
+    def losses(self) -> list[tuple[int, float]]:
+        """The mean losses, by step."""
+        return sorted(self._losses.items())
+
+    @property
+    def eval_losses(self) -> list[tuple[int, float]]:
+        """The losses on the validation data, by step."""
+        return sorted(self._evals.items())
+
+    def take(self, event: Event) -> tuple[int, ...]:
+        """Take an event in; return 0 or 1 new values: the step that has one.
+
+        The value is that on the validation data if the service measures it, and else the mean loss.
+        """
+        match event:
+            case events.Progress(completed_steps=completed, total_steps=total):
+                self.completed = max(self.completed, completed)
+                self.total = total if total is not None else self.total
+            case events.Restarted():
+                self._losses.clear()
+                self._evals.clear()
+                self.completed = 0
+            case events.Snapshot() | events.SnapshotUpdated():
+                return self._measured(event)
+        return ()
+
+    def _measured(self, event: events.Snapshot | events.SnapshotUpdated) -> tuple[int, ...]:
+        step, loss, measured = event.step, event.mean_loss, event.eval_loss
+        self.completed = max(self.completed, step)
+        # A value that is not finite is one for rules as well: a run that has diverged says NaN.
+        fresh = step not in self._losses and not (math.isnan(loss) and isinstance(event, events.SnapshotUpdated))
+        if fresh:
+            self._losses[step] = loss
+        fresh_eval = measured is not None and step not in self._evals
+        if measured is not None:
+            self._evals[step] = measured
+        return (step,) if fresh or fresh_eval else ()
+
+    def value(self, step: int) -> float | None:
+        """Return the value of the curve that counts at a step; None if there is none."""
+        return (self._evals or self._losses).get(step)
+
+    def last(self, name: str) -> float | None:
+        """Return the last ``eval_loss`` or ``loss``; None if there is none."""
+        curve = self.eval_losses if name == "eval_loss" else self.losses
+        finite = [value for _, value in curve if math.isfinite(value)]
+        return finite[-1] if finite else None
+
+
+@attrs.define(eq=False)
+class PointRecord:
+    """What is known of one point.
+
+    Args:
+        point: The point.
+        job_id: The id under which its job is created.
+        tokens: The most tokens that its training may take; 0 if that cannot be known.
+        state: Where it stands.
+        may_exist: Whether an attempt may have created its job.
+        job: The handle on its job.
+        curve: Its curve.
+        stopping: Why it is to be stopped; empty as long as it is not.
+        reason: Why it was stopped, failed or was left out.
+        objective: What it is ranked by.
+        scores: What its evaluation says.
+        evaluated: Whether it was evaluated.
+        saved_steps: Steps that it did not take.
+        replayed: Whether an earlier run has brought it to its end.
+        told: Whether the source knows how it ended.
+    """
+
+    point: SweepPoint
+    job_id: str
+    tokens: float = 0.0
+    state: PointState = PointState.PLANNED
+    may_exist: bool = False
+    job: TuningJob | None = None
+    curve: CurveRecord = attrs.field(factory=CurveRecord)
+    stopping: str = ""
+    reason: str = ""
+    objective: float | None = None
+    scores: dict[str, float] = attrs.field(factory=dict)
+    evaluated: bool = False
+    saved_steps: int = 0
+    replayed: bool = False
+    told: bool = False
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.point.number
+
+    @property
+    def name(self) -> str:
+        """The name of its job; empty as long as there is none."""
+        return self.job.name if self.job is not None else ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to its job."""
+        return self.state in ENDED
+
+    @property
+    def active(self) -> bool:
+        """Whether it has a job that has not ended, or may have one."""
+        return not self.ended and (self.may_exist or self.job is not None)
+
+    @property
+    def share(self) -> float:
+        """How much of its training is done, from 0 to 1; all of it while nobody knows."""
+        if self.state is PointState.TRAINED or not self.curve.total:
+            return 1.0 if self.state is PointState.TRAINED else 0.0
+        return min(self.curve.completed / self.curve.total, 1.0)
+
+    def seen(self) -> PointCurve:
+        """Return its curve, as far as rules look at it."""
+        return PointCurve(
+            number=self.number,
+            total=self.curve.total,
+            losses=self.curve.losses,
+            eval_losses=self.curve.eval_losses,
+            epochs=self.point.hyperparameters.epoch_count,
+            ended=self.state is PointState.TRAINED,
+        )

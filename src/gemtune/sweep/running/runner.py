@@ -1,0 +1,168 @@
+"""One run of a sweep: it takes up what earlier runs have left, keeps the tasks going, and ends with one error or none.
+
+Leaving it in whatever way touches no job. It ends when no further job will be created, all have ended, and every model
+that is to be evaluated has been; or at the first error that waiting does not mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+import anyio.abc
+import attrs
+
+from gemtune.resources.given import ModelLike
+from gemtune.sweep.events import PointPlanned
+from gemtune.sweep.journal.lines import point_line
+from gemtune.sweep.point import SweepPoint
+from gemtune.sweep.running.creating import Creating
+from gemtune.sweep.running.following import Following
+from gemtune.sweep.running.parts import SweepParts
+from gemtune.sweep.running.record import PointRecord
+from gemtune.sweep.running.resuming import take_up
+from gemtune.sweep.running.scoring import Scoring
+from gemtune.sweep.running.stopping import Stopping
+from gemtune.sweep.space import hyperparameters_of
+from gemtune.types import Hyperparameters
+from gemtune.watch import Watcher
+
+
+@attrs.define(eq=False)
+class SweepRun:
+    """One run of a sweep.
+
+    Args:
+        parts: What its tasks share.
+        base_model: The model that is tuned.
+        shared: The hyperparameters that all points share.
+    """
+
+    parts: SweepParts
+    base_model: ModelLike
+    shared: Hyperparameters | None
+    over: bool = attrs.field(default=False, init=False)
+    error: Exception | None = attrs.field(default=None, init=False)
+    watcher: Watcher | None = attrs.field(default=None, init=False)
+    creating: Creating = attrs.field(init=False)
+    stopping: Stopping = attrs.field(init=False)
+    scoring: Scoring = attrs.field(init=False)
+    _left: bool = attrs.field(default=False, init=False)
+    _group: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.creating = Creating(self.parts, self._made, self._begun)
+        self.stopping = Stopping(self.parts, self._start)
+        self.scoring = Scoring(self.parts, self.base_model)
+
+    async def prepare(self) -> None:
+        """Take up what earlier runs have left, and plan the points that are known from the beginning."""
+        parts = self.parts
+        for number, known in sorted(parts.journal.known.items()):
+            if known.values is not None:
+                await take_up(parts, self._made(number, known.values), known)
+        total = parts.source.total if parts.ahead else 0
+        fresh: list[PointRecord] = []
+        for number in range(total or 0):
+            if number in parts.board.records:
+                continue
+            values = await parts.source.ask(number)
+            if values is None:
+                break
+            fresh.append(self._made(number, values))
+        await parts.journal.note(*(point_line(one.number, "asked", values=dict(one.point.values)) for one in fresh))
+        for record in fresh:
+            parts.board.records[record.number] = record
+            parts.board.news.report(PointPlanned(point=record.point))
+
+    async def run(self) -> None:
+        """Run until all is done, until an error ends it, or until somebody leaves it."""
+        try:
+            if not self._left:
+                async with self.parts.service.watch() as watcher:
+                    self.watcher = watcher
+                    await self._tasks(watcher)
+        except Exception as error:  # noqa: BLE001 - raised where the sweep is read
+            self.fail(error)
+        finally:
+            board = self.parts.board
+            self.over, board.over_at, board.waiting_for = True, anyio.current_time(), ""
+            self.parts.journal.close()
+            self.scoring.close()
+            board.news.ring()
+
+    def leave(self) -> None:
+        """End the run now; the jobs continue."""
+        self._left = True
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """End the run with an error, if it is the first."""
+        if self.error is None:
+            self.error = error
+        self.leave()
+
+    async def cancel(self, reason: str) -> None:
+        """Begin nothing more, and have every job cancelled that has not ended."""
+        self.parts.closing = reason
+        for record in list(self.parts.board.records.values()):
+            await self.stopping.give_up(record, reason)
+        self.parts.board.news.ring()
+
+    async def _tasks(self, watcher: Watcher) -> None:
+        async with anyio.create_task_group() as group:
+            self._group = group
+            for record in self.parts.board.records.values():
+                if record.job is not None:
+                    watcher.add(record.job)
+                    if record.stopping and not record.ended:
+                        self._start(self.stopping.cancel, record)
+            following = Following(self.parts, watcher, self.stopping)
+            group.start_soon(self._guarded, following.run)
+            group.start_soon(self._guarded, self.scoring.run)
+            await self._guarded(self._whole)
+            group.cancel_scope.cancel()
+
+    async def _whole(self) -> None:
+        board = self.parts.board
+        await self.creating.run()
+        while not self._settled():
+            await board.news.change()
+        await self.scoring.all()
+        board.finished = True
+
+    def _settled(self) -> bool:
+        closing = bool(self.parts.closing)
+        records = self.parts.board.records.values()
+        return all(each.ended or (closing and each.job is None) for each in records) and not self.scoring.waiting()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        # Errors are values here: a task group would wrap them into a group of errors.
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - raised where the sweep is read
+            self.fail(error)
+
+    def _start(self, work: Callable[[PointRecord], object], record: PointRecord) -> None:
+        async def one() -> None:
+            await work(record)  # type: ignore[misc]
+
+        if self._group is not None:
+            self._group.start_soon(self._guarded, one)
+
+    def _begun(self, record: PointRecord) -> None:
+        if self.watcher is not None and record.job is not None:
+            self.watcher.add(record.job)
+        if self.parts.closing:
+            self._start(self._give_up_late, record)
+
+    async def _give_up_late(self, record: PointRecord) -> None:
+        await self.stopping.give_up(record, self.parts.closing)
+
+    def _made(self, number: int, values: object) -> PointRecord:
+        chosen: Mapping[str, float | int] = dict(values)  # type: ignore[call-overload]
+        used = hyperparameters_of(chosen, self.shared)
+        tokens = self.parts.board.costs.tokens(used)
+        point = SweepPoint(number=number, values=chosen, hyperparameters=used)
+        return PointRecord(point, f"{self.parts.journal.id}-{number}", 0.0 if tokens is None else tokens.high)

@@ -1,0 +1,124 @@
+"""Evaluates the models of points that were trained to their end, one after the other, and in the end beside the base.
+
+Every answer is in the journal of the evaluation, so that the evaluation of all of them at the end asks only what none
+before has asked: the base model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from gemtune.errors import MisuseError
+from gemtune.resources.given import ModelLike
+from gemtune.sweep.events import PointEvaluated
+from gemtune.sweep.journal.folder import EVALUATION
+from gemtune.sweep.point import PointState
+from gemtune.sweep.running.parts import SweepParts
+from gemtune.sweep.running.record import PointRecord
+
+if TYPE_CHECKING:
+    from gemtune.evaluation.result import Evaluation
+
+BASE: Final = "base"
+"""What the evaluation calls the base model."""
+
+
+def label_of(record: PointRecord) -> str:
+    """Return what the evaluation calls a point's model."""
+    return f"point {record.number}"
+
+
+@attrs.define(eq=False)
+class Scoring:
+    """Evaluates models.
+
+    Args:
+        parts: What the tasks share.
+        base_model: The model that is tuned.
+        found: The evaluation of all models, in the end.
+    """
+
+    parts: SweepParts
+    base_model: ModelLike
+    found: Evaluation | None = attrs.field(default=None, init=False)
+    _own: tempfile.TemporaryDirectory[str] | None = attrs.field(default=None, init=False)
+
+    def waiting(self) -> list[PointRecord]:
+        """Return the points whose models are still to be evaluated."""
+        if not self.parts.metrics:
+            return []
+        records = self.parts.board.records.values()
+        return [each for each in records if each.state is PointState.TRAINED and not each.evaluated]
+
+    async def run(self) -> None:
+        """Evaluate models as they come."""
+        while True:
+            for record in self.waiting():
+                await self._one(record)
+            if not self.waiting():
+                await self.parts.board.news.change()
+
+    async def all(self) -> None:
+        """Evaluate all models together, and the base model beside them if that is wanted."""
+        parts, board = self.parts, self.parts.board
+        records = [each for each in board.records.values() if each.evaluated and each.job is not None]
+        if not parts.metrics or not records:
+            return
+        ranks = board.ranks()
+        records.sort(key=lambda each: ranks.get(each.number, len(ranks) + 1))
+        models: dict[str, ModelLike] = {BASE: self.base_model} if parts.compares else {}
+        models |= {label_of(each): each.job for each in records if each.job is not None}
+        self.found = found = await self._evaluate(models)
+        for record in records:
+            record.scores = _scores(found, label_of(record))
+        if parts.compares:
+            best = label_of(records[0])
+            board.comparisons = [found.compare(best, BASE, metric.name) for metric in found.metrics]
+        board.news.ring()
+
+    def close(self) -> None:
+        """Remove what a sweep without a journal has kept for its evaluation; blocks."""
+        if self._own is not None:
+            self._own.cleanup()
+
+    async def _one(self, record: PointRecord) -> None:
+        if record.job is None:
+            return
+        found = await self._evaluate({label_of(record): record.job})
+        record.evaluated, record.scores = True, _scores(found, label_of(record))
+        await self._take(record)
+
+    async def _take(self, record: PointRecord) -> None:
+        parts, board = self.parts, self.parts.board
+        if board.evaluates:
+            record.objective = record.scores.get(board.objective)
+        await parts.write(record, "evaluated", scores=record.scores)
+        scores, objective = dict(record.scores), record.objective
+        board.news.report(PointEvaluated(point=record.point, scores=scores, objective=objective))
+        await parts.tell(record)
+
+    async def _evaluate(self, models: Mapping[str, ModelLike]) -> Evaluation:
+        parts, rows = self.parts, self.parts.data.data.validation
+        if rows is None:
+            raise MisuseError("there are no rows to evaluate models on")
+        folder = await anyio.to_thread.run_sync(self._folder)
+        return await parts.service.evaluate(models, rows, parts.metrics, folder)
+
+    def _folder(self) -> Path:
+        if self.parts.journal.folder is not None:
+            return self.parts.journal.folder / EVALUATION
+        if self._own is None:
+            self._own = tempfile.TemporaryDirectory(prefix="gemtune-sweep-")
+        return Path(self._own.name)
+
+
+def _scores(found: Evaluation, label: str) -> dict[str, float]:
+    scores = found[label].scores
+    return {name: score.value for name, score in scores.items() if score.value is not None}

@@ -1,0 +1,72 @@
+"""Gives points up: the intention is written down, the job is cancelled, and what became of that is said.
+
+Nobody's job is cancelled but the sweep's own, and none but those of which a rule, the study's pruner or the user said
+so. A job that has ended meanwhile is trained, and not stopped: what decides is how the watcher sees it end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import attrs
+
+from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, NotSupported, PermissionDenied
+from gemtune.sweep.running.parts import SweepParts
+from gemtune.sweep.running.record import PointRecord
+
+_PAUSE: Final = 1.0
+_LONGEST: Final = 60.0
+_PATIENCE: Final = 60.0
+"""Seconds after which a cancellation is sent again, because the service takes it as best it can; then twice that."""
+_MOST_PATIENCE: Final = 960.0
+
+
+@attrs.define(eq=False)
+class Stopping:
+    """Cancels the jobs of points that are given up.
+
+    Args:
+        parts: What the tasks share.
+        start: Starts a task beside the others.
+    """
+
+    parts: SweepParts
+    start: Callable[[Callable[[PointRecord], object], PointRecord], None]
+    requests: int = attrs.field(default=0, init=False)
+
+    async def give_up(self, record: PointRecord, reason: str) -> None:
+        """Write down that a point is to be stopped, and have its job cancelled."""
+        if record.stopping or record.ended or record.job is None:
+            return
+        record.stopping = reason
+        await self.parts.write(record, "stopping", reason=reason, step=record.curve.completed)
+        self.start(self.cancel, record)
+
+    async def cancel(self, record: PointRecord) -> None:
+        """Cancel a job until it has ended."""
+        pause, patience = _PAUSE, _PATIENCE
+        while not record.ended and record.job is not None:
+            try:
+                self.requests += 1
+                await record.job.cancel()
+            except (NotSupported, PermissionDenied, BadRequest, NotFound) as error:
+                # It has ended, or it cannot be cancelled at all; which of the two it is, the watcher sees.
+                record.reason = f"it was to be stopped ({record.stopping}), but: {error.message}"
+                return
+            except CredentialsError:
+                raise
+            except CallError as error:
+                record.reason = f"it is to be stopped ({record.stopping}), but: {error.message}"
+                await self._pause(record, max(pause, error.retry_after or 0.0))
+                pause = min(pause * 2, _LONGEST)
+            else:
+                record.reason = record.stopping
+                await self._pause(record, patience)
+                patience = min(patience * 2, _MOST_PATIENCE)
+
+    async def _pause(self, record: PointRecord, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            while not record.ended:
+                await self.parts.board.news.change()
