@@ -16,7 +16,7 @@ from gemtune.looks.service import TuningService
 from gemtune.resources.drafts import draft_of
 from gemtune.resources.given import ModelLike, Prices, spelled_out
 from gemtune.settings import Settings
-from gemtune.sweep.arguments import SweepOptions
+from gemtune.sweep.asked.arguments import SweepOptions
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gemtune.evaluation.run import Evaluates
     from gemtune.evaluation.values import EvaluationProgress
     from gemtune.metrics.values import Metric, Scorer
-    from gemtune.sweep.options import SweepSpec
+    from gemtune.sweep.asked.options import SweepSpec
     from gemtune.sweep.point import SweepPoint
     from gemtune.sweep.sweep import Sweep
 
@@ -128,7 +128,7 @@ class Workbench:
         Raises:
             InvalidInput: An argument is wrong.
         """
-        from gemtune.sweep.options import sweep_spec
+        from gemtune.sweep.asked.options import sweep_spec
         from gemtune.sweep.running.parts import SweepService
         from gemtune.sweep.sweep import make_sweep
 

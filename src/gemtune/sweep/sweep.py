@@ -16,9 +16,9 @@ from gemtune.jobs import TuningJob
 from gemtune.notebook.live import said_if_left
 from gemtune.remedy import Remedy
 from gemtune.resources.storage import Storage
+from gemtune.sweep.asked.options import SweepSpec
 from gemtune.sweep.events import SweepEvent
 from gemtune.sweep.journal.folder import SweepJournal
-from gemtune.sweep.options import SweepSpec
 from gemtune.sweep.plan import SweepPlan, planned
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture
 from gemtune.sweep.running.board import SweepBoard

@@ -85,6 +85,7 @@ class PointRecord:
         point: The point.
         job_id: The id under which its job is created.
         tokens: The most tokens that its training may take; 0 if that cannot be known.
+        epochs: How often it passes through the data; None if the service chooses.
         state: Where it stands.
         may_exist: Whether an attempt may have created its job.
         job: The handle on its job.
@@ -102,6 +103,7 @@ class PointRecord:
     point: SweepPoint
     job_id: str
     tokens: float = 0.0
+    epochs: int | None = None
     state: PointState = PointState.PLANNED
     may_exist: bool = False
     job: TuningJob | None = None
@@ -149,6 +151,6 @@ class PointRecord:
             total=self.curve.total,
             losses=self.curve.losses,
             eval_losses=self.curve.eval_losses,
-            epochs=self.point.hyperparameters.epoch_count,
+            epochs=self.epochs,
             ended=self.state is PointState.TRAINED,
         )

@@ -163,6 +163,6 @@ class SweepRun:
     def _made(self, number: int, values: object) -> PointRecord:
         chosen: Mapping[str, float | int] = dict(values)  # type: ignore[call-overload]
         used = hyperparameters_of(chosen, self.shared)
-        tokens = self.parts.board.costs.tokens(used)
-        point = SweepPoint(number=number, values=chosen, hyperparameters=used)
-        return PointRecord(point, f"{self.parts.journal.id}-{number}", 0.0 if tokens is None else tokens.high)
+        costs, point = self.parts.board.costs, SweepPoint(number=number, values=chosen, hyperparameters=used)
+        tokens, job_id = costs.tokens(used), f"{self.parts.journal.id}-{number}"
+        return PointRecord(point, job_id, 0.0 if tokens is None else tokens.high, costs.passes(used))

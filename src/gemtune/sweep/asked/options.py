@@ -18,8 +18,9 @@ from gemtune.metrics.values import Metric
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuneOptions
 from gemtune.resources.given import ModelLike
-from gemtune.sweep.arguments import SweepOptions
+from gemtune.sweep.asked.arguments import SweepOptions
 from gemtune.sweep.chooser import PointSource, StopRule
+from gemtune.sweep.rules import resolve_rules
 from gemtune.sweep.running.board import MEASURED
 from gemtune.sweep.running.data import READING, journal_folder
 from gemtune.sweep.sources import points_of
@@ -46,7 +47,7 @@ class SweepArguments:
     validation: object = 0.1
     max_jobs: int | None = None
     concurrency: int | None = None
-    stop: object = None
+    stop: Any = None
     metrics: object = ()
     objective: str | None = None
     budget: float | None = None
@@ -171,7 +172,7 @@ def sweep_spec(
         validation=validation,
         most=asked.max_jobs,
         places=STUDY_PLACES if places is None and asked.study is not None else places,
-        rules=_rules(asked.stop),
+        rules=resolve_rules(asked.stop),
         metrics=wanted or (() if chosen in MEASURED else resolve(chosen)),
         compares=bool(wanted),
         objective=chosen,
@@ -268,16 +269,6 @@ def _source(asked: SweepArguments, *, vertex: bool, shared: Hyperparameters | No
         raise InvalidInput("a sweep needs a space, or an Optuna study", grid, field="space")
     found = SweepSpace.of(asked.space, service="vertex" if vertex else "gemini", shared=shared)
     return points_of(found, max_jobs=most, seed=asked.seed), _digest(found.to_plain())
-
-
-def _rules(stop: object) -> tuple[StopRule, ...]:
-    if stop is None:
-        return ()
-    several = tuple(stop) if isinstance(stop, list | tuple) else (stop,)
-    for each in several:
-        if not callable(getattr(each, "verdict", None)):
-            checks.refuse("stop", "a rule with a verdict, or several", each)
-    return several
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, str]:
