@@ -292,6 +292,7 @@ def _run_of(
     if limited and data.once is None:
         what = "the budget cannot be kept: the tokens of data in Cloud Storage are not known here"
         raise InvalidInput(what, Remedy("give the file itself, or no budget"), field="budget")
+    parts.data.check()
     return SweepRun(parts, spec.base_model, spec.shared)
 
 

@@ -22,7 +22,7 @@ from gemtune.datasets.review.figures import RunningFigures
 from gemtune.datasets.review.tokens import Interval, weigh
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.storage import Storage
+from gemtune.resources.storage import Storage, chosen_bucket
 
 READING: Final = ("input", "output", "heading", "delimiter")
 """What can be said about the columns of the data."""
@@ -165,6 +165,15 @@ class PlacedData:
     bucket: str | None = None
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _found: tuple[object, object | None] | None = attrs.field(default=None, init=False)
+
+    def check(self) -> None:
+        """Refuse data that has to be uploaded if no bucket is known.
+
+        Raises:
+            InvalidInput: There is none.
+        """
+        if self.storage is not None and not _in_cloud(self.data.train):
+            chosen_bucket(self.bucket, self.storage().bucket, "the training data")
 
     async def ready(self) -> tuple[object, object | None]:
         """Return training and validation data as every creation gives them.
