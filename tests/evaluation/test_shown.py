@@ -9,7 +9,7 @@ import pytest
 
 from drawn import same
 from evaluation import scenes
-from gemtune.evaluation import EvaluationPicture, EvaluationProgress
+from gemtune.evaluation import EvaluationPicture, EvaluationProgress, LiveProgress
 from gemtune.evaluation.html import evaluation_html, progress_html
 from gemtune.evaluation.shown import ShownEvaluation, view_of_progress
 from gemtune.evaluation.text import evaluation_text, progress_text
@@ -130,3 +130,14 @@ def test_a_running_evaluation_is_one_line():
     assert shown.text.endswith("\nleft")
     assert list(shown.lines) == ["", "note"]
     assert "took 12 s" in progress_text(EvaluationProgress(done=240, total=240, elapsed=12, ended=True))
+
+
+def test_where_nothing_can_be_replaced_the_progress_is_a_line_for_every_tenth(capsys):
+    report = LiveProgress()
+    for done in (0, 10, 23, 24, 30, 240):
+        report(EvaluationProgress(done=done, total=240, ended=done == 240, elapsed=done / 2))
+    assert capsys.readouterr().out.splitlines() == [
+        "evaluation · 0 of 240 answers",
+        "evaluation · 24 of 240 answers",
+        "evaluation · 240 of 240 answers · took 2 min 00 s",
+    ]

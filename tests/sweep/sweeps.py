@@ -97,7 +97,7 @@ def ended(**more):
         else:
             points.append(point(number, values, PointState.TRAINED, scores={"exact_match": 0.8 + number / 240}))
     said = comparison(model="point 13", other="gemini-1.0-pro-001")
-    return running(points=ranked(points), comparisons=[said], ended=True, saved_steps=130, **more)
+    return running(points=ranked(points), comparisons=[said], ended=True, saved_steps=100, **more)
 
 
 def begins():

@@ -12,28 +12,14 @@ from gemtune.notebook.places import PlainLines
 from gemtune.show.palette import TONES
 from gemtune.show.picture import Tone
 from gemtune.sweep.html import MOST_ROWS, sweep_html
-from gemtune.sweep.shown import ShownSweep
 from gemtune.sweep.text import sweep_reports, sweep_text
 from sweep import sweeps
+from sweep.played import Shown
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCENES = ("begins", "running", "ended", "nothing", "single", "hostile", "many")
 EVERY = pytest.mark.parametrize("name", SCENES)
 check = partial(same, folder=Path(__file__).parent / "screens")
-
-
-class Shown(ShownSweep):
-    """A sweep that goes through scenes."""
-
-    def __init__(self, *scenes):
-        self.scenes = list(scenes)
-
-    def picture(self):
-        return self.scenes[0]
-
-    async def run(self):
-        while len(self.scenes) > 1:
-            del self.scenes[0]
 
 
 def scene(name):

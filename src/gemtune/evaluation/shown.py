@@ -7,7 +7,7 @@ from abc import abstractmethod
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import EvaluationProgress
 from gemtune.markup import Displayed
-from gemtune.notebook.places import Shown
+from gemtune.notebook.places import DisplayPlace, Shown, this_place
 
 
 class ShownEvaluation(Displayed):
@@ -31,6 +31,22 @@ class ShownEvaluation(Displayed):
         from gemtune.evaluation.html import evaluation_html
 
         return evaluation_html(self.picture())
+
+
+class LiveProgress:
+    """Shows how far an evaluation is: one line in the cell of a notebook, lines of text elsewhere.
+
+    Example:
+        >>> evaluation = await client.evaluate([base, job], "held_out.csv", on_progress=LiveProgress())
+    """
+
+    def __init__(self) -> None:
+        self._place: DisplayPlace | None = None
+
+    def __call__(self, progress: EvaluationProgress) -> None:
+        if self._place is None:  # the cell that runs now, not that in which it was made
+            self._place = this_place()
+        self._place.show(view_of_progress(progress))
 
 
 def view_of_progress(progress: EvaluationProgress, note: str = "") -> Shown:
