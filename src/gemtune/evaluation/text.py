@@ -79,9 +79,10 @@ def evaluation_parts(
     if said:
         yield said
     yield from _reports(picture, width)
-    for each in picture.changed[:MOST_PAIRS] if most > 0 else ():
+    pairs = [each for each in picture.changed if each.better or each.worse] if most > 0 else []
+    for each in pairs[:MOST_PAIRS]:
         yield from changed_parts(each, width, most, scored=_scored(picture, each))
-    if most > 0 and len(picture.changed) > MOST_PAIRS:
+    if len(pairs) > MOST_PAIRS:
         yield [("", line) for line in wrapped(_MORE, width)]
 
 

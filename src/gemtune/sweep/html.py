@@ -146,11 +146,11 @@ def _leaderboard(picture: SweepPicture, *, evals: bool) -> str:
 
 
 def _reasons(picture: SweepPicture) -> str:
-    """Return why points have no model; if there are many, folded."""
+    """Return why points were given up, left out or failed; if there are many, folded."""
     said = [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
     drawn = "".join(line(escape(each), dim=True) for each in said[:MOST_ROWS])
     more = line(f"and {len(said) - MOST_ROWS:,} more" if len(said) > MOST_ROWS else "", dim=True)
-    return drawn if len(said) <= _FEW_REASONS else folded(f"why {len(said):,} points have no model", drawn, more)
+    return drawn if len(said) <= _FEW_REASONS else folded(f"why {len(said):,} points were given up", drawn, more)
 
 
 def _row(

@@ -190,8 +190,11 @@ def reason(each: PointPicture) -> str:
     """Return why a point has no model, with its state: ``stopped, 28 steps saved: its loss diverges``."""
     if not each.reason:
         return ""
-    saved = f", {each.saved_steps:,} steps saved" if each.saved_steps else ""
-    return f"{each.state}{saved}: {' '.join(each.reason[:_BRIEF].split())}"
+    if each.state is PointState.TRAINED:  # it ended while the rule gave it up
+        state = "trained before it could be stopped"
+    else:
+        state = f"{each.state}, {each.saved_steps:,} steps saved" if each.saved_steps else str(each.state)
+    return f"{state}: {' '.join(each.reason[:_BRIEF].split())}"
 
 
 def leaderboard(picture: SweepPicture, width: int = WIDTH, most: int = MOST_ROWS) -> list[str]:
@@ -261,7 +264,7 @@ def sweep_reports(picture: SweepPicture) -> Iterator[tuple[str, object, str]]:
             yield f"point {each.point.number}", (each.state, known), printable(_said(each, picture))
     if picture.best is not None:
         yield "best", (picture.best.point.number, picture.ended), printable(best_said(picture))
-    mark = (int((share or 0.0) * 10), held, picture.ended)
+    mark = (int((share or 0.0) * 10), held)
     yield "", mark, printable(" · ".join([*facts, *([held] if held else [])]))
     for number, comparison in enumerate(picture.comparisons):
         said = compared(comparison)
