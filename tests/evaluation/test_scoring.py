@@ -1,0 +1,162 @@
+"""Metrics of one's own: plain and async, what they may return, and what happens if they raise."""
+
+import pickle
+
+import anyio
+import pytest
+
+from evaluation.models import BASE, ROWS, Models, evaluate
+from gemtune.errors import InvalidInput, MetricFailed
+from gemtune.evaluation.scoring.functions import AT_ONCE
+from gemtune.metrics import Metric
+
+pytestmark = [pytest.mark.anyio, pytest.mark.both_backends]
+
+
+def length(answer, row):
+    return len(answer)
+
+
+async def test_a_function_is_a_metric_under_its_own_name_and_sees_the_row(virtual_time):
+    def agrees(answer, row):
+        return answer == row.expected and row.row in ROWS
+
+    found = await evaluate(Models(), metrics=[agrees, length])
+    assert [each.name for each in found.metrics] == ["agrees", "length"]
+    assert found["abc"].scores["agrees"].method == "Wilson"  # of True and False, a share
+    assert [row.scores["length"]["abc"] for row in found.rows] == [6, 6, 6]
+
+
+async def test_none_says_nothing_about_a_row(virtual_time):
+    found = await evaluate(Models(), metrics=lambda answer, row: None if row.key == 2 else 1.5)
+    assert found["abc"].scores["function"].rows == 2
+
+
+async def test_async_functions_run_several_at_a_time_and_never_more(virtual_time):
+    running = peak = 0
+
+    async def slow(answer, row):
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await anyio.sleep(10)
+        running -= 1
+        return 1
+
+    rows = [(f"q{n}", "x") for n in range(40)]
+    found = await evaluate(Models(seconds=0), data=rows, metrics=slow)
+    assert peak == AT_ONCE
+    assert found["abc"].scores["slow"].rows == 40
+    assert virtual_time() == pytest.approx(10 * 80 / AT_ONCE, abs=1)
+
+
+async def test_what_a_function_raises_names_the_metric_and_the_row_and_the_answers_are_kept(virtual_time, tmp_path):
+    def broken(answer, row):
+        if row.question == "ho":
+            raise LookupError("no such thing")
+        return 1
+
+    service = Models()
+    with pytest.raises(MetricFailed) as failed:
+        await evaluate(service, metrics=[length, broken], journal=tmp_path)
+    error = failed.value
+    assert str(error) == (
+        "the metric broken raised LookupError: no such thing; met at row 2, with the answer of gemini-3.7-flash"
+    )
+    assert (error.metric, error.key, error.label) == ("broken", 2, "gemini-3.7-flash")
+    assert isinstance(error.__cause__, LookupError)
+    assert [each.name for each in error.evaluation.metrics] == ["length"]
+    assert [row.answers["abc"].text for row in error.evaluation.rows] == ["re: hi", "re: ho", "re: ha"]
+    again = await error.evaluation.score([length, "exact_match"])
+    assert again["abc"].scores["exact_match"].rows == 3
+    await evaluate(service, metrics=length, journal=tmp_path)
+    assert len(service.requests) == 6
+
+
+async def test_one_that_raises_while_others_wait_ends_them_and_leaves_no_group_of_errors(virtual_time):
+    ended = []
+
+    async def broken(answer, row):
+        try:
+            await anyio.sleep(row.key)
+            if row.key == 2:
+                raise LookupError("no such thing")
+            await anyio.sleep(100)
+        finally:
+            ended.append(row.key)
+        return 1
+
+    with pytest.raises(MetricFailed, match="broken raised LookupError: no such thing; met at row 2"):
+        await evaluate(Models(seconds=0), BASE, metrics=broken)
+    assert sorted(ended) == [1, 2, 3]
+    assert virtual_time() < 3
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("0.5", "returned what is none: a score must be a finite number"),
+        (float("inf"), "finite number"),
+        ([1], "finite number"),
+    ],
+)
+async def test_what_is_no_number_is_no_score(virtual_time, value, said):
+    with pytest.raises(MetricFailed, match=f"the metric odd .*{said}.*; met at row 1, with the answer of abc"):
+        await evaluate(Models(), ["tunedModels/abc"], metrics={"odd": lambda answer, row: value})
+
+
+async def test_a_score_that_its_kind_cannot_have_is_refused_with_its_row(virtual_time):
+    share = Metric(name="half", score=lambda answer, row: 0.5, kind="share")
+    with pytest.raises(
+        MetricFailed, match="half returned 0.5, and a score of the kind 'share' is 0 or 1; met at row 1"
+    ):
+        await evaluate(Models(), metrics=share)
+
+
+async def test_a_row_with_a_key_is_named_by_it(virtual_time):
+    def broken(answer, row):
+        raise ValueError
+
+    data = [{"id": "first", "prompt": "hi", "output": "x"}]
+    with pytest.raises(MetricFailed, match=r"raised ValueError; met at row 1, key 'first', with the answer of"):
+        await evaluate(Models(), data=data, metrics=broken)
+
+
+async def test_plain_functions_leave_the_loop_to_others_now_and_then(virtual_time):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    found = await evaluate(Models(seconds=0), data=[(f"q{n}", "x") for n in range(20)], metrics=length)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        await found.score(lambda answer, row: _busy())
+        tasks.cancel_scope.cancel()
+    assert turns > 0
+
+
+def _busy():
+    return sum(range(100))
+
+
+async def test_other_metrics_can_be_asked_for_later_without_a_request(virtual_time):
+    service = Models()
+    found = await evaluate(service)
+    again = await found.score(["contains", length])
+    assert [each.name for each in again.metrics] == ["contains", "length"]
+    assert [each.name for each in found.metrics] == ["exact_match"]
+    assert len(service.requests) == 6
+    unanswered = await evaluate(Models(), data=["a", "b"], metrics=length)
+    with pytest.raises(InvalidInput, match="no row has an expected answer"):
+        await unanswered.score("exact_match")
+
+
+def test_the_error_of_a_metric_survives_pickling_without_the_evaluation():
+    error = MetricFailed("the metric m raised")
+    error.metric, error.key, error.evaluation = "m", 3, lambda: None
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.metric, again.key, again.evaluation) == ("the metric m raised", "m", 3, None)
