@@ -135,3 +135,38 @@ print(len(emulator.app.requests) - before_requests)
     assert shown.printed == "0\n"
     assert "k-secret" not in str(shown.messages)
     assert "not seen yet" in str(shown.views)
+
+
+def test_a_sweep_is_a_leaderboard_that_is_left_and_shown_again_to_its_end(kernel):
+    kernel.run(
+        "import tempfile\njournal = tempfile.mkdtemp() + '/sweep'\n"
+        "def sweep():\n"
+        "    space = {'epoch_count': [2, 3], 'learning_rate': [0.001, 0.002]}\n"
+        "    return client.sweep('models/gemini-1.0-pro-001', EXAMPLES, space=space, objective='loss',\n"
+        "                        title='<sweep>', journal=journal)"
+    )
+    left = kernel.run("await sweep().show()", interrupt=lambda cell: "<svg" in str(cell.views))
+    assert len(left.displays) == 1, "one output, replaced again and again"
+    assert "left; the jobs continue" in left.views[-1]["text/html"]
+    assert left.error["ename"] == "CancelledError"
+    assert len(left.error["traceback"]) == 1, "and no forty lines"
+    assert kernel.run("len(asyncio.all_tasks()) - before").result["text/plain"] == "0"
+
+    again = kernel.run("shown = sweep()\nlast = await shown.show()\nshown")
+    assert again.error is None
+    assert "4 of 4 points done" in again.views[-1]["text/plain"]
+    assert svg(again.views[-1]["text/html"]).get("aria-label").startswith("mean loss by step")
+    assert "&lt;sweep&gt;" in again.result["text/html"]
+    assert again.result["text/html"] == again.views[-1]["text/html"]
+
+
+def test_an_evaluation_shows_how_far_it_is_and_is_a_table(kernel):
+    done = kernel.run(
+        "from gemtune.evaluation import LiveProgress\nmodels = {'base': 'models/gemini-1.0-pro-001', 'again': "
+        "'models/gemini-1.0-pro-001'}\nawait client.evaluate(models, EXAMPLES, on_progress=LiveProgress())"
+    )
+    assert done.error is None
+    assert len(done.displays) == 1
+    assert "60 of 60 answers" in done.views[-1]["text/html"]
+    assert "2 models on 30 held-out rows" in done.result["text/html"]
+    assert "again and base do equally well on all 30 rows" in done.result["text/plain"]
