@@ -1,14 +1,18 @@
-"""95 % confidence intervals of a share, of a mean, and of a difference that is -1, 0 or 1 on each row.
+"""95 % confidence intervals of a share, of a mean, and of differences on the same rows.
 
-Chosen by their coverage, which ``tests/metrics`` measures, and because none of them needs random numbers:
+Chosen by their coverage, part of which ``tests/metrics`` measures again, and because none of them needs random numbers:
 
-=================  =============================================================================================
-share              Wilson's score interval (Wilson 1927): near 95 % from 1 row on, and never below 0 or above 1
-mean               Student's t with Hall's transformation (Hall 1992), which removes the skewness of the scores; equal
-                   to Student's interval if they are symmetric
-difference of      Tango's score interval (Tango 1998), which needs the rows that differ and the number of all
-paired shares
-=================  =============================================================================================
+======================  ========================================================================================
+share                   Wilson's score interval (Wilson 1927): near 95 % from 1 row on, never below 0 or above 1
+mean                    Student's t with Hall's transformation (Hall 1992), which removes the skewness of the scores.
+                        20 scores like exp(1): covered in 95 % of samples, Student's alone in 92 %; 20 of which
+                        most are 1 and some less: 96 % and 89 %
+mean difference         Student's t. Differences are nearly symmetric, and few of them seem skewed by chance: 50 rows of
+                        which 4 differ are covered in 99 %, with Hall's transformation in 84 %
+difference of paired    Tango's score interval (Tango 1998), from the rows that differ and the number of all: 94 % at
+shares                  least over 35 cases from 10 to 500 rows, as Newcombe's, and it needs no other counts
+scores all alike        with known bounds, Wilson's interval of none of so many
+======================  ========================================================================================
 """
 
 from __future__ import annotations
@@ -52,20 +56,39 @@ def student(freedom: int) -> float:
     )
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the interval of a mean; None if the values do not say how they vary."""
+def mean_interval(values: Sequence[float], *, symmetric: bool = False) -> tuple[float, float] | None:
+    """Return the interval of a mean; None if the values do not say how they vary.
+
+    Args:
+        values: The values.
+        symmetric: Whether they are as often above their mean as below, so that skewness is chance and not removed.
+    """
     count = len(values)
-    if count < 2:
+    if count < 2 or min(values) == max(values):
         return None
     mean = math.fsum(values) / count
     away = [value - mean for value in values]
     spread = math.sqrt(math.fsum(each * each for each in away) / (count - 1))
-    if min(values) == max(values) or not spread:
+    if not spread:  # the values differ by less than rounding
         return None
-    skew = math.fsum((each / spread) ** 3 for each in away) / count
+    skew = 0.0 if symmetric else math.fsum((each / spread) ** 3 for each in away) / count
     error, t = spread / math.sqrt(count), student(count - 1)
     low, high = (mean - error * _hall(quantile, skew / math.sqrt(count)) for quantile in (t, -t))
     return low, high
+
+
+def alike_interval(value: float, rows: int, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return the interval of a mean if all rows have the same score and no score is outside some bounds.
+
+    Wilson's interval of none of so many says which share of all rows may have another score; those may be at a bound.
+
+    Example:
+        >>> low, high = alike_interval(1.0, 10, (0.0, 1.0))
+        >>> f"{low:.2f} {high:.2f}"
+        '0.72 1.00'
+    """
+    _, others = wilson(0, rows)
+    return value - others * (value - bounds[0]), value + others * (bounds[1] - value)
 
 
 def _hall(quantile: float, skew: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from gemtune.errors import InvalidInput
-from gemtune.metrics.intervals import mean_interval, tango, wilson
+from gemtune.metrics.intervals import alike_interval, mean_interval, tango, wilson
 from gemtune.metrics.paired import permutation_test, sign_test
 from gemtune.metrics.values import Comparison, HeldOutRow, Kind, Metric, Score, Scored
 
@@ -76,8 +76,8 @@ def compare(
         seed: Of the random signs of the permutation test, if more than 24 rows differ.
 
     Returns:
-        The comparison. If all differences are of one size, as with shares, wins and losses, the test is McNemar's and
-        the interval Tango's; otherwise it is a paired permutation test, and the interval that of a mean.
+        The comparison. If a row can only be won or lost, as with shares, the test is McNemar's, which is exact, and the
+        interval Tango's; otherwise it is a paired permutation test, and the interval Student's.
 
     Raises:
         InvalidInput: A score is infinite, or is none that this kind can have.
@@ -171,17 +171,17 @@ def _mean(scores: Sequence[float]) -> float | None:
     return min(max(mean, min(scores)), max(scores))
 
 
-def _mean_interval(scores: list[float], bounds: tuple[float, float] | None) -> tuple[tuple[float, float] | None, str]:
+def _mean_interval(
+    scores: list[float], bounds: tuple[float, float] | None, *, symmetric: bool = False
+) -> tuple[tuple[float, float] | None, str]:
     """Return the interval of a mean, None if there is none, and how it was found."""
-    found = mean_interval(scores)
+    found = mean_interval(scores, symmetric=symmetric)
+    method = "Student's t" if symmetric else "Student's t, Hall"
     if bounds is None:
-        return found, "Student's t, Hall" if found else ""
-    least, most = bounds
+        return found, method if found else ""
     if found is None:
-        # Between bounds no scores vary more than those at the ends, so that a share's interval is never too narrow.
-        low, high = wilson((scores[0] - least) / (most - least) * len(scores), len(scores))
-        return (least + low * (most - least), least + high * (most - least)), "Wilson"
-    return (max(least, found[0]), min(most, found[1])), "Student's t, Hall"
+        return alike_interval(scores[0], len(scores), bounds), "Wilson, all alike"
+    return (max(bounds[0], found[0]), min(bounds[1], found[1])), method
 
 
 def _difference_interval(
@@ -195,7 +195,7 @@ def _difference_interval(
         low, high = tango(more, less, len(differences))
         return low * size, high * size, "Tango"
     reach = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
-    found, method = _mean_interval(differences, reach)
+    found, method = _mean_interval(differences, reach, symmetric=True)
     return found and found[0], found and found[1], method
 
 
