@@ -7,6 +7,7 @@ import pytest
 
 from gemtune.errors import InvalidInput
 from gemtune.sweep.chooser import PointCurve
+from gemtune.sweep.curves import reported
 from gemtune.sweep.rules import (
     RULES,
     DivergingRule,
@@ -227,3 +228,12 @@ def test_what_is_no_rule_is_refused(stop, message):
     with pytest.raises(InvalidInput) as raised:
         resolve_rules(stop)
     assert str(raised.value) == message
+
+
+def test_a_study_is_told_tenths_of_passes_and_means_so_that_batches_do_not_matter():
+    fine = curve(1, fall=0.1, passes=3, noise=0.0)
+    coarse = curve(2, fall=0.1, passes=3, batch=4)
+    assert reported(fine, 40) == (20, pytest.approx(4.2, rel=0.03))
+    assert reported(coarse, 10) == (20, pytest.approx(4.2, rel=0.03))
+    assert reported(curve(3, passes=3, held_out=falling(0.1)), 40) == (20, falling(0.1)(2))
+    assert reported(PointCurve(number=1, total=None, losses=[(1, 5.0)]), 1) is None

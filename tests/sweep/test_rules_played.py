@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from gemtune.sweep.rules import resolve_rules
-from played import GRIDS, grid, play
+from sweeping import GRIDS, grid, play
 
 SEEDS = 20
 

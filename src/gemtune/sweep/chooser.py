@@ -62,7 +62,11 @@ class PointSource(Protocol):
         """Take over a point that an earlier run has asked for, before anything is told about it."""
 
     async def report(self, number: int, step: int, value: float) -> str | None:
-        """Take a value of the objective at a step; return in words why the point should be stopped, or None."""
+        """Take a value at a step; return in words why the point should be stopped, or None.
+
+        Equal steps of different points must mean the same: they are tenths of a pass through the data
+        (``curves.reported``). The value is as the objective is: a loss is negative where a higher one is better.
+        """
 
     async def tell(self, number: int, value: float | None, *, stopped: bool = False) -> None:
         """Take the final objective of a point; None if it failed."""

@@ -130,6 +130,17 @@ class LossTrend:
     slope_doubt: float
 
 
+def reported(curve: PointCurve, step: int) -> tuple[int, float] | None:
+    """Return what a study is told of a step: the tenths of passes, and how high the curve is there.
+
+    Its pruners compare points at equal steps. Points of other batch sizes have none in common, and one training loss is
+    noise; equal tenths of a pass and the mean of half a pass can be compared. None: nobody knows how long a pass is.
+    """
+    track = LossTrack(curve, held_out=bool(curve.eval_losses))
+    level = track.level(step * track.pace)
+    return None if level is None else (round(10 * step * track.pace), level)
+
+
 def trend(values: Sequence[tuple[int, float]]) -> LossTrend | None:
     """Return where a curve is going; None if it is too short to say."""
     later = values[len(values) // 2 :]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
 
 import anyio
@@ -28,6 +29,7 @@ from gemtune.errors import GemtuneError, InvalidInput, SettingsError
 from gemtune.remedy import Argument, Remedy
 from gemtune.sweep.dimension import ValueList, ValueRange
 from gemtune.sweep.space import SweepSpace
+from gemtune.types import Hyperparameters
 
 POINT: Final = "gemtune_point"
 """The user attribute of a trial that says which point it is."""
@@ -44,12 +46,12 @@ class StudyPoints:
 
     Args:
         study: The study.
-        distributions: Optuna's distributions, by hyperparameter.
+        space: What each hyperparameter may be.
         total: How many points there may be.
     """
 
     study: Any
-    distributions: Mapping[str, Any]
+    space: SweepSpace
     total: int | None
     _trials: dict[int, _StudyTrial] = attrs.field(factory=dict, init=False, repr=False)
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
@@ -70,8 +72,7 @@ class StudyPoints:
     async def report(self, number: int, step: int, value: float) -> str | None:
         """Report a value to the study's pruner; return in words that it gives the point up, or None.
 
-        Only the first value of a step is reported. Pruners compare points at equal steps, so that steps should mean
-        the same for all of them, whatever their batches.
+        Only the first value of a step is reported.
         """
         trial = self._trials.get(number)
         if trial is None or trial.finished or step in trial.reported:
@@ -98,13 +99,17 @@ class StudyPoints:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise GemtuneError(f"the study could not be {what}: {reason}") from error
 
+    @cached_property
+    def _distributions(self) -> dict[str, Any]:
+        return distributions_of(self.space)
+
     def _ask(self, number: int) -> Mapping[str, float | int] | None:
         tried = {_key(each.values): known for known, each in self._trials.items()}
         for _ in range(_IN_VAIN):
             exhausted = getattr(self.study.sampler, "is_exhausted", None)
             if exhausted is not None and exhausted(self.study):
                 return None
-            trial = self.study.ask(dict(self.distributions))
+            trial = self.study.ask(dict(self._distributions))
             repeated = tried.get(_key(trial.params))
             if repeated is None:
                 trial.set_user_attr(POINT, number)
@@ -133,7 +138,7 @@ class StudyPoints:
             made = create_trial(
                 state=TrialState.RUNNING,
                 params=dict(values),
-                distributions=dict(self.distributions),
+                distributions=dict(self._distributions),
                 user_attrs={POINT: number},
                 system_attrs=fixed,
             )
@@ -182,20 +187,25 @@ class _StudyTrial:
 
 def study_points(
     study: object,
-    space: SweepSpace | None,
+    space: object,
     *,
     max_jobs: int | None,
     better: Literal["lower", "higher"],
-    objective: str = "the objective",
+    objective: str = "objective",
+    service: Literal["gemini", "vertex"] | None = None,
+    shared: Hyperparameters | None = None,
 ) -> StudyPoints:
     """Return the points that a study proposes.
 
     Args:
         study: An ``optuna.Study`` with one objective.
-        space: What each hyperparameter may be; None takes it from the trials that the study has already.
+        space: What each hyperparameter may be, as for ``SweepSpace.of``; None takes it from the trials that the study
+            has already.
         max_jobs: How many points there may be.
         better: Whether a lower or a higher objective is better, which must be the study's direction.
         objective: What it is called, for messages.
+        service: The service, which has some hyperparameters and not others.
+        shared: What all points have in common.
 
     Raises:
         InvalidInput: It is no study, has several objectives or another direction, or there is no space.
@@ -218,10 +228,11 @@ def study_points(
             raise InvalidInput(
                 "study: it has no trials yet, so that nothing says what to choose", between, field="study"
             )
-        space = SweepSpace.of(found)
-    if space.listed:
+        space = found
+    chosen = SweepSpace.of(space, service=service, shared=shared)
+    if chosen.listed:
         raise InvalidInput("space: a study chooses between limits, and a list of points has none", field="space")
-    return StudyPoints(study, distributions_of(space), max_jobs)
+    return StudyPoints(study, chosen, max_jobs)
 
 
 def distributions_of(space: SweepSpace) -> dict[str, Any]:

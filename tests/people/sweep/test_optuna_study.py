@@ -229,14 +229,11 @@ WRONG = [
     (lambda: points(optuna.samplers.RandomSampler()), "study must be an optuna.Study, not RandomSampler"),
     (
         lambda: points(optuna.create_study(directions=["minimize", "maximize"])),
-        "study: it has 2 objectives, and a sweep has one, the objective",
+        "study: it has 2 objectives, and a sweep has one, objective",
     ),
     (
         lambda: points(study_of(direction="maximize")),
-        (
-            "study: its direction is 'maximize', and a lower the objective is better; make it with the direction "
-            "'minimize'"
-        ),
+        ("study: its direction is 'maximize', and a lower objective is better; make it with the direction 'minimize'"),
     ),
     (lambda: points(study_of(), max_jobs=None), "a study has no end; say how many points to try at most"),
     (

@@ -159,7 +159,7 @@ def sweep_spec(
         checks.instance("hyperparameters", shared, Hyperparameters, "gemtune.Hyperparameters(...)")
     wanted, validation, name = _metrics(asked.metrics), _validation(asked.validation), base_name(base_model)
     chosen, better = _objective(asked.objective, wanted, vertex=vertex, validation=validation)
-    source, said = _source(asked, vertex=vertex, shared=shared)
+    source, said = _source(asked, vertex=vertex, shared=shared, objective=chosen, better=better)
     places = asked.concurrency if asked.concurrency is None else checks.whole("concurrency", asked.concurrency)
     return SweepSpec(
         base_model=base_model,
@@ -262,13 +262,28 @@ def _check_measured(objective: str, *, vertex: bool, validation: object) -> None
         raise InvalidInput(what, Remedy("give ", Argument("validation", "0.1")), field="objective")
 
 
-def _source(asked: SweepArguments, *, vertex: bool, shared: Hyperparameters | None) -> tuple[PointSource, str]:
+def _source(
+    asked: SweepArguments,
+    *,
+    vertex: bool,
+    shared: Hyperparameters | None,
+    objective: str,
+    better: Literal["lower", "higher"],
+) -> tuple[PointSource, str]:
     most = None if asked.max_jobs is None else checks.whole("max_jobs", asked.max_jobs)
-    if asked.space is None and asked.study is None:
+    service: Literal["gemini", "vertex"] = "vertex" if vertex else "gemini"
+    if asked.study is not None:
+        from gemtune.sweep.optuna_study import study_points
+
+        found = study_points(
+            asked.study, asked.space, max_jobs=most, better=better, objective=objective, service=service, shared=shared
+        )
+        return found, _digest(found.space.to_plain())
+    if asked.space is None:
         grid = Remedy("give ", Argument("space"), ', such as {"epoch_count": [2, 4, 8]}')
         raise InvalidInput("a sweep needs a space, or an Optuna study", grid, field="space")
-    found = SweepSpace.of(asked.space, service="vertex" if vertex else "gemini", shared=shared)
-    return points_of(found, max_jobs=most, seed=asked.seed), _digest(found.to_plain())
+    space = SweepSpace.of(asked.space, service=service, shared=shared)
+    return points_of(space, max_jobs=most, seed=asked.seed), _digest(space.to_plain())
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, str]:

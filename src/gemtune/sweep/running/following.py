@@ -10,6 +10,7 @@ from gemtune import events
 from gemtune.events import Event, TerminalEvent, is_terminal
 from gemtune.protocol.said import clean
 from gemtune.show.picture import awaited, reason_of
+from gemtune.sweep.curves import reported
 from gemtune.sweep.events import PointEnded, PointProgress, PointStopped
 from gemtune.sweep.point import PointState
 from gemtune.sweep.running.parts import SweepParts
@@ -67,8 +68,8 @@ class Following:
         why: str | None = None
         if value is not None and math.isfinite(value):
             # A metric is measured only at the end; on the way the loss stands for it, the right way up.
-            sign = -1.0 if parts.board.better == "higher" else 1.0
-            why = await parts.source.report(record.number, step, sign * value)
+            sign, at = -1.0 if parts.board.better == "higher" else 1.0, reported(record.seen(), step)
+            why = None if at is None else await parts.source.report(record.number, at[0], sign * at[1])
         if record.ended or record.stopping:
             return
         if parts.rules:
