@@ -1,6 +1,7 @@
 """``gemtune evaluate``: what it refuses before anything is asked, and what it says of models beside each other."""
 
 import csv
+import json
 import uuid
 
 import pytest
@@ -57,6 +58,58 @@ def both(app, tuned, rows, monkeypatch):
 
 def asked(app):
     return len(app.requests.of("models.generateContent") + app.requests.of("tunedModels.generateContent"))
+
+
+def test_models_stand_beside_each_other_with_what_may_be_chance(gemtune, both):
+    ran = gemtune(*both)
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0] == "2 models on 3 held-out rows"
+    assert [line.split()[0] for line in lines[3:5]] == ["base", "tuned"]
+    assert lines[-1].startswith(
+        "no difference between tuned and base can be seen on so few rows: contains 1.00 against "
+    )
+    assert ran.err == "--changed 5 shows the rows that a model does better, and those that it does worse\n"
+
+
+def test_rows_that_changed_are_shown_side_by_side_if_wanted(gemtune, both):
+    ran = gemtune(*both, "--changed", 1)
+    assert "3 rows that tuned does better than base (contains):" in ran.out
+    assert ran.out.count("(emulator: nearest training example)") == 1
+    assert ran.err == ""
+
+
+def test_json_has_an_object_for_each_model_each_comparison_and_each_changed_row(gemtune, both):
+    records = gemtune(*both, "--changed", 2, "--json").records
+    assert [record["kind"] for record in records] == ["model", "model", "comparison", "better", "better"]
+    assert [record["label"] for record in records[:2]] == ["base", "tuned"]
+    assert records[1]["scores"]["contains"]["value"] == 1.0
+    assert (records[2]["model"], records[2]["other"], records[2]["better"]) == ("tuned", "base", 3)
+    assert records[3]["question"] == "1"
+    assert records[3]["answers"]["tuned"]["text"].startswith("2")
+
+
+@pytest.mark.parametrize("name", ["all.json", "rows.jsonl", "rows.csv.tsv", "scored.csv"])
+def test_every_row_and_answer_is_in_the_output(gemtune, both, rows, name):
+    ran = gemtune(*both, "--output", name)
+    assert ran.code == 0
+    assert f"3 rows with their answers are in {name}" in ran.err
+    text = (rows.parent / name).read_text(encoding="utf-8")
+    if name == "all.json":
+        whole = json.loads(text)
+        assert [model["label"] for model in whole["models"]] == ["base", "tuned"]
+        answers = [row["answers"]["tuned"]["text"] for row in whole["rows"]]
+    elif name == "rows.jsonl":
+        answers = [json.loads(line)["answers"]["tuned"]["text"] for line in text.splitlines()]
+    else:
+        table = list(csv.DictReader(text.splitlines(), delimiter="\t" if name.endswith(".tsv") else ","))
+        assert list(table[0]) == ["key", "question", "expected", "base", "base contains", "tuned", "tuned contains"]
+        assert [row["tuned contains"] for row in table] == ["1", "1", "1"]
+        answers = [row["tuned"] for row in table]
+    assert [answer.split()[0] for answer in answers] == ["2", "four", "七"]
+    assert gemtune(*both, "--output", name).errors == [
+        f"{name} exists: name another file, or replace it with --overwrite"
+    ]
 
 
 def test_with_a_journal_nothing_is_asked_twice(app, gemtune, both):

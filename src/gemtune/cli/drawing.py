@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gemtune.cli.screen.paint import Line, Paint
 
 HINT: Final = "pip install 'gemtune[cli]' adds colours, and the curves of several jobs over each other"
-_WIDEST: Final = 160
+WIDEST: Final = 160
 
 
 def paint_for(console: Console, stream: TextIO, *, hint: bool = False) -> Paint | None:
@@ -58,5 +58,5 @@ def jobs_view(console: Console, live: Live | None, pictures: Pictures, *, named:
         return PlainJobs(pictures, hint, named)
     from gemtune.cli.screen.views import JobsScreen
 
-    live.widest = _WIDEST
+    live.widest = WIDEST
     return JobsScreen(paint, pictures, hint)

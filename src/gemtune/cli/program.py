@@ -22,12 +22,14 @@ from gemtune.cli.exits import CODES, USAGE, exit_code
 from gemtune.cli.jobs import command as jobs
 from gemtune.cli.options import Commands, Parser
 from gemtune.cli.remedies import worded
+from gemtune.cli.sweep import command as sweep
 from gemtune.errors import GemtuneError
 from gemtune.telemetry.logs import wanted_level
 
 COMMANDS: Final[tuple[Callable[[Commands], None], ...]] = (
     demo.add,
     tune.add,
+    sweep.add,
     jobs.add,
     generate.add,
     evaluate.add,
@@ -45,6 +47,7 @@ start here:
   gemtune demo                    Google's tuning tutorial against the bundled emulator, no account needed
   gemtune tune rows.csv --base models/gemini-1.0-pro-001 --wait
   gemtune generate "LXIII" --model tunedModels/my-model
+  gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 2,4,8 --metric exact_match
 
 {CODES}Set GEMTUNE_DEBUG=1 to see tracebacks, and GEMTUNE_LOG=debug to see each request.
 """

@@ -14,7 +14,7 @@ from typing import Final
 from gemtune.evaluation.text import wrapped
 from gemtune.evaluation.words import UNKNOWN, compared, money, name
 from gemtune.show.curve import sparkline
-from gemtune.show.picture import Point, Tone
+from gemtune.show.picture import Point, Tone, short
 from gemtune.show.progress import duration
 from gemtune.show.terminal import aligned, cells, clipped, printable
 from gemtune.sweep.point import ENDED, PointPicture, PointState, SweepPicture
@@ -67,7 +67,8 @@ def header(picture: SweepPicture) -> list[str]:
 
 def title(picture: SweepPicture) -> str:
     """Return what a sweep is called, and of which model it is."""
-    return " · ".join(name(said) for said in (picture.title, picture.base_model) if said) or "sweep"
+    base = short(picture.base_model) if "/publishers/" in picture.base_model else picture.base_model
+    return " · ".join(name(said) for said in (picture.title, base) if said) or "sweep"
 
 
 def planned(picture: SweepPicture) -> int:

@@ -10,7 +10,7 @@ import attrs
 
 from gemtune.cli.console import Console
 from gemtune.cli.demo import tutorial
-from gemtune.cli.demo.steps import DemoSteps, about, counted
+from gemtune.cli.demo.steps import SWEEP_SPEED, DemoSteps, about, counted
 from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.cli.exits import DONE, USAGE
 from gemtune.cli.jobs.vertex import on_vertex
@@ -38,6 +38,7 @@ _EXAMPLES = """\
   gemtune demo --speed 1          as slow as the real service, about 46 s
   gemtune demo --json | jq -c 'select(.kind == "snapshot")'
   gemtune demo --vertex --speed 50
+  gemtune demo --sweep            which hyperparameters are best, and is that better than the base model?
   gemtune demo --live             with your own credentials, on the real service
 """
 
@@ -50,10 +51,15 @@ def add(commands: Commands) -> None:
         "--live", action="store_true", help="use the real service, or the one at --base-url, with your own credentials"
     )
     parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="tune with many hyperparameters instead, on the emulator: as Vertex AI, unless you say --no-vertex",
+    )
+    parser.add_argument(
         "--speed",
         type=_speed,
         metavar="N",
-        help=f"pace of the emulator's clock; 1 is real time (default: {_SPEED:g})",
+        help=f"pace of the emulator's clock; 1 is real time (default: {_SPEED:g}, of a sweep {SWEEP_SPEED:g})",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of the emulator's ids and losses (default: 0)"
@@ -76,6 +82,10 @@ def _speed(text: str) -> float:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    if options.sweep:
+        from gemtune.cli.demo.sweep import run_sweep
+
+        return run_sweep(options, console)
     if options.live:
         if options.speed is not None:
             raise InvalidInput("--speed sets the emulator's clock; leave it out with --live", field="--speed")

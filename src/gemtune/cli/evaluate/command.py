@@ -19,6 +19,7 @@ _EXAMPLES: Final = f"""\
   gemtune evaluate rows.csv --model before=my-model --model after=another-model --metric labels --changed 3
   gemtune evaluate rows.csv --model my-model --output scored.csv
   gemtune evaluate rows.csv --model my-model --model another-model --journal asked --resume --json
+  gemtune evaluate rows.csv --model my-model --model another-model --judge models/gemini-3.7-flash
 
 DATA is what gemtune tune takes, with rows that no model was trained on: gemtune data split puts some aside. Each model
 is asked every row. Scores have 95 % confidence intervals, and each model is compared with the first one, or with

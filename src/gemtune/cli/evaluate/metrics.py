@@ -10,13 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from gemtune.cli.options import MODEL
 from gemtune.errors import InvalidInput
 
 NAMES: Final = ("exact_match", "contains", "json_equal", "labels", "similarity", "number")
 _OWN: Final = "a function of your own as module:function, from a file in this folder"
 
 
-def add_metrics(parser: argparse._ActionsContainer, told: str = "default: exact_match") -> None:
+def add_metrics(
+    parser: argparse._ActionsContainer, told: str = "default: exact_match, or with --judge the judge alone"
+) -> None:
     """Add the options, and what help says of what happens without them."""
     parser.add_argument(
         "--metric",
@@ -24,6 +27,9 @@ def add_metrics(parser: argparse._ActionsContainer, told: str = "default: exact_
         action="append",
         metavar="METRIC",
         help=f"how answers are scored: {', '.join(NAMES)}, or {_OWN}; can be repeated ({told})",
+    )
+    parser.add_argument(
+        "--judge", metavar="M", help=f"a model that says which of two answers is better, in both orders: {MODEL}"
     )
 
 
@@ -34,6 +40,10 @@ def metrics_of(options: argparse.Namespace) -> list[Any]:
         InvalidInput: A function is not there, or what a metric needs is not installed.
     """
     found: list[Any] = [_function(name) if ":" in name else name for name in options.metric or ()]
+    if options.judge is not None:
+        from gemtune.metrics import judge
+
+        found.append(judge(options.judge))
     return found or ["exact_match"]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from gemtune.cli.console import Console
+from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.errors import GemtuneError
 from gemtune.show.terminal import width_of
 
@@ -40,14 +41,20 @@ def records(found: Evaluation, changed: int | None) -> Iterator[dict[str, Any]]:
 
 def show(found: Evaluation, console: Console, changed: int | None) -> None:
     """Print the table, the comparisons, and the rows that changed as far as they are wanted."""
-    from gemtune.evaluation.text import evaluation_text
+    from gemtune.evaluation.text import MOST_PAIRS, evaluation_text
 
-    picture = found.picture()
+    whole = found.picture()
+    # Which rows of other pairs changed, the API says and not a command: --json has them all.
+    picture = attrs.evolve(whole, changed=whole.changed[:MOST_PAIRS])
     width = width_of(console.out, _WIDEST) - 1
-    shown = picture if changed else attrs.evolve(picture, changed=())
-    console.print(evaluation_text(shown, width))
-    count = sum(len(each.better) + len(each.worse) for each in picture.changed)
-    if count and not changed:
+    paint = paint_for(console, console.out)
+    if paint is None:
+        console.print(evaluation_text(picture, width, changed or 0))
+    else:
+        from gemtune.cli.screen.evaluation import evaluated
+
+        print_painted(console, paint, evaluated(picture, width, changed or 0))
+    if not changed and any(each.better or each.worse for each in whole.changed):
         console.note("--changed 5 shows the rows that a model does better, and those that it does worse")
 
 

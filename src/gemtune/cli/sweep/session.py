@@ -1,0 +1,149 @@
+"""One run of ``gemtune sweep``: it follows the sweep, shows it, and says what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from gemtune.cli.console import Console
+from gemtune.cli.exits import DONE, INTERRUPTED
+from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
+from gemtune.cli.sweep.ending import report, running_jobs
+from gemtune.cli.sweep.lines import sweep_view
+from gemtune.errors import DeadlineExceeded, Failure
+from gemtune.show.live import Live, View
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from gemtune.sweep.sweep import Sweep
+
+_REDRAW = 0.2
+"""Seconds between two drawings, however many events come."""
+_WATCHED = 4
+"""Points at a time that somebody watches closely, as far as nobody says how many there will be."""
+
+
+@attrs.define(eq=False)
+class SweepSession:
+    """Tunes, follows, and reports.
+
+    Args:
+        options: Of the command line.
+        console: Where to report.
+        given: Arguments of ``client.sweep``.
+        journal: The folder that keeps what was begun.
+    """
+
+    options: argparse.Namespace
+    console: Console
+    given: Mapping[str, Any]
+    journal: Path
+
+    def run(self) -> int:
+        """Return the exit code."""
+        code = run_async(self._run)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        return code
+
+    async def _run(self) -> int:
+        watch = while_somebody_watches(self.options.concurrency or _WATCHED)
+        async with open_client(self.options, watch=watch) as client:
+            sweep = client.sweep(self.options.base, self.options.data, **self.given)
+            code = await follow_sweep(sweep, self.console, self.options, self._left)
+            return code or report(sweep.picture(), self.console, self.options)
+
+    def _left(self, sweep: Sweep) -> str:
+        """Say what continues, and how to resume it."""
+        if not self.journal.is_dir():
+            return "nothing was created"
+        how = "the same command" if self.options.resume else "the same command and --resume"
+        jobs = running_jobs(sweep.picture())
+        resume = f"resume with {how}"
+        if not jobs:
+            return f"no job is running; {resume}"
+        many = "1 job continues" if len(jobs) == 1 else f"{len(jobs)} jobs continue"
+        return f"{many} on the service; {resume}"
+
+
+async def follow_sweep(
+    sweep: Sweep, console: Console, options: argparse.Namespace, left: Callable[[Sweep], str]
+) -> int:
+    """Show a sweep to its end, and return whether it got there: 0, or the code of an interrupt.
+
+    Args:
+        sweep: The sweep.
+        console: Where to show it; with JSON every event is a line of standard output.
+        options: Of the command line.
+        left: Returns what to say if the following ends before the sweep does.
+    """
+    import anyio
+
+    from gemtune.cli.signals import until_stopped
+
+    live = console.live()
+    view = sweep_view(console, live, sweep.picture)
+    limit = anyio.CancelScope()
+    entered = False
+
+    async def follow(tasks: TaskGroup) -> None:
+        nonlocal entered
+        limit.deadline = anyio.current_time() + (options.timeout or math.inf)
+        with limit:
+            async with sweep:
+                entered = True
+                keep_drawing(tasks, live, view)
+                await _shown(sweep, console, live, view)
+
+    ended = False
+    try:
+        stopped = await until_stopped(follow)
+        ended = not stopped and not limit.cancelled_caught
+    finally:
+        if live is not None:
+            live.finish(keep=entered)
+        if not ended:
+            console.note(left(sweep) if entered else "nothing was created")
+    if stopped:
+        return INTERRUPTED
+    if not ended:
+        raise DeadlineExceeded(
+            f"not done after {options.timeout:g} s; allow more with --timeout", failure=Failure.FATAL
+        )
+    return DONE
+
+
+async def _shown(sweep: Sweep, console: Console, live: Live | None, view: View) -> None:
+    import anyio
+
+    drawn = -math.inf
+    async for event in sweep:
+        console.record(event.to_dict())
+        now = anyio.current_time()
+        if live is not None and now - drawn >= _REDRAW:
+            live.show(view)
+            drawn = now
+    if live is not None:
+        live.show(view)
+
+
+def show_plan(options: argparse.Namespace, console: Console, given: Mapping[str, Any]) -> int:
+    """Print what a sweep would take, and return the exit code."""
+
+    async def plan() -> int:
+        async with open_client(options) as client:
+            found = await client.sweep(options.base, options.data, **given).plan()
+        if console.json:
+            console.json_line(json.dumps(found.to_dict()))
+        else:
+            console.print(str(found))
+        return DONE
+
+    return run_async(plan, limit=options.timeout)
