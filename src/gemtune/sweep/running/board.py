@@ -88,6 +88,7 @@ class SweepBoard:
     over_at: float | None = attrs.field(default=None, init=False)
     finished: bool = attrs.field(default=False, init=False)
     """Whether all is done."""
+    _by_job: dict[str, PointRecord] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def evaluates(self) -> bool:
@@ -96,7 +97,11 @@ class SweepBoard:
 
     def of_job(self, name: str) -> PointRecord | None:
         """Return the point with a job of this name."""
-        return next((each for each in self.records.values() if each.name == name), None)
+        found = self._by_job.get(name)
+        if found is None and name:
+            self._by_job = {each.name: each for each in self.records.values() if each.job is not None}
+            found = self._by_job.get(name)
+        return found
 
     def curves(self, but: PointRecord) -> list[PointCurve]:
         """Return the curves of all other points that have begun."""

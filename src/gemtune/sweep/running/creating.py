@@ -84,9 +84,12 @@ class Creating:
         # What may have been created comes first, and holds its part of the budget already.
         waiting.sort(key=lambda each: (not each.may_exist, each.number))
         total = parts.most if parts.source.total is None else parts.source.total
+        # A study that resumes is told of all that is over before it is asked for more.
+        caught_up = all(each.told for each in records if each.replayed)
         return SweepSituation(
             now=anyio.current_time(),
             planned=[UncreatedPoint(each.number, 0.0 if each.may_exist else each.tokens) for each in waiting],
+            more_later=not caught_up,
             active=sum(1 for each in records if not each.ended and (each.job is not None or each.number in self._busy)),
             ended=parts.ended,
             places=parts.places,

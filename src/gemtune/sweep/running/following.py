@@ -50,7 +50,7 @@ class Following:
                 await self._take(record, event)
 
     async def _take(self, record: PointRecord, event: Event) -> None:
-        board, steps = self.parts.board, record.curve.take(event)
+        board, steps = self.parts.board, record.take(event)
         if not isinstance(event, _SILENT) and not is_terminal(event):
             board.news.report(PointProgress(point=record.point, event=event, replayed=record.replayed))
         if is_terminal(event):
@@ -80,6 +80,7 @@ class Following:
 
     async def _end(self, record: PointRecord, event: TerminalEvent) -> None:
         parts, board = self.parts, self.parts.board
+        record.followed = True
         if record.ended:  # an earlier run has seen it end; only its curve was missing
             board.news.ring()
             if not self.to_evaluate(record):

@@ -41,6 +41,7 @@ class SweepSituation:
         places: How many may be active; None for no limit of ours.
         hold: What is known of refusals.
         more: Whether the source may have further points.
+        more_later: Whether it is not to be asked for them yet.
         closing: Whether nothing new is to begin.
     """
 
@@ -51,6 +52,7 @@ class SweepSituation:
     places: int | None = None
     hold: CreationHold = attrs.field(factory=CreationHold)
     more: bool = False
+    more_later: bool = False
     closing: bool = False
 
 
@@ -97,7 +99,7 @@ def next_step(seen: SweepSituation, budget: BudgetLedger) -> NextStep:
     if seen.places is not None and seen.active >= seen.places:
         return WaitFor()
     if not seen.planned:
-        return AskSource()
+        return WaitFor() if seen.more_later else AskSource()
     fitting = next((each for each in seen.planned if budget.fits(each.tokens)), None)
     if fitting is None:
         if seen.active:

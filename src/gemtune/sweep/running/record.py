@@ -98,6 +98,7 @@ class PointRecord:
         saved_steps: Steps that it did not take.
         replayed: Whether an earlier run has brought it to its end.
         told: Whether the source knows how it ended.
+        followed: Whether the watcher has shown the end of its job, and before that all of its curve.
     """
 
     point: SweepPoint
@@ -116,6 +117,8 @@ class PointRecord:
     saved_steps: int = 0
     replayed: bool = False
     told: bool = False
+    followed: bool = False
+    _seen: PointCurve | None = attrs.field(default=None, init=False, repr=False)
 
     @property
     def number(self) -> int:
@@ -144,13 +147,21 @@ class PointRecord:
             return 1.0 if self.state is PointState.TRAINED else 0.0
         return min(self.curve.completed / self.curve.total, 1.0)
 
+    def take(self, event: Event) -> tuple[int, ...]:
+        """Take an event of its job in; return the step that has a new value, if one has."""
+        self._seen = None
+        return self.curve.take(event)
+
     def seen(self) -> PointCurve:
-        """Return its curve, as far as rules look at it."""
-        return PointCurve(
-            number=self.number,
-            total=self.curve.total,
-            losses=self.curve.losses,
-            eval_losses=self.curve.eval_losses,
-            epochs=self.epochs,
-            ended=self.state is PointState.TRAINED,
-        )
+        """Return its curve, as far as rules look at it; the same one until something is new."""
+        ended = self.state is PointState.TRAINED
+        if self._seen is None or self._seen.ended is not ended:
+            self._seen = PointCurve(
+                number=self.number,
+                total=self.curve.total,
+                losses=self.curve.losses,
+                eval_losses=self.curve.eval_losses,
+                epochs=self.epochs,
+                ended=ended,
+            )
+        return self._seen

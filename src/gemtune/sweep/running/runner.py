@@ -134,8 +134,11 @@ class SweepRun:
 
     def _settled(self) -> bool:
         closing = bool(self.parts.closing)
-        records = self.parts.board.records.values()
-        return all(each.ended or (closing and each.job is None) for each in records) and not self.scoring.waiting()
+        for each in self.parts.board.records.values():
+            # The curves of earlier runs are part of the picture, and come from the service again.
+            if (each.job is not None and not each.followed) or not (each.ended or (closing and each.job is None)):
+                return False
+        return not self.scoring.waiting()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         # Errors are values here: a task group would wrap them into a group of errors.
