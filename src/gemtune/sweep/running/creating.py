@@ -192,9 +192,10 @@ class Creating:
 
     async def _refuse(self, record: PointRecord, error: BadRequest) -> bool:
         """Let a point fail that the service refuses; what it says of two different points is not about either."""
-        if not self._accepted and self._complaint == error.message:
+        complaint = error.message.replace(record.job_id, "")
+        if not self._accepted and self._complaint == complaint:
             return False
-        self._complaint = error.message
+        self._complaint = complaint
         record.state, record.reason = PointState.FAILED, str(error)
         await self.parts.write_end(record)
         end = PointEnded(point=record.point, job="", state=record.state, reason=record.reason)

@@ -53,16 +53,16 @@ class Stopping:
                 await record.job.cancel()
             except (NotSupported, PermissionDenied, BadRequest, NotFound) as error:
                 # It has ended, or it cannot be cancelled at all; which of the two it is, the watcher sees.
-                record.reason = f"it was to be stopped ({record.stopping}), but: {error.message}"
+                _say(record, f"it was to be stopped ({record.stopping}), but: {error.message}")
                 return
             except CredentialsError:
                 raise
             except CallError as error:
-                record.reason = f"it is to be stopped ({record.stopping}), but: {error.message}"
+                _say(record, f"it is to be stopped ({record.stopping}), but: {error.message}")
                 await self._pause(record, max(pause, error.retry_after or 0.0))
                 pause = min(pause * 2, _LONGEST)
             else:
-                record.reason = record.stopping
+                _say(record, record.stopping)
                 await self._pause(record, patience)
                 patience = min(patience * 2, _MOST_PATIENCE)
 
@@ -70,3 +70,9 @@ class Stopping:
         with anyio.move_on_after(seconds):
             while not record.ended:
                 await self.parts.board.news.change()
+
+
+def _say(record: PointRecord, why: str) -> None:
+    # While the request was under way, the watcher may have seen how it ended, which says why better.
+    if not record.ended:
+        record.reason = why
