@@ -34,13 +34,15 @@ async def test_every_point_of_a_grid_is_tuned_and_the_one_with_the_lowest_loss_i
 
 
 async def test_one_watcher_follows_all_and_every_step_of_every_point_is_reported_once(face):
-    async with face.client(face.app()) as client:
-        async with client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None) as sweep:
-            steps = [
-                (event.point.number, event.event.step)
-                async for event in sweep
-                if isinstance(event, told.PointProgress) and event.event.kind == "snapshot"
-            ]
+    async with (
+        face.client(face.app()) as client,
+        client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None) as sweep,
+    ):
+        steps = [
+            (event.point.number, event.event.step)
+            async for event in sweep
+            if isinstance(event, told.PointProgress) and event.event.kind == "snapshot"
+        ]
     assert len(steps) == len(set(steps)) == sweep.statistics().steps
 
 
@@ -53,12 +55,14 @@ async def test_the_data_goes_to_the_cloud_once_for_all_points():
 
 async def test_the_creation_of_a_fresh_point_pays_no_search_for_its_id(face):
     wire = Wire(face.app())
-    async with face.client(wire.app, wire) as client:
-        async with client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None) as sweep:
-            async for event in sweep:
-                if event.kind == "point_started" and event.point.number == 2:
-                    break
-            now = anyio.current_time()
+    async with (
+        face.client(wire.app, wire) as client,
+        client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None) as sweep,
+    ):
+        async for event in sweep:
+            if event.kind == "point_started" and event.point.number == 2:
+                break
+        now = anyio.current_time()
     assert now < 1.0
     assert wire.seen["create"] == 3
 
@@ -69,7 +73,7 @@ async def test_what_is_trained_is_evaluated_and_in_the_end_compared_with_the_bas
             face.base, ROWS, space=GRID, metrics=["exact_match"], validation=0.4, journal=tmp_path / "sweep"
         )
         picture = await sweep.run()
-    assert [each.label for each in sweep.evaluation.models][0] == "base"
+    assert next(each.label for each in sweep.evaluation.models) == "base"
     assert len(sweep.evaluation.models) == 4
     assert picture.objective == "exact_match"
     assert picture.comparisons[0].other == "base"
@@ -158,21 +162,28 @@ async def test_a_point_that_the_service_does_not_cancel_runs_on_and_that_is_said
 
 async def test_leaving_a_sweep_touches_no_job(face):
     wire = Wire(face.app())
-    async with face.client(wire.app, wire) as client:
-        async with client.sweep(face.base, ROWS * 3, space=GRID, objective="loss", validation=None) as sweep:
-            async for event in sweep:
-                if event.kind == "point_progress":
-                    break
+    async with (
+        face.client(wire.app, wire) as client,
+        client.sweep(face.base, ROWS * 3, space=GRID, objective="loss", validation=None) as sweep,
+    ):
+        async for event in sweep:
+            if event.kind == "point_progress":
+                break
     assert wire.seen["cancel"] == 0
     assert len(face.jobs(wire.app)) == 3
 
 
 async def test_an_error_in_the_users_own_block_is_raised_as_it_is(face):
     async with face.client(face.app()) as client:
-        with pytest.raises(KeyError, match="mine"):
-            async with client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None) as sweep:
+        sweep = client.sweep(face.base, ROWS, space=GRID, objective="loss", validation=None)
+
+        async def read():
+            async with sweep:
                 async for _ in sweep:
                     raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await read()
 
 
 async def test_cancel_stops_every_job_and_begins_no_further_one(face):
