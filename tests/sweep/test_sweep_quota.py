@@ -19,7 +19,7 @@ from gemtune.sweep.running.planning import (
     next_step,
 )
 from gemtune.sweep.running.quota import CreationHold
-from sweep.played import FACES, ROWS, Gemini, GiveUp, Vertex, Wire, kinds
+from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Vertex, Wire, kinds
 
 pytestmark = pytest.mark.anyio
 LOSS = {"objective": "loss", "validation": None}
