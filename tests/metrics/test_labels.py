@@ -61,6 +61,12 @@ def test_a_label_called_no_label_keeps_its_column_apart():
     assert labels().report([("x", "no label")]).answered == ("no label", "(no label)")
 
 
+def test_free_text_taken_for_labels_makes_no_matrix_of_a_hundred_million_cells():
+    report = labels().report([(f"answer {number}", f"text {number % 201}") for number in range(1000)])
+    assert (report.rows, report.unknown, len(report.labels)) == (1000, 1000, 201)
+    assert (report.answered, report.confusion) == ((), ())
+
+
 def test_no_rows_have_an_empty_report():
     report = labels().report([("a", ""), ("b", " ")])
     assert (report.rows, report.accuracy, report.macro, report.labels) == (0, None, None, ())

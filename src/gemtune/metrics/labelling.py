@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
@@ -17,6 +18,9 @@ from gemtune.metrics.matching import stands_in
 from gemtune.metrics.normal import Normalization
 from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import HeldOutRow, Metric, Scored
+
+_MATRIX: Final = 200
+"""Labels up to which there is a confusion matrix: free text taken for labels would make a hundred million cells."""
 
 
 def labels(known: Iterable[str] | None = None, *, find: bool = False, case: bool = False) -> Metric:
@@ -108,33 +112,32 @@ def _table(known: Iterable[str], plain: Normalization) -> dict[str, str]:
 def _report(counted: list[tuple[str, str, str]], names: dict[str, str]) -> LabelReport:
     """Return the report of (label of the answer, expected label, answer); ``names`` has the spelling of each label."""
     order = sorted(names, key=lambda label: (names[label].casefold(), names[label]))
-    at = {label: number for number, label in enumerate(order)}
-    matrix = [[0] * (len(order) + 1) for _ in order]
-    strangers: Counter[str] = Counter()
-    for given, wanted, answer in counted:
-        matrix[at[wanted]][at.get(given, -1)] += 1
-        if given not in at:
-            strangers[answer.strip()] += 1
-    scores = [_score(names[label], matrix, number) for label, number in at.items()]
+    cells = Counter((wanted, given if given in names else None) for given, wanted, _ in counted)
+    strangers = Counter(answer.strip() for given, _, answer in counted if given not in names)
+    wanted, given = Counter[str](), Counter[str | None]()
+    for (right, said), count in cells.items():
+        wanted[right] += count
+        given[said] += count
+    scores = [_score(names[each], cells[each, each], given[each], wanted[each]) for each in order]
     macro = _mean("macro", scores, [1] * len(scores))
-    unknown = strangers.total()
-    answered = [each.label for each in scores]
+    columns = [*order, *([None] * bool(strangers))]
+    other = "no label" if "no label" not in names.values() else "(no label)"
+    small = len(order) <= _MATRIX
     return LabelReport(
         rows=len(counted),
-        accuracy=sum(matrix[number][number] for number in at.values()) / len(counted) if counted else None,
+        accuracy=sum(cells[each, each] for each in order) / len(counted) if counted else None,
         macro_f1=None if macro is None else macro.f1,
         labels=tuple(scores),
-        answered=(*answered, *(["no label" if "no label" not in answered else "(no label)"] * bool(unknown))),
-        confusion=tuple(tuple(row if unknown else row[:-1]) for row in matrix),
-        unknown=unknown,
+        answered=tuple(other if each is None else names[each] for each in columns) if small else (),
+        confusion=tuple(tuple(cells[row, column] for column in columns) for row in order) if small else (),
+        unknown=given[None],
         macro=macro,
         weighted=_mean("weighted", scores, [each.rows for each in scores]),
         strangers=tuple(strangers.most_common(5)),
     )
 
 
-def _score(label: str, matrix: list[list[int]], number: int) -> LabelScore:
-    right, given, rows = matrix[number][number], sum(row[number] for row in matrix), sum(matrix[number])
+def _score(label: str, right: int, given: int, rows: int) -> LabelScore:
     return LabelScore(
         label=label,
         precision=right / given if given else None,

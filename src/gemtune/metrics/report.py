@@ -42,7 +42,8 @@ class LabelReport:
         macro_f1: The mean of the labels' F1; None without labels.
         labels: Each label, in alphabetical order.
         answered: What the columns of ``confusion`` are: the labels, then ``no label`` if anything else was answered.
-        confusion: For each of ``labels``, how often it was answered with each of ``answered``.
+        confusion: For each of ``labels``, how often it was answered with each of ``answered``; both are empty with more
+            than 200 labels.
         unknown: How many answers are none of the labels.
         macro: The plain mean of precision, recall and F1 over the labels that occur; None without any.
         weighted: Their mean weighted by the rows of each label; None without rows.
