@@ -263,17 +263,14 @@ def _check_measured(objective: str, *, vertex: bool, validation: object) -> None
 
 
 def _source(
-    asked: SweepArguments,
-    *,
-    vertex: bool,
+    asked: SweepArguments, objective: str, better: Literal["lower", "higher"], *, vertex: bool,
     shared: Hyperparameters | None,
-    objective: str,
-    better: Literal["lower", "higher"],
-) -> tuple[PointSource, str]:
+) -> tuple[PointSource, str]:  # fmt: skip
+    """Return what says which points are tried, and what tells its space from others."""
     most = None if asked.max_jobs is None else checks.whole("max_jobs", asked.max_jobs)
     service: Literal["gemini", "vertex"] = "vertex" if vertex else "gemini"
     if asked.study is not None:
-        from gemtune.sweep.optuna_study import study_points
+        from gemtune.sweep.optuna_study import study_points  # whoever has no study needs no Optuna
 
         found = study_points(
             asked.study, asked.space, max_jobs=most, better=better, objective=objective, service=service, shared=shared

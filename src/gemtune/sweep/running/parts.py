@@ -91,9 +91,9 @@ class SweepParts:
 
     async def tell(self, record: PointRecord) -> None:
         """Tell the source how a point has ended, once."""
-        if record.told:
+        if record.telling:
             return
-        record.told = True
+        record.telling = True
         stopped = record.state is PointState.STOPPED
         value = record.objective
         if stopped and not self.board.evaluates:
@@ -101,6 +101,7 @@ class SweepParts:
         if record.state in (PointState.FAILED, PointState.LEFT_OUT):
             value = None
         await self.source.tell(record.number, value, stopped=stopped)
+        record.told = True
         self.board.news.ring()
 
     async def write(self, record: PointRecord, kind: str, **said: object) -> None:

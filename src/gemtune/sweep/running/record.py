@@ -97,7 +97,8 @@ class PointRecord:
         evaluated: Whether it was evaluated.
         saved_steps: Steps that it did not take.
         replayed: Whether an earlier run has brought it to its end.
-        told: Whether the source knows how it ended.
+        telling: Whether the source is being told how it ended, or was.
+        told: Whether the source knows.
         followed: Whether the watcher has shown the end of its job, and before that all of its curve.
     """
 
@@ -116,6 +117,7 @@ class PointRecord:
     evaluated: bool = False
     saved_steps: int = 0
     replayed: bool = False
+    telling: bool = False
     told: bool = False
     followed: bool = False
     _seen: PointCurve | None = attrs.field(default=None, init=False, repr=False)

@@ -133,10 +133,11 @@ class SweepRun:
         board.finished = True
 
     def _settled(self) -> bool:
-        closing = bool(self.parts.closing)
         for each in self.parts.board.records.values():
+            if self.parts.closing and each.job is None and not each.ended:
+                continue
             # The curves of earlier runs are part of the picture, and come from the service again.
-            if (each.job is not None and not each.followed) or not (each.ended or (closing and each.job is None)):
+            if not (each.ended and each.told and (each.followed or each.job is None)):
                 return False
         return not self.scoring.waiting()
 
