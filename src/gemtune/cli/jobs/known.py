@@ -75,13 +75,22 @@ def described(picture: JobPicture, known: JobPicture) -> JobPicture:
 
 
 def ranked(pictures: Iterable[JobPicture]) -> list[JobPicture]:
-    """Return jobs with the best first: by their lowest loss, those that were measured on validation data first."""
+    """Return jobs with the best first: by what their models are worth, those measured on validation data first."""
 
     def rank(picture: JobPicture) -> tuple[bool, bool, float]:
-        lowest = picture.lowest
-        return picture.tone is Tone.BAD, not picture.eval_losses, float("inf") if lowest is None else lowest[1]
+        loss = _worth(picture)
+        return picture.tone is Tone.BAD, not picture.eval_losses, float("inf") if loss is None else loss
 
     return sorted(pictures, key=rank)
+
+
+def _worth(picture: JobPicture) -> float | None:
+    """Return the loss of the model that can be asked.
+
+    With validation data that is the lowest one, as a service that measures it keeps checkpoints. Otherwise it is the
+    last one: a job that diverged may have had the lowest loss of all on its way, and that model is gone.
+    """
+    return picture.lowest[1] if picture.eval_losses and picture.lowest else picture.loss
 
 
 def next_step(pictures: Sequence[JobPicture], options: argparse.Namespace) -> str:
@@ -101,6 +110,8 @@ def next_step(pictures: Sequence[JobPicture], options: argparse.Namespace) -> st
     if len(pictures) == 1:
         took = "" if best.elapsed is None else f"took {duration(best.elapsed)}; "
         return f"{took}ask it with: {ask}"
-    if best.lowest is None:
+    loss = _worth(best)
+    if loss is None:
         return f"ask {best.title} with: {ask}"
-    return f"the lowest loss is {best.lowest[1]:.4g}, of {best.title}; ask it with: {ask}"
+    at_the_end = "" if best.eval_losses else " at the end"
+    return f"the lowest loss{at_the_end} is {loss:.4g}, of {best.title}; ask it with: {ask}"
