@@ -87,7 +87,9 @@ class StudyPoints:
         if trial is None or trial.finished:
             return
         trial.finished, trial.value = True, value
-        await self._call(f"told how point {number} ended", lambda: self._finish(trial, value, stopped=stopped))
+        # The end of the last point is the end of the sweep, which is cancelled then; the study has to hear of it.
+        with anyio.CancelScope(shield=True):
+            await self._call(f"told how point {number} ended", lambda: self._finish(trial, value, stopped=stopped))
 
     async def _call(self, what: str, call: Callable[[], T]) -> T:
         async with self._lock:

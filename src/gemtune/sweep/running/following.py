@@ -80,8 +80,8 @@ class Following:
 
     async def _end(self, record: PointRecord, event: TerminalEvent) -> None:
         parts, board = self.parts, self.parts.board
-        record.followed = True
         if record.ended:  # an earlier run has seen it end; only its curve was missing
+            record.followed = True
             board.news.ring()
             if not self.to_evaluate(record):
                 await parts.tell(record)
@@ -97,6 +97,7 @@ class Following:
         board.spend(record)
         if not isinstance(event, events.Lost):  # which says nothing about the job: the next run looks again
             await parts.write_end(record)
+        record.followed = True  # not before: with the last one, the sweep is over
         board.news.report(ending(record))
         if not self.to_evaluate(record):
             await parts.tell(record)
