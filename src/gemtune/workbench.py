@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from gemtune.evaluation.result import Evaluation
     from gemtune.evaluation.run import Evaluates
     from gemtune.evaluation.values import EvaluationProgress
-    from gemtune.metrics.values import Metric, Scorer
+    from gemtune.metrics.named import MetricsLike
+    from gemtune.metrics.values import Metric
     from gemtune.sweep.asked.options import SweepSpec
     from gemtune.sweep.point import SweepPoint
     from gemtune.sweep.sweep import Sweep
@@ -49,7 +50,7 @@ class Workbench:
         models: ModelLike | Iterable[ModelLike] | Mapping[str, ModelLike],
         data: TrainingDataLike | DataSet | Iterable[str],
         *,
-        metrics: str | Metric | Scorer | Iterable[str | Metric | Scorer] = "exact_match",
+        metrics: MetricsLike = "exact_match",
         baseline: str | None = None,
         journal: str | os.PathLike[str] | None = None,
         prices: Prices | None = None,
@@ -84,8 +85,8 @@ class Workbench:
 
         Raises:
             InvalidInput: An argument or a row is wrong, or a metric needs answers that are missing; nothing was asked.
-            BatchStopped: For the model that it names, nothing more could succeed. With a journal, call it again.
-            MetricFailed: A metric raised for an answer; its ``evaluation`` has all answers.
+            BatchStopped: For the model that it names, nothing more could succeed, or the budget is used up.
+            MetricFailed: A metric raised for an answer. As that of others, its ``evaluation`` has all answers so far.
             JobError: A job has no model.
             JournalError: A journal cannot be used, or belongs to other rows.
         """

@@ -8,6 +8,7 @@ import pytest
 
 import gemtune
 from batch.service import envelope, quota
+from both import OnGemini, make_world
 from evaluation.models import BASE, ROWS, TUNED, Models, evaluate
 from gemtune.batch import read_journal
 from gemtune.errors import BatchStopped, DeadlineExceeded, InvalidInput, JournalError, JournalMismatch
@@ -233,7 +234,11 @@ async def test_time_that_runs_out_ends_all_of_it(virtual_time):
         ({"prices": 5}, "prices"),
         ({"prices": {"other": (1, 2)}}, "no price for gemini-3.7-flash"),
         ({"temperature": 1}, "an evaluation has no argument temperature"),
-        ({"on_progress": 5}, "on_progress must be a function"),
+        ({"on_progress": 5}, "on_progress must be a plain function"),
+        ({"on_progress": evaluate}, "on_progress must be a plain function"),
+        ({"models": {"a": BASE}, "baseline": "b"}, "baseline must be one of 'a', not 'b'"),
+        ({"accept": 5}, "accept must be"),
+        ({"concurrency": 5, "limiter": gemtune.Limiter()}, "give a limiter or concurrency, not both"),
         ({"concurrency": 0}, "concurrency"),
         ({"timeout": -1}, "timeout must be"),
         ({"limit": -1}, "limit must be"),
@@ -274,6 +279,24 @@ async def test_a_progress_that_raises_ends_it_with_its_own_error(virtual_time):
         await evaluate(Models(), concurrency=1, on_progress=broken)
 
 
+async def test_what_waits_for_a_job_says_so_and_may_run_out_of_time(virtual_time):
+    seen = []
+    app = make_world(step_seconds=100)
+    async with OnGemini.client(app) as client:
+        job = await OnGemini.tune(client)
+        with pytest.raises(DeadlineExceeded, match=r"not done within 30 s: it was waiting for the end of jobs"):
+            await client.evaluate(job, [("one", "I")], on_progress=seen.append, timeout=30)
+        assert {(each.total, each.held_back) for each in seen} == {(None, "waiting for the end of jobs")}
+        assert len(seen) == pytest.approx(30 / 0.25, abs=3)
+
+        def broken(progress):
+            raise LookupError("not mine")
+
+        with pytest.raises(LookupError, match="not mine"):
+            await client.evaluate(job, [("one", "I")], on_progress=broken)
+        assert not job.done
+
+
 # Cancelled
 
 
@@ -288,18 +311,3 @@ async def test_cancelled_at_any_moment_it_leaves_whole_journals(virtual_time, tm
     # Each time up to 4 requests were in flight, and no answer that came was asked for again.
     assert len(service.requests) <= 16 + 7 * 4
     assert service.answered == 16
-
-
-async def test_jobs_that_have_not_ended_are_awaited_and_one_that_failed_is_the_error(virtual_time):
-    from both import OnGemini, make_world
-
-    app = make_world()
-    async with OnGemini.client(app) as client:
-        job = await OnGemini.tune(client)
-        found = await client.evaluate({"base": "models/gemini-3.7-flash", "tuned": job}, [("one", "I"), ("two", "II")])
-        assert [each.model for each in found.models] == ["models/gemini-3.7-flash", job.name]
-        assert job.done
-        failing = await OnGemini.tune(client, display_name="fails")
-        await failing.cancel()
-        with pytest.raises(gemtune.errors.JobError, match="tuned: "):
-            await client.evaluate({"base": "models/gemini-3.7-flash", "tuned": failing}, [("one", "I")])

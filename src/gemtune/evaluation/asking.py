@@ -7,9 +7,10 @@ for is lost, and the evaluation ends with the error of the one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -18,18 +19,19 @@ from gemtune.batch import Batch
 from gemtune.batch.acceptance import ending_of
 from gemtune.batch.progress import BatchStatistics
 from gemtune.batch.result import BatchResult
-from gemtune.errors import BatchStopped, GemtuneError, NotAccepted
+from gemtune.errors import BatchStopped, DeadlineExceeded, GemtuneError, NotAccepted
 from gemtune.evaluation.values import EvaluationProgress, ModelAnswer
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
+from gemtune.money import MILLION, amount
 from gemtune.remedy import Argument, Remedy
 from gemtune.show.picture import short
 from gemtune.types import GenerateContentResponse
 
 EVERY: Final = 0.25
 """Seconds between two reports of the progress."""
-_MILLION: Final = 1_000_000
 
+T = TypeVar("T")
 OnProgress = Callable[[EvaluationProgress], object]
 
 
@@ -78,7 +80,7 @@ class Inquiry:
         self.failed += answer.text is None
         if self.price is not None and not answer.replayed:
             asked, answered = self.price
-            self.spent += ((answer.prompt_tokens or 0) * asked + (answer.output_tokens or 0) * answered) / _MILLION
+            self.spent += ((answer.prompt_tokens or 0) * asked + (answer.output_tokens or 0) * answered) / MILLION
         self.answers[place] = answer
 
 
@@ -136,6 +138,39 @@ class Asking:
     _batches: list[Batch] = attrs.field(factory=list, init=False)
     _running: list[Batch] = attrs.field(factory=list, init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
+    _waits_for: str = attrs.field(default="", init=False)
+
+    async def meanwhile(self, work: Callable[[], Awaitable[T]], waits_for: str) -> T:
+        """Await what has to be there before anything can be asked, and report the progress meanwhile.
+
+        Args:
+            work: What is awaited.
+            waits_for: What holds the evaluation back; empty if it will be there at once.
+
+        Raises:
+            DeadlineExceeded: Time is up.
+            Exception: What the work, or ``on_progress``, has raised.
+        """
+        found: list[T] = []
+        self._waits_for = waits_for
+        async with anyio.create_task_group() as tasks:
+            if waits_for:
+                tasks.start_soon(self._report_on, tasks.cancel_scope)
+            try:
+                with anyio.move_on_at(math.inf if self.deadline is None else self.deadline):
+                    found.append(await work())
+            except Exception as error:  # noqa: BLE001 - raised below, and not as a group of one
+                self._failure = error
+            tasks.cancel_scope.cancel()
+        self._waits_for = ""
+        if self._failure is not None:
+            raise self._failure
+        if not found:
+            seconds = (self.deadline or 0.0) - self._began
+            raise DeadlineExceeded(
+                f"the evaluation was not done within {seconds:g} s{waits_for and f': it was {waits_for}'}"
+            )
+        return found[0]
 
     async def ask(self, inquiries: Sequence[Inquiry]) -> None:
         """Ask everything in some inquiries; their answers stand in them, including if it raises.
@@ -151,8 +186,7 @@ class Asking:
         self._inquiries += inquiries
         self._batches += batches
         async with anyio.create_task_group() as everything:
-            if self.on_progress is not None:
-                everything.start_soon(self._report_on)
+            everything.start_soon(self._report_on)
             async with anyio.create_task_group() as tasks:
                 for inquiry, batch in zip(inquiries, batches, strict=True):
                     tasks.start_soon(self._run, inquiry, batch)
@@ -166,7 +200,7 @@ class Asking:
         """Return how far it is."""
         seen = [batch.statistics() for batch in self._batches]
         done = sum(each.done for each in self._inquiries)
-        total = sum(len(each.inputs) for each in self._inquiries) + self.expected
+        total = sum(len(each.inputs) for each in self._inquiries) + self.expected if self._inquiries else None
         rate = sum(each.rate for each, batch in zip(seen, self._batches, strict=True) if not batch.over)
         return EvaluationProgress(
             done=done,
@@ -176,7 +210,7 @@ class Asking:
             in_flight=sum(each.in_flight for each in seen),
             parked=sum(each.parked for each in seen),
             rate=rate,
-            eta=(total - done) / rate if rate > 0 and not ended else None,
+            eta=(total - done) / rate if total is not None and rate > 0 and not ended else None,
             elapsed=current_time() - self._began,
             tokens=sum(each.prompt_tokens + each.output_tokens for each in seen),
             held_back="" if ended else self._held_back(seen),
@@ -184,12 +218,10 @@ class Asking:
         )
 
     def _held_back(self, seen: Sequence[BatchStatistics]) -> str:
-        running = [
-            each.limit
-            for each, batch in zip(seen, self._batches, strict=True)
-            if batch in self._running and not batch.over
-        ]
-        return next(filter(None, running), "")
+        if self._waits_for:
+            return self._waits_for
+        both = zip(seen, self._batches, strict=True)
+        return next((each.limit for each, batch in both if each.limit and batch in self._running), "")
 
     def _batch(self, inquiry: Inquiry) -> Batch:
         shared = {} if self.limiter is None else {"limiter": self.limiter}
@@ -201,13 +233,15 @@ class Asking:
         try:
             async with batch as results:
                 self._running.append(batch)
-                if self._failure is not None:
-                    batch.drain()
-                async for result in results:
-                    inquiry.take(result)
-                    if self.budget is not None:
-                        self._check_budget()
-            self._running.remove(batch)
+                try:
+                    if self._failure is not None:
+                        batch.drain()
+                    async for result in results:
+                        inquiry.take(result)
+                        if self.budget is not None:
+                            self._check_budget()
+                finally:
+                    self._running.remove(batch)
         except Exception as error:  # noqa: BLE001 - raised by ``ask``, once the others have finished what is in flight
             self._fail(_named(error, inquiry))
 
@@ -215,7 +249,7 @@ class Asking:
         spent = sum(each.spent for each in self._inquiries)
         if self.budget is None or spent < self.budget or self._failure is not None:
             return
-        money = f"{spent:,.4g} of {self.budget:,.4g} {self.currency}".rstrip()
+        money = f"{amount(spent)} of {amount(self.budget)} {self.currency}"
         what = f"the evaluation stopped: its budget is used up ({money}, counted from the usage of replies)"
         self._fail(BatchStopped(what, Remedy("to continue, give a new ", Argument("budget"))))
 
@@ -225,9 +259,12 @@ class Asking:
         for batch in self._running:
             batch.drain()
 
-    async def _report_on(self) -> None:
-        while True:
+    async def _report_on(self, scope: anyio.CancelScope | None = None) -> None:
+        """Report the progress again and again; if that fails, end what is awaited."""
+        while self.on_progress is not None:
             self._report()
+            if self._failure is not None and scope is not None:
+                scope.cancel()
             await anyio.sleep(EVERY)
 
     def _report(self, *, ended: bool = False) -> None:

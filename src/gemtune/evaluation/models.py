@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import attrs
 
@@ -19,6 +19,10 @@ from gemtune.types import Checkpoint, TunedModel, TunedModelState
 
 _LONGEST: Final = 60
 _AT_ONCE: Final = 64
+
+
+Labelled: TypeAlias = "list[tuple[str, object]]"
+"""Models with their labels, which may be empty."""
 
 
 class FindsJobs(Protocol):
@@ -43,31 +47,41 @@ class AskedModel:
 
 
 async def find_models(
-    given: object, client: FindsJobs, model_name: Callable[[object], str], *, field: str = "models"
+    given: Labelled, client: FindsJobs, model_name: Callable[[object], str], *, field: str = "models"
 ) -> tuple[AskedModel, ...]:
     """Return the models of an evaluation, once the jobs among them have ended.
 
     Args:
-        given: One model, several, or a mapping of labels to models.
+        given: The models with their labels.
         client: Finds jobs.
         model_name: Returns the name under which the service knows a model.
         field: The argument, for errors.
 
     Raises:
-        InvalidInput: There is none, or one of them names no model.
+        InvalidInput: One of them names no model.
         JobError: A job has no model: it failed, was cancelled or cannot be seen any more.
         CallError: A job could not be looked at.
     """
-    labelled = _labelled(given)
-    names = await for_each(lambda each: _asked_as(*each, client, model_name, field), labelled, _AT_ONCE)
+    names = await for_each(lambda each: _asked_as(*each, client, model_name, field), given, _AT_ONCE)
     found: list[AskedModel] = []
-    labels = _unique([label or _label_of(model, name) for (label, model), name in zip(labelled, names, strict=True)])
+    labels = _unique([label or _label_of(model, name) for (label, model), name in zip(given, names, strict=True)])
     for label, name in zip(labels, names, strict=True):
         found.append(AskedModel(label, name, sum(same_model(name, each.name) for each in found)))
     return tuple(found)
 
 
-def _labelled(given: object) -> list[tuple[str, object]]:
+def waits_for_jobs(given: Labelled, client: FindsJobs) -> bool:
+    """Return whether there are jobs among some models that are not known to have ended."""
+    jobs = (_job_of(model, client) for _, model in given)
+    return any(job is not None and not job.done for job in jobs)
+
+
+def labelled(given: object) -> Labelled:
+    """Return models with their labels, which are empty if nobody has given any.
+
+    Raises:
+        InvalidInput: There is none, or a label is no string.
+    """
     if isinstance(given, Mapping):
         for label in given:
             checks.string("models", label)

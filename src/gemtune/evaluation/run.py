@@ -14,17 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Final, Protocol
 
 import anyio.to_thread
 import attrs
 
 from gemtune import checks
+from gemtune.batch.options import make_spec
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.errors import GemtuneError, InvalidInput
 from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
 from gemtune.evaluation.folder import JournalFolder
-from gemtune.evaluation.models import AskedModel, FindsJobs, find_models
+from gemtune.evaluation.models import AskedModel, FindsJobs, Labelled, find_models, labelled, waits_for_jobs
 from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
 from gemtune.evaluation.result import Evaluation, scored
 from gemtune.evaluation.rows import HeldOutReading, held_out_rows
@@ -70,7 +72,7 @@ class Evaluating:
         options: The options that it shares with a batch.
     """
 
-    models: object
+    models: Labelled = attrs.field(converter=labelled)
     data: object
     metrics: Sequence[Metric] = attrs.field(converter=resolve)
     baseline: str | None
@@ -81,22 +83,29 @@ class Evaluating:
     options: Mapping[str, Any]
 
     def __attrs_post_init__(self) -> None:
-        if self.on_progress is not None and not callable(self.on_progress):
-            checks.refuse("on_progress", "a function that takes an EvaluationProgress", self.on_progress)
-        budget = self.options.get("budget")
-        if budget is not None:
-            checks.number("budget", budget)
-            if self.prices is None:
-                what = "budget: without prices nobody can say what is spent, and no price is built in"
-                raise InvalidInput(
-                    what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget"
-                )
-            if self.options.get("engine", "local") != "local":
-                what = "budget is kept by an evaluation that asks from here, which counts what every reply costs"
-                raise InvalidInput(what, Remedy("leave out ", Argument("engine")), field="budget")
-        timeout = self.options.get("timeout")
-        if timeout is not None:
-            checks.seconds("timeout", timeout, endless=True)
+        if self.on_progress is not None and (not callable(self.on_progress) or iscoroutinefunction(self.on_progress)):
+            checks.refuse("on_progress", "a plain function that takes an EvaluationProgress", self.on_progress)
+        labels = [label for label, _ in self.models]
+        if self.baseline is not None and all(labels) and self.baseline not in labels:
+            raise _no_baseline(self.baseline, labels)
+        _check_options(self.options, self.prices)
+
+
+def _check_options(options: Mapping[str, Any], prices: TokenPrices | None) -> None:
+    """Refuse what a batch would refuse, but only once all jobs have ended, and what is of the whole evaluation."""
+    of_batches: Any = {name: value for name, value in options.items() if name not in {"budget", "timeout"}}
+    make_spec("-", of_batches)
+    if options.get("timeout") is not None:
+        checks.seconds("timeout", options["timeout"], endless=True)
+    if options.get("budget") is None:
+        return
+    checks.number("budget", options["budget"])
+    if prices is None:
+        what = "budget: without prices nobody can say what is spent, and no price is built in"
+        raise InvalidInput(what, Remedy("give those of a million tokens with ", Argument("prices")), field="budget")
+    if options.get("engine", "local") != "local":
+        what = "budget is kept by an evaluation that asks from here, which counts what every reply costs"
+        raise InvalidInput(what, Remedy("leave out ", Argument("engine")), field="budget")
 
 
 def evaluating(models: object, data: object, *, limit: int | None, key: str | None, **given: Any) -> Evaluating:
@@ -125,17 +134,17 @@ async def evaluate(
         model_name: Returns the name under which the service knows a model.
         limiter: The client's own limiter, if it has one.
     """
-    began = current_time()
+    asking = _asking(client, spec, limiter)
     rows = await anyio.to_thread.run_sync(held_out_rows, spec.data, spec.reading)
     check_expected(rows, spec.metrics)
-    models = await find_models(spec.models, client, model_name)
+    find = partial(_find, spec, client, model_name)
+    waits_for = "waiting for the end of jobs" if waits_for_jobs(spec.models, client) else ""
+    models, judges = await asking.meanwhile(find, waits_for)
     baseline = _baseline(models, spec.baseline)
-    judges = await _find_judges(spec, len(models), client, model_name)
     inquiries = [_inquiry(spec, each, rows) for each in models]
     if spec.journal is not None:
         await anyio.to_thread.run_sync(spec.journal.begin)
         await anyio.to_thread.run_sync(spec.journal.write_index)
-    asking = _asking(client, spec, limiter, began)
     asking.expected = 2 * len(rows) * (len(models) - 1) * len(judges)  # at most: answers that are alike need no judge
     try:
         await asking.ask(inquiries)
@@ -151,20 +160,21 @@ async def evaluate(
     return found
 
 
-async def _find_judges(
-    spec: Evaluating, models: int, client: FindsJobs, model_name: Callable[[object], str]
-) -> dict[str, AskedModel]:
-    """Return the models that judge, by the name of their metric."""
-    found = {}
+async def _find(
+    spec: Evaluating, client: FindsJobs, model_name: Callable[[object], str]
+) -> tuple[tuple[AskedModel, ...], dict[str, AskedModel]]:
+    """Return the models, and those that judge by the name of their metric, once the jobs among them have ended."""
+    models = await find_models(spec.models, client, model_name)
+    judges = {}
     for judge in spec.metrics:
         if isinstance(judge, Judge):
-            if models < 2:
+            if len(models) < 2:
                 what = f"metrics: {judge.name} compares with the answers of the baseline: give at least two models"
                 raise InvalidInput(what, field="metrics")
-            (model,) = await find_models({judge.name: judge.model}, client, model_name, field="metrics")
-            price_of(spec.prices, judge.name, model.name)
-            found[judge.name] = model
-    return found
+            (judges[judge.name],) = await find_models([(judge.name, judge.model)], client, model_name, field="metrics")
+    for each in (*models, *judges.values()):
+        price_of(spec.prices, each.label, each.name)
+    return models, judges
 
 
 async def _judged(
@@ -206,12 +216,13 @@ def _question(spec: Evaluating, hearing: Hearing, model: AskedModel) -> Inquiry:
     )
 
 
-def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None, began: float) -> Asking:
+def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None) -> Asking:
     own = {*OF_THE_LIMITER, *OF_THE_MODELS, "limiter", "budget", "timeout"}
     timeout = spec.options.get("timeout")
     shared = spec.options.get("limiter")
     numbers = {name: spec.options[name] for name in OF_THE_LIMITER if spec.options.get(name) is not None}
-    if shared is None and spec.options.get("engine", "local") == "local":
+    asks_from_here = spec.options.get("engine") != "server" or spec.options.get("finish") == "local"
+    if shared is None and asks_from_here:
         numbers = {name: value for name, value in numbers.items() if (name, value) != ("concurrency", "auto")}
         # None takes the client's own, which the batches share already.
         shared = Limiter(**numbers) if numbers or limiter is None else None
@@ -222,7 +233,7 @@ def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None, began:
         limiter=shared,
         budget=spec.options.get("budget"),
         currency=spec.prices.currency if spec.prices is not None else "",
-        deadline=None if timeout is None else began + timeout,
+        deadline=None if timeout is None else current_time() + timeout,
         on_progress=spec.on_progress,
     )
 
@@ -261,9 +272,13 @@ def _baseline(models: Sequence[AskedModel], given: str | None) -> str:
     if given is None:
         return labels[0]
     if given not in labels:
-        what = f"baseline must be one of {', '.join(map(repr, labels))}, not {checks.shown(given)}"
-        raise InvalidInput(what, field="baseline")
+        raise _no_baseline(given, labels)
     return given
+
+
+def _no_baseline(given: object, labels: Sequence[str]) -> InvalidInput:
+    what = f"baseline must be one of {', '.join(map(repr, labels))}, not {checks.shown(given)}"
+    return InvalidInput(what, field="baseline")
 
 
 def _answered(spec: Evaluating, rows: Sequence[HeldOutRow], inquiries: Sequence[Inquiry], baseline: str) -> Evaluation:

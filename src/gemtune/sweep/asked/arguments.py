@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gemtune.datasets.accepted import TrainingDataLike
-from gemtune.metrics.values import Metric, Scorer
 from gemtune.resources.drafts import TuneOptions
 from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
     from gemtune.datasets.review.estimate import PriceList
+    from gemtune.metrics.values import Metric, Scorer
     from gemtune.sweep.chooser import StopRule
 
 
