@@ -58,9 +58,14 @@ def sweep_text(picture: SweepPicture, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def header(picture: SweepPicture) -> list[str]:
-    """Return what a sweep is, how far, what it has used, what holds it back, and what came out."""
-    said = [" · ".join(each for each in (title(picture), counted(picture)) if each), " · ".join(used(picture))]
+def header(picture: SweepPicture, *, timed: bool = True) -> list[str]:
+    """Return what a sweep is, how far, what it has used, what holds it back, and what came out.
+
+    Args:
+        picture: The sweep.
+        timed: Whether the time is said.
+    """
+    said = [f"{title(picture)} · {counted(picture)}", " · ".join(used(picture, timed=timed))]
     said += [picture.waiting_for[:_BRIEF] if not picture.ended else "", best_said(picture)]
     return [printable(line) for line in [*said, *map(compared, picture.comparisons)] if line]
 
@@ -169,8 +174,12 @@ def score_names(picture: SweepPicture) -> list[str]:
 
 
 def evaluated_losses(picture: SweepPicture) -> bool:
-    """Return whether curves are of losses on validation data: of all points or of none, or they could not compare."""
-    return any(each.picture is not None and each.picture.eval_losses for each in picture.points)
+    """Return whether curves are of losses on validation data: of all points or of none, or they could not compare.
+
+    As long as no point has two of them, which make the shortest of curves, those of training say more.
+    """
+    jobs = [each.picture for each in picture.points if each.picture is not None]
+    return any(len(job.eval_losses) > 1 for job in jobs) or not any(job.losses for job in jobs)
 
 
 def curve_of(each: PointPicture, *, evals: bool) -> Sequence[Point]:
@@ -256,7 +265,7 @@ def states_of(points: Sequence[PointPicture]) -> str:
 
 def sweep_reports(picture: SweepPicture) -> Iterator[tuple[str, object, str]]:
     """Return for each thing that a log is told what would have to change for a new line, and the line."""
-    share = share_done(picture)
+    ended = sum(each.state in ENDED for each in picture.points)
     facts = [counted(picture), *([f"{picture.saved_steps:,} steps saved"] if picture.saved_steps else [])]
     held = picture.waiting_for[:_BRIEF] if not picture.ended else ""
     for each in picture.points:
@@ -265,7 +274,7 @@ def sweep_reports(picture: SweepPicture) -> Iterator[tuple[str, object, str]]:
             yield f"point {each.point.number}", (each.state, known), printable(_said(each, picture))
     if picture.best is not None:
         yield "best", (picture.best.point.number, picture.ended), printable(best_said(picture))
-    mark = (int((share or 0.0) * 10), held)
+    mark = (10 * ended // max(planned(picture), 1), held)
     yield "", mark, printable(" · ".join([*facts, *([held] if held else [])]))
     for number, comparison in enumerate(picture.comparisons):
         said = compared(comparison)

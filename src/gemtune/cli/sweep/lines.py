@@ -8,6 +8,7 @@ import attrs
 
 from gemtune.cli.console import Console
 from gemtune.cli.drawing import WIDEST, paint_for
+from gemtune.evaluation.text import wrapped
 from gemtune.show.live import Live, View
 from gemtune.show.progress import duration
 from gemtune.show.terminal import clipped
@@ -15,6 +16,12 @@ from gemtune.sweep.point import SweepPicture
 from gemtune.sweep.text import header, leaderboard, sweep_reports
 
 HINT = "Ctrl-C leaves the jobs running"
+_IN_ASCII = str.maketrans(
+    dict(zip("▁▂▃▄▅▆▇█·×±→…\N{EN DASH}", [*"_.-=+*%#", "-", "x", "+-", "->", "~", "-"], strict=True))
+)
+"""What stands in for the characters of a leaderboard where there are only those of ASCII."""
+_FEWEST = 6
+"""Lines that the leaderboard has at least, before the last facts of the header have any."""
 
 
 @attrs.frozen
@@ -29,17 +36,24 @@ class PlainSweep:
 
     def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:  # noqa: ARG002 - a view
         """Return a line for each point and for the whole, and what would have to change for a new one."""
-        return sweep_reports(self.picture())
+        for key, mark, line in sweep_reports(self.picture()):
+            yield key, mark, line if unicode else line.translate(_IN_ASCII)
 
-    def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:  # noqa: ARG002
+    def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:
         """Return how far it is and the leaderboard, as much of it as there is room for."""
+        lines = self._lines(width, height, passed)
+        return lines if unicode else [clipped(line.translate(_IN_ASCII), width) for line in lines]
+
+    def _lines(self, width: int, height: int, passed: int | None) -> list[str]:
         seen = self.picture()
         below = [] if passed is None else [clipped(f"{duration(passed)}  {HINT}", width)]
-        lines = [*(clipped(line, width) for line in header(seen)), *leaderboard(seen, width)]
+        head = [line for said in header(seen, timed=passed is None) for line in wrapped(said, width)]
+        if passed is None:
+            return [*head, *leaderboard(seen, width)]
         room = max(height - len(below), 1)
-        if passed is not None and len(lines) > room:
-            lines = [*lines[: room - 1], clipped(f"and {len(lines) - room + 1} more", width)]
-        return [*lines, *below]
+        head = head[: max(room - _FEWEST, 1)]
+        most = room - len(head) - 1
+        return [*head, *leaderboard(seen, width, most if most >= len(seen.points) else most - 1), *below][-height:]
 
     def above(self, width: int, height: int, *, unicode: bool = True) -> list[str]:  # noqa: ARG002 - a view
         """Return nothing: the leaderboard is one."""
