@@ -19,7 +19,7 @@ from gemtune.errors import InvalidInput
 _EXAMPLES: Final = f"""\
   gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 2,4,8 --rate 0.5,1,2
   gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --space space.yaml --stop forecast --resume
-  gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 1..8 --rate 0.1..10:log --study tpe --max-jobs 12
+  gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 1..8 --rate 0.1..10:log --study tpe --max-jobs 6
   gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 2,4 --token-budget 500000 --plan
   gemtune sweep rows.jsonl --vertex --project my-project --bucket my-bucket --base gemini-2.5-flash --adapter 4,8
   gemtune sweep rows.csv --base models/gemini-1.0-pro-001 --epochs 2,4 --validation more.jsonl --metric labels --json

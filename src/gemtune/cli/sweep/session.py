@@ -13,15 +13,18 @@ import attrs
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, INTERRUPTED
+from gemtune.cli.jobs.vertex import on_vertex
 from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.cli.sweep.ending import report, running_jobs
 from gemtune.cli.sweep.lines import sweep_view
+from gemtune.cli.sweep.study import make_study
 from gemtune.errors import DeadlineExceeded, Failure
 from gemtune.show.live import Live, View
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from gemtune.client import Client
     from gemtune.sweep.sweep import Sweep
 
 _REDRAW = 0.2
@@ -56,7 +59,7 @@ class SweepSession:
     async def _run(self) -> int:
         watch = while_somebody_watches(self.options.concurrency or _WATCHED)
         async with open_client(self.options, watch=watch) as client:
-            sweep = client.sweep(self.options.base, self.options.data, **self.given)
+            sweep = make_sweep(client, self.options, self.given)
             code = await follow_sweep(sweep, self.console, self.options, self._left)
             return code or report(sweep.picture(), self.console, self.options)
 
@@ -71,6 +74,12 @@ class SweepSession:
             return f"no job is running; {resume}"
         many = "1 job continues" if len(jobs) == 1 else f"{len(jobs)} jobs continue"
         return f"{many} on the service; {resume}"
+
+
+def make_sweep(client: Client, options: argparse.Namespace, given: Mapping[str, Any]) -> Sweep:
+    """Return the sweep that the options want; nothing happens before it is entered."""
+    study = make_study(options, vertex=on_vertex(client))
+    return client.sweep(options.base, options.data, study=study, **given)
 
 
 async def follow_sweep(
@@ -102,18 +111,21 @@ async def follow_sweep(
                 keep_drawing(tasks, live, view)
                 await _shown(sweep, console, live, view)
 
-    ended = False
     try:
-        stopped = await until_stopped(follow)
-        ended = not stopped and not limit.cancelled_caught
-    finally:
-        if live is not None:
-            live.finish(keep=entered)
-        if not ended:
-            console.note(left(sweep) if entered else "nothing was created")
+        try:
+            stopped = await until_stopped(follow)
+        finally:
+            if live is not None:
+                live.finish(keep=entered)
+    except Exception:
+        if entered:
+            console.note(left(sweep))
+        raise
+    if stopped or limit.cancelled_caught:
+        console.note(left(sweep) if entered else "nothing was created")
     if stopped:
         return INTERRUPTED
-    if not ended:
+    if limit.cancelled_caught:
         raise DeadlineExceeded(
             f"not done after {options.timeout:g} s; allow more with --timeout", failure=Failure.FATAL
         )
@@ -139,7 +151,7 @@ def show_plan(options: argparse.Namespace, console: Console, given: Mapping[str,
 
     async def plan() -> int:
         async with open_client(options) as client:
-            found = await client.sweep(options.base, options.data, **given).plan()
+            found = await make_sweep(client, options, given).plan()
         if console.json:
             console.json_line(json.dumps(found.to_dict()))
         else:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, Final
 
 from gemtune.cli.options import Parser
+from gemtune.cli.sweep.study import PRUNERS, SAMPLERS
 from gemtune.errors import InvalidInput
 
 _OPTIONS: Final = {
@@ -15,8 +16,6 @@ _OPTIONS: Final = {
     "batch_size": ("batch_size", "N,...", "examples per step; not on Vertex AI"),
     "adapter": ("adapter_size", "N,...", "sizes of the adapter; on Vertex AI only"),
 }
-SAMPLERS: Final = ("tpe", "random")
-PRUNERS: Final = ("none", "median", "halving", "hyperband")
 
 
 def add_space(parser: Parser) -> None:

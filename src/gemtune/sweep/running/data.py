@@ -118,7 +118,8 @@ def _read(
     train, validation = data, own
     notes: tuple[str, ...] = ()
     if share:
-        parts = datasets.split(data, validation=share, seed=seed)
+        # Not the plain seed: of rows that are left of a split with it, as of one for a last test, it would take none.
+        parts = datasets.split(data, validation=share, seed=f"sweep {seed}")
         train, validation, notes = parts.train, parts.validation, (str(parts),)
         if 0 in parts.rows:
             what = f"validation: {share:g} of the data leaves {parts.rows[0]} rows to train on and {parts.rows[1]} rows"
