@@ -109,11 +109,14 @@ class Wire(httpx.AsyncBaseTransport):
     seen: Counter[str] = attrs.field(factory=Counter)
     times: list[tuple[float, str]] = attrs.field(factory=list)
     on_kill: Callable[[], None] = lambda: None
+    dead: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.inner = httpx.ASGITransport(self.app)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.dead:
+            await anyio.sleep_forever()
         kind = kind_of(request)
         self.seen[kind] += 1
         self.times.append((anyio.current_time(), kind))
