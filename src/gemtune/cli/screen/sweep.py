@@ -175,7 +175,7 @@ def _fitting(picture: SweepPicture, shown: Sequence[PointPicture], width: int) -
     columns = {name: _even(column) for name, column in board_columns(picture, shown).items()}
     values = [f"value {key}" for key in reversed(value_names(shown))]
     scores = [f"score {metric}" for metric in reversed(score_names(picture))]
-    for spare in (*SPARE, *scores, "steps", "state", *values):
+    for spare in (*SPARE, *scores, "steps", "state", "rank", *values):  # the order says the rank, the sign the state
         if 2 + sum(2 + plain(column[0]).cell_len for column in columns.values()) - 2 <= width:
             break
         columns.pop(spare, None)
