@@ -135,7 +135,7 @@ def test_the_first_page_shows_every_page_that_the_margin_lists():
 
 def test_what_the_pages_name_exists():
     known = {face: set(importlib.import_module(face).__all__) for face in FACES}
-    known["gemtune"] |= {"batch", "datasets", "emulator", "telemetry", "testing", "watch", "web"}
+    known["gemtune"] |= {"batch", "datasets", "emulator", "sweep", "telemetry", "testing", "watch", "web"}
     known["gemtune"] |= {"http", "jobs"}  # loggers
     code = "\n".join(text for name, text in TEXTS.items() if name not in {"design.md", "reference.md"})
     for name in set(re.findall(r"\bgemtune\.([a-zA-Z]\w+)", code)):

@@ -45,6 +45,14 @@ def test_the_forms_of_a_range():
     assert not space.is_grid
 
 
+def test_a_list_that_ends_with_log_is_a_range_as_files_have_no_tuples():
+    space = SweepSpace.of({"learning_rate_multiplier": [0.1, 10, "log"], "epoch_count": [2, 4]})
+    assert space.dimensions == {
+        "learning_rate_multiplier": ValueRange(low=0.1, high=10, log=True),
+        "epoch_count": ValueList((2, 4)),
+    }
+
+
 def test_one_value_is_a_list_of_one_and_a_range_object_is_a_list():
     space = SweepSpace.of({"epoch_count": range(1, 4), "batch_size": 8})
     assert space.dimensions == {"epoch_count": ValueList((1, 2, 3)), "batch_size": ValueList((8,))}

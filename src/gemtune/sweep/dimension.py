@@ -8,8 +8,8 @@
     (0.1, 10, "log")                the same, as many below 1 as above
     {"low": 2, "high": 8, "step": 2, "log": False}
 
-A list is what may be written down in every language, so that a range in a file is always the last form. Optuna's own
-distributions are taken as well; they are recognised without importing Optuna.
+In a file, which has no tuples, ``[0.1, 10, "log"]`` is a range and ``[0.1, 10]`` two values. Optuna's own distributions
+are taken as well; they are recognised without importing Optuna.
 """
 
 from __future__ import annotations
@@ -127,9 +127,10 @@ def dimension_of(name: str, given: object) -> Dimension:
         return _of_optuna(name, given)
     if isinstance(given, Mapping):
         return _of_mapping(name, given)
+    # As a list too: in a file there are no tuples, and nobody can mean anything else by it.
+    if isinstance(given, tuple | list) and len(given) == 3 and isinstance(given[2], str) and given[2] == "log":
+        return _range(name, given[0], given[1], log=True)
     if isinstance(given, tuple):
-        if len(given) == 3 and given[2] == "log":
-            return _range(name, given[0], given[1], log=True)
         if len(given) == 2 and "log" not in given:
             return _range(name, *given)
         # Three numbers in a tuple may be a list in round brackets, or a low, a high and a step: nobody knows.
