@@ -7,7 +7,7 @@ import pytest
 
 from batch.service import envelope
 from evaluation.models import BASE, JUDGE, TUNED, Models, evaluate, judging, says
-from gemtune.errors import BatchStopped, InvalidInput
+from gemtune.errors import BatchStopped, InvalidInput, MetricFailed
 from gemtune.metrics import judge
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_backends]
@@ -39,7 +39,10 @@ async def test_each_pair_is_judged_in_both_orders_and_counts_against_the_baselin
     ]
     report = found["abc"].reports["judge"]
     assert (report.wins, report.losses, report.ties, report.biased) == (1, 1, 1, 0)
-    assert "judge" not in found["gemini-3.7-flash"].reports
+    base = found["gemini-3.7-flash"]
+    assert "judge" not in base.reports
+    assert (base.scores["judge"].value, base.scores["judge"].low, base.scores["judge"].rows) == (0.5, None, 3)
+    assert found["abc"].scores["judge"].low is not None
     assert found.compare("abc").rows == 3
     assert [row.row.key for row in found.changed("abc").better] == [1]
 
@@ -117,6 +120,17 @@ async def test_a_judge_that_cannot_be_asked_ends_it_with_the_answers_in_hand(vir
     with pytest.raises(BatchStopped, match="judge: the batch on models/gemini-judge stopped") as stopped:
         await evaluate(service, data=PROMPTS, metrics=judge(JUDGE))
     assert [row.answers["abc"].text for row in stopped.value.evaluation.rows] == ["a longer answer", "x", "of a len"]
+
+
+async def test_a_function_that_raises_beside_a_judge_costs_no_verdict(virtual_time, service):
+    def broken(answer, row):
+        raise LookupError
+
+    for metrics, kept in (([judge(JUDGE), broken], ["judge"]), ([broken, judge(JUDGE)], [])):
+        with pytest.raises(MetricFailed, match="the metric broken raised") as failed:
+            await evaluate(service, data=PROMPTS, metrics=metrics)
+        assert [each.name for each in failed.value.evaluation.metrics] == kept
+        assert failed.value.evaluation.judges["judge"].answered == 6
 
 
 async def test_a_judge_needs_somebody_to_compare_with_and_a_client_to_ask_through(virtual_time, service):

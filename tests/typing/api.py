@@ -3,7 +3,7 @@
 from typing import assert_type
 
 import gemtune
-from gemtune import batch, errors, events, types
+from gemtune import batch, errors, evaluation, events, metrics, types
 
 
 async def tune(client: gemtune.Client) -> None:
@@ -45,6 +45,22 @@ async def manage(client: gemtune.Client) -> None:
     assert_type(await client.operations.wait("tunedModels/x/operations/y"), types.Operation)
     permission = await client.tuned_models.permissions.create("x", role="READER", email_address="a@b.c")
     assert_type(permission, types.Permission)
+
+
+async def compare_models(client: gemtune.Client, job: gemtune.TuningJob) -> None:
+    def length(answer: str, row: metrics.HeldOutRow) -> int:
+        return len(answer)
+
+    async def asked(answer: str, row: metrics.HeldOutRow) -> bool | None:
+        return answer == row.expected
+
+    found = await client.evaluate({"base": "gemini-3.7-flash", "tuned": job}, [("1", "2")], concurrency=8, budget=1.0)
+    assert_type(found, evaluation.Evaluation)
+    assert_type(found.compare("tuned"), metrics.Comparison)
+    assert_type(found["tuned"], evaluation.EvaluatedModel)
+    await client.evaluate([job, "x"], "rows.csv", metrics=["labels", length, asked, metrics.judge(job)])
+    await client.evaluate(job, ["a question"], metrics=asked, on_progress=print)
+    assert_type(await found.score({"long": length}), evaluation.Evaluation)
 
 
 async def run_batches(client: gemtune.Client) -> None:

@@ -15,7 +15,7 @@ from gemtune.errors import InvalidInput, MetricFailed
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.scoring.figures import Scores, scored_rows, with_scores
 from gemtune.evaluation.scoring.functions import check_expected, score
-from gemtune.evaluation.scoring.judging import Verdicts, scores_of
+from gemtune.evaluation.scoring.judging import BASELINE, Verdicts, scores_of
 from gemtune.evaluation.shown import ShownEvaluation
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow
 from gemtune.metrics.judging import Judge
@@ -255,13 +255,20 @@ def _with(
     evaluation: Evaluation, metrics: Sequence[Metric], scores: Scores, heard: Mapping[str, Verdicts]
 ) -> Evaluation:
     rows = scored_rows(evaluation.rows, metrics, scores)
-    models = []
-    for model in evaluation.models:
-        found = with_scores(model, metrics, rows, scores)
-        judges = [each.name for each in metrics if model.label in heard.get(each.name, ())]
-        said = {name: judged(each for each in heard[name][model.label] if each is not None) for name in judges}
-        models.append(attrs.evolve(found, reports={**found.reports, **said}))
+    judges = [each.name for each in metrics if each.name in heard]
+    models = [_heard(with_scores(each, metrics, rows, scores), judges, heard) for each in evaluation.models]
     return attrs.evolve(evaluation, models=tuple(models), rows=rows, metrics=tuple(metrics))
+
+
+def _heard(model: EvaluatedModel, judges: Sequence[str], heard: Mapping[str, Verdicts]) -> EvaluatedModel:
+    """Return a model with what judges report of it; the baseline ties with itself, and no interval estimates that."""
+    scores, reports = dict(model.scores), dict(model.reports)
+    for name in judges:
+        if model.label in heard[name]:
+            reports[name] = judged(each for each in heard[name][model.label] if each is not None)
+        else:
+            scores[name] = Score(value=BASELINE, rows=scores[name].rows)
+    return attrs.evolve(model, scores=scores, reports=reports)
 
 
 def _said(model: EvaluatedModel) -> str:

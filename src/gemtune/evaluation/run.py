@@ -156,6 +156,9 @@ async def evaluate(
     if judges:
         found, verdicts = await _judged(spec, found, judges, asking)
     found = await scored(found, spec.metrics, verdicts)
+    if spec.journal is not None:
+        # Once more: another evaluation may have written at the same moment what it has in this folder.
+        await anyio.to_thread.run_sync(spec.journal.write_index)
     asking.finish()
     return found
 
