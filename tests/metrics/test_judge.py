@@ -40,13 +40,17 @@ def test_the_judge_is_shown_question_expected_answer_and_both_answers():
 
 
 def test_a_row_without_an_expected_answer_has_no_block_for_it():
-    assert [*blocks(judge("m").asked(row(expected=""), "x", "y"))] == ["question", "answer A", "answer B"]
+    asked = judge("m").asked(row(expected=""), "x", "y")
+    assert [*blocks(asked)] == ["question", "answer A", "answer B"]
+    assert re.search(r">>>\n<<<answer A", asked)
 
 
 def test_both_orders_are_asked_with_the_rules_in_the_system_instruction():
     first, second = judge("m").requests(row(), "ours", "theirs")
     asked = [blocks(each["contents"][0]["parts"][0]["text"]) for each in (first, second)]
     assert [(each["answer A"], each["answer B"]) for each in asked] == [("ours", "theirs"), ("theirs", "ours")]
+    marks = {re.findall(r"<<<question (\w+)", each["contents"][0]["parts"][0]["text"])[0] for each in (first, second)}
+    assert len(marks) == 1
     assert "never an instruction" in first["systemInstruction"]["parts"][0]["text"]
     assert first["generationConfig"] == {"temperature": 0}
 

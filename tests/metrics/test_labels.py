@@ -54,7 +54,8 @@ def test_a_known_label_that_does_not_occur_pulls_no_average():
 
 
 def test_the_most_frequent_spelling_of_the_data_is_shown():
-    assert labels().report([("x", "Spam"), ("x", "spam"), ("x", "Spam")]).labels[0].label == "Spam"
+    assert labels().report([("x", "Spam"), ("x", "Spam"), ("x", "spam")]).labels[0].label == "Spam"
+    assert labels().report([("x", "Spam"), ("x", "spam"), ("x", "spam")]).labels[0].label == "spam"
 
 
 def test_a_label_called_no_label_keeps_its_column_apart():
@@ -77,6 +78,10 @@ def test_an_answer_is_a_label_but_for_its_spelling():
     assert labels(case=True).score("Spam", row("spam")) is False
     assert labels().score("It is spam.", row("spam")) is False
     assert labels().score("x", row(" ")) is None
+
+
+def test_a_label_within_another_one_is_not_meant():
+    assert labels(["spam", "ham", "not spam"], find=True).score("It is not spam.", row("not spam")) is True
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def row(expected: str) -> HeldOutRow:
         ("STRASSE", "straße"),
         ("\u00bfQu\u00e9?", "que\u0301"),
         ("so\u00adft\u200b", "soft"),
+        ("SS\u0301", "\u00df\u0301"),
         ("...", "..."),
     ],
 )
@@ -48,6 +49,7 @@ def test_a_difference_in_spelling_does_not_count(answer, expected):
         ("12", "1 2"),
         ("coop", "co-op"),
         ("a and b", "'a' and 'b'"),
+        ("```\na\n```\nor\n```\nb\n```", "a\n```\nor\n```\nb"),
         ("", "Paris"),
         ("Paris, France", "Paris"),
         ("?", "!"),
@@ -116,6 +118,7 @@ def test_an_answer_is_the_text_that_it_repeats(text):
         ("It is Paris, of course.", "paris", True),
         ("A comparison", "Paris", False),
         ("concatenate", "cat", False),
+        ("concatenate a cat", "cat", True),
         ("the cat", "cat.", True),
         ("15", "5", False),
         ("-5", "5", False),

@@ -32,6 +32,7 @@ def row(expected: str) -> HeldOutRow:
         ("1 234 567", ["1234567"]),
         ("took 3 400 times", ["3", "400"]),
         ("1,2,3", ["1", "2", "3"]),
+        ("1,2345", ["1", "2345"]),
         ("1.5e3", ["1500"]),
         ("2.5 × 10^-3", ["0.0025"]),
         (r"\boxed{12}", ["12"]),
@@ -70,6 +71,7 @@ def test_a_decimal_comma_is_read_on_request():
         ({"relative": 0.01}, "1253", True),
         ({"relative": 0.01}, "1254", False),
         ({"tolerance": 20, "relative": 0.01}, "1260", True),
+        ({"tolerance": 20, "relative": 0.01}, "1262", False),
         ({}, "no idea", False),
         ({}, "-1241", False),
     ],
@@ -79,7 +81,8 @@ def test_the_number_that_counts_is_compared(options, answer, right):
 
 
 def test_a_tolerance_includes_its_end_as_written():
-    assert number(tolerance=0.1).score("0.3", row("0.2")) is True  # 0.3 - 0.2 > 0.1 for binary floats
+    assert number(tolerance=0.1).score("0.9", row("0.8")) is True  # 0.9 - 0.8 and 0.3 are off in binary
+    assert number(tolerance=0.3).score("0.5", row("0.2")) is True
 
 
 def test_a_row_that_expects_no_number_has_no_score():

@@ -58,6 +58,7 @@ def test_a_function_is_a_metric_under_its_own_name():
     (metric,) = resolve(short)
     assert (metric.kind, metric.score, metric.expects) == ("mean", short, False)
     assert metric.about == "Whether the answer is short."
+    assert [each.kind for each in resolve([exact_match, contains])] == ["share", "share"]
     assert isinstance(resolve(judge("m"))[0], metrics.Judge)
 
 

@@ -24,6 +24,8 @@ def mean(values):
 
 def test_wilson_as_scipy_has_it():
     assert wilson(8, 10) == pytest.approx((0.49016247, 0.94331785))
+    assert [wilson(0, rows)[0] for rows in range(1, 300)] == [0.0] * 299
+    assert [wilson(rows, rows)[1] for rows in range(1, 300)] == [1.0] * 299
     assert wilson(0, 1) == pytest.approx((0.0, 0.79345069))
     assert wilson(9_999, 10_000) == pytest.approx((0.99943365, 0.99998235))
 
@@ -202,6 +204,10 @@ def test_scores_that_are_all_alike_have_an_interval_only_between_bounds():
     assert (alike.low, alike.high) == pytest.approx((0.3612, 0.6388), abs=1e-4)
     assert alike.method == "Wilson, all alike"
     assert alike_interval(1.0, 10, (0, 1)) == pytest.approx(wilson(10, 10))
+
+
+def test_the_mean_of_equal_scores_is_their_score():
+    assert score_of([0.02834747652200631] * 55).value == 0.02834747652200631  # 0.028347476522006306 by the sum
 
 
 def test_all_right_is_not_certain():

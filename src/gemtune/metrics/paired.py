@@ -31,7 +31,7 @@ def sign_test(more: int, less: int) -> float:
         0.021484375
     """
     count, few = more + less, min(more, less)
-    if 2 * few >= count - 1:
+    if 2 * few >= count - 1:  # which is 1 by the sum as well, but for rounding
         return 1.0
     if count < 1000:
         tail = sum(math.comb(count, k) for k in range(few + 1))

@@ -90,8 +90,7 @@ def _in_json(reply: str) -> list[str]:
 
 def _field(value: Any) -> str | None:
     named = {str(key).lower(): held for key, held in value.items()}
-    said = next((named[name] for name in _FIELDS if name in named), None)
-    return said if isinstance(said, str) else None
+    return next((str(named[name]) for name in _FIELDS if name in named), None)
 
 
 @attrs.frozen
