@@ -13,7 +13,7 @@ from gemtune.evaluation import EvaluationPicture, EvaluationProgress, LiveProgre
 from gemtune.evaluation.html import evaluation_html, progress_html
 from gemtune.evaluation.shown import ShownEvaluation, view_of_progress
 from gemtune.evaluation.text import evaluation_text, progress_text
-from gemtune.evaluation.words import UNKNOWN, compared, money, score_cell, score_places
+from gemtune.evaluation.words import UNKNOWN, compared, money, score_cell, score_cells, score_places
 from gemtune.metrics import Score
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -82,6 +82,19 @@ def test_figures_of_a_column_have_the_same_decimals_and_what_is_unknown_is_a_das
         "0.00 USD",
         UNKNOWN,
     ]
+
+
+def test_by_a_judge_the_baseline_wins_half_against_itself_and_has_no_interval():
+    judged = {"judge": scenes.score(0.5)}
+    models = [scenes.model("base", None, scores=judged), scenes.model("tuned", None, scores=judged)]
+    picture = EvaluationPicture(models=models, metrics=[scenes.metric("judge", "wins")], rows=120, baseline="base")
+    assert score_cells(picture.metrics[0], picture) == [("0.50", ""), ("0.50", f"0.44{UNKNOWN}0.56")]
+    assert evaluation_html(picture).count("<circle") == 1
+
+
+def test_intervals_of_large_data_do_not_look_large():
+    _, line = parsed(evaluation_html(scenes.many(models=1, metrics=1))).iter("line")
+    assert float(line.get("x2")) - float(line.get("x1")) < 12
 
 
 @pytest.mark.parametrize("width", [110, 40])

@@ -18,8 +18,7 @@ from gemtune.evaluation.words import (
     name,
     progress_facts,
     row_cells,
-    score_cell,
-    score_places,
+    score_cells,
     scores_of,
     strangers_said,
 )
@@ -36,6 +35,7 @@ MOST_LABELS: Final = 50
 _MATRIX: Final = 16
 _LONGEST: Final = 300
 """Characters of a question or an answer that a cell shows."""
+_LEAST_SHARE: Final = 0.2
 _WHISKER: Final = 120
 """How wide the picture of an interval is."""
 
@@ -90,7 +90,7 @@ def _models(picture: EvaluationPicture) -> str:
         return ""
     several = len(picture.models) > 1
     columns = [("model", [_model(each, several and each.label == picture.baseline) for each in picture.models])]
-    columns += [(name(metric.name), _scores(metric, picture.models)) for metric in picture.metrics]
+    columns += [(name(metric.name), _scores(metric, picture)) for metric in picture.metrics]
     first = len(columns)
     columns += [(head, list(map(escape, said))) for head, said in model_facts(picture.models, picture.currency)]
     rows = list(zip(*(cells for _, cells in columns), strict=True))
@@ -104,19 +104,25 @@ def _model(model: EvaluatedModel, baseline: bool) -> str:
     return f'{said}<br/><span class="dim">{about}</span>' if about else said
 
 
-def _scores(metric: Metric, models: Sequence[EvaluatedModel]) -> list[str]:
-    scores = [model.scores.get(metric.name) for model in models]
-    known = [score for score in scores if score is not None and score.value is not None]
-    places = score_places(known)
-    ends = [end for score in known for end in (score.low, score.value, score.high) if end is not None]
-    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+def _scores(metric: Metric, picture: EvaluationPicture) -> list[str]:
+    scores = [model.scores.get(metric.name) for model in picture.models]
+    low, high = _scale(metric, [score for score in scores if score is not None and score.value is not None])
     cells = []
-    for number, score in enumerate(scores):
-        value, between = score_cell(score, places)
+    for number, (score, (value, between)) in enumerate(zip(scores, score_cells(metric, picture), strict=True)):
         aside = f' <span class="dim">{escape(between)}</span>' if between else ""
         drawn = _whisker(score, low, high, stroke(number).color) if score is not None and between else ""
         cells.append(f"<strong>{escape(value)}</strong>{aside}{f'<br/>{drawn}' if drawn else ''}")
     return cells
+
+
+def _scale(metric: Metric, known: Sequence[Score]) -> tuple[float, float]:
+    """Return from where to where intervals are drawn; of shares at least a fifth, or a little would look like much."""
+    ends = [end for score in known for end in (score.low, score.value, score.high) if end is not None]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    if metric.kind != "mean" and high - low < _LEAST_SHARE:
+        middle = min(max((low + high) / 2, _LEAST_SHARE / 2), 1 - _LEAST_SHARE / 2)
+        low, high = middle - _LEAST_SHARE / 2, middle + _LEAST_SHARE / 2
+    return low, high
 
 
 def _whisker(score: Score, low: float, high: float, color: str) -> str:

@@ -19,8 +19,7 @@ from gemtune.evaluation.words import (
     name,
     progress_facts,
     row_cells,
-    score_cell,
-    score_places,
+    score_cells,
     scores_of,
     strangers_said,
 )
@@ -107,10 +106,7 @@ def model_lines(picture: EvaluationPicture, width: int = WIDTH) -> list[str]:
     """Return the table of the models, without the columns for which there is no room."""
     columns = [["model", *(_name(model.label, picture) for model in picture.models)]]
     for metric in picture.metrics:
-        scores = [model.scores.get(metric.name) for model in picture.models]
-        places = score_places(score for score in scores if score is not None)
-        said = [score_cell(score, places) for score in scores]
-        shown = [f"{value} ({between})" if between else value for value, between in said]
+        shown = [f"{value} ({between})" if between else value for value, between in score_cells(metric, picture)]
         columns.append([printable(name(metric.name)), *shown])
     facts = model_facts(picture.models, picture.currency)
     columns += [right([head, *map(printable, said)]) for head, said in facts]

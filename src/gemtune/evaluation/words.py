@@ -13,7 +13,7 @@ from typing import Final
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import EvaluatedModel, EvaluatedRow, EvaluationProgress, ModelAnswer
 from gemtune.metrics.report import LabelReport, LabelScore
-from gemtune.metrics.values import Comparison, Score
+from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.progress import duration
 
@@ -22,6 +22,7 @@ UNKNOWN: Final = "\N{EN DASH}"
 FEW: Final = 50
 """Rows below which a difference that cannot be seen may well be there."""
 _NAME: Final = 48
+_STRANGERS: Final = 3
 _LONGEST: Final = 2000
 """Characters of an answer that are looked at: no cell shows more."""
 
@@ -87,6 +88,18 @@ def score_cell(score: Score | None, places: int) -> tuple[str, str]:
         return value, ""
     between = " to " if score.low < 0 else "\N{EN DASH}"
     return value, f"{score.low:.{places}f}{between}{score.high:.{places}f}"
+
+
+def score_cells(metric: Metric, picture: EvaluationPicture) -> list[tuple[str, str]]:
+    """Return the cells of a metric's column: for each model its score and its interval.
+
+    Against itself the baseline wins half of the rows by definition, of which there is no interval.
+    """
+    scores = [model.scores.get(metric.name) for model in picture.models]
+    places = score_places(score for score in scores if score is not None)
+    cells = [score_cell(score, places) for score in scores]
+    itself = [metric.kind == "wins" and model.label == picture.baseline for model in picture.models]
+    return [(value, "" if alone else between) for (value, between), alone in zip(cells, itself, strict=True)]
 
 
 def money_places(costs: Iterable[float | None]) -> int:
@@ -158,8 +171,9 @@ def judged(model: str, other: str, metric: str, report: JudgeReport) -> str:
             (report.losses, "loss", "losses"),
         )
     ]
-    doubts = [f"{report.biased:,} ties because the order changed the verdict" if report.biased else ""]
-    doubts += [f"{report.unreadable:,} rows without a verdict" if report.unreadable else ""]
+    doubts = [f"{report.biased:,} of the ties because the order changed the verdict" if report.biased else ""]
+    rows = f"{report.unreadable:,} row{'s' if report.unreadable != 1 else ''}"
+    doubts += [f"{rows} without a verdict" if report.unreadable else ""]
     verdicts = "; ".join([", ".join(said), *(each for each in doubts if each)])
     return f"{name(model)} against {name(other)} by {name(metric)}: {verdicts}"
 
@@ -174,7 +188,7 @@ def strangers_said(report: LabelReport) -> str:
     """Return which answers are none of the labels; empty if all are."""
     if not report.unknown:
         return ""
-    few = ", ".join(f"{' '.join(said[:_NAME].split())!r} {count:,} ×" for said, count in report.strangers)
+    few = ", ".join(f"{' '.join(said[:_NAME].split())!r} {count:,} ×" for said, count in report.strangers[:_STRANGERS])
     are = "answer is" if report.unknown == 1 else "answers are"
     return f"{report.unknown:,} {are} none of the labels" + (f": {few}" if few else "")
 
