@@ -167,25 +167,29 @@ class Creating:
         if isinstance(error, CredentialsError) or not isinstance(error, CallError):
             return False
         now, hint = anyio.current_time(), error.retry_after
+        # What may exist is looked for first. An error of that look proves nothing, so that only the first creation of
+        # an id, which looks for nothing, can be known not to have happened.
         if isinstance(error, QuotaExhausted):
-            await self._not_there(record)
+            await self._not_there(record, fresh=fresh)
             self.refused += 1
             self.hold = self.hold.full(now, self.parts.ended, hint, self.parts.dice())
             return error.scope not in _FOR_GOOD
         if isinstance(error, BadRequest):
-            await self._not_there(record)
+            await self._not_there(record, fresh=fresh)
             return await self._refuse(record, error)
         if isinstance(error, AlreadyExists):
             return fresh  # then somebody has used our id, which only we know: the next attempt looks
         if error.failure is Failure.FATAL:
-            await self._not_there(record)
+            await self._not_there(record, fresh=fresh)
             return False
-        if error.failure is Failure.NOT_SENT and fresh:
-            await self._not_there(record)
+        if error.failure is Failure.NOT_SENT:
+            await self._not_there(record, fresh=fresh)
         self.hold = self.hold.out(now, hint, self.parts.dice())
         return True
 
-    async def _not_there(self, record: PointRecord) -> None:
+    async def _not_there(self, record: PointRecord, *, fresh: bool) -> None:
+        if not fresh:
+            return
         record.may_exist = False
         self.parts.board.budget.hold(record.number, 0.0)
         await self.parts.write(record, "refused")
@@ -197,7 +201,8 @@ class Creating:
             return False
         self._complaint = complaint
         record.state, record.reason = PointState.FAILED, str(error)
-        await self.parts.write_end(record)
+        if not record.may_exist:  # or else the next run looks again
+            await self.parts.write_end(record)
         end = PointEnded(point=record.point, job="", state=record.state, reason=record.reason)
         self.parts.board.news.report(end)
         await self.parts.tell(record)
