@@ -50,3 +50,17 @@ async def test_a_job_that_cannot_be_looked_for_after_a_lost_reply_is_not_created
     async with face.client(app) as client, client.sweep(face.base, ROWS, **options) as sweep:
         await sweep.run()
     assert len(face.jobs(app)) == 2
+
+
+async def test_a_sweep_with_a_point_that_the_service_refused_is_resumed_to_its_end(face, tmp_path):
+    app = face.app()
+    wire = Wire(
+        app, lambda kind, count: "400 INVALID_ARGUMENT Not this one." if (kind, count) == ("create", 2) else None
+    )
+    options = {"space": {"epoch_count": [1, 2]}, "objective": "loss", "validation": None, "journal": tmp_path / "sweep"}
+    async with face.client(app, wire) as client, client.sweep(face.base, ROWS, **options) as sweep:
+        await sweep.run()
+    async with face.client(app) as client, client.sweep(face.base, ROWS, **options) as sweep:
+        await sweep.run()
+    assert [point.state for point in sweep.points] == ["trained", "failed"]
+    assert len(face.jobs(app)) == 1

@@ -37,6 +37,8 @@ async def take_up(parts: SweepParts, record: PointRecord, known: KnownPoint) -> 
         _take_up_scores(parts, record, known)
     if known.creating or record.ended:
         board.spend(record)
+    if record.ended and record.job is None:  # no watcher will show its end again
+        await parts.tell(record)
 
 
 def _take_up_end(parts: SweepParts, record: PointRecord, ended: EndedPoint) -> None:
