@@ -72,7 +72,13 @@ async def pager(client, job):
     yield aiter(client.models.list(page_size=1))
 
 
-FAMILY = [batch, ordered_batch, batch_of_a_generator, watcher, subscription, events_of_a_job, stream, pager]
+@contextlib.asynccontextmanager
+async def sweep(client, job):
+    async with client.sweep(BASE, EXAMPLES, space={"epoch_count": [3, 4]}, validation=None) as events:
+        yield events
+
+
+FAMILY = [sweep, batch, ordered_batch, batch_of_a_generator, watcher, subscription, events_of_a_job, stream, pager]
 
 
 async def each(entered):

@@ -136,6 +136,9 @@ class Wire(httpx.AsyncBaseTransport):
                 raise httpx.ReadError("Connection reset by peer")
             case "refused":
                 raise httpx.ConnectError("Connection refused")
+            case "429 at last":
+                await anyio.sleep(10)
+                return answer(429, "RESOURCE_EXHAUSTED", "Quota exceeded for concurrent tuning jobs")
             case "503":
                 return answer(503, "UNAVAILABLE", "The model is overloaded.")
             case "503 after":

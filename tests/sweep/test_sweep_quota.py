@@ -63,6 +63,16 @@ async def test_while_nothing_ends_a_full_quota_is_asked_for_ever_less_often(face
 
 
 @pytest.mark.usefixtures("virtual_time")
+async def test_a_place_that_becomes_free_while_a_creation_is_refused_is_not_missed():
+    wire = Wire(Gemini.app(), lambda kind, count: "429 at last" if (kind, count) == ("create", 2) else None)
+    async with Gemini.client(wire.app, wire) as client:
+        sweep = client.sweep(Gemini.base, ROWS, space={"epoch_count": [1, 2]}, **LOSS)
+        await sweep.run()
+    _, refused, again = [at for at, kind in wire.times if kind == "create"]
+    assert 10 <= again - refused < 13
+
+
+@pytest.mark.usefixtures("virtual_time")
 async def test_what_holds_the_sweep_back_is_said():
     async with (
         Gemini.client(Gemini.app(places=1)) as client,

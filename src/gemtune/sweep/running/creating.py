@@ -138,7 +138,8 @@ class Creating:
         await self.parts.tell(record)
 
     async def _create(self, record: PointRecord) -> None:
-        parts, fresh = self.parts, not record.may_exist
+        # Counted before: a place that becomes free while the request is under way may be the one that it was refused.
+        parts, fresh, ended = self.parts, not record.may_exist, self.parts.ended
         self._busy.add(record.number)
         try:
             train, measured = await parts.data.ready()
@@ -150,7 +151,7 @@ class Creating:
             self.requests += 1
             job = await parts.service.create(record.point, record.job_id, train, measured, fresh=fresh)
         except GemtuneError as error:
-            if not await self._survive(record, error, fresh=fresh):
+            if not await self._survive(record, error, ended, fresh=fresh):
                 raise
             return
         finally:
@@ -162,7 +163,7 @@ class Creating:
         parts.board.news.report(PointStarted(point=record.point, job=job.name, adopted=job.adopted))
         await parts.write(record, "created", job=job.name)
 
-    async def _survive(self, record: PointRecord, error: GemtuneError, *, fresh: bool) -> bool:
+    async def _survive(self, record: PointRecord, error: GemtuneError, ended: int, *, fresh: bool) -> bool:
         """Take in that a creation has failed; return whether the sweep can do without it, for now or for good."""
         if isinstance(error, CredentialsError) or not isinstance(error, CallError):
             return False
@@ -172,7 +173,7 @@ class Creating:
         if isinstance(error, QuotaExhausted):
             await self._not_there(record, fresh=fresh)
             self.refused += 1
-            self.hold = self.hold.full(now, self.parts.ended, hint, self.parts.dice())
+            self.hold = self.hold.full(now, ended, hint, self.parts.dice())
             return error.scope not in _FOR_GOOD
         if isinstance(error, BadRequest):
             await self._not_there(record, fresh=fresh)
