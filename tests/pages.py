@@ -15,7 +15,9 @@ comment before it, which no reader sees:
     ```text                  right after one of them: what it prints; ``...`` stands for anything
     <!-- file: NAME -->      not run but saved, as the page tells its reader
     <!-- cell -->            run in a Jupyter kernel, one for the page; needs nbclient and ipykernel
-    <!-- background -->      runs beside the blocks that follow; SIGTERM has to end it at the end of the page
+    <!-- background -->      runs beside the blocks that follow, which wait until its port answers, if it names one;
+                             SIGTERM has to end it at the end of the page
+    <!-- exports -->         the variables that it exports are there in all blocks that follow
     <!-- skip: REASON -->    not run; nor is <!-- demo --> or <!-- tests -->, which need a checkout: CI runs them itself
     <!-- needs: A, B -->     anywhere on the page: it is run only where these packages are: by nox -s pages
 
@@ -57,6 +59,8 @@ _BLOCK = re.compile(
 )
 _NEEDS = re.compile(r"^<!-- needs: (.+?) -->$", re.MULTILINE)
 _RUN = frozenset({"python", "sh"})
+_BEGINS_WITHIN = 20.0
+"""Seconds a server may take to answer."""
 _ENDS_WITHIN = 10.0
 """Seconds a server may take to end after SIGTERM."""
 _PAGE_WITHIN = 120.0
@@ -93,7 +97,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        return self.language in _RUN and self.mark in {"", "background", "cell"}
+        return self.language in _RUN and self.mark in {"", "background", "cell", "exports"}
 
 
 def blocks(text: str) -> list[Block]:
@@ -195,7 +199,10 @@ class Page:
         try:
             if block.mark == "background":
                 self._start(block)
+                await asyncio.to_thread(self._wait_for, block)
                 printed = ""
+            elif block.mark == "exports":
+                printed = await self._exports(block)
             elif block.mark == "cell":
                 self.kernel = self.kernel or await Kernel.start(self.folder)
                 printed = await self.kernel.run(block.code)
@@ -241,6 +248,13 @@ class Page:
             code = re.sub(rf"\b{port}\b", str(free), code)
         return ["bash", "-euo", "pipefail", "-c", code]
 
+    async def _exports(self, block: Block) -> str:
+        printed, _, found = (await self._command(self._shell(f"{block.code}\nprintf '\\0'\nenv -0"))).partition("\0")
+        new = dict(each.partition("=")[::2] for each in found.split("\0") if each)
+        self.environment |= new
+        os.environ |= new  # the session lives in this very process, and the kernel inherits it
+        return printed
+
     def _start(self, block: Block) -> None:
         server = subprocess.Popen(
             self._shell(f"exec {block.code.strip()}"),
@@ -253,6 +267,16 @@ class Page:
         )
         self.servers.append((block, server))
 
+    def _wait_for(self, block: Block) -> None:
+        """Wait until the server that was started last answers at its port, or has ended."""
+        _, server = self.servers[-1]
+        patience = time.monotonic() + _BEGINS_WITHIN
+        for port in (free for named, free in self.ports.items() if re.search(rf"\b{named}\b", block.code)):
+            while server.poll() is None and not _answers(port):
+                if time.monotonic() > patience:
+                    raise Wrong(f"{self.name}:{block.line} does not answer after {_BEGINS_WITHIN:g} s")
+                time.sleep(0.05)
+
     def _end_servers(self) -> None:
         for block, server in self.servers:
             if server.poll() is not None:
@@ -264,6 +288,14 @@ class Page:
                 raise Wrong(f"{self.name}:{block.line} did not end within {_ENDS_WITHIN:g} s of SIGTERM") from None
             if "Traceback" in printed:
                 raise Wrong(f"{self.name}:{block.line} ended with\n{printed}")
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free_port() -> int:

@@ -186,3 +186,43 @@ async def test_a_page_that_does_not_is_found_out(text, what, tmp_path, monkeypat
     with pytest.raises(pages.Wrong) as wrong:
         await pages.Page("page.md", tmp_path, environment).run(pages.blocks(text))
     assert what in f"{wrong.value} {wrong.value.__cause__!r}"
+
+
+SERVES = """\
+<!-- background -->
+```sh
+PYTHON -m http.server --bind 127.0.0.1 8080
+```
+
+<!-- exports -->
+```sh
+export WHERE=http://127.0.0.1:8080
+echo set
+```
+```text
+set
+```
+
+```sh
+PYTHON -c "import os, urllib.request as u; print(u.urlopen(os.environ['WHERE']).status)"
+```
+```text
+200
+```
+
+```python
+import os
+
+print(os.environ["WHERE"].startswith("http://127.0.0.1:"))
+```
+```text
+True
+```
+"""
+
+
+async def test_a_page_waits_for_its_servers_and_keeps_what_it_exports(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHERE", "nowhere")
+    page = pages.Page("page.md", tmp_path, {"PATH": "/usr/bin:/bin"})
+    await page.run(pages.blocks(SERVES.replace("PYTHON", sys.executable)))
+    assert page.ran == 4
