@@ -70,7 +70,7 @@ class PointPicture:
     point: SweepPoint
     state: PointState = PointState.PLANNED
     job: str = ""
-    picture: JobPicture | None = None
+    picture: JobPicture | None = attrs.field(default=None, repr=False)
     objective: float | None = None
     rank: int | None = None
     scores: Mapping[str, float] = attrs.field(factory=dict)
