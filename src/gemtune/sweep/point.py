@@ -80,7 +80,7 @@ class PointPicture:
     reason: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class SweepPicture:
     """What a person sees of a sweep now: the one value that terminal and notebook draw.
 
@@ -121,6 +121,11 @@ class SweepPicture:
     waiting_for: str = ""
     ended: bool = False
     comparisons: Sequence[Comparison] = ()
+
+    def __repr__(self) -> str:
+        done, best = sum(each.state in ENDED for each in self.points), self.best
+        said = "" if best is None else f", the best is point {best.point.number}"
+        return f"<SweepPicture of {self.title}: {done} of {len(self.points)} points done{said}>"
 
     @property
     def best(self) -> PointPicture | None:

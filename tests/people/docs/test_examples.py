@@ -24,6 +24,7 @@ PRINTS = {
         "4 x the usual rate       loss ",
         "the best is 0.5 x the usual rate",
     ],
+    "find_best_model": ["the best of 6 points is ", "best is better than base: exact_match 0.", "p < 0.001 on "],
     "many_prompts": ["0 were answered in earlier runs", "1000 answers are in many_prompts.jsonl"],
     "move_openai_data": ["row 6, contents: ends with a turn of 'user'", "5 rows from layout openai", "Tokyo (emulator"],
     "server_batch": [

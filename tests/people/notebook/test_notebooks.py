@@ -10,7 +10,7 @@ from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).parents[3]
 CHROMIUM = Path("/usr/bin/chromium")
-NAMES = ("batch-into-a-frame", "compare-learning-rates", "tune-and-watch")
+NAMES = ("batch-into-a-frame", "compare-learning-rates", "find-the-best-model", "tune-and-watch")
 spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "docs" / "run_notebooks.py")
 run_notebooks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run_notebooks)
@@ -95,6 +95,24 @@ def test_a_batch_becomes_a_frame_in_which_a_failure_is_one_row():
     assert "<td>449</td>" in shown(notebook, "groupby")
 
 
+@pytest.mark.slow
+@pytest.mark.socket
+def test_the_best_of_nine_points_is_found_and_is_better_than_the_base_model_on_rows_that_chose_nothing():
+    notebook = run("find-the-best-model")
+    assert "9 points, 3 jobs at a time" in shown(notebook, "sweep.plan()")
+    last = shown(notebook, "await sweep.show()")
+    assert "9 of 9 points done" in last
+    assert re.search(r"best: point \d \(rate × [18] · epochs \d\), labels 0\.\d", last)
+    assert re.search(r"\d+ stopped", last)
+    assert last.count("<polyline") >= 9
+    # The ids of a sweep are random, and so is which of the prompts its models know.
+    said = r"best is better than base: labels 0\.\d+ against 0\.\d+, ±0\.\d+, p &lt; 0\.001 on 56 rows"
+    assert re.search(said, shown(notebook, "client.evaluate("))
+    frame = shown(notebook, "sweep.to_frame()")
+    assert "<td>trained</td>" in frame
+    assert "<td>stopped</td>" in frame
+
+
 @pytest.fixture(scope="module")
 def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -116,7 +134,7 @@ LOOK = """() => [...document.querySelectorAll('.gemtune')].map(box => {
   const svg = box.querySelector('svg[viewBox$="210"], svg[viewBox$="240"]')
   return {contrast: (a + 0.05) / (b + 0.05), over: box.scrollWidth - box.clientWidth,
           curve: svg ? svg.getBoundingClientRect().height : null, left: [...box.querySelectorAll('td')].every(
-            cell => getComputedStyle(cell).textAlign === 'left')}
+            cell => getComputedStyle(cell).textAlign === (cell.matches('.right') ? 'right' : 'left'))}
 })"""
 
 
