@@ -73,6 +73,8 @@ def test_a_larger_adapter_overfits_sooner_and_a_small_one_learns_more_slowly():
     late = [mean(surface.eval_loss, 16, adapter=size) for size in (4, 8, 16)]
     early = [mean(surface.eval_loss, 3, adapter=size) for size in (1, 2, 4, 8, 16)]
     assert late == sorted(late)
+    after_five = [surface.overfitting(recipe(adapter=size), 5 * EXAMPLES // 4) for size in (4, 8, 16)]
+    assert after_five[0] == 0 < after_five[1] < after_five[2]
     assert early == sorted(early, reverse=True)
 
 
