@@ -98,7 +98,7 @@ class Normalization:
             "case": self.case,
             "white space": self.space,
             "typographic spelling": self.unicode,
-            "quotes and marks around it": self.punctuation,
+            "surrounding marks": self.punctuation,
             "code fences": self.fences,
         }
         names = [name for name, counts in left_out.items() if not counts]
