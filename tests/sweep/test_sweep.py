@@ -110,24 +110,24 @@ async def test_a_rule_stops_a_point_and_what_that_saves_is_said(face):
     assert sweep.picture().saved_steps == stopped.saved_steps
 
 
-async def test_a_point_that_ends_before_it_can_be_stopped_is_trained():
-    app = Gemini.app()
-
+async def test_a_point_with_all_of_its_steps_done_is_not_stopped_because_nothing_would_be_saved(face):
     class AtTheEnd:
         def verdict(self, curve, others):
             del others
             return "too late" if curve.total and curve.losses and curve.losses[-1][0] == curve.total else None
 
+    wire = Wire(face.app())
     async with (
-        Gemini.client(app) as client,
+        face.client(wire.app, wire) as client,
         client.sweep(
-            Gemini.base, ROWS, space={"epoch_count": [2]}, objective="loss", validation=None, stop=AtTheEnd()
+            face.base, ROWS, space={"epoch_count": [2]}, objective="loss", validation=None, stop=AtTheEnd()
         ) as sweep,
     ):
         said = await kinds(sweep)
     assert said[-1] == "point_ended 0"
     assert sweep.points[0].state is PointState.TRAINED
     assert sweep.points[0].reason == ""
+    assert wire.seen["cancel"] == 0
 
 
 @pytest.mark.parametrize("fault", ["503", "lost", "refused", "503 after"])

@@ -70,7 +70,8 @@ class Following:
             # A metric is measured only at the end; on the way the loss stands for it, the right way up.
             sign, at = -1.0 if parts.board.better == "higher" else 1.0, reported(record.seen(), step)
             why = None if at is None else await parts.source.report(record.number, at[0], sign * at[1])
-        if record.ended or record.stopping:
+        # With the last step everything is paid for, and the model comes anyway.
+        if record.ended or record.stopping or record.curve.completed == record.curve.total:
             return
         if parts.rules:
             curve, others = record.seen(), parts.board.curves(record)
