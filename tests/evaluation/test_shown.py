@@ -102,6 +102,13 @@ def test_the_text_has_the_table_the_sentence_the_labels_and_the_answers_side_by_
     check(f"usual-{width}", evaluation_text(scenes.usual(), width))
 
 
+def test_pairs_of_models_of_which_no_row_changed_take_no_room_from_the_others():
+    pairs = [scenes.changed(0, 0, f"model-{n}") for n in range(9)]
+    text = evaluation_text(scenes.usual(changed=[*pairs, scenes.changed(1, 0)]))
+    assert "1 row that tuned does better than base (exact_match):" in text
+    assert "every other pair" not in text
+
+
 def test_printed_and_in_places_without_html_it_is_the_same_text():
     assert str(Shown()) == Shown()._repr_mimebundle_()["text/plain"] == evaluation_text(scenes.usual(), 110)
 

@@ -12,7 +12,8 @@ from gemtune.notebook.places import PlainLines
 from gemtune.show.palette import TONES
 from gemtune.show.picture import Tone
 from gemtune.sweep.html import MOST_ROWS, sweep_html
-from gemtune.sweep.text import sweep_reports, sweep_text
+from gemtune.sweep.point import PointState
+from gemtune.sweep.text import reason, sweep_reports, sweep_text
 from sweep import sweeps
 from sweep.played import Shown
 
@@ -97,6 +98,19 @@ def test_the_best_curve_stands_out_on_top_and_what_was_stopped_is_faint_and_ends
 def test_without_losses_on_validation_data_the_curves_are_of_training():
     plot = next(parsed(sweep_html(sweeps.running(evals=False))).iter(f"{SVG}svg"))
     assert plot.get("aria-label").startswith("mean loss by step")
+
+
+def test_as_long_as_no_point_has_two_losses_on_validation_data_the_curves_are_of_training():
+    early = sweeps.ranked([sweeps.point(n, sweeps.GRID[n], PointState.RUNNING, 0.35) for n in range(2)])
+    assert [len(each.picture.eval_losses) for each in early] == [1, 1]
+    plot = next(parsed(sweep_html(sweeps.running(points=early))).iter(f"{SVG}svg"))
+    assert plot.get("aria-label").startswith("mean loss by step")
+    assert len(plot.findall(f"{SVG}polyline")) == 2
+
+
+def test_of_a_point_that_ended_while_a_rule_gave_it_up_both_are_said():
+    late = sweeps.point(0, sweeps.GRID[0], PointState.TRAINED, reason=sweeps.GIVEN_UP)
+    assert reason(late) == f"trained before it could be stopped: {sweeps.GIVEN_UP}"
 
 
 async def test_show_runs_to_the_end_and_returns_the_last_picture(capsys):
