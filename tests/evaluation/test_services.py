@@ -87,7 +87,9 @@ async def test_a_journal_knows_a_model_by_the_number_of_its_project_and_by_its_i
 async def test_the_services_own_batches_answer_for_half_the_price(tmp_path):
     app = make_world()
     async with OnGemini.client(app) as client:
-        found = await client.evaluate("models/gemini-3.7-flash", ROWS, engine="server", journal=tmp_path)
+        options = {"prices": (1_000_000, 0), "journal": tmp_path}
+        found = await client.evaluate("models/gemini-3.7-flash", ROWS, engine="server", **options)
         assert found.models[0].answered == 2
+        assert found.models[0].cost == found.models[0].prompt_tokens / 2
         assert not app.requests.of("models.generateContent")
         assert isinstance(client, gemtune.Client)

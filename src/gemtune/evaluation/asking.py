@@ -66,6 +66,8 @@ class Inquiry:
     failed: int = attrs.field(default=0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
     """What the answers of this run have cost."""
+    share: float = attrs.field(default=1.0, init=False)
+    """Which part of the price is paid: less than all if the service runs the batch."""
     _places: dict[str | int, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -120,6 +122,7 @@ class Asking:
         limiter: The limiter of all; None takes the client's own.
         budget: What may be spent in all, by the prices of the inquiries; None for no end.
         currency: Of the budget.
+        batch_share: Which part of a price is paid in a batch that the service runs.
         deadline: When everything has to be over, by the clock of the loop; infinite for no end.
         on_progress: Is given the progress now and then, and at the end.
         expected: How many answers there will be after those of the inquiries that are known, such as a judge's.
@@ -130,6 +133,7 @@ class Asking:
     limiter: Limiter | None
     budget: float | None = None
     currency: str = ""
+    batch_share: float = 1.0
     deadline: float | None = None
     on_progress: OnProgress | None = None
     expected: int = 0
@@ -233,6 +237,7 @@ class Asking:
         try:
             async with batch as results:
                 self._running.append(batch)
+                inquiry.share = self.batch_share if batch.spec.engine == "server" else 1.0
                 try:
                     if self._failure is not None:
                         batch.drain()

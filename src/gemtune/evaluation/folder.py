@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -59,9 +58,10 @@ class JournalFolder:
         Raises:
             InvalidInput: It is no path.
         """
-        if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        try:
+            return cls(Path(checks.file_path("journal", given)))
+        except InvalidInput:
             checks.refuse("journal", "the path of a folder", given)
-        return cls(Path(os.fsdecode(os.fspath(given))))
 
     def of_answers(self, model: str, turn: int, label: str) -> Path:
         """Return the journal of a model's answers.

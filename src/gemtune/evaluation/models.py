@@ -84,9 +84,9 @@ def labelled(given: object) -> Labelled:
     """
     if isinstance(given, Mapping):
         for label in given:
-            checks.string("models", label)
-            if not label.strip():
-                raise InvalidInput("models has a label that is empty", field="models")
+            if not isinstance(label, str) or not label.strip():
+                what = f"models: a label must be a string that is not empty, not {checks.shown(label)}"
+                raise InvalidInput(what, field="models")
         models = [(label, model) for label, model in given.items()]
     elif isinstance(given, str) or hasattr(given, "name") or hasattr(given, "endpoint"):
         models = [("", given)]

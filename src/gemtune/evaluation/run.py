@@ -236,6 +236,7 @@ def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None) -> Ask
         limiter=shared,
         budget=spec.options.get("budget"),
         currency=spec.prices.currency if spec.prices is not None else "",
+        batch_share=spec.prices.batch_share if spec.prices is not None else 1.0,
         deadline=None if timeout is None else current_time() + timeout,
         on_progress=spec.on_progress,
     )

@@ -32,10 +32,16 @@ def figures_of(inquiry: Inquiry) -> EvaluatedModel:
         failed=len(answers) - texts,
         prompt_tokens=asked,
         output_tokens=answered,
-        cost=None if inquiry.price is None else (asked * inquiry.price[0] + answered * inquiry.price[1]) / MILLION,
+        cost=_cost(inquiry, asked, answered),
         latency=_quantile(seconds, 0.5),
         slowest=_quantile(seconds, 0.95),
     )
+
+
+def _cost(inquiry: Inquiry, asked: int, answered: int) -> float | None:
+    if inquiry.price is None:
+        return None
+    return inquiry.share * (asked * inquiry.price[0] + answered * inquiry.price[1]) / MILLION
 
 
 def with_scores(
