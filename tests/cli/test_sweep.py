@@ -1,8 +1,12 @@
 """``gemtune sweep``: what it refuses before anything is created, and what it says of the points and of the best."""
 
+from collections import Counter
+
 import pytest
 
 from cli.conftest import BASE
+from gemtune.config import WatchPolicy
+from gemtune.emulator import Fault, JobFate, create_app, running_emulator
 
 ONE_OF = "such as 2,4,8 or 0.1..10:log"
 
@@ -53,3 +57,180 @@ def test_a_sweep_is_not_continued_by_mistake(gemtune, rows):
     ran = gemtune("sweep", rows, "--base", BASE, "--epochs", "2,3")
     assert ran.code == 2
     assert "--resume continues from there" in ran.err
+
+
+@pytest.fixture
+def service(monkeypatch, tmp_path):
+    """An emulator whose jobs end at once, that knows the right answers, and commands that look often."""
+    monkeypatch.chdir(tmp_path)
+    examples = [(f"the number {n}", f"after {n} comes {n + 1}") for n in range(40)]
+    lines = ["text_input,output", *(",".join(each) for each in examples)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
+    pauses = dict.fromkeys(("freshness", "terminal_freshness", "queued_interval", "min_interval"), 0.05)
+    plain, often = WatchPolicy.__init__, pauses | {"max_rps": 200}
+    monkeypatch.setattr(WatchPolicy, "__init__", lambda self, **given: plain(self, **given | often))
+    settings = {"step_seconds": 0.001, "queue_seconds": 0.0}
+    with running_emulator(create_app(auth="required", knows=examples, **settings)) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
+        yield server.app
+
+
+SWEEP = ["sweep", "rows.csv", "--base", BASE, "--validation", "0.3"]
+FOUR = [*SWEEP, "--epochs", "1,4", "--rate", "0.5,1"]
+
+
+def created(app):
+    return len(app.requests.of("tunedModels.create"))
+
+
+@pytest.mark.socket
+def test_a_sweep_ends_with_the_best_model_and_whether_it_is_better(service, gemtune):
+    ran = gemtune(*FOUR, "--metric", "exact_match")
+    assert ran.code == 0, ran.err
+    assert created(service) == 4
+    head, *board = ran.out.splitlines()
+    assert head.split() == ["rank", "point", "epochs", "rate", "×", "state", "steps", "curve", "exact_match"]
+    assert [line.split()[0] for line in board[:4]] == ["1", "2", "3", "4"]
+    best = board[0].split()[1]
+    assert board[4].startswith("4 of 4 points done · ")
+    assert board[5].startswith(f"best: point {best} (epochs ")
+    assert board[6] == f"its model: {name_of(service, best)}"
+    assert board[7].startswith((f"point {best} is better than base: ", "no difference between "))
+    assert ran.err.splitlines()[-1] == f"ask it with: gemtune generate 'your prompt' --model {name_of(service, best)}"
+    assert f"point {best} (epochs " in ran.err, "what happened is said line by line"
+    assert "\x1b" not in ran.out + ran.err
+
+
+def name_of(app, number):
+    (name,) = [name for name in app.store.tuned_models if name.endswith(f"-{number}")]
+    return name
+
+
+@pytest.mark.socket
+def test_json_is_an_object_for_each_event_and_one_for_the_whole_sweep(service, gemtune):
+    ran = gemtune(*FOUR, "--metric", "exact_match", "--json")
+    *events, whole = ran.records
+    kinds = Counter(event["kind"] for event in events)
+    assert (kinds["point_planned"], kinds["point_ended"], kinds["point_evaluated"]) == (4, 4, 4)
+    assert whole["kind"] == "sweep"
+    assert whole["objective"] == "exact_match"
+    assert [point["rank"] for point in whole["points"]] == [1, 2, 3, 4]
+    assert whole["best"] == whole["points"][0]
+    assert whole["best"]["values"].keys() == {"epoch_count", "learning_rate_multiplier"}
+    (comparison,) = whole["comparisons"]
+    assert comparison["other"] == "base"
+    assert ran.err == ""
+
+
+@pytest.mark.socket
+def test_quiet_prints_the_best_models_name_only_which_can_be_asked(service, gemtune):
+    ran = gemtune(*SWEEP, "--epochs", "2", "-q")
+    assert ran.err == ""
+    assert ran.out == name_of(service, 0) + "\n"
+    assert gemtune("generate", "the number 3", "--model", ran.out.strip()).code == 0
+
+
+@pytest.mark.socket
+def test_a_sweep_that_is_done_is_resumed_without_a_new_job_and_compared_if_a_metric_is_added(service, gemtune):
+    first = gemtune(*FOUR)
+    assert "it was not compared with the base model: the same command with --metric" in first.out
+    refused = gemtune(*FOUR)
+    assert refused.code == 2
+    assert refused.errors[0].startswith("rows.csv.sweep holds what an earlier run has done: --resume continues")
+    again = gemtune(*FOUR, "--resume", "--metric", "exact_match")
+    assert again.code == 0, again.err
+    assert " and base can be seen on so few rows: exact_match " in again.out
+    assert created(service) == 4
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize("other", [["--epochs", "1,8", "--rate", "0.5,1"], ["--epochs", "1", "--batch-size", "2"]])
+def test_the_journal_of_another_sweep_is_refused_in_words(service, gemtune, other):
+    assert gemtune(*SWEEP, "--epochs", "1").code == 0
+    ran = gemtune(*SWEEP, *other, "--resume")
+    assert ran.code != 0
+    assert created(service) == 1
+    assert "space" in ran.errors[0]
+    assert ran.errors[0].count("rows.csv.sweep") >= 1
+
+
+@pytest.mark.socket
+def test_a_plan_creates_nothing(service, gemtune, rows):
+    prices = '{"per_million": {"gemini-1.0-pro-001": 5.0}, "currency": "USD", "date": "2026-11-28", "source": "a page"}'
+    (rows.parent / "prices.json").write_text(prices)
+    ran = gemtune(*FOUR, "--plan", "--budget", "0.002", "--prices", "prices.json")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("4 points, ")
+    assert "USD" in ran.out
+    (planned,) = gemtune(*FOUR, "--plan", "--json").records
+    assert planned["points"] == 4
+    assert created(service) == 0
+    assert not (rows.parent / "rows.csv.sweep").exists()
+
+
+@pytest.mark.socket
+def test_a_point_whose_job_fails_is_said_and_is_a_failure(service, gemtune):
+    service.faults.add(Fault(method="tunedModels.create", job=JobFate(fail_at_step=2, message="the loss exploded")))
+    ran = gemtune(*SWEEP, "--epochs", "1,2")
+    assert ran.code == 1
+    assert "the loss exploded" in ran.out
+    assert "1 of 2 points failed\n" in ran.err
+    assert "best: point 1 " in ran.out
+
+
+@pytest.mark.socket
+def test_without_any_model_there_is_no_best_one(service, gemtune):
+    service.faults.add(Fault(method="tunedModels.create", job=JobFate(fail_at_step=2), times=2))
+    ran = gemtune(*SWEEP, "--epochs", "1,2")
+    assert ran.code == 1
+    assert ran.errors == ["no point has a model that could be ranked"]
+    assert "ask it with" not in ran.err
+
+
+@pytest.mark.socket
+def test_points_that_the_budget_does_not_allow_are_left_out_and_said(service, gemtune):
+    ran = gemtune(*SWEEP, "--epochs", "1,400", "--token-budget", "2000")
+    assert ran.code == 0, ran.err
+    assert created(service) == 1
+    assert "left out" in ran.out
+    assert "best: point 0 " in ran.out
+
+
+@pytest.mark.socket
+def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume(service, gemtune):
+    service.faults.add(Fault(method="tunedModels.create", job=JobFate(stall_at_step=2)))
+    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "1.5s")
+    assert ran.code == 124
+    assert "1 job continues on the service; resume with the same command and --resume\n" in ran.err
+    assert ran.errors == ["not done after 1.5 s; allow more with --timeout"]
+
+
+@pytest.mark.socket
+def test_data_that_cannot_be_read_is_told_and_nothing_is_left_behind(service, gemtune, tmp_path):
+    ran = gemtune("sweep", "none.csv", "--base", BASE, "--epochs", "1,2")
+    assert ran.code == 2
+    assert ran.errors[0].startswith("DATA: none.csv cannot be read")
+    assert ran.err.count("\n") == 1
+    assert not (tmp_path / "none.csv.sweep").exists()
+
+
+@pytest.mark.socket
+def test_a_service_that_is_down_is_waited_for_and_said(service, gemtune):
+    service.faults.add(Fault(method="*", status=503, message="The service is down.", times=10_000))
+    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "2s")
+    assert ran.code == 124
+    assert created(service) >= 1
+    assert "no job is running" in ran.err
+    assert "the service, which does not answer" in ran.err
+
+
+@pytest.mark.socket
+def test_an_outage_in_the_middle_is_said_and_survived(service, gemtune):
+    service.faults.add(
+        Fault(method="tunedModels.operations.get", status=503, message="The service is down.", times=3),
+        Fault(method="tunedModels.list", status=503, message="The service is down.", times=3),
+    )
+    ran = gemtune(*SWEEP, "--epochs", "1,2")
+    assert ran.code == 0, ran.err
+    assert "no answer (HTTP 503); still trying" in ran.err

@@ -178,7 +178,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     check_journal(journal, resume=options.resume)
     console.deed = True
     console.check()
-    return SweepSession(options, console, {**given, "journal": journal}, journal).run()
+    return SweepSession(options, console, {**given, "journal": journal}).run()
 
 
 def _prices(options: argparse.Namespace) -> object:

@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -41,13 +40,11 @@ class SweepSession:
         options: Of the command line.
         console: Where to report.
         given: Arguments of ``client.sweep``.
-        journal: The folder that keeps what was begun.
     """
 
     options: argparse.Namespace
     console: Console
     given: Mapping[str, Any]
-    journal: Path
 
     def run(self) -> int:
         """Return the exit code."""
@@ -65,8 +62,6 @@ class SweepSession:
 
     def _left(self, sweep: Sweep) -> str:
         """Say what continues, and how to resume it."""
-        if not self.journal.is_dir():
-            return "nothing was created"
         how = "the same command" if self.options.resume else "the same command and --resume"
         jobs = running_jobs(sweep.picture())
         resume = f"resume with {how}"
@@ -109,6 +104,7 @@ async def follow_sweep(
             async with sweep:
                 entered = True
                 keep_drawing(tasks, live, view)
+                tasks.start_soon(_report_quietly, live, view)
                 await _shown(sweep, console, live, view)
 
     try:
@@ -130,6 +126,15 @@ async def follow_sweep(
             f"not done after {options.timeout:g} s; allow more with --timeout", failure=Failure.FATAL
         )
     return DONE
+
+
+async def _report_quietly(live: Live | None, view: View) -> None:
+    """Where nothing is drawn, say once a second what has changed without an event, such as an outage."""
+    import anyio
+
+    while live is not None and not live.in_place:
+        await anyio.sleep(1)
+        live.show(view)
 
 
 async def _shown(sweep: Sweep, console: Console, live: Live | None, view: View) -> None:

@@ -62,7 +62,7 @@ class SweepJournal:
             JournalError: It cannot be read or written.
         """
         if self.folder is not None:
-            await anyio.to_thread.run_sync(self._open, self.folder.absolute())
+            await anyio.to_thread.run_sync(self._open, self.folder)
 
     async def note(self, *lines: bytes) -> None:
         """Write lines, and wait until they are on the disk.
@@ -85,6 +85,7 @@ class SweepJournal:
                 self._file = None
 
     def _open(self, folder: Path) -> None:
+        folder = folder.absolute()  # in a thread: where a process works, the disk knows
         path = folder / POINTS
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -83,6 +83,8 @@ class SweepBoard:
     records: dict[int, PointRecord] = attrs.field(factory=dict, init=False)
     news: News = attrs.field(factory=News, init=False)
     waiting_for: str = attrs.field(default="", init=False)
+    outages: dict[str, str] = attrs.field(factory=dict, init=False)
+    """What is wrong with the looks at a job, or at all jobs under the empty name."""
     comparisons: Sequence[Comparison] = attrs.field(default=(), init=False)
     began: float | None = attrs.field(default=None, init=False)
     over_at: float | None = attrs.field(default=None, init=False)
@@ -174,7 +176,7 @@ class SweepBoard:
             budget=self.budget.money,
             currency=self.budget.currency,
             elapsed=0.0 if now is None or self.began is None else now - self.began,
-            waiting_for=self.waiting_for,
+            waiting_for=self.waiting_for or next(iter(self.outages.values()), ""),
             ended=self.finished,
             comparisons=self.comparisons,
         )

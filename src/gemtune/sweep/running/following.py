@@ -45,9 +45,22 @@ class Following:
                 # All jobs so far have ended; there may be others soon.
                 await self.parts.board.news.change()
                 continue
+            self._hear(event)
             record = self.parts.board.of_job(event.job)
             if record is not None:
                 await self._take(record, event)
+
+    def _hear(self, event: Event) -> None:
+        """Keep in mind that looks get no answer, which no event of a point says if it concerns all jobs."""
+        outages = self.parts.board.outages
+        match event:
+            case events.Degraded(job=job, status=status, message=message):
+                why = clean(message).removesuffix(".") if status is None else f"HTTP {status}"
+                outages[job] = f"no answer ({why}); still trying"
+            case events.Recovered(job=job):
+                outages.pop(job, None)
+            case _ if is_terminal(event):
+                outages.pop(event.job, None)
 
     async def _take(self, record: PointRecord, event: Event) -> None:
         board, steps = self.parts.board, record.take(event)
