@@ -11,6 +11,7 @@ from emulator.test_vertex_batches import JOBS as PREDICTIONS
 from emulator.test_vertex_batches import batch_body, results
 from emulator.vertex import CHECK, PARENT, copied, job_body, preferences, supervised, turns
 from gemtune.emulator import create_app
+from gemtune.emulator.serve import main
 from gemtune.emulator.world.recall.reading import read_rows, rows_of
 from gemtune.emulator.world.recall.rows import MOST_CHARACTERS, KnownRows, Recall
 from gemtune.emulator.world.surface import right_share, untrained_loss
@@ -258,3 +259,31 @@ async def test_what_is_known_outlives_a_restart_and_older_state_files_are_read(s
     endpoint = f"/v1/{job['tunedModel']['endpoint']}"
     asked = [text for text, _ in HELD_OUT[:20]]
     assert [await ask(after, endpoint, text) for text in asked] == [await ask(before, endpoint, text) for text in asked]
+
+
+# ── the command ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("text_input,output\na,b\nc,d\n")
+    apps = []
+
+    def run(server, sockets):
+        sockets[0].close()
+        apps.append(server.config.app)
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    assert main(["--knows", str(tmp_path / "rows.csv")]) == 130
+    assert [apps[0].knows.right(asked) for asked in "ace"] == ["b", "d", None]
+
+
+@pytest.mark.parametrize("raw", [None, b"a\nb\n", b"\xff,\xfe\n\xff,x\n", b'{"text_input": "a"}\n'])
+def test_a_file_that_cannot_be_used_ends_the_command_with_one_line(tmp_path, capsys, raw):
+    path = tmp_path / "rows.csv"
+    if raw is not None:
+        path.write_bytes(raw)
+    assert main(["--knows", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "rows.csv" in told
+    assert len(told.splitlines()) == 1

@@ -45,9 +45,12 @@ def read_rows(path: Path) -> list[tuple[str, str]]:
     """
     raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        return list(rows_of(_READERS.get(path.suffix.lower(), _lines)(raw)))
+        found = list(rows_of(_READERS.get(path.suffix.lower(), _lines)(raw)))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if not found:
+        raise ValueError(f"{path} holds no rows")
+    return found
 
 
 def _table(raw: bytes, delimiter: str = ",") -> Iterator[object]:
