@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemtune.errors import InvalidInput
-from gemtune.metrics import HeldOutRow, number
-from gemtune.metrics.numeric import numbers_in
+from gemtune.metrics import HeldOutRow, number, numbers_in
 
 
 def row(expected: str) -> HeldOutRow:
@@ -96,6 +95,8 @@ def test_a_tolerance_that_is_none_is_refused(bad):
 
 
 def test_another_choice_of_the_number_is_refused():
+    with pytest.raises(InvalidInput, match="decimal must be '.' or ',', not ';'"):
+        numbers_in("1;5", ";")
     with pytest.raises(InvalidInput, match="which must be 'last', 'first' or 'only', not 'best'"):
         number(which="best")
 

@@ -18,6 +18,7 @@ from gemtune.metrics.named import MetricsLike as MetricsLike
 from gemtune.metrics.named import resolve as resolve
 from gemtune.metrics.normal import Normalization as Normalization
 from gemtune.metrics.numeric import number as number
+from gemtune.metrics.numeric import numbers_in as numbers_in
 from gemtune.metrics.report import LabelReport as LabelReport
 from gemtune.metrics.report import LabelScore as LabelScore
 from gemtune.metrics.similar import similarity as similarity
@@ -37,5 +38,6 @@ from gemtune.metrics.verdicts import read_verdict as read_verdict
 __all__ = (
     "Comparison", "HeldOutRow", "Judge", "JudgeReport", "LabelReport", "LabelScore", "Metric", "MetricLike",
     "MetricsLike", "Normalization", "PairVerdict", "Score", "as_score", "compare", "contains", "exact_match",
-    "json_equal", "judge", "judged", "labels", "number", "read_verdict", "resolve", "score_of", "similarity",
+    "json_equal", "judge", "judged", "labels", "number", "numbers_in", "read_verdict", "resolve", "score_of",
+    "similarity",
 )  # fmt: skip

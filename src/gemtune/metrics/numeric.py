@@ -91,10 +91,18 @@ class _NumberScorer:
 def numbers_in(text: str, decimal: str = ".") -> list[Decimal]:
     """Return the numbers in a text, in their order.
 
+    Args:
+        text: The text.
+        decimal: The decimal mark, ``.`` or ``,``. The other one separates thousands.
+
+    Raises:
+        InvalidInput: The mark is neither.
+
     Example:
         >>> [str(each) for each in numbers_in("From -3 to 1,234.50, that is 5-2 more")]
         ['-3', '1234.50', '5', '2']
     """
+    checks.one_of("decimal", decimal, ".", ",")
     # A blank may separate thousands only if nothing else is there: "took 3 400 times" could be two numbers.
     alone = re.fullmatch(r"\s*[-+\u2212]?\d{1,3}( \d{3})+([.,]\d+)?[.!]?\s*", text)
     pattern = _PATTERNS[decimal]
