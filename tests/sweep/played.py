@@ -15,3 +15,6 @@ class Shown(ShownSweep):
     async def run(self):
         while len(self.scenes) > 1:
             del self.scenes[0]
+
+    def _left_note(self):
+        return "left; the jobs continue"

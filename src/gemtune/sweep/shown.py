@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from gemtune.markup import Displayed
 from gemtune.notebook.handles import PlotEngine
@@ -17,8 +17,6 @@ class ShownSweep(Displayed):
     """A sweep, as far as people look at it; only ``show`` waits."""
 
     __slots__ = ()
-
-    _LEFT: ClassVar[str] = "left; the jobs continue, and the same call with the same journal takes them up again"
 
     @abstractmethod
     def picture(self) -> SweepPicture:
@@ -42,7 +40,7 @@ class ShownSweep(Displayed):
         Example:
             >>> await client.sweep(base, "rows.csv", space={"epoch_count": [2, 4, 8]}, journal="rows.sweep").show()
         """
-        await show_live(self._view, self.run, left=lambda: self._LEFT, every=every)
+        await show_live(self._view, self.run, left=self._left_note, every=every)
         return self.picture()
 
     def plot(self, *, ax: Any = None, engine: PlotEngine | None = None) -> Any:
@@ -87,6 +85,10 @@ class ShownSweep(Displayed):
 
     def __str__(self) -> str:
         return self._as_text()
+
+    @abstractmethod
+    def _left_note(self) -> str:
+        """Return what continues if somebody stops waiting, and how to take it up again."""
 
     def _view(self, note: str = "") -> Shown:
         from gemtune.sweep.html import sweep_html

@@ -36,6 +36,7 @@ _EPOCHS: Final = 5
 """What the Gemini API takes if nobody says how many."""
 _ONCE: Final = "a sweep runs once: make another, with the same journal to resume"
 _LEFT: Final = "left; the jobs continue. The same call with the same journal takes them up again"
+_LEFT_FOR_GOOD: Final = "left; the jobs continue, but no sweep can take them up again without a journal"
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +81,9 @@ class SweepFacts(ShownSweep):
         states = Counter(each.state.value for each in self.points)
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         return f"<Sweep over {self._spec.base_name}: {said or 'not begun'}>"
+
+    def _left_note(self) -> str:
+        return _LEFT if self._spec.folder is not None else _LEFT_FOR_GOOD
 
     @property
     def points(self) -> list[PointPicture]:
@@ -199,7 +203,7 @@ class Sweep(SweepFacts):
         async with nullcontext() if self._run is not None else self:
             run = self._begun()
             run.parts.board.news.close_ears()
-            with said_if_left(lambda: _LEFT):
+            with said_if_left(self._left_note):
                 while not run.over:
                     await run.parts.board.news.change()
             _raise_once(run)

@@ -170,3 +170,10 @@ def test_an_evaluation_shows_how_far_it_is_and_is_a_table(kernel):
     assert "60 of 60 answers" in done.views[-1]["text/html"]
     assert "2 models on 30 held-out rows" in done.result["text/html"]
     assert "again and base do equally well on all 30 rows" in done.result["text/plain"]
+
+
+def test_without_a_journal_nobody_is_promised_that_a_sweep_can_be_taken_up_again(kernel):
+    space = "{'epoch_count': [40]}"
+    kernel.run(f"alone = client.sweep('models/gemini-1.0-pro-001', EXAMPLES, space={space}, objective='loss')")
+    left = kernel.run("await alone.show()", interrupt=lambda cell: "<svg" in str(cell.views))
+    assert "no sweep can take them up again without a journal" in left.views[-1]["text/html"]
