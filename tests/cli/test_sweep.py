@@ -51,6 +51,15 @@ def test_standard_input_needs_a_folder_for_what_was_begun(gemtune):
     assert ran.errors == ["standard input has no folder: name one with --journal, for what the sweep has begun"]
 
 
+@pytest.mark.socket
+def test_a_wrong_base_model_leaves_nothing_that_has_to_be_removed_by_hand(app, gemtune, rows):
+    ran = gemtune("sweep", rows, "--base", "models/nonsense-1", "--epochs", "2,3", "--validation", 0.4)
+    assert ran.code == 4
+    assert "nothing was created" in ran.err
+    assert "resume" not in ran.err
+    assert not (rows.parent / "rows.csv.sweep").exists()
+
+
 def test_a_sweep_is_not_continued_by_mistake(gemtune, rows):
     (rows.parent / "rows.csv.sweep").mkdir()
     (rows.parent / "rows.csv.sweep" / "points.journal").touch()

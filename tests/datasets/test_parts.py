@@ -127,6 +127,7 @@ def test_few_rows_never_leave_a_part_empty_without_a_word(caplog):
     assert str(split(rows(1), validation=0.001)).splitlines()[1] == said
     caplog.clear()
     assert split(rows(5), validation=0.0).empty == split(rows(5), validation=1.0).empty == ""
+    assert split(load(rows(5)).only(frozenset())).empty == "", "there is nothing to be split"
     assert not caplog.messages
 
 

@@ -62,6 +62,10 @@ class SweepSession:
 
     def _left(self, sweep: Sweep) -> str:
         """Say what continues, and how to resume it."""
+        from gemtune.sweep.journal.leaving import remove_if_no_job
+
+        if remove_if_no_job(self.given["journal"]):
+            return "nothing was created"
         how = "the same command" if self.options.resume else "the same command and --resume"
         jobs = running_jobs(sweep.picture())
         resume = f"resume with {how}"
@@ -86,9 +90,9 @@ async def follow_sweep(
         sweep: The sweep.
         console: Where to show it; with JSON every event is a line of standard output.
         options: Of the command line.
-        left: Returns what to say if the following ends before the sweep does.
+        left: Returns what to say if the following ends before the sweep does; blocks.
     """
-    import anyio
+    import anyio.to_thread
 
     from gemtune.cli.signals import until_stopped
 
@@ -115,10 +119,10 @@ async def follow_sweep(
                 live.finish(keep=entered)
     except Exception:
         if entered:
-            console.note(left(sweep))
+            console.note(await anyio.to_thread.run_sync(left, sweep))
         raise
     if stopped or limit.cancelled_caught:
-        console.note(left(sweep) if entered else "nothing was created")
+        console.note(await anyio.to_thread.run_sync(left, sweep) if entered else "nothing was created")
     if stopped:
         return INTERRUPTED
     if limit.cancelled_caught:

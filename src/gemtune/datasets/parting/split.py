@@ -59,9 +59,9 @@ class Split(SaidInLines):
     @property
     def empty(self) -> str:
         """What to do about a part that has no row although it was to have some, in words; empty otherwise."""
-        name = _NAMES[self.rows.index(0)] if 0 in self.rows else ""
-        if not name or self.share in {0.0, 1.0}:
+        if 0 not in self.rows or not any(self.rows) or self.share in {0.0, 1.0}:
             return ""
+        name = _NAMES[self.rows.index(0)]
         return f"no row is {name}: with so few rows chance decides, so give another share, another seed or more rows"
 
     def to_dict(self) -> dict[str, Any]:

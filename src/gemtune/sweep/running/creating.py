@@ -12,7 +12,16 @@ from typing import Final
 import anyio
 import attrs
 
-from gemtune.errors import AlreadyExists, BadRequest, CallError, CredentialsError, Failure, GemtuneError, QuotaExhausted
+from gemtune.errors import (
+    AlreadyExists,
+    BadRequest,
+    CallError,
+    CredentialsError,
+    Failure,
+    GemtuneError,
+    QuotaExhausted,
+    TuningUnavailable,
+)
 from gemtune.sweep.events import PointEnded, PointLeftOut, PointPlanned, PointStarted
 from gemtune.sweep.journal.lines import point_line
 from gemtune.sweep.point import PointState, SweepPoint
@@ -165,6 +174,8 @@ class Creating:
 
     async def _survive(self, record: PointRecord, error: GemtuneError, ended: int, *, fresh: bool) -> bool:
         """Take in that a creation has failed; return whether the sweep can do without it, for now or for good."""
+        if isinstance(error, TuningUnavailable):  # the service has said no, in our words
+            await self._not_there(record, fresh=fresh)
         if isinstance(error, CredentialsError) or not isinstance(error, CallError):
             return False
         now, hint = anyio.current_time(), error.retry_after
