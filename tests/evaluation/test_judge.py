@@ -89,7 +89,9 @@ async def test_an_answer_that_has_changed_is_judged_anew_and_the_rest_is_not(vir
 
 
 async def test_what_frames_the_models_prompts_never_reaches_the_judge_and_the_judges_rules_do(virtual_time, service):
-    await evaluate(service, data=PROMPTS, metrics=judge(JUDGE), system_instruction="Be brief.", accept={"STOP"})
+    options = {"system_instruction": "Be brief.", "accept": lambda reply: "verdict" not in reply.text}
+    found = await evaluate(service, data=PROMPTS, metrics=judge(JUDGE), **options)
+    assert found.judges["judge"].failed == 0
     told = {body["systemInstruction"]["parts"][0]["text"][:9] for body in service.bodies}
     assert told == {"Be brief.", "You compa"}
     assert {body.get("generationConfig", {}).get("temperature") for body in service.bodies} == {None, 0}
