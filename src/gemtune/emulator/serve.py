@@ -203,7 +203,7 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         allow_abbrev=False,
         description="A local Gemini API, Vertex AI and Cloud Storage for tuning. Point clients at it with\n"
         "GOOGLE_GEMINI_BASE_URL, GOOGLE_VERTEX_BASE_URL and STORAGE_EMULATOR_HOST.\n"
-        "Nothing is learned: a tuned model answers with its nearest training example.",
+        "Nothing is learned: a tuned model answers with its nearest training example, or as --knows lets it.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")

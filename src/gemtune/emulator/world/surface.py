@@ -26,10 +26,10 @@ same loss whoever asks, whenever, and in whichever order. With the service's def
 passes, all of this is ``0.02 + (L - 0.02) · exp(-0.55 · p) · (1 + 0.25 · noise)``.
 
 Where the best point lies: among 1 to 16 epochs and rates of 0.1 to 10 it is at 8 epochs and the default rate (eval loss
-about 0.16 for 500 examples, against 0.5 after the 5 epochs that a service takes by itself); (6, 2) is as good, (4, 3)
-nearly. A rate of 0.1 learns too slowly for 16 epochs to suffice, one of 10 diverges in batches of 4 and not in batches
-of 16. After a third of its passes a bad point usually looks bad, but not always: a rate of 0.5 is behind until late and
-then good, and a rate of 3 is ahead until it overfits.
+about 0.16 for 500 examples, against 0.55 after the 5 epochs that a service takes by itself); 6 epochs at twice that
+rate are nearly as good. A rate of 0.1 learns too slowly for 16 epochs to suffice, one of 10 diverges in batches of 4
+and not in batches of 16. After a third of its passes a bad point usually looks bad, but not always: a rate of 0.5 is
+behind until late and then good, and a rate of 3 is ahead until it overfits.
 
 The share of held-out prompts that a model answers right is ``0.95 / sqrt(1 + eval loss)``: about 0.32 for a base model,
 0.77 after 5 epochs, 0.88 at the best point, and less than the base model's for one that diverged.
