@@ -2,7 +2,6 @@
 
 import json
 
-import pandas as pd
 import pytest
 
 from gemtune import datasets
@@ -48,16 +47,23 @@ def test_a_chat_of_openai_is_asked_in_the_words_of_the_service():
         [("hi", "ho"), ("ha", "he")],
         [{"question": "hi", "answer": "ho"}, {"question": "ha", "answer": "he"}],
         {"prompt": ["hi", "ha"], "output": ["ho", "he"]},
-        pd.DataFrame({"input": ["hi", "ha"], "output": ["ho", "he"]}),
         [{"prompt": "hi", "chosen": "ho", "rejected": "x"}, {"prompt": "ha", "chosen": "he", "rejected": "x"}],
         datasets.load([("hi", "ho"), ("ha", "he")]),
     ],
-    ids=["pairs", "dicts", "columns", "frame", "preferences", "loaded"],
+    ids=["pairs", "dicts", "columns", "preferences", "loaded"],
 )
 def test_whatever_can_be_learned_can_be_asked(data):
     found = rows(data)
     assert texts(found) == [("hi", "ho"), ("ha", "he")]
     assert [row.key for row in found] == [1, 2]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_is_read_with_its_keys(library):
+    frame = pytest.importorskip(library).DataFrame({"id": [3, 4], "input": ["hi", "ha"], "output": ["ho", "he"]})
+    found = rows(frame)
+    assert texts(found) == [("hi", "ho"), ("ha", "he")]
+    assert [row.key for row in found] == [3, 4]
 
 
 def test_the_held_out_part_of_a_split_is_asked_and_the_split_itself_is_refused():
