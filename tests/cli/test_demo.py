@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 
 import pytest
@@ -116,3 +117,36 @@ def test_an_address_is_shown_with_its_long_values_cut():
     assert short_target("/v1/a:batchRead?s=one&s=two&s=three&x=1") == "/v1/a:batchRead?s=one (and 2 more)&x=1"
     assert short_target(f"/v1/a?filter={'%20' * 40}") == f"/v1/a?filter={'%20' * 19}..."
     assert short_target("/v1/a") == "/v1/a"
+
+
+@pytest.mark.slow
+def test_the_sweep_of_the_demo_ends_with_the_best_hyperparameters_and_whether_they_are_better(gemtune):
+    ran = gemtune("demo", "--sweep", "--speed", 600)
+    assert ran.code == 0, ran.err
+    assert "nothing is learned" in ran.out
+    answer = ran.out.partition("\n3. Which hyperparameters")[2].splitlines()
+    assert answer[0].endswith("better than the base model?")
+    (best,) = [line for line in answer if line.startswith("best: point ")]
+    (better,) = [line for line in answer if " is better than base: exact_match " in line]
+    assert re.search(r"p < 0\.0\d+ on 60 rows", better)
+    assert best.split()[2] == better.split()[1], "the best point is what is compared"
+    assert "(epochs 8 · rate × 1)" in best or "(epochs 4 · rate × 3)" in best, "the surface says so"
+    assert answer[-1].startswith("Done in ")
+    assert "gemtune sweep rows.csv" in answer[-1]
+
+
+@pytest.mark.slow
+def test_the_sweep_of_the_demo_runs_on_the_gemini_api_for_machines(gemtune):
+    records = gemtune("demo", "--sweep", "--no-vertex", "--json", "--speed", 600).records
+    assert [record["title"].split()[0] for record in records if record["kind"] == "step"] == ["The", "Tune", "Which"]
+    (whole,) = [record for record in records if record["kind"] == "sweep"]
+    assert len(whole["points"]) == 12
+    assert whole["objective"] == "exact_match"
+    assert whole["comparisons"][0]["significant"]
+    assert records[-1]["kind"] == "done"
+
+
+def test_the_sweep_of_the_demo_is_not_for_the_real_service(gemtune):
+    ran = gemtune("demo", "--sweep", "--live")
+    assert ran.code == 2
+    assert "a service of its own: gemtune sweep is the real one" in ran.err

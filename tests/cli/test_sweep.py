@@ -225,6 +225,17 @@ def test_data_that_cannot_be_read_is_told_and_nothing_is_left_behind(service, ge
 
 
 @pytest.mark.socket
+def test_a_base_model_that_does_not_exist_leaves_no_journal_to_be_removed_by_hand(service, gemtune, tmp_path):
+    ran = gemtune(*SWEEP[:2], "--base", "models/gemini-0", "--epochs", "1,2")
+    assert ran.code == 4
+    assert "nothing was created\n" in ran.err
+    assert not (tmp_path / "rows.csv.sweep").exists()
+    assert gemtune(*SWEEP, "--epochs", "1").code == 0
+    assert gemtune(*SWEEP[:2], "--base", "models/gemini-0", "--epochs", "1", "--resume").code != 0
+    assert (tmp_path / "rows.csv.sweep" / "points.journal").exists(), "what an earlier run has done stays"
+
+
+@pytest.mark.socket
 def test_a_service_that_is_down_is_waited_for_and_said(service, gemtune):
     service.faults.add(Fault(method="*", status=503, message="The service is down.", times=10_000))
     ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "2s")

@@ -37,6 +37,9 @@ def script(capsys):
         ("jobs wait x --until ", {"all", "any", "first_failure"}),
         ("tune --if-exists a", {"adopt"}),
         ("completion ", {"bash", "zsh", "fish"}),
+        ("sweep --re", {"--resume"}),
+        ("sweep --study ", {"tpe", "random"}),
+        ("evaluate --ba", {"--base-url", "--baseline"}),
     ],
 )
 def test_bash_completes_commands_options_and_choices(script, words, offered):

@@ -143,3 +143,21 @@ def test_a_space_may_be_a_yaml_file(app, words, capsys):
     Path("space.yaml").write_text("epochs: [1, 2, 4]\n")
     assert main(["sweep", *words, "--space", "space.yaml", "--plan"]) == 2
     assert "there is no hyperparameter 'epochs'; did you mean 'epoch_count'?" in capsys.readouterr().err
+
+
+@WIDTHS
+def test_an_evaluation_that_is_interrupted_asks_only_what_is_missing(app, words, columns):
+    app.faults.add(Fault(method="models.generateContent", delay=HOUR, times=10))
+    argv = ["evaluate", "words.csv", "--model", BASE, "--journal", "asked", "--concurrency", "20"]
+    shown = Terminal(quick_with_rich(*argv), columns)
+    shown.until("30/40 done")
+    fits(shown)
+    shown.press_ctrl_c()
+    check(f"evaluate-command-interrupted-{columns}", shown.close())
+    assert shown.code == 130
+    if columns == 40:
+        return
+    asked = len(app.requests.of("models.generateContent"))
+    shown = Terminal(quick_with_rich(*argv, "--resume"), columns)
+    assert "1 model on 40 held-out rows" in shown.close()
+    assert len(app.requests.of("models.generateContent")) == asked + 10

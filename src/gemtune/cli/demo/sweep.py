@@ -116,7 +116,7 @@ async def _steps(client: Any, options: argparse.Namespace, console: Console, fol
         journal=folder / "dates.sweep",
         title="dates",
     )
-    code = await follow_sweep(sweep, console, options, lambda _: "the emulator and its jobs end with the demo")
+    code = await follow_sweep(sweep, console, options, lambda *_: "the emulator and its jobs end with the demo")
     if code:
         raise KeyboardInterrupt
     steps.begin("Which hyperparameters, and is the best model better than the base model?")
