@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from gemtune import events
 from gemtune.errors import InvalidInput
 from gemtune.sweep.chooser import PointCurve
 from gemtune.sweep.curves import reported
@@ -17,6 +18,8 @@ from gemtune.sweep.rules import (
     OverfittingRule,
     resolve_rules,
 )
+from gemtune.sweep.running.record import CurveRecord
+from gemtune.types.training import SnapshotMetrics
 
 PASS = 20  # steps
 
@@ -160,8 +163,10 @@ def test_a_loss_that_is_no_number_or_twice_its_start_has_diverged():
     fine = curve(1, passes=3)
     assert rule.verdict(fine, []) is None
     for value in (math.nan, math.inf):
-        lost = PointCurve(number=1, total=160, losses=[*fine.losses, (61, value)], epochs=8)
-        assert rule.verdict(lost, []) == "its loss is no number any more at step 61"
+        lost = PointCurve(number=1, total=160, losses=[*fine.losses, *((61 + at, value) for at in range(5))], epochs=8)
+        assert rule.verdict(lost, []) == "its loss has been no number for 5 steps, from step 61 on"
+        once = PointCurve(number=1, total=160, losses=[*fine.losses, (61, value)], epochs=8)
+        assert rule.verdict(once, []) is None
     grown = PointCurve(number=1, total=160, losses=[*fine.losses, *((step, 12.0) for step in range(61, 82))], epochs=8)
     assert rule.verdict(grown, []) == "loss 12 after 4.0 of 8 epochs, and it began at 4.6"
     spike = PointCurve(number=1, total=160, losses=[*fine.losses, (61, 40.0)], epochs=8)
@@ -237,3 +242,23 @@ def test_a_study_is_told_tenths_of_passes_and_means_so_that_batches_do_not_matte
     assert reported(coarse, 10) == (20, pytest.approx(4.2, rel=0.03))
     assert reported(curve(3, passes=3, held_out=falling(0.1)), 40) == (20, falling(0.1)(2))
     assert reported(PointCurve(number=1, total=None, losses=[(1, 5.0)]), 1) is None
+
+
+def snapshot(kind, step, loss, metrics=None):
+    facts = {"job": "tunedModels/x", "cursor": "", "observed_at": None, "epoch": 1, "compute_time": None}
+    return kind(**facts, step=step, mean_loss=loss, metrics=metrics)
+
+
+def test_a_loss_that_a_service_has_not_said_is_no_loss_that_diverged():
+    record = CurveRecord()
+    for step in range(1, 9):
+        record.take(
+            snapshot(events.Snapshot, step, math.nan, SnapshotMetrics(eval_loss=2.0 if step % 4 == 0 else None))
+        )
+    assert record.losses == ()
+    assert record.eval_losses == ((4, 2.0), (8, 2.0))
+    assert record.take(snapshot(events.SnapshotUpdated, 3, 1.5, SnapshotMetrics())) == (3,)
+    assert record.take(snapshot(events.SnapshotUpdated, 2, 1.7, SnapshotMetrics())) == (2,)
+    assert record.losses == ((2, 1.7), (3, 1.5))
+    assert record.take(snapshot(events.Snapshot, 9, math.nan)) == (9,)
+    assert math.isnan(record.losses[-1][1])

@@ -10,7 +10,7 @@ a mean of half a pass, and what is compared must have been as bad half a pass ea
                  that a straight line is hopeful: a slow point that will be good in the end is not given up
 ``median``       worse than the median of the others at the same pass. Not before 2 passes and a quarter of its own,
                  and not with fewer than 4 others that have been there
-``diverging``    the loss is no number any more, or twice what the point began with
+``diverging``    the loss has been no number for 5 steps, or it is twice what the point began with
 ``overfitting``  the validation loss has been rising for 2 passes, is a fifth above its best, and another point has been
                  better than that best: what is lost is a model that would be worse than it could have been
 ``halving``      at 1, 3, 9, … passes only the best third of all points that have come so far goes on (successive
@@ -122,8 +122,10 @@ class DivergingRule:
 
     def verdict(self, curve: PointCurve, others: Sequence[PointCurve]) -> str | None:  # noqa: ARG002
         """Return why the point is given up, or None."""
-        if curve.losses and not math.isfinite(curve.losses[-1][1]):
-            return f"its loss is no number any more at step {curve.losses[-1][0]:,}"
+        latest = curve.losses[-LEAST_STEPS:]
+        # A single one can be a step that was skipped; a training that has diverged does not come back.
+        if len(latest) == LEAST_STEPS and not any(math.isfinite(value) for _, value in latest):
+            return f"its loss has been no number for {LEAST_STEPS} steps, from step {latest[0][0]:,} on"
         # Of the training loss in both cases: the first validation losses may be of later passes, when much is learned.
         begun = [value for _, value in curve.losses[:LEAST_STEPS] if math.isfinite(value)]
         far = self.factor * statistics.median(begun) if len(curve.losses) > LEAST_STEPS and begun else math.inf

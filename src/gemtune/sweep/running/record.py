@@ -26,16 +26,23 @@ class CurveRecord:
     completed: int = 0
     _losses: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
     _evals: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
+    # Rules want all curves at each new value of one of them.
+    _in_order: dict[str, tuple[tuple[int, float], ...]] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
-    def losses(self) -> list[tuple[int, float]]:
+    def losses(self) -> tuple[tuple[int, float], ...]:
         """The mean losses, by step."""
-        return sorted(self._losses.items())
+        return self._sorted("losses", self._losses)
 
     @property
-    def eval_losses(self) -> list[tuple[int, float]]:
+    def eval_losses(self) -> tuple[tuple[int, float], ...]:
         """The losses on the validation data, by step."""
-        return sorted(self._evals.items())
+        return self._sorted("evals", self._evals)
+
+    def _sorted(self, name: str, values: dict[int, float]) -> tuple[tuple[int, float], ...]:
+        if name not in self._in_order:
+            self._in_order[name] = tuple(sorted(values.items()))
+        return self._in_order[name]
 
     def take(self, event: Event) -> tuple[int, ...]:
         """Take an event in; return 0 or 1 new values: the step that has one.
@@ -49,6 +56,7 @@ class CurveRecord:
             case events.Restarted():
                 self._losses.clear()
                 self._evals.clear()
+                self._in_order.clear()
                 self.completed = 0
             case events.Snapshot() | events.SnapshotUpdated():
                 return self._measured(event)
@@ -57,8 +65,10 @@ class CurveRecord:
     def _measured(self, event: events.Snapshot | events.SnapshotUpdated) -> tuple[int, ...]:
         step, loss, measured = event.step, event.mean_loss, event.eval_loss
         self.completed = max(self.completed, step)
-        # A value that is not finite is one for rules as well: a run that has diverged says NaN.
-        fresh = step not in self._losses and not (math.isnan(loss) and isinstance(event, events.SnapshotUpdated))
+        # On a service that measures more than the loss, NaN is a loss that has not been said; it may come later.
+        # Elsewhere it is that of a run that has diverged, and one for rules as well.
+        fresh = step not in self._losses and not (math.isnan(loss) and event.metrics is not None)
+        self._in_order.clear()
         if fresh:
             self._losses[step] = loss
         fresh_eval = measured is not None and step not in self._evals
