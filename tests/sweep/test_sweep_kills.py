@@ -171,7 +171,7 @@ async def test_what_is_adopted_is_not_created_again_and_is_said(tmp_path):
     folder = tmp_path / "sweep"
     wire.trouble = lambda kind, count: "kill after" if (kind, count) == ("create", 1) else None
     assert await run_once(Vertex, wire, folder) is None
-    wire.trouble = lambda _kind, _count: None
+    wire.trouble, wire.dead = lambda _kind, _count: None, False
     async with (
         Vertex.client(wire.app, wire) as client,
         client.sweep(
