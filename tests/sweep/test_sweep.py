@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from gemtune.errors import BadRequest, InvalidInput, JournalBusy, JournalMismatch, MisuseError, PermissionDenied
+from gemtune.metrics import judge
 from gemtune.sweep import PointState
 from gemtune.sweep import events as told
 from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Vertex, Wire, kinds
@@ -78,6 +79,18 @@ async def test_what_is_trained_is_evaluated_and_in_the_end_compared_with_the_bas
     assert picture.objective == "exact_match"
     assert picture.comparisons[0].other == "base"
     assert all(set(each.scores) == {"exact_match"} for each in picture.points)
+
+
+async def test_a_judge_compares_every_model_with_the_base_which_is_asked_once():
+    wire = Wire(Vertex.app())
+    async with Vertex.client(wire.app, wire) as client:
+        sweep = client.sweep(Vertex.base, ROWS, space=GRID, metrics=judge("gemini-2.5-flash"), validation=0.4)
+        await sweep.run()
+    rows = len(sweep.evaluation.rows)
+    judged = sum(each.answered for each in sweep.evaluation.judges.values())
+    assert sweep.picture().objective == "judge"
+    assert wire.seen["ask"] == 4 * rows + judged
+    assert all(each.objective is not None for each in sweep.points)
 
 
 async def test_no_answer_of_an_evaluation_is_asked_for_twice(face, tmp_path):

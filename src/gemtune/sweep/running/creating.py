@@ -24,7 +24,7 @@ from gemtune.errors import (
 )
 from gemtune.sweep.events import PointEnded, PointLeftOut, PointPlanned, PointStarted
 from gemtune.sweep.journal.lines import point_line
-from gemtune.sweep.point import PointState, SweepPoint
+from gemtune.sweep.point import PointState
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.planning import (
     AskSource,
@@ -196,7 +196,7 @@ class Creating:
             return False
         if error.failure is Failure.NOT_SENT:
             await self._not_there(record, fresh=fresh)
-        self.hold = self.hold.out(now, hint, self.parts.dice())
+        self.hold = self.hold.out(now, hint, self.parts.dice(), error.message)
         return True
 
     async def _not_there(self, record: PointRecord, *, fresh: bool) -> None:
@@ -219,8 +219,3 @@ class Creating:
         self.parts.board.news.report(end)
         await self.parts.tell(record)
         return True
-
-
-def described(point: SweepPoint) -> str:
-    """Return a point's values in words, for the description of its job."""
-    return ", ".join(f"{name} {value:g}" for name, value in point.values.items())

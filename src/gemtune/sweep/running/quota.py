@@ -59,10 +59,17 @@ class CreationHold:
             refusals=self.refusals + 1, until=now + pause, ended=ended, why="a free place on the service"
         )
 
-    def out(self, now: float, hint: float | None, dice: float) -> CreationHold:
-        """Return what follows from a creation that got no answer, or a 5xx."""
+    def out(self, now: float, hint: float | None, dice: float, said: str = "") -> CreationHold:
+        """Return what follows from a creation that got no answer, or a 5xx.
+
+        Args:
+            now: The time.
+            hint: After how many seconds the service allows another attempt, if it has said so.
+            dice: From 0 to 1.
+            said: The error, in words.
+        """
         pause = _pause(OUTAGE_PAUSE, OUTAGE_LONGEST, self.refusals, hint, dice)
-        return CreationHold(refusals=self.refusals + 1, until=now + pause, why="the service, which does not answer")
+        return CreationHold(refusals=self.refusals + 1, until=now + pause, why=f"the service: {said}")
 
 
 def _pause(shortest: float, longest: float, refusals: int, hint: float | None, dice: float) -> float:

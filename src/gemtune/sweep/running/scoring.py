@@ -73,7 +73,7 @@ class Scoring:
             return
         ranks = board.ranks()
         records.sort(key=lambda each: ranks.get(each.number, len(ranks) + 1))
-        models: dict[str, ModelLike] = {BASE: self.base_model} if parts.compares else {}
+        models: dict[str, ModelLike] = {BASE: self.base_model} if parts.compares or self._judged else {}
         models |= {label_of(each): each.job for each in records if each.job is not None}
         self.found = found = await self._evaluate(models)
         for record in records:
@@ -88,10 +88,16 @@ class Scoring:
         if self._own is not None:
             self._own.cleanup()
 
+    @property
+    def _judged(self) -> bool:
+        return any(each.kind == "wins" for each in self.parts.metrics)
+
     async def _one(self, record: PointRecord) -> None:
         if record.job is None:
             return
-        found = await self._evaluate({label_of(record): record.job})
+        # A judge compares with the base, whose answers are asked for once and then read from the journal.
+        models: dict[str, ModelLike] = {BASE: self.base_model} if self._judged else {}
+        found = await self._evaluate(models | {label_of(record): record.job})
         record.evaluated, record.scores = True, _scores(found, label_of(record))
         await self._take(record)
 
