@@ -32,6 +32,7 @@ async def test_every_point_of_a_grid_is_tuned_and_the_one_with_the_lowest_loss_i
     assert sweep.best.objective == min(event.objective for event in trained)
     assert sweep.best_model.name == sweep.best.job
     assert sweep.picture().ended
+    assert sweep.picture().elapsed > 10
 
 
 async def test_one_watcher_follows_all_and_every_step_of_every_point_is_reported_once(face):

@@ -85,7 +85,8 @@ class SweepJournal:
                 self._file = None
 
     def _open(self, folder: Path) -> None:
-        folder = folder.absolute()  # in a thread: where a process works, the disk knows
+        # In a thread: where a process works, the disk knows; and it may work elsewhere later.
+        self.folder = folder = folder.absolute()
         path = folder / POINTS
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -77,6 +77,7 @@ class SweepRun:
 
     async def run(self) -> None:
         """Run until all is done, until an error ends it, or until somebody leaves it."""
+        self.parts.board.began = anyio.current_time()
         try:
             if not self._left:
                 async with self.parts.service.watch() as watcher:
