@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import attrs
 
 from gemtune.resources.given import ModelLike
@@ -86,11 +87,18 @@ class SweepRun:
         except Exception as error:  # noqa: BLE001 - raised where the sweep is read
             self.fail(error)
         finally:
-            board = self.parts.board
-            self.over, board.over_at, board.waiting_for = True, anyio.current_time(), ""
-            self.parts.journal.close()
-            self.scoring.close()
-            board.news.ring()
+            try:
+                # Whoever leaves waits for that: the folder is free for the next run, and nothing is left behind.
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._let_go)
+            finally:
+                board = self.parts.board
+                self.over, board.over_at, board.waiting_for = True, anyio.current_time(), ""
+                board.news.ring()
+
+    def _let_go(self) -> None:
+        self.parts.journal.close()
+        self.scoring.close()
 
     def leave(self) -> None:
         """End the run now; the jobs continue."""
