@@ -27,6 +27,7 @@ pytestmark = pytest.mark.socket
             "o.txt must end with .json, .jsonl, .csv or .tsv, which says what it is",
         ),
         (["--model", "y", "--metric", "exact"], "argument --metric: there is no metric 'exact'; did you mean"),
+        (["--model", "y", "--metric", "judge"], "argument --metric: a judge is a model: name it with --judge"),
         (["--model", "y", "--metric", "nomod:f"], "--metric nomod:f cannot be loaded: No module named 'nomod'"),
         (["--model", "y", "--metric", "json:nof"], "--metric json:nof: json has no function nof"),
         (["--model", "y", "--prices", "none.json"], "--prices: none.json cannot be read (No such file or directory)"),

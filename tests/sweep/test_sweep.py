@@ -185,6 +185,9 @@ async def test_leaving_a_sweep_touches_no_job(face):
                 break
     assert wire.seen["cancel"] == 0
     assert len(face.jobs(wire.app)) == 3
+    for follow in (sweep.run, sweep.show):  # nobody follows the jobs, so nothing is shown as if somebody did
+        with pytest.raises(MisuseError, match="make another, with the same journal to resume"):
+            await follow()
 
 
 async def test_an_error_in_the_users_own_block_is_raised_as_it_is(face):

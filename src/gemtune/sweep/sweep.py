@@ -199,7 +199,10 @@ class Sweep(SweepFacts):
 
         Raises:
             GemtuneError: What ended the sweep before all was done; the jobs continue.
+            MisuseError: It was left before its end: make another, with the same journal.
         """
+        if self._run is not None and self._run.over and not self.picture().ended and self._run.error is None:
+            raise MisuseError(_ONCE)
         async with nullcontext() if self._run is not None else self:
             run = self._begun()
             run.parts.board.news.close_ears()

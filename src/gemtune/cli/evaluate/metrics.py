@@ -50,6 +50,8 @@ def metrics_of(options: argparse.Namespace) -> list[Any]:
 def _metric(given: str) -> str:
     if given in NAMES or all(part.strip() for part in given.partition(":")):
         return given
+    if given == "judge":
+        raise argparse.ArgumentTypeError("a judge is a model: name it with --judge")
     near = difflib.get_close_matches(given, NAMES, 1)
     meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(NAMES)}, or module:function"
     raise argparse.ArgumentTypeError(f"there is no metric {given!r}; {meant}")
