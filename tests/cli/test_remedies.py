@@ -56,6 +56,14 @@ def test_a_creation_that_may_have_happened_is_told_with_the_command_that_looks(a
         (["jobs", "list", "--project", "a b"], "--project must be"),
         (["generate", "x", "--model", "a b"], "--model must look like"),
         (["jobs", "get", "a b"], "NAME must look like"),
+        (["evaluate", "nowhere.csv", "--model", "x"], "DATA: nowhere.csv cannot be read"),
+        (["evaluate", "ROWS", "--model", "x", "--baseline", "y"], "--baseline must be"),
+        (["sweep", "ROWS", "--base", BASE, "--epochs", "1", "--objective", "eval_loss"], "--objective: the Gemini API"),
+        (["sweep", "ROWS", "--base", BASE, "--adapter", "4"], "--space: adapter_size is a hyperparameter of Vertex AI"),
+        (
+            ["sweep", "ROWS", "--base", BASE, "--rate", "0.1..10"],
+            "a space with a range has no end; say how many points to try at most with --max-jobs",
+        ),
     ],
 )
 def test_an_argument_that_is_wrong_is_called_as_it_was_given(app, gemtune, rows, argv, beginning):

@@ -79,7 +79,7 @@ async def test_what_holds_the_sweep_back_is_said():
         client.sweep(Gemini.base, ROWS * 3, space={"epoch_count": [3, 4]}, **LOSS) as sweep,
     ):
         waits = {sweep.picture().waiting_for async for _ in sweep}
-    assert "a free place on the service" in waits
+    assert "waiting for a free place on the service" in waits
     assert sweep.picture().waiting_for == ""
 
 

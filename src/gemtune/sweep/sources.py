@@ -22,7 +22,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
-from gemtune.remedy import Remedy
+from gemtune.remedy import Argument, Remedy
 from gemtune.sweep.space import SweepSpace
 
 MOST_POINTS: Final = 10_000
@@ -100,10 +100,14 @@ def points_of(space: SweepSpace, *, max_jobs: int | None = None, seed: int = 0) 
     size = space.size
     if size is None and max_jobs is None:
         what = "a space with a range has no end"
-        raise InvalidInput(what, Remedy("say how many points to try at most"), field="max_jobs")
+        raise InvalidInput(
+            what, Remedy("say how many points to try at most with ", Argument("max_jobs")), field="max_jobs"
+        )
     if size is not None and size > MOST_POINTS and max_jobs is None:
         what = f"the space has {size:,} points"
-        raise InvalidInput(what, Remedy("say how many points to try at most"), field="max_jobs")
+        raise InvalidInput(
+            what, Remedy("say how many points to try at most with ", Argument("max_jobs")), field="max_jobs"
+        )
     total = min(count for count in (size, max_jobs) if count is not None)
     if space.listed:
         return SpacePoints(total=total, order=iter(space.listed))

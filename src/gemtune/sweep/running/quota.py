@@ -56,7 +56,7 @@ class CreationHold:
         """
         pause = _pause(QUOTA_PAUSE, QUOTA_LONGEST, self.refusals, hint, dice)
         return CreationHold(
-            refusals=self.refusals + 1, until=now + pause, ended=ended, why="a free place on the service"
+            refusals=self.refusals + 1, until=now + pause, ended=ended, why="waiting for a free place on the service"
         )
 
     def out(self, now: float, hint: float | None, dice: float, said: str = "") -> CreationHold:
@@ -69,7 +69,7 @@ class CreationHold:
             said: The error, in words.
         """
         pause = _pause(OUTAGE_PAUSE, OUTAGE_LONGEST, self.refusals, hint, dice)
-        return CreationHold(refusals=self.refusals + 1, until=now + pause, why=f"the service: {said}")
+        return CreationHold(refusals=self.refusals + 1, until=now + pause, why=f"waiting for the service: {said}")
 
 
 def _pause(shortest: float, longest: float, refusals: int, hint: float | None, dice: float) -> float:
