@@ -141,7 +141,8 @@ async def evaluate(
     waits_for = "waiting for the end of jobs" if waits_for_jobs(spec.models, client) else ""
     models, judges = await asking.meanwhile(find, waits_for)
     baseline = _baseline(models, spec.baseline)
-    inquiries = [_inquiry(spec, each, rows) for each in models]
+    inputs = [(row.key, _asked(row)) for row in rows]
+    inquiries = [_inquiry(spec, each, inputs) for each in models]
     if spec.journal is not None:
         await anyio.to_thread.run_sync(spec.journal.begin)
         await anyio.to_thread.run_sync(spec.journal.write_index)
@@ -242,14 +243,14 @@ def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None) -> Ask
     )
 
 
-def _inquiry(spec: Evaluating, model: AskedModel, rows: Sequence[HeldOutRow]) -> Inquiry:
+def _inquiry(spec: Evaluating, model: AskedModel, inputs: Sequence[tuple[str | int, object]]) -> Inquiry:
     journal = None
     if spec.journal is not None:
         journal = spec.journal.of_answers(model.name, model.turn, model.label)
     return Inquiry(
         label=model.label,
         model=model.name,
-        inputs=[(row.key, _asked(row)) for row in rows],
+        inputs=inputs,
         journal=journal,
         framing={name: spec.options[name] for name in OF_THE_MODELS if name in spec.options},
         price=price_of(spec.prices, model.label, model.name),
