@@ -140,3 +140,25 @@ def test_the_expected_text_is_found_as_words_of_its_own(answer, expected, found)
 def test_words_that_are_part_of_others_are_found_on_request():
     assert contains(words=False).score("concatenate", row("cat")) is True
     assert contains(words=False, case=True).score("conCATenate", row("cat")) is False
+
+
+LONG = 400_000
+"""Characters of an answer that ran on until its limit; read in quadratic time, it would be under way for an hour."""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["```json\n{}" + " " * LONG + "x", "```\n" + " " * LONG, "~" * LONG, "```a\n" * (LONG // 5)],
+    ids=["blanks after the content", "blanks alone", "tildes", "fences that never end"],
+)
+def test_an_answer_that_runs_on_is_read_once(answer):
+    assert exact_match().score(answer, row("x")) is False
+    assert json_equal().score(answer, row("{}")) is False
+
+
+def test_a_fence_ends_with_as_many_marks_as_it_begins_with():
+    assert exact_match().score("~~~~\nParis\n~~~~", row("Paris")) is True
+    assert exact_match().score("~~~~\nParis\n~~~", row("Paris")) is False
+    assert exact_match().score("```\n```", row("```\n```")) is True
+    assert json_equal().score("As asked:\n  ```json\n{}\n  ```\nDone.", row("{}")) is True
+    assert json_equal().score("```\n{}\n```\n```\n{}\n```", row("{}")) is False

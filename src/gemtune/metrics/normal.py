@@ -23,7 +23,7 @@ import attrs
 
 from gemtune import checks
 
-_FENCE: Final = re.compile(r"\s*(```+|~~~+)[^\n`]*\n(.*?)\n?[ \t]*\1\s*", re.DOTALL)
+_FENCE: Final = re.compile(r"\s*(```++|~~~++)[^\n`]*+\n")
 _TYPED: Final = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"')
@@ -38,8 +38,12 @@ _OPENINGS: Final = "¿¡"
 
 def unfenced(text: str) -> str:
     """Return what stands in the code fence around a whole text, or the text itself."""
-    found = _FENCE.fullmatch(text)
-    return found[2] if found and found[1] not in found[2] else text
+    found, rest = _FENCE.match(text), text.rstrip()
+    if found is None or len(rest) < found.end() + len(found[1]) or not rest.endswith(found[1]):
+        return text
+    # One expression for both ends would take a minute for an answer that runs out in blanks until its limit.
+    inside = rest[found.end() : -len(found[1])].rstrip(" \t").removesuffix("\n")
+    return text if found[1] in inside else inside
 
 
 def _bare(text: str) -> str:

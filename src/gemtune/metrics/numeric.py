@@ -23,6 +23,9 @@ _CURRENCY: Final = "$€£¥₹"
 _MAX_EXPONENT: Final = 6
 """Characters of an exponent: no measured quantity needs more, and Decimal cannot compute with them."""
 
+_MAX_GROUPS: Final = 120
+"""Groups of digits before the last one; 2 to the power of 1000 has a hundred."""
+
 
 def number(
     *,
@@ -125,7 +128,8 @@ def numbers_in(text: str, decimal: str = ".") -> list[Decimal]:
 def _pattern(decimal: str) -> re.Pattern[str]:
     other = "," if decimal == "." else r"\."
     mark = re.escape(decimal)
-    grouped = rf"\d{{1,3}}(?:(?:{other}|{_GROUPS})\d{{2,3}})*(?:(?:{other}|{_GROUPS})\d{{3}})(?!\d)"
+    # At most so many groups: a long list such as 1,11,11 would be read anew from each of its numbers to its end.
+    grouped = rf"\d{{1,3}}(?:(?:{other}|{_GROUPS})\d{{2,3}}){{0,{_MAX_GROUPS}}}(?:(?:{other}|{_GROUPS})\d{{3}})(?!\d)"
     return re.compile(
         rf"(?P<sign>(?:(?<![\w)\]%])[-+\u2212])?)(?:[{_CURRENCY}]\s?)?"  # the hyphen of 3-5 is no sign
         rf"(?<![^\W_])(?:(?P<whole>{grouped}|\d+)(?:{mark}(?P<part>\d+))?|{mark}(?P<bare>\d+))"  # nor H2O one

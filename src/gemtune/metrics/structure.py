@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, Never
 
@@ -14,7 +14,8 @@ from gemtune.errors import InvalidInput
 from gemtune.metrics.normal import unfenced
 from gemtune.metrics.values import HeldOutRow, Metric, Scored
 
-_BLOCK: Final = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_BEGINS: Final = re.compile(r"[ \t]*```[^`]*")
+_ENDS: Final = re.compile(r"[ \t]*```[ \t]*")
 _MISSING: Final = object()
 
 
@@ -92,12 +93,25 @@ def _paths(name: str, given: Iterable[str] | str) -> list[tuple[str, ...]]:
 def _parsed(text: str) -> Any:
     """Return the value of a JSON text; ValueError if it is none."""
     plain = unfenced(text).strip().removeprefix("\ufeff")
-    blocks = _BLOCK.findall(plain)
+    blocks = [*_blocks(plain)]
     try:
         # Decimal, because 0.1 and 0.10 are equal and 9007199254740993 is not 9007199254740992.0.
         return json.loads(plain if len(blocks) != 1 else blocks[0], parse_float=Decimal, parse_constant=_refuse)
     except (RecursionError, ArithmeticError) as error:
         raise ValueError(str(error)) from None
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yield what stands in the code fences of a text; of a fence that does not end, nothing."""
+    inside: list[str] | None = None
+    for line in text.split("\n"):
+        if inside is None:
+            inside = [] if _BEGINS.fullmatch(line) else None
+        elif _ENDS.fullmatch(line):
+            yield "\n".join(inside)
+            inside = None
+        else:
+            inside.append(line)
 
 
 def _refuse(constant: str) -> Never:

@@ -40,9 +40,12 @@ _WORDS: Final[dict[str, Verdict]] = {
     **dict.fromkeys(("tie", "c", "draw", "equal", "same", "both", "neither"), "tie"),
 }
 _FIELDS: Final = ("verdict", "winner", "better", "choice", "preferred", "answer")
-_BRACKETS: Final = re.compile(r"\[\[\s*([^\]\n]{1,20}?)\s*\]\]")
+_BRACKETS: Final = re.compile(r"\[\[([^\[\]]{1,40})\]\]")
+# Before a word a small a is an article: "the verdict is a tie", "the winner is a matter of taste".
 _SAID: Final = re.compile(
-    r"\b(?:verdict|winner)\b[\s\"'*]*(?::|\bis\b)[\s\"'*]*((?:answer )?[ab]\b|tie\b|draw\b)", re.IGNORECASE
+    r"\b(?:verdict|winner)\b[\s\"'*]*(?::|\bis\b)[\s\"'*]*"
+    r"(?:a )?(answer [ab]\b|tie\b|draw\b|(?-i:[AB])\b(?! (?:tie|draw)\b)|[ab]\b(?!\s+\w))",
+    re.IGNORECASE,
 )
 _PROSE: Final = re.compile(
     r"\b(?:answer|response|assistant) ([ab]) is (?:(?:clearly|much|slightly|the) )*(?:better|best|winner)\b",
