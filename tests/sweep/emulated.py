@@ -165,7 +165,9 @@ def kind_of(request: httpx.Request) -> str:
         return "cancel"
     if request.url.path.endswith((":generateContent", ":streamGenerateContent")):
         return "ask"
-    return "upload" if "/upload/" in request.url.path else "look"
+    if "/upload/" in request.url.path:
+        return "upload"
+    return "storage" if request.url.path.startswith("/storage/") else "look"
 
 
 async def kinds(sweep: gemtune.sweep.sweep.Sweep) -> list[str]:

@@ -53,6 +53,7 @@ async def test_the_data_goes_to_the_cloud_once_for_all_points():
     async with Vertex.client(wire.app, wire) as client:
         await client.sweep(Vertex.base, ROWS, space=GRID, validation=0.25).run()
     assert wire.seen["upload"] == 2  # to train on, and to validate with
+    assert wire.seen["storage"] == 2  # and each was looked for once
 
 
 async def test_the_creation_of_a_fresh_point_pays_no_search_for_its_id(face):

@@ -166,6 +166,18 @@ async def test_a_sweep_is_killed_at_every_stage_and_resumed(face, stage, tmp_pat
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize(
+    ("kind", "line"), [("create", b'{"point":0,"is":"creating"'), ("cancel", b'{"point":2,"is":"stopping"')]
+)
+async def test_what_must_not_happen_twice_is_on_the_disk_before_it_is_sent(kind, line, tmp_path):
+    wire, folder = Wire(Gemini.app()), tmp_path / "sweep"
+    wire.trouble = lambda seen, _: "kill before" if seen == kind else None
+    assert await run_once(Gemini, wire, folder) is None
+    assert line in await anyio.Path(folder / "points.journal").read_bytes()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
 async def test_what_is_adopted_is_not_created_again_and_is_said(tmp_path):
     wire = Wire(Vertex.app())
     folder = tmp_path / "sweep"
