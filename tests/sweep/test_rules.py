@@ -3,6 +3,7 @@
 import math
 import random
 
+import attrs
 import pytest
 
 from gemtune import events
@@ -108,6 +109,18 @@ def test_a_median_wants_enough_others_that_have_been_there_and_two_passes():
     assert MedianRule().verdict(curve(1, fall=0.1, passes=1.9), others) is None
     assert MedianRule().verdict(curve(1, fall=0.1, passes=3, epochs=16), others) is None
     assert MedianRule().verdict(curve(1, fall=0.6, passes=3), others) is None
+
+
+def test_a_loss_that_is_no_number_is_worse_than_any_number():
+    others = [curve(number, passes=4) for number in range(2, 6)]
+    fine = curve(1, passes=3, fall=0.6)
+    lost = PointCurve(
+        number=1, total=160, losses=[*fine.losses[:40], *((at, math.nan) for at in range(41, 61))], epochs=8
+    )
+    assert MedianRule().verdict(lost, others) == "loss NaN after 3.0 of 8 epochs, the median of 4 others there is 1.09"
+    assert MedianRule().verdict(fine, [*others[:3], lost]) is None
+    broken = [attrs.evolve(other, losses=[(step, math.nan) for step, _ in other.losses]) for other in others]
+    assert MedianRule().verdict(curve(1, passes=3, fall=0.1), broken) is None
 
 
 def test_curves_of_other_batch_sizes_are_compared_at_the_same_pass():

@@ -26,6 +26,9 @@ async def test_a_capped_grid_is_a_sample_and_a_larger_cap_begins_with_the_same_p
     assert len(four) == 4
     assert [six[number] for number in four] == [*four.values()]
     assert len({tuple(values.items()) for values in six.values()}) == 6
+    assert four == await asked(points_of(GRID, max_jobs=4, seed=3), reversed(range(4)))
+    eight = await asked(points_of(GRID, max_jobs=8, seed=1))
+    assert eight == await asked(points_of(GRID, max_jobs=8, seed=1), reversed(range(8)))
     assert four != await asked(points_of(GRID, max_jobs=4, seed=4))
     assert four != dict(list(enumerate(map(dict, GRID)))[:4])
 

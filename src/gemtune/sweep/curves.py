@@ -177,7 +177,7 @@ def logarithm(value: float) -> float:
 
 def in_words(loss: float) -> str:
     """Return a loss as people write it."""
-    return f"{loss:.3g}"
+    return f"{loss:.3g}" if math.isfinite(loss) else "NaN"
 
 
 def _step(value: tuple[int, float]) -> int:

@@ -1,10 +1,12 @@
 """A study chooses the points: one trial for a point whatever crashes, no point twice, and nothing of Optuna leaks."""
 
+import contextlib
 import math
 import subprocess
 import sys
 import threading
 
+import anyio
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -183,25 +185,37 @@ async def test_without_a_space_it_is_that_of_the_studys_own_trials():
     assert {*await again.ask(1)} == {"epoch_count", "learning_rate_multiplier"}
 
 
-async def test_a_study_is_asked_in_one_worker_thread_at_a_time():
-    threads, inside = [], []
+async def test_a_study_is_asked_in_a_worker_thread_and_never_by_two_at_once():
+    threads, together, pair = [], [], threading.Barrier(2)
 
     class Slow(optuna.samplers.RandomSampler):
         def sample_independent(self, *args):
-            inside.append(1)
-            threads.append((threading.get_ident(), len(inside)))
-            value = super().sample_independent(*args)
-            inside.pop()
-            return value
-
-    import anyio
+            threads.append(threading.get_ident())
+            if len(threads) == 1 or together:
+                # Whoever else is in here meets this thread; nobody comes.
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    together.append(pair.wait(0.2))
+            elif pair.n_waiting:
+                pair.wait(0.2)
+            return super().sample_independent(*args)
 
     source = points(study_of(sampler=Slow(seed=1)))
     async with anyio.create_task_group() as tasks:
         for number in range(8):
             tasks.start_soon(source.ask, number)
-    assert {count for _, count in threads} == {1}
-    assert threading.get_ident() not in {thread for thread, _ in threads}
+    assert len(threads) == 16
+    assert together == []
+    assert threading.get_ident() not in threads
+
+
+async def test_a_study_hears_of_an_end_whatever_is_cancelled_meanwhile():
+    study = study_of()
+    source = points(study)
+    await source.ask(0)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await source.tell(0, 0.5)
+    assert study.get_trials()[0].value == 0.5
 
 
 async def test_what_optuna_raises_is_an_error_of_ours():
