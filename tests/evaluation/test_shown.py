@@ -145,7 +145,7 @@ def test_in_a_notebook_what_is_long_is_folded():
 def test_a_running_evaluation_is_one_line():
     running = EvaluationProgress(done=80, failed=1, total=240, models={"base": 60, "tuned": 20}, rate=4.0, eta=40.0)
     assert progress_text(running) == ("evaluation · 80 of 240 answers · 1 failed · base 60, tuned 20 · 4/s · 40 s left")
-    assert "34 % done" in progress_html(running)
+    assert "33 % done" in progress_html(running)
     shown = view_of_progress(running, "left")
     assert shown.text.endswith("\nleft")
     assert list(shown.lines) == ["", "note"]
@@ -161,3 +161,9 @@ def test_where_nothing_can_be_replaced_the_progress_is_a_line_for_every_tenth(ca
         "evaluation · 24 of 240 answers",
         "evaluation · 240 of 240 answers · took 2 min 00 s",
     ]
+
+
+def test_what_failed_is_counted_once_in_the_bar():
+    running = EvaluationProgress(done=100, failed=100, total=200)
+    assert "50 % done" in progress_html(running)
+    assert view_of_progress(running).lines[""][0] == (False, 5, "")

@@ -65,7 +65,7 @@ def evaluation_html(picture: EvaluationPicture, note: str = "") -> str:
 
 def progress_html(progress: EvaluationProgress, note: str = "") -> str:
     """Return how far a running evaluation is: a bar and one line."""
-    share = (progress.done + progress.failed) / progress.total if progress.total else None
+    share = progress.done / progress.total if progress.total else None
     tone = Tone.GOOD if progress.ended else Tone.WAITING if progress.parked and not progress.in_flight else Tone.RUNNING
     held = progress.held_back if not progress.ended else ""
     return box(

@@ -60,7 +60,7 @@ def view_of_progress(progress: EvaluationProgress, note: str = "") -> Shown:
     from gemtune.evaluation.text import progress_text
 
     text = progress_text(progress)
-    share = (progress.done + progress.failed) / progress.total if progress.total else 0.0
+    share = progress.done / progress.total if progress.total else 0.0
     mark = (progress.ended, int(share * 10), progress.held_back if progress.parked else "")
     lines: dict[str, tuple[object, str]] = {"": (mark, text)}
     if note:

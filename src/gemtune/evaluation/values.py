@@ -104,8 +104,8 @@ class EvaluationProgress:
     """How far a running evaluation is.
 
     Args:
-        done: Answers so far, of all models and the judge, those of earlier runs included.
-        failed: How many could not be had.
+        done: Answers so far, of all models and the judge, those of earlier runs and those that failed included.
+        failed: How many of them could not be had.
         total: Answers in all; None while unknown.
         models: By the model's label, or the judge's: how many of its answers there are.
         in_flight: Requests under way.

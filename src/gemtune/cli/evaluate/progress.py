@@ -65,8 +65,8 @@ class EvaluationBar:
 
     def _note_if_still(self, now: float) -> None:
         seen = self.seen
-        still = self.stall.seconds(seen.done + seen.failed, now)
+        still = self.stall.seconds(seen.done, now)
         if still is not None:
             total = f" of {seen.total:,}" if seen.total else ""
             held = f": {seen.held_back}" if seen.held_back else ""
-            self.console.note(f"note: {seen.done + seen.failed:,}{total} done, and none for {duration(still)}{held}")
+            self.console.note(f"note: {seen.done:,}{total} done, and none for {duration(still)}{held}")
