@@ -314,3 +314,10 @@ async def test_cancelled_at_any_moment_it_leaves_whole_journals(virtual_time, tm
     # Each time up to 4 requests were in flight, and no answer that came was asked for again.
     assert len(service.requests) <= 16 + 7 * 4
     assert service.answered == 16
+
+
+async def test_what_accept_refused_was_paid_for(virtual_time):
+    found = await evaluate(Models(), accept=lambda reply: False, prices={"": (1_000_000, 0)})
+    assert (found["abc"].answered, found["abc"].failed) == (0, 3)
+    assert found["abc"].prompt_tokens > 0
+    assert found["abc"].cost == found["abc"].prompt_tokens

@@ -99,7 +99,9 @@ def _answer(result: BatchResult) -> ModelAnswer:
         text, response = "", error.response
     else:
         said = str(error)
-    usage = response.usage_metadata if response is not None else None
+    # A reply that ``accept`` refused has no score, and was paid for like any other.
+    paid = error.response if isinstance(error, NotAccepted) else response
+    usage = paid.usage_metadata if isinstance(paid, GenerateContentResponse) else None
     return ModelAnswer(
         text=text,
         error=said,
