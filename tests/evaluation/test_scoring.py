@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import threading
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +19,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.both_backends]
 
 def length(answer, row):
     return len(answer)
+
+
+class Odd:
+    def __float__(self):
+        raise RuntimeError("two elements")
 
 
 async def test_a_function_is_a_metric_under_its_own_name_and_sees_the_row(virtual_time):
@@ -101,6 +107,8 @@ async def test_one_that_raises_while_others_wait_ends_them_and_leaves_no_group_o
         ("0.5", "returned what is none: a score must be a finite number"),
         (float("inf"), "finite number"),
         ([1], "finite number"),
+        ("long " * 900, r"not '(long ){11}lo\.\.\.'"),
+        (Odd(), "as a number it raised RuntimeError: two elements"),
     ],
 )
 async def test_what_is_no_number_is_no_score(virtual_time, value, said):
@@ -116,6 +124,14 @@ async def test_a_score_that_its_kind_cannot_have_is_refused_with_its_row(virtual
         await evaluate(Models(), metrics=share)
 
 
+async def test_a_score_beyond_its_bounds_is_refused_and_not_given_an_interval_elsewhere(virtual_time):
+    stars = Metric(name="stars", score=lambda answer, row: 7, bounds=(1, 5))
+    with pytest.raises(MetricFailed, match="stars returned 7, and its bounds are 1 and 5; met at row 1"):
+        await evaluate(Models(), metrics=stars)
+    tenths = Metric(name="tenths", score=lambda answer, row: 1.0000000000000002, bounds=(0, 1))
+    assert (await evaluate(Models(), metrics=tenths))["abc"].scores["tenths"].rows == 3
+
+
 async def test_a_row_with_a_key_is_named_by_it(virtual_time):
     def broken(answer, row):
         raise ValueError
@@ -125,10 +141,19 @@ async def test_a_row_with_a_key_is_named_by_it(virtual_time):
         await evaluate(Models(), data=data, metrics=broken)
 
 
-async def test_plain_functions_leave_the_loop_to_others_now_and_then(virtual_time, monkeypatch):
-    found = await evaluate(Models(seconds=0), data=[(f"q{n}", "x") for n in range(20)], metrics=length)
-    monkeypatch.setattr(functions, "current_time", itertools.count(0.0, 0.004).__next__)  # each answer takes 4 ms
-    turns = 0
+def plain(answer, row):
+    return 1
+
+
+async def never_waits(answer, row):
+    return 1
+
+
+@pytest.mark.parametrize("metric", [plain, never_waits])
+async def test_functions_that_compute_leave_the_loop_to_others_now_and_then(virtual_time, monkeypatch, metric):
+    found = await evaluate(Models(seconds=0), BASE, [(f"q{n}", "x") for n in range(100)], metrics=length)
+    monkeypatch.setattr(functions, "current_time", itertools.count(0.0, 0.02).__next__)  # each answer takes 20 ms
+    turns, seen = 0, []
 
     async def others():
         nonlocal turns
@@ -136,11 +161,39 @@ async def test_plain_functions_leave_the_loop_to_others_now_and_then(virtual_tim
             turns += 1
             await anyio.lowlevel.checkpoint()
 
+    def watched(answer, row):
+        seen.append(turns)
+        return metric(answer, row)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(others)
-        await found.score(length)
+        await found.score(watched)
         tasks.cancel_scope.cancel()
-    assert turns >= 10
+    assert len(seen) == 100
+    assert len(set(seen)) > 100 / AT_ONCE - 1
+
+
+async def test_what_a_metric_reports_of_all_answers_does_not_hold_the_loop(virtual_time):
+    turned = threading.Event()
+
+    async def others():
+        turned.set()
+
+    found = await evaluate(Models(seconds=0), BASE)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        again = await found.score(Metric(name="m", score=plain, report=lambda pairs: turned.wait(10)))
+    assert again["gemini-3.7-flash"].reports == {"m": True}
+
+
+async def test_a_report_that_raises_loses_no_answer(virtual_time):
+    broken = Metric(name="m", score=length, report=lambda pairs: pairs[7])
+    with pytest.raises(MetricFailed) as failed:
+        await evaluate(Models(), ["tunedModels/abc"], metrics=broken)
+    error = failed.value
+    assert str(error) == "the report of m on the answers of abc raised IndexError: list index out of range"
+    assert (error.metric, error.label, error.key) == ("m", "abc", None)
+    assert (await error.evaluation.score(length))["abc"].scores["length"].rows == 3
 
 
 async def test_other_metrics_can_be_asked_for_later_without_a_request(virtual_time):

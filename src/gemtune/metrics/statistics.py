@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.metrics.intervals import alike_interval, mean_interval, tango, wilson
 from gemtune.metrics.paired import permutation_test, sign_test
@@ -136,7 +137,9 @@ def as_score(value: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if isinstance(value, str | bytes) or abs(number) > _TOO_LARGE:
-        raise InvalidInput(f"a score must be a finite number, True, False or None, not {value!r}", field="metrics")
+        raise InvalidInput(
+            f"a score must be a finite number, True, False or None, not {checks.shown(value)}", field="metrics"
+        )
     return None if math.isnan(number) else number
 
 

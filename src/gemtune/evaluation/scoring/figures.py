@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from gemtune.errors import MetricFailed
 from gemtune.evaluation.asking import Inquiry
+from gemtune.evaluation.scoring.functions import said_of
 from gemtune.evaluation.values import EvaluatedModel, EvaluatedRow
 from gemtune.metrics.statistics import score_of
 from gemtune.metrics.values import Metric
@@ -54,6 +56,9 @@ def with_scores(
         metrics: By what the answers were scored.
         rows: The rows, with its answers.
         scores: All scores.
+
+    Raises:
+        MetricFailed: What a metric says of all answers raised.
     """
     pairs = [
         (answer.text, row.row.expected)
@@ -64,8 +69,17 @@ def with_scores(
     return attrs.evolve(
         model,
         scores={each.name: score_of(scores[each.name][model.label], each.kind, bounds=each.bounds) for each in metrics},
-        reports={each.name: each.report(pairs) for each in metrics if each.report is not None},
+        reports={each.name: _reported(each, pairs, model.label) for each in metrics if each.report is not None},
     )
+
+
+def _reported(metric: Metric, pairs: list[tuple[str, str]], label: str) -> object:
+    try:
+        return metric.report(pairs) if metric.report is not None else None
+    except Exception as error:
+        failed = MetricFailed(f"the report of {metric.name} on the answers of {label} raised {said_of(error)}")
+        failed.metric, failed.label = metric.name, label
+        raise failed from error
 
 
 def scored_rows(rows: Sequence[EvaluatedRow], metrics: Sequence[Metric], scores: Scores) -> tuple[EvaluatedRow, ...]:

@@ -119,11 +119,15 @@ class _AtOnce:
             raise self.failure
 
     async def _work(self, tasks: TaskGroup, each: ToScore | None, found: Any) -> None:
+        turn = current_time()
         try:
             if each is None and (each := next(self.rest, None)) is not None:
                 found = _called(self.metric, each)
             while each is not None:
                 _keep(self.scores, self.metric, each, await _value(self.metric, each, found))
+                if current_time() > turn + _SLICE:  # an async function may compute, and never wait
+                    await anyio.lowlevel.checkpoint()
+                    turn = current_time()
                 each = next(self.rest, None)
                 found = None if each is None else _called(self.metric, each)
         except MetricFailed as error:
@@ -135,14 +139,14 @@ async def _value(metric: Metric, each: ToScore, found: Any) -> object:
     try:
         return await found if inspect.isawaitable(found) else found
     except Exception as error:
-        raise _failed(metric, each, f"raised {_said(error)}") from error
+        raise _failed(metric, each, f"raised {said_of(error)}") from error
 
 
 def _called(metric: Metric, each: ToScore) -> Any:
     try:
         return metric.score(each.text, each.row)
     except Exception as error:
-        raise _failed(metric, each, f"raised {_said(error)}") from error
+        raise _failed(metric, each, f"raised {said_of(error)}") from error
 
 
 def _keep(scores: _Scores, metric: Metric, each: ToScore, value: object) -> None:
@@ -150,11 +154,21 @@ def _keep(scores: _Scores, metric: Metric, each: ToScore, value: object) -> None
         found = as_score(value)
     except InvalidInput as error:
         raise _failed(metric, each, f"returned what is none: {error.message}") from None
+    except Exception as error:  # of a number of somebody's own, such as a tensor with two elements
+        raise _failed(metric, each, f"returned what is none: as a number it raised {said_of(error)}") from error
     allowed = _ALLOWED.get(metric.kind)
     if found is not None and allowed and found not in allowed:
         wanted = " or ".join(f"{each:g}" for each in allowed)
         raise _failed(metric, each, f"returned {found:g}, and a score of the kind {metric.kind!r} is {wanted}")
+    if found is not None and metric.bounds is not None and not _within(found, *metric.bounds):
+        low, high = metric.bounds
+        raise _failed(metric, each, f"returned {found:g}, and its bounds are {low:g} and {high:g}")
     scores[each.label][each.place] = found
+
+
+def _within(score: float, low: float, high: float) -> bool:
+    near = 1e-9 * (high - low)  # 1.0000000000000002 is 1 to whoever adds up tenths
+    return low - near <= score <= high + near
 
 
 def _failed(metric: Metric, each: ToScore, what: str) -> MetricFailed:
@@ -167,6 +181,7 @@ def _failed(metric: Metric, each: ToScore, what: str) -> MetricFailed:
     return error
 
 
-def _said(error: Exception) -> str:
+def said_of(error: Exception) -> str:
+    """Return what somebody's function raised, with its type."""
     said = error.message if isinstance(error, GemtuneError) else str(error)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
