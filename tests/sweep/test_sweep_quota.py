@@ -201,6 +201,18 @@ async def test_a_budget_needs_data_whose_tokens_can_be_known():
             ).run()
 
 
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_budget_needs_to_know_how_many_epochs_a_point_takes():
+    wire = Wire(Vertex.app())
+    async with Vertex.client(wire.app, wire) as client:
+        sweep = client.sweep(
+            Vertex.base, ROWS, space={"learning_rate_multiplier": [0.5, 1.0]}, token_budget=10_000, **LOSS
+        )
+        with pytest.raises(InvalidInput, match="the service would choose how many epochs point 0 takes"):
+            await sweep.run()
+    assert wire.seen["create"] == 0
+
+
 @pytest.mark.parametrize(
     ("seen", "step"),
     [

@@ -6,6 +6,7 @@ that is to be evaluated has been; or at the first error that waiting does not me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
@@ -13,6 +14,8 @@ import anyio.abc
 import anyio.to_thread
 import attrs
 
+from gemtune.errors import InvalidInput
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.given import ModelLike
 from gemtune.sweep.events import PointPlanned
 from gemtune.sweep.journal.lines import point_line
@@ -178,4 +181,7 @@ class SweepRun:
         used = hyperparameters_of(chosen, self.shared)
         costs, point = self.parts.board.costs, SweepPoint(number=number, values=chosen, hyperparameters=used)
         tokens, job_id = costs.tokens(used), f"{self.parts.journal.id}-{number}"
+        if tokens is None and math.isfinite(self.parts.board.budget.limit):
+            what = f"the budget cannot be kept: the service would choose how many epochs point {number} takes"
+            raise InvalidInput(what, Remedy("set ", Argument("epoch_count")), field="epoch_count")
         return PointRecord(point, job_id, 0.0 if tokens is None else tokens.high, costs.passes(used))
