@@ -113,8 +113,8 @@ class Workbench:
             validation: The share of rows to validate with, rows of their own, or None for none.
             max_jobs: How many points there may be; a study and a range need it.
             concurrency: How many run at a time; None: as many as the quota lets, and 4 for a study.
-            stop: Which running points are given up: a rule's name such as ``median``, a rule, or several. A study's own
-                pruner is always asked.
+            stop: Which running points are given up: a rule's name such as ``forecast``, a rule, or several. A study's
+                own pruner is always asked.
             metrics: What the trained models, and in the end the base model, are evaluated by, as in ``evaluate``.
             objective: What ranks the points: ``eval_loss``, ``loss`` or a metric's name. By default the first metric;
                 without one ``eval_loss`` on Vertex AI, and ``exact_match`` on the Gemini API.
