@@ -22,7 +22,7 @@ PRINTS = {
     "compare_rates": [
         "0.5 x the usual rate succeeded",
         "4 x the usual rate       loss ",
-        "the best is 0.5 x the usual rate",
+        "the best is 4 x the usual rate",
     ],
     "find_best_model": ["the best of 6 points is ", "best is better than base: exact_match 0.", "p < 0.001 on "],
     "many_prompts": ["0 were answered in earlier runs", "1000 answers are in many_prompts.jsonl"],
