@@ -1,6 +1,7 @@
 """Models beside each other on held-out rows: who is asked what, and what is made of the answers."""
 
 import json
+from collections import Counter
 
 import anyio
 import httpx
@@ -321,3 +322,17 @@ async def test_what_accept_refused_was_paid_for(virtual_time):
     assert (found["abc"].answered, found["abc"].failed) == (0, 3)
     assert found["abc"].prompt_tokens > 0
     assert found["abc"].cost == found["abc"].prompt_tokens
+
+
+async def test_a_budget_counts_replies_that_were_refused_and_asked_again(virtual_time):
+    service, seen = Models(), Counter()
+
+    def second_only(reply):
+        seen[reply.text] += 1
+        return seen[reply.text] > 1
+
+    rows = [(f"q{n}", "x") for n in range(50)]
+    # Each reply costs 3, each answer 6.
+    with pytest.raises(BatchStopped, match=r"its budget is used up \(6. of 60"):
+        await evaluate(service, BASE, rows, accept=second_only, prices={"": (1_000_000, 0)}, budget=60, concurrency=2)
+    assert 20 <= len(service.requests) <= 25

@@ -65,7 +65,7 @@ class Inquiry:
     done: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
-    """What the answers of this run have cost."""
+    """What the replies of this run have cost."""
     share: float = attrs.field(default=1.0, init=False)
     """Which part of the price is paid: less than all if the service runs the batch."""
     _places: dict[str | int, int] = attrs.field(init=False)
@@ -80,10 +80,13 @@ class Inquiry:
         place = self._places[result.key]
         self.done += 1
         self.failed += answer.text is None
-        if self.price is not None and not answer.replayed:
-            asked, answered = self.price
-            self.spent += ((answer.prompt_tokens or 0) * asked + (answer.output_tokens or 0) * answered) / MILLION
         self.answers[place] = answer
+
+    def pay(self, seen: BatchStatistics) -> None:
+        """Count what its batch has cost: every reply of this run, those that were refused and asked again included."""
+        if self.price is not None:
+            asked, answered = self.price
+            self.spent = (seen.prompt_tokens * asked + seen.output_tokens * answered) / MILLION
 
 
 def _answer(result: BatchResult) -> ModelAnswer:
@@ -246,6 +249,7 @@ class Asking:
                     async for result in results:
                         inquiry.take(result)
                         if self.budget is not None:
+                            inquiry.pay(batch.statistics())
                             self._check_budget()
                 finally:
                     self._running.remove(batch)
