@@ -67,7 +67,6 @@ _ENDLESS = ("gemtune dashboard", "gemtune emulator", "gemtune jobs watch --all")
 """What runs until it is interrupted."""
 _UNFIT = {
     "demo --live": "it needs credentials of your own",
-    "demo --sweep": "it takes half a minute, and test_demo.py has it run faster",
     "--speed 1": "it takes as long as the real service",
     "operations/abc123": "it names an operation that there is not",
 }
