@@ -1,6 +1,7 @@
 """A model as judge: asked through the batch about pairs of answers, in both orders, and no question twice."""
 
 import json
+import threading
 
 import anyio
 import pytest
@@ -144,3 +145,16 @@ async def test_a_judge_needs_somebody_to_compare_with_and_a_client_to_ask_throug
         await found.score(judge(JUDGE))
     with pytest.raises(InvalidInput, match=r"metrics\['judge'\] must"):
         await evaluate(service, data=PROMPTS, metrics=judge(7))
+
+
+async def test_verdicts_are_not_read_on_the_loop_which_many_of_them_would_hold(virtual_time, service, monkeypatch):
+    threads = set()
+
+    def read(reply):
+        threads.add(threading.get_ident())
+        return "A"
+
+    monkeypatch.setattr("gemtune.metrics.verdicts.read_verdict", read)
+    await evaluate(service, data=PROMPTS, metrics=judge(JUDGE))
+    assert threads
+    assert threading.get_ident() not in threads

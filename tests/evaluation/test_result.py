@@ -1,6 +1,7 @@
 """What an evaluation says of models and rows: comparisons, changed rows, frames, JSON, costs and seconds."""
 
 import json
+import math
 
 import anyio
 import httpx
@@ -8,7 +9,7 @@ import pytest
 
 from evaluation.models import BASE, TUNED, Models, evaluate, says
 from gemtune.errors import InvalidInput
-from gemtune.metrics import labels
+from gemtune.metrics import Metric, labels
 
 pytestmark = pytest.mark.anyio
 
@@ -157,3 +158,24 @@ async def test_a_model_that_failed_everywhere_has_no_score_and_still_a_place(vir
     assert found.to_dict()["models"][1]["scores"]["exact_match"]["value"] is None
     assert str(found)
     assert found._repr_html_()
+
+
+class Odd:
+    def __str__(self):
+        return "as text"
+
+    def to_dict(self):
+        return {"mean": math.nan}
+
+
+class Keyed(Odd):
+    def to_dict(self):
+        return {(1, 2): 3}
+
+
+@pytest.mark.parametrize("report", [Odd(), Keyed(), "as text"])
+async def test_a_report_that_is_no_json_is_written_as_text(service, virtual_time, tmp_path, report):
+    found = await evaluate(service, BASE, ROWS, metrics=Metric(name="m", score=_length, report=lambda pairs: report))
+    found.write(tmp_path / "all.json")
+    assert "NaN" not in (tmp_path / "all.json").read_text()
+    assert json.loads((tmp_path / "all.json").read_text())["models"][0]["reports"] == {"m": "as text"}

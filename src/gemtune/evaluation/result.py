@@ -306,12 +306,22 @@ def _score_json(score: Score) -> dict[str, Any]:
 
 def _model_json(model: EvaluatedModel) -> dict[str, Any]:
     names = ("label", "model", "answered", "failed", "prompt_tokens", "output_tokens", "cost", "latency", "slowest")
-    reports = {}
-    for name, report in model.reports.items():
-        as_json = getattr(report, "to_dict", None)
-        reports[name] = as_json() if as_json is not None else str(report)
+    reports = {name: _report_json(report) for name, report in model.reports.items()}
     scores = {name: _score_json(score) for name, score in model.scores.items()}
     return {**_json_of(model, *names), "scores": scores, "reports": reports}
+
+
+def _report_json(report: object) -> object:
+    """Return a report as its ``to_dict`` has it; as text if it has none, or one that is no JSON."""
+    as_json = getattr(report, "to_dict", None)
+    if as_json is None:
+        return str(report)
+    told = as_json()
+    try:
+        json.dumps(told, allow_nan=False, default=str)
+    except (TypeError, ValueError):  # a data frame has NaN in its cells, and tuples as keys
+        return str(report)
+    return told
 
 
 def _row_json(row: EvaluatedRow) -> dict[str, Any]:

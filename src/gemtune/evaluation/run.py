@@ -201,7 +201,7 @@ async def _judged(
         error.evaluation = answered  # type: ignore[attr-defined]
         raise
     for hearing, inquiry in zip(hearings, inquiries, strict=True):
-        hearing.settle(inquiry)
+        await anyio.to_thread.run_sync(hearing.settle, inquiry)  # of many rows, seconds
     cost = {each.label: figures_of(each) for each in inquiries}
     return attrs.evolve(answered, judges=cost), {each.judge.name: each.verdicts for each in hearings}
 
