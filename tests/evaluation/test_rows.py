@@ -134,6 +134,7 @@ def test_a_column_that_tells_all_rows_apart_is_their_key():
         (7, {}, "data must be pairs, .* not int"),
         ("nothing.csv", {}, r"data: nothing\.csv cannot be read"),
         ([("a", "b"), ("", "c")], {}, "row 2: .*empty"),
+        ([("a", "b"), {"contents": [turn("model", "b")]}], {}, "row 2 asks nothing: its only turn is the answer"),
         ([{"a": 1, "b": 2}], {}, "no column is known to be the input.*name it with input"),
         ([{"prompt": "a", "output": "b", "n": 1}] * 2, {"key": "n"}, "row 2 has the 'n' of row 1, 1"),
         ([{"prompt": "a", "output": "b"}], {"key": "n"}, "row 1 has no 'n' that can be one"),
@@ -144,3 +145,11 @@ def test_what_cannot_be_asked_is_refused_in_words_of_the_data(data, options, sai
     with pytest.raises(InvalidInput, match=said) as refused:
         rows(data, **options)
     assert "training" not in str(refused.value)
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"prompt": "a", "output": "b"}\n{"prompt"\n')
+    with pytest.raises(InvalidInput, match="line 2: this line is not JSON") as refused:
+        rows(path)
+    assert (refused.value.field, refused.value.row) == ("data", 2)

@@ -137,11 +137,18 @@ def _without_answers(reads: Sequence[ReadRow], reading: HeldOutReading) -> list[
     for read, row in zip(reads, given, strict=True):
         second = next(again) if row is not None else None
         if read.problem is not None and (second is None or second.problem is not None):
-            problems.add(read.problem)
+            problems.add(_placed(read, read.problem))
         elif second is not None:
             found.append(_row(attrs.evolve(second, number=read.number, row=read.row), answered=False))
     problems.refuse()
     return found
+
+
+def _placed(read: ReadRow, problem: InvalidInput) -> InvalidInput:
+    """Return what is wrong with a row; if it is a line that cannot be read, with its number."""
+    if problem.row is not None or read.row is not None:
+        return problem
+    return InvalidInput(f"line {read.number}: {problem.message}", *problem.remedies, field="data", row=read.number)
 
 
 def _with_an_answer(row: object, reading: HeldOutReading) -> object:
@@ -183,6 +190,9 @@ def _row(read: ReadRow, *, answered: bool) -> HeldOutRow:
     else:
         *contents, last = contents
         expected = text_of({"contents": [last]})
+    if not contents:
+        what = f"row {read.number} asks nothing: its only turn is the answer"
+        raise InvalidInput(what, field="data", row=read.number)
     request = {"contents": contents, **{name: read.example[name] for name in _FRAMES if name in read.example}}
     return HeldOutRow(
         key=read.number,
