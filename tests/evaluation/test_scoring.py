@@ -104,7 +104,7 @@ async def test_one_that_raises_while_others_wait_ends_them_and_leaves_no_group_o
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("0.5", "returned what is none: a score must be a finite number"),
+        ("0.5", "returned no score: a score must be a finite number"),
         (float("inf"), "finite number"),
         ([1], "finite number"),
         ("long " * 900, r"not '(long ){11}lo\.\.\.'"),

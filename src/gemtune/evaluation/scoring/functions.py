@@ -153,9 +153,9 @@ def _keep(scores: _Scores, metric: Metric, each: ToScore, value: object) -> None
     try:
         found = as_score(value)
     except InvalidInput as error:
-        raise _failed(metric, each, f"returned what is none: {error.message}") from None
+        raise _failed(metric, each, f"returned no score: {error.message}") from None
     except Exception as error:  # of a number of somebody's own, such as a tensor with two elements
-        raise _failed(metric, each, f"returned what is none: as a number it raised {said_of(error)}") from error
+        raise _failed(metric, each, f"returned no score: as a number it raised {said_of(error)}") from error
     allowed = _ALLOWED.get(metric.kind)
     if found is not None and allowed and found not in allowed:
         wanted = " or ".join(f"{each:g}" for each in allowed)
