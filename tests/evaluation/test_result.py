@@ -178,3 +178,10 @@ async def test_a_report_that_is_no_json_is_written_as_text(service, virtual_time
     found = await evaluate(service, BASE, ROWS, metrics=Metric(name="m", score=_length, report=lambda pairs: report))
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert told["models"][0]["reports"] == {"m": "as text"}
+
+
+async def test_its_repr_bears_any_label(service, virtual_time):
+    hostile = "\x1b[31m\n\u202e" + "long " * 100
+    found = await evaluate(service, {hostile: BASE}, ROWS, metrics={hostile: "exact_match"})
+    assert repr(found).isprintable()
+    assert len(repr(found)) < 200

@@ -20,12 +20,14 @@ from gemtune.evaluation.scoring.functions import check_expected, score
 from gemtune.evaluation.scoring.judging import BASELINE, Verdicts, scores_of
 from gemtune.evaluation.shown import ShownEvaluation
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow
+from gemtune.evaluation.words import name as named
 from gemtune.metrics.judging import Judge
 from gemtune.metrics.named import MetricsLike, resolve
 from gemtune.metrics.statistics import compare
 from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.metrics.verdicts import judged
 from gemtune.rows.frames import FrameEngine, make_frame
+from gemtune.show.terminal import printable
 from gemtune.wholefile import whole_file
 
 _COLUMNS = (
@@ -62,7 +64,7 @@ class Evaluation(ShownEvaluation):
     _compared: dict[tuple[str, str, str], Comparison] = attrs.field(factory=dict, init=False)
 
     def __repr__(self) -> str:
-        return f"<Evaluation of {len(self.rows):,} rows: {'; '.join(map(_said, self.models))}>"
+        return printable(f"<Evaluation of {len(self.rows):,} rows: {'; '.join(map(_said, self.models))}>")
 
     def __getitem__(self, label: str) -> EvaluatedModel:
         for each in self.models:
@@ -286,10 +288,10 @@ def _heard(model: EvaluatedModel, judges: Sequence[str], heard: Mapping[str, Ver
 
 
 def _said(model: EvaluatedModel) -> str:
-    found = [(name, score.value) for name, score in model.scores.items()]
+    found = [(named(name), score.value) for name, score in model.scores.items()]
     scores = ", ".join(f"{name} {'-' if value is None else format(value, '.3g')}" for name, value in found)
     failed = f", {model.failed:,} failed" if model.failed else ""
-    return f"{model.label} {scores}{failed}".replace("  ", " ")
+    return f"{named(model.label)} {scores}{failed}".replace("  ", " ")
 
 
 def _listed(words: Any) -> str:
