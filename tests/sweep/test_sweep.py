@@ -346,6 +346,15 @@ async def test_an_argument_that_is_wrong_is_refused_where_it_is_written(options,
             client.sweep(Gemini.base, ROWS, **options)
 
 
+async def test_rows_to_evaluate_on_are_asked_for_before_anything_is_created(face):
+    app = face.app()
+    async with face.client(app) as client:
+        sweep = client.sweep(face.base, ROWS, space=GRID, validation=None, objective="loss", metrics="exact_match")
+        with pytest.raises(InvalidInput, match="metrics: models are evaluated on rows that were held out"):
+            await sweep.run()
+    assert face.jobs(app) == []
+
+
 async def test_a_row_that_is_wrong_is_found_before_anything_is_sent():
     wire = Wire(Gemini.app())
     async with Gemini.client(wire.app, wire) as client:

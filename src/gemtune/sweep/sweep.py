@@ -14,7 +14,7 @@ from gemtune.background import Background
 from gemtune.errors import InvalidInput, MisuseError
 from gemtune.jobs import TuningJob
 from gemtune.notebook.live import said_if_left
-from gemtune.remedy import Remedy
+from gemtune.remedy import Argument, Remedy
 from gemtune.resources.storage import Storage
 from gemtune.sweep.asked.options import SweepSpec
 from gemtune.sweep.events import SweepEvent
@@ -299,6 +299,9 @@ def _run_of(
     if limited and data.once is None:
         what = "the budget cannot be kept: the tokens of data in Cloud Storage are not known here"
         raise InvalidInput(what, Remedy("give the file itself, or no budget"), field="budget")
+    if spec.metrics and not data.rows:  # or else that would be said once everything is trained and paid for
+        what = "metrics: models are evaluated on rows that were held out, and there are none that can be read here"
+        raise InvalidInput(what, Remedy("give rows as ", Argument("validation")), field="metrics")
     parts.data.check()
     return SweepRun(parts, spec.base_model, spec.shared)
 
