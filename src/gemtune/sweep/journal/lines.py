@@ -7,7 +7,7 @@
     {"point":0,"is":"creating","crc":"..."}                               on the disk before the creation is sent
     {"point":0,"is":"created","job":"tunedModels/sweep-0123456789abcdef-0","crc":"..."}
     {"point":0,"is":"stopping","reason":"...","step":12,"crc":"..."}      on the disk before the cancellation is sent
-    {"point":0,"is":"ended","state":"stopped","steps":13,"total":60,"objective":1.9,"reason":"...","crc":"..."}
+    {"point":0,"is":"ended","state":"trained","steps":60,"objective":1.9,"ranked by":"loss",...}
     {"point":1,"is":"evaluated","scores":{"exact_match":0.91},"crc":"..."}
 
 The last line of a kind counts. What a kill has torn at the end is cut off; the point then is one line younger.
@@ -94,6 +94,11 @@ class KnownPoint:
     scores: dict[str, float] = attrs.field(factory=dict)
     evaluated: bool = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has a job, may have one, or has ended without one."""
+        return self.creating or self.ended is not None
+
     def take(self, value: Mapping[str, Any]) -> None:
         """Take in what a line says."""
         match value["is"]:
@@ -123,6 +128,7 @@ class EndedPoint:
         steps: Steps done.
         total: Steps in all; None if unknown.
         objective: What it is ranked by, if an evaluation need not say so.
+        ranked_by: What that is the value of.
     """
 
     state: PointState
@@ -130,6 +136,7 @@ class EndedPoint:
     steps: int = 0
     total: int | None = None
     objective: float | None = None
+    ranked_by: str = ""
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> EndedPoint:
@@ -140,6 +147,7 @@ class EndedPoint:
             steps=int(value.get("steps") or 0),
             total=value.get("total"),
             objective=value.get("objective"),
+            ranked_by=str(value.get("ranked by", "")),
         )
 
 

@@ -96,16 +96,14 @@ class Following:
         parts, board = self.parts, self.parts.board
         if record.ended:  # an earlier run has seen it end; only its curve was missing
             record.followed = True
+            self._rank(record)
             board.news.ring()
             if not self.to_evaluate(record):
                 await parts.tell(record)
             return
         record.state, record.reason = _outcome(record, event)
         parts.ended += 1
-        if record.state is PointState.TRAINED and not board.evaluates:
-            record.objective = record.curve.last(board.objective)
-            if record.objective is None:
-                record.reason = f"nothing was measured of its {board.objective}"
+        self._rank(record)
         if record.state is PointState.STOPPED and record.curve.total is not None:
             record.saved_steps = max(record.curve.total - record.curve.completed, 0)
         board.spend(record)
@@ -115,6 +113,14 @@ class Following:
         board.news.report(ending(record))
         if not self.to_evaluate(record):
             await parts.tell(record)
+
+    def _rank(self, record: PointRecord) -> None:
+        """Read from its curve what a trained point is ranked by, unless an earlier run has or an evaluation will."""
+        objective = self.parts.board.objective
+        if record.state is not PointState.TRAINED or self.parts.board.evaluates or record.objective is not None:
+            return
+        record.objective = record.curve.last(objective)
+        record.reason = "" if record.objective is not None else f"nothing was measured of its {objective}"
 
     def to_evaluate(self, record: PointRecord) -> bool:
         """Return whether a point's model is still to be evaluated."""

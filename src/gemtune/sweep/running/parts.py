@@ -118,4 +118,5 @@ class SweepParts:
             steps=record.curve.completed,
             total=record.curve.total,
             objective=record.objective,
+            **{"ranked by": self.board.objective},
         )
