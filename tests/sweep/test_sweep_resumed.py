@@ -2,7 +2,6 @@
 
 import pytest
 
-from gemtune.errors import InvalidInput
 from sweep.emulated import FACES, ROWS, Gemini, Vertex
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -28,3 +27,16 @@ async def test_a_sweep_that_is_resumed_with_another_objective_ranks_all_points_b
     for point in picture.points:
         curve = point.picture.eval_losses if after == "eval_loss" else point.picture.losses
         assert point.objective == curve[-1][1]
+
+
+async def test_a_lower_max_jobs_holds_for_the_points_that_an_earlier_run_has_only_planned(face, tmp_path):
+    app, grid = face.app(), {"epoch_count": [1, 2, 3, 4, 5]}
+    options = {"space": grid, "validation": None, "objective": "loss", "journal": tmp_path / "sweep"}
+    async with face.client(app) as client:
+        async with client.sweep(face.base, ROWS, concurrency=1, **options) as sweep:
+            async for event in sweep:
+                if event.kind == "point_started":
+                    break
+        picture = await client.sweep(face.base, ROWS, max_jobs=2, **options).run()
+    assert [point.state for point in picture.points] == ["trained", "trained"]
+    assert len(face.jobs(app)) == 2

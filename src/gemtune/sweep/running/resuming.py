@@ -6,12 +6,34 @@ looks at one point beside others needs all of them.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from gemtune.sweep.events import PointEvaluated, PointPlanned, PointStarted
 from gemtune.sweep.journal.lines import EndedPoint, KnownPoint
 from gemtune.sweep.point import PointState
 from gemtune.sweep.running.following import ending
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.record import CurveRecord, PointRecord
+
+
+def still_wanted(known: Mapping[int, KnownPoint], most: int | None) -> dict[int, KnownPoint]:
+    """Return the points of earlier runs that are part of this one, by number.
+
+    Of those for which nothing was created, only as many as there may be: ``max_jobs`` may be lower by now.
+
+    Args:
+        known: What the journal says of each.
+        most: How many points there may be; None for as many as the source has.
+    """
+    begun = sum(1 for each in known.values() if each.begun)
+    room = math.inf if most is None else most - begun
+    wanted: dict[int, KnownPoint] = {}
+    for number, each in sorted(known.items()):
+        room -= not each.begun
+        if each.values is not None and (each.begun or room >= 0):
+            wanted[number] = each
+    return wanted
 
 
 async def take_up(parts: SweepParts, record: PointRecord, known: KnownPoint) -> None:

@@ -24,7 +24,7 @@ from gemtune.sweep.running.creating import Creating
 from gemtune.sweep.running.following import Following
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.record import PointRecord
-from gemtune.sweep.running.resuming import take_up
+from gemtune.sweep.running.resuming import still_wanted, take_up
 from gemtune.sweep.running.scoring import Scoring
 from gemtune.sweep.running.stopping import Stopping
 from gemtune.sweep.space import hyperparameters_of
@@ -62,12 +62,13 @@ class SweepRun:
     async def prepare(self) -> None:
         """Take up what earlier runs have left, and plan the points that are known from the beginning."""
         parts = self.parts
-        for number, known in sorted(parts.journal.known.items()):
-            if known.values is not None:
-                await take_up(parts, self._made(number, known.values), known)
+        for number, known in still_wanted(parts.journal.known, parts.most).items():
+            await take_up(parts, self._made(number, known.values), known)
         total = parts.source.total if parts.ahead else 0
         fresh: list[PointRecord] = []
         for number in range(total or 0):
+            if parts.most is not None and len(parts.board.records) + len(fresh) >= parts.most:
+                break
             if number in parts.board.records:
                 continue
             values = await parts.source.ask(number)
