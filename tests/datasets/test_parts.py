@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from array import array
 from datetime import date
 
 import pytest
@@ -285,3 +286,7 @@ def test_it_costs_as_much_again_for_twice_the_rows(work):
     text = " ".join(WORDS)
     few, many = ([(f"{text} {n} {text} {n * 31}", "a") for n in range(count)] for count in (100, 400))
     assert operations(work, many) < 4.5 * operations(work, few)
+
+
+def test_an_array_is_the_group_that_a_list_of_the_same_is():
+    assert group_key(array("l", [1, 2]), 1) == group_key([1, 2], 1)

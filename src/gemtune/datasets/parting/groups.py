@@ -37,9 +37,9 @@ def group_key(value: object, row: int) -> str | None:
 def _plain(value: object, row: int) -> str | None:
     if isinstance(value, enum.Enum):
         value = value.value
-    item = getattr(value, "item", None)
-    if callable(item):  # a scalar of numpy
-        value = item()
+    tolist = getattr(value, "tolist", None)
+    if callable(tolist):  # an array of numpy, or a scalar
+        value = tolist()
     match value:
         case None | str() | int():
             return value if value is None else str(value).strip()
