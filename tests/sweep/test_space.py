@@ -155,6 +155,14 @@ WRONG = [
         ("epoch_count: a step of 9 is wider than the range from 2 to 8"),
     ),
     (
+        {"epoch_count": b"ab"},
+        None,
+        (
+            'epoch_count must be a list of values, (low, high), (low, high, "log"), or {"low": '
+            '…, "high": …, "step": …, "log": …}, not bytes'
+        ),
+    ),
+    (
         {"epoch_count": "2,4"},
         None,
         (

@@ -1,13 +1,16 @@
 """Quota and budget: who waits, how often the service is asked, and what is left out."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
+from gemtune.datasets import Interval
 from gemtune.errors import InvalidInput, QuotaExhausted
-from gemtune.sweep import PointState
-from gemtune.sweep.running.budget import BudgetLedger
+from gemtune.sweep import PointState, SweepPoint
+from gemtune.sweep.running.board import SweepBoard
+from gemtune.sweep.running.budget import BudgetLedger, PointCosts
 from gemtune.sweep.running.planning import (
     AskSource,
     CreateNext,
@@ -19,6 +22,8 @@ from gemtune.sweep.running.planning import (
     next_step,
 )
 from gemtune.sweep.running.quota import CreationHold
+from gemtune.sweep.running.record import PointRecord
+from gemtune.types import DataStats, Hyperparameters
 from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Vertex, Wire, kinds
 
 pytestmark = pytest.mark.anyio
@@ -242,6 +247,47 @@ async def test_a_budget_needs_to_know_how_many_epochs_a_point_takes():
 )
 def test_what_comes_next_follows_from_what_is_known(seen, step):
     assert next_step(SweepSituation(now=0.0, **seen), BudgetLedger(tokens=100)) == step
+
+
+def test_what_may_exist_already_is_looked_for_whatever_is_left_of_the_budget():
+    budget = BudgetLedger(tokens=100)
+    budget.hold(0, 200)  # an earlier run had a higher limit
+    assert next_step(SweepSituation(now=0.0, planned=[UncreatedPoint(0)], active=0), budget) == CreateNext(0)
+
+
+def billed(number, tokens, epochs, said=None):
+    point = SweepPoint(number=number, values={}, hyperparameters=Hyperparameters(epoch_count=epochs))
+    job = None if said is None else SimpleNamespace(data_stats=DataStats(billable_tokens=said))
+    return PointRecord(point, f"id-{number}", tokens, epochs, job=job)
+
+
+def test_what_the_service_bills_for_one_point_is_reserved_for_all():
+    budget, once = BudgetLedger(tokens=100), Interval(8, 9, 10)
+    board = SweepBoard(
+        title="t", base_model="m", objective="loss", better="lower", budget=budget, costs=PointCosts(once=once)
+    )
+    board.records = {0: billed(0, 20, 2, said=25), 1: billed(1, 20, 2), 2: billed(2, 10, 1)}
+    board.records[1].may_exist = True
+    board.spend(board.records[0])
+    assert [each.tokens for each in board.records.values()] == [50, 50, 25]
+    assert [budget.held(number) for number in range(3)] == [50, 50, 0]
+    assert board.most_tokens(Hyperparameters(epoch_count=3)) == 75
+    assert not budget.fits(25)
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_point_that_cannot_be_seen_any_more_keeps_what_it_holds_because_its_job_may_go_on():
+    def hidden(kind, count):
+        return "403 PERMISSION_DENIED You may not look." if kind == "look" and count > 3 else None
+
+    wire = Wire(Gemini.app(), hidden)
+    async with Gemini.client(wire.app, wire) as client:
+        asked = {"space": {"epoch_count": [40]}, **LOSS}
+        plan = await client.sweep(Gemini.base, ROWS, **asked).plan()
+        sweep = client.sweep(Gemini.base, ROWS, token_budget=plan.tokens.high, **asked)
+        picture = await sweep.run()
+    assert "cannot be seen any more" in sweep.points[0].reason
+    assert picture.tokens == pytest.approx(plan.tokens.high, abs=1)
 
 
 def test_a_full_quota_is_waited_for_longer_each_time_and_as_long_as_the_service_asks():

@@ -135,7 +135,7 @@ def dimension_of(name: str, given: object) -> Dimension:
             return _range(name, *given)
         # Three numbers in a tuple may be a list in round brackets, or a low, a high and a step: nobody knows.
         raise wrong(f"{name} must be {FORMS}, not {given!r:.60}")
-    if isinstance(given, str) or given is None or isinstance(given, bool):
+    if isinstance(given, str | bytes | bool) or given is None:
         raise wrong(f"{name} must be {FORMS}, not {checks.shown(given)}")
     if isinstance(given, Sequence) or hasattr(given, "tolist"):
         return _list(name, given if isinstance(given, Sequence) else given.tolist())

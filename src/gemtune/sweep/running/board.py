@@ -20,6 +20,7 @@ from gemtune.sweep.events import SweepEvent
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture
 from gemtune.sweep.running.budget import BudgetLedger, PointCosts
 from gemtune.sweep.running.record import PointRecord
+from gemtune.types import Hyperparameters
 
 MEASURED = ("eval_loss", "loss")
 """The objectives that the service measures; all others are metrics of an evaluation."""
@@ -90,6 +91,8 @@ class SweepBoard:
     over_at: float | None = attrs.field(default=None, init=False)
     finished: bool = attrs.field(default=False, init=False)
     """Whether all is done."""
+    _billed: float | None = attrs.field(default=None, init=False)
+    """The tokens of one pass, as the service bills them; None as long as it has not said."""
     _by_job: dict[str, PointRecord] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
@@ -111,14 +114,30 @@ class SweepBoard:
 
     def spend(self, record: PointRecord) -> None:
         """Let a point hold what it takes, as far as that is known by now."""
-        whole = record.tokens
         stats = record.job.data_stats if record.job is not None else None
         if stats is not None and stats.billable_tokens is not None:
-            passes = self.costs.passes(record.point.hyperparameters)
-            whole = record.tokens = stats.billable_tokens * passes if passes else whole
+            self._learn(stats.billable_tokens)
+        whole = record.tokens
         if record.state in (PointState.STOPPED, PointState.FAILED):
             whole *= record.share
         self.budget.hold(record.number, whole)
+
+    def most_tokens(self, used: Hyperparameters) -> float:
+        """Return the most tokens that a training may take; 0 if that cannot be known."""
+        passes, tokens = self.costs.passes(used), self.costs.tokens(used)
+        if self._billed is not None and passes is not None:
+            return self._billed * passes
+        return 0.0 if tokens is None else tokens.high
+
+    def _learn(self, billed: float) -> None:
+        """Take in what the service bills for one pass; all points pass through the same data."""
+        if billed == self._billed:
+            return
+        self._billed = billed
+        for each in self.records.values():
+            each.tokens = self.most_tokens(each.point.hyperparameters)
+            if each.active:
+                self.budget.hold(each.number, each.tokens)
 
     def taken(self, record: PointRecord) -> float:
         """Return the tokens that a point has taken so far, by the steps that were done."""

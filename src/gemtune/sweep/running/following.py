@@ -106,8 +106,9 @@ class Following:
         self._rank(record)
         if record.state is PointState.STOPPED and record.curve.total is not None:
             record.saved_steps = max(record.curve.total - record.curve.completed, 0)
-        board.spend(record)
-        if not isinstance(event, events.Lost):  # which says nothing about the job: the next run looks again
+        # Lost says nothing about the job: it may go on, so that it keeps what it holds, and the next run looks again.
+        if not isinstance(event, events.Lost):
+            board.spend(record)
             await parts.write_end(record)
         record.followed = True  # not before: with the last one, the sweep is over
         board.news.report(ending(record))

@@ -100,7 +100,8 @@ def next_step(seen: SweepSituation, budget: BudgetLedger) -> NextStep:
         return WaitFor()
     if not seen.planned:
         return WaitFor() if seen.more_later else AskSource()
-    fitting = next((each for each in seen.planned if budget.fits(each.tokens)), None)
+    # What may exist already takes nothing more, and is looked for whatever is left.
+    fitting = next((each for each in seen.planned if not each.tokens or budget.fits(each.tokens)), None)
     if fitting is None:
         if seen.active:
             return WaitFor(why="the budget: what runs may give back what it has reserved")

@@ -180,9 +180,9 @@ class SweepRun:
     def _made(self, number: int, values: object) -> PointRecord:
         chosen: Mapping[str, float | int] = dict(values)  # type: ignore[call-overload]
         used = hyperparameters_of(chosen, self.shared)
-        costs, point = self.parts.board.costs, SweepPoint(number=number, values=chosen, hyperparameters=used)
-        tokens, job_id = costs.tokens(used), f"{self.parts.journal.id}-{number}"
-        if tokens is None and math.isfinite(self.parts.board.budget.limit):
+        board, point = self.parts.board, SweepPoint(number=number, values=chosen, hyperparameters=used)
+        if board.costs.tokens(used) is None and math.isfinite(board.budget.limit):
             what = f"the budget cannot be kept: the service would choose how many epochs point {number} takes"
             raise InvalidInput(what, Remedy("set ", Argument("epoch_count")), field="epoch_count")
-        return PointRecord(point, job_id, 0.0 if tokens is None else tokens.high, costs.passes(used))
+        job_id = f"{self.parts.journal.id}-{number}"
+        return PointRecord(point, job_id, board.most_tokens(used), board.costs.passes(used))
