@@ -103,7 +103,8 @@ def whole_files(folder: str) -> bool:
 
 
 async def _download(scene: Scene) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    # A task that is cancelled natively leaves its thread behind, which may put a file there while it is emptied.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "results.jsonl"
         try:
             assert scene.batch is not None
