@@ -79,7 +79,8 @@ class Following:
         """Ask the rules and the source whether a point is to be given up."""
         parts, value = self.parts, record.curve.value(step)
         why: str | None = None
-        if value is not None and math.isfinite(value):
+        # Points that follow from the space alone do not depend on values, and a curve is put in order for each.
+        if not parts.ahead and value is not None and math.isfinite(value):
             # A metric is measured only at the end; on the way the loss stands for it, the right way up.
             sign, at = -1.0 if parts.board.better == "higher" else 1.0, reported(record.seen(), step)
             why = None if at is None else await parts.source.report(record.number, at[0], sign * at[1])
