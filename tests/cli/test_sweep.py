@@ -217,6 +217,17 @@ def test_points_that_the_budget_does_not_allow_are_left_out_and_said(service, ge
 
 
 @pytest.mark.socket
+def test_a_budget_that_no_point_fits_leaves_no_journal_so_that_a_larger_one_needs_no_resume(service, gemtune, tmp_path):
+    ran = gemtune(*SWEEP, "--epochs", "1,2", "--token-budget", "10")
+    assert ran.code == 1
+    assert ran.out.count("left out") >= 2
+    assert ran.errors == ["no point has a model that could be ranked"]
+    assert not (tmp_path / "rows.csv.sweep").exists()
+    assert gemtune(*SWEEP, "--epochs", "1,2", "--token-budget", "5000").code == 0
+    assert created(service) == 2
+
+
+@pytest.mark.socket
 def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume(service, gemtune):
     service.faults.add(Fault(method="tunedModels.create", job=JobFate(stall_at_step=2)))
     ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "1.5s")

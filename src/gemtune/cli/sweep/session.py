@@ -54,11 +54,20 @@ class SweepSession:
         return code
 
     async def _run(self) -> int:
+        import anyio.to_thread
+
+        from gemtune.sweep.journal.leaving import remove_if_no_job
+
         watch = while_somebody_watches(self.options.concurrency or _WATCHED)
         async with open_client(self.options, watch=watch) as client:
             sweep = make_sweep(client, self.options, self.given)
             code = await follow_sweep(sweep, self.console, self.options, self._left)
-            return code or report(sweep.picture(), self.console, self.options)
+            if code:
+                return code
+            picture = sweep.picture()
+            if not any(each.job for each in picture.points):  # with a larger budget the same command begins anew
+                await anyio.to_thread.run_sync(remove_if_no_job, self.given["journal"])
+            return report(picture, self.console, self.options)
 
     def _left(self, sweep: Sweep) -> str:
         """Say what continues, and how to resume it."""
