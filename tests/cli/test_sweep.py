@@ -228,11 +228,14 @@ def test_a_budget_that_no_point_fits_leaves_no_journal_so_that_a_larger_one_need
 
 
 @pytest.mark.socket
-def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume(service, gemtune):
+def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume_and_how_to_cancel_them(service, gemtune):
     service.faults.add(Fault(method="tunedModels.create", job=JobFate(stall_at_step=2)))
     ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "1.5s")
     assert ran.code == 124
-    assert "1 job continues on the service; resume with the same command and --resume\n" in ran.err
+    cancel = f"gemtune jobs cancel {name_of(service, 0)}"
+    said = "1 job continues on the service; resume with the same command and --resume, or cancel it with: "
+    assert f"{said}{cancel}\n" in ran.err
+    assert gemtune(*cancel.split()[1:]).code == 0
     assert ran.errors == ["not done after 1.5 s; allow more with --timeout"]
 
 

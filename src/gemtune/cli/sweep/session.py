@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import attrs
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, INTERRUPTED
 from gemtune.cli.jobs.vertex import on_vertex
+from gemtune.cli.options import place_options
 from gemtune.cli.running import keep_drawing, open_client, run_async, while_somebody_watches
 from gemtune.cli.sweep.ending import report, running_jobs
 from gemtune.cli.sweep.lines import sweep_view
@@ -30,6 +32,8 @@ _REDRAW = 0.2
 """Seconds between two drawings, however many events come."""
 _WATCHED = 4
 """Points at a time that somebody watches closely, as far as nobody says how many there will be."""
+_MOST_NAMED = 8
+"""Jobs in a command that cancels them; a longer one would hide how to resume."""
 
 
 @attrs.define(eq=False)
@@ -80,8 +84,12 @@ class SweepSession:
         resume = f"resume with {how}"
         if not jobs:
             return f"no job is running; {resume}"
-        many = "1 job continues" if len(jobs) == 1 else f"{len(jobs)} jobs continue"
-        return f"{many} on the service; {resume}"
+        many, them = ("1 job continues", "it") if len(jobs) == 1 else (f"{len(jobs)} jobs continue", "them")
+        said = f"{many} on the service; {resume}"
+        if len(jobs) > _MOST_NAMED:
+            return said
+        command = shlex.join(["gemtune", "jobs", "cancel", *jobs, *place_options(self.options)])
+        return f"{said}, or cancel {them} with: {command}"
 
 
 def make_sweep(client: Client, options: argparse.Namespace, given: Mapping[str, Any]) -> Sweep:
