@@ -86,7 +86,7 @@ class Workbench:
         Raises:
             InvalidInput: An argument or a row is wrong, or a metric needs answers that are missing; nothing was asked.
             BatchStopped: For the model that it names, nothing more could succeed, or the budget is used up.
-            MetricFailed: A metric raised for an answer. As that of others, its ``evaluation`` has all answers so far.
+            MetricFailed: A metric raised. Whatever is raised once models are asked has all answers as ``evaluation``.
             JobError: A job has no model.
             JournalError: A journal cannot be used, or belongs to other rows.
         """

@@ -13,6 +13,7 @@ from both import OnGemini, make_world
 from evaluation.models import BASE, ROWS, TUNED, Models, evaluate
 from gemtune.batch import read_journal
 from gemtune.errors import BatchStopped, DeadlineExceeded, InvalidInput, JournalError, JournalMismatch
+from gemtune.evaluation.folder import JournalFolder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_backends]
 
@@ -281,6 +282,38 @@ async def test_a_progress_that_raises_ends_it_with_its_own_error(virtual_time):
 
     with pytest.raises(LookupError, match="not mine"):
         await evaluate(Models(), concurrency=1, on_progress=broken)
+
+
+async def test_whatever_ends_it_holds_what_was_paid_for(virtual_time, tmp_path, monkeypatch):
+    def broken_answer(reply):
+        if reply.text == "re: ha":
+            raise LookupError("not mine")
+        return True
+
+    def broken_while(progress):
+        if progress.done:
+            raise LookupError("not mine")
+
+    def broken_end(progress):
+        if progress.ended:
+            raise LookupError("not mine")
+
+    for options, answered in (({"accept": broken_answer}, 2), ({"on_progress": broken_while}, 1)):
+        with pytest.raises(LookupError, match="not mine") as ended:
+            await evaluate(Models(), [BASE], concurrency=1, **options)
+        assert ended.value.evaluation["gemini-3.7-flash"].answered >= answered
+    with pytest.raises(LookupError, match="not mine") as ended:
+        await evaluate(Models(), on_progress=broken_end)
+    assert ended.value.evaluation["abc"].scores["exact_match"].rows == 3
+
+    def full(folder):
+        if any(folder.path.glob("*.journal")):
+            raise JournalError("the disk is full")
+
+    monkeypatch.setattr(JournalFolder, "write_index", full)
+    with pytest.raises(JournalError) as full_disk:
+        await evaluate(Models(), journal=tmp_path)
+    assert full_disk.value.evaluation["abc"].scores["exact_match"].rows == 3
 
 
 async def test_what_waits_for_a_job_says_so_and_may_run_out_of_time(virtual_time):

@@ -7,12 +7,13 @@
                                                                      └──> judges' batches ──┘
 
 Everything that is wrong with the arguments is found before anything is asked, and everything that was answered is kept,
-whatever happens later: in the journals, and in the evaluation that the error of a metric holds.
+whatever happens later: in the journals, and in the evaluation that every error from then on holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Final, Protocol
@@ -23,7 +24,7 @@ import attrs
 from gemtune import checks
 from gemtune.batch.options import make_spec
 from gemtune.batch.planning.prices import TokenPrices
-from gemtune.errors import GemtuneError, InvalidInput
+from gemtune.errors import InvalidInput
 from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
 from gemtune.evaluation.folder import JournalFolder
 from gemtune.evaluation.models import AskedModel, FindsJobs, Labelled, find_models, labelled, waits_for_jobs
@@ -147,21 +148,31 @@ async def evaluate(
         await anyio.to_thread.run_sync(spec.journal.begin)
         await anyio.to_thread.run_sync(spec.journal.write_index)
     asking.expected = 2 * len(rows) * (len(models) - 1) * len(judges)  # at most: answers that are alike need no judge
-    try:
+    with _holding(lambda: _answered(spec, rows, inquiries, baseline)):
         await asking.ask(inquiries)
-    except GemtuneError as error:
-        error.evaluation = _answered(spec, rows, inquiries, baseline)  # type: ignore[attr-defined]  # it was paid for
-        raise
     found = _answered(spec, rows, inquiries, baseline)
-    verdicts: dict[str, Verdicts] = {}
-    if judges:
-        found, verdicts = await _judged(spec, found, judges, asking)
-    found = await scored(found, spec.metrics, verdicts)
-    if spec.journal is not None:
-        # Once more: another evaluation may have written at the same moment what it has in this folder.
-        await anyio.to_thread.run_sync(spec.journal.write_index)
-    asking.finish()
+    with _holding(lambda: found):
+        verdicts: dict[str, Verdicts] = {}
+        if judges:
+            found, verdicts = await _judged(spec, found, judges, asking)
+        found = await scored(found, spec.metrics, verdicts)
+        if spec.journal is not None:
+            # Once more: another evaluation may have written at the same moment what it has in this folder.
+            await anyio.to_thread.run_sync(spec.journal.write_index)
+        asking.finish()
     return found
+
+
+@contextmanager
+def _holding(evaluation: Callable[[], Evaluation]) -> Iterator[None]:
+    """Let whatever is raised hold an evaluation with all answers so far, whoever raises it: they were paid for."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "evaluation", None) is None:  # that of a metric holds scores as well
+            with suppress(AttributeError):  # an error of somebody's own may be frozen
+                error.evaluation = evaluation()  # type: ignore[attr-defined]
+        raise
 
 
 async def _find(
@@ -195,11 +206,7 @@ async def _judged(
     if spec.journal is not None:
         await anyio.to_thread.run_sync(spec.journal.write_index)
     asking.expected = 0
-    try:
-        await asking.ask(inquiries)
-    except GemtuneError as error:
-        error.evaluation = answered  # type: ignore[attr-defined]
-        raise
+    await asking.ask(inquiries)
     for hearing, inquiry in zip(hearings, inquiries, strict=True):
         await anyio.to_thread.run_sync(hearing.settle, inquiry)  # of many rows, seconds
     cost = {each.label: figures_of(each) for each in inquiries}
