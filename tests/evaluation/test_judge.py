@@ -118,6 +118,13 @@ async def test_progress_counts_what_the_judge_has_answered(virtual_time, service
     assert seen[-1].models == {"gemini-3.7-flash": 3, "abc": 3, "judge": 6}
 
 
+async def test_progress_counts_a_judge_apart_from_a_model_of_its_name(virtual_time, service):
+    seen = []
+    models = {"judge": BASE, "tuned": TUNED}
+    await evaluate(service, models, data=PROMPTS, metrics=judge(JUDGE), on_progress=seen.append)
+    assert seen[-1].models == {"judge": 3, "tuned": 3, "judge (2)": 6}
+
+
 async def test_a_judge_that_cannot_be_asked_ends_it_with_the_answers_in_hand(virtual_time, service):
     service.of_models[JUDGE] = envelope(404, "NOT_FOUND", "models/gemini-judge is not found.")
     with pytest.raises(BatchStopped, match="judge: the batch on models/gemini-judge stopped") as stopped:

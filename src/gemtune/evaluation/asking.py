@@ -20,7 +20,7 @@ from gemtune.batch.acceptance import ending_of
 from gemtune.batch.progress import BatchStatistics
 from gemtune.batch.result import BatchResult
 from gemtune.errors import BatchStopped, DeadlineExceeded, GemtuneError, NotAccepted
-from gemtune.evaluation.values import EvaluationProgress, ModelAnswer
+from gemtune.evaluation.values import EvaluationProgress, ModelAnswer, unique
 from gemtune.limiter.limiter import Limiter
 from gemtune.loops import current_time
 from gemtune.money import MILLION, amount
@@ -211,11 +211,12 @@ class Asking:
         done = sum(each.done for each in self._inquiries)
         total = sum(len(each.inputs) for each in self._inquiries) + self.expected if self._inquiries else None
         rate = sum(each.rate for each, batch in zip(seen, self._batches, strict=True) if not batch.over)
+        labels = unique([each.label for each in self._inquiries])  # a judge may be called as a model is
         return EvaluationProgress(
             done=done,
             failed=sum(each.failed for each in self._inquiries),
             total=total,
-            models={each.label: each.done for each in self._inquiries},
+            models=dict(zip(labels, [each.done for each in self._inquiries], strict=True)),
             in_flight=sum(each.in_flight for each in seen),
             parked=sum(each.parked for each in seen),
             rate=rate,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 import attrs
 
 from gemtune import checks
 from gemtune.errors import GemtuneError, InvalidInput
+from gemtune.evaluation.values import unique
 from gemtune.jobs import TuningJob
 from gemtune.loops import for_each
 from gemtune.protocol.names import same_model
@@ -64,7 +65,7 @@ async def find_models(
     """
     names = await for_each(lambda each: _asked_as(*each, client, model_name, field), given, _AT_ONCE)
     found: list[AskedModel] = []
-    labels = _unique([label or _label_of(model, name) for (label, model), name in zip(given, names, strict=True)])
+    labels = unique([label or _label_of(model, name) for (label, model), name in zip(given, names, strict=True)])
     for label, name in zip(labels, names, strict=True):
         found.append(AskedModel(label, name, sum(same_model(name, each.name) for each in found)))
     return tuple(found)
@@ -142,15 +143,3 @@ def _label_of(model: object, name: str) -> str:
     if "/endpoints/" in name and isinstance(title, str) and title.strip():
         return title.strip()[:_LONGEST]  # the number of an endpoint tells nobody anything
     return short(name)
-
-
-def _unique(labels: Sequence[str]) -> Iterator[str]:
-    """Yield labels, those that came before with a number."""
-    taken = set()
-    for label in labels:
-        found, number = label, 1
-        while found in taken:
-            number += 1
-            found = f"{label} ({number})"
-        taken.add(found)
-        yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -107,7 +107,7 @@ class EvaluationProgress:
         done: Answers so far, of all models and the judge, those of earlier runs and those that failed included.
         failed: How many of them could not be had.
         total: Answers in all; None while unknown.
-        models: By the model's label, or the judge's: how many of its answers there are.
+        models: By the model's label, or the judge's, if need be with a number: how many of its answers there are.
         in_flight: Requests under way.
         parked: What waits for the end of an outage or a push-back.
         rate: Answers a second, over the last half minute.
@@ -130,3 +130,15 @@ class EvaluationProgress:
     tokens: int = 0
     held_back: str = ""
     ended: bool = False
+
+
+def unique(labels: Sequence[str]) -> Iterator[str]:
+    """Yield labels, those that came before with a number."""
+    taken = set()
+    for label in labels:
+        found, number = label, 1
+        while found in taken:
+            number += 1
+            found = f"{label} ({number})"
+        taken.add(found)
+        yield found
