@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from gemtune.config import BatchPolicy
 from gemtune.errors import InvalidInput
-from gemtune.limiter.limiter import Limiter
-from gemtune.resources.given import Accept, Durability, EngineName, Finish, Framing
+from gemtune.resources.given import Framing, Pacing
 
 OF_THE_READING: Final = ("input", "output", "heading", "delimiter")
 OF_THE_LIMITER: Final = ("concurrency", "rpm", "tpm", "rpd", "policy")
@@ -16,25 +14,9 @@ OF_THE_MODELS: Final = tuple(Framing.__annotations__)
 """What frames the prompts: it is for the models that are compared, and never for a judge."""
 
 
-class EvaluateOptions(Framing, total=False):
+class EvaluateOptions(Pacing, total=False):
     """The keyword arguments of ``client.evaluate`` that frame, pace and read; it explains them."""
 
-    concurrency: int | Literal["auto"]
-    rpm: float | None
-    tpm: float | None
-    rpd: int | None
-    policy: BatchPolicy
-    limiter: Limiter | None
-    durability: Durability
-    retry_failed: bool
-    accept: Accept | None
-    max_failures: float | None
-    item_timeout: float | None
-    timeout: float | None
-    engine: EngineName
-    finish: Finish
-    deadline: float | None
-    budget: float | None
     input: str | int | None
     output: str | int | None
     heading: bool | None

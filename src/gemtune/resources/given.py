@@ -113,8 +113,8 @@ class Framing(TypedDict, total=False):
     cached_content: str | None
 
 
-class BatchOptions(Framing, total=False):
-    """The keyword arguments of ``client.batch``, which explains them."""
+class Pacing(Framing, total=False):
+    """How many prompts are asked, by a batch or by the batches of an evaluation: how framed, how fast, how long."""
 
     concurrency: int | Literal["auto"]
     rpm: float | None
@@ -122,11 +122,7 @@ class BatchOptions(Framing, total=False):
     rpd: int | None
     policy: BatchPolicy
     limiter: Limiter | None
-    order: Literal["completed", "input"]
-    journal: str | os.PathLike[str] | None
-    resume: Literal["all", "rest"]
     durability: Durability
-    on_error: Literal["keep", "raise"]
     retry_failed: bool
     accept: Accept | None
     max_failures: float | None
@@ -136,6 +132,15 @@ class BatchOptions(Framing, total=False):
     finish: Finish
     deadline: float | None
     budget: float | None
+
+
+class BatchOptions(Pacing, total=False):
+    """The keyword arguments of ``client.batch``, which explains them."""
+
+    order: Literal["completed", "input"]
+    journal: str | os.PathLike[str] | None
+    resume: Literal["all", "rest"]
+    on_error: Literal["keep", "raise"]
     prices: Prices | None
 
 
