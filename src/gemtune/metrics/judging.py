@@ -23,7 +23,7 @@ from typing import Any, Final
 import attrs
 
 from gemtune.errors import InvalidInput
-from gemtune.metrics.values import HeldOutRow, Kind, Metric, Scored, Scorer
+from gemtune.metrics.values import HeldOutRow, Kind, Metric, Scorer, no_score
 from gemtune.metrics.verdicts import PairVerdict
 
 CRITERIA: Final = (
@@ -52,10 +52,6 @@ _SLOT: Final = re.compile(r"\{(criteria|question|expected|answer_a|answer_b)\}")
 _LINE: Final = re.compile(r"^\{expected\}\n", re.MULTILINE)
 
 
-def _no_score(_: str, __: HeldOutRow) -> Scored:
-    return None
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Judge(Metric):
     """A model that says which of two answers is better; ``judge`` makes one.
@@ -75,7 +71,7 @@ class Judge(Metric):
     prompt: str = PROMPT
     generation_config: Mapping[str, Any] = _STEADY
     name: str = "judge"
-    score: Scorer = attrs.field(default=_no_score, repr=False)
+    score: Scorer = attrs.field(default=no_score, repr=False)
     kind: Kind = "wins"
     bounds: tuple[float, float] | None = (0, 1)
 

@@ -92,8 +92,7 @@ def _random_signs(differences: list[float], seed: int) -> float:
 
     A draw of signs is one integer with a bit for each row. The sizes are whole numbers of ``_BITS`` bits, held as
     planes: plane k has the bit of each row whose size has bit k. What a draw adds up to is then the number of bits that
-        it shares with each plane,
-    times 2 ** k: twenty operations on long integers instead of ten thousand additions.
+    it shares with each plane, times 2 ** k: twenty operations on long integers, and no addition for each row.
     """
     count = len(differences)
     unit = 2**_BITS - 1

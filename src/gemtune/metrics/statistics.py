@@ -10,7 +10,7 @@ from gemtune import checks
 from gemtune.errors import InvalidInput
 from gemtune.metrics.intervals import alike_interval, mean_interval, tango, wilson
 from gemtune.metrics.paired import permutation_test, sign_test
-from gemtune.metrics.values import Comparison, HeldOutRow, Kind, Metric, Score, Scored
+from gemtune.metrics.values import SCORES_OF, Comparison, Kind, Metric, Score, Scored, no_score
 
 _EXACT: Final = {1.0: "McNemar, exact", 0.5: "sign test, exact"}
 _TOO_LARGE: Final = 1e100
@@ -89,14 +89,10 @@ def compare(
         '+0.20 [0.08, 0.32], p = 0.0022, McNemar, exact'
     """
     if isinstance(metric, str):
-        metric = Metric(name=metric, score=_no_score, kind=kind, better=direction, bounds=bounds)
+        metric = Metric(name=metric, score=no_score, kind=kind, better=direction, bounds=bounds)
     ours, theirs = _scored_by_both(pairs)
     _require([*ours, *theirs], metric.kind)
     return _compared(metric, ours, theirs, model, other, seed)
-
-
-def _no_score(_: str, __: HeldOutRow) -> Scored:
-    return None
 
 
 def _compared(metric: Metric, ours: list[float], theirs: list[float], model: str, other: str, seed: int) -> Comparison:
@@ -155,10 +151,10 @@ def _scored_by_both(pairs: Iterable[tuple[Scored, Scored]]) -> tuple[list[float]
 
 def _require(scores: list[float], kind: Kind) -> None:
     """Refuse scores that a share or wins cannot have."""
-    allowed = {"share": {0.0, 1.0}, "wins": {0.0, 0.5, 1.0}}.get(kind)
+    allowed = SCORES_OF.get(kind)
     odd = allowed and next((score for score in scores if score not in allowed), None)
     if allowed and odd is not None:
-        wanted = " or ".join(f"{each:g}" for each in sorted(allowed))
+        wanted = " or ".join(f"{each:g}" for each in allowed)
         raise InvalidInput(f"a score of the kind {kind!r} must be {wanted}, not {odd:g}", field="metrics")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -37,6 +37,9 @@ Scorer: TypeAlias = "Callable[[str, HeldOutRow], Scored | Awaitable[Scored]]"
 Kind: TypeAlias = Literal["share", "mean", "wins"]
 """What the mean of a metric's scores is, and so which interval and which test it has."""
 
+SCORES_OF: Final[Mapping[Kind, tuple[float, ...]]] = {"share": (0.0, 1.0), "wins": (0.0, 0.5, 1.0)}
+"""The only scores that there are of a kind; ``mean`` has any."""
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Metric:
@@ -62,6 +65,11 @@ class Metric:
     report: Callable[[list[tuple[str, str]]], object] | None = attrs.field(default=None, repr=False)
     expects: bool = False
     bounds: tuple[float, float] | None = None
+
+
+def no_score(_: str, __: HeldOutRow) -> Scored:
+    """Say nothing of an answer: the scores come from elsewhere, as those of a judge do."""
+    return None
 
 
 @attrs.frozen(kw_only=True)

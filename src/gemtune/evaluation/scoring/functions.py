@@ -15,14 +15,13 @@ from gemtune.errors import GemtuneError, InvalidInput, MetricFailed
 from gemtune.evaluation.values import EvaluatedRow
 from gemtune.loops import current_time
 from gemtune.metrics.statistics import as_score
-from gemtune.metrics.values import HeldOutRow, Metric, Scored
+from gemtune.metrics.values import SCORES_OF, HeldOutRow, Metric, Scored
 from gemtune.remedy import Argument, Remedy
 
 AT_ONCE: Final = 16
 """So many calls of a metric that waits are under way."""
 _SLICE: Final = 0.01
 """Seconds for which plain functions hold the event loop before others have their turn."""
-_ALLOWED: Final = {"share": (0.0, 1.0), "wins": (0.0, 0.5, 1.0)}
 
 _Scores: TypeAlias = "dict[str, list[float | None]]"
 """By model, in the order of the rows; None for what has none."""
@@ -156,7 +155,7 @@ def _keep(scores: _Scores, metric: Metric, each: ToScore, value: object) -> None
         raise _failed(metric, each, f"returned no score: {error.message}") from None
     except Exception as error:  # of a number of somebody's own, such as a tensor with two elements
         raise _failed(metric, each, f"returned no score: as a number it raised {said_of(error)}") from error
-    allowed = _ALLOWED.get(metric.kind)
+    allowed = SCORES_OF.get(metric.kind)
     if found is not None and allowed and found not in allowed:
         wanted = " or ".join(f"{each:g}" for each in allowed)
         raise _failed(metric, each, f"returned {found:g}, and a score of the kind {metric.kind!r} is {wanted}")
