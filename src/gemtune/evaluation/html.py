@@ -8,22 +8,24 @@ from typing import Final
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow, EvaluationProgress
 from gemtune.evaluation.words import (
-    UNKNOWN,
     averages,
     compared,
     heading,
     judge_said,
     judged,
+    label_cells,
+    labels_heading,
     model_facts,
     name,
     progress_facts,
     row_cells,
+    says_scores,
     score_cells,
     scores_of,
     strangers_said,
 )
 from gemtune.markup import bar, box, escape, folded, line, table
-from gemtune.metrics.report import LabelReport, LabelScore
+from gemtune.metrics.report import LabelReport
 from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.palette import TONES, stroke
@@ -143,23 +145,18 @@ def _reports(picture: EvaluationPicture) -> Iterator[str]:
     for model in picture.models:
         for metric, report in model.reports.items():
             if isinstance(report, LabelReport):
-                macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
-                yield folded(f"labels of {name(model.label)} ({name(metric)}{macro})", labels_html(report))
+                yield folded(labels_heading(model.label, metric, report), labels_html(report))
             elif isinstance(report, JudgeReport):
                 yield line(escape(judged(model.label, picture.baseline, metric, report)))
 
 
 def labels_html(report: LabelReport) -> str:
     """Return how each label fares, and which are taken for which."""
-    rows = [_label_cells(escape(_label(each.label)), each) for each in report.labels[:MOST_LABELS]]
-    rows += [_label_cells(f'<span class="dim">{called}</span>', each) for called, each in averages(report)]
+    rows = [label_cells(escape(_label(each.label)), each) for each in report.labels[:MOST_LABELS]]
+    rows += [label_cells(f'<span class="dim">{called}</span>', each) for called, each in averages(report)]
     more = f"and {len(report.labels) - MOST_LABELS:,} more labels" if len(report.labels) > MOST_LABELS else ""
     drawn = table(("label", "precision", "recall", "F1", "rows"), rows, right=range(1, 5)) if rows else ""
     return drawn + line(more, dim=True) + line(escape(strangers_said(report)), dim=True) + _confusion(report)
-
-
-def _label_cells(called: str, each: LabelScore) -> tuple[str, ...]:
-    return (called, *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}")
 
 
 def _confusion(report: LabelReport) -> str:
@@ -182,9 +179,7 @@ def _count(count: int, share: float) -> str:
 
 
 def _changed(changed: ChangedRows, picture: EvaluationPicture) -> str:
-    metric = picture.metric(changed.metric)
-    scored = metric is None or metric.kind == "mean"
-    parts = []
+    scored, parts = says_scores(changed, picture), []
     for word, tone, rows in (("better", Tone.GOOD, changed.better), ("worse", Tone.BAD, changed.worse)):
         if rows:
             count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''} {word}"
@@ -214,7 +209,3 @@ def _brief(said: str) -> str:
 
 def _label(label: str) -> str:
     return (label if len(label) <= 40 else f"{label[:40]}…") or "(empty)"
-
-
-def _share(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f}"

@@ -302,14 +302,10 @@ def _json_of(value: object, *names: str) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def _score_json(score: Score) -> dict[str, Any]:
-    return attrs.asdict(score)
-
-
 def _model_json(model: EvaluatedModel) -> dict[str, Any]:
     names = ("label", "model", "answered", "failed", "prompt_tokens", "output_tokens", "cost", "latency", "slowest")
     reports = {name: _report_json(report) for name, report in model.reports.items()}
-    scores = {name: _score_json(score) for name, score in model.scores.items()}
+    scores = {name: attrs.asdict(score) for name, score in model.scores.items()}
     return {**_json_of(model, *names), "scores": scores, "reports": reports}
 
 

@@ -9,21 +9,23 @@ from typing import Final, Literal, TypeAlias
 from gemtune.evaluation.picture import EvaluationPicture
 from gemtune.evaluation.values import ChangedRows, EvaluatedRow, EvaluationProgress
 from gemtune.evaluation.words import (
-    UNKNOWN,
     averages,
     compared,
     heading,
     judge_said,
     judged,
+    label_cells,
+    labels_heading,
     model_facts,
     name,
     progress_facts,
     row_cells,
+    says_scores,
     score_cells,
     scores_of,
     strangers_said,
 )
-from gemtune.metrics.report import LabelReport, LabelScore
+from gemtune.metrics.report import LabelReport
 from gemtune.metrics.values import Comparison
 from gemtune.metrics.verdicts import JudgeReport
 from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, printable
@@ -70,17 +72,16 @@ def evaluation_parts(
         below += [f"{name(each.name)}: {each.about[:_ABOUT]}" for each in picture.metrics if each.about]
         lines = [line for each in below for line in wrapped(each, width)]
         yield _headed(model_lines(picture, width)) + [("", line) for line in lines]
-    said = [(tone_of(each), line) for each in picture.comparisons for line in wrapped(compared(each), width)]
+    shown = picture.comparisons[:MOST_SENTENCES]
+    said = [(tone_of(each), line) for each in shown for line in wrapped(compared(each), width)]
     if picture.comparisons[MOST_SENTENCES:]:
-        shown = picture.comparisons[:MOST_SENTENCES]
-        said = [(tone_of(each), line) for each in shown for line in wrapped(compared(each), width)]
         said.append(("", f"and {len(picture.comparisons) - MOST_SENTENCES:,} more comparisons"))
     if said:
         yield said
     yield from _reports(picture, width)
     pairs = [each for each in picture.changed if each.better or each.worse] if most > 0 else []
     for each in pairs[:MOST_PAIRS]:
-        yield from changed_parts(each, width, most, scored=_scored(picture, each))
+        yield from changed_parts(each, width, most, scored=says_scores(each, picture))
     if len(pairs) > MOST_PAIRS:
         yield [("", line) for line in wrapped(_MORE, width)]
 
@@ -151,8 +152,8 @@ def changed_parts(
 def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
     """Return how each label fares, and which are taken for which."""
     shown = report.labels[:MOST_LABELS]
-    figures = [_label_cells(_cut(each.label), each) for each in shown]
-    figures += [_label_cells(called, each) for called, each in averages(report)]
+    figures = [label_cells(_cut(each.label), each) for each in shown]
+    figures += [label_cells(called, each) for called, each in averages(report)]
     columns = list(zip(("label", "precision", "recall", "F1", "rows"), *figures, strict=True))
     table = [columns[0], *(right(column) for column in columns[1:])]
     lines = fitted(list(zip(*table, strict=True)), width, (1, 2, 4))
@@ -181,17 +182,11 @@ def _name(label: str, picture: EvaluationPicture) -> str:
     return clipped(printable(name(label)), 32) + aside
 
 
-def _scored(picture: EvaluationPicture, changed: ChangedRows) -> bool:
-    metric = picture.metric(changed.metric)
-    return metric is None or metric.kind == "mean"
-
-
 def _reports(picture: EvaluationPicture, width: int) -> Iterator[list[tuple[Role, str]]]:
     for model in picture.models:
         for metric, report in model.reports.items():
             if isinstance(report, LabelReport):
-                macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
-                head = f"labels of {name(model.label)} ({name(metric)}{macro}):"
+                head = f"{labels_heading(model.label, metric, report)}:"
                 yield [*(("title", line) for line in wrapped(head, width)), *_headed(label_lines(report, width))]
             elif isinstance(report, JudgeReport):
                 yield [("", line) for line in wrapped(judged(model.label, picture.baseline, metric, report), width)]
@@ -239,10 +234,6 @@ def _shared(wanted: Sequence[int], room: int) -> list[int]:
     return widths
 
 
-def _label_cells(called: str, each: LabelScore) -> tuple[str, ...]:
-    return (called, *map(_share, (each.precision, each.recall, each.f1)), f"{each.rows:,}")
-
-
 def _confusion(report: LabelReport) -> list[str]:
     if not 1 < len(report.answered) <= _MATRIX or len(report.labels) > _MATRIX:
         return []
@@ -259,7 +250,3 @@ def _cut(label: str) -> str:
 def _flat(said: str) -> str:
     """Return what somebody said as one line of visible characters."""
     return " ".join(printable(said).split())
-
-
-def _share(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f}"

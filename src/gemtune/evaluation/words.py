@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gemtune.evaluation.picture import EvaluationPicture
-from gemtune.evaluation.values import EvaluatedModel, EvaluatedRow, EvaluationProgress, ModelAnswer
+from gemtune.evaluation.values import ChangedRows, EvaluatedModel, EvaluatedRow, EvaluationProgress, ModelAnswer
 from gemtune.metrics.report import LabelReport, LabelScore
 from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.metrics.verdicts import JudgeReport
@@ -184,6 +184,18 @@ def averages(report: LabelReport) -> list[tuple[str, LabelScore]]:
     return [(called, score) for called, score in found if score is not None]
 
 
+def label_cells(called: str, each: LabelScore) -> tuple[str, ...]:
+    """Return a row of a table of labels: what it is called, precision, recall, F1, and its rows."""
+    figures = (each.precision, each.recall, each.f1)
+    return (called, *(UNKNOWN if value is None else f"{value:.2f}" for value in figures), f"{each.rows:,}")
+
+
+def labels_heading(model: str, metric: str, report: LabelReport) -> str:
+    """Return what stands above a table of labels: ``labels of tuned (labels, macro F1 0.83)``."""
+    macro = f", macro F1 {report.macro_f1:.2f}" if report.macro_f1 is not None else ""
+    return f"labels of {name(model)} ({name(metric)}{macro})"
+
+
 def strangers_said(report: LabelReport) -> str:
     """Return which answers are none of the labels; empty if all are."""
     if not report.unknown:
@@ -210,6 +222,12 @@ def row_cells(row: EvaluatedRow, other: str, model: str) -> tuple[str, str, str,
         answer_text(row.answers.get(other)),
         answer_text(row.answers.get(model)),
     )
+
+
+def says_scores(changed: ChangedRows, picture: EvaluationPicture) -> bool:
+    """Return whether changed rows have their scores beside them; of shares, better or worse says it already."""
+    metric = picture.metric(changed.metric)
+    return metric is None or metric.kind == "mean"
 
 
 def scores_of(row: EvaluatedRow, metric: str, other: str, model: str) -> str:
