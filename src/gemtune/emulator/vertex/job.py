@@ -145,11 +145,6 @@ class SlotQueue:
         heapq.heappush(self._free, _NEVER if ended is None else ended)
 
 
-def is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
-    """Filter out what an object makes of its arguments."""
-    return attribute.init
-
-
 def dump_job(job: VertexJob) -> dict[str, object]:
     """Return a job as JSON."""
     plain = {f.name: getattr(job, f.name) for f in attrs.fields(VertexJob) if f.init and f.name != "plan"}

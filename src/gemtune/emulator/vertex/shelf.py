@@ -15,11 +15,11 @@ import attrs
 
 from gemtune.emulator.vertex.data.held_out import HeldOutData
 from gemtune.emulator.vertex.data.reading import TuningData
-from gemtune.emulator.vertex.job import SlotQueue, VertexJob, check_message, dump_job, is_argument, restore_job
+from gemtune.emulator.vertex.job import SlotQueue, VertexJob, check_message, dump_job, restore_job
 from gemtune.emulator.vertex.names import experiment_id, parent_of
 from gemtune.emulator.world.settings import Settings
 from gemtune.emulator.world.store import Store
-from gemtune.emulator.world.typed import check
+from gemtune.emulator.world.typed import check, is_argument
 
 SHELF = "vertex"
 

@@ -11,7 +11,14 @@ import types
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import attrs
+
 _LARGEST = 1 << 63  # what no field of a message goes beyond, and what every conversion bears
+
+
+def is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
+    """Let through what an object is made of, and not what it makes of that: a filter for ``attrs.asdict``."""
+    return attribute.init
 
 
 @cache

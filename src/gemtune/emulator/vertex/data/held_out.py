@@ -8,6 +8,7 @@ import attrs
 
 from gemtune.emulator.vertex.data.reading import TuningData
 from gemtune.emulator.world.recall.rows import KnownRows
+from gemtune.emulator.world.typed import is_argument
 
 MOST_SETS = 16  # of a project; each may have some megabytes
 
@@ -41,7 +42,7 @@ class HeldOutData:
     def dump(self) -> dict[str, dict[str, Any]]:
         """Return all of it as JSON; newest last."""
         return {
-            project: {key: attrs.asdict(data, filter=_is_argument) for key, data in mine.items()}
+            project: {key: attrs.asdict(data, filter=is_argument) for key, data in mine.items()}
             for project, mine in self._projects.items()
         }
 
@@ -51,7 +52,3 @@ class HeldOutData:
         for project, mine in kept.items():
             for key, values in mine.items():
                 self.learn(project, key, TuningData(**values))
-
-
-def _is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
-    return attribute.init

@@ -28,7 +28,7 @@ from gemtune.emulator.world.clock import LATEST, Clock, ScaledClock, SteppedCloc
 from gemtune.emulator.world.keeping.files import FileInUseError, HeldFile, hold
 from gemtune.emulator.world.store import Store, StoredModel, StoredPermission, tidy
 from gemtune.emulator.world.tuning import Job, JobFate
-from gemtune.emulator.world.typed import check, fits
+from gemtune.emulator.world.typed import check, fits, is_argument
 
 VERSION = 2
 _PARTS = ("examples", "job", "permissions")
@@ -62,13 +62,9 @@ def _dump_model(model: StoredModel) -> dict[str, object]:
     plain = {f.name: getattr(model, f.name) for f in attrs.fields(StoredModel) if f.name not in _PARTS}
     return plain | {
         "examples": model.examples.pairs,
-        "job": attrs.asdict(model.job, filter=_is_argument),
+        "job": attrs.asdict(model.job, filter=is_argument),
         "permissions": [attrs.asdict(permission) for permission in model.permissions.values()],
     }
-
-
-def _is_argument(attribute: attrs.Attribute[object], _value: object) -> bool:
-    return attribute.init
 
 
 def restore(clock: Clock, store: Store, text: bytes) -> None:
