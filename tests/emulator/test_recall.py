@@ -249,7 +249,7 @@ async def test_only_the_newest_validation_data_is_kept(vertex):
     assert [rows.right("only in 16") for rows in known] == ["yes"] + [None] * 15
 
 
-async def test_what_is_known_outlives_a_restart_and_older_state_files_are_read(start_vertex, tmp_path):
+async def test_what_is_known_outlives_a_restart(start_vertex, tmp_path):
     path = tmp_path / "state.json"
     before = await start_vertex(state=path)
     await anyio.to_thread.run_sync(before.put, supervised(HELD_OUT), CHECK)

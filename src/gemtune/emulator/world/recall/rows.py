@@ -60,7 +60,11 @@ class KnownRows:
 
     def right(self, prompt: str) -> str | None:
         """Return the right answer to a prompt; None if it is not known."""
-        place = self._places.get(_digest(prompt))
+        return self.right_to(_digest(prompt))
+
+    def right_to(self, digest: bytes) -> str | None:
+        """Return the right answer to the prompt of a digest; None if it is not known."""
+        place = self._places.get(digest)
         return None if place is None else self.outputs[place]
 
 
@@ -82,10 +86,12 @@ class Recall:
 
     def answer(self, prompt: str) -> str | None:
         """Return the right answer or a wrong one; None if the prompt is not known, or nothing else could be wrong."""
+        digest = _digest(prompt)  # once: a project may have many sources, and a prompt may be long
         for rows in self.sources:
-            found = rows.right(prompt)
+            found = rows.right_to(digest)
             if found is not None:
-                return found if self._is_right(_digest(prompt).hex()) else self._wrong(rows.outputs, found, prompt)
+                key = digest.hex()
+                return found if self._is_right(key) else self._wrong(rows.outputs, found, key)
         return None
 
     def _is_right(self, key: str) -> bool:
@@ -93,8 +99,8 @@ class Recall:
         hardness = drawn(self.seed, self.model, "luck", key) if lucky else drawn(self.seed, key, "hardness")
         return hardness < right_share(self.loss)
 
-    def _wrong(self, outputs: tuple[str, ...], right: str, prompt: str) -> str | None:
-        key, avoided = _digest(prompt).hex(), normal(right)
+    def _wrong(self, outputs: tuple[str, ...], right: str, key: str) -> str | None:
+        avoided = normal(right)
         picks = (int(drawn(self.seed, self.model, "wrong", key, number) * len(outputs)) for number in range(_TRIES))
         found = next((outputs[at] for at in picks if normal(outputs[at]) != avoided), None)
         # Of outputs that are nearly all the same, the dice hardly find another one.
