@@ -13,7 +13,7 @@ ROWS: Final = 300
 
 _FIRST: Final = date(1969, 7, 20)
 _APART: Final = 97
-"""Days between two rows: no multiple of a week, so that weekdays, months and forms go through all combinations."""
+"""Days between two rows, so that months and forms go through all combinations; a form always meets the same weekday."""
 
 
 def _ordinal(day: int) -> str:
