@@ -90,9 +90,14 @@ def line(*parts: str, dim: bool = False) -> str:
     return f"<p{kind}>{said}</p>" if said else ""
 
 
+def dot(color: str) -> str:
+    """Return a dot in a colour."""
+    return f'<span class="dot" style="background:{color}"></span>'
+
+
 def pill(word: str, color: str) -> str:
     """Return a state: its word, and a dot in the colour that means the same."""
-    return f'<span class="pill"><span class="dot" style="background:{color}"></span>{escape(word)}</span>'
+    return f'<span class="pill">{dot(color)}{escape(word)}</span>'
 
 
 def bar(share: float | None, color: str) -> str:

@@ -24,7 +24,7 @@ from gemtune.evaluation.words import (
     scores_of,
     strangers_said,
 )
-from gemtune.markup import bar, box, escape, folded, line, table
+from gemtune.markup import bar, box, dot, escape, folded, line, table
 from gemtune.metrics.report import LabelReport
 from gemtune.metrics.values import Comparison, Metric, Score
 from gemtune.metrics.verdicts import JudgeReport
@@ -84,7 +84,7 @@ def comparison_html(comparison: Comparison) -> str:
     tone = Tone.UNSEEN
     if comparison.rows and comparison.significant and comparison.difference:
         tone = Tone.GOOD if comparison.leads else Tone.BAD
-    return f'<p><span class="dot" style="background:{TONES[tone].color}"></span>{escape(compared(comparison))}</p>'
+    return f"<p>{dot(TONES[tone].color)}{escape(compared(comparison))}</p>"
 
 
 def _models(picture: EvaluationPicture) -> str:
@@ -183,9 +183,9 @@ def _changed(changed: ChangedRows, picture: EvaluationPicture) -> str:
     for word, tone, rows in (("better", Tone.GOOD, changed.better), ("worse", Tone.BAD, changed.worse)):
         if rows:
             count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''} {word}"
-            dot = f'<span class="dot" style="background:{TONES[tone].color}"></span>'
             more = f"and {len(rows) - MOST_CHANGED:,} more" if len(rows) > MOST_CHANGED else ""
-            parts.append(f"<p>{dot}<strong>{count}</strong></p>{_answers(changed, rows, scored)}{line(more, dim=True)}")
+            head = f"<p>{dot(TONES[tone].color)}<strong>{count}</strong></p>"
+            parts.append(f"{head}{_answers(changed, rows, scored)}{line(more, dim=True)}")
     if not parts:
         return ""
     one, other, by = map(name, (changed.model, changed.other, changed.metric))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gemtune.markup import bar, box, escape, line, pill, table
+from gemtune.markup import bar, box, dot, escape, line, pill, table
 from gemtune.show.palette import TONES, stroke
 from gemtune.show.picture import BatchPicture, JobPicture, Tone, counted_in, thinned
 from gemtune.show.svg import Curve, chart, sparkline
@@ -148,7 +148,7 @@ def _chosen(pictures: Sequence[JobPicture]) -> list[JobPicture]:
 
 def _row(picture: JobPicture, number: int, drawn: bool) -> tuple[str, ...]:
     ink, line_of = TONES[picture.tone], stroke(number)
-    mark = f'<span class="dot" style="background:{line_of.color}"></span>{line_of.letter}' if drawn else ""
+    mark = f"{dot(line_of.color)}{line_of.letter}" if drawn else ""
     lowest = f"{picture.lowest[1]:.4g} @ {picture.lowest[0]:,}" if picture.lowest else ""
     total = f"/{picture.total:,}" if picture.total else ""
     failed = f" ({picture.failed:,} failed)" if picture.failed else ""

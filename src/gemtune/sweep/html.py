@@ -7,7 +7,7 @@ from typing import Final
 
 from gemtune.evaluation.html import comparison_html
 from gemtune.evaluation.words import name
-from gemtune.markup import bar, box, escape, folded, line, pill, table
+from gemtune.markup import bar, box, dot, escape, folded, line, pill, table
 from gemtune.show.palette import TONES
 from gemtune.show.picture import Tone, thinned
 from gemtune.show.svg import Curve, chart, sparkline
@@ -173,7 +173,7 @@ def _row(
 
 
 def _dot(tone: Tone) -> str:
-    return f'<span class="dot" style="background:{TONES[tone].color}"></span>'
+    return dot(TONES[tone].color)
 
 
 def rows_of(picture: SweepPicture) -> Iterator[dict[str, object]]:
