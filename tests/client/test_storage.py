@@ -1,9 +1,11 @@
 """Training data goes into Cloud Storage: once, in pieces, checked, and without leftovers."""
 
+import io
 import json
 import logging
 import os
 import tempfile
+import threading
 
 import anyio
 import httpx
@@ -214,6 +216,28 @@ async def test_a_cancelled_upload_leaves_an_unfinished_session_at_most(storage, 
     assert scope.cancelled_caught
     assert bucket.objects == {}
     assert all(file.closed for file in made)
+
+
+async def test_a_thread_that_spools_for_nobody_closes_its_file(storage, monkeypatch):
+    opened, cancelled, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def __init__(self):
+            super().__init__()
+            opened.set()
+            cancelled.wait(5)
+
+        def close(self):
+            super().close()
+            closed.set()
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Slow)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(storage.upload, ROWS)
+        assert await anyio.to_thread.run_sync(opened.wait, 5)
+        tasks.cancel_scope.cancel()
+    cancelled.set()
+    assert await anyio.to_thread.run_sync(closed.wait, 5)
 
 
 async def test_time_can_be_limited(storage, bucket):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, closing
 
 import anyio
-import anyio.to_thread
 import attrs
 
 from gemtune import checks
@@ -26,6 +26,7 @@ from gemtune.errors import DeadlineExceeded, Failure, InvalidInput
 from gemtune.http.caller import Caller
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.uploads.cloud import Upload
+from gemtune.resources.uploads.held import held
 from gemtune.resources.uploads.sending import OnProgress
 
 _data_log = logging.getLogger("gemtune.datasets")
@@ -139,16 +140,13 @@ class Storage:
             return Placed(uri)
         into = chosen_bucket(bucket, self.bucket, "the training data")
         try:
-            spooled = await _spooled(data, choice, method)
+            async with _spooled(data, choice, method) as spooled:
+                _data_log.info("%s: %s", field.replace("_", " "), spooled.report)
+                for note in spooled.report.notes:
+                    _data_log.warning("%s: %s", field.replace("_", " "), note)
+                found = await Upload(self._caller, spooled, into, on_progress, retry).run()
         except InvalidInput as error:
             raise _about(field, error) from None
-        _data_log.info("%s: %s", field.replace("_", " "), spooled.report)
-        for note in spooled.report.notes:
-            _data_log.warning("%s: %s", field.replace("_", " "), note)
-        try:
-            found = await Upload(self._caller, spooled, into, on_progress, retry).run()
-        finally:
-            spooled.file.close()
         return Placed(found.uri, spooled.report)
 
 
@@ -215,18 +213,18 @@ def _about(field: str, error: InvalidInput) -> InvalidInput:
     return InvalidInput(said, *error.remedies, field=known, row=error.row)
 
 
-async def _spooled(data: object, choice: Choice, method: Method) -> Spooled:
+@asynccontextmanager
+async def _spooled(data: object, choice: Choice, method: Method) -> AsyncIterator[Spooled]:
     """Check training data in a thread, which ends soon after nobody waits for it any more."""
     stopped = threading.Event()
-
-    def work() -> Spooled:
-        return spool(source_of(data, choice), choice, method, stopped)
-
     # Iterators are the caller's code, and run where the caller runs.
     source = None if is_file(data) else source_of(data, choice)
+
+    def work() -> AbstractContextManager[Spooled]:
+        return closing(spool(source_of(data, choice) if source is None else source, choice, method, stopped))
+
     try:
-        return await anyio.to_thread.run_sync(
-            work if source is None else partial(spool, source, choice, method, stopped), abandon_on_cancel=True
-        )
+        async with held(work, abandon=True) as spooled:
+            yield spooled
     finally:
         stopped.set()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED
@@ -48,6 +49,8 @@ def _results(options: argparse.Namespace, console: Console) -> int:
 async def _written(options: argparse.Namespace, console: Console) -> int:
     import anyio.to_thread
 
+    from gemtune.resources.uploads.held import held
+
     found = failed = 0
 
     async def lots() -> AsyncIterator[str]:
@@ -69,16 +72,9 @@ async def _written(options: argparse.Namespace, console: Console) -> int:
                 console.write(lot)
         else:
             # The file is opened and published by threads: a disk may take its time.
-            whole = whole_file(options.output)
-            file: BinaryIO = await anyio.to_thread.run_sync(whole.__enter__)
-            try:
+            async with held(partial(whole_file, options.output)) as file:
                 async for lot in lots():
                     await anyio.to_thread.run_sync(file.write, lot.encode())
-            except BaseException as error:
-                if not whole.__exit__(type(error), error, error.__traceback__):
-                    raise
-            else:
-                await anyio.to_thread.run_sync(whole.__exit__, None, None, None)
             console.record({"output": str(options.output), "results": found, "failed": failed})
     where = "" if options.output is None else f" in {options.output}"
     console.note(f"{found:,} results{where}, {failed:,} failed")

@@ -56,6 +56,10 @@ class Spooled:
             raise InvalidInput(f"{self.report.source} has changed while it was uploaded", field="training_data")
         return data
 
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
 
 @attrs.define(eq=False)
 class _Measure:

@@ -38,13 +38,18 @@ class Held(Generic[T]):
         Raises:
             InterruptedError: It was closed before.
         """
-        with self._lock:
-            if self._over:
-                raise InterruptedError
-            manager = self.make()
-            value = manager.__enter__()
-            self._manager = manager
-            return value
+        if self._over:
+            raise InterruptedError
+        manager = self.make()
+        value = manager.__enter__()
+        with self._lock:  # not before: whoever closes it must not wait for what it takes to open it
+            if not self._over:
+                self._manager = manager
+                return value
+        error = InterruptedError()
+        with suppress(BaseException):
+            manager.__exit__(InterruptedError, error, None)
+        raise error
 
     def close(self, error: BaseException | None = None) -> None:
         """Close it, or see to it that it is never opened.
@@ -65,15 +70,16 @@ class Held(Generic[T]):
 
 
 @asynccontextmanager
-async def held(make: Callable[[], AbstractContextManager[T]]) -> AsyncIterator[T]:
+async def held(make: Callable[[], AbstractContextManager[T]], *, abandon: bool = False) -> AsyncIterator[T]:
     """Open something in a thread, and close it in a thread when the block ends.
 
     Args:
         make: Opens it.
+        abandon: Whether a cancelled task leaves the thread that opens it to itself, because that may take long.
     """
     holding = Held(make)
     try:
-        yield await anyio.to_thread.run_sync(holding.open)
+        yield await anyio.to_thread.run_sync(holding.open, abandon_on_cancel=abandon)
         await anyio.to_thread.run_sync(holding.close)
     except BaseException as error:
         try:
