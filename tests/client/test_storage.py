@@ -220,10 +220,12 @@ async def test_a_cancelled_upload_leaves_an_unfinished_session_at_most(storage, 
 
 async def test_a_thread_that_spools_for_nobody_closes_its_file(storage, monkeypatch):
     opened, cancelled, closed = threading.Event(), threading.Event(), threading.Event()
+    made = []  # or the collector would close it
 
     class Slow(io.BytesIO):
         def __init__(self):
             super().__init__()
+            made.append(self)
             opened.set()
             cancelled.wait(5)
 
