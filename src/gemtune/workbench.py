@@ -62,7 +62,7 @@ class Workbench:
         """Ask models the same held-out rows, score their answers, and compare them.
 
         All are asked through ``batch``, at once and within one limit. Every answer is kept: an item that failed is a
-        row without a score, and a reply without text an empty answer.
+        row without a score. A reply without text, once asking again has not helped, is an empty answer, and scored.
 
         Args:
             models: One model, several, or labels and models: base and tuned models, checkpoints, endpoints, and jobs,
@@ -71,8 +71,8 @@ class Workbench:
                 before the last one are asked, and that is the expected answer; a judge or a function needs none.
             metrics: A name, a ``Metric``, a function of answer and row, plain or async, or several of these.
             baseline: The label of the model with which the others are compared; by default the first.
-            journal: A folder that keeps every answer. The same call continues from there and asks nothing twice; it
-                may have other metrics, and more rows or models.
+            journal: A folder that keeps every answer and verdict, but no score: functions of yours run again. The same
+                call continues from there and asks nothing twice; it may have other metrics, and more rows or models.
             prices: As in ``batch``, by the model's name or its label.
             limit: How many rows are asked, from the first one; None for all.
             key: The column that tells rows apart; None takes ``key`` or ``id`` if it does, or else their number.

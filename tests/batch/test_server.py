@@ -13,6 +13,7 @@ from batch.server_service import LIMITS, Before, Lost, ServerService, failed, re
 from batch.service import Service, collect
 from gemtune import GenerationConfig, errors
 from gemtune.batch import BatchResult, read_journal
+from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.inputs import Item
 from gemtune.batch.journal.parts import SentRow
 from gemtune.batch.journal.reading import has_open_parts
@@ -133,6 +134,18 @@ async def test_a_reply_that_is_not_accepted_fails():
     server = ServerService(shape=lambda lines: [line | {"response": reply("", "SAFETY")} for line in lines])
     results = await run(server, ["p"], accept={"STOP"})
     assert [type(one.error) for one in results] == [errors.NotAccepted]
+
+
+@pytest.mark.parametrize("finish", [None, "local"])
+async def test_where_an_empty_reply_counts_it_is_held_once_nobody_asks_again(finish, tmp_path):
+    empty = {"candidates": [{"finishReason": "STOP"}]}
+    server = ServerService(shape=lambda lines: [line | {"response": empty} for line in lines])
+    local, options = Service(0.0), {"journal": tmp_path / "j", "accept": Acceptance(empty_counts=True)}
+    options |= {} if finish is None else {"finish": finish}
+    for _ in range(2):
+        (found,) = await run(server, ["p"], service=local, **options)
+        assert (found.ok, found.response.text_or_none or "") == (True, "re: p" if finish else "")
+    assert (len(server.batches), local.asked["p"]) == (1, 1 if finish else 0)
 
 
 # What the service has left is asked from here

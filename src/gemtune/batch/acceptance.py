@@ -10,7 +10,8 @@ the prompt or the answer was blocked; JSON that            an answer that is cou
 everything else, text cut by ``MAX_TOKENS`` included       an answer
 ========================================================  ====================================================
 
-With ``accept=`` the caller draws the line instead, and what is accepted is an answer. Nothing is never one.
+With ``accept=`` the caller draws the line instead, and what is accepted is an answer. Nothing is never one, except to
+an evaluation: it scores whatever a model has to say, and once asking again has not helped, nothing is what it says.
 """
 
 from __future__ import annotations
@@ -43,9 +44,19 @@ class Acceptance:
 
     Args:
         accept: What the caller takes; None for the usual.
+        empty_counts: Whether a reply without text, if it is refused and the last one, is an answer all the same.
     """
 
     accept: frozenset[str] | Callable[[GenerateContentResponse], bool] | None = None
+    empty_counts: bool = False
+
+    def settles(self, reply: GenerateContentResponse) -> bool:
+        """Return whether a reply that is refused is an answer all the same, once it is not asked again."""
+        return self.empty_counts and not reply.text_or_none
+
+    def holds(self, reply: GenerateContentResponse) -> bool:
+        """Return whether a reply that was kept is an answer, so that its item is not asked again."""
+        return self.settles(reply) or self.refusal(reply, ending_of(reply)) is None
 
     def refusal(self, reply: GenerateContentResponse, ending: str) -> NotAccepted | None:
         """Return why a reply that ended in some way is no answer, or None if it is one."""

@@ -94,12 +94,6 @@ def _answer(result: BatchResult) -> ModelAnswer:
     if response is not None:
         # Blocked, or empty although it was asked again: the model has had its say, and it counts as an empty answer.
         text = response.text_or_none or ""
-    elif (
-        isinstance(error, NotAccepted)
-        and isinstance(error.response, GenerateContentResponse)
-        and (error.response.text_or_none is None)
-    ):
-        text, response = "", error.response
     else:
         said = str(error)
     # A reply that ``accept`` refused has no score, and was paid for like any other.

@@ -22,6 +22,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune import checks
+from gemtune.batch.acceptance import acceptance_of
 from gemtune.batch.options import make_spec
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.errors import InvalidInput
@@ -259,9 +260,15 @@ def _inquiry(spec: Evaluating, model: AskedModel, inputs: Sequence[tuple[str | i
         model=model.name,
         inputs=inputs,
         journal=journal,
-        framing={name: spec.options[name] for name in OF_THE_MODELS if name in spec.options},
+        framing=_framing(spec),
         price=price_of(spec.prices, model.label, model.name),
     )
+
+
+def _framing(spec: Evaluating) -> Mapping[str, Any]:
+    """Return what frames the prompts. A reply without text is scored, so its journal must hold it as an answer."""
+    framing = {name: spec.options[name] for name in OF_THE_MODELS if name in spec.options}
+    return {**framing, "accept": attrs.evolve(acceptance_of(spec.options.get("accept")), empty_counts=True)}
 
 
 def _asked(row: HeldOutRow) -> object:

@@ -132,22 +132,38 @@ class Answering:
             # 0 is what a service without figures sends, and no prompt has none: it would ruin the limiter's estimate.
             tokens = (usage.prompt_token_count if usage is not None else 0) or None
             permit.success(tokens)
-            ending = ending_of(response)
-            try:
-                refusal = self.acceptance.refusal(response, ending)
-            except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
-                # Nobody knows whether it is an answer. It was paid for, so it is kept, and the next run judges it.
-                self.stop.begin(error, item)
-                refusal = None
-            if refusal is None:
-                self.tally.ended(ending, self.acceptance.lacks(response, ending, contents, options))
-                return response, None, None
-            self.tally.paid(usage)
-            verdict = permit.unaccepted(failures)
-            # The service looks at a prompt before the model does: it would be blocked again.
-            return None, refusal, verdict if response.candidates or not ending else None
+            return self._judged(item, permit, failures, response, contents, options)
         finally:
             self.tally.in_flight -= 1
+
+    def _judged(
+        self,
+        item: Item,
+        permit: Permit,
+        failures: int,
+        response: GenerateContentResponse,
+        contents: object,
+        options: Mapping[str, Any],
+    ) -> tuple[GenerateContentResponse | None, GemtuneError | None, Ruling | None]:
+        """Return a reply as an answer, or why it is none and what is to become of its item."""
+        ending = ending_of(response)
+        try:
+            refusal = self.acceptance.refusal(response, ending)
+        except Exception as error:  # noqa: BLE001 - it ends the run, and is raised where results are read
+            # Nobody knows whether it is an answer. It was paid for, so it is kept, and the next run judges it.
+            self.stop.begin(error, item)
+            refusal = None
+        if refusal is None:
+            self.tally.ended(ending, self.acceptance.lacks(response, ending, contents, options))
+            return response, None, None
+        verdict = permit.unaccepted(failures)
+        # The service looks at a prompt before the model does: it would be blocked again.
+        again = verdict if response.candidates or not ending else None
+        if self.acceptance.settles(response) and (again is None or again.action == "fail"):
+            self.tally.ended(ending, without_answer=True)
+            return response, None, None
+        self.tally.paid(response.usage_metadata)
+        return None, refusal, again
 
     def _count(self, item: Item, requests: int) -> None:
         item.attempts += requests

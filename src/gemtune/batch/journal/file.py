@@ -22,7 +22,7 @@ from typing import Final
 
 import attrs
 
-from gemtune.batch.acceptance import Acceptance, ending_of
+from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.journal.lines import HEADER, Header, Record
 from gemtune.batch.journal.locked import LockedFile, journal_error
 from gemtune.batch.journal.parts import SentParts
@@ -245,7 +245,7 @@ def is_answer(record: Record, acceptance: Acceptance, path: str | os.PathLike[st
         response = record.to_result().response
     except UNREADABLE:
         raise not_an_outcome(path, offset) from None
-    return response is not None and acceptance.refusal(response, ending_of(response)) is None
+    return response is not None and acceptance.holds(response)
 
 
 def is_torn_header(first: bytes) -> bool:

@@ -168,9 +168,10 @@ class Delivery:
             # Nobody knows whether it is an answer. It was paid for, so it is kept, and the next run judges it.
             self.run.stop.begin(error, Item(row.place, row.key, ""))
             refusal = None
-        if refusal is None:
-            lacks = self.acceptance.lacks(response, ending, None, self.shared)
-            self.run.tally.ended(ending, lacks)
+        # As long as it can be asked from here, it is not its last reply.
+        settled = refusal is not None and self.finishing is None and self.acceptance.settles(response)
+        if refusal is None or settled:
+            self.run.tally.ended(ending, settled or self.acceptance.lacks(response, ending, None, self.shared))
             return response, None
         self.run.tally.paid(response.usage_metadata)
         return None, refusal
