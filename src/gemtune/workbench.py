@@ -148,8 +148,9 @@ class _Hands:
     spec: SweepSpec
 
     async def create(
-        self, point: SweepPoint, job_id: str, train: object, measured: object | None, *, fresh: bool
-    ) -> TuningJob:
+        self, point: SweepPoint, job_id: str, train: object, measured: object | None, *, fresh: bool,
+        wanted: Callable[[], bool],
+    ) -> TuningJob:  # fmt: skip
         """Create the job of a point, with one request if nothing goes wrong: the sweep waits itself if it is refused.
 
         Args:
@@ -158,11 +159,13 @@ class _Hands:
             train: The training data.
             measured: The validation data, where the service measures the loss on it.
             fresh: Whether nobody can have used the id, so that the search for it is spared.
+            wanted: Says whether it is still to be created, when that is about to be sent.
         """
         spec, client = self.spec, self.client
         title = f"{spec.title or job_id[:12]} {point.number}"
         draft = draft_of(spec.base_model, train, spec.method, {**spec.creating, "display_name": title})
-        draft = attrs.evolve(draft, hyperparameters=point.hyperparameters, validation_data=measured, fresh=fresh)
+        draft = attrs.evolve(draft, hyperparameters=point.hyperparameters, validation_data=measured)
+        draft = attrs.evolve(draft, fresh=fresh, wanted=wanted)
         exists: Literal["error", "adopt"] = "error" if fresh else "adopt"
         started = await client._service.create(draft, job_id, exists, timeout=None, retry=ONCE)
         return TuningJob(client._followers.created(started.seen), started.data, started.adopted)

@@ -222,7 +222,6 @@ async def test_a_budget_needs_to_know_how_many_epochs_a_point_takes():
     ("seen", "step"),
     [
         ({"planned": [], "active": 3}, NothingMore()),
-        ({"planned": [UncreatedPoint(0)], "active": 0, "closing": True}, NothingMore()),
         ({"planned": [UncreatedPoint(0)], "active": 2, "places": 2}, WaitFor()),
         ({"planned": [], "active": 0, "more": True}, AskSource()),
         ({"planned": [], "active": 0, "more": True, "more_later": True}, WaitFor()),

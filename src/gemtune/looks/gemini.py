@@ -141,7 +141,7 @@ class GeminiTuning:
         chosen = names.chosen_id(job_id, if_exists, draft.display_name, random.getrandbits(64))
         model, data = await model_to_create(draft)
         taken = job_id is not None and not draft.fresh  # whether it may be
-        creation = Creation(self.caller, model, chosen, chosen=taken, adopt=if_exists == "adopt")
+        creation = Creation(self.caller, model, chosen, chosen=taken, adopt=if_exists == "adopt", wanted=draft.wanted)
         operation = await creation.run(timeout=timeout, retry=retry)
         seen = observe_creation(operation, creation.name, model, moment())
         return Started(seen, data.report, creation.adopted)

@@ -195,7 +195,9 @@ class VertexTuning:
                 _log.warning("validation data: %s", note)
         job = job_to_create(draft, base, training.uri, validation.uri if validation is not None else None)
         taken = job_id is not None and not draft.fresh  # whether it may be
-        creation = VertexCreation(self.caller, self.place.name, job, chosen, chosen=taken, adopt=if_exists == "adopt")
+        creation = VertexCreation(
+            self.caller, self.place.name, job, chosen, chosen=taken, adopt=if_exists == "adopt", wanted=draft.wanted
+        )
         try:
             made = await creation.run(timeout=time_left(timeout, begun), retry=retry)
         except QuotaExhausted as error:

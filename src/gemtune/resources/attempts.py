@@ -22,6 +22,10 @@ from gemtune.remedy import Remedy
 T = TypeVar("T")
 
 
+class NotWanted(Exception):
+    """Nobody wants it created any more: nothing was sent, and whatever was looked for before that is not there."""
+
+
 @attrs.define(eq=False)
 class Attempts(Generic[T]):
     """The attempts of one creation, and what is known between them of whether one has succeeded.
@@ -30,11 +34,13 @@ class Attempts(Generic[T]):
         caller: Makes each attempt.
         look: Looks up within so many seconds whether it exists; None if it does not.
         remedies: How to find out what happened, if nobody here can.
+        wanted: Says whether it is still to be created, when an attempt is about to be sent; None if it always is.
     """
 
     caller: Caller
     look: Callable[[float], Awaitable[T | None]]
     remedies: tuple[Remedy, ...]
+    wanted: Callable[[], bool] | None = None
     doubted: bool = attrs.field(default=False, init=False)
     """Whether there was a moment at which nobody knew if an attempt had created it."""
     _time: TimeLimit | None = attrs.field(default=None, init=False)
@@ -44,7 +50,12 @@ class Attempts(Generic[T]):
     """An attempt reached the service, so that what is found, or a refusal as a duplicate, is its doing."""
 
     async def run(self, call: Call[T], timeout: float | None, retry: RetryPolicy | None) -> T:
-        """Attempt it as often as the rules allow, and look before giving up."""
+        """Attempt it as often as the rules allow, and look before giving up.
+
+        Raises:
+            NotWanted: It is not to be created any more.
+            CallError: It was not created, or nobody knows.
+        """
         try:
             return await self.caller.repeat(call, self._attempt, timeout=timeout, retry=retry)
         except CallError as error:
@@ -65,6 +76,8 @@ class Attempts(Generic[T]):
             if found is not None:
                 return found
             self._may_exist = False
+        if self.wanted is not None and not self.wanted():
+            raise NotWanted
         try:
             return await self.caller.attempt(call, time)
         except AlreadyExists:

@@ -17,6 +17,7 @@ who created what exists under that id:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -49,6 +50,7 @@ class Creation:
         tuned_model_id: The id, the same on every attempt.
         chosen: Whether the caller chose the id, so that it may be taken.
         adopt: Whether a model that exists under this id is taken over as it is.
+        wanted: Says whether it is still to be created, if that can change; None if it cannot.
         adopted: Whether one was.
     """
 
@@ -57,6 +59,7 @@ class Creation:
     tuned_model_id: str
     chosen: bool
     adopt: bool
+    wanted: Callable[[], bool] | None = None
     adopted: bool = attrs.field(default=False, init=False)
 
     @property
@@ -78,6 +81,7 @@ class Creation:
             AlreadyExists: The id is taken, and not by this call.
             TuningUnavailable: The service does not tune this base model.
             AmbiguousOutcome: Nobody could say whether the creation happened; the message says how to find out.
+            NotWanted: It does not exist, as far as this credential may see, and is not to be created any more.
             CallError: What else went wrong.
         """
         # One time for all: the looks, the attempts and the waits together.
@@ -106,7 +110,7 @@ class Creation:
     def _attempts(self) -> Attempts[Operation]:
         look = Remedy("look with ", ClientCall("tuned_models.get", self.name))
         again = (Argument("tuned_model_id"), " and ", Argument("if_exists", "adopt"))
-        return Attempts(self.caller, self._look_after, (look, Remedy("tune again with the same ", *again)))
+        return Attempts(self.caller, self._look_after, (look, Remedy("tune again with the same ", *again)), self.wanted)
 
     async def _look_before(self, timeout: float | None, retry: RetryPolicy | None) -> TunedModel | None:
         try:

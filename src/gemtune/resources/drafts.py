@@ -56,6 +56,7 @@ class TuningDraft:
         queue: Whether to wait for a free place if the quota is used up, rather than to fail.
         fresh: Whether the id was made for this one creation, so that nobody can have used it and nothing has to be
             looked for before it; ``client.sweep`` alone says so.
+        wanted: Says whether it is still to be created, when that is about to be sent; also ``client.sweep``'s alone.
     """
 
     base_model: object
@@ -76,6 +77,7 @@ class TuningDraft:
     bucket: str | None = None
     queue: bool = False
     fresh: bool = False
+    wanted: Callable[[], bool] | None = None
 
 
 class TuneOptions(TypedDict, total=False):

@@ -16,6 +16,7 @@ A job cannot be deleted. One that was cancelled within seconds of its creation h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -29,7 +30,7 @@ from gemtune.protocol import vertex, vertex_names
 from gemtune.protocol.call import Call
 from gemtune.protocol.gemini import Page
 from gemtune.remedy import Argument, ClientCall, Remedy
-from gemtune.resources.attempts import Attempts, time_left
+from gemtune.resources.attempts import Attempts, NotWanted, time_left
 from gemtune.resources.vertex.cancelling import cancel
 from gemtune.resources.vertex.labels import LABEL, LabelSearch, age, keep_oldest
 from gemtune.types.vertex import VertexJobState, VertexTuningJob
@@ -55,6 +56,7 @@ class VertexCreation:
         chosen: Whether the caller chose the id, so that it may be taken.
         adopt: Whether a job that exists under this id is taken over as it is.
         doubted: Whether an attempt may have created it unseen.
+        wanted: Says whether it is still to be created, if that can change; None if it cannot.
         adopted: Whether one was.
     """
 
@@ -65,6 +67,7 @@ class VertexCreation:
     chosen: bool
     adopt: bool
     doubted: bool = False
+    wanted: Callable[[], bool] | None = None
     adopted: bool = attrs.field(default=False, init=False)
 
     @property
@@ -78,6 +81,7 @@ class VertexCreation:
         Raises:
             AlreadyExists: The id is taken, and not by this call.
             AmbiguousOutcome: Nobody could say whether the creation happened; the message says how to find out.
+            NotWanted: It surely does not exist, and is not to be created any more.
             CallError: What else went wrong.
         """
         begun, left, before = anyio.current_time(), timeout, self.doubted
@@ -87,13 +91,13 @@ class VertexCreation:
                 return self._adopted(await self._keep_oldest(found) if self.adopt else min(found, key=age))
             left = time_left(timeout, begun)
         job = attrs.evolve(self.job, labels={**self.job.labels, LABEL: self.label})
-        attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self.find, self._remedies())
+        attempts: Attempts[VertexTuningJob] = Attempts(self.caller, self.find, self._remedies(), self.wanted)
         self.doubted = True  # until an answer is here: whoever waits for it may leave at any moment
         try:
             made = await attempts.run(vertex.create_tuning_job(self.parent, job), left, retry)
         except AmbiguousOutcome:
             raise
-        except CallError:
+        except (CallError, NotWanted):
             self.doubted = before or attempts.doubted
             raise
         doubted = before or attempts.doubted

@@ -2,6 +2,9 @@
 
 Before a creation is sent, the journal says that it may be: after a kill its job is looked for under the point's own id,
 and adopted or created with it. A creation that may have been sent before is never sent again without that search.
+
+Once the sweep is cancelled nothing is created any more, however far a search or a creation has come before it is sent.
+What may exist is still looked for, because its job is to be cancelled.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from gemtune.errors import (
     QuotaExhausted,
     TuningUnavailable,
 )
+from gemtune.resources.attempts import NotWanted
 from gemtune.sweep.events import PointEnded, PointLeftOut, PointPlanned, PointStarted
 from gemtune.sweep.journal.lines import point_line
 from gemtune.sweep.point import PointState
@@ -62,6 +66,8 @@ class Creating:
     refused: int = attrs.field(default=0, init=False)
     _busy: set[int] = attrs.field(factory=set, init=False)
     _exhausted: bool = attrs.field(default=False, init=False)
+    _missing: set[int] = attrs.field(factory=set, init=False)
+    """Points that were looked for after the sweep was cancelled, and have no job."""
     _accepted: bool = attrs.field(default=False, init=False)
     _complaint: str = attrs.field(default="", init=False)
     """What the service had against the last point, as long as it has accepted none."""
@@ -89,7 +95,10 @@ class Creating:
 
     def _situation(self) -> SweepSituation:
         parts, records = self.parts, self.parts.board.records.values()
-        waiting = [each for each in records if not each.ended and each.job is None and each.number not in self._busy]
+        closing, away = bool(parts.closing), self._busy | self._missing
+        waiting = [each for each in records if not each.ended and each.job is None and each.number not in away]
+        if closing:
+            waiting = [each for each in waiting if each.may_exist]
         # What may have been created comes first, and holds its part of the budget already.
         waiting.sort(key=lambda each: (not each.may_exist, each.number))
         total = parts.most if parts.source.total is None else parts.source.total
@@ -101,10 +110,9 @@ class Creating:
             more_later=not caught_up,
             active=sum(1 for each in records if not each.ended and (each.job is not None or each.number in self._busy)),
             ended=parts.ended,
-            places=parts.places,
+            places=None if closing else parts.places,
             hold=self.hold,
-            more=not self._exhausted and (total is None or len(parts.board.records) < total),
-            closing=bool(parts.closing),
+            more=not (closing or self._exhausted) and (total is None or len(parts.board.records) < total),
         )
 
     async def _adopt_all(self) -> None:
@@ -158,7 +166,12 @@ class Creating:
                 await parts.write(record, "creating")
                 record.may_exist = True
             self.requests += 1
-            job = await parts.service.create(record.point, record.job_id, train, measured, fresh=fresh)
+            job = await parts.service.create(
+                record.point, record.job_id, train, measured, fresh=fresh, wanted=lambda: not parts.closing
+            )
+        except NotWanted:
+            await self._give_up(record, fresh=fresh)
+            return
         except GemtuneError as error:
             if not await self._survive(record, error, ended, fresh=fresh):
                 raise
@@ -198,6 +211,12 @@ class Creating:
             await self._not_there(record, fresh=fresh)
         self.hold = self.hold.out(now, hint, self.parts.dice(), error.message)
         return True
+
+    async def _give_up(self, record: PointRecord, *, fresh: bool) -> None:
+        """Leave a point that the sweep was cancelled before; what was looked for stays in doubt for the next run."""
+        self._missing.add(record.number)
+        record.state = PointState.PLANNED
+        await self._not_there(record, fresh=fresh)
 
     async def _not_there(self, record: PointRecord, *, fresh: bool) -> None:
         if not fresh:

@@ -91,7 +91,7 @@ class Following:
             curve, others = record.seen(), parts.board.curves(record)
             why = why or next((said for rule in parts.rules if (said := rule.verdict(curve, others))), None)
         if why:
-            await self.stopping.give_up(record, why)
+            await self.stopping.give_up(why, record)
 
     async def _end(self, record: PointRecord, event: TerminalEvent) -> None:
         parts, board = self.parts, self.parts.board

@@ -30,9 +30,14 @@ class CreatePoint(Protocol):
     """Creates the job of a point, exactly once."""
 
     def __call__(
-        self, point: SweepPoint, job_id: str, train: object, measured: object | None, *, fresh: bool
-    ) -> Awaitable[TuningJob]:
-        """Create it, or adopt it unless its id is fresh."""
+        self, point: SweepPoint, job_id: str, train: object, measured: object | None, *, fresh: bool,
+        wanted: Callable[[], bool],
+    ) -> Awaitable[TuningJob]:  # fmt: skip
+        """Create it, or adopt it unless its id is fresh.
+
+        Raises:
+            NotWanted: It is not there, and when it was about to be created, it was not wanted any more.
+        """
         ...
 
 

@@ -35,14 +35,14 @@ class SweepSituation:
 
     Args:
         now: The time.
-        planned: The points without a job, by number.
+        planned: The points without a job that may have one, by number; of a sweep that was cancelled only those of
+            which nobody knows whether they have one.
         active: How many have a job that has not ended, or may have one.
         ended: How many of our jobs have ended in this run.
         places: How many may be active; None for no limit of ours.
         hold: What is known of refusals.
         more: Whether the source may have further points.
         more_later: Whether it is not to be asked for them yet.
-        closing: Whether nothing new is to begin.
     """
 
     now: float
@@ -53,7 +53,6 @@ class SweepSituation:
     hold: CreationHold = attrs.field(factory=CreationHold)
     more: bool = False
     more_later: bool = False
-    closing: bool = False
 
 
 @attrs.frozen
@@ -94,7 +93,7 @@ NextStep: TypeAlias = CreateNext | LeaveOut | AskSource | WaitFor | NothingMore
 
 def next_step(seen: SweepSituation, budget: BudgetLedger) -> NextStep:
     """Return what to do next."""
-    if seen.closing or not (seen.planned or seen.more):
+    if not (seen.planned or seen.more):
         return NothingMore()
     if seen.places is not None and seen.active >= seen.places:
         return WaitFor()

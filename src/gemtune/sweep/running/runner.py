@@ -118,9 +118,11 @@ class SweepRun:
 
     async def cancel(self, reason: str) -> None:
         """Begin nothing more, and have every job cancelled that has not ended."""
+        await self.stopping.give_up(reason, *self.parts.board.records.values())
+        # Only now: what could not be written down has no effect at all.
         self.parts.closing = reason
-        for record in list(self.parts.board.records.values()):
-            await self.stopping.give_up(record, reason)
+        # Jobs that have come meanwhile; what comes from now on is given up as it comes.
+        await self.stopping.give_up(reason, *self.parts.board.records.values())
         self.parts.board.news.ring()
 
     async def _tasks(self, watcher: Watcher) -> None:
@@ -131,6 +133,8 @@ class SweepRun:
                     watcher.add(record.job)
                     if record.stopping and not record.ended:
                         self._start(self.stopping.cancel, record)
+                if self.parts.closing:  # since before there was anything to cancel with
+                    self._start(self._give_up_late, record)
             following = Following(self.parts, watcher, self.stopping)
             group.start_soon(self._guarded, following.run)
             group.start_soon(self._guarded, self.scoring.run)
@@ -175,7 +179,7 @@ class SweepRun:
             self._start(self._give_up_late, record)
 
     async def _give_up_late(self, record: PointRecord) -> None:
-        await self.stopping.give_up(record, self.parts.closing)
+        await self.stopping.give_up(self.parts.closing, record)
 
     def _made(self, number: int, values: object) -> PointRecord:
         chosen: Mapping[str, float | int] = dict(values)  # type: ignore[call-overload]

@@ -12,7 +12,16 @@ from typing import Final
 import anyio
 import attrs
 
-from gemtune.errors import BadRequest, CallError, CredentialsError, NotFound, NotSupported, PermissionDenied
+from gemtune.errors import (
+    BadRequest,
+    CallError,
+    CredentialsError,
+    JournalError,
+    NotFound,
+    NotSupported,
+    PermissionDenied,
+)
+from gemtune.sweep.journal.lines import point_line
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.record import PointRecord
 
@@ -36,13 +45,26 @@ class Stopping:
     start: Callable[[Callable[[PointRecord], object], PointRecord], None]
     requests: int = attrs.field(default=0, init=False)
 
-    async def give_up(self, record: PointRecord, reason: str) -> None:
-        """Write down that a point is to be stopped, and have its job cancelled."""
-        if record.stopping or record.ended or record.job is None:
+    async def give_up(self, reason: str, *records: PointRecord) -> None:
+        """Write down that points are to be stopped, and have their jobs cancelled.
+
+        Raises:
+            JournalError: It could not be written down; none is cancelled.
+        """
+        given_up = [each for each in records if not (each.stopping or each.ended or each.job is None)]
+        if not given_up:
             return
-        record.stopping = reason
-        await self.parts.write(record, "stopping", reason=reason, step=record.curve.completed)
-        self.start(self.cancel, record)
+        for record in given_up:
+            record.stopping = reason
+        said = (point_line(each.number, "stopping", reason=reason, step=each.curve.completed) for each in given_up)
+        try:
+            await self.parts.journal.note(*said)
+        except JournalError:
+            for record in given_up:
+                record.stopping = ""
+            raise
+        for record in given_up:
+            self.start(self.cancel, record)
 
     async def cancel(self, record: PointRecord) -> None:
         """Cancel a job until it has ended."""
