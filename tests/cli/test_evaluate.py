@@ -68,7 +68,7 @@ def test_models_stand_beside_each_other_with_what_may_be_chance(gemtune, both):
     assert lines[0] == "2 models on 3 held-out rows"
     assert [line.split()[0] for line in lines[3:5]] == ["base", "tuned"]
     assert lines[-1].startswith(
-        "no difference between tuned and base can be seen on so few rows: contains 1.00 against "
+        "no difference between tuned and base can be told from chance on so few rows: contains 1.00 against "
     )
     assert ran.err == "--changed 5 shows the rows that a model does better, and those that it does worse\n"
 

@@ -38,15 +38,15 @@ def parsed(html):
         ({}, "tuned is better than base: exact_match 0.91 against 0.78, ±0.05, p = 0.002 on 120 rows"),
         (
             {"p": 0.31, "rows": 12},
-            "no difference between tuned and base can be seen on so few rows: …, p = 0.31 on 12 rows",
+            "no difference between tuned and base can be told from chance on so few rows: …, p = 0.31 on 12 rows",
         ),
         (
             {"p": 0.0499996, "low": 0.001, "high": 0.002},
             "tuned is better than base: exact_match 0.9083 against 0.7750, ±0.0005, p = 0.0499 on 120 rows",
         ),
         (
-            {"p": 0.0501},
-            "no difference between tuned and base can be told from chance: …, p = 0.050 on 120 rows",
+            {"p": 0.0501, "low": 0.0},
+            "no difference between tuned and base can be told from chance: …, ±0.09, p = 0.050 on 120 rows",
         ),
         (
             {"direction": "lower", "p": 0.00001},
@@ -60,8 +60,7 @@ def parsed(html):
     ],
 )
 def test_a_comparison_is_a_sentence_that_claims_no_more_than_the_test_allows(more, said):
-    figures = "exact_match 0.91 against 0.78, ±0.05"
-    assert compared(scenes.comparison(**more)) == said.replace("…", figures)
+    assert compared(scenes.comparison(**more)) == said.replace("…", "exact_match 0.91 against 0.78")
 
 
 def test_figures_of_a_column_have_the_same_decimals_and_what_is_unknown_is_a_dash():

@@ -102,7 +102,8 @@ class Comparison:
         value: Its mean on these rows; None if there are no such rows.
         other_value: The other's.
         difference: ``value - other_value``.
-        low: The lower end of the difference's 95 % confidence interval; None if these rows can give none.
+        low: The lower end of the difference's 95 % confidence interval; None if these rows can give none. It is an
+            approximation: of few rows it may leave out 0 although ``p``, which decides, is 0.05 or more.
         high: The upper end.
         p: The probability of a difference at least so large if there was none.
         rows: How many rows both have a score for.
