@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Never, TypeGuard, TypeVar
@@ -44,6 +45,12 @@ def refuse(name: str, wanted: str, value: object, *, note: str = "", error: type
     """
     explained = f"{wanted} ({note})" if note else wanted
     raise error(f"{name} must be {explained}, not {shown(value)}", field=name.rpartition(".")[2])
+
+
+def about(error: InvalidInput, was: str, name: str) -> InvalidInput:
+    """Return an error that speaks of an argument by another name, where a call passes its own on under that one."""
+    message = re.sub(rf"\b{was}\b", name, error.message, count=1)
+    return InvalidInput(message, *error.remedies, field=name if error.field == was else error.field, row=error.row)
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from gemtune.http.caller import Caller
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
 from gemtune.looks.service import TuningService
-from gemtune.resources.drafts import draft_of
+from gemtune.resources.drafts import check_gemini_draft, draft_of
 from gemtune.resources.given import ModelLike, Prices, spelled_out
 from gemtune.settings import Settings
 from gemtune.sweep.asked.arguments import SweepOptions
@@ -129,12 +129,15 @@ class Workbench:
         Raises:
             InvalidInput: An argument is wrong.
         """
+        from gemtune.resources.vertex.drafts import check_draft
         from gemtune.sweep.asked.options import sweep_spec
         from gemtune.sweep.running.parts import SweepService
         from gemtune.sweep.sweep import make_sweep
 
         vertex = self._settings.service == "vertex"
         spec = sweep_spec(base_model, data, options, base_name=self._service.model_name, vertex=vertex)
+        # What every creation would be refused for is refused before a journal is begun.
+        (check_draft if vertex else check_gemini_draft)(draft_of(base_model, data, spec.method, spec.creating))
         client, hands = cast("Any", self), _Hands(self, spec)
         service = SweepService(create=hands.create, job=client.job, watch=client.watch, evaluate=hands.evaluate)
         return make_sweep(spec, service, lambda: client.storage)

@@ -41,6 +41,15 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(gemtune, rows, monke
     assert error.startswith(beginning)
 
 
+def test_a_remedy_names_no_option_that_the_command_lacks(app, gemtune, tmp_path):
+    rows = tmp_path / "many.csv"
+    rows.write_text("question,answer\n" + "".join(f"what is {n},{n}\n" for n in range(120)))
+    ran = gemtune("evaluate", rows, "--model", BASE, "--temperature", 5)
+    assert ran.code == 4
+    assert "must be in the range [0, 2]" in ran.errors[0]
+    assert "--max-failures" not in ran.err  # as batch has, and evaluate has not
+
+
 def test_answers_of_an_earlier_run_are_not_continued_by_mistake(gemtune, rows, monkeypatch):
     monkeypatch.chdir(rows.parent)
     (rows.parent / "asked").mkdir()

@@ -50,6 +50,8 @@ def test_a_creation_that_may_have_happened_is_told_with_the_command_that_looks(a
         (["tune", "nowhere.csv", "--base", BASE], "DATA: nowhere.csv cannot be read"),
         (["tune", "ROWS", "--base", "a b"], "--base must look like"),
         (["tune", "ROWS", "--base", BASE, "--display-name", "x" * 41], "--display-name must be"),
+        (["tune", "ROWS", "--base", BASE, "--epochs", "x"], "argument --epochs: 'x' is not a whole number"),
+        (["generate", "x", "--model", "y", "--temperature", "x"], "argument --temperature: 'x' is not a number"),
         (["tune", "ROWS", "--base", BASE, "--epochs", "0"], "--epochs must be"),
         (["tune", "ROWS", "--base", BASE, "--learning-rate-multiplier", "0"], "--learning-rate-multiplier must be"),
         (["jobs", "list", "--base-url", "http://example.com"], "--base-url is plain http"),
@@ -59,7 +61,10 @@ def test_a_creation_that_may_have_happened_is_told_with_the_command_that_looks(a
         (["evaluate", "nowhere.csv", "--model", "x"], "DATA: nowhere.csv cannot be read"),
         (["evaluate", "ROWS", "--model", "x", "--baseline", "y"], "--baseline must be"),
         (["sweep", "ROWS", "--base", BASE, "--epochs", "1", "--objective", "eval_loss"], "--objective: the Gemini API"),
-        (["sweep", "ROWS", "--base", BASE, "--adapter", "4"], "--space: adapter_size is a hyperparameter of Vertex AI"),
+        (
+            ["sweep", "ROWS", "--base", BASE, "--adapter", "4"],
+            "--adapter: adapter_size is a hyperparameter of",
+        ),
         (
             ["sweep", "ROWS", "--base", BASE, "--rate", "0.1..10"],
             "a space with a range has no end; say how many points to try at most with --max-jobs",

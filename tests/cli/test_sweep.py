@@ -38,6 +38,18 @@ ONE_OF = "such as 2,4,8 or 0.1..10:log"
         ),
         (["--epochs", "2,3", "--budget", 3], "no price is built in: give that of a million training tokens with"),
         (["--epochs", "2,3", "--validation", 2], "argument --validation: '2' is neither a share between 0 and 1 nor a"),
+        (["--epochs", "2", "--seed", "x"], "argument --seed: 'x' is not a whole number"),
+        (["--epochs", "2", "--label", "team=a"], "--label has no counterpart on the Gemini API"),
+        (["--epochs", "2", "--objective", "exact"], "--objective: exact is none of eval_loss, loss, contains,"),
+        (["--epochs", "2", "--validation", "none.csv"], "--validation: none.csv cannot be read (No such file or"),
+        (["--epochs", "2", "--base", "no model"], "--base must look like 'models/gemini-3.7-flash' or"),
+        (["--epochs", "2", "--metric", "labels", "--metric", "labels"], "--metric labels is given twice: leave one"),
+        (
+            ["--epochs", "2", "--metric", "json_equal", "--validation", 0.4],
+            "DATA: no row expects JSON, which is what",
+        ),
+        (["--adapter", "4"], "--adapter: adapter_size is a hyperparameter of Vertex AI"),
+        (["--rate", "1", "--learning-rate", "0.1"], "--rate and --learning-rate: learning_rate and learning_rate_"),
         (["--epochs", "2,3", "--journal", "rows.csv"], "rows.csv is a file, and a journal is a folder: name another"),
     ],
 )
@@ -47,6 +59,24 @@ def test_what_cannot_be_is_refused_before_anything_is_created(gemtune, rows, mon
     assert ran.code == 2
     (error,) = ran.errors
     assert error.startswith(beginning)
+    assert not (rows.parent / "rows.csv.sweep").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (".", "DATA: . cannot be read (Is a directory)"),
+        ("none.csv", "DATA: none.csv cannot be read (No such file or directory)"),
+        ("empty.csv", "DATA is empty: give at least one (input, output) pair, better 100 or more"),
+        ("heads.csv", "DATA is empty: give at least one (input, output) pair, better 100 or more"),
+    ],
+)
+def test_data_that_holds_nothing_is_said_to(gemtune, tmp_path, monkeypatch, data, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "heads.csv").write_text("question,answer\n")
+    ran = gemtune("sweep", data, "--base", BASE, "--epochs", "2")
+    assert (ran.code, ran.errors) == (2, [said])
 
 
 def test_standard_input_needs_a_folder_for_what_was_begun(gemtune):

@@ -234,6 +234,11 @@ async def test_time_that_runs_out_ends_all_of_it(virtual_time):
         ({"metrics": []}, "metrics is empty"),
         ({"data": ["a question"]}, "data: no row has an expected answer, with which exact_match compares"),
         ({"data": [("a", "b"), {"prompt": "c"}]}, "1 of 2 rows, the first in row 2, have no expected answer"),
+        ({"data": [("a", "b")], "metrics": "number"}, "data: no row expects a number, which is what number compares"),
+        (
+            {"data": [("a", "b")], "metrics": "json_equal"},
+            "data: no row expects JSON, which is what json_equal",
+        ),
         ({"budget": 5}, "budget: without prices"),
         ({"budget": 0, "prices": (1, 2)}, "budget must be a positive"),
         ({"prices": 5}, "prices"),

@@ -277,7 +277,7 @@ async def test_one_process_runs_a_sweep_at_a_time(tmp_path):
     async with Gemini.client(Gemini.app()) as client:
         asked = {"space": GRID, "objective": "loss", "validation": None, "journal": tmp_path / "sweep"}
         async with client.sweep(Gemini.base, ROWS, **asked):
-            with pytest.raises(JournalBusy, match="the sweep in .* is running in another process"):
+            with pytest.raises(JournalBusy, match="the sweep in .* is running already"):
                 await client.sweep(Gemini.base, ROWS, **asked).run()
 
 
@@ -285,7 +285,8 @@ async def test_one_process_runs_a_sweep_at_a_time(tmp_path):
     ("change", "said"),
     [
         ({"space": {"epoch_count": [1, 2]}}, "another space"),
-        ({"data": ROWS[:-1]}, "another data"),
+        ({"data": ROWS[:-1]}, "written by a sweep with other data;"),
+        ({"validation": 0.25}, "written by a sweep with other data or another split of it;"),
         ({"hyperparameters": {"batch_size": 4}}, "another setting that all points share"),
         ({"base": "models/gemini-1.5-flash-001-tuning"}, "belongs to a sweep over models/gemini-1.0-pro-001"),
     ],
@@ -340,12 +341,66 @@ async def test_a_sweep_runs_once(face):
         ({"space": GRID, "title": "x" * 31}, "title must be a string of at most 30 characters"),
         ({"space": GRID, "stop": "luck"}, "luck"),
         ({"space": GRID, "method": "luck"}, "method"),
+        ({"space": GRID, "method": "preference"}, "the Gemini API has no tuning by preference"),
+        ({"space": GRID, "labels": {"team": "a"}}, "labels has no counterpart on the Gemini API"),
+        ({"space": GRID, "checkpoints": "all"}, "checkpoints has no counterpart on the Gemini API"),
+        ({"space": GRID, "temperature": 7.0}, "temperature must be"),
+        ({"space": GRID, "objective": "exact"}, "objective: exact is none of eval_loss, loss, contains, exact_match"),
+        ({"space": 5}, "space must be a mapping of hyperparameters to .*, not int"),
     ],
 )
 async def test_an_argument_that_is_wrong_is_refused_where_it_is_written(options, said):
     async with Gemini.client(Gemini.app()) as client:
         with pytest.raises(InvalidInput, match=said):
             client.sweep(Gemini.base, ROWS, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"labels": {"No Label": "a"}}, "labels"),
+        ({"checkpoints": "some"}, "checkpoints must be 'all' or 'last'"),
+        ({"kms_key": "key"}, "kms_key must be"),
+        ({"temperature": 0.5}, "temperature is no property of a tuned model on Vertex AI"),
+    ],
+)
+async def test_what_vertex_ai_would_refuse_of_all_points_is_refused_where_it_is_written(options, said):
+    async with Vertex.client(Vertex.app()) as client:
+        with pytest.raises(InvalidInput, match=said):
+            client.sweep(Vertex.base, ROWS, space=GRID, **options)
+
+
+@pytest.mark.parametrize(("metric", "reads"), [("number", "a number"), ("json_equal", "JSON")])
+async def test_a_metric_that_could_score_no_row_is_refused_before_anything_is_created(face, metric, reads):
+    app = face.app()
+    words = [(f"question {at}", "yes" if at % 2 else "no") for at in range(16)]
+    async with face.client(app) as client:
+        sweep = client.sweep(face.base, words, space=GRID, validation=0.25, metrics=["exact_match", metric])
+        for refused in (sweep.plan, sweep.run):
+            with pytest.raises(InvalidInput, match=f"no row expects {reads}, which is what {metric} compares with"):
+                await refused()
+    assert face.jobs(app) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"data": []}, "data is empty: give at least one"),
+        ({"data": "none.csv"}, "data: none.csv cannot be read"),
+        ({"data": 5}, "data must be pairs"),
+        ({"validation": []}, "validation is empty: give at least one"),
+        ({"validation": "none.csv"}, "validation: none.csv cannot be read"),
+        ({"data": ROWS[:1]}, "validation: 0.1 of the data leaves 1 row to train on and 0 rows to validate with"),
+        ({"base_model": "no model"}, "base_model must look like"),
+    ],
+)
+async def test_what_cannot_be_read_is_said_of_the_argument_that_it_is(options, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"base_model": Gemini.base, "data": ROWS, "space": GRID} | options
+    async with Gemini.client(Gemini.app()) as client:
+        with pytest.raises(InvalidInput, match=f"^{said}") as raised:
+            await client.sweep(**given).plan()
+    assert raised.value.field == said.split(":")[0].split()[0]
 
 
 async def test_rows_to_evaluate_on_are_asked_for_before_anything_is_created(face):

@@ -42,6 +42,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"error: {message} (see: {self.prog} --help)\n")
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Say what a number is, rather than which Python type it is not."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            wanted = {int: "a whole number", float: "a number"}.get(action.type)  # type: ignore[call-overload]
+            if wanted is None:
+                raise
+            raise argparse.ArgumentError(action, f"{arg_string!r} is not {wanted}") from None
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is not among the choices, and say which one may have been meant (argparse does from 3.14 on)."""
         if action.choices is not None and value not in action.choices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -108,11 +108,16 @@ def worded(error: GemtuneError, options: argparse.Namespace | None = None) -> st
         options: Those of the command; another command that helps is given those that say which service, and where.
     """
     place = () if options is None else place_options(options)
-    return error.worded(partial(in_shell, place=place, own=getattr(options, "wording", {})))
+    parser = getattr(options, "parser", None)
+    flags = None if parser is None else frozenset(parser._option_string_actions)
+    return error.worded(partial(in_shell, place=place, own=getattr(options, "wording", {}), flags=flags))
 
 
 def in_shell(
-    word: Argument | ClientCall, place: Sequence[str] = (), own: Mapping[str, str] = MappingProxyType({})
+    word: Argument | ClientCall,
+    place: Sequence[str] = (),
+    own: Mapping[str, str] = MappingProxyType({}),
+    flags: Container[str] | None = None,
 ) -> str | None:
     """Return the option or command that stands for an argument or a call; None if there is none.
 
@@ -120,12 +125,15 @@ def in_shell(
         word: The argument or the call.
         place: Options that say which service, and where, for another command.
         own: Options that a command calls otherwise than most.
+        flags: The options that the command has; None if that is not known.
     """
     if isinstance(word, ClientCall):
         command = COMMANDS.get(word.method)
         resource = () if word.resource is None else (word.resource,)
         return None if command is None else shlex.join([*command.split(), *resource, *place])
     option = own.get(word.name) or OPTIONS.get(word.name)
+    if option is not None and flags is not None and option.startswith("--") and option.split()[0] not in flags:
+        return None  # what helps elsewhere, and this command lacks
     if option is None or word.value is None or isinstance(word.value, bool):
         return f"--no-{option[2:]}" if option is not None and word.value is False else option
     # What stands by its place, such as OUTPUT, has no way to be given a certain value.

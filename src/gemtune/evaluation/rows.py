@@ -77,7 +77,7 @@ def held_out_rows(data: object, reading: HeldOutReading | None = None) -> tuple[
     try:
         found = _rows_of(data, reading)
     except InvalidInput as error:
-        raise _said_of_data(error) from None
+        raise checks.about(error, "training_data", "data") from None
     if not found:
         raise InvalidInput("data has no rows: there is nothing to ask", field="data")
     return tuple(_keyed(found, reading.key))
@@ -235,10 +235,3 @@ def _check_keys(rows: Sequence[HeldOutRow], keys: Sequence[str | int | None], na
         if first != row.number:
             what = f"key: row {row.number:,} has the {named!r} of row {first:,}, {key!r}: give each row its own"
             raise InvalidInput(what, Remedy("name another column with ", Argument("key")), field="key", row=row.number)
-
-
-def _said_of_data(error: InvalidInput) -> InvalidInput:
-    """Return an error of the reader, which knows only training data, in the words of who evaluates."""
-    field = "data" if error.field == "training_data" else error.field
-    message = error.message.replace("training_data", "data")
-    return InvalidInput(message, *error.remedies, field=field, row=error.row)

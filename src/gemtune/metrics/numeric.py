@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import attrs
 
@@ -78,6 +78,10 @@ class _NumberScorer:
     share: Decimal
     which: str
     decimal: str
+    reads: ClassVar[str] = "a number"
+
+    def can_read(self, expected: str) -> bool:
+        return bool(numbers_in(expected, self.decimal))
 
     def __call__(self, answer: str, row: HeldOutRow) -> Scored:
         place = 0 if self.which == "first" else -1

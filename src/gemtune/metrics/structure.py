@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any, Final, Never
+from typing import Any, ClassVar, Final, Never
 
 import attrs
 
@@ -65,6 +65,14 @@ def json_equal(*, fields: Iterable[str] | str | None = None, ignore: Iterable[st
 class _JsonScorer:
     wanted: list[tuple[str, ...]] | None
     left_out: list[tuple[str, ...]]
+    reads: ClassVar[str] = "JSON"
+
+    def can_read(self, expected: str) -> bool:
+        try:
+            _parsed(expected)
+        except ValueError:
+            return False
+        return True
 
     def __call__(self, answer: str, row: HeldOutRow) -> Scored:
         try:

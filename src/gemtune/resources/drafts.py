@@ -132,9 +132,23 @@ async def model_to_create(draft: TuningDraft) -> tuple[TunedModel, TrainingSet]:
     Raises:
         InvalidInput: An argument or a row is wrong, or the Gemini API has nothing like it.
     """
-    _refuse_foreign(draft)
+    check_gemini_draft(draft)
     data = await read_data(draft.training_data, draft.choice)
-    return await off_loop(len(data.examples) > MANY, partial(_checked, draft, data)), data
+    return await off_loop(len(data.examples) > MANY, partial(_tuned_model, draft, data)), data
+
+
+def check_gemini_draft(draft: TuningDraft) -> None:
+    """Refuse what is wrong in a draft, apart from its data, before anything is read or sent.
+
+    Raises:
+        InvalidInput: An argument is wrong, or the Gemini API has nothing like it.
+    """
+    _refuse_foreign(draft)
+    check_display_name(draft.display_name)
+    check_description(draft.description)
+    check_fraction("temperature", draft.temperature)
+    check_fraction("top_p", draft.top_p)
+    check_top_k(draft.top_k)
 
 
 def _refuse_foreign(draft: TuningDraft) -> None:
@@ -156,12 +170,7 @@ def _refuse(field: str, what: str) -> Never:
     raise InvalidInput(what, Remedy("leave it out"), tunes, field=field)
 
 
-def _checked(draft: TuningDraft, data: TrainingSet) -> TunedModel:
-    check_display_name(draft.display_name)
-    check_description(draft.description)
-    check_fraction("temperature", draft.temperature)
-    check_fraction("top_p", draft.top_p)
-    check_top_k(draft.top_k)
+def _tuned_model(draft: TuningDraft, data: TrainingSet) -> TunedModel:
     source = names.model_name(draft.base_model, field="base_model")
     tuned = source.startswith("tunedModels/")
     return TunedModel(

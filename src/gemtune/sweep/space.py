@@ -88,8 +88,8 @@ class SweepSpace:
             return cls(dimensions={name: dimension_of(name, each) for name, each in given.items()})
         if isinstance(given, Sequence) and not isinstance(given, str | bytes):
             return cls(listed=_listed(given, service, shared))
-        what = f"must be a mapping of hyperparameters to {FORMS}, or a list of points, not {type(given).__name__}"
-        raise wrong(what)
+        what = f"a mapping of hyperparameters to {FORMS}, or a list of points"
+        raise InvalidInput(f"space must be {what}, not {type(given).__name__}", field="space")
 
     @property
     def size(self) -> int | None:
@@ -276,14 +276,14 @@ def _yaml(text: str, file: Path) -> Any:
 
 
 def _numbered(value: Any) -> Any:
-    """Return what YAML means: to YAML 1.1 the number ``1e-3`` is a string."""
+    """Return what YAML means: to YAML 1.1 the number ``1e-3`` is a string, and so is one in quotes."""
     if isinstance(value, dict):
         return {name: _numbered(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_numbered(each) for each in value]
     if isinstance(value, str):
         try:
-            return float(value)
+            return int(value) if value.isdecimal() else float(value)
         except ValueError:
             return value
     return value

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+import anyio.to_thread
 import attrs
 
 from gemtune.background import Background
 from gemtune.errors import InvalidInput, MisuseError
 from gemtune.jobs import TuningJob
+from gemtune.metrics.values import Metric
 from gemtune.notebook.live import said_if_left
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.storage import Storage
@@ -247,10 +249,21 @@ class Sweep(SweepFacts):
     async def _read(self) -> SweepData:
         if self._data is None:
             spec = self._spec
-            self._data = await read_sweep_data(
+            data = await read_sweep_data(
                 spec.data, spec.validation, seed=spec.seed, method=spec.method, reading=spec.reading, vertex=spec.vertex
             )
+            await anyio.to_thread.run_sync(_check_rows, spec.metrics, data)
+            self._data = data
         return self._data
+
+
+def _check_rows(metrics: Sequence[Metric], data: SweepData) -> None:
+    """Refuse metrics that could score no row: an evaluation would say so once a model is trained and paid for."""
+    from gemtune.evaluation.rows import held_out_rows
+    from gemtune.evaluation.scoring.functions import check_expected
+
+    if data.validation is not None and any(each.expects for each in metrics):
+        check_expected(held_out_rows(data.validation), metrics)
 
 
 def _raise_once(run: SweepRun) -> None:

@@ -116,6 +116,8 @@ def _check(options: argparse.Namespace) -> None:
         check_journal(Path(options.journal), resume=options.resume)
     if options.changed is not None and len(options.model) < 2:
         raise InvalidInput("rows change between two models: name another with --model")
+    if options.judge is not None and len(options.model) < 2:
+        raise InvalidInput("--judge compares the answers of models: name another with --model")
     if options.output is not None and Path(options.output).suffix.lower() not in _ENDINGS:
         ends = f"{', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}"
         raise InvalidInput(f"{options.output} must end with {ends}, which says what it is to hold")

@@ -39,6 +39,10 @@ def metrics_of(options: argparse.Namespace) -> list[Any]:
     Raises:
         InvalidInput: A function is not there, or what a metric needs is not installed.
     """
+    given = options.metric or []
+    twice = next((name for name in given if given.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"--metric {twice} is given twice: leave one out")
     found: list[Any] = [_function(name) if ":" in name else name for name in options.metric or ()]
     if options.judge is not None:
         from gemtune.metrics import judge

@@ -155,8 +155,10 @@ def journal_of(options: argparse.Namespace) -> Path:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     from gemtune.cli.sweep.session import SweepSession, show_plan
-    from gemtune.cli.sweep.space import space_of
+    from gemtune.cli.sweep.space import flags_given, space_of
 
+    if options.space is None:  # what is wrong in the space is said of what was typed
+        options.wording = {**options.wording, "space": flags_given(options)}
     given: dict[str, Any] = {
         **columns_of(options),
         "space": space_of(options),
@@ -164,7 +166,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         "metrics": metrics_of(options) if options.metric or options.judge else (),
         "stop": options.stop,
         "prices": _prices(options),
-        "title": options.title or Path(options.data).name[:_TITLE],
+        "title": options.title or Path(options.data).name[:_TITLE] or None,
         "labels": dict(options.label) if options.label else None,
         **{
             name: getattr(options, name)

@@ -33,6 +33,15 @@ def add_space(parser: Parser) -> None:
     )
 
 
+def _given(options: argparse.Namespace) -> list[str]:
+    return [option for option in _OPTIONS if getattr(options, option) is not None]
+
+
+def flags_given(options: argparse.Namespace) -> str:
+    """Return the options that say what is tried, as they were typed."""
+    return " and ".join(f"--{option.replace('_', '-')}" for option in _given(options))
+
+
 def space_of(options: argparse.Namespace) -> Any:
     """Return the space, as ``client.sweep`` takes it.
 
@@ -41,10 +50,9 @@ def space_of(options: argparse.Namespace) -> Any:
     """
     from gemtune.sweep.space import SweepSpace, read_space, values_of_flag
 
-    given = [option for option in _OPTIONS if getattr(options, option) is not None]
-    flags = " and ".join(f"--{option.replace('_', '-')}" for option in given)
+    given = _given(options)
     if options.space is not None and given:
-        raise InvalidInput(f"the file says what is tried, and so does {flags}: leave one of them out")
+        raise InvalidInput(f"the file says what is tried, and so does {flags_given(options)}: leave one of them out")
     if options.pruner is not None and options.study is None:
         raise InvalidInput("--pruner belongs to a study: name a sampler with --study, or give points up with --stop")
     if options.study is not None and options.max_jobs is None:

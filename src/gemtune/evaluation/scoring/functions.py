@@ -28,11 +28,23 @@ _Scores: TypeAlias = "dict[str, list[float | None]]"
 
 
 def check_expected(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> None:
-    """Refuse rows without the right answer if a metric compares with it.
+    """Refuse rows without the right answer if a metric compares with it, or if it could score none of them.
 
     Raises:
         InvalidInput: There are such rows.
     """
+    _check_answered(rows, metrics)
+    for metric in metrics:
+        scorer: Any = metric.score
+        if hasattr(scorer, "can_read") and not any(scorer.can_read(row.expected) for row in rows):
+            raise InvalidInput(
+                f"data: no row expects {scorer.reads}, which is what {metric.name} compares with",
+                Remedy("choose another metric"),
+                field="data",
+            )
+
+
+def _check_answered(rows: Sequence[HeldOutRow], metrics: Sequence[Metric]) -> None:
     needs = [metric.name for metric in metrics if metric.expects]
     lacking = [row for row in rows if not row.expected] if needs else []
     if not lacking:

@@ -14,6 +14,7 @@ from gemtune import checks
 from gemtune.datasets.review.estimate import PriceList
 from gemtune.errors import InvalidInput
 from gemtune.metrics import resolve
+from gemtune.metrics.named import NAMED
 from gemtune.metrics.values import Metric
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.drafts import TuneOptions
@@ -157,7 +158,7 @@ def sweep_spec(
     shared = options.get("hyperparameters")
     if shared is not None:
         checks.instance("hyperparameters", shared, Hyperparameters, "gemtune.Hyperparameters(...)")
-    wanted, validation, name = _metrics(asked.metrics), _validation(asked.validation), base_name(base_model)
+    wanted, validation, name = _metrics(asked.metrics), _validation(asked.validation), _name(base_model, base_name)
     chosen, better = _objective(asked.objective, wanted, vertex=vertex, validation=validation)
     source, said = _source(asked, vertex=vertex, shared=shared, objective=chosen, better=better)
     places = asked.concurrency if asked.concurrency is None else checks.whole("concurrency", asked.concurrency)
@@ -186,6 +187,13 @@ def sweep_spec(
         method=checks.one_of("method", asked.method, "supervised", "preference"),  # type: ignore[arg-type]
         options=options,
     )
+
+
+def _name(base_model: object, base_name: Callable[[object], str]) -> str:
+    try:
+        return base_name(base_model)
+    except InvalidInput as error:
+        raise checks.about(error, "model", "base_model") if error.field == "model" else error from None
 
 
 def _prices(asked: SweepArguments, base_name: str) -> PriceList | None:
@@ -240,8 +248,8 @@ def _objective(
     if given in MEASURED:
         _check_measured(given, vertex=vertex, validation=validation)
         return given, "lower"
-    if names and given not in names:
-        known = ", ".join((*MEASURED, *names))
+    if given not in (names or NAMED):
+        known = ", ".join((*MEASURED, *(names or NAMED)))
         raise InvalidInput(f"objective: {given!s:.60} is none of {known}", field="objective")
     if validation is None:
         what = f"objective: {given} is found by asking rows that were held out, and there is no validation"

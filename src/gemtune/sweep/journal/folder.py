@@ -96,7 +96,7 @@ class SweepJournal:
                 self._file = LockedFile.open(path)
                 self._load(self._file)
         except JournalBusy:
-            what = f"the sweep in {folder} is running in another process: wait for it, or name another folder"
+            what = f"the sweep in {folder} is running already: wait for it, or name another folder"
             raise JournalBusy(what, path=str(folder)) from None
         except FileExistsError:
             raise journal_error(folder, "of a sweep is a folder, and there is a file of that name") from None

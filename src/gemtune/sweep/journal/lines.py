@@ -27,6 +27,7 @@ from gemtune.sweep.point import PointState
 
 SWEEP_VERSION: Final = 1
 _BEGINNING: Final = b'{"gemtune_sweep":'
+_PARTS: Final = frozenset({"data", "validation"})
 
 
 @attrs.frozen
@@ -63,8 +64,13 @@ class SweepHeader:
         ours, theirs = wanted.get("base model", ""), self.of.get("base model", "")
         if ours != theirs:
             return f"belongs to a sweep over {theirs}, not over {ours}"
-        changed = sorted(name for name in {*self.of, *wanted} if self.of.get(name) != wanted.get(name))
-        return f"was written by a sweep with another {' and another '.join(changed)}" if changed else ""
+        changed = {name for name in {*self.of, *wanted} if self.of.get(name) != wanted.get(name)}
+        if changed >= _PARTS:  # one seed or share more, or one row: the parts alone do not say which
+            said = ["other data or another split of it"]
+        else:
+            said = [f"other {name}" for name in sorted(_PARTS & changed)]
+        said += [f"another {name}" for name in sorted(changed - _PARTS)]
+        return f"was written by a sweep with {' and '.join(said)}" if said else ""
 
 
 def point_line(number: int, kind: str, **said: object) -> bytes:

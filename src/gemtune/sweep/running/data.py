@@ -72,8 +72,10 @@ async def read_sweep_data(
     share = checks.is_number(validation)
     if _in_cloud(data):
         return _of_cloud(data, validation, share=share)
-    train = await _opened(data, method, reading)
-    own = None if share or validation is None or _in_cloud(validation) else await _opened(validation, method, reading)
+    train = await _opened(data, method, reading, "data")
+    own = None
+    if not (share or validation is None or _in_cloud(validation)):
+        own = await _opened(validation, method, reading, "validation")
     cloud = validation if _in_cloud(validation) else None
     wanted = float(validation) if share else 0.0  # type: ignore[arg-type]
 
@@ -101,20 +103,24 @@ def _of_cloud(data: object, validation: object, *, share: bool) -> SweepData:
     return SweepData(train=data, measured=measured, digests=digests, notes=notes)
 
 
-async def _opened(data: object, method: Method, reading: Mapping[str, Any]) -> DataSet:
+async def _opened(data: object, method: Method, reading: Mapping[str, Any], argument: str) -> DataSet:
     def work() -> DataSet:
         said = {} if isinstance(data, DataSet) else {"method": method, **reading}
         return datasets.load(data, **said)
 
-    # Iterators are the caller's code, and run where the caller runs.
-    return await anyio.to_thread.run_sync(work) if is_file(data) else work()
+    try:
+        # Iterators are the caller's code, and run where the caller runs.
+        return await anyio.to_thread.run_sync(work) if is_file(data) else work()
+    except InvalidInput as error:
+        raise checks.about(error, "training_data", argument) from None
 
 
 def _read(
     data: DataSet, own: DataSet | None, cloud: object | None, share: float, seed: int, *, vertex: bool
 ) -> SweepData:
-    for _ in data:  # a row that is wrong ends the sweep here, as it would end a tuning: a split would leave it out
-        pass
+    _check_all(data, "data")  # a row that is wrong ends the sweep here, as it would end a tuning
+    if own is not None:
+        _check_all(own, "validation")
     train, validation = data, own
     notes: tuple[str, ...] = ()
     if share:
@@ -122,9 +128,10 @@ def _read(
         parts = datasets.split(data, validation=share, seed=f"sweep {seed}")
         train, validation, notes = parts.train, parts.validation, (str(parts),)
         if 0 in parts.rows:
-            what = f"validation: {share:g} of the data leaves {parts.rows[0]} rows to train on and {parts.rows[1]} rows"
+            left, held = (f"{rows:,} row{'' if rows == 1 else 's'}" for rows in parts.rows)
+            what = f"validation: {share:g} of the data leaves {left} to train on and {held} to validate with"
             more = Remedy("give more data, another share, or validation data of its own")
-            raise InvalidInput(f"{what} to validate with", more, field="validation")
+            raise InvalidInput(what, more, field="validation")
     figures, digest = _figures(train)
     rows, validated = (RunningFigures(), "") if validation is None else _figures(validation)
     once = Plan(model=None, epochs=1, batch_size=None, prices=None).estimate(figures, data.method).billed_tokens
@@ -138,6 +145,16 @@ def _read(
         rows=rows.examples,
         notes=notes,
     )
+
+
+def _check_all(data: DataSet, argument: str) -> None:
+    """Refuse data that has no rows, or a wrong one, which a split would leave out."""
+    try:
+        if not sum(1 for _ in data):
+            what = f"{argument} is empty: give at least one (input, output) pair, better 100 or more"
+            raise InvalidInput(what, field=argument)
+    except InvalidInput as error:
+        raise checks.about(error, "training_data", argument) from None
 
 
 def _figures(data: DataSet) -> tuple[RunningFigures, str]:
