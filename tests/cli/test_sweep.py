@@ -136,7 +136,9 @@ def test_a_sweep_ends_with_the_best_model_and_whether_it_is_better(service, gemt
     assert created(service) == 4
     head, *board = ran.out.splitlines()
     assert head.split() == ["rank", "point", "epochs", "rate", "×", "state", "steps", "curve", "exact_match"]
-    assert [line.split()[0] for line in board[:4]] == ["1", "2", "3", "4"]
+    reached = [float(line.split()[-1]) for line in board[:4]]
+    assert reached == sorted(reached, reverse=True)
+    assert [line.split()[0] for line in board[:4]] == [str(1 + sum(r > own for r in reached)) for own in reached]
     best = board[0].split()[1]
     assert board[4].startswith("4 of 4 points done · ")
     assert board[5].startswith(f"best: point {best} (epochs ")
@@ -162,7 +164,9 @@ def test_json_is_an_object_for_each_event_and_one_for_the_whole_sweep(service, g
     assert (kinds["point_planned"], kinds["point_ended"], kinds["point_evaluated"]) == (4, 4, 4)
     assert whole["kind"] == "sweep"
     assert whole["objective"] == "exact_match"
-    assert [point["rank"] for point in whole["points"]] == [1, 2, 3, 4]
+    reached = [point["objective"] for point in whole["points"]]
+    assert reached == sorted(reached, reverse=True)
+    assert [point["rank"] for point in whole["points"]] == [1 + sum(r > own for r in reached) for own in reached]
     assert whole["best"] == whole["points"][0]
     assert whole["best"]["values"].keys() == {"epoch_count", "learning_rate_multiplier"}
     (comparison,) = whole["comparisons"]

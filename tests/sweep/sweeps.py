@@ -8,6 +8,7 @@ from itertools import product
 from evaluation.scenes import HOSTILE, comparison
 from gemtune.show.picture import JobPicture, Tone
 from gemtune.sweep import PointPicture, PointState, SweepPicture, SweepPoint
+from gemtune.sweep.point import ranks_of
 from gemtune.types import Hyperparameters
 
 GRID = [
@@ -51,8 +52,7 @@ def point(number, values, state, done=1.0, evals=True, **more):
 
 
 def ranked(points):
-    order = sorted((each for each in points if each.objective is not None), key=lambda each: each.objective)
-    place = {each.point.number: number for number, each in enumerate(order, 1)}
+    place = ranks_of({each.point.number: each.objective for each in points if each.objective is not None}, "lower")
     return [PointPicture(**{**fields(each), "rank": place.get(each.point.number)}) for each in points]
 
 

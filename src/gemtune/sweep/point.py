@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -29,6 +30,26 @@ class PointState(enum.StrEnum):
     """Its job failed, was cancelled by somebody else, or cannot be seen any more."""
     LEFT_OUT = "left out"
     """The budget did not allow it; no job was created."""
+
+
+def ranks_of(objectives: Mapping[int, float], better: Literal["lower", "higher"]) -> dict[int, int]:
+    """Return the rank of each point on a leaderboard: 1 and as many more as are better, so that equals share a rank.
+
+    Args:
+        objectives: What the points are ranked by, by number.
+        better: Whether a lower or a higher one is better.
+
+    Example:
+        >>> ranks_of({0: 0.9, 1: 0.8, 2: 0.9, 3: 0.7}, "higher")
+        {0: 1, 2: 1, 1: 3, 3: 4}
+    """
+    ranks: dict[int, int] = {}
+    place, last = 0, math.nan
+    order = sorted(objectives.items(), key=lambda each: (each[1] if better == "lower" else -each[1], each[0]))
+    for at, (number, objective) in enumerate(order, 1):
+        place, last = (place if objective == last else at), objective
+        ranks[number] = place
+    return ranks
 
 
 ENDED = frozenset({PointState.STOPPED, PointState.TRAINED, PointState.FAILED, PointState.LEFT_OUT})
@@ -59,7 +80,7 @@ class PointPicture:
         job: The name of its job; empty as long as there is none.
         picture: What a person sees of the job, its curves included; None as long as there is none.
         objective: What it is ranked by; None while unknown.
-        rank: Its place on the leaderboard, from 1; None as long as it has no objective.
+        rank: Its place on the leaderboard, from 1, which equals share; None as long as it has no objective.
         scores: What the evaluation of its model says, by metric.
         tokens: Training tokens that it has taken so far, by the steps that were done.
         cost: What these cost by the prices that were given; None without prices.
@@ -129,7 +150,7 @@ class SweepPicture:
 
     @property
     def best(self) -> PointPicture | None:
-        """The point that is ranked first; None while nothing is ranked."""
+        """The point that is ranked first, of equals the one that was planned first; None while nothing is ranked."""
         return next((each for each in self.points if each.rank == 1), None)
 
     @property

@@ -134,6 +134,9 @@ def best_said(picture: SweepPicture) -> str:
     if best is None:
         return "no point has an objective" if picture.ended and picture.points else ""
     found = f"{named(best)}, {name(picture.objective)} {figure(best.objective, picture.objective)}"
+    others = sum(each.rank == best.rank for each in picture.points) - 1
+    if others:
+        found += f", the same as {'another point' if others == 1 else f'{others:,} other points'}"
     return f"{'best' if picture.ended else 'best so far'}: {found}"
 
 

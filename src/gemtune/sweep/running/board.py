@@ -17,7 +17,7 @@ from gemtune.loops import current_time
 from gemtune.metrics.values import Comparison
 from gemtune.sweep.chooser import PointCurve
 from gemtune.sweep.events import SweepEvent
-from gemtune.sweep.point import PointPicture, PointState, SweepPicture
+from gemtune.sweep.point import PointPicture, PointState, SweepPicture, ranks_of
 from gemtune.sweep.running.budget import BudgetLedger, PointCosts
 from gemtune.sweep.running.record import PointRecord
 from gemtune.types import Hyperparameters
@@ -144,14 +144,13 @@ class SweepBoard:
         return record.tokens * record.share if record.job is not None or record.replayed else 0.0
 
     def ranks(self) -> Mapping[int, int]:
-        """Return the place of every point with a model and an objective, from 1."""
-        sign = 1.0 if self.better == "lower" else -1.0
-        ranked = [
-            (sign * each.objective, each.number)
+        """Return the rank of every point with a model and an objective, from 1, which equals share."""
+        ranked = {
+            each.number: each.objective
             for each in self.records.values()
             if each.state is PointState.TRAINED and each.objective is not None and math.isfinite(each.objective)
-        ]
-        return {number: place for place, (_, number) in enumerate(sorted(ranked), 1)}
+        }
+        return ranks_of(ranked, self.better)
 
     def pictures(self) -> list[PointPicture]:
         """Return what a person sees of each point, by number."""
