@@ -3,6 +3,7 @@
 import optuna
 import pytest
 
+from gemtune.errors import GemtuneError
 from gemtune.sweep import PointState
 from sweep.emulated import ROWS, Gemini, Wire, kinds
 
@@ -69,3 +70,58 @@ async def test_at_most_four_points_of_a_study_run_at_a_time():
             most = max(most, sum(each.state in running for each in sweep.points))
     assert most == 4
     assert await kinds(sweep) == []
+
+
+class Falls(optuna.samplers.RandomSampler):
+    """A sampler, and with ``prune`` a pruner, that breaks once, at its n-th call."""
+
+    def __init__(self, where, at):
+        super().__init__(seed=1)
+        self.where, self.left = where, at
+
+    def count(self, where):
+        self.left -= self.where == where
+        if self.where == where and not self.left:
+            raise OSError("the database is gone")
+
+    def sample_independent(self, *args):
+        self.count("asked")
+        return super().sample_independent(*args)
+
+    def after_trial(self, *args):
+        self.count("ended")
+        return super().after_trial(*args)
+
+    def prune(self, *_):
+        self.count("told")
+        return False
+
+
+@pytest.mark.parametrize(("where", "at"), [("asked", 7), ("ended", 2), ("told", 9)])
+@pytest.mark.parametrize("persistent", [True, False])
+async def test_a_study_that_breaks_ends_the_run_in_our_words_and_the_next_one_loses_nothing(
+    where, at, persistent, tmp_path
+):
+    storage = f"sqlite:///{tmp_path}/study.db" if persistent else None
+    broken, wire = Falls(where, at), Wire(Gemini.app())
+    options = {"space": SPACE, "max_jobs": 5, "concurrency": 2, "journal": tmp_path / "sweep", **LOSS}
+
+    class Pruner(optuna.pruners.BasePruner):
+        def prune(self, *_):
+            return broken.prune()
+
+    def study():
+        return optuna.create_study(
+            storage=storage, study_name="s", load_if_exists=True, sampler=broken, pruner=Pruner()
+        )
+
+    async with Gemini.client(wire.app, wire) as client:
+        with pytest.raises(GemtuneError, match=r"the study could not be (asked|told) .*: the database is gone"):
+            await client.sweep(Gemini.base, ROWS, study=study(), **options).run()
+        assert wire.seen["cancel"] == 0
+        again = study()
+        sweep = client.sweep(Gemini.base, ROWS, study=again, **options)
+        await sweep.run()
+    assert len(wire.app.store.tuned_models) == wire.seen["create"] == len(sweep.points) == 5
+    assert [trial.state.name for trial in again.trials] == ["COMPLETE"] * 5
+    assert sorted(trial.value for trial in again.trials) == sorted(each.objective for each in sweep.points)

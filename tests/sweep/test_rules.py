@@ -18,6 +18,7 @@ from gemtune.sweep.rules import (
     MedianRule,
     OverfittingRule,
     resolve_rules,
+    verdict_of,
 )
 from gemtune.sweep.running.record import CurveRecord
 from gemtune.types.training import SnapshotMetrics
@@ -275,3 +276,40 @@ def test_a_loss_that_a_service_has_not_said_is_no_loss_that_diverged():
     assert record.losses == ((2, 1.7), (3, 1.5))
     assert record.take(snapshot(events.Snapshot, 9, math.nan)) == (9,)
     assert math.isnan(record.losses[-1][1])
+
+
+class Says:
+    def __init__(self, said):
+        self.said = said
+
+    def verdict(self, curve, others):
+        return self.said
+
+
+class SaysLater:
+    async def verdict(self, curve, others):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [(Says(True), "Says returned True"), (Says(0.5), "Says returned 0.5"), (SaysLater(), "SaysLater returned <corou")],
+)
+def test_a_rule_of_the_users_says_why_in_a_string_or_is_refused_by_its_name(rule, said):
+    with pytest.raises(InvalidInput, match=f"^stop: the rule {said}.* about point 3; return a string that says why"):
+        verdict_of([rule], curve(3), [])
+
+
+def test_the_first_rule_that_says_something_is_heard():
+    assert verdict_of([Says(None), Says(""), Says("enough"), Says("too much")], curve(), []) == "enough"
+    assert verdict_of([Says(None), Says("")], curve(), []) is None
+
+
+def test_what_a_rule_of_the_users_raises_is_raised_as_it_is_with_a_note_that_says_which_rule():
+    class Broken:
+        def verdict(self, curve, others):
+            raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        verdict_of([Broken()], curve(3), [])
+    assert raised.value.__notes__ == ["raised by the stop rule Broken about point 3"]

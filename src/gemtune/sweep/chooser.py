@@ -52,6 +52,9 @@ class PointSource(Protocol):
     def total(self) -> int | None:
         """How many points there are; None if there is no end to them."""
 
+    def begin(self, sweep: str) -> None:
+        """Learn the id of the sweep, which is the same in all of its runs, before anything else."""
+
     async def ask(self, number: int) -> Mapping[str, float | int] | None:
         """Return the values of the point of a number, which are written down before anything is created.
 

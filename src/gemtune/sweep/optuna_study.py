@@ -2,9 +2,11 @@
 
 Sampler and pruner are the study's own; nothing here chooses. What it adds is what a sweep needs:
 
-- *One trial for a point, whatever crashes.* A trial carries the user attribute ``gemtune_point``. A later run finds it
-  in a storage that persists; in a study that was made anew, the trial is made again with the values of the journal.
-  (Killed before the point is in the journal, a trial stays RUNNING for ever, as Optuna's do. No job was made for it.)
+- *One trial for a point, whatever crashes.* A trial carries the user attributes ``gemtune_sweep``, the sweep's id, and
+  ``gemtune_point``. A later run finds it in a storage that persists; in a study that was made anew, the trial is made
+  again with the values of the journal. A run that dies after the study was asked and before the point is in the journal
+  leaves a trial that nobody would ever tell anything: it becomes the next point. (To let it fail would lose a cell of a
+  grid, or what the user has put into the study's queue.) Only a trial with this sweep's id is taken.
 - *No point twice.* A study may propose the same values again. Such a trial gets the value of the earlier point if that
   is known, and fails otherwise, so that nothing is tuned twice; after some of them in a row there are no more points.
 - *No waiting in the loop.* A study blocks, on a database or on a Gaussian process, and may not be used by two threads
@@ -31,6 +33,8 @@ from gemtune.sweep.dimension import ValueList, ValueRange
 from gemtune.sweep.space import SweepSpace
 from gemtune.types import Hyperparameters
 
+SWEEP: Final = "gemtune_sweep"
+"""The user attribute of a trial that says of which sweep it is."""
 POINT: Final = "gemtune_point"
 """The user attribute of a trial that says which point it is."""
 REPEATS: Final = "gemtune_repeats"
@@ -53,8 +57,13 @@ class StudyPoints:
     study: Any
     space: SweepSpace
     total: int | None
+    _sweep: str = attrs.field(default="", init=False)
     _trials: dict[int, _StudyTrial] = attrs.field(factory=dict, init=False, repr=False)
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False, repr=False)
+
+    def begin(self, sweep: str) -> None:
+        """Learn the id of the sweep, by which a later run knows its trials."""
+        self._sweep = sweep
 
     async def ask(self, number: int) -> Mapping[str, float | int] | None:
         """Return the values of the point of a number; None if the study has no more, or there may be no more."""
@@ -98,8 +107,7 @@ class StudyPoints:
             except GemtuneError:
                 raise
             except Exception as error:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise GemtuneError(f"the study could not be {what}: {reason}") from error
+                raise _failed(what, error) from error
 
     @cached_property
     def _distributions(self) -> dict[str, Any]:
@@ -108,10 +116,15 @@ class StudyPoints:
     def _ask(self, number: int) -> Mapping[str, float | int] | None:
         tried = {_key(each.values): known for known, each in self._trials.items()}
         for _ in range(_IN_VAIN):
-            exhausted = getattr(self.study.sampler, "is_exhausted", None)
-            if exhausted is not None and exhausted(self.study):
-                return None
-            trial = self.study.ask(dict(self._distributions))
+            trial = self._orphan()
+            if trial is None:
+                exhausted = getattr(self.study.sampler, "is_exhausted", None)
+                if exhausted is not None and exhausted(self.study):
+                    return None
+                trial = self.study.ask()
+                # At once: a sampler may think for seconds, and a database fail, before all values are chosen.
+                trial.set_user_attr(SWEEP, self._sweep)
+            self._choose(trial)
             repeated = tried.get(_key(trial.params))
             if repeated is None:
                 trial.set_user_attr(POINT, number)
@@ -122,6 +135,28 @@ class StudyPoints:
             self._finish(_StudyTrial(trial, dict(trial.params)), known.value if known.finished else None)
         return None
 
+    def _orphan(self) -> Any:
+        """Return a trial of this sweep that no point has, because a run has died too early; None if there is none."""
+        from optuna.trial import Trial, TrialState
+
+        if not self._sweep:
+            return None
+        bound = {each.trial.number for each in self._trials.values() if each.trial is not None}
+        for each in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if each.user_attrs.get(SWEEP) == self._sweep and each.number not in bound:
+                return Trial(self.study, each._trial_id)
+        return None
+
+    def _choose(self, trial: Any) -> None:
+        """Have the study choose the values of a trial; what has been chosen stays."""
+        for name, each in self._distributions.items():
+            if hasattr(each, "choices"):
+                trial.suggest_categorical(name, each.choices)
+            elif isinstance(each.low, int):
+                trial.suggest_int(name, each.low, each.high, step=each.step, log=each.log)
+            else:
+                trial.suggest_float(name, each.low, each.high, step=each.step, log=each.log)
+
     def _adopt(self, number: int, values: Mapping[str, float | int]) -> None:
         from optuna.trial import Trial, TrialState, create_trial
 
@@ -129,7 +164,9 @@ class StudyPoints:
             (
                 each
                 for each in self.study.get_trials(deepcopy=False)
-                if each.user_attrs.get(POINT) == number and _key(each.params) == _key(values)
+                if each.user_attrs.get(SWEEP, self._sweep) == self._sweep
+                and each.user_attrs.get(POINT) == number
+                and _key(each.params) == _key(values)
             ),
             None,
         )
@@ -141,7 +178,7 @@ class StudyPoints:
                 state=TrialState.RUNNING,
                 params=dict(values),
                 distributions=dict(self._distributions),
-                user_attrs={POINT: number},
+                user_attrs={SWEEP: self._sweep, POINT: number},
                 system_attrs=fixed,
             )
             self.study.add_trial(made)
@@ -224,7 +261,7 @@ def study_points(
     checks.whole("max_jobs", max_jobs)
     _check_direction(study, better, objective)
     if space is None:
-        found = optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False))
+        found = _space_of_trials(study)
         if not found:
             between = Remedy("say between which values with ", Argument("space"))
             raise InvalidInput(
@@ -254,6 +291,20 @@ def optuna_module() -> Any:
         what = "a study needs Optuna"
         raise SettingsError(what, Remedy("run pip install 'gemtune[optuna]'"), field="study") from None
     return optuna
+
+
+def _space_of_trials(study: Any) -> dict[str, Any]:
+    """Return what the trials of a study have all chosen from."""
+    try:
+        found: dict[str, Any] = optuna_module().search_space.intersection_search_space(study.get_trials(deepcopy=False))
+    except Exception as error:
+        raise _failed("asked for its trials", error) from error
+    return found
+
+
+def _failed(what: str, error: Exception) -> GemtuneError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return GemtuneError(f"the study could not be {what}: {reason}")
 
 
 def _check_direction(study: Any, better: Literal["lower", "higher"], objective: str) -> None:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import inspect
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ import attrs
 
 from gemtune import checks
 from gemtune.errors import InvalidInput
+from gemtune.remedy import Remedy
 from gemtune.sweep.chooser import PointCurve, StopRule
 from gemtune.sweep.curves import LEAST_STEPS, LossTrack, in_words, logarithm, ordered, trend
 
@@ -223,6 +225,33 @@ def resolve_rules(stop: str | StopRule | Iterable[str | StopRule] | None) -> tup
         return ()
     several = isinstance(stop, Iterable) and not isinstance(stop, str) and not hasattr(stop, "verdict")
     return tuple(_rule(each) for each in (stop if several else (stop,)))  # type: ignore[union-attr]
+
+
+def verdict_of(rules: Iterable[StopRule], curve: PointCurve, others: Sequence[PointCurve]) -> str | None:
+    """Return why a running point should be stopped, by the first rule that says so; None if none does.
+
+    Args:
+        rules: The rules, in their order.
+        curve: The point's curve.
+        others: Those of all others.
+
+    Raises:
+        InvalidInput: A rule of the user's returned something else. What one raises is raised as it is, with a note.
+    """
+    for rule in rules:
+        try:
+            said = rule.verdict(curve, others)
+        except Exception as error:
+            error.add_note(f"raised by the stop rule {type(rule).__name__} about point {curve.number}")
+            raise
+        if said is not None and not isinstance(said, str):
+            if inspect.iscoroutine(said):
+                said.close()
+            what = f"stop: the rule {type(rule).__name__} returned {said!r:.60} about point {curve.number}"
+            raise InvalidInput(what, Remedy("return a string that says why it is to be stopped, or None"), field="stop")
+        if said:
+            return said
+    return None
 
 
 def _rule(given: object) -> StopRule:

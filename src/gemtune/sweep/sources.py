@@ -45,6 +45,9 @@ class SpacePoints:
     _drawn: list[Mapping[str, float | int]] = attrs.field(factory=list, init=False, repr=False)
     _given: dict[int, Mapping[str, float | int]] = attrs.field(factory=dict, init=False, repr=False)
 
+    def begin(self, sweep: str) -> None:
+        """Ignore the sweep's id: what a point is follows from its number."""
+
     async def ask(self, number: int) -> Mapping[str, float | int] | None:
         """Return the values of the point of a number; None if there are no more."""
         if number in self._given:
@@ -52,14 +55,14 @@ class SpacePoints:
         if self.total is not None and number >= self.total:
             return None
         # Earlier runs may have drawn under another max_jobs: what they have tried is not tried under a new number.
-        tried = [dict(values) for values in self._given.values()]
+        tried = {frozenset(values.items()) for values in self._given.values()}
         for at in (number, *range(len(self._drawn))):
             values = self._draw(at)
-            if values is not None and dict(values) not in tried:
+            if values is not None and frozenset(values.items()) not in tried:
                 self._given[number] = values
                 return values
         while (values := self._draw(len(self._drawn))) is not None:
-            if dict(values) not in tried:
+            if frozenset(values.items()) not in tried:
                 self._given[number] = values
                 return values
         return None

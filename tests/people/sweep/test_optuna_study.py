@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from gemtune.errors import GemtuneError, InvalidInput, SettingsError
-from gemtune.sweep.optuna_study import POINT, REPEATS, distributions_of, study_points
+from gemtune.sweep.optuna_study import POINT, REPEATS, SWEEP, distributions_of, study_points
 from gemtune.sweep.space import SweepSpace
 
 SPACE = SweepSpace.of({"epoch_count": (1, 8), "learning_rate_multiplier": (0.1, 10, "log")})
@@ -139,6 +139,83 @@ async def test_a_persistent_study_has_one_trial_for_a_point_after_any_number_of_
     assert states(study) == ["COMPLETE", "COMPLETE", "PRUNED"]
     assert study.get_trials()[0].value == 0.5
     assert study.get_trials()[1].intermediate_values == {10: 4.0, 20: 3.0}
+
+
+class Dies(optuna.samplers.RandomSampler):
+    """Dies at one of the values that it is asked for."""
+
+    def __init__(self, at, seed=1):
+        super().__init__(seed=seed)
+        self.left = at
+
+    def sample_independent(self, *args):
+        self.left -= 1
+        if not self.left:
+            raise OSError("the database is gone")
+        return super().sample_independent(*args)
+
+
+@pytest.mark.parametrize("at", [3, 4])
+async def test_a_trial_that_was_asked_for_and_is_in_no_journal_becomes_the_next_point(at, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study_of(storage=storage).ask()  # somebody else's
+    another = points(study_of(storage=storage))
+    another.begin("sweep-2")
+    await another.ask(0)
+    first = points(study_of(storage=storage, sampler=Dies(at)))
+    first.begin("sweep-1")
+    known = await first.ask(0)
+    with pytest.raises(GemtuneError, match="the study could not be asked for point 1: the database is gone"):
+        await first.ask(1)
+    study = study_of(2, storage=storage)
+    later = points(study)
+    later.begin("sweep-1")
+    await later.adopt(0, known)
+    found = [await later.ask(number) for number in (1, 2)]
+    for number in range(3):
+        await later.tell(number, 1.0)
+    assert set(found[0]) == set(SPACE.dimensions)
+    assert states(study) == ["RUNNING", "RUNNING", "COMPLETE", "COMPLETE", "COMPLETE"]
+    assert [each.user_attrs.get(SWEEP) for each in study.get_trials()] == [None, "sweep-2", *["sweep-1"] * 3]
+    assert [each.user_attrs[POINT] for each in study.get_trials()[2:]] == [0, 1, 2]
+
+
+async def test_a_run_that_dies_before_its_journal_loses_no_cell_of_a_grid_and_nothing_of_the_users_queue(tmp_path):
+    grid, storage = {"epoch_count": [2, 4], "learning_rate_multiplier": [0.5, 1.0]}, f"sqlite:///{tmp_path}/study.db"
+
+    def again():
+        study = study_of(storage=storage, sampler=optuna.samplers.GridSampler(grid))
+        source = points(study, SweepSpace.of(grid), max_jobs=10)
+        source.begin("sweep-1")
+        return study, source
+
+    study, source = again()
+    study.enqueue_trial({"epoch_count": 4, "learning_rate_multiplier": 1.0})
+    queued = await source.ask(0)  # and the run dies
+    study, source = again()
+    found = [await source.ask(number) for number in range(4)]
+    assert found[0] == queued == {"epoch_count": 4, "learning_rate_multiplier": 1.0}
+    assert len({tuple(values.items()) for values in found}) == 4
+    for number in range(4):
+        await source.tell(number, 1.0)
+    assert {each.state for each in study.get_trials() if REPEATS not in each.user_attrs} == {TrialState.COMPLETE}
+
+
+async def test_a_point_is_not_the_trial_that_another_sweep_has_with_the_same_values():
+    study, values = study_of(), {"epoch_count": 2, "learning_rate_multiplier": 1.0}
+    for sweep in ("sweep-1", "sweep-2"):
+        source = points(study)
+        source.begin(sweep)
+        await source.adopt(0, values)
+        await source.tell(0, 1.0)
+    assert [each.user_attrs[SWEEP] for each in study.get_trials()] == ["sweep-1", "sweep-2"]
+
+
+async def test_a_storage_that_cannot_be_read_is_an_error_of_ours_where_the_study_is_given(tmp_path):
+    study = study_of(storage=f"sqlite:///{tmp_path}/study.db")
+    (tmp_path / "study.db").write_bytes(b"something else")
+    with pytest.raises(GemtuneError, match="the study could not be asked for its trials: "):
+        points(study, None)
 
 
 async def test_values_that_the_study_proposes_again_are_not_tuned_again():

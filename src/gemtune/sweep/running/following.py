@@ -13,6 +13,7 @@ from gemtune.show.picture import awaited, reason_of
 from gemtune.sweep.curves import reported
 from gemtune.sweep.events import PointEnded, PointProgress, PointStopped
 from gemtune.sweep.point import PointState
+from gemtune.sweep.rules import verdict_of
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.record import PointRecord
 from gemtune.sweep.running.stopping import Stopping
@@ -88,8 +89,7 @@ class Following:
         if record.ended or record.stopping or record.curve.completed == record.curve.total:
             return
         if parts.rules:
-            curve, others = record.seen(), parts.board.curves(record)
-            why = why or next((said for rule in parts.rules if (said := rule.verdict(curve, others))), None)
+            why = why or verdict_of(parts.rules, record.seen(), parts.board.curves(record))
         if why:
             await self.stopping.give_up(why, record)
 

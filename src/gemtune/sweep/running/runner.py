@@ -62,6 +62,7 @@ class SweepRun:
     async def prepare(self) -> None:
         """Take up what earlier runs have left, and plan the points that are known from the beginning."""
         parts = self.parts
+        parts.source.begin(parts.journal.id)
         for number, known in still_wanted(parts.journal.known, parts.most).items():
             await take_up(parts, self._made(number, known.values), known)
         total = parts.source.total if parts.ahead else 0
