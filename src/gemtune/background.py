@@ -33,11 +33,15 @@ class Background:
         name: What it is called in messages.
         work: Runs until it is done, or until ``stop`` is called. It deals with its own errors.
         stop: Asks it to end soon; called more than once, and also before it runs.
+        unbegun: Ends it in the place of ``work`` if its task is cancelled before the work could begin, as the end of a
+            loop may do.
     """
 
     name: str
     work: Callable[[], Awaitable[None]]
     stop: Callable[[], None]
+    unbegun: Callable[[], None]
+    _begun: bool = attrs.field(default=False, init=False)
     _group: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
     _ended: anyio.Event | None = attrs.field(default=None, init=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
@@ -69,7 +73,7 @@ class Background:
         """Begin in a task of its own, which ends when its owner is forgotten."""
         self._task = asyncio.create_task(self._run(None), name=f"gemtune {self.name}")
         _tasks.add(self._task)
-        self._task.add_done_callback(_tasks.discard)
+        self._task.add_done_callback(self._done)
         # What is forgotten, as by running a notebook's cell again, must not go on for ever.
         forgotten = weakref.finalize(owner, call_soon, asyncio.get_running_loop(), self.stop)
         forgotten.atexit = False
@@ -85,7 +89,13 @@ class Background:
         if self._ended is not None:
             await self._ended.wait()  # the nursery is left by the block that entered it
 
+    def _done(self, task: asyncio.Task[None]) -> None:
+        _tasks.discard(task)
+        if not self._begun:
+            self.unbegun()
+
     async def _run(self, ended: anyio.Event | None) -> None:
+        self._begun = True
         try:
             await self.work()
         finally:

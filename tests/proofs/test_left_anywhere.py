@@ -261,14 +261,35 @@ async def test_whoever_leaves_a_batch_waits_for_its_end_even_if_cancelled_meanwh
         assert ended
 
 
-async def test_a_consumer_learns_that_somebody_has_cancelled_the_task_of_its_batch():
-    async with make_client(make_app()) as client, client.batch(MODEL, PROMPTS, concurrency=1) as results:
-        await anext(results)
-        for task in asyncio.all_tasks():
-            if task.get_name() == "gemtune batch":
-                task.cancel()
-        with pytest.raises(GemtuneError, match="was cancelled before the batch was done"):
-            [result async for result in results]
+@pytest.mark.parametrize("what", ["batch", "sweep"])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_consumer_learns_that_somebody_has_cancelled_the_task_of_what_it_reads(tmp_path, what, begun):
+    journal = tmp_path / "run.journal"
+
+    def made(client):
+        if what == "batch":
+            return client.batch(MODEL, PROMPTS, concurrency=1, journal=journal)
+        return client.sweep(BASE, EXAMPLES, space={"epoch_count": [3, 4]}, validation=None, journal=journal)
+
+    async with make_client(make_app()) as client, nothing_left():
+        async with made(client) as results:
+            for _ in range(3 if begun else 0):  # a sweep reports its plan before it begins
+                await anext(results)
+            (task,) = (task for task in asyncio.all_tasks() if task.get_name() == f"gemtune {what}")
+            task.cancel()
+            with pytest.raises(GemtuneError, match=f"was cancelled before the {what} was done"):
+                [result async for result in results]
+        async with made(client) as results:  # the journal is free
+            await anext(results)
+
+
+async def test_a_watcher_whose_task_is_cancelled_before_it_begins_is_closed():
+    async with make_client(make_app()) as client:
+        job = await client.tune(BASE, EXAMPLES)
+        async with nothing_left(), client.watch([job]) as watched:
+            (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "gemtune watcher")
+            task.cancel()
+            assert [event.kind async for event in watched] == ["added"]
 
 
 def test_a_batch_that_is_left_open_ends_with_its_loop_and_is_closed_in_any_other(tmp_path):

@@ -315,7 +315,7 @@ async def _prepared(batch: Batch) -> Background:
         batch._left = True  # nobody will put anything into the outbox
         batch._outbox.end()
         raise
-    batch._background = Background("batch", partial(run.run, batch.spec.timeout), run.leave)
+    batch._background = Background("batch", partial(run.run, batch.spec.timeout), run.leave, run.give_up)
     return batch._background
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -163,7 +164,7 @@ class Sweep(SweepFacts):
             await journal.open()
             run.parts.board.title = self._spec.title or journal.id[:12]
             await run.prepare()
-            self._background = Background("sweep", run.run, run.leave)
+            self._background = Background("sweep", run.run, run.leave, partial(run.end, cancelled=True))
             await self._background.enter(self)
         except BaseException:
             journal.close()

@@ -21,7 +21,7 @@ class Lifetime:
     _started: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._background = Background("watcher", self.engine.run, self.engine.stop)
+        self._background = Background("watcher", self.engine.run, self.engine.stop, self.engine.stop)
 
     async def enter(self, owner: object) -> None:
         """Begin to watch with a block."""

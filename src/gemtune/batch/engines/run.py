@@ -91,22 +91,21 @@ class Run:
         except Exception as error:  # noqa: BLE001 - it is raised where results are read
             self.stop.overrule(error)
         except BaseException:
-            # Somebody has cancelled all tasks. The consumer may live on, and must not take this for the end.
-            self.stop.overrule(GemtuneError("the task of the batch was cancelled before the batch was done"))
+            self._cancelled()
             raise
         finally:
-            # Left by break, by Ctrl-C or by an error: what was received was paid for, so the disk is waited for.
-            with anyio.CancelScope(shield=True):
-                if self.replay is not None and not self._left:
-                    await self.replay.finish()
-                if self.writer is not None:
-                    await self.writer.finish()
-            # Only now: before, the consumer would see an end while results are on their way to the file.
-            self.outbox.end()
-            self.tally.over = current_time()
-            self._let_go()
-            if self.watch is not None:
-                self.watch.ended(self.stop.reason)
+            try:
+                # Left by break, by Ctrl-C or by an error: what was received was paid for, so the disk is waited for.
+                with anyio.CancelScope(shield=True):
+                    if self.replay is not None and not self._left:
+                        await self.replay.finish()
+                    if self.writer is not None:
+                        await self.writer.finish()
+            except BaseException:  # no shield holds off whoever cancels all tasks, as the end of a loop does
+                self._cancelled()
+                raise
+            finally:
+                self._end()
 
     def drain(self) -> None:
         """Begin nothing more; what is in flight finishes, what is parked is given up."""
@@ -123,6 +122,11 @@ class Run:
         self._left, self.stop.begun = True, True
         self._work_scope.cancel()
         self._let_go()
+
+    def give_up(self) -> None:
+        """End a run that could not begin."""
+        self._cancelled()
+        self._end()
 
     def settle(self) -> None:
         """End the run if it is to stop and nothing is under way any more."""
@@ -151,6 +155,18 @@ class Run:
             self.outbox.put(position, result)
         else:
             self.writer.put(position, result, key, digest)
+
+    def _cancelled(self) -> None:
+        # Somebody has cancelled all tasks. The consumer may live on, and must not take this for the end.
+        self.stop.overrule(GemtuneError("the task of the batch was cancelled before the batch was done"))
+
+    def _end(self) -> None:
+        # Only now: before, the consumer would see an end while results are on their way to the file.
+        self.outbox.end()
+        self.tally.over = current_time()
+        self._let_go()
+        if self.watch is not None:
+            self.watch.ended(self.stop.reason)
 
     def _let_go(self) -> None:
         # Not at the end of the run: until the consumer leaves, the journal is locked for an export.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -76,13 +77,20 @@ class SweepJournal:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._write, b"".join(lines))
 
-    def close(self) -> None:
-        """Let go of the folder; a thread that still writes does so first."""
-        with self._lock:
-            self._closed = True
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+    def close(self, *, wait: bool = False) -> None:
+        """Let go of the folder.
+
+        Args:
+            wait: Whether to wait for a thread that still writes; blocks. If not, the thread lets go of it at its end.
+        """
+        self._closed = True
+        if self._lock.acquire(blocking=wait):
+            try:
+                if self._file is not None:
+                    self._file.close()
+                    self._file = None
+            finally:
+                self._lock.release()
 
     def _open(self, folder: Path) -> None:
         # In a thread: where a process works, the disk knows; and it may work elsewhere later.
@@ -90,7 +98,7 @@ class SweepJournal:
         path = folder / POINTS
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._lock:
+            with self._working():
                 if self._closed:
                     return
                 self._file = LockedFile.open(path)
@@ -106,6 +114,15 @@ class SweepJournal:
         except BaseException:
             self.close()
             raise
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self._closed:  # by somebody who did not wait for this thread
+                self.close()
 
     def _load(self, file: LockedFile) -> None:
         with open(file.fd, "rb", closefd=False) as content:
@@ -138,7 +155,7 @@ class SweepJournal:
             raise JournalMismatch(f"the journal {file.path.parent} {why}", _ANOTHER, path=str(file.path))
 
     def _write(self, data: bytes) -> None:
-        with self._lock:
+        with self._working():
             file = self._file
             if file is None:
                 raise JournalError(f"the journal {self.folder} is closed", path=str(self.folder))

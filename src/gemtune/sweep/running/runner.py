@@ -14,10 +14,11 @@ import anyio.abc
 import anyio.to_thread
 import attrs
 
-from gemtune.errors import InvalidInput
+from gemtune.errors import GemtuneError, InvalidInput
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.given import ModelLike
 from gemtune.sweep.events import PointPlanned
+from gemtune.sweep.journal.folder import SweepJournal
 from gemtune.sweep.journal.lines import point_line
 from gemtune.sweep.point import SweepPoint
 from gemtune.sweep.running.creating import Creating
@@ -84,6 +85,7 @@ class SweepRun:
     async def run(self) -> None:
         """Run until all is done, until an error ends it, or until somebody leaves it."""
         self.parts.board.began = anyio.current_time()
+        cancelled = False
         try:
             if not self._left:
                 async with self.parts.service.watch() as watcher:
@@ -91,19 +93,31 @@ class SweepRun:
                     await self._tasks(watcher)
         except Exception as error:  # noqa: BLE001 - raised where the sweep is read
             self.fail(error)
+        except BaseException:
+            cancelled = True
+            raise
         finally:
             try:
                 # Whoever leaves waits for that: the folder is free for the next run, and nothing is left behind.
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._let_go)
+                    await anyio.to_thread.run_sync(_let_go, self.parts.journal, self.scoring)
             finally:
-                board = self.parts.board
-                self.over, board.over_at, board.waiting_for = True, anyio.current_time(), ""
-                board.news.ring()
+                # No shield holds off whoever cancels all tasks, as the end of a loop does.
+                self.end(cancelled=cancelled)
 
-    def _let_go(self) -> None:
+    def end(self, *, cancelled: bool) -> None:
+        """Let go of the journal, and let whoever reads it know that it has ended.
+
+        Args:
+            cancelled: Whether its task was cancelled. The reader may live on, and must not take this for the end.
+        """
         self.parts.journal.close()
-        self.scoring.close()
+        if cancelled and not self._left and self.error is None:
+            what = "the task of the sweep was cancelled before the sweep was done; its jobs continue"
+            self.error = GemtuneError(what)
+        board = self.parts.board
+        self.over, board.over_at, board.waiting_for = True, anyio.current_time(), ""
+        board.news.ring()
 
     def leave(self) -> None:
         """End the run now; the jobs continue."""
@@ -191,3 +205,8 @@ class SweepRun:
             raise InvalidInput(what, Remedy("set ", Argument("epoch_count")), field="epoch_count")
         job_id = f"{self.parts.journal.id}-{number}"
         return PointRecord(point, job_id, board.most_tokens(used), board.costs.passes(used))
+
+
+def _let_go(journal: SweepJournal, scoring: Scoring) -> None:
+    journal.close(wait=True)
+    scoring.close()

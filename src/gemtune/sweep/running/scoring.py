@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ import attrs
 
 from gemtune.errors import MisuseError
 from gemtune.resources.given import ModelLike
+from gemtune.resources.uploads.held import Held
 from gemtune.sweep.events import PointEvaluated
 from gemtune.sweep.journal.folder import EVALUATION
 from gemtune.sweep.point import PointState
@@ -48,7 +50,11 @@ class Scoring:
     parts: SweepParts
     base_model: ModelLike
     found: Evaluation | None = attrs.field(default=None, init=False)
-    _own: tempfile.TemporaryDirectory[str] | None = attrs.field(default=None, init=False)
+    _own: Held[str] = attrs.field(init=False)
+    _place: Path | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._own = Held(partial(tempfile.TemporaryDirectory, prefix="gemtune-sweep-"))
 
     def waiting(self) -> list[PointRecord]:
         """Return the points whose models are still to be evaluated."""
@@ -85,8 +91,7 @@ class Scoring:
 
     def close(self) -> None:
         """Remove what a sweep without a journal has kept for its evaluation; blocks."""
-        if self._own is not None:
-            self._own.cleanup()
+        self._own.close()
 
     @property
     def _judged(self) -> bool:
@@ -120,9 +125,9 @@ class Scoring:
     def _folder(self) -> Path:
         if self.parts.journal.folder is not None:
             return self.parts.journal.folder / EVALUATION
-        if self._own is None:
-            self._own = tempfile.TemporaryDirectory(prefix="gemtune-sweep-")
-        return Path(self._own.name)
+        if self._place is None:
+            self._place = Path(self._own.open())
+        return self._place
 
 
 def _scores(found: Evaluation, label: str) -> dict[str, float]:

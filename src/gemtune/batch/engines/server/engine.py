@@ -48,7 +48,7 @@ from gemtune.batch.engines.run import Run
 from gemtune.batch.engines.server.delivery import Delivery
 from gemtune.batch.engines.server.filling import Packing, Spool
 from gemtune.batch.engines.server.finishing import Finishing
-from gemtune.batch.engines.server.job import PartJob
+from gemtune.batch.engines.server.job import PartJob, PartJobs
 from gemtune.batch.engines.server.post import Post
 from gemtune.batch.engines.server.results import Results
 from gemtune.batch.engines.server.sending import PartSending, note
@@ -87,7 +87,7 @@ class ServerEngine:
     _delivery: Delivery = attrs.field(init=False)
     _sending: PartSending | None = attrs.field(default=None, init=False)
     _tasks: TaskGroup = attrs.field(factory=anyio.create_task_group, init=False)
-    _jobs: dict[int, PartJob] = attrs.field(factory=dict, init=False)
+    _jobs: PartJobs = attrs.field(factory=PartJobs, init=False)
     _turns: InputOrder | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -107,8 +107,7 @@ class ServerEngine:
                 self._sending = sending = self._made(run, anyio.Event())
                 tasks.start_soon(self._guarded, self._everything, sending)
         finally:
-            for job in self._jobs.values():
-                job.close()
+            self._jobs.close()
 
     @property
     def busy(self) -> bool:

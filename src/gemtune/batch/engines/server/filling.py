@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from typing import IO, Any
 
@@ -74,7 +74,10 @@ class Spool:
     @classmethod
     def open(cls, *, wire: bool, own: bool) -> Spool:
         """Open the files, which have no names and are gone with the process."""
-        return cls(_nameless() if wire else BytesIO(), _nameless() if own else BytesIO(), own)
+        with ExitStack() as files:
+            opened = [files.enter_context(_nameless() if named else BytesIO()) for named in (wire, own)]
+            files.pop_all()
+        return cls(*opened, own)
 
     def keep(self, request: GenerateContentRequest) -> int | None:
         """Keep a request, and return its offset; None if requests are not kept."""
@@ -92,18 +95,20 @@ class Spool:
     @spooling()
     def halve(self) -> tuple[Spool, Spool, int, int]:
         """Return two spools with half of the bytes each; how many requests the first has, and bytes in our own form."""
-        first, second = (Spool.open(wire=True, own=self.keeps) for _ in range(2))
-        count = cut = 0
-        self.wire.seek(0)
-        self.own.seek(0)
-        for line in self.wire:
-            own = self.own.readline()  # nothing if they are not kept
-            fits = not count or (not second.size and first.size + len(line) <= self.size // 2)
-            half = first if fits else second
-            half.wire.write(line)
-            half.own.write(own)
-            half.size += len(line)
-            count, cut = (count + 1, cut + len(own)) if fits else (count, cut)
+        with ExitStack() as files:
+            first, second = (files.enter_context(closing(Spool.open(wire=True, own=self.keeps))) for _ in range(2))
+            count = cut = 0
+            self.wire.seek(0)
+            self.own.seek(0)
+            for line in self.wire:
+                own = self.own.readline()  # nothing if they are not kept
+                fits = not count or (not second.size and first.size + len(line) <= self.size // 2)
+                half = first if fits else second
+                half.wire.write(line)
+                half.own.write(own)
+                half.size += len(line)
+                count, cut = (count + 1, cut + len(own)) if fits else (count, cut)
+            files.pop_all()
         return first, second, count, cut
 
     def sent(self) -> None:

@@ -42,3 +42,19 @@ class PartJob:
         """Let go of the files."""
         self.spool.close()
         self.results.close()
+
+
+class PartJobs(dict[int, PartJob]):
+    """The parts on their way, by number.
+
+    A thread that halves a part may go on when nobody waits for it any more, and adds to these after they were closed:
+    whoever adds in a thread looks at ``over`` afterwards, and closes them again.
+    """
+
+    over = False
+
+    def close(self) -> None:
+        """Let go of the files of all."""
+        self.over = True
+        for job in [*self.values()]:
+            job.close()

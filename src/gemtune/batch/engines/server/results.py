@@ -13,6 +13,7 @@ from gemtune.batch.engines.server.filling import parsed_key
 from gemtune.batch.journal.parts import Matched, SentPart, SentParts, SentRow
 from gemtune.batch.journal.reading import AT_ONCE, unless_cancelled
 from gemtune.resources.batches.service import BatchService
+from gemtune.resources.uploads.held import Held
 from gemtune.types.batches import BatchReply
 
 _LOT_BYTES: Final = 8 * 1024 * 1024
@@ -35,10 +36,11 @@ class Results:
     said: str = ""
     seconds: float = 0.0
     file: IO[bytes] = attrs.field(factory=BytesIO, init=False)
+    _held: Held[IO[bytes]] = attrs.field(factory=lambda: Held(tempfile.TemporaryFile), init=False, repr=False)
 
     def open(self) -> IO[bytes]:
         """Return an empty file for the lines."""
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``close``
+        self.file = self._held.open()
         return self.file
 
     def check(self, part: SentPart, parts: SentParts) -> Matched:
@@ -75,8 +77,8 @@ class Results:
         return found
 
     def close(self) -> None:
-        """Let go of the file."""
-        self.file.close()
+        """Let go of the file, whichever thread is about to open it."""
+        self._held.close()
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         self.file.seek(0)

@@ -14,7 +14,7 @@ import attrs
 from gemtune.batch.engines.run import Run
 from gemtune.batch.engines.server.delivery import Delivery
 from gemtune.batch.engines.server.filling import Packed, Packing, Spool
-from gemtune.batch.engines.server.job import PartJob
+from gemtune.batch.engines.server.job import PartJob, PartJobs
 from gemtune.batch.engines.server.post import Post
 from gemtune.batch.engines.server.results import Results
 from gemtune.batch.inputs import Item
@@ -66,7 +66,7 @@ class PartSending:
     parts: SentParts
     turns: InputOrder | None
     delivery: Delivery
-    jobs: dict[int, PartJob]
+    jobs: PartJobs
     begin: Callable[[PartJob], None]
     input_over: anyio.Event
     own: bool
@@ -229,4 +229,6 @@ class PartSending:
             self.turns.move(job.part, *into, last)
         del self.jobs[job.part.number], self.packing.spools[job.part.number]
         job.close()
+        if self.jobs.over:
+            self.jobs.close()
         return halves
