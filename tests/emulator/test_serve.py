@@ -1,5 +1,6 @@
 """The emulator on a real socket."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ import threading
 import types
 import urllib.request
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 import trustme
@@ -212,3 +215,26 @@ class ThroughUrllib:
         request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
         with urllib.request.urlopen(request) as reply:
             return types.SimpleNamespace(status=reply.status, headers=dict(reply.headers), data=reply.read())
+
+
+async def test_cancelled_while_it_starts_it_is_stopped(monkeypatch):
+    loop, begun, go_on, started = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), threading.Event()
+    before, usual = set(threading.enumerate()), serve.RunningEmulator.start
+
+    def start(emulator):
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(60)
+        usual(emulator)
+        started.set()
+
+    monkeypatch.setattr(serve.RunningEmulator, "start", start)
+    entering = asyncio.create_task(running_emulator().__aenter__())
+    await begun.wait()
+    entering.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert await anyio.to_thread.run_sync(started.wait, 60)
+    assert [thread.name for thread in set(threading.enumerate()) - before if "emulator" in thread.name] == []

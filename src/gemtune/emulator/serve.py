@@ -50,6 +50,7 @@ class RunningEmulator:
     keyfile: str | None = None
     _server: uvicorn.Server | None = attrs.field(default=None, init=False)
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
+    _changing: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __repr__(self) -> str:
         return f"<RunningEmulator {self.url if self._server else 'stopped'} {self.app!r}>"
@@ -85,6 +86,15 @@ class RunningEmulator:
         self._thread.join()
         self._server = self._thread = None
 
+    def _start_unless(self, left: threading.Event) -> None:
+        with self._changing:
+            if not left.is_set():
+                self.start()
+
+    def _stop_once_started(self) -> None:
+        with self._changing:
+            self.stop()
+
     def write_credentials(self, path: str | os.PathLike[str], project: str = "demo") -> None:
         """Write a service account's file whose tokens this emulator gives, for GOOGLE_APPLICATION_CREDENTIALS.
 
@@ -107,7 +117,15 @@ class RunningEmulator:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(self.start)
+        left = threading.Event()
+        try:
+            await anyio.to_thread.run_sync(self._start_unless, left)
+        except BaseException:
+            # A task of asyncio may be cancelled while the thread starts it, and nobody else would stop it.
+            left.set()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._stop_once_started)
+            raise
         return self
 
     async def __aexit__(
