@@ -250,3 +250,20 @@ async def test_time_can_be_limited(storage, bucket):
     with pytest.raises(errors.DeadlineExceeded, match=r"did not end within 0\.01 s"):
         await storage.upload(ROWS, timeout=0.01)
     assert isinstance(bucket, httpx.AsyncBaseTransport)
+
+
+async def test_data_that_vanish_while_they_are_copied_leave_no_file_open(storage, tmp_path, monkeypatch):
+    path, made, usual = tmp_path / "train.jsonl", [], tempfile.TemporaryFile
+    as_it_is = {"contents": [{"role": "user", "parts": [{"text": "a"}]}, {"role": "model", "parts": [{"text": "x"}]}]}
+    to_be_copied = {"input": "b", "output": "y"}
+    path.write_text(f"{json.dumps(as_it_is)}\n\n{json.dumps(as_it_is)}\n{json.dumps(to_be_copied)}\n")
+
+    def vanish():
+        path.unlink()
+        made.append(usual())
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", vanish)
+    with pytest.raises(FileNotFoundError):
+        await storage.upload(path)
+    assert [file.closed for file in made] == [True]

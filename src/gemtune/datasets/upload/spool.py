@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Final
 
@@ -146,11 +147,13 @@ def measured(file: IO[bytes], size: int, name: str) -> Spooled:
 
 def _begin(source: Readable, size: int) -> IO[bytes]:
     """Return a temporary file with so many bytes of the source, all of which may stay as they are."""
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever uploads it closes it
-    if isinstance(source, Path) and size:
-        with source.open("rb") as file:
-            left = size
-            while left and (data := file.read(min(left, _PIECE))):
-                copy.write(data)
-                left -= len(data)
+    with ExitStack() as opened:
+        copy = opened.enter_context(closing(tempfile.TemporaryFile()))  # noqa: SIM115 - closing does it
+        if isinstance(source, Path) and size:
+            with source.open("rb") as file:
+                left = size
+                while left and (data := file.read(min(left, _PIECE))):
+                    copy.write(data)
+                    left -= len(data)
+        opened.pop_all()  # whoever uploads it closes it
     return copy

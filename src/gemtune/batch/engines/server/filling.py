@@ -74,10 +74,11 @@ class Spool:
     @classmethod
     def open(cls, *, wire: bool, own: bool) -> Spool:
         """Open the files, which have no names and are gone with the process."""
-        with ExitStack() as files:
-            opened = [files.enter_context(_nameless() if named else BytesIO()) for named in (wire, own)]
+        with spooling(), ExitStack() as files:
+            lines = files.enter_context(closing(_nameless() if wire else BytesIO()))
+            requests = files.enter_context(closing(_nameless() if own else BytesIO()))
             files.pop_all()
-        return cls(*opened, own)
+        return cls(lines, requests, own)
 
     def keep(self, request: GenerateContentRequest) -> int | None:
         """Keep a request, and return its offset; None if requests are not kept."""

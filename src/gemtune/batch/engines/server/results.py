@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from io import BytesIO
 from typing import IO, Final
 
 import attrs
 
-from gemtune.batch.engines.server.filling import parsed_key
+from gemtune.batch.engines.server.filling import parsed_key, spooling
 from gemtune.batch.journal.parts import Matched, SentPart, SentParts, SentRow
 from gemtune.batch.journal.reading import AT_ONCE, unless_cancelled
 from gemtune.resources.batches.service import BatchService
@@ -17,6 +18,10 @@ from gemtune.resources.uploads.held import Held
 from gemtune.types.batches import BatchReply
 
 _LOT_BYTES: Final = 8 * 1024 * 1024
+
+
+def _opened() -> AbstractContextManager[IO[bytes]]:
+    return closing(tempfile.TemporaryFile())
 
 
 @attrs.define(eq=False)
@@ -36,11 +41,12 @@ class Results:
     said: str = ""
     seconds: float = 0.0
     file: IO[bytes] = attrs.field(factory=BytesIO, init=False)
-    _held: Held[IO[bytes]] = attrs.field(factory=lambda: Held(tempfile.TemporaryFile), init=False, repr=False)
+    _held: Held[IO[bytes]] = attrs.field(factory=lambda: Held(_opened), init=False, repr=False)
 
     def open(self) -> IO[bytes]:
         """Return an empty file for the lines."""
-        self.file = self._held.open()
+        with spooling():
+            self.file = self._held.open()
         return self.file
 
     def check(self, part: SentPart, parts: SentParts) -> Matched:
