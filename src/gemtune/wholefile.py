@@ -12,6 +12,7 @@ name (``O_TMPFILE``), which is gone by itself if the process is killed; it gets 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -30,11 +31,12 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     """Write a file that takes the target's place when the block ends, and is gone if it raises; blocks.
 
     A new file is private (mode 0600); one that replaces another takes over its mode. A symbolic link at the target is
-    replaced, not followed.
+    replaced, not followed. What is no file is left alone: root could replace ``/dev/null`` as well.
 
     Raises:
         OSError: It could not be written; the target is as it was.
     """
+    _check_replaceable(target)
     file = _unnamed(target) or _named(target)
     try:
         with os.fdopen(file.fd, "wb", closefd=False) as content:
@@ -49,6 +51,16 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     finally:
         file.close()
     sync_folder(target.parent)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuse a folder, a device, a pipe and a socket, and a link to one; so is ``/dev/stdout``, whatever it is now."""
+    with suppress(FileNotFoundError):
+        mode = target.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if not stat.S_ISREG(mode) or (target.is_symlink() and target.readlink().is_relative_to("/proc")):
+            raise OSError(errno.EINVAL, "it is no file that could be replaced", str(target))
 
 
 def sync_folder(folder: Path) -> None:

@@ -69,6 +69,23 @@ def test_a_link_is_replaced_and_not_followed_and_gives_no_mode(tmp_path, unnamed
     assert mode(tmp_path / "out") == 0o600
 
 
+@WITHOUT_A_NAME
+@pytest.mark.parametrize("what", ["pipe", "folder", "link to a pipe", "link to a folder", "link to standard output"])
+def test_what_is_no_file_is_not_replaced(tmp_path, what, unnamed):
+    target, kind = tmp_path / "out", tmp_path / "kind"
+    if what == "link to standard output":
+        target.symlink_to("/proc/self/fd/1")
+        if not target.exists():
+            pytest.skip("there is no /proc")
+    else:
+        kind.mkdir() if "folder" in what else os.mkfifo(kind)
+        kind.rename(target) if "link" not in what else target.symlink_to(kind)
+    before = target.lstat()
+    with pytest.raises(OSError, match=r"Is a directory|no file that could be replaced"), whole_file(target):
+        pytest.fail("nothing is written for nothing")
+    assert os.path.samestat(before, target.lstat())
+
+
 @pytest.mark.parametrize("what", ["link", "file", "folder"])
 def test_what_stands_at_a_name_that_could_be_foreseen_is_left_alone(tmp_path, what):
     write(tmp_path / "j", result(0))
