@@ -51,20 +51,43 @@ def make_frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str], eng
         checks.one_of("engine", engine, "pandas", "polars")
     name, module = library("to_frame", ("pandas", "polars"), engine)
     cells = {column: [row.get(column) for row in rows] for column in columns}
-    if name == "pandas":
-        # Of whole numbers with gaps pandas would make floats.
-        whole = {column: {type(value) for value in values} == {int, type(None)} for column, values in cells.items()}
-        typed = {
-            column: module.array(values, dtype="Int64") if whole[column] else values for column, values in cells.items()
-        }
-        return module.DataFrame(typed, columns=list(columns))
+    made = _of_pandas if name == "pandas" else _of_polars
+    try:
+        return made(module, cells)
+    except UnicodeEncodeError:  # half of a surrogate pair, which a model may write: its columns hold UTF-8
+        return made(module, {column: [_as_utf8(value) for value in values] for column, values in cells.items()})
+
+
+def _of_pandas(module: Any, cells: Mapping[str, list[object]]) -> Any:
+    # Of whole numbers with gaps pandas would make floats.
+    whole = {
+        column: {type(value) for value in values} == {int, type(None)} and not any(map(_is_long, values))
+        for column, values in cells.items()
+    }
+    typed = {
+        column: module.array(values, dtype="Int64") if whole[column] else values for column, values in cells.items()
+    }
+    return module.DataFrame(typed, columns=list(cells))
+
+
+def _of_polars(module: Any, cells: Mapping[str, list[object]]) -> Any:
     # A column of polars has one type, and keys may have two: such a column is made of strings.
     return module.DataFrame({column: _of_one_type(values) for column, values in cells.items()})
 
 
 def _of_one_type(values: list[object]) -> list[object]:
     kinds = {type(value) for value in values if value is not None}
-    return values if len(kinds) <= 1 or kinds == {int, float} else [v if v is None else str(v) for v in values]
+    alike = len(kinds) <= 1 or kinds == {int, float}
+    return values if alike and not any(map(_is_long, values)) else [v if v is None else str(v) for v in values]
+
+
+def _is_long(value: object) -> bool:
+    """Return whether a value is a whole number for which a column of a frame has no room, as a key may be."""
+    return type(value) is int and value.bit_length() > 63
+
+
+def _as_utf8(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def library(method: str, names: Sequence[str], wanted: str | None = None) -> tuple[str, Any]:

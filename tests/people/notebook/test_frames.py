@@ -88,6 +88,15 @@ def test_keys_of_two_types_are_strings_where_a_column_has_one_type():
     assert make_frame(rows, ["key"], "polars")["key"].to_list() == ["1", "a", None]
 
 
+@pytest.mark.parametrize("engine", ["pandas", "polars"])
+def test_half_of_a_character_and_keys_of_a_thousand_bits_are_no_end_of_a_frame(engine):
+    frame = make_frame(
+        [{"key": 2**1000, "text": "a \ud83d b"}, {"key": 1, "text": "\U0001f600"}, {}], ["key", "text"], engine
+    )
+    assert [str(each) for each in frame["key"]][:2] == [str(2**1000), "1"]
+    assert [*frame["text"]][:2] == ["a ? b", "\U0001f600"]
+
+
 @pytest.mark.parametrize(("hidden", "kind"), [((), "pandas"), (("pandas",), "polars")], ids=["both", "polars alone"])
 def test_a_frame_is_of_pandas_if_it_is_there_or_else_of_polars(hidden, kind, without):
     without(*hidden)
