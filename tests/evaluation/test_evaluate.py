@@ -150,9 +150,22 @@ async def test_an_index_says_what_belongs_to_which_file(virtual_time, tmp_path):
 
 
 async def test_an_index_that_somebody_has_spoilt_is_written_anew(virtual_time, tmp_path):
-    await anyio.Path(tmp_path, "index.json").write_text("[]")
-    await evaluate(Models(), {"base": BASE}, journal=tmp_path)
+    for spoilt in ("[]", "", "not JSON"):
+        await evaluate(Models(), {"base": BASE}, journal=tmp_path)
+        assert json.loads(await anyio.Path(tmp_path, "index.json").read_text())["files"]
+        await anyio.Path(tmp_path, "index.json").write_text(spoilt)
+    await evaluate(Models(), {"tuned": TUNED}, journal=tmp_path)
     assert json.loads(await anyio.Path(tmp_path, "index.json").read_text())["files"]
+
+
+async def test_somebody_elses_index_is_left_alone_and_nothing_is_asked(virtual_time, tmp_path):
+    service, theirs = Models(), '{"name": "a site", "routes": []}'
+    await anyio.Path(tmp_path, "index.json").write_text(theirs)
+    with pytest.raises(InvalidInput, match=r"holds index\.json, which is of no evaluation"):
+        await evaluate(service, journal=tmp_path)
+    assert [path.name async for path in anyio.Path(tmp_path).iterdir()] == ["index.json"]
+    assert await anyio.Path(tmp_path, "index.json").read_text() == theirs
+    assert service.requests == []
 
 
 async def test_a_file_in_the_place_of_the_folder_is_refused(virtual_time, tmp_path):

@@ -90,9 +90,13 @@ class JournalFolder:
         """Make the folder.
 
         Raises:
-            InvalidInput: Something else is there.
+            InvalidInput: Something else is there, or somebody else's file has the name of the index.
             JournalError: It cannot be made.
         """
+        index = self.path / INDEX
+        if not _is_ours(index):
+            what = f"journal {self.path} holds {INDEX}, which is of no evaluation and would be replaced"
+            raise InvalidInput(what, Remedy("name another ", Argument("journal")), field="journal")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
@@ -118,6 +122,15 @@ class JournalFolder:
                 file.write(json.dumps(index, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n")
         except OSError as error:
             raise journal_error(path, f"could not be written: {error.strerror}") from None
+
+
+def _is_ours(index: Path) -> bool:
+    """Return whether an index may be written: there is none, or it is one, or it was one before somebody spoilt it."""
+    try:
+        said = index.read_bytes()
+    except OSError:  # it is not there, or the write says what is wrong with it
+        return True
+    return not said.strip() or b'"gemtune_evaluation"' in said or any(index.parent.glob("*.journal"))
 
 
 def _read(path: Path) -> dict[str, Any]:
