@@ -125,6 +125,8 @@ def test_a_column_that_tells_all_rows_apart_is_their_key():
     assert [row.key for row in rows(twice, key="prompt")] == ["a", "c"]
     spelled = [{"id": key, "prompt": "a", "output": "b"} for key in (1, "1")]  # which a journal takes for one
     assert [row.key for row in rows(spelled)] == [1, 2]
+    long = [{"id": 2**2000 + n, "prompt": "a", "output": "b"} for n in range(2)]  # which no batch takes
+    assert [row.key for row in rows(long)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,8 @@ def test_a_column_that_tells_all_rows_apart_is_their_key():
         ([{"a": 1, "b": 2}], {}, "no column is known to be the input.*name it with input"),
         ([{"prompt": "a", "output": "b", "n": 1}] * 2, {"key": "n"}, "row 2 has the 'n' of row 1, 1"),
         ([{"prompt": "a", "output": "b"}], {"key": "n"}, "row 1 has no 'n' that can be one"),
+        ([{"prompt": "a", "output": "b", "n": 2**2000}], {"key": "n"}, "row 1 has no 'n' that can be one"),
+        ([{"prompt": "a", "output": "b", "n": True}], {"key": "n"}, "row 1 has no 'n' that can be one"),
         ([("a", "b")], {"limit": 0}, "limit must be a positive whole number"),
     ],
 )

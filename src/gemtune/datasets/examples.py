@@ -127,7 +127,7 @@ class Cells:
     def whole(self, field: str) -> Cells:
         """Return these with the float in one place written as an integer."""
         value = getattr(self, field)
-        if _is_empty(value):
+        if is_empty(value):
             return self
         text = str(int(value))
         return attrs.evolve(self, text_input=text) if field == "text_input" else attrs.evolve(self, output=text)
@@ -197,10 +197,10 @@ class Table:
         labels = (" + ".join(chosen.inputs), chosen.output)
         if len(chosen.inputs) == 1:
             text_input = row[chosen.inputs[0]]
-        elif all(_is_empty(row[name]) for name in chosen.needed):
+        elif all(is_empty(row[name]) for name in chosen.needed):
             text_input = None
         else:
-            filled = [name for name in chosen.inputs if not _is_empty(row[name])]
+            filled = [name for name in chosen.inputs if not is_empty(row[name])]
             text_input = "\n\n".join(_text(row[name], _Place("text_input", name, where, number)) for name in filled)
         return Cells(number, text_input, row[chosen.output], labels)
 
@@ -265,9 +265,9 @@ def _whole_numbers(cells: list[Cells | InvalidInput]) -> tuple[list[Cells | Inva
     notes = []
     for field, called in (("text_input", "inputs"), ("output", "outputs")):
         column = [getattr(each, field) for each in cells if isinstance(each, Cells)]
-        floats = [value for value in column if isinstance(value, float) and not _is_empty(value)]
+        floats = [value for value in column if isinstance(value, float) and not is_empty(value)]
         whole = floats and all(value.is_integer() for value in floats)
-        if whole and all(isinstance(value, float) or _is_empty(value) for value in column):
+        if whole and all(isinstance(value, float) or is_empty(value) for value in column):
             cells = [each if isinstance(each, InvalidInput) else each.whole(field) for each in cells]
             notes.append(f"the {called} are whole numbers and are written without .0: {floats[0]} as {int(floats[0])}")
     return cells, notes
@@ -316,7 +316,8 @@ def _kind(row: object) -> str:
     return f"a {type(row).__name__}"
 
 
-def _is_empty(value: object) -> bool:
+def is_empty(value: object) -> bool:
+    """Return whether a cell holds nothing: no value, blanks, or what a data frame has in the place of one."""
     if value is None or type(value).__name__ in _EMPTY:
         return True
     if isinstance(value, str):
@@ -331,7 +332,7 @@ def _text(value: Any, place: _Place) -> str:
         value = value.item()
     if isinstance(value, enum.Enum):
         value = value.value
-    if _is_empty(value):
+    if is_empty(value):
         raise place.wrong("is empty; fill it in or drop the row", "missing_text")
     if isinstance(value, str):
         return str(value)

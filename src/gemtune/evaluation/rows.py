@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,9 @@ import attrs
 
 from gemtune import checks
 from gemtune.batch.files import FileRows
+from gemtune.batch.inputs import checked_key
 from gemtune.datasets.dataset import DataSet, load
-from gemtune.datasets.examples import as_mapping
+from gemtune.datasets.examples import as_mapping, is_empty
 from gemtune.datasets.layouts import COLUMNS, turns_of
 from gemtune.datasets.parting.likeness import text_of
 from gemtune.datasets.parting.split import Split
@@ -165,7 +167,7 @@ def _with_an_answer(row: object, reading: HeldOutReading) -> object:
     if any(isinstance(named.get(name), list) for name in COLUMNS):
         return _chat(named)
     output = reading.output if isinstance(reading.output, str) else _OUTPUT
-    filled = {name: value for name, value in named.items() if name not in _KEYS and value not in ("", None)}
+    filled = {name: value for name, value in named.items() if name not in _KEYS and not is_empty(value)}
     return {**filled, output: _STANDS_FOR_AN_ANSWER} if filled and output not in filled else None
 
 
@@ -221,15 +223,16 @@ def _keyed(rows: Sequence[HeldOutRow], named: str | None) -> Iterator[HeldOutRow
 def _key_in(row: object, name: str) -> str | int | None:
     given = as_mapping(row)
     key = given.get(name) if given is not None else None
-    sound = isinstance(key, str | int) and not isinstance(key, bool) and key != ""
-    return key if sound else None
+    with suppress(InvalidInput):  # no key, or one that a batch does not take
+        return None if key == "" else checked_key(key)
+    return None
 
 
 def _check_keys(rows: Sequence[HeldOutRow], keys: Sequence[str | int | None], named: str) -> None:
     seen: dict[str, int] = {}
     for row, key in zip(rows, keys, strict=True):
         if key is None:
-            what = f"key: row {row.number:,} has no {named!r} that can be one, a string or a whole number"
+            what = f"key: row {row.number:,} has no {named!r} that can be one: a string or an integer of 1,024 bits"
             raise InvalidInput(what, field="key", row=row.number)
         first = seen.setdefault(str(key), row.number)
         if first != row.number:
