@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from evaluation.models import BASE, ROWS, Models, evaluate
-from gemtune.errors import InvalidInput, MetricFailed
+from gemtune.errors import DeadlineExceeded, InvalidInput, MetricFailed
 from gemtune.evaluation.scoring import functions
 from gemtune.evaluation.scoring.functions import AT_ONCE
 from gemtune.metrics import Metric
@@ -108,12 +108,79 @@ async def test_one_that_raises_while_others_wait_ends_them_and_leaves_no_group_o
         (float("inf"), "finite number"),
         ([1], "finite number"),
         ("long " * 900, r"not '(long ){11}lo\.\.\.'"),
+        (bytearray(b"1"), "finite number"),
+        (memoryview(b"1"), "finite number"),
         (Odd(), "as a number it raised RuntimeError: two elements"),
     ],
 )
 async def test_what_is_no_number_is_no_score(virtual_time, value, said):
     with pytest.raises(MetricFailed, match=f"the metric odd .*{said}.*; met at row 1, with the answer of abc"):
         await evaluate(Models(), ["tunedModels/abc"], metrics={"odd": lambda answer, row: value})
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("even that fails")
+
+
+async def test_an_error_that_cannot_say_what_it_is_loses_no_answer(virtual_time):
+    def mute(answer, row):
+        raise Mute
+
+    with pytest.raises(MetricFailed, match="the metric mute raised Mute; met at row 1") as failed:
+        await evaluate(Models(), metrics=mute)
+    assert failed.value.evaluation["abc"].answered == 3
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_function_whose_own_work_was_cancelled_has_failed_and_leaves_no_answer_without_a_word(
+    virtual_time, waits, anyio_backend_name
+):
+    if anyio_backend_name == "trio" and waits:
+        pytest.skip("a task of trio hears of no cancellation but its own")
+
+    class Gone(anyio.get_cancelled_exc_class() if anyio_backend_name == "asyncio" else Exception):
+        pass
+
+    def at_once(answer, row):
+        raise Gone
+
+    async def later(answer, row):
+        await anyio.sleep(1)
+        raise Gone
+
+    with pytest.raises(MetricFailed, match="raised Gone; met at row 1") as failed:
+        await evaluate(Models(), BASE, metrics=later if waits else at_once)
+    assert failed.value.evaluation.models[0].answered == 3
+
+
+async def test_functions_that_wait_for_ever_end_with_the_time_and_the_answers_are_kept(virtual_time):
+    async def hangs(answer, row):
+        await anyio.sleep_forever()
+
+    with pytest.raises(DeadlineExceeded, match="not done within 30 s: it was scoring the answers") as late:
+        await evaluate(Models(), metrics=hangs, timeout=30)
+    assert virtual_time() == pytest.approx(30, abs=0.1)
+    again = await late.value.evaluation.score("exact_match")
+    assert again["abc"].scores["exact_match"].rows == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"name": 5}, "name must be a string, not 5"),
+        ({"score": 0.5}, "m: score must be a function"),
+        ({"kind": "median"}, "m: kind must be share, mean or wins, not 'median'"),
+        ({"better": "more"}, "m: better must be higher or lower, not 'more'"),
+        ({"bounds": (1, 0)}, "m: bounds must be two finite numbers"),
+        ({"bounds": (0, float("inf"))}, "m: bounds must be two finite numbers"),
+        ({"bounds": (0, float("nan"))}, "m: bounds must be two finite numbers"),
+        ({"bounds": 5}, "m: bounds must be two finite numbers"),
+    ],
+)
+def test_a_metric_that_cannot_be_is_refused_before_anything_is_asked(wrong, said):
+    with pytest.raises(InvalidInput, match=said):
+        Metric(**{"name": "m", "score": length, **wrong})
 
 
 async def test_a_score_that_its_kind_cannot_have_is_refused_with_its_row(virtual_time):

@@ -74,6 +74,7 @@ def test_a_function_is_a_metric_under_its_own_name():
         ([None], "metrics must be names, metrics or functions of (answer, row), not NoneType"),
         (Metric, "metrics must be names, metrics or functions of (answer, row), not type"),
         ({"": short}, "metrics must have names that are strings, not ''"),
+        (Metric(name=" ", score=short), "metrics has one without a name: give it one"),
     ],
 )
 def test_what_is_no_metric_is_refused_in_words(given, message):

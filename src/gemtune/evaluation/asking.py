@@ -169,11 +169,17 @@ class Asking:
         if self._failure is not None:
             raise self._failure
         if not found:
-            seconds = (self.deadline or 0.0) - self._began
-            raise DeadlineExceeded(
-                f"the evaluation was not done within {seconds:g} s{waits_for and f': it was {waits_for}'}"
-            )
+            raise self.late(waits_for)
         return found[0]
+
+    def late(self, doing: str) -> DeadlineExceeded:
+        """Return the error that time is up.
+
+        Args:
+            doing: What the evaluation was doing; empty if there is nothing to say of it.
+        """
+        seconds = (self.deadline or 0.0) - self._began
+        return DeadlineExceeded(f"the evaluation was not done within {seconds:g} s{doing and f': it was {doing}'}")
 
     async def ask(self, inquiries: Sequence[Inquiry]) -> None:
         """Ask everything in some inquiries; their answers stand in them, including if it raises.

@@ -312,14 +312,19 @@ def _model_json(model: EvaluatedModel) -> dict[str, Any]:
 def _report_json(report: object) -> object:
     """Return a report as its ``to_dict`` has it; as text if it has none, or one that is no JSON."""
     as_json = getattr(report, "to_dict", None)
-    if as_json is None:
-        return str(report)
-    told = as_json()
     try:
+        told = as_json() if callable(as_json) else str(report)
         json.dumps(told, allow_nan=False, default=str)
-    except (TypeError, ValueError):  # a data frame has NaN in its cells, and tuples as keys
-        return str(report)
+    except Exception:  # noqa: BLE001 - a data frame has NaN in its cells and tuples as keys, and it is somebody's own
+        return _text_of(report)
     return told
+
+
+def _text_of(report: object) -> str:
+    try:
+        return str(report)
+    except Exception:  # noqa: BLE001 - it must not take the answers with it, which were paid for
+        return type(report).__name__
 
 
 def _row_json(row: EvaluatedRow) -> dict[str, Any]:

@@ -12,12 +12,14 @@ whatever happens later: in the journals, and in the evaluation that every error 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Final, Protocol
 
+import anyio
 import anyio.to_thread
 import attrs
 
@@ -156,7 +158,7 @@ async def evaluate(
         verdicts: dict[str, Verdicts] = {}
         if judges:
             found, verdicts = await _judged(spec, found, judges, asking)
-        found = await scored(found, spec.metrics, verdicts)
+        found = await _scored(spec, found, verdicts, asking)
         if spec.journal is not None:
             # Once more: another evaluation may have written at the same moment what it has in this folder.
             await anyio.to_thread.run_sync(spec.journal.write_index)
@@ -212,6 +214,13 @@ async def _judged(
         await anyio.to_thread.run_sync(hearing.settle, inquiry)  # of many rows, seconds
     cost = {each.label: figures_of(each) for each in inquiries}
     return attrs.evolve(answered, judges=cost), {each.judge.name: each.verdicts for each in hearings}
+
+
+async def _scored(spec: Evaluating, found: Evaluation, verdicts: Mapping[str, Verdicts], asking: Asking) -> Evaluation:
+    """Return the evaluation with its scores. A function of the user may wait for ever."""
+    with anyio.move_on_at(math.inf if asking.deadline is None else asking.deadline):
+        return await scored(found, spec.metrics, verdicts)
+    raise asking.late("scoring the answers")
 
 
 def _question(spec: Evaluating, hearing: Hearing, model: AskedModel) -> Inquiry:

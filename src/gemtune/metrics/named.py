@@ -61,6 +61,8 @@ def resolve(metrics: MetricsLike) -> list[Metric]:
     else:
         found = [_resolved(metrics)]
     names = [metric.name for metric in found]
+    if not all(map(str.strip, names)):
+        raise InvalidInput("metrics has one without a name: give it one", field="metrics")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InvalidInput(

@@ -132,7 +132,7 @@ def as_score(value: object) -> float | None:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.inf
-    if isinstance(value, str | bytes) or abs(number) > _TOO_LARGE:
+    if isinstance(value, str | bytes | bytearray | memoryview) or abs(number) > _TOO_LARGE:
         raise InvalidInput(
             f"a score must be a finite number, True, False or None, not {checks.shown(value)}", field="metrics"
         )

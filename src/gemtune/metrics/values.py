@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
+
+from gemtune import checks
+from gemtune.errors import InvalidInput
 
 Scored: TypeAlias = "float | bool | None"
 """What a metric makes of one answer: a number, or None if it can say nothing about this row."""
@@ -55,6 +59,9 @@ class Metric:
         report: What else all (answer, expected) pairs of one model say, such as a table of labels; None for nothing.
         expects: Whether it compares with the right answer, so that every row has to have one.
         bounds: The lowest and the highest score there can be; None if there is no limit.
+
+    Raises:
+        InvalidInput: An argument is wrong.
     """
 
     name: str
@@ -65,6 +72,29 @@ class Metric:
     report: Callable[[list[tuple[str, str]]], object] | None = attrs.field(default=None, repr=False)
     expects: bool = False
     bounds: tuple[float, float] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise _wrong("name must be a string", self.name)
+        if not callable(self.score):
+            raise _wrong(f"{self.name}: score must be a function of (answer, row)", self.score)
+        if self.kind not in get_args(Kind):
+            raise _wrong(f"{self.name}: kind must be share, mean or wins", self.kind)
+        if self.better not in {"higher", "lower"}:
+            raise _wrong(f"{self.name}: better must be higher or lower", self.better)
+        if self.bounds is not None and not _are_bounds(self.bounds):
+            raise _wrong(f"{self.name}: bounds must be two finite numbers, the lower one first, or None", self.bounds)
+
+
+def _wrong(what: str, given: object) -> InvalidInput:
+    return InvalidInput(f"metrics: {what}, not {checks.shown(given)}", field="metrics")
+
+
+def _are_bounds(given: object) -> bool:
+    match given:
+        case (int() | float() as low, int() | float() as high):
+            return math.isfinite(low) and math.isfinite(high) and low < high
+    return False
 
 
 def no_score(_: str, __: HeldOutRow) -> Scored:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -151,12 +153,17 @@ async def _value(metric: Metric, each: ToScore, found: Any) -> object:
         return await found if inspect.isawaitable(found) else found
     except Exception as error:
         raise _failed(metric, each, f"raised {said_of(error)}") from error
+    except anyio.get_cancelled_exc_class() as error:
+        if anyio.current_effective_deadline() == -math.inf:  # we are cancelled, or the evaluation is
+            raise
+        # A task of its own was, and to let that pass would end the worker, and leave answers without a score.
+        raise _failed(metric, each, f"raised {said_of(error)}") from error
 
 
 def _called(metric: Metric, each: ToScore) -> Any:
     try:
         return metric.score(each.text, each.row)
-    except Exception as error:
+    except (Exception, anyio.get_cancelled_exc_class()) as error:  # it has not waited, so it is no cancellation of ours
         raise _failed(metric, each, f"raised {said_of(error)}") from error
 
 
@@ -192,7 +199,9 @@ def _failed(metric: Metric, each: ToScore, what: str) -> MetricFailed:
     return error
 
 
-def said_of(error: Exception) -> str:
+def said_of(error: BaseException) -> str:
     """Return what somebody's function raised, with its type."""
-    said = error.message if isinstance(error, GemtuneError) else str(error)
+    said = ""
+    with suppress(Exception):  # somebody's own error may not even be able to say what it is
+        said = error.message if isinstance(error, GemtuneError) else str(error)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
