@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
@@ -159,7 +159,7 @@ class _Event:
 class Added(_Event):
     """The job is watched from now on."""
 
-    kind: ClassVar[str] = "added"
+    kind: ClassVar[Literal["added"]] = "added"
     origin: Origin = Origin.EXPLICIT
 
 
@@ -174,7 +174,7 @@ class StateChanged(_Event):
         reason: What the job waits for or does in that state, in the service's words; None if it does not say.
     """
 
-    kind: ClassVar[str] = "state_changed"
+    kind: ClassVar[Literal["state_changed"]] = "state_changed"
     old: JobState
     new: JobState
     service_state: str | None = None
@@ -197,7 +197,7 @@ class Snapshot(Measured, _Event):
         metrics: What else was measured; None on a service that measures the loss only, as the Gemini API does.
     """
 
-    kind: ClassVar[str] = "snapshot"
+    kind: ClassVar[Literal["snapshot"]] = "snapshot"
     step: int
     epoch: int
     mean_loss: float
@@ -224,7 +224,7 @@ class SnapshotUpdated(Measured, _Event):
         metrics: All that is known of the step by now.
     """
 
-    kind: ClassVar[str] = "snapshot_updated"
+    kind: ClassVar[Literal["snapshot_updated"]] = "snapshot_updated"
     step: int
     epoch: int
     mean_loss: float
@@ -242,7 +242,7 @@ class CheckpointReady(_Event):
         checkpoint: The checkpoint.
     """
 
-    kind: ClassVar[str] = "checkpoint_ready"
+    kind: ClassVar[Literal["checkpoint_ready"]] = "checkpoint_ready"
     checkpoint: Checkpoint
 
 
@@ -258,7 +258,7 @@ class Progress(_Event):
         counts: How many requests of a batch are where; None of a tuning job.
     """
 
-    kind: ClassVar[str] = "progress"
+    kind: ClassVar[Literal["progress"]] = "progress"
     completed_steps: int
     total_steps: int | None
     percent: float | None
@@ -270,7 +270,7 @@ class Progress(_Event):
 class Restarted(_Event):
     """The service started the training over; the snapshots that follow belong to the new attempt."""
 
-    kind: ClassVar[str] = "restarted"
+    kind: ClassVar[Literal["restarted"]] = "restarted"
     attempt: int
 
 
@@ -278,7 +278,7 @@ class Restarted(_Event):
 class Succeeded(_Event):
     """The job is done, and you can use the model."""
 
-    kind: ClassVar[str] = "succeeded"
+    kind: ClassVar[Literal["succeeded"]] = "succeeded"
     model: TunedModel
 
 
@@ -286,7 +286,7 @@ class Succeeded(_Event):
 class Completed(_Event):
     """The batch is done, and ``client.job(name).results()`` brings its results; single requests may have failed."""
 
-    kind: ClassVar[str] = "completed"
+    kind: ClassVar[Literal["completed"]] = "completed"
     batch: GenerateContentBatch
 
 
@@ -299,7 +299,7 @@ class Failed(_Event):
         batch: The batch, which may have results all the same; None of a tuning job.
     """
 
-    kind: ClassVar[str] = "failed"
+    kind: ClassVar[Literal["failed"]] = "failed"
     error: Status | None
     batch: GenerateContentBatch | None = None
 
@@ -313,7 +313,7 @@ class Failed(_Event):
 class Cancelled(_Event):
     """The job was cancelled, by you or by somebody else; a ``batch`` may have results all the same."""
 
-    kind: ClassVar[str] = "cancelled"
+    kind: ClassVar[Literal["cancelled"]] = "cancelled"
     batch: GenerateContentBatch | None = None
 
 
@@ -321,7 +321,7 @@ class Cancelled(_Event):
 class Deleted(_Event):
     """The tuned model or the batch no longer exists; confirmed by a second look, or by a new model under its name."""
 
-    kind: ClassVar[str] = "deleted"
+    kind: ClassVar[Literal["deleted"]] = "deleted"
 
 
 @attrs.frozen(kw_only=True)
@@ -333,7 +333,7 @@ class Lost(_Event):
         message: The words of the last error; empty if there was none.
     """
 
-    kind: ClassVar[str] = "lost"
+    kind: ClassVar[Literal["lost"]] = "lost"
     reason: LostReason
     message: str = ""
 
@@ -349,7 +349,7 @@ class Degraded(_Event):
         failures: How many looks failed in a row.
     """
 
-    kind: ClassVar[str] = "degraded"
+    kind: ClassVar[Literal["degraded"]] = "degraded"
     error: str
     message: str
     status: int | None
@@ -360,7 +360,7 @@ class Degraded(_Event):
 class Recovered(_Event):
     """A look succeeded again, ``downtime`` seconds after the first that failed."""
 
-    kind: ClassVar[str] = "recovered"
+    kind: ClassVar[Literal["recovered"]] = "recovered"
     downtime: float
 
 
@@ -368,7 +368,7 @@ class Recovered(_Event):
 class Bookmark(_Event):
     """A sign of life: nothing is waiting to be delivered."""
 
-    kind: ClassVar[str] = "bookmark"
+    kind: ClassVar[Literal["bookmark"]] = "bookmark"
 
 
 TerminalEvent: TypeAlias = Succeeded | Completed | Failed | Cancelled | Deleted | Lost

@@ -3,7 +3,8 @@
 from typing import assert_type
 
 import gemtune
-from gemtune import batch, errors, evaluation, events, metrics, types
+from gemtune import batch, errors, evaluation, events, metrics, sweep, types
+from gemtune.sweep.events import PointStopped
 
 
 async def tune(client: gemtune.Client) -> None:
@@ -31,6 +32,46 @@ async def tune(client: gemtune.Client) -> None:
                 assert_type(model, gemtune.TunedModel)
             case _:
                 pass
+
+
+async def tell_events_apart_by_their_kind(client: gemtune.Client, job: gemtune.TuningJob) -> None:
+    async for event in job.events():
+        if event.kind == "snapshot":
+            assert_type(event, events.Snapshot)
+        elif event.kind in {"succeeded", "failed"}:
+            assert_type(event.job, str)
+    async with client.sweep(job, "rows.csv", space={"epoch_count": [1, 2]}) as run:
+        async for told in run:
+            if told.kind == "point_stopped":
+                assert_type(told, PointStopped)
+            elif told.kind == "point_progress" and told.event.kind == "snapshot":
+                assert_type(told.event.mean_loss, float)
+
+
+async def sweep_over(client: gemtune.Client) -> None:
+    run = client.sweep("gemini-2.5-flash", "rows.csv", space={"epoch_count": (1, 8)}, max_jobs=4, stop=["forecast"])
+    assert_type(run, sweep.Sweep)
+    assert_type(await run.plan(), sweep.SweepPlan)
+    assert_type(await run.run(), sweep.SweepPicture)
+    assert_type(run.statistics(), sweep.SweepStatistics)
+    assert_type(run.best, sweep.PointPicture | None)
+    assert_type(run.best_model, gemtune.TuningJob | None)
+    assert_type(run.evaluation, evaluation.Evaluation | None)
+
+
+async def what_is_wrong_is_seen(client: gemtune.Client) -> None:
+    run = client.sweep("x", "y", space={"epoch_count": [1]})
+    await client.sweep("x", "y", space={"epoch_count": [1]})  # type: ignore[misc]
+    client.sweep("x", "y", spaces={"epoch_count": [1]})  # type: ignore[call-arg]
+    client.sweep("x", "y", space={"epoch_count": [1]}, max_jobs="3")  # type: ignore[arg-type]
+    client.sweep("x", "y", space=5)  # type: ignore[arg-type]
+    run.best.point  # type: ignore[union-attr]  # noqa: B018
+    for _ in run:  # type: ignore[attr-defined]
+        pass
+    client.evaluate("x", "y")  # type: ignore[unused-coroutine]
+    await client.evaluate("x", "y", metric="labels")  # type: ignore[call-arg]
+    await client.evaluate("x", "y", metrics=lambda answer: 1)  # type: ignore[arg-type]
+    await client.evaluate("x", "y", limit="3")  # type: ignore[arg-type]
 
 
 async def manage(client: gemtune.Client) -> None:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gemtune.sweep.chooser import PointCurve as PointCurve
     from gemtune.sweep.chooser import StopRule as StopRule
+    from gemtune.sweep.plan import SweepPlan as SweepPlan
     from gemtune.sweep.point import PointPicture as PointPicture
     from gemtune.sweep.point import PointState as PointState
     from gemtune.sweep.point import SweepPicture as SweepPicture
     from gemtune.sweep.point import SweepPoint as SweepPoint
     from gemtune.sweep.sweep import Sweep as Sweep
+    from gemtune.sweep.sweep import SweepStatistics as SweepStatistics
 
 _HOMES: Final = {
     "PointCurve": "chooser",
@@ -25,7 +27,9 @@ _HOMES: Final = {
     "StopRule": "chooser",
     "Sweep": "sweep",
     "SweepPicture": "point",
+    "SweepPlan": "plan",
     "SweepPoint": "point",
+    "SweepStatistics": "sweep",
 }
 """Where each name is defined; it is loaded on its first use, as every client looks in here."""
 

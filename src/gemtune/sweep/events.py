@@ -14,7 +14,7 @@ A resumed run reports first what earlier runs have done, marked ``replayed``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
@@ -61,7 +61,7 @@ def _plain(value: object) -> object:
 class PointPlanned(_PointEvent):
     """The sweep is going to try this point."""
 
-    kind: ClassVar[str] = "point_planned"
+    kind: ClassVar[Literal["point_planned"]] = "point_planned"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +73,7 @@ class PointStarted(_PointEvent):
         adopted: Whether an earlier run had created it.
     """
 
-    kind: ClassVar[str] = "point_started"
+    kind: ClassVar[Literal["point_started"]] = "point_started"
     job: str
     adopted: bool = False
 
@@ -86,7 +86,7 @@ class PointProgress(_PointEvent):
         event: What the watcher says of the job: a snapshot, its progress, another state, trouble.
     """
 
-    kind: ClassVar[str] = "point_progress"
+    kind: ClassVar[Literal["point_progress"]] = "point_progress"
     event: Event
 
 
@@ -101,7 +101,7 @@ class PointStopped(_PointEvent):
         saved_tokens: Training tokens of these steps.
     """
 
-    kind: ClassVar[str] = "point_stopped"
+    kind: ClassVar[Literal["point_stopped"]] = "point_stopped"
     job: str
     reason: str
     saved_steps: int = 0
@@ -119,7 +119,7 @@ class PointEnded(_PointEvent):
         objective: What the point is ranked by, if that is known without an evaluation.
     """
 
-    kind: ClassVar[str] = "point_ended"
+    kind: ClassVar[Literal["point_ended"]] = "point_ended"
     job: str
     state: PointState
     reason: str = ""
@@ -135,7 +135,7 @@ class PointEvaluated(_PointEvent):
         objective: What the point is ranked by.
     """
 
-    kind: ClassVar[str] = "point_evaluated"
+    kind: ClassVar[Literal["point_evaluated"]] = "point_evaluated"
     scores: Mapping[str, float]
     objective: float | None = None
 
@@ -148,7 +148,7 @@ class PointLeftOut(_PointEvent):
         reason: What it would have taken, and what is left.
     """
 
-    kind: ClassVar[str] = "point_left_out"
+    kind: ClassVar[Literal["point_left_out"]] = "point_left_out"
     reason: str
 
 
