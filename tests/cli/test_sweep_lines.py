@@ -1,9 +1,15 @@
 """A sweep without rich: a leaderboard that is drawn in place in any window, and lines that are not repeated."""
 
+import argparse
+import io
 from itertools import product
 
 import pytest
 
+from evaluation import scenes
+from gemtune.cli.console import Console
+from gemtune.cli.evaluate.output import show
+from gemtune.cli.sweep.ending import report
 from gemtune.cli.sweep.lines import PlainSweep
 from sweep import sweeps
 
@@ -42,6 +48,37 @@ def test_where_there_is_only_ascii_there_is_only_ascii(name):
     assert all(line.isascii() for line in plain.block(110, 30, 42, unicode=False))
     assert all(line.isascii() for _, _, line in plain.reports(110, unicode=False))
     assert any("rate x 2" in line for line in plain.block(110, 30, 42, unicode=False))
+
+
+class Poor(io.TextIOWrapper):
+    """A stream that takes ASCII only, as in a container without a locale."""
+
+    def __init__(self):
+        super().__init__(io.BytesIO(), encoding="ascii")
+
+    def said(self):
+        self.flush()
+        return self.buffer.getvalue().decode()
+
+
+def test_what_comes_out_can_be_read_where_there_is_only_ascii():
+    console = Console(out=Poor(), err=Poor())
+    options = argparse.Namespace(vertex=None, base_url=None, project=None, location=None, trust_host=None)
+    report(sweeps.ended(), console, options)
+    said = console.out.said()
+    assert "\\" not in said + console.err.said()
+    assert "rate x" in said
+    assert "+-" in said
+
+
+def test_an_evaluation_can_be_read_where_there_is_only_ascii():
+    class Found:
+        picture = staticmethod(scenes.usual)
+
+    console = Console(out=Poor(), err=Poor())
+    show(Found(), console, 2)
+    assert "\\" not in console.out.said() + console.err.said()
+    assert "exact_match 0.91 against 0.78, +-0.05, p = 0.002" in console.out.said()
 
 
 def test_as_long_as_no_point_ends_progress_alone_is_no_line():

@@ -96,7 +96,7 @@ def test_intervals_of_large_data_do_not_look_large():
     assert float(line.get("x2")) - float(line.get("x1")) < 12
 
 
-@pytest.mark.parametrize("width", [110, 40])
+@pytest.mark.parametrize("width", [110, 40, 20])
 def test_the_text_has_the_table_the_sentence_the_labels_and_the_answers_side_by_side(width):
     check(f"usual-{width}", evaluation_text(scenes.usual(), width))
 
@@ -112,6 +112,24 @@ def test_printed_and_in_places_without_html_it_is_the_same_text():
     assert str(Shown()) == Shown()._repr_mimebundle_()["text/plain"] == evaluation_text(scenes.usual(), 110)
 
 
+@pytest.mark.parametrize("most", [1, 3, 4])
+@pytest.mark.parametrize("width", [110, 40])
+def test_as_many_changed_rows_are_shown_as_were_asked_for(width, most):
+    text = evaluation_text(scenes.usual(changed=[scenes.changed(6, 3)]), width, most)
+    assert len(re.findall(r"^  row ", text, re.MULTILINE)) == (2 if width == 110 else most + min(most, 3))
+    assert ("and 6 more" in text, f"and {6 - most} more" in text) == (False, True)
+
+
+@pytest.mark.parametrize("picture", [scenes.usual(), scenes.hostile()])
+@pytest.mark.parametrize("width", [19, 24, 30])
+def test_figures_are_whole_however_little_room_there_is(picture, width):
+    lines = evaluation_text(picture, width).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("model"))
+    rows = lines[start + 1 : start + 1 + len(picture.models)]
+    figures = [score_cells(picture.metrics[0], picture)[number][0] for number in range(len(rows))]
+    assert all(line.endswith(figure) for line, figure in zip(rows, figures, strict=True))
+
+
 @EVERY
 @pytest.mark.parametrize("width", [110, 76, 40])
 def test_text_controls_no_terminal_and_fits_into_the_room(picture, width):
@@ -119,6 +137,11 @@ def test_text_controls_no_terminal_and_fits_into_the_room(picture, width):
     assert [line for line in lines if not line.isprintable()] == []
     assert [line for line in lines if len(line) > width] == []
     assert len(lines) < 150
+
+
+@EVERY
+def test_no_line_is_wider_than_a_very_narrow_terminal(picture):
+    assert [line for line in evaluation_text(picture, 20).splitlines() if len(line) > 20] == []
 
 
 @EVERY

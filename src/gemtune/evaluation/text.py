@@ -33,7 +33,9 @@ from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, print
 WIDTH: Final = 110
 """Columns of a text that nobody has measured the room for."""
 MOST_CHANGED: Final = 5
-"""Rows shown of those that became better, and of those that became worse."""
+"""Rows shown of those that became better, and of those that became worse, if nobody says how many."""
+_BELOW_EACH_OTHER: Final = 2
+"""The same where there is no room beside each other."""
 MOST_LABELS: Final = 20
 _BESIDE: Final = 76
 """Columns from which on answers stand beside each other; below that, under each other."""
@@ -43,17 +45,20 @@ MOST_PAIRS: Final = 3
 _MORE: Final = "changed(model, other, metric) of the evaluation returns the rows of every other pair"
 _ABOUT: Final = 300
 _LABEL: Final = 24
+_FIGURE: Final = 6
+"""Columns that one figure of a label needs, with what parts it from the label."""
 _MATRIX: Final = 10
 """Labels up to which a confusion matrix is text that can be read."""
 
 
-def evaluation_text(picture: EvaluationPicture, width: int = WIDTH, most: int = MOST_CHANGED) -> str:
+def evaluation_text(picture: EvaluationPicture, width: int = WIDTH, most: int | None = None) -> str:
     """Return an evaluation as lines of at most so many columns.
 
     Args:
         picture: The evaluation.
         width: The most columns.
-        most: The most rows that are shown of those that became better, and of those that became worse.
+        most: The most rows that are shown of those that became better, and of those that became worse; None for a
+            few, as there is room.
     """
     return "\n\n".join("\n".join(said for _, said in part) for part in evaluation_parts(picture, width, most))
 
@@ -63,10 +68,10 @@ Role: TypeAlias = Literal["title", "heads", "", "good", "bad"]
 
 
 def evaluation_parts(
-    picture: EvaluationPicture, width: int = WIDTH, most: int = MOST_CHANGED
+    picture: EvaluationPicture, width: int = WIDTH, most: int | None = None
 ) -> Iterator[list[tuple[Role, str]]]:
     """Yield the parts of the text, each as lines with what they are; for the arguments see ``evaluation_text``."""
-    yield [("title", heading(picture))]
+    yield [("title", line) for line in wrapped(heading(picture), width)]
     if picture.models:
         below = [judge_said(each, picture.currency) for each in picture.judges]
         below += [f"{name(each.name)}: {each.about[:_ABOUT]}" for each in picture.metrics if each.about]
@@ -75,11 +80,12 @@ def evaluation_parts(
     shown = picture.comparisons[:MOST_SENTENCES]
     said = [(tone_of(each), line) for each in shown for line in wrapped(compared(each), width)]
     if picture.comparisons[MOST_SENTENCES:]:
-        said.append(("", f"and {len(picture.comparisons) - MOST_SENTENCES:,} more comparisons"))
+        more = f"and {len(picture.comparisons) - MOST_SENTENCES:,} more comparisons"
+        said += [("", line) for line in wrapped(more, width)]
     if said:
         yield said
     yield from _reports(picture, width)
-    pairs = [each for each in picture.changed if each.better or each.worse] if most > 0 else []
+    pairs = [each for each in picture.changed if each.better or each.worse] if most != 0 else []
     for each in pairs[:MOST_PAIRS]:
         yield from changed_parts(each, width, most, scored=says_scores(each, picture))
     if len(pairs) > MOST_PAIRS:
@@ -120,18 +126,29 @@ def model_lines(picture: EvaluationPicture, width: int = WIDTH) -> list[str]:
             break
         left = [other for other in left if other != column]
         lines = aligned(list(zip(*(columns[n] for n in left), strict=True)))
+    if picture.metrics and max(map(cells, lines)) > width:
+        lines = _figures(picture, columns[0], width)
     return [clipped(line, width) for line in lines]
 
 
+def _figures(picture: EvaluationPicture, names: Sequence[str], width: int) -> list[str]:
+    """Return the models and what the first metric says, with the figures whole however little room there is."""
+    metric = picture.metrics[0]
+    values = [value for value, _ in score_cells(metric, picture)]
+    said = right([clipped(printable(name(metric.name)), max(width // 2, *map(cells, values), 1)), *values])
+    room = max(width - 2 - max(map(cells, said)), 4)
+    return aligned([(clipped(each, room), cell) for each, cell in zip(names, said, strict=True)])
+
+
 def changed_parts(
-    changed: ChangedRows, width: int = WIDTH, most: int = MOST_CHANGED, *, scored: bool = False
+    changed: ChangedRows, width: int = WIDTH, most: int | None = None, *, scored: bool = False
 ) -> Iterator[list[tuple[Role, str]]]:
     """Yield the rows that changed for better and for worse, both answers side by side.
 
     Args:
         changed: The rows.
         width: The most columns.
-        most: The most rows of either.
+        most: The most rows of either; None for a few.
         scored: Whether the scores are said, which of shares the heading says already.
     """
     roles: tuple[tuple[Role, str, Sequence[EvaluatedRow]], ...] = (
@@ -139,7 +156,8 @@ def changed_parts(
         ("bad", "worse", changed.worse),
     )
     one, other, metric = map(name, (changed.model, changed.other, changed.metric))
-    draw, shown = (_beside, most) if width >= _BESIDE else (_below, max(most // 2, 1))
+    draw, few = (_beside, MOST_CHANGED) if width >= _BESIDE else (_below, _BELOW_EACH_OTHER)
+    shown = few if most is None else most
     for role, word, rows in roles:
         if rows:
             count = f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
@@ -152,8 +170,9 @@ def changed_parts(
 def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
     """Return how each label fares, and which are taken for which."""
     shown = report.labels[:MOST_LABELS]
-    figures = [label_cells(_cut(each.label), each) for each in shown]
-    figures += [label_cells(called, each) for called, each in averages(report)]
+    room = min(_LABEL, max(width - _FIGURE, 4))
+    figures = [label_cells(clipped(_cut(each.label), room), each) for each in shown]
+    figures += [label_cells(clipped(called, room), each) for called, each in averages(report)]
     columns = list(zip(("label", "precision", "recall", "F1", "rows"), *figures, strict=True))
     table = [columns[0], *(right(column) for column in columns[1:])]
     lines = fitted(list(zip(*table, strict=True)), width, (1, 2, 4))

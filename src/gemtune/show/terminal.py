@@ -8,7 +8,7 @@ import shutil
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 _JOINERS = "\u200c\u200d"  # they join letters of Persian and people of an emoji, and control nothing
 
@@ -20,6 +20,22 @@ def encodes_unicode(stream: TextIO) -> bool:
     except (LookupError, UnicodeEncodeError):
         return False
     return True
+
+
+_ASCII: Final = str.maketrans(
+    dict(
+        zip(
+            "▁▂▃▄▅▆▇█·×±→…≈\N{EN DASH}\N{MINUS SIGN}",
+            [*"_.-=+*%#", "-", "x", "+-", "->", "~", "~", "-", "-"],
+            strict=True,
+        )
+    )
+)
+
+
+def in_ascii(text: str) -> str:
+    """Return what we say with the characters of ASCII for those that tables and figures are made of; no others."""
+    return text.translate(_ASCII)
 
 
 def draws_in_place(stream: TextIO, environ: Mapping[str, str]) -> bool:

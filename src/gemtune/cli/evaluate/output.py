@@ -14,7 +14,7 @@ import attrs
 from gemtune.cli.console import Console
 from gemtune.cli.drawing import paint_for, print_painted
 from gemtune.errors import GemtuneError
-from gemtune.show.terminal import width_of
+from gemtune.show.terminal import in_ascii, width_of
 
 if TYPE_CHECKING:
     from gemtune.evaluation.result import Evaluation
@@ -49,7 +49,8 @@ def show(found: Evaluation, console: Console, changed: int | None) -> None:
     width = width_of(console.out, _WIDEST) - 1
     paint = paint_for(console, console.out)
     if paint is None:
-        console.print(evaluation_text(picture, width, changed or 0))
+        text = evaluation_text(picture, width, changed or 0)
+        console.print(text if console.unicode else in_ascii(text))
     else:
         from gemtune.cli.screen.evaluation import evaluated
 

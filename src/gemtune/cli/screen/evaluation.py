@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gemtune.cli.screen.paint import DIM, cut, plain
 from gemtune.evaluation.picture import EvaluationPicture
-from gemtune.evaluation.text import MOST_CHANGED, Role, evaluation_parts
+from gemtune.evaluation.text import Role, evaluation_parts
 from gemtune.show.palette import TONES
 from gemtune.show.picture import Tone
 
@@ -22,13 +22,14 @@ _STYLES: Final[Mapping[Role, str]] = {
 }
 
 
-def evaluated(picture: EvaluationPicture, width: int, most: int = MOST_CHANGED) -> list[Text]:
+def evaluated(picture: EvaluationPicture, width: int, most: int | None = None) -> list[Text]:
     """Return an evaluation as lines.
 
     Args:
         picture: The evaluation.
         width: The most columns.
-        most: The most rows that are shown of those that became better, and of those that became worse.
+        most: The most rows that are shown of those that became better, and of those that became worse; None for a
+            few.
     """
     lines: list[Text] = []
     for part in evaluation_parts(picture, width, most):

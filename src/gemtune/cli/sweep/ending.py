@@ -13,7 +13,7 @@ from gemtune.cli.console import Console
 from gemtune.cli.exits import DONE, FAILED
 from gemtune.cli.options import place_options
 from gemtune.evaluation.words import compared
-from gemtune.show.terminal import width_of, wrapped
+from gemtune.show.terminal import in_ascii, width_of, wrapped
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture
 from gemtune.sweep.text import best_said, counted, leaderboard, reason, used
 
@@ -44,7 +44,7 @@ def report(picture: SweepPicture, console: Console, options: argparse.Namespace,
         if not console.draws:  # otherwise what was drawn last stays on the terminal, and is the same
             _print_board(picture, console)
         for line in answer(picture):
-            console.print(wrapped(line, console.out))
+            console.print(wrapped(line if console.unicode else in_ascii(line), console.out))
     failed = sum(each.state is PointState.FAILED for each in picture.points)
     if failed:
         console.note(f"{failed} of {len(picture.points)} points failed")
@@ -62,7 +62,7 @@ def _print_board(picture: SweepPicture, console: Console) -> None:
     why = [f"point {each.point.number}: {said}" for each in picture.points if (said := reason(each))]
     facts = " · ".join([counted(picture), *used(picture)])
     for line in [*leaderboard(picture, width), *why, facts]:
-        console.print(wrapped(line, console.out))
+        console.print(wrapped(line if console.unicode else in_ascii(line), console.out))
 
 
 def answer(picture: SweepPicture) -> Iterator[str]:

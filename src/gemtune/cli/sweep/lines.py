@@ -11,15 +11,11 @@ from gemtune.cli.drawing import WIDEST, paint_for
 from gemtune.evaluation.text import wrapped
 from gemtune.show.live import Live, View
 from gemtune.show.progress import duration
-from gemtune.show.terminal import clipped
+from gemtune.show.terminal import clipped, in_ascii
 from gemtune.sweep.point import SweepPicture
 from gemtune.sweep.text import header, leaderboard, sweep_reports
 
 HINT = "Ctrl-C leaves the jobs running"
-_IN_ASCII = str.maketrans(
-    dict(zip("▁▂▃▄▅▆▇█·×±→…\N{EN DASH}", [*"_.-=+*%#", "-", "x", "+-", "->", "~", "-"], strict=True))
-)
-"""What stands in for the characters of a leaderboard where there are only those of ASCII."""
 _FEWEST = 6
 """Lines that the leaderboard has at least, before the last facts of the header have any."""
 
@@ -37,12 +33,12 @@ class PlainSweep:
     def reports(self, width: int, *, unicode: bool = True) -> Iterator[tuple[str, object, str]]:  # noqa: ARG002 - a view
         """Return a line for each point and for the whole, and what would have to change for a new one."""
         for key, mark, line in sweep_reports(self.picture()):
-            yield key, mark, line if unicode else line.translate(_IN_ASCII)
+            yield key, mark, line if unicode else in_ascii(line)
 
     def block(self, width: int, height: int, passed: int | None, *, unicode: bool = True) -> list[str]:
         """Return how far it is and the leaderboard, as much of it as there is room for."""
         lines = self._lines(width, height, passed)
-        return lines if unicode else [clipped(line.translate(_IN_ASCII), width) for line in lines]
+        return lines if unicode else [clipped(in_ascii(line), width) for line in lines]
 
     def _lines(self, width: int, height: int, passed: int | None) -> list[str]:
         seen = self.picture()
