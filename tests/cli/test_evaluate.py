@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import uuid
 
 import pytest
@@ -138,6 +139,14 @@ def test_rows_without_an_answer_are_said_and_are_a_failure(app, gemtune, both):
     assert ran.err.endswith("1 of 6 answers could not be had; the same command and --resume asks for them again\n")
     again = gemtune(*both, "--journal", "asked", "--resume", "--output", "scored.csv")
     assert again.code == 0
+
+
+def test_time_that_runs_out_is_that_of_all_and_what_held_it_back_is_said(app, gemtune, both):
+    app.faults.add(Fault(method="*", status=503, message="The service is down.", times=10_000))
+    ran = gemtune(*both, "--timeout", "2s")
+    assert ran.code == 124
+    (error,) = ran.errors
+    assert re.fullmatch(r"the evaluation was not done within 2 s \(the service .*\)", error)
 
 
 def test_a_row_that_failed_has_its_error_in_the_table(app, gemtune, both, rows):

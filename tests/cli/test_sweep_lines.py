@@ -71,6 +71,28 @@ def test_what_comes_out_can_be_read_where_there_is_only_ascii():
     assert "+-" in said
 
 
+class Head(io.StringIO):
+    """A reader that wants two lines, and is gone."""
+
+    def write(self, text):
+        if self.getvalue().count("\n") == 2:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+def test_once_nobody_reads_a_deed_says_what_comes_out_and_no_longer_how_far_it_is():
+    console = Console(out=Head(), err=Poor(), json=True, deed=True)
+    out = console.out
+    for step in range(5):
+        console.record({"step": step}, passing=True)
+    console.record({"kind": "sweep"})
+    assert out.getvalue() == '{"step":0}\n{"step":1}\n'
+    assert console.err.said().splitlines() == [
+        "note: nobody reads standard output any more; what comes out in the end is said here",
+        '{"kind":"sweep"}',
+    ]
+
+
 def test_an_evaluation_can_be_read_where_there_is_only_ascii():
     class Found:
         picture = staticmethod(scenes.usual)

@@ -56,6 +56,7 @@ class Console:
     quiet: bool = False
     _live: Live | None = attrs.field(default=None, init=False)
     _altered: bool = attrs.field(default=False, init=False)
+    _unread: bool = attrs.field(default=False, init=False)
     hinted: bool = attrs.field(default=False, init=False)
     """Whether it was said that rich is missing."""
 
@@ -91,14 +92,20 @@ class Console:
         if not self.json:
             self.write(self._shown(text))
 
-    def record(self, value: object) -> None:
-        """Write a value as one line of JSON to standard output, if JSON is wanted."""
-        if self.json:
-            self.json_line(json.dumps(value, ensure_ascii=not self.unicode, separators=(",", ":")))
+    def record(self, value: object, *, passing: bool = False) -> None:
+        """Write a value as one line of JSON to standard output, if JSON is wanted.
 
-    def json_line(self, text: str) -> None:
-        """Write a line that is JSON already to standard output."""
-        self.write(f"{printable_json(text) if self.out.isatty() else text}\n")
+        Args:
+            value: The value.
+            passing: Whether it only says how far a deed is, so that it is left out once nobody reads (``| head``).
+        """
+        if self.json and not (passing and self._unread):
+            text = json.dumps(value, ensure_ascii=not self.unicode, separators=(",", ":"))
+            self.json_line(text, passing=passing)
+
+    def json_line(self, text: str, *, passing: bool = False) -> None:
+        """Write a line that is JSON already to standard output; for ``passing`` see ``record``."""
+        self.write(f"{printable_json(text) if self.out.isatty() else text}\n", passing=passing)
 
     def _shown(self, piece: str | Styled) -> str:
         text, style = (piece, "") if isinstance(piece, str) else (piece.text, piece.style)
@@ -109,8 +116,8 @@ class Console:
     def _colors(self) -> bool:
         return self.color and wants_color(self.out, os.environ)
 
-    def write(self, text: str) -> None:
-        """Write a string to standard output at once, below anything that is drawn in place.
+    def write(self, text: str, *, passing: bool = False) -> None:
+        """Write a string to standard output at once, below anything that is drawn in place; see ``record``.
 
         Raises:
             BrokenPipeError: Nobody reads standard output any more, and the output was all that the command had to do.
@@ -126,9 +133,12 @@ class Console:
             silence(self.out)
             if not self.deed:
                 raise unwritten(error) from None
-            if not isinstance(error, BrokenPipeError):
+            self.out, self._unread = self.err, isinstance(error, BrokenPipeError)
+            if not self._unread:
                 self.note(f"note: standard output cannot be written ({error.strerror}); it continues here")
-            self.out = self.err
+            elif passing:
+                self.note("note: nobody reads standard output any more; what comes out in the end is said here")
+                return
             self.out.write(text)
             self.out.flush()
 

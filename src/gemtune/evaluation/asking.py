@@ -178,7 +178,7 @@ class Asking:
         Args:
             doing: What the evaluation was doing; empty if there is nothing to say of it.
         """
-        seconds = (self.deadline or 0.0) - self._began
+        seconds = round((self.deadline or 0.0) - self._began, 2)
         return DeadlineExceeded(f"the evaluation was not done within {seconds:g} s{doing and f': it was {doing}'}")
 
     async def ask(self, inquiries: Sequence[Inquiry]) -> None:
@@ -254,6 +254,9 @@ class Asking:
                             self._check_budget()
                 finally:
                     self._running.remove(batch)
+        except DeadlineExceeded as error:  # its own time is what was left of all
+            over = self.deadline is not None and current_time() >= self.deadline
+            self._fail(self.late("") if over else _named(error, inquiry))
         except Exception as error:  # noqa: BLE001 - raised by ``ask``, once the others have finished what is in flight
             self._fail(_named(error, inquiry))
 

@@ -32,6 +32,8 @@ class EvaluationBar:
     stall: Stall = attrs.field(factory=Stall)
     seen: EvaluationProgress = attrs.field(factory=EvaluationProgress, init=False)
     """What was reported last."""
+    held_back: str = attrs.field(default="", init=False)
+    """What held it back last, kept for a run whose time is up by now."""
     _live: Live | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -40,6 +42,7 @@ class EvaluationBar:
     def take(self, progress: EvaluationProgress) -> None:
         """Take what the evaluation reports."""
         self.seen = progress
+        self.held_back = progress.held_back or self.held_back
 
     def picture(self) -> BatchPicture:
         """Return it as a batch's, all models together."""

@@ -16,7 +16,7 @@ from gemtune.cli.exits import DONE, FAILED, INTERRUPTED, exit_code
 from gemtune.cli.jobs.vertex import askable
 from gemtune.cli.remedies import worded
 from gemtune.cli.running import open_client, run_async
-from gemtune.errors import BatchStopped, GemtuneError
+from gemtune.errors import BatchStopped, DeadlineExceeded, GemtuneError
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -48,7 +48,9 @@ class EvaluateSession:
             if run_async(self._ask) == INTERRUPTED or self._found is None:
                 raise KeyboardInterrupt
         except GemtuneError as error:
-            self.console.error(worded(error, self.options))
+            held = self._bar.held_back if self._bar is not None and isinstance(error, DeadlineExceeded) else ""
+            said = worded(error, self.options)
+            self.console.error(said if held in said else f"{said} ({held})")
             self._leave()
             return exit_code((error.__cause__ if isinstance(error, BatchStopped) else None) or error)
         except KeyboardInterrupt:

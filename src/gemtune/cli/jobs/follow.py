@@ -87,7 +87,7 @@ def _late(job: TuningJob, timeout: float, left: str) -> DeadlineExceeded:
 
 async def _show(job: TuningJob, console: Console, view: View, live: Live | None, left: str) -> None:
     async for event in job.events():
-        console.record(event.to_dict())
+        console.record(event.to_dict(), passing=not isinstance(event, events.TERMINAL))
         match event:
             case events.Degraded(message=message):
                 console.note(

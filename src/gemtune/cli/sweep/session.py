@@ -163,7 +163,7 @@ async def _shown(sweep: Sweep, console: Console, live: Live | None, view: View) 
 
     drawn = -math.inf
     async for event in sweep:
-        console.record(event.to_dict())
+        console.record(event.to_dict(), passing=True)
         now = anyio.current_time()
         if live is not None and now - drawn >= _REDRAW:
             live.show(view)
