@@ -23,6 +23,10 @@ def short(answer, row):
     return len(answer) <= 80
 
 
+def shorter(most, answer, row):
+    return len(answer) < most
+
+
 async def slow(answer, row):
     return 1.0
 
@@ -44,7 +48,9 @@ class Counts:
         (slow, ["slow"]),
         (lambda answer, row: 1, ["function"]),
         (Counts(), ["Counts"]),
-        (functools.partial(short, row=None), ["short"]),
+        (functools.partial(shorter, 80), ["shorter"]),
+        (lambda *both: 1, ["function"]),
+        (lambda answer, row, strict=False: 1, ["function"]),
         (["labels", short, contains()], ["labels", "short", "contains"]),
         (iter(["number"]), ["number"]),
         ({"mine": short, "strict": exact_match(case=True)}, ["mine", "strict"]),
@@ -73,6 +79,9 @@ def test_a_function_is_a_metric_under_its_own_name():
         (7, "metrics must be names, metrics or functions of (answer, row), not int"),
         ([None], "metrics must be names, metrics or functions of (answer, row), not NoneType"),
         (Metric, "metrics must be names, metrics or functions of (answer, row), not type"),
+        (lambda answer: 1, "metrics: function(answer) must take two arguments, answer and row"),
+        (shorter, "metrics: shorter(most, answer, row) must take two arguments, answer and row"),
+        (len, "metrics: len(obj, /) must take two arguments, answer and row"),
         ({"": short}, "metrics must have names that are strings, not ''"),
         (Metric(name=" ", score=short), "metrics has one without a name: give it one"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -83,10 +84,26 @@ def _resolved(given: Any) -> Metric:
     if given in NAMED.values():
         return NAMED[given.__name__]()  # exact_match for exact_match()
     if callable(given) and not isinstance(given, type):
+        _check_takes_both(given)
         return Metric(name=_name_of(given), score=given, about=_first_line(given))
     raise InvalidInput(
         f"metrics must be names, metrics or functions of (answer, row), not {type(given).__name__}", field="metrics"
     )
+
+
+def _check_takes_both(function: Any) -> None:
+    """Refuse a function that cannot be called: it would be known once all models have answered."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of some that are written in C, nobody knows
+        return
+    try:
+        signature.bind("answer", "row")
+    except TypeError:
+        name = _name_of(function)
+        raise InvalidInput(
+            f"metrics: {name}{signature} must take two arguments, answer and row", field="metrics"
+        ) from None
 
 
 def _by_name(name: str) -> Metric:

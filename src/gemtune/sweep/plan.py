@@ -52,20 +52,25 @@ class SweepPlan(SaidInLines):
     def __str__(self) -> str:
         at_a_time = "as many jobs at a time as the quota lets"
         if self.jobs_at_a_time is not None:
-            at_a_time = f"{self.jobs_at_a_time:,} job{'' if self.jobs_at_a_time == 1 else 's'} at a time"
-        points = "points without an end" if self.points is None else f"{self.points:,} points"
+            at_a_time = f"{_counted(self.jobs_at_a_time, 'job')} at a time"
+        points = "points without an end" if self.points is None else _counted(self.points, "point")
         lines = [f"{points}, {at_a_time}"]
         if self.examples is not None:
-            lines.append(f"{self.examples:,} examples to train on, {self.validation:,} rows to validate with")
+            held = _counted(self.validation, "row")
+            lines.append(f"{_counted(self.examples, 'example')} to train on, {held} to validate with")
         if self.tokens is not None:
-            steps = f" in {self.steps:,} steps" if self.steps is not None else ""
+            steps = f" in {_counted(self.steps, 'step')}" if self.steps is not None else ""
             lines.append(f"{self.tokens} training tokens{steps}, if no point is stopped")
         if self.cost is not None:
             cost = money.estimated(self.cost.low, self.cost.value, self.cost.high)
             lines.append(f"cost: {cost} {self.currency}, by the prices you gave")
         if self.within is not None:
-            lines.append(f"within the budget: at least {self.within:,} points")
+            lines.append(f"within the budget: at least {_counted(self.within, 'point')}")
         return "\n".join([*lines, *self.notes])
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def planned(

@@ -49,7 +49,9 @@ def report(picture: SweepPicture, console: Console, options: argparse.Namespace,
     if failed:
         console.note(f"{failed} of {len(picture.points)} points failed")
     if best is None:
-        console.error("no point has a model that could be ranked")
+        trained = any(each.state is PointState.TRAINED for each in picture.points)
+        unscored = f"no model that was trained has a score by {picture.objective}, so that none is the best"
+        console.error(unscored if trained else "no point has a model that could be ranked")
         return FAILED
     if not console.json and ask:
         command = shlex.join(["gemtune", "generate", "your prompt", "--model", best.job, *place_options(options)])
