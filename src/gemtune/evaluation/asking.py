@@ -172,7 +172,7 @@ class Asking:
             raise self.late(waits_for)
         return found[0]
 
-    def late(self, doing: str) -> DeadlineExceeded:
+    def late(self, doing: str = "") -> DeadlineExceeded:
         """Return the error that time is up.
 
         Args:
@@ -256,7 +256,7 @@ class Asking:
                     self._running.remove(batch)
         except DeadlineExceeded as error:  # its own time is what was left of all
             over = self.deadline is not None and current_time() >= self.deadline
-            self._fail(self.late("") if over else _named(error, inquiry))
+            self._fail(self.late() if over else _named(error, inquiry))
         except Exception as error:  # noqa: BLE001 - raised by ``ask``, once the others have finished what is in flight
             self._fail(_named(error, inquiry))
 
