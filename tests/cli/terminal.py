@@ -79,15 +79,15 @@ class Terminal:
         self._resized(self._fd)
         os.kill(self._pid, signal.SIGWINCH)
 
-    def until(self, seen: str | Callable[[str], bool], within: float = PATIENCE) -> str:
+    def until(self, seen: str | Callable[[str], bool]) -> str:
         """Read until the screen shows something, and return the screen."""
-        end = time.monotonic() + within
+        end = time.monotonic() + PATIENCE
         found = seen if callable(seen) else lambda text: seen in text
         while not found(self.text):
             if time.monotonic() > end or not self._read(0.05):
                 if found(self.text):
                     break
-                raise AssertionError(f"{seen!r} is not on the screen after {within} s:\n{self.text}")
+                raise AssertionError(f"{seen!r} is not on the screen after {PATIENCE} s:\n{self.text}")
         while self._ready(0.02) and self._read(0.0):  # the rest of a picture that is being drawn
             pass
         return self.text

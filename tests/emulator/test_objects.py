@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from gemtune.emulator.messages import contents
 from gemtune.emulator.messages.checksums import _POLYNOMIAL, FOUR_TERMS, crc32c
 from gemtune.emulator.world.objects import Objects, StoredBucket, StoredObject
 from gemtune.emulator.world.settings import Settings
@@ -150,3 +151,19 @@ def test_a_directory_that_lacks_a_content_is_refused(tmp_path, damage):
     after.depot.folder = tmp_path
     with pytest.raises(ValueError, match=r"the content of gs://b/x has (None|2) bytes"):
         after.restore(before.dump())
+
+
+def test_a_scratch_that_the_collector_finds_while_no_room_is_said_waits_for_nobody(monkeypatch):
+    depot = contents.Depot(memory=10, limit=100)
+
+    class Collecting(contents.DepotFull):
+        """As if making it set off the garbage collector, and that found a scratch."""
+
+        def __init__(self, *said):
+            super().__init__(*said)
+            assert not depot._lock.locked()
+            depot.claim(-1)
+
+    monkeypatch.setattr(contents, "DepotFull", Collecting)
+    with pytest.raises(Collecting, match="at most 100 bytes"):
+        depot.claim(101)

@@ -83,9 +83,9 @@ async def test_cancelled_after_any_number_of_steps_nothing_is_left(
     for ticks in range(TICKS):
         await cancelled(send, ticks)
         if warm:
-            with anyio.fail_after(2):
+            with anyio.fail_after(30):
                 await send()
-    with anyio.fail_after(2):
+    with anyio.fail_after(30):
         await send()
     assert wire.statistics().in_flight == 0
     assert wire.statistics().connections <= 1
@@ -108,7 +108,7 @@ async def test_many_cancelled_at_once_leave_the_pool_as_it_was(serve, wire_to, r
             for _ in range(ticks):
                 await asyncio.sleep(0)
             tasks.cancel_scope.cancel()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(send)
@@ -119,7 +119,7 @@ async def test_many_cancelled_at_once_leave_the_pool_as_it_was(serve, wire_to, r
 
 async def left_alone(*, most):
     """Wait until no task and no more than so many files are left: TLS takes leave of its peer, in another thread."""
-    for _ in range(400):
+    for _ in range(6_000):  # half a minute, for a machine that is busy
         if open_files() <= most and len(asyncio.all_tasks()) <= 2:
             return
         await asyncio.sleep(0.005)
@@ -140,7 +140,7 @@ async def test_a_request_cut_off_by_the_callers_own_time_limit_leaves_nothing(se
         with anyio.move_on_after(0.03) as scope:
             await wire.send("GET", "/hang", {}, None, timeout=5)
         assert scope.cancelled_caught
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert (await wire.send("GET", "/y", {}, None, timeout=5)).body == b"fine"
     assert wire.statistics().in_flight == 0
 

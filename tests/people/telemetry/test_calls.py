@@ -150,7 +150,7 @@ async def test_a_failed_call_says_its_class_and_status_and_not_the_services_word
 
 
 @pytest.mark.both_backends
-async def test_a_cancelled_call_ends_its_span(collected):
+async def test_a_cancelled_call_ends_its_span(collected, virtual_time):
     emulator = GeminiEmulator.make()
     emulator.faults.add(Fault(method="models.generateContent", status=503))
     retry = RetryPolicy(initial=600, maximum=600)

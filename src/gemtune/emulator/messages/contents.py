@@ -151,10 +151,13 @@ class Depot:
     def claim(self, size: int, *, held: int = 0) -> None:
         """Count bytes that come, or go if negative; raises DepotFull if there is no room for them."""
         with self._lock:
-            if size > 0 and self.used + size > self.limit:
-                raise DepotFull(f"the emulator keeps at most {self.limit} bytes of objects (max_stored_bytes)")
-            self.used += size
-            self.held += held
+            fits = size <= 0 or self.used + size <= self.limit
+            if fits:
+                self.used += size
+                self.held += held
+        # Not under the lock: an exception may set off the garbage collector, and a scratch that it finds claims too.
+        if not fits:
+            raise DepotFull(f"the emulator keeps at most {self.limit} bytes of objects (max_stored_bytes)")
 
     def place(self) -> Path:
         """Return the directory, which is made when it is first needed."""
