@@ -209,7 +209,7 @@ def deep(session: nox.Session) -> None:
     """Search with random seeds: a hundred times as many histories, and cancellations at every moment; takes hours."""
     install(session, "-e", ".[emulator]", groups=("test",))
     histories = ("tests/pure/test_reconciler_histories.py", "tests/watch/test_watcher_histories.py")
-    moments = ("tests/proofs/test_cancellation.py",)
+    moments = ("tests/proofs/test_cancellation.py", "tests/proofs/test_threads.py")
     deep = os.environ.get("GEMTUNE_DEEP", "100")
     command = ("pytest", "-o", "faulthandler_timeout=0", "--hypothesis-profile", "random")
     command += tuple(session.posargs or histories + moments)

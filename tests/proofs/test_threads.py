@@ -24,6 +24,7 @@ import pytest
 from batch.server_service import ServerService
 from batch.service import Service, collect
 from evaluation import models
+from gemtune.batch.files import FileRows
 from gemtune.metrics import judge
 from gemtune.resources.batches import collection
 from sweep.emulated import ROWS, Gemini, Vertex
@@ -211,8 +212,40 @@ async def service_batch(folder):
             await collect(replies)
 
 
+async def batch_of_a_file(folder):
+    path = folder / "prompts.csv"
+    await in_a_thread(path.write_text, "key,prompt\n" + "".join(f"k{n},p{n}\n" for n in range(3)))
+    async with Service(0.0).client() as client:
+        options = {
+            "journal": folder / "a.journal",
+            "engine": "auto",
+            "deadline": 86_400.0,
+            "budget": 1.0,
+            "prices": (1, 1),
+        }
+        async with client.batch("gemini-x", FileRows(path), **options) as results:
+            await collect(results)
+            await results.export(folder / "out.jsonl")
+
+
+async def tuning_of_a_file(folder):
+    app, data = Vertex.app(), folder / "data.jsonl"
+    lines = "".join(f'{{"input": "{given}", "output": "{wanted}"}}\n' for given, wanted in ROWS[:4])
+    await in_a_thread(data.write_text, lines)
+    async with Vertex.client(app) as client:
+        await (await client.tune(Vertex.base, data, validation_data=data))
+
+
+async def evaluation_of_a_file(folder):
+    data = folder / "data.jsonl"
+    await in_a_thread(data.write_text, '{"input": "hi", "output": "ho"}\n')
+    found = await models.evaluate(models.Models(seconds=0.0), data=data)
+    await in_a_thread(found.write, folder / "found.json")
+
+
 OPERATIONS = [
-    batch, server_batch, evaluation, sweep, sweep_without_a_journal, sweep_of_a_file, upload, service_batch,
+    batch, batch_of_a_file, server_batch, service_batch, evaluation, evaluation_of_a_file, sweep,
+    sweep_without_a_journal, sweep_of_a_file, tuning_of_a_file, upload,
 ]  # fmt: skip
 
 
