@@ -78,11 +78,10 @@ class FoundPrices(ABC, Generic[PriceT]):
         Raises:
             InvalidInput: It is not in the list.
         """
-        name = (model or "").rpartition("/")[2]
-        for known in (model or "", name, ""):
-            if known in self.per_million:
-                return self.per_million[known]
-        listed = ", ".join(self.per_million)
+        found = listed_price(self.per_million, model)
+        if found is not None:
+            return found
+        name, listed = (model or "").rpartition("/")[2], ", ".join(self.per_million)
         raise InvalidInput(f"prices: there is no price for {name or 'no model'}, only for {listed}", field="prices")
 
     @property
@@ -94,6 +93,21 @@ class FoundPrices(ABC, Generic[PriceT]):
 def is_price(value: object) -> bool:
     """Return whether something is an amount of money that a thing may cost."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def listed_price(per_million: Mapping[str, PriceT], model: str | None) -> PriceT | None:
+    """Return the price of a model: under its name, its short name or the name of all others; None if it has none."""
+    names = (model or "", (model or "").rpartition("/")[2], "")
+    return next((per_million[name] for name in names if name in per_million), None)
+
+
+def price_pair(given: Any) -> tuple[float, float] | None:
+    """Return the price of a million input tokens and of a million output tokens; None if it is no such pair."""
+    price = (given.get("input"), given.get("output")) if isinstance(given, Mapping) else given
+    # A single number would price answers like prompts, which no service does: it is refused and not guessed at.
+    if isinstance(price, tuple | list) and len(price) == 2 and all(map(is_price, price)):
+        return float(price[0]), float(price[1])
+    return None
 
 
 def amount(value: float) -> str:
@@ -115,6 +129,15 @@ def estimated(low: float, value: float, high: float) -> str:
     if most == "0.00":
         return "under 0.01"
     return best if least == most else f"{best} ({least} to {most})"
+
+
+def at_most(value: float, most: float, currency: str) -> str:
+    """Return what something costs at most, and what is likely: ``at most 0.24 USD (about 0.15)``."""
+    likely, limit = f"{value:,.2f}", f"{most:,.2f}"
+    if limit == "0.00":
+        return f"under 0.01 {currency}".rstrip()
+    said = f"at most {limit} {currency}".rstrip()
+    return said if likely == limit else f"{said} (about {likely})"
 
 
 def _of_file(path: Path) -> object:

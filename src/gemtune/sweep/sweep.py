@@ -24,6 +24,7 @@ from gemtune.sweep.events import SweepEvent
 from gemtune.sweep.journal.folder import SweepJournal
 from gemtune.sweep.plan import SweepPlan, planned
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture
+from gemtune.sweep.running.asking import EvaluationCosts
 from gemtune.sweep.running.board import SweepBoard
 from gemtune.sweep.running.budget import BudgetLedger, PointCosts
 from gemtune.sweep.running.data import PlacedData, SweepData, read_sweep_data
@@ -244,7 +245,7 @@ class Sweep(SweepFacts):
             points = [hyperparameters_of(values, spec.shared) for values in asked if values is not None]
         return planned(
             points, _costs(spec, data), _ledger(spec), total=total if total is not None else spec.most,
-            rows=data.rows, places=spec.places, notes=data.notes,
+            rows=data.rows, places=spec.places, evaluation=_evaluation(spec, data), notes=data.notes,
         )  # fmt: skip
 
     async def _read(self) -> SweepData:
@@ -276,6 +277,10 @@ def _raise_once(run: SweepRun) -> None:
 def _costs(spec: SweepSpec, data: SweepData) -> PointCosts:
     price = None if spec.prices is None else spec.prices.of_model(spec.base_name)
     return PointCosts(once=data.once, examples=data.examples, epochs=None if spec.vertex else _EPOCHS, price=price)
+
+
+def _evaluation(spec: SweepSpec, data: SweepData) -> EvaluationCosts | None:
+    return EvaluationCosts.of(data.questions, spec.metrics, spec.base_name, compares=spec.compares, prices=spec.prices)
 
 
 def _ledger(spec: SweepSpec) -> BudgetLedger:

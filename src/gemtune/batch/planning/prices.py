@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -10,7 +9,7 @@ import attrs
 from gemtune.batch.progress import RunTally
 from gemtune.datasets.review.tokens import Interval
 from gemtune.errors import BatchStopped, InvalidInput
-from gemtune.money import MILLION, FoundPrices, amount, is_price
+from gemtune.money import MILLION, FoundPrices, amount, is_price, price_pair
 from gemtune.remedy import Argument, Remedy
 
 BATCH_SHARE: Final = 0.5
@@ -46,10 +45,9 @@ class TokenPrices(FoundPrices[tuple[float, float]]):
 
     @staticmethod
     def _price(name: str, given: Any) -> tuple[float, float]:
-        price = (given.get("input"), given.get("output")) if isinstance(given, Mapping) else given
-        # A single number would price answers like prompts, which no service does: it is refused and not guessed at.
-        if isinstance(price, tuple | list) and len(price) == 2 and all(map(is_price, price)):
-            return float(price[0]), float(price[1])
+        price = price_pair(given)
+        if price is not None:
+            return price
         whose = f"that of {name}" if name else "a price"
         raise InvalidInput(
             f"prices: {whose} is the price of a million input tokens and of a million output tokens, (0.30, 2.50), not "

@@ -20,9 +20,20 @@ from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.figures import RunningFigures
 from gemtune.datasets.review.tokens import Interval, weigh
 from gemtune.errors import InvalidInput
-from gemtune.money import MILLION, FoundPrices, estimated, is_price
+from gemtune.money import MILLION, FoundPrices, estimated, is_price, listed_price, price_pair
 
 Counting: TypeAlias = Literal["characters", "countTokens"]
+
+
+def _asking(given: object) -> Mapping[str, tuple[float, float]]:
+    """Return what asking costs by model, from a pair for all models or pairs by model."""
+    named = given if isinstance(given, Mapping) and not given.keys() <= {"input", "output"} else {"": given}
+    found = {str(name): price_pair(price) for name, price in named.items()} if given else {}
+    for name, pair in found.items():
+        if pair is None:
+            what = "prices: asking is the price of a million input tokens and of a million output tokens, (0.30, 2.50)"
+            raise InvalidInput(f"{what}, or such pairs by model, not {named.get(name)!r:.60}", field="prices")
+    return {name: pair for name, pair in found.items() if pair is not None}
 
 
 @attrs.frozen(kw_only=True)
@@ -34,10 +45,18 @@ class PriceList(FoundPrices[float]):
         currency: In which currency.
         date: When you looked it up, such as ``2026-11-28``.
         source: Where.
+        asking: What asking costs, for whoever evaluates what was tuned: the price of a million input tokens and of a
+            million output tokens, ``(0.30, 2.50)``, or such pairs by model. A tuned model costs what its base costs.
 
     Example:
         >>> prices = PriceList(per_million={"gemini-2.5-flash": 5.00}, date="2026-11-28", source="the price page")
     """
+
+    asking: Mapping[str, tuple[float, float]] = attrs.field(factory=dict, converter=_asking)
+
+    def asking_of(self, model: str) -> tuple[float, float] | None:
+        """Return what a million input tokens and a million output tokens of a model cost; None if nobody has said."""
+        return listed_price(self.asking, model)
 
     @staticmethod
     def _price(name: str, given: Any) -> float:

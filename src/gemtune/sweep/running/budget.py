@@ -1,13 +1,15 @@
 """What a sweep may take: tokens and money, reserved before a job is created and counted while it runs.
 
 A point holds what it may cost at most until the service has said what it does cost; one that was stopped holds the
-steps that it did, which is how it is billed as far as anybody has written down. Money is counted in tokens, because a
-training has one price for all of them.
+steps that it did, which is how it is billed as far as anybody has written down. Tokens are those of the training alone.
+Money is what these cost and what the evaluations do: a point reserves that of its model together with its training, and
+that of the base model is reserved before any point is begun.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import attrs
 
@@ -15,6 +17,13 @@ from gemtune.datasets.review.tokens import Interval
 from gemtune.types import Hyperparameters
 
 _MILLION = 1_000_000
+BASE: Final = "base"
+"""What the evaluation calls the base model."""
+
+
+def label_of(number: int) -> str:
+    """Return what the evaluation calls the model of a point."""
+    return f"point {number}"
 
 
 @attrs.frozen(kw_only=True)
@@ -54,14 +63,32 @@ class PointCosts:
         return None if self.price is None else tokens * self.price / _MILLION
 
 
-@attrs.define(eq=False)
-class BudgetLedger:
-    """What points hold of the budget.
+@attrs.define
+class EvaluationMoney:
+    """What an evaluation holds of the budget: what it may cost as long as it is to come, and what it has cost.
 
     Args:
-        tokens: How many there may be; None for no limit.
-        money: What they may cost; None for no limit.
-        price: The price of a million tokens; None without a price list.
+        granted: What it may cost in all.
+        spent: What it has cost so far.
+    """
+
+    granted: float = 0.0
+    spent: float = 0.0
+
+    @property
+    def held(self) -> float:
+        """What nobody else may spend."""
+        return max(self.granted, self.spent)
+
+
+@attrs.define(eq=False)
+class BudgetLedger:
+    """What points hold of the budget, and the evaluations of their models.
+
+    Args:
+        tokens: How many training tokens there may be; None for no limit.
+        money: What training and evaluations may cost; None for no limit.
+        price: The price of a million training tokens; None without a price list.
         currency: Of the money.
     """
 
@@ -70,36 +97,70 @@ class BudgetLedger:
     price: float | None = None
     currency: str = ""
     _held: dict[int, float] = attrs.field(factory=dict, init=False)
+    _evaluations: dict[str, EvaluationMoney] = attrs.field(factory=dict, init=False)
 
     @property
-    def limit(self) -> float:
-        """The limit, in tokens."""
-        by_money = math.inf if self.money is None or not self.price else self.money / self.price * _MILLION
-        return min(math.inf if self.tokens is None else self.tokens, by_money)
+    def limited(self) -> bool:
+        """Whether the training tokens have a limit, be it by what they cost."""
+        return self.tokens is not None or (self.money is not None and bool(self.price))
 
     @property
     def used(self) -> float:
-        """Tokens that are spent or reserved."""
+        """Training tokens that are spent or reserved."""
         return sum(self._held.values())
+
+    @property
+    def evaluations(self) -> float:
+        """Money that evaluations have cost, or that is reserved for them."""
+        return sum(each.held for each in self._evaluations.values())
+
+    @property
+    def money_used(self) -> float:
+        """Money that is spent or reserved."""
+        return self._cost(self.used) + self.evaluations
 
     def held(self, number: int) -> float:
         """Return the tokens that a point has spent or reserved."""
         return self._held.get(number, 0.0)
 
-    def fits(self, tokens: float) -> bool:
-        """Return whether a point that may take so many tokens still fits."""
+    def fits(self, tokens: float, evaluation: float = 0.0) -> bool:
+        """Return whether a point still fits.
+
+        Args:
+            tokens: The training tokens that it may take.
+            evaluation: What evaluating its model may cost.
+        """
         # Sums of floats, so that a limit which the user has computed from the plan is not missed by a rounding.
-        return self.used + tokens <= self.limit * (1 + 1e-9)
+        if self.tokens is not None and self.used + tokens > self.tokens * (1 + 1e-9):
+            return False
+        return self.money is None or self.money_used + self._cost(tokens) + evaluation <= self.money * (1 + 1e-9)
 
     def hold(self, number: int, tokens: float) -> None:
         """Let a point hold so many tokens, in the place of what it held before."""
         self._held[number] = tokens
 
-    def refusal(self, tokens: float) -> str:
-        """Return in words why a point that may take so many tokens is left out."""
-        left = max(self.limit - self.used, 0.0)
-        what = f"it may take {tokens:,.0f} tokens, and {left:,.0f} of the budget are left"
-        if self.price is None or self.money is None:
-            return what
-        cost, rest = tokens * self.price / _MILLION, left * self.price / _MILLION
-        return f"it may cost {cost:,.4g} {self.currency}, and {rest:,.4g} of the budget are left"
+    def evaluation(self, label: str) -> EvaluationMoney:
+        """Return what the evaluation of a model holds."""
+        return self._evaluations.setdefault(label, EvaluationMoney())
+
+    def grant(self, label: str, most: float) -> None:
+        """Reserve what the evaluation of a model may cost in all, in the place of what was reserved before."""
+        self.evaluation(label).granted = most
+
+    def refusal(self, tokens: float, evaluation: float = 0.0) -> str:
+        """Return in words why a point that may take so much is left out."""
+        if self.tokens is not None and not BudgetLedger(tokens=self.tokens - self.used).fits(tokens):
+            left = max(self.tokens - self.used, 0.0)
+            return f"it may take {tokens:,.0f} tokens, and {left:,.0f} of the budget are left"
+        return self.shortage(self._cost(tokens) + evaluation)
+
+    def shortage(self, cost: float) -> str:
+        """Return in words why something that may cost so much is not begun."""
+        rest = max((self.money or 0.0) - self.money_used, 0.0)
+        said = f"it may cost {cost:,.4g} {self.currency}, and {rest:,.4g} of the budget are left"
+        kept = self.evaluation(BASE)
+        apart = f", {kept.granted - kept.spent:,.4g} for the evaluation of the base model apart"
+        return said + (apart if kept.granted > kept.spent else "")
+
+    def _cost(self, tokens: float) -> float:
+        return tokens * (self.price or 0.0) / _MILLION

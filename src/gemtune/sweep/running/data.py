@@ -23,6 +23,7 @@ from gemtune.datasets.review.tokens import Interval, weigh
 from gemtune.errors import InvalidInput
 from gemtune.remedy import Argument, Remedy
 from gemtune.resources.storage import Storage, chosen_bucket
+from gemtune.sweep.running.asking import QuestionWeight
 
 READING: Final = ("input", "output", "heading", "delimiter")
 """What can be said about the columns of the data."""
@@ -40,6 +41,7 @@ class SweepData:
         once: The tokens of one pass through the training data; None if they cannot be known.
         examples: How many training examples there are.
         rows: How many rows there are to validate with.
+        questions: What these weigh if a model is asked all of them.
         notes: What a plan says about them.
     """
 
@@ -50,6 +52,7 @@ class SweepData:
     once: Interval | None = None
     examples: int | None = None
     rows: int = 0
+    questions: QuestionWeight = attrs.field(factory=QuestionWeight)
     notes: tuple[str, ...] = ()
 
 
@@ -143,6 +146,7 @@ def _read(
         once=once,
         examples=figures.examples,
         rows=rows.examples,
+        questions=QuestionWeight() if validation is None else QuestionWeight.of(validation),
         notes=notes,
     )
 

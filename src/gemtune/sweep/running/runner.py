@@ -6,7 +6,6 @@ that is to be evaluated has been; or at the first error that waiting does not me
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
@@ -200,7 +199,7 @@ class SweepRun:
         chosen: Mapping[str, float | int] = dict(values)  # type: ignore[call-overload]
         used = hyperparameters_of(chosen, self.shared)
         board, point = self.parts.board, SweepPoint(number=number, values=chosen, hyperparameters=used)
-        if board.costs.tokens(used) is None and math.isfinite(board.budget.limit):
+        if board.costs.tokens(used) is None and board.budget.limited:
             what = f"the budget cannot be kept: the service would choose how many epochs point {number} takes"
             raise InvalidInput(what, Remedy("set ", Argument("epoch_count")), field="epoch_count")
         job_id = f"{self.parts.journal.id}-{number}"

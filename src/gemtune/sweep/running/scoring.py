@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -22,19 +22,12 @@ from gemtune.resources.uploads.held import Held
 from gemtune.sweep.events import PointEvaluated
 from gemtune.sweep.journal.folder import EVALUATION
 from gemtune.sweep.point import PointState
+from gemtune.sweep.running.budget import BASE, label_of
 from gemtune.sweep.running.parts import SweepParts
 from gemtune.sweep.running.record import PointRecord
 
 if TYPE_CHECKING:
     from gemtune.evaluation.result import Evaluation
-
-BASE: Final = "base"
-"""What the evaluation calls the base model."""
-
-
-def label_of(record: PointRecord) -> str:
-    """Return what the evaluation calls a point's model."""
-    return f"point {record.number}"
 
 
 @attrs.define(eq=False)
@@ -80,12 +73,12 @@ class Scoring:
         ranks = board.ranks()
         records.sort(key=lambda each: ranks.get(each.number, len(ranks) + 1))
         models: dict[str, ModelLike] = {BASE: self.base_model} if parts.compares or self._judged else {}
-        models |= {label_of(each): each.job for each in records if each.job is not None}
+        models |= {label_of(each.number): each.job for each in records if each.job is not None}
         self.found = found = await self._evaluate(models)
         for record in records:
-            record.scores = _scores(found, label_of(record))
+            record.scores = _scores(found, label_of(record.number))
         if parts.compares:
-            best = label_of(records[0])
+            best = label_of(records[0].number)
             board.comparisons = [found.compare(best, BASE, metric.name) for metric in found.metrics]
         board.news.ring()
 
@@ -102,8 +95,8 @@ class Scoring:
             return
         # A judge compares with the base, whose answers are asked for once and then read from the journal.
         models: dict[str, ModelLike] = {BASE: self.base_model} if self._judged else {}
-        found = await self._evaluate(models | {label_of(record): record.job})
-        record.evaluated, record.scores = True, _scores(found, label_of(record))
+        found = await self._evaluate(models | {label_of(record.number): record.job})
+        record.evaluated, record.scores = True, _scores(found, label_of(record.number))
         await self._take(record)
 
     async def _take(self, record: PointRecord) -> None:
