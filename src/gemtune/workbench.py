@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gemtune.batch.planning.prices import TokenPrices
     from gemtune.datasets.accepted import TrainingDataLike
     from gemtune.datasets.dataset import DataSet
+    from gemtune.evaluation.asking import OnPaid
     from gemtune.evaluation.result import Evaluation
     from gemtune.evaluation.run import Evaluates
     from gemtune.evaluation.values import EvaluationProgress
@@ -175,7 +177,32 @@ class _Hands:
         return TuningJob(client._followers.created(started.seen), started.data, started.adopted)
 
     async def evaluate(
-        self, models: Mapping[str, ModelLike], data: Any, metrics: Sequence[Metric], journal: os.PathLike[str]
+        self,
+        models: Mapping[str, ModelLike],
+        data: Any,
+        metrics: Sequence[Metric],
+        journal: os.PathLike[str],
+        *,
+        prices: TokenPrices | None = None,
+        budget: float | None = None,
+        on_paid: OnPaid | None = None,
     ) -> Evaluation:
-        """Evaluate models on the validation rows."""
-        return await self.client.evaluate(models, data, metrics=metrics, journal=journal)
+        """Evaluate models on the validation rows, as ``client.evaluate`` does.
+
+        Args:
+            models: The models, by label.
+            data: The rows.
+            metrics: By what.
+            journal: Where the answers are kept.
+            prices: What asking costs, by label.
+            budget: What may be spent.
+            on_paid: Is given what has been paid for a model or a judge so far, by its label.
+        """
+        from gemtune.evaluation.run import evaluate, evaluating
+
+        client = self.client
+        spec = evaluating(
+            models, data, limit=None, key=None, metrics=metrics, baseline=None, journal=journal, prices=prices,
+            on_progress=None, on_paid=on_paid, options={} if budget is None else {"budget": budget},
+        )  # fmt: skip
+        return await evaluate(cast("Evaluates", client), spec, client._service.model_name, client._caller.limiter)

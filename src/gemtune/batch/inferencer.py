@@ -35,7 +35,7 @@ from gemtune.batch.planning.prices import BudgetGuard, TokenPrices
 from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.report import Stop, stop_error
 from gemtune.batch.result import BatchResult, BatchResults
-from gemtune.errors import GemtuneError, JournalError, MisuseError, NotSupported
+from gemtune.errors import BatchStopped, GemtuneError, JournalError, MisuseError, NotSupported
 from gemtune.limiter.limiter import Limiter
 from gemtune.notebook.live import said_if_left
 from gemtune.resources.batches.service import BatchService
@@ -106,6 +106,7 @@ class Batch(PlannedBatch):
         prices: What tokens cost, if that was said.
         collected: What ``collect`` and ``show`` have had of this run, including after an interrupt.
         parts: What was sent to the service and is not answered, by this run and by earlier ones.
+        meter: Is asked at each outcome whether the run is to end, by whoever counts for several batches.
         places: With a journal, the items of this input and their places, which its export writes.
     """
 
@@ -118,6 +119,7 @@ class Batch(PlannedBatch):
     batches: Callable[[], BatchService] | None = None
     prices: TokenPrices | None = None
     places: Keys | None = attrs.field(default=None, init=False)
+    meter: Callable[[RunTally], BatchStopped | None] | None = attrs.field(default=None, init=False)
     parts: SentParts = attrs.field(factory=SentParts, init=False)
     collected: BatchResults = attrs.field(factory=BatchResults, init=False)
     _total: int | None = attrs.field(init=False)
@@ -350,6 +352,8 @@ def _made_run(batch: Batch) -> Run:
     run = Run(engine=engine, outbox=batch._outbox, tally=tally, stop=stop, max_failures=spec.max_failures, watch=watch)
     if spec.budget is not None and batch.prices is not None:
         run.spent = BudgetGuard(spec.budget, batch.prices, spec.model).enough
+    if batch.meter is not None:
+        run.spent = batch.meter
     return run
 
 

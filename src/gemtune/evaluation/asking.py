@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ import attrs
 
 from gemtune.batch import Batch
 from gemtune.batch.acceptance import ending_of
-from gemtune.batch.progress import BatchStatistics
+from gemtune.batch.progress import BatchStatistics, RunTally
 from gemtune.batch.result import BatchResult
 from gemtune.errors import BatchStopped, DeadlineExceeded, GemtuneError, NotAccepted
 from gemtune.evaluation.values import EvaluationProgress, ModelAnswer, unique
@@ -26,13 +27,14 @@ from gemtune.loops import current_time
 from gemtune.money import MILLION, amount
 from gemtune.remedy import Argument, Remedy
 from gemtune.show.picture import short
-from gemtune.types import GenerateContentResponse
+from gemtune.types import GenerateContentResponse, UsageMetadata
 
 EVERY: Final = 0.25
 """Seconds between two reports of the progress."""
 
 T = TypeVar("T")
 OnProgress = Callable[[EvaluationProgress], object]
+OnPaid = Callable[[str, float], object]
 
 
 class RunsBatches(Protocol):
@@ -82,11 +84,18 @@ class Inquiry:
         self.failed += answer.text is None
         self.answers[place] = answer
 
-    def pay(self, seen: BatchStatistics) -> None:
+    def pay(self, seen: BatchStatistics | RunTally) -> None:
         """Count what its batch has cost: every reply of this run, those that were refused and asked again included."""
         if self.price is not None:
             asked, answered = self.price
             self.spent = (seen.prompt_tokens * asked + seen.output_tokens * answered) / MILLION
+
+
+def usage_of(result: BatchResult) -> UsageMetadata | None:
+    """Return what the reply of an item took; None if there was none, or it did not say."""
+    # A reply that ``accept`` refused has no score, and was paid for like any other.
+    paid = result.error.response if isinstance(result.error, NotAccepted) else result.response
+    return paid.usage_metadata if isinstance(paid, GenerateContentResponse) else None
 
 
 def _answer(result: BatchResult) -> ModelAnswer:
@@ -96,9 +105,7 @@ def _answer(result: BatchResult) -> ModelAnswer:
         text = response.text_or_none or ""
     else:
         said = str(error)
-    # A reply that ``accept`` refused has no score, and was paid for like any other.
-    paid = error.response if isinstance(error, NotAccepted) else response
-    usage = paid.usage_metadata if isinstance(paid, GenerateContentResponse) else None
+    usage = usage_of(result)
     return ModelAnswer(
         text=text,
         error=said,
@@ -124,6 +131,7 @@ class Asking:
         batch_share: Which part of a price is paid in a batch that the service runs.
         deadline: When everything has to be over, by the clock of the loop; infinite for no end.
         on_progress: Is given the progress now and then, and at the end.
+        on_paid: Is given what this run has paid for an inquiry so far, by its label, if that has a price.
         expected: How many answers there will be after those of the inquiries that are known, such as a judge's.
     """
 
@@ -135,6 +143,7 @@ class Asking:
     batch_share: float = 1.0
     deadline: float | None = None
     on_progress: OnProgress | None = None
+    on_paid: OnPaid | None = None
     expected: int = 0
     _began: float = attrs.field(factory=current_time, init=False)
     _inquiries: list[Inquiry] = attrs.field(factory=list, init=False)
@@ -237,7 +246,10 @@ class Asking:
         shared = {} if self.limiter is None else {"limiter": self.limiter}
         left = {} if self.deadline is None else {"timeout": max(0.001, self.deadline - current_time())}
         options = {**self.options, **shared, **left, **inquiry.framing, "journal": inquiry.journal}
-        return self.client.batch(inquiry.model, inquiry.inputs, **options)
+        batch = self.client.batch(inquiry.model, inquiry.inputs, **options)
+        if self._counts:
+            batch.meter = partial(self._counted, inquiry, batch)
+        return batch
 
     async def _run(self, inquiry: Inquiry, batch: Batch) -> None:
         try:
@@ -249,30 +261,46 @@ class Asking:
                         batch.drain()
                     async for result in results:
                         inquiry.take(result)
-                        if self.budget is not None:
-                            inquiry.pay(batch.statistics())
-                            self._check_budget()
                 finally:
                     self._running.remove(batch)
+                    if self._counts:  # what was refused and then given up has been paid for as well
+                        self._pay(inquiry, batch.statistics())
         except DeadlineExceeded as error:  # its own time is what was left of all
             over = self.deadline is not None and current_time() >= self.deadline
             self._fail(self.late() if over else _named(error, inquiry))
         except Exception as error:  # noqa: BLE001 - raised by ``ask``, once the others have finished what is in flight
-            self._fail(_named(error, inquiry))
+            self._fail(error if error is self._failure else _named(error, inquiry))
 
-    def _check_budget(self) -> None:
+    @property
+    def _counts(self) -> bool:
+        return self.budget is not None or self.on_paid is not None
+
+    def _pay(self, inquiry: Inquiry, seen: BatchStatistics | RunTally) -> None:
+        inquiry.pay(seen)
+        if self.on_paid is not None:
+            self.on_paid(inquiry.label, inquiry.spent)
+
+    def _counted(self, inquiry: Inquiry, batch: Batch, tally: RunTally) -> BatchStopped | None:
+        """Count what a batch has paid when a reply is there; return what ends it if nothing more may be spent.
+
+        Not only when somebody reads its result: by then many others may be there, and paid for.
+        """
+        self._pay(inquiry, tally)
         spent = sum(each.spent for each in self._inquiries)
         if self.budget is None or spent < self.budget or self._failure is not None:
-            return
+            return None
         money = f"{amount(spent)} of {amount(self.budget)} {self.currency}"
         what = f"the evaluation stopped: its budget is used up ({money}, counted from the usage of replies)"
-        self._fail(BatchStopped(what, Remedy("to continue, give a new ", Argument("budget"))))
+        error = BatchStopped(what, Remedy("to continue, give a new ", Argument("budget")))
+        self._fail(error, but=batch)
+        return error
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, *, but: Batch | None = None) -> None:
         if self._failure is None:
             self._failure = error
         for batch in self._running:
-            batch.drain()
+            if batch is not but:
+                batch.drain()
 
     async def _report_on(self, scope: anyio.CancelScope | None = None) -> None:
         """Report the progress again and again; if that fails, end what is awaited."""

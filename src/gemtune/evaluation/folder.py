@@ -1,7 +1,7 @@
 """The journal of an evaluation: a folder with one journal of a batch for each model, and one for each judge.
 
 A file is found by its name, which follows from the model alone, so that nothing has to be looked up and nothing can get
-out of step. ``index.json`` says for people what belongs to which file; no program reads it but to add to it.
+out of step. ``index.json`` says for people what belongs to which file; an evaluation reads it only to add to it.
 
 ::
 
@@ -112,7 +112,7 @@ class JournalFolder:
             JournalError: It cannot be written.
         """
         path = self.path / INDEX
-        known = _read(path)
+        known = files_of(path)
         files = {**known, **self.files}
         if files == known:
             return
@@ -133,7 +133,7 @@ def _is_ours(index: Path) -> bool:
     return not said.strip() or b'"gemtune_evaluation"' in said or any(index.parent.glob("*.journal"))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def files_of(path: Path) -> dict[str, Any]:
     """Return what an index says of its files; nothing if somebody has made something else of it."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         files = json.loads(path.read_bytes())["files"]

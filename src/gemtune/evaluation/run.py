@@ -28,7 +28,7 @@ from gemtune.batch.acceptance import acceptance_of
 from gemtune.batch.options import make_spec
 from gemtune.batch.planning.prices import TokenPrices
 from gemtune.errors import InvalidInput
-from gemtune.evaluation.asking import Asking, Inquiry, OnProgress, RunsBatches
+from gemtune.evaluation.asking import Asking, Inquiry, OnPaid, OnProgress, RunsBatches
 from gemtune.evaluation.folder import JournalFolder
 from gemtune.evaluation.models import AskedModel, FindsJobs, Labelled, find_models, labelled, waits_for_jobs
 from gemtune.evaluation.options import OF_THE_LIMITER, OF_THE_MODELS, OF_THE_READING, check_known
@@ -72,6 +72,7 @@ class Evaluating:
         journal: The folder of the journals, or None.
         prices: What tokens cost, or None.
         on_progress: Is given the progress.
+        on_paid: Is given what has been paid for a model or a judge so far, by its label.
         reading: How the data is read.
         options: The options that it shares with a batch.
     """
@@ -85,6 +86,7 @@ class Evaluating:
     on_progress: OnProgress | None
     reading: HeldOutReading
     options: Mapping[str, Any]
+    on_paid: OnPaid | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.on_progress is not None and (not callable(self.on_progress) or iscoroutinefunction(self.on_progress)):
@@ -257,6 +259,7 @@ def _asking(client: Evaluates, spec: Evaluating, limiter: Limiter | None) -> Ask
         batch_share=spec.prices.batch_share if spec.prices is not None else 1.0,
         deadline=None if timeout is None else current_time() + timeout,
         on_progress=spec.on_progress,
+        on_paid=spec.on_paid,
     )
 
 

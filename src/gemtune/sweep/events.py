@@ -22,8 +22,8 @@ from gemtune.events import Event
 from gemtune.sweep.point import PointState, SweepPoint
 
 __all__ = [
-    "PointEnded", "PointEvaluated", "PointLeftOut", "PointPlanned", "PointProgress", "PointStarted", "PointStopped",
-    "SweepEvent",
+    "PointEnded", "PointEvaluated", "PointLeftOut", "PointNotEvaluated", "PointPlanned", "PointProgress",
+    "PointStarted", "PointStopped", "SweepEvent",
 ]  # fmt: skip
 
 
@@ -141,6 +141,18 @@ class PointEvaluated(_PointEvent):
 
 
 @attrs.frozen(kw_only=True)
+class PointNotEvaluated(_PointEvent):
+    """The budget does not allow to evaluate the point's model, or not to the end; the model is there.
+
+    Args:
+        reason: What it would have cost, and what is left.
+    """
+
+    kind: ClassVar[str] = "point_not_evaluated"
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
 class PointLeftOut(_PointEvent):
     """The budget does not allow the point; no job was created.
 
@@ -153,6 +165,13 @@ class PointLeftOut(_PointEvent):
 
 
 SweepEvent: TypeAlias = (
-    PointPlanned | PointStarted | PointProgress | PointStopped | PointEnded | PointEvaluated | PointLeftOut
+    PointPlanned
+    | PointStarted
+    | PointProgress
+    | PointStopped
+    | PointEnded
+    | PointEvaluated
+    | PointNotEvaluated
+    | PointLeftOut
 )
 """Everything that a sweep can yield."""

@@ -22,7 +22,7 @@ from gemtune.sweep.text import (
     figure,
     head,
     named,
-    reason,
+    reasons,
     score_names,
     share_done,
     states_of,
@@ -65,6 +65,7 @@ def sweep_html(picture: SweepPicture, note: str = "") -> str:
         _legend(picture, evals=evals),
         _leaderboard(picture, evals=evals),
         _reasons(picture),
+        *(line(escape(each), dim=True) for each in picture.notes),
         f"<p><i>{escape(note)}</i></p>" if note else "",
         label=f"sweep {title(picture)}, {word}",
     )
@@ -147,7 +148,7 @@ def _leaderboard(picture: SweepPicture, *, evals: bool) -> str:
 
 def _reasons(picture: SweepPicture) -> str:
     """Return why points were given up, left out or failed; if there are many, folded."""
-    said = [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
+    said = reasons(picture)
     drawn = "".join(line(escape(each), dim=True) for each in said[:MOST_ROWS])
     more = line(f"and {len(said) - MOST_ROWS:,} more" if len(said) > MOST_ROWS else "", dim=True)
     return drawn if len(said) <= _FEW_REASONS else folded(f"why {len(said):,} points were given up", drawn, more)
@@ -192,5 +193,5 @@ def rows_of(picture: SweepPicture) -> Iterator[dict[str, object]]:
             "tokens": each.tokens,
             "cost": each.cost,
             "job": each.job,
-            "reason": each.reason,
+            "reason": each.unevaluated or each.reason,
         }

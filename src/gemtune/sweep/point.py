@@ -83,9 +83,10 @@ class PointPicture:
         rank: Its place on the leaderboard, from 1, which equals share; None as long as it has no objective.
         scores: What the evaluation of its model says, by metric.
         tokens: Training tokens that it has taken so far, by the steps that were done.
-        cost: What these cost by the prices that were given; None without prices.
+        cost: What these cost, and its evaluation, by the prices that were given; None without prices.
         saved_steps: Steps that it did not take because it was stopped.
         reason: Why it was stopped, failed or was left out; empty otherwise.
+        unevaluated: Why its model was not evaluated, or not to the end; empty otherwise.
     """
 
     point: SweepPoint
@@ -99,6 +100,7 @@ class PointPicture:
     cost: float | None = None
     saved_steps: int = 0
     reason: str = ""
+    unevaluated: str = ""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -116,13 +118,17 @@ class SweepPicture:
         saved_steps: Steps that were not taken because points were stopped.
         tokens: Training tokens so far, and those reserved for what runs.
         token_limit: The limit of tokens; None if there is none.
-        cost: What these cost; None without prices.
+        cost: What these cost, and the evaluations so far and those that are reserved; None without prices.
+        evaluation_cost: Which part of it is that of the evaluations; None if they are not counted.
+        at_most: Whether tokens and cost are the most that they may be: counted at the high end of the estimate, as the
+            plan does, or reserved for what runs.
         budget: The limit of money; None if there is none.
         currency: Of both.
         elapsed: Seconds since this run began.
         waiting_for: What holds the sweep back at present, such as the quota; empty if nothing does.
         ended: Whether all is done.
         comparisons: The best model beside the base, by metric, once both have been evaluated.
+        notes: What the figures do not say, and what the budget did not allow besides points.
     """
 
     title: str
@@ -136,12 +142,15 @@ class SweepPicture:
     tokens: int = 0
     token_limit: int | None = None
     cost: float | None = None
+    evaluation_cost: float | None = None
+    at_most: bool = False
     budget: float | None = None
     currency: str = ""
     elapsed: float = 0.0
     waiting_for: str = ""
     ended: bool = False
     comparisons: Sequence[Comparison] = ()
+    notes: Sequence[str] = ()
 
     def __repr__(self) -> str:
         done, best = sum(each.state in ENDED for each in self.points), self.best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -36,6 +37,7 @@ from gemtune.sweep.space import hyperparameters_of
 if TYPE_CHECKING:
     from gemtune.evaluation.result import Evaluation
 
+_log = logging.getLogger("gemtune.sweep")
 _EPOCHS: Final = 5
 """What the Gemini API takes if nobody says how many."""
 _ONCE: Final = "a sweep runs once: make another, with the same journal to resume"
@@ -299,8 +301,12 @@ def _run_of(
         better=spec.better,
         budget=_ledger(spec),
         costs=_costs(spec, data),
+        evaluation=_evaluation(spec, data),
         planned=spec.source.total if spec.source.total is not None else spec.most,
     )
+    if board.evaluation is not None and spec.money is not None and board.evaluation.not_counted:
+        board.notes.append(board.evaluation.not_counted)
+        _log.warning("%s; the budget holds for the training alone", board.evaluation.not_counted)
     parts = SweepParts(
         board=board,
         journal=journal,

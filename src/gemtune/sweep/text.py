@@ -52,9 +52,10 @@ def sweep_text(picture: SweepPicture, width: int = WIDTH) -> str:
     """Return a sweep as lines of text: how far it is, its best point, and the leaderboard."""
     lines = [line for said in header(picture) for line in wrapped(said, width)]
     lines += leaderboard(picture, width)
-    reasons = [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
-    lines += [clipped(printable(line), width) for line in reasons[:MOST_REASONS]]
-    lines += [f"and {len(reasons) - MOST_REASONS:,} more reasons"] if len(reasons) > MOST_REASONS else []
+    said = reasons(picture)
+    lines += [clipped(printable(line), width) for line in said[:MOST_REASONS]]
+    lines += [f"and {len(said) - MOST_REASONS:,} more reasons"] if len(said) > MOST_REASONS else []
+    lines += [line for note in picture.notes for line in wrapped(printable(note), width)]
     return "\n".join(lines)
 
 
@@ -112,13 +113,18 @@ def used(picture: SweepPicture, *, timed: bool = True) -> list[str]:
         )
     if picture.tokens or picture.token_limit is not None:
         limit = f" of {picture.token_limit:,}" if picture.token_limit is not None else ""
-        said.append(f"{picture.tokens:,}{limit} tokens")
+        said.append(f"{_most(picture)}{picture.tokens:,}{limit} tokens")
     if picture.cost is not None or picture.budget is not None:
         limit = f" of {money(picture.budget, '')}" if picture.budget is not None else ""
-        said.append(f"{money(picture.cost or 0.0, '')}{limit} {picture.currency[:20]}".rstrip())
+        part = f" ({money(picture.evaluation_cost, '')} for evaluations)" if picture.evaluation_cost else ""
+        said.append(f"{_most(picture)}{money(picture.cost or 0.0, '')}{limit} {picture.currency[:20]}".rstrip() + part)
     if timed and picture.elapsed >= 1:
         said.append(f"{'took' if picture.ended else 'running for'} {duration(picture.elapsed)}")
     return said
+
+
+def _most(picture: SweepPicture) -> str:
+    return "at most " if picture.at_most else ""
 
 
 def share_done(picture: SweepPicture) -> float | None:
@@ -200,7 +206,9 @@ def steps(each: PointPicture) -> str:
 
 
 def reason(each: PointPicture) -> str:
-    """Return why a point has no model, with its state: ``stopped, 28 steps saved: its loss diverges``."""
+    """Return why a point has no model or no scores, with its state: ``stopped, 28 steps saved: its loss diverges``."""
+    if each.unevaluated:
+        return f"{each.state}, but not evaluated: {' '.join(each.unevaluated[:_BRIEF].split())}"
     if not each.reason:
         return ""
     if each.state is PointState.TRAINED:  # it ended while the rule gave it up
@@ -208,6 +216,11 @@ def reason(each: PointPicture) -> str:
     else:
         state = f"{each.state}, {each.saved_steps:,} steps saved" if each.saved_steps else str(each.state)
     return f"{state}: {' '.join(each.reason[:_BRIEF].split())}"
+
+
+def reasons(picture: SweepPicture) -> list[str]:
+    """Return why points have no model or no scores: ``point 3: left out: it may take ...``."""
+    return [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
 
 
 def leaderboard(picture: SweepPicture, width: int = WIDTH, most: int = MOST_ROWS) -> list[str]:
@@ -279,6 +292,8 @@ def sweep_reports(picture: SweepPicture) -> Iterator[tuple[str, object, str]]:
         yield "best", (picture.best.point.number, picture.ended), printable(best_said(picture))
     mark = (10 * ended // max(planned(picture), 1), held)
     yield "", mark, printable(" · ".join([*facts, *([held] if held else [])]))
+    for note in picture.notes:
+        yield f"note {note}", note, printable(note)
     for number, comparison in enumerate(picture.comparisons):
         said = compared(comparison)
         yield f"comparison {number}", said, printable(said)

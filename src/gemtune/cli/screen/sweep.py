@@ -28,7 +28,7 @@ from gemtune.sweep.text import (
     counted,
     curve_of,
     evaluated_losses,
-    reason,
+    reasons,
     score_names,
     share_done,
     states_of,
@@ -190,7 +190,7 @@ def _even(column: Sequence[str]) -> list[str]:
 
 def _reasons(picture: SweepPicture, width: int) -> list[Text]:
     """Return why points have no model."""
-    said = [f"point {each.point.number}: {why}" for each in picture.points if (why := reason(each))]
+    said = reasons(picture)
     lines = [line for each in said[:MOST_REASONS] for line in _said(each, width, DIM)]
     more = len(said) - MOST_REASONS
     return [*lines, *([Text(f"and {more:,} more reasons", DIM)] if more > 0 else [])]

@@ -15,7 +15,8 @@ from gemtune.cli.options import place_options
 from gemtune.evaluation.words import compared
 from gemtune.show.terminal import in_ascii, width_of, wrapped
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture
-from gemtune.sweep.text import best_said, counted, leaderboard, reason, used
+from gemtune.sweep.running.budget import BASE_SHORT
+from gemtune.sweep.text import best_said, counted, leaderboard, reasons, used
 
 _WIDEST = 160
 
@@ -61,9 +62,8 @@ def report(picture: SweepPicture, console: Console, options: argparse.Namespace,
 
 def _print_board(picture: SweepPicture, console: Console) -> None:
     width = width_of(console.out, _WIDEST) - 1
-    why = [f"point {each.point.number}: {said}" for each in picture.points if (said := reason(each))]
     facts = " · ".join([counted(picture), *used(picture)])
-    for line in [*leaderboard(picture, width), *why, facts]:
+    for line in [*leaderboard(picture, width), *reasons(picture), facts]:
         console.print(wrapped(line if console.unicode else in_ascii(line), console.out))
 
 
@@ -74,8 +74,9 @@ def answer(picture: SweepPicture) -> Iterator[str]:
         return
     yield best_said(picture)
     yield f"its model: {best.job}"
+    yield from picture.notes
     yield from map(compared, picture.comparisons)
-    if not picture.comparisons:
+    if not picture.comparisons and not any(BASE_SHORT in note for note in picture.notes):
         yield (
             "it was not compared with the base model: the same command with --metric exact_match and --resume does, "
             "and tunes nothing again"
@@ -85,10 +86,12 @@ def answer(picture: SweepPicture) -> Iterator[str]:
 def record(picture: SweepPicture) -> dict[str, Any]:
     """Return the whole sweep as JSON values, the best point first."""
     best = picture.best
-    facts = ("title", "base_model", "objective", "better", "steps", "saved_steps", "tokens", "cost", "currency")
+    facts = ("title", "base_model", "objective", "better", "steps", "saved_steps", "tokens", "cost", "evaluation_cost",
+             "at_most", "currency")  # fmt: skip
     return {
         "kind": "sweep",
         **{name: getattr(picture, name) for name in facts},
+        "notes": [*picture.notes],
         "best": None if best is None else _point_record(best),
         "comparisons": [{**attrs.asdict(each), "significant": each.significant} for each in picture.comparisons],
         "points": [_point_record(each) for each in picture.ranked],
@@ -97,7 +100,7 @@ def record(picture: SweepPicture) -> dict[str, Any]:
 
 def _point_record(each: PointPicture) -> dict[str, Any]:
     steps = 0 if each.picture is None else each.picture.completed
-    facts = ("rank", "job", "objective", "tokens", "cost", "saved_steps", "reason")
+    facts = ("rank", "job", "objective", "tokens", "cost", "saved_steps", "reason", "unevaluated")
     return {
         "point": each.point.number,
         "values": dict(each.point.values),

@@ -18,12 +18,14 @@ from gemtune.metrics.values import Comparison
 from gemtune.sweep.chooser import PointCurve
 from gemtune.sweep.events import SweepEvent
 from gemtune.sweep.point import PointPicture, PointState, SweepPicture, ranks_of
-from gemtune.sweep.running.budget import BudgetLedger, PointCosts
+from gemtune.sweep.running.asking import EvaluationCosts
+from gemtune.sweep.running.budget import BudgetLedger, PointCosts, label_of
 from gemtune.sweep.running.record import PointRecord
 from gemtune.types import Hyperparameters
 
 MEASURED = ("eval_loss", "loss")
 """The objectives that the service measures; all others are metrics of an evaluation."""
+_NO_MODEL = (PointState.STOPPED, PointState.FAILED, PointState.LEFT_OUT)
 
 
 @attrs.define(eq=False)
@@ -71,6 +73,7 @@ class SweepBoard:
         better: Whether a ``lower`` or a ``higher`` objective is better.
         budget: What the points hold of it.
         costs: What they take.
+        evaluation: What evaluating their models takes; None if nothing is evaluated.
         planned: How many points there will be; None if nobody knows.
     """
 
@@ -80,6 +83,7 @@ class SweepBoard:
     better: Literal["lower", "higher"]
     budget: BudgetLedger
     costs: PointCosts
+    evaluation: EvaluationCosts | None = None
     planned: int | None = None
     records: dict[int, PointRecord] = attrs.field(factory=dict, init=False)
     news: News = attrs.field(factory=News, init=False)
@@ -87,6 +91,8 @@ class SweepBoard:
     outages: dict[str, str] = attrs.field(factory=dict, init=False)
     """What is wrong with the looks at a job, or at all jobs under the empty name."""
     comparisons: Sequence[Comparison] = attrs.field(default=(), init=False)
+    notes: list[str] = attrs.field(factory=list, init=False)
+    """What its figures do not say, and what the budget did not allow besides points."""
     began: float | None = attrs.field(default=None, init=False)
     over_at: float | None = attrs.field(default=None, init=False)
     finished: bool = attrs.field(default=False, init=False)
@@ -120,7 +126,18 @@ class SweepBoard:
         whole = record.tokens
         if record.state in (PointState.STOPPED, PointState.FAILED):
             whole *= record.share
-        self.budget.hold(record.number, whole)
+        self.hold(record, whole)
+
+    def hold(self, record: PointRecord, tokens: float) -> None:
+        """Let a point hold training tokens, and beside them what evaluating its model may cost if that is to come."""
+        self.budget.hold(record.number, tokens)
+        to_come = bool(tokens) and not (record.evaluated or record.unevaluated) and record.state not in _NO_MODEL
+        self.budget.grant(label_of(record.number), self.most_evaluated if to_come else 0.0)
+
+    @property
+    def most_evaluated(self) -> float:
+        """What evaluating the model of a point may cost; 0 if nothing is evaluated, or that is not counted."""
+        return 0.0 if self.evaluation is None else self.evaluation.most_tuned
 
     def most_tokens(self, used: Hyperparameters) -> float:
         """Return the most tokens that a training may take; 0 if that cannot be known."""
@@ -138,6 +155,12 @@ class SweepBoard:
             each.tokens = self.most_tokens(each.point.hyperparameters)
             if each.active:
                 self.budget.hold(each.number, each.tokens)
+
+    @property
+    def estimates(self) -> bool:
+        """Whether tokens are counted at the high end of an estimate, or some are only reserved."""
+        begun = any(each.active or each.job is not None for each in self.records.values())
+        return begun and (self._billed is None or any(each.active for each in self.records.values()))
 
     def taken(self, record: PointRecord) -> float:
         """Return the tokens that a point has taken so far, by the steps that were done."""
@@ -159,6 +182,9 @@ class SweepBoard:
 
     def _picture(self, record: PointRecord, ranks: Mapping[int, int]) -> PointPicture:
         taken = self.taken(record)
+        cost = self.costs.money(taken)
+        if cost is not None:
+            cost += self.budget.evaluation(label_of(record.number)).spent
         return PointPicture(
             point=record.point,
             state=record.state,
@@ -168,9 +194,10 @@ class SweepBoard:
             rank=ranks.get(record.number),
             scores=dict(record.scores),
             tokens=round(taken),
-            cost=self.costs.money(taken),
+            cost=cost,
             saved_steps=record.saved_steps,
             reason=record.reason,
+            unevaluated=record.unevaluated,
         )
 
     def picture(self) -> SweepPicture:
@@ -190,11 +217,16 @@ class SweepBoard:
             saved_steps=sum(each.saved_steps for each in points),
             tokens=round(used),
             token_limit=None if self.budget.tokens is None else round(self.budget.tokens),
-            cost=self.costs.money(used),
+            cost=None if self.budget.price is None else self.budget.money_used,
+            evaluation_cost=self.budget.evaluations
+            if self.evaluation is not None and self.evaluation.counted
+            else None,
+            at_most=self.estimates,
             budget=self.budget.money,
             currency=self.budget.currency,
             elapsed=0.0 if now is None or self.began is None else now - self.began,
             waiting_for=self.waiting_for or next(iter(self.outages.values()), ""),
             ended=self.finished,
             comparisons=self.comparisons,
+            notes=tuple(self.notes),
         )

@@ -17,8 +17,11 @@ from gemtune.datasets.review.tokens import Interval
 from gemtune.types import Hyperparameters
 
 _MILLION = 1_000_000
+_WORTHWHILE = 0.1
+"""Which part of its estimate has to be left before an evaluation begins or continues."""
 BASE: Final = "base"
 """What the evaluation calls the base model."""
+BASE_SHORT: Final = "the base model was not evaluated"
 
 
 def label_of(number: int) -> str:
@@ -146,6 +149,22 @@ class BudgetLedger:
     def grant(self, label: str, most: float) -> None:
         """Reserve what the evaluation of a model may cost in all, in the place of what was reserved before."""
         self.evaluation(label).granted = most
+
+    def claim(self, label: str, most: float) -> float | None:
+        """Return what an evaluation may spend from here on, and reserve it; None for no limit, 0 if too little is left.
+
+        Args:
+            label: The label of the model.
+            most: What it may cost, as far as that can be estimated: it gets more of what nobody holds if it needs it.
+        """
+        if self.money is None:
+            return None
+        mine, room = self.evaluation(label), self.money - self.money_used
+        if mine.held - mine.spent < most * _WORTHWHILE:
+            extra = max(min(room, most), 0.0)
+            mine.granted, room = mine.held + extra, room - extra
+        left = mine.held - mine.spent + min(room, 0.0)  # others may have cost more than they had reserved
+        return left if left >= most * _WORTHWHILE else 0.0
 
     def refusal(self, tokens: float, evaluation: float = 0.0) -> str:
         """Return in words why a point that may take so much is left out."""

@@ -106,7 +106,9 @@ class Creating:
         caught_up = all(each.told for each in records if each.replayed)
         return SweepSituation(
             now=anyio.current_time(),
-            planned=[UncreatedPoint(each.number, 0.0 if each.may_exist else each.tokens) for each in waiting],
+            planned=[_uncreated(each, parts.board.most_evaluated) for each in waiting],
+            evaluating=parts.board.budget.money is not None
+            and any(each.to_evaluate for each in records if parts.metrics),
             more_later=not caught_up,
             active=sum(1 for each in records if not each.ended and (each.job is not None or each.number in self._busy)),
             ended=parts.ended,
@@ -161,7 +163,7 @@ class Creating:
         try:
             train, measured = await parts.data.ready()
             record.state = PointState.WAITING
-            parts.board.budget.hold(record.number, record.tokens)
+            parts.board.hold(record, record.tokens)
             if fresh:
                 await parts.write(record, "creating")
                 record.may_exist = True
@@ -222,7 +224,7 @@ class Creating:
         if not fresh:
             return
         record.may_exist = False
-        self.parts.board.budget.hold(record.number, 0.0)
+        self.parts.board.hold(record, 0.0)
         await self.parts.write(record, "refused")
 
     async def _refuse(self, record: PointRecord, error: BadRequest) -> bool:
@@ -238,3 +240,10 @@ class Creating:
         self.parts.board.news.report(end)
         await self.parts.tell(record)
         return True
+
+
+def _uncreated(record: PointRecord, evaluation: float) -> UncreatedPoint:
+    """Return a point without a job, as the decision sees it."""
+    if record.may_exist:
+        return UncreatedPoint(record.number)
+    return UncreatedPoint(record.number, record.tokens, evaluation)

@@ -126,7 +126,7 @@ class Following:
 
     def to_evaluate(self, record: PointRecord) -> bool:
         """Return whether a point's model is still to be evaluated."""
-        return bool(self.parts.metrics) and record.state is PointState.TRAINED and not record.evaluated
+        return bool(self.parts.metrics) and record.to_evaluate
 
 
 def ending(record: PointRecord) -> PointStopped | PointEnded:

@@ -21,7 +21,9 @@ from gemtune.sweep.running.record import PointRecord
 from gemtune.watch import Watcher
 
 if TYPE_CHECKING:
+    from gemtune.batch.planning.prices import TokenPrices
     from gemtune.datasets.dataset import DataSet
+    from gemtune.evaluation.asking import OnPaid
     from gemtune.evaluation.result import Evaluation
     from gemtune.metrics.values import Metric
 
@@ -41,6 +43,24 @@ class CreatePoint(Protocol):
         ...
 
 
+class EvaluateModels(Protocol):
+    """Evaluates models, by label."""
+
+    def __call__(
+        self,
+        models: Mapping[str, ModelLike],
+        data: DataSet,
+        metrics: Sequence[Metric],
+        journal: Path,
+        *,
+        prices: TokenPrices | None = None,
+        budget: float | None = None,
+        on_paid: OnPaid | None = None,
+    ) -> Awaitable[Evaluation]:
+        """Evaluate them; with prices say what is paid, and end with a ``BatchStopped`` once the budget is used up."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class SweepService:
     """What the client does for a sweep.
@@ -55,7 +75,7 @@ class SweepService:
     create: CreatePoint
     job: Callable[[str], TuningJob]
     watch: Callable[[], Watcher]
-    evaluate: Callable[[Mapping[str, ModelLike], DataSet, Sequence[Metric], Path], Awaitable[Evaluation]]
+    evaluate: EvaluateModels
 
 
 @attrs.define(eq=False, kw_only=True)

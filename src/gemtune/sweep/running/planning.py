@@ -22,11 +22,13 @@ class UncreatedPoint:
 
     Args:
         number: Its number.
-        tokens: The most that it may take; 0 if the budget has no limit.
+        tokens: The most training tokens that it may take; 0 if it holds them already.
+        evaluation: What evaluating its model may cost; 0 likewise.
     """
 
     number: int
     tokens: float = 0.0
+    evaluation: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +44,7 @@ class SweepSituation:
         places: How many may be active; None for no limit of ours.
         hold: What is known of refusals.
         more: Whether the source may have further points.
+        evaluating: Whether an evaluation is to come that holds a part of the budget.
         more_later: Whether it is not to be asked for them yet.
     """
 
@@ -52,6 +55,7 @@ class SweepSituation:
     places: int | None = None
     hold: CreationHold = attrs.field(factory=CreationHold)
     more: bool = False
+    evaluating: bool = False
     more_later: bool = False
 
 
@@ -100,12 +104,13 @@ def next_step(seen: SweepSituation, budget: BudgetLedger) -> NextStep:
     if not seen.planned:
         return WaitFor() if seen.more_later else AskSource()
     # What may exist already takes nothing more, and is looked for whatever is left.
-    fitting = next((each for each in seen.planned if not each.tokens or budget.fits(each.tokens)), None)
+    fits = (each for each in seen.planned if not each.tokens or budget.fits(each.tokens, each.evaluation))
+    fitting = next(fits, None)
     if fitting is None:
-        if seen.active:
+        if seen.active or seen.evaluating:
             return WaitFor(why="the budget: what runs may give back what it has reserved")
         first = seen.planned[0]
-        return LeaveOut(first.number, budget.refusal(first.tokens))
+        return LeaveOut(first.number, budget.refusal(first.tokens, first.evaluation))
     if not seen.hold.over(seen.now, seen.ended):
         return WaitFor(seen.hold.until - seen.now, seen.hold.why)
     return CreateNext(fitting.number)

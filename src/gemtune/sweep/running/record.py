@@ -105,6 +105,7 @@ class PointRecord:
         objective: What it is ranked by.
         scores: What its evaluation says.
         evaluated: Whether it was evaluated.
+        unevaluated: Why the budget did not allow to evaluate it; empty if it did.
         saved_steps: Steps that it did not take.
         replayed: Whether an earlier run has brought it to its end.
         telling: Whether the source is being told how it ended, or was.
@@ -125,6 +126,7 @@ class PointRecord:
     objective: float | None = None
     scores: dict[str, float] = attrs.field(factory=dict)
     evaluated: bool = False
+    unevaluated: str = ""
     saved_steps: int = 0
     replayed: bool = False
     telling: bool = False
@@ -151,6 +153,11 @@ class PointRecord:
     def active(self) -> bool:
         """Whether it has a job that has not ended, or may have one."""
         return not self.ended and (self.may_exist or self.job is not None)
+
+    @property
+    def to_evaluate(self) -> bool:
+        """Whether it has a model that is still to be evaluated, if anything is."""
+        return self.state is PointState.TRAINED and not self.evaluated and not self.unevaluated
 
     @property
     def share(self) -> float:

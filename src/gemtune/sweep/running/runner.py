@@ -63,6 +63,7 @@ class SweepRun:
         """Take up what earlier runs have left, and plan the points that are known from the beginning."""
         parts = self.parts
         parts.source.begin(parts.journal.id)
+        await anyio.to_thread.run_sync(self.scoring.take_up)
         for number, known in still_wanted(parts.journal.known, parts.most).items():
             await take_up(parts, self._made(number, known.values), known)
         total = parts.source.total if parts.ahead else 0
