@@ -118,6 +118,40 @@ def single():
     return running(points=one, planned=1, objective="loss", waiting_for="")
 
 
+SHORT = "it may cost 0.31 USD, and 0.02 of the budget are left"
+
+
+def short():
+    """The money has ended in the evaluations: two points have a score, one has none, and the base model has none."""
+    points = [
+        point(0, GRID[2], PointState.TRAINED, objective=0.81, scores={"exact_match": 0.81}, cost=4.1),
+        point(1, GRID[0], PointState.TRAINED, objective=0.72, scores={"exact_match": 0.72}, cost=4.0),
+        point(2, GRID[4], PointState.TRAINED, objective=None, unevaluated=SHORT, cost=3.9),
+        point(3, GRID[20], PointState.LEFT_OUT, 0.0, reason="it may cost 8.2 USD, and 0.33 of the budget are left"),
+    ]
+    order = {0: 1, 1: 2}
+    points = [PointPicture(**{**fields(each), "rank": order.get(each.point.number)}) for each in points]
+    facts = {
+        "planned": 4,
+        "tokens": 40_000,
+        "token_limit": None,
+        "cost": 12.31,
+        "budget": 12.5,
+        "evaluation_cost": 0.31,
+    }
+    notes = [f"the base model was not evaluated: {SHORT}"]
+    return running(
+        points=points,
+        objective="exact_match",
+        better="higher",
+        ended=True,
+        at_most=True,
+        notes=notes,
+        saved_steps=0,
+        **facts,
+    )
+
+
 def hostile():
     """Everything that somebody else said is hostile and long."""
     values = {"epoch_count": 2, "learning_rate_multiplier": 1.0, "adapter_size": 4, HOSTILE: 1e-300}

@@ -18,7 +18,7 @@ from sweep import sweeps
 from sweep.played import Shown
 
 SVG = "{http://www.w3.org/2000/svg}"
-SCENES = ("begins", "running", "ended", "nothing", "single", "hostile", "many")
+SCENES = ("begins", "running", "ended", "nothing", "single", "short", "hostile", "many")
 EVERY = pytest.mark.parametrize("name", SCENES)
 check = partial(same, folder=Path(__file__).parent / "screens")
 
@@ -32,10 +32,18 @@ def parsed(html):
     return ET.fromstring(html.replace("&#x27;", "'"))
 
 
-@pytest.mark.parametrize("name", ["begins", "running", "ended", "nothing", "single"])
+@pytest.mark.parametrize("name", ["begins", "running", "ended", "nothing", "single", "short"])
 @pytest.mark.parametrize("width", [110, 40])
 def test_the_text_has_the_header_and_the_leaderboard(name, width):
     check(f"{name}-{width}", sweep_text(scene(name), width))
+
+
+def test_html_says_what_the_figures_are_and_what_the_money_did_not_allow():
+    html = sweep_html(sweeps.short())
+    assert "at most 40,000 tokens" in html
+    assert "at most 12.31 of 12.50 USD (0.31 for evaluations)" in html
+    assert f"point 2: trained, but not evaluated: {sweeps.SHORT}" in html
+    assert f"the base model was not evaluated: {sweeps.SHORT}" in html
 
 
 @EVERY

@@ -105,9 +105,17 @@ def _add_limits(parser: Parser) -> None:
         metavar="N",
         help="points at a time (default: as many as the quota allows; with a study 4)",
     )
-    group.add_argument("--budget", type=money, metavar="X", help="the most money to spend on training; needs --prices")
-    group.add_argument("--token-budget", type=whole, metavar="N", help="the most training tokens")
-    group.add_argument("--prices", metavar="FILE", help="a JSON file with prices by model")
+    group.add_argument(
+        "--budget", type=money, metavar="X", help="the most money to spend on training and evaluations; needs --prices"
+    )
+    group.add_argument(
+        "--token-budget", type=whole, metavar="N", help="the most training tokens; those of evaluations are not in it"
+    )
+    group.add_argument(
+        "--prices",
+        metavar="FILE",
+        help='a JSON file with prices by model; its "asking" says what evaluations cost, which are not counted without',
+    )
 
 
 def _add_vertex(parser: Parser) -> None:

@@ -166,7 +166,7 @@ class Scoring:
         while True:
             limit = _limit(budget, payer, most, with_base=BASE in models, again=again)
             if limit == 0.0:
-                return budget.shortage(most)
+                return _shortage(budget, payer, most)
             meter = _Meter(budget, payer, models)
             try:
                 found = await parts.service.evaluate(
@@ -176,7 +176,7 @@ class Scoring:
                 if limit is None or meter.total < limit:  # it was not the money
                     raise
                 if again:
-                    return budget.shortage(most)
+                    return _shortage(budget, payer, most)
                 continue
             for label in {payer, BASE} & {payer, *models}:
                 budget.grant(label, 0.0)
@@ -204,6 +204,13 @@ def _limit(budget: BudgetLedger, payer: str, most: float, *, with_base: bool, ag
     base = budget.evaluation(BASE)
     left = budget.claim(payer, most)
     return left and left + (base.held - base.spent if with_base and payer != BASE else 0.0)
+
+
+def _shortage(budget: BudgetLedger, payer: str, most: float) -> str:
+    """Return in words why an evaluation is not begun, or not finished."""
+    spent = budget.evaluation(payer).spent
+    said = budget.shortage(most)
+    return f"{said}; {spent:,.4g} {budget.currency} were spent on it" if spent else said
 
 
 def _prices(costs: EvaluationCosts, models: Mapping[str, ModelLike]) -> TokenPrices:
