@@ -122,8 +122,8 @@ class Workbench:
                 without one ``eval_loss`` on Vertex AI, and ``exact_match`` on the Gemini API.
             budget: What training and evaluations may cost, by ``prices``: a hard limit. What does not fit is left out.
             token_budget: How many tokens the training may take, likewise; those of evaluations are not in it.
-            prices: The price of a million training tokens, prices by model, a ``PriceList``, or the path of one. Without
-                its ``asking``, which says what evaluations cost, these are not counted.
+            prices: The price of a million training tokens, prices by model, a ``PriceList``, or the path of one. Its
+                ``asking`` says what evaluations cost; without it they are not counted.
             journal: A folder in which the sweep writes down what it does.
             seed: Of the split, and of what is sampled.
             title: What the sweep is called, at most 30 characters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -124,11 +124,6 @@ def planned(
     tokens = sum_of(known) if known and len(listed) == total else None
     cost = None if tokens is None or costs.price is None else tokens.times(costs.price / money.MILLION)
     asked = None if evaluation is None or total is None else evaluation.of_models(total)
-    said = [*notes, STOPPED_BY_STEPS]
-    if listed and not known:
-        said.append("the tokens are not known: the service chooses the epochs, or the data are not read here")
-    if evaluation is not None and evaluation.not_counted:
-        said.append(evaluation.not_counted)
     whole = cost
     if asked is not None:
         whole = None if cost is None or asked.cost is None else sum_of([cost, asked.cost])
@@ -142,13 +137,21 @@ def planned(
         currency=budget.currency,
         within=_fitting(known, budget, evaluation) if budget.limited and known else None,
         jobs_at_a_time=places,
-        notes=tuple(said),
+        notes=(*notes, *_notes(evaluation, unknown=bool(listed) and not known)),
         evaluated=None if asked is None or total is None or evaluation is None else total + evaluation.asks_base,
         input_tokens=None if asked is None else asked.asked,
         output_tokens=None if asked is None else asked.answered,
         evaluation_cost=None if asked is None else asked.cost,
         total_cost=whole,
     )
+
+
+def _notes(evaluation: EvaluationCosts | None, *, unknown: bool) -> Iterator[str]:
+    yield STOPPED_BY_STEPS
+    if unknown:
+        yield "the tokens are not known: the service chooses the epochs, or the data are not read here"
+    if evaluation is not None and evaluation.not_counted:
+        yield evaluation.not_counted
 
 
 def _most(tokens: Interval) -> str:
