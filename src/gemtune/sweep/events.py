@@ -148,7 +148,7 @@ class PointNotEvaluated(_PointEvent):
         reason: What it would have cost, and what is left.
     """
 
-    kind: ClassVar[str] = "point_not_evaluated"
+    kind: ClassVar[Literal["point_not_evaluated"]] = "point_not_evaluated"
     reason: str
 
 
