@@ -1,6 +1,7 @@
 """A sweep that is killed anywhere and resumed: never a point twice, nothing lost, nobody cancelled by accident."""
 
 import os
+from collections import Counter
 
 import anyio
 import attrs
@@ -12,7 +13,7 @@ import virtualtime
 from gemtune.errors import CallError
 from gemtune.sweep import PointState
 from gemtune.sweep.journal.folder import SweepJournal
-from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Vertex, Wire
+from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Vertex, Wire, kind_of
 
 DEEP = int(os.environ.get("GEMTUNE_DEEP", "1"))
 SPACE = {"epoch_count": [2, 3, 9]}
@@ -193,3 +194,53 @@ async def test_what_is_adopted_is_not_created_again_and_is_said(tmp_path):
         adopted = {event.point.number: event.adopted async for event in sweep if event.kind == "point_started"}
     assert adopted == {0: True, 1: False, 2: False}
     assert wire.seen["create"] == 3
+
+
+@attrs.define
+class Asking(Wire):
+    """Keeps in mind which questions were asked, and which of them were answered."""
+
+    asked: Counter = attrs.field(factory=Counter)
+    answered: set = attrs.field(factory=set)
+
+    async def handle_async_request(self, request):
+        question = (request.url.path, request.content) if kind_of(request) == "ask" and not self.dead else None
+        self.asked[question] += 1
+        reply = await super().handle_async_request(request)
+        self.answered.add(question)
+        return reply
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)
+@pytest.mark.parametrize(
+    ("ask", "fault"), [(7, "kill after"), (11, "kill after"), (13, "kill before"), (15, "kill after")]
+)
+async def test_killed_while_the_survivors_or_the_base_model_are_asked_it_asks_nothing_twice_that_was_answered(
+    face, ask, fault, tmp_path
+):
+    wire, options = Asking(face.app()), {"metrics": "exact_match", "validation": 0.4, "objective": "loss"}
+    options |= {"space": {"epoch_count": [1, 2]}, "journal": tmp_path / "sweep"}
+    wire.trouble = lambda kind, count: fault if (kind, count) == ("ask", ask) else None
+    killer = Killer(wire)
+    wire.on_kill = killer.kill
+    with killer.scope:
+        async with face.client(wire.app, wire) as client:
+            await client.sweep(face.base, ROWS, **options).run()
+    assert killer.killed
+    answered, before = set(wire.answered), Counter(wire.asked)
+    wire.trouble, wire.dead = lambda _kind, _count: None, False
+    async with face.client(wire.app, wire) as client:
+        sweep = client.sweep(face.base, ROWS, **options)
+        await sweep.run()
+        again = set(wire.asked - before) - {None}
+        assert again.isdisjoint(answered)
+        assert len(again | answered - {None}) == 3 * len(sweep.evaluation.rows)
+        # The same models and rows, asked from the beginning: what was put together from two runs is no other result.
+        models = {"base": face.base} | {f"point {each.point.number}": each.job for each in sweep.points}
+        whole = await client.evaluate(models, sweep._data.validation)
+    for each in whole.models:
+        assert sweep.evaluation[each.label].scores == each.scores
+    best = f"point {sweep.best.point.number}"
+    assert sweep.picture().comparisons == [whole.compare(best, "base")]
