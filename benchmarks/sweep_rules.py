@@ -3,9 +3,11 @@
 Sweeps of 24 points, four at a time, on the emulator's response surface (``gemtune/emulator/world/surface.py``): no
 service, no client, and the same figures every time. Rules are asked every twelve steps, about ten times a pass.
 
-    python benchmarks/sweep_rules.py [--seeds 20] [--search] [--json FILE]
+    python benchmarks/sweep_rules.py [--seeds 20] [--search | --size] [--json FILE]
 
 ``--search`` compares a grid, gemtune's sample of ranges and Optuna's TPE (extra ``optuna``) at 24 points each.
+``--size`` asks each rule at every one of 300 values of 10, 100 and 1,000 points that run at once: what a value costs
+must not grow with the points. ``tests/sweep/test_standings.py`` gates how often a curve is looked at.
 """
 
 import argparse
@@ -13,19 +15,24 @@ import json
 import math
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 
 # In place of this folder, whose modules have names that the tests need.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from gemtune.sweep.chooser import PointCurve
+from gemtune.sweep.curves import LossTrack
 from gemtune.sweep.rules import RULES, resolve_rules
 from gemtune.sweep.sources import points_of
 from gemtune.sweep.space import SweepSpace
+from gemtune.sweep.standings import CurveField
 from sweeping import GRIDS, Played, Training, grid, play
 
 RECOMMENDED = ("forecast", "overfitting", "diverging")
@@ -113,15 +120,55 @@ def search(seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def size(values: int = 300) -> list[dict[str, Any]]:
+    """Return what a new value costs, by rule and number of points: microseconds, and how often a curve is looked at."""
+    rows, level = [], LossTrack.level
+    for name in RULES:
+        for points in (10, 100, 1000):
+            # It asks how high all others were at every step; nothing is kept for that.
+            if name == "median" and points > 100:
+                continue
+            field, rule, looks = CurveField(), RULES[name](), 0
+            whole = [
+                tuple((at, 5 * math.exp(-at / (90 + n % 9))) for at in range(1, values + 1)) for n in range(points)
+            ]
+
+            def counted(track: LossTrack, at: float) -> float | None:
+                nonlocal looks
+                looks += 1
+                return level(track, at)
+
+            LossTrack.level = counted  # type: ignore[method-assign]
+            begun = time.process_time()
+            for step in range(1, values + 1):
+                for number, losses in enumerate(whole):
+                    # A tenth has ended before the others begin.
+                    early = number * 10 < points
+                    seen = losses if early else losses[:step]
+                    curve = PointCurve(number=number, total=values, losses=seen, eval_losses=seen[9::10], epochs=30)
+                    field.put(number, attrs.evolve(curve, ended=True) if early else curve)
+                    if not early:
+                        rule.verdict(curve, field.others(number))
+            taken = (time.process_time() - begun) / points / values
+            LossTrack.level = level  # type: ignore[method-assign]
+            rows.append({"rule": name, "points": points, "us": taken * 1e6, "looks": looks / points / values})
+            print(f"| {name:11} | {points:5,} | {rows[-1]['us']:5.0f} | {rows[-1]['looks']:5.1f} |", flush=True)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--search", action="store_true")
+    parser.add_argument("--size", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.search:
         print("| search | best eval loss, median | worst | steps | saved by the rules | best still found |")
         rows = search(options.seeds)
+    elif options.size:
+        print("| rule | points | µs for each value | looks at a curve |")
+        rows = size()
     else:
         print(f"| grid | stop | steps saved | best found of {options.seeds} | within {TOLERANCE:.0%} | worst |")
         rows = rules(options.seeds)

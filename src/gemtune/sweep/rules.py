@@ -24,7 +24,6 @@ overfits. ``benchmarks/sweep_rules.py`` prints how often, and what each rule sav
 
 from __future__ import annotations
 
-import bisect
 import difflib
 import inspect
 import math
@@ -39,6 +38,7 @@ from gemtune.errors import InvalidInput
 from gemtune.remedy import Remedy
 from gemtune.sweep.chooser import PointCurve, StopRule
 from gemtune.sweep.curves import LEAST_STEPS, LossTrack, in_words, logarithm, ordered, trend
+from gemtune.sweep.standings import field_of
 
 
 @attrs.frozen(kw_only=True)
@@ -57,13 +57,11 @@ class ForecastRule:
 
     def verdict(self, curve: PointCurve, others: Sequence[PointCurve]) -> str | None:
         """Return why the point is given up, or None."""
-        mine, rest = _tracks(curve, others)
+        field, me = field_of(curve, others)
+        mine = LossTrack(curve, bool(curve.eval_losses) or field.measured)
         if not _has_begun(mine, self.grace, self.share):
             return None
-        # A longer training ends with a lower training loss and is no better for that. So the others' is read where
-        # this point will end.
-        aims = [each.level(each.last if mine.held_out else mine.passes) for each in rest if each.curve.ended]
-        best = min((aim for aim in aims if aim is not None), default=None)
+        best = field.ends(curve, held_out=mine.held_out).least(me)
         line = None if best is None else trend(curve.losses)
         if best is None or line is None or curve.total is None:
             return None
@@ -155,17 +153,18 @@ class OverfittingRule:
         mine = LossTrack(curve, held_out=True)
         if len(mine.values) < 3 or not mine.pace:
             return None
-        step, best = _lowest(mine.values)
+        field, me = field_of(curve, others)
+        step, best = field.lowest(me, curve)
         # One high value is noise: the two latest have to be that high.
         tail = [ordered(value) for at, value in mine.values[-2:] if at > step]
         long = mine.last - step * mine.pace >= self.patience and len(tail) > 1
         if not long or not min(tail) > best * (1 + self.rise):
             return None
-        rivals = [_lowest(other.eval_losses)[1] for other in others if other.eval_losses]
-        if not rivals or min(rivals) >= best:
+        rival = field.lows().least(me)
+        if rival is None or rival >= best:
             return None
         said = f"up from {in_words(best)} {mine.place(step * mine.pace)}; another point has been at"
-        return f"{mine.said(tail[-1], mine.last)}, {said} {in_words(min(rivals))}"
+        return f"{mine.said(tail[-1], mine.last)}, {said} {in_words(rival)}"
 
 
 @attrs.frozen(kw_only=True)
@@ -182,7 +181,8 @@ class HalvingRule:
 
     def verdict(self, curve: PointCurve, others: Sequence[PointCurve]) -> str | None:
         """Return why the point is given up, or None."""
-        mine, rest = _tracks(curve, others)
+        field, me = field_of(curve, others)
+        mine = LossTrack(curve, bool(curve.eval_losses) or field.measured)
         if not _has_begun(mine, self.first, 0.0):
             return None
         rung = self.first
@@ -190,12 +190,15 @@ class HalvingRule:
             rung *= self.factor
         if rung > mine.last + 1e-9:
             return None
-        level, there = mine.level(rung), _levels(rest, rung)
-        room = (len(there) + 1) // self.factor
-        # The first ones to come go on: there is nothing yet to compare them with.
-        if level is None or room < 1 or (place := bisect.bisect_left(there, level)) < room:
+        level = mine.level(rung)
+        if level is None:
             return None
-        return f"{mine.said(level, rung)}, place {place + 1} of {len(there) + 1} there, of which {room} go on"
+        place, others_there = field.levels(curve, rung, held_out=mine.held_out).below(level, me)
+        room = (others_there + 1) // self.factor
+        # The first ones to come go on: there is nothing yet to compare them with.
+        if room < 1 or place < room:
+            return None
+        return f"{mine.said(level, rung)}, place {place + 1} of {others_there + 1} there, of which {room} go on"
 
 
 RULES: Final[Mapping[str, Callable[[], StopRule]]] = {
@@ -282,10 +285,3 @@ def _has_begun(mine: LossTrack, grace: float, share: float) -> bool:
 def _levels(tracks: Iterable[LossTrack], at: float) -> list[float]:
     """Return how high those curves that have been at a pass were there, in order."""
     return sorted(level for level in (each.level(at) for each in tracks) if level is not None)
-
-
-def _lowest(values: Sequence[tuple[int, float]]) -> tuple[int, float]:
-    """Return where a curve was lowest; each value is the median with its neighbours, so that luck is no best."""
-    windows = [[ordered(value) for _, value in values[max(at - 1, 0) : at + 2]] for at in range(len(values))]
-    found = [(step, statistics.median(window)) for (step, _), window in zip(values, windows, strict=True)]
-    return min(found, key=lambda each: each[1])

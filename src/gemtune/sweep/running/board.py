@@ -21,6 +21,7 @@ from gemtune.sweep.point import PointPicture, PointState, SweepPicture, ranks_of
 from gemtune.sweep.running.asking import EvaluationCosts
 from gemtune.sweep.running.budget import BudgetLedger, PointCosts, label_of
 from gemtune.sweep.running.record import PointRecord
+from gemtune.sweep.standings import CurveField
 from gemtune.types import Hyperparameters
 
 MEASURED = ("eval_loss", "loss")
@@ -86,6 +87,7 @@ class SweepBoard:
     evaluation: EvaluationCosts | None = None
     planned: int | None = None
     records: dict[int, PointRecord] = attrs.field(factory=dict, init=False)
+    field: CurveField = attrs.field(factory=CurveField, init=False)
     news: News = attrs.field(factory=News, init=False)
     waiting_for: str = attrs.field(default="", init=False)
     outages: dict[str, str] = attrs.field(factory=dict, init=False)
@@ -114,9 +116,16 @@ class SweepBoard:
             found = self._by_job.get(name)
         return found
 
+    def see(self, record: PointRecord) -> None:
+        """Take in for the rules that a point's curve has changed, or that it has ended."""
+        if record.curve.completed:
+            self.field.put(record.number, record.seen())
+        else:
+            self.field.remove(record.number)
+
     def curves(self, but: PointRecord) -> list[PointCurve]:
         """Return the curves of all other points that have begun."""
-        return [each.seen() for each in self.records.values() if each is not but and each.curve.completed]
+        return self.field.others(but.number)
 
     def spend(self, record: PointRecord) -> None:
         """Let a point hold what it takes, as far as that is known by now."""

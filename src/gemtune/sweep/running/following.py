@@ -65,6 +65,8 @@ class Following:
 
     async def _take(self, record: PointRecord, event: Event) -> None:
         board, steps = self.parts.board, record.take(event)
+        if self.parts.rules:
+            board.see(record)
         if not isinstance(event, _SILENT) and not is_terminal(event):
             board.news.report(PointProgress(point=record.point, event=event, replayed=record.replayed))
         if is_terminal(event):
@@ -103,6 +105,8 @@ class Following:
                 await parts.tell(record)
             return
         record.state, record.reason = _outcome(record, event)
+        if parts.rules:
+            board.see(record)
         parts.ended += 1
         self._rank(record)
         if record.state is PointState.STOPPED and record.curve.total is not None:

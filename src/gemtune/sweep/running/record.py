@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 
 import attrs
@@ -11,6 +12,29 @@ from gemtune.events import Event
 from gemtune.jobs import TuningJob
 from gemtune.sweep.chooser import PointCurve
 from gemtune.sweep.point import ENDED, PointState, SweepPoint
+
+
+@attrs.define(eq=False)
+class StepValues:
+    """Values by step, in order; they come in order but for a few, and all of them are wanted after each."""
+
+    by_step: dict[int, float] = attrs.field(factory=dict, init=False)
+    _in_order: list[tuple[int, float]] = attrs.field(factory=list, init=False)
+    _shown: tuple[tuple[int, float], ...] | None = attrs.field(default=(), init=False)
+
+    def put(self, step: int, value: float) -> None:
+        """Take in the value of a step, in place of the one it had."""
+        ordered = self._in_order
+        place = bisect.bisect_left(ordered, step, key=_step) if ordered and step <= ordered[-1][0] else len(ordered)
+        ordered[place : place + (step in self.by_step)] = [(step, value)]
+        self.by_step[step], self._shown = value, None
+
+    @property
+    def shown(self) -> tuple[tuple[int, float], ...]:
+        """All of them."""
+        if self._shown is None:
+            self._shown = tuple(self._in_order)
+        return self._shown
 
 
 @attrs.define(eq=False)
@@ -24,25 +48,18 @@ class CurveRecord:
 
     total: int | None = None
     completed: int = 0
-    _losses: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
-    _evals: dict[int, float] = attrs.field(factory=dict, init=False, repr=False)
-    # Rules want all curves at each new value of one of them.
-    _in_order: dict[str, tuple[tuple[int, float], ...]] = attrs.field(factory=dict, init=False, repr=False)
+    _losses: StepValues = attrs.field(factory=StepValues, init=False, repr=False)
+    _evals: StepValues = attrs.field(factory=StepValues, init=False, repr=False)
 
     @property
     def losses(self) -> tuple[tuple[int, float], ...]:
         """The mean losses, by step."""
-        return self._sorted("losses", self._losses)
+        return self._losses.shown
 
     @property
     def eval_losses(self) -> tuple[tuple[int, float], ...]:
         """The losses on the validation data, by step."""
-        return self._sorted("evals", self._evals)
-
-    def _sorted(self, name: str, values: dict[int, float]) -> tuple[tuple[int, float], ...]:
-        if name not in self._in_order:
-            self._in_order[name] = tuple(sorted(values.items()))
-        return self._in_order[name]
+        return self._evals.shown
 
     def take(self, event: Event) -> tuple[int, ...]:
         """Take an event in; return 0 or 1 new values: the step that has one.
@@ -54,10 +71,7 @@ class CurveRecord:
                 self.completed = max(self.completed, completed)
                 self.total = total if total is not None else self.total
             case events.Restarted():
-                self._losses.clear()
-                self._evals.clear()
-                self._in_order.clear()
-                self.completed = 0
+                self._losses, self._evals, self.completed = StepValues(), StepValues(), 0
             case events.Snapshot() | events.SnapshotUpdated():
                 return self._measured(event)
         return ()
@@ -67,24 +81,22 @@ class CurveRecord:
         self.completed = max(self.completed, step)
         # On a service that measures more than the loss, NaN is a loss that has not been said; it may come later.
         # Elsewhere it is that of a run that has diverged, and one for rules as well.
-        fresh = step not in self._losses and not (math.isnan(loss) and event.metrics is not None)
-        self._in_order.clear()
+        fresh = step not in self._losses.by_step and not (math.isnan(loss) and event.metrics is not None)
         if fresh:
-            self._losses[step] = loss
-        fresh_eval = measured is not None and step not in self._evals
+            self._losses.put(step, loss)
+        fresh_eval = measured is not None and step not in self._evals.by_step
         if measured is not None:
-            self._evals[step] = measured
+            self._evals.put(step, measured)
         return (step,) if fresh or fresh_eval else ()
 
     def value(self, step: int) -> float | None:
         """Return the value of the curve that counts at a step; None if there is none."""
-        return (self._evals or self._losses).get(step)
+        return (self._evals.by_step or self._losses.by_step).get(step)
 
     def last(self, name: str) -> float | None:
         """Return the last ``eval_loss`` or ``loss``; None if there is none."""
         curve = self.eval_losses if name == "eval_loss" else self.losses
-        finite = [value for _, value in curve if math.isfinite(value)]
-        return finite[-1] if finite else None
+        return next((value for _, value in reversed(curve) if math.isfinite(value)), None)
 
 
 @attrs.define(eq=False)
@@ -184,3 +196,7 @@ class PointRecord:
                 ended=ended,
             )
         return self._seen
+
+
+def _step(value: tuple[int, float]) -> int:
+    return value[0]

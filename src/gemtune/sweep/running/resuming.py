@@ -68,6 +68,7 @@ def _take_up_end(parts: SweepParts, record: PointRecord, ended: EndedPoint) -> N
     record.curve = CurveRecord(ended.total, ended.steps)
     if record.state is PointState.STOPPED and ended.total is not None:
         record.saved_steps = max(ended.total - ended.steps, 0)
+    parts.board.see(record)
     # This run may rank by something else than the one that wrote it down; then its curve has to say it.
     record.objective = ended.objective if ended.ranked_by == parts.board.objective else None
     parts.board.news.report(ending(record))
