@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 
 import anyio
 import httpx
@@ -185,3 +186,28 @@ async def test_its_repr_bears_any_label(service, virtual_time):
     found = await evaluate(service, {hostile: BASE}, ROWS, metrics={hostile: "exact_match"})
     assert repr(found).isprintable()
     assert len(repr(found)) < 200
+
+
+async def test_what_is_written_can_be_read_back_whatever_the_texts_and_is_never_held_as_a_whole(virtual_time, tmp_path):
+    service, odd = Models(), "\u2028 half \ud83d \x00 \U0001f600 " + "long " * 20_000
+    half = says("yes HALF").content.replace(b"HALF", rb"\ud83d")  # of a pair of surrogates, as JSON can say it
+    service.of_models[TUNED] = lambda text: httpx.Response(200, content=half)
+    models = {"base": BASE, "<b>\x1b[31m\n": TUNED}
+    rows = [{"id": f"k{n}", "input": f"{n} {odd}".replace("\ud83d", ""), "output": "yes"} for n in range(40)]
+    found = await evaluate(service, models, rows, metrics={"a": "contains", "b": lambda answer, row: float("nan")})
+    peak, size, back = await anyio.to_thread.run_sync(_written, found, tmp_path / "out.json")
+    assert peak < size / 4
+    told = json.dumps(found.to_dict()).replace('\\ud83d"', '?"')
+    assert back == json.loads(told, parse_constant=pytest.fail)
+    assert [row["key"] for row in back["rows"]] == [f"k{n}" for n in range(40)]
+    assert back["rows"][0]["scores"]["b"] == dict.fromkeys(models)
+
+
+def _written(found, path):
+    tracemalloc.start()
+    try:
+        found.write(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak, path.stat().st_size, json.loads(path.read_bytes(), parse_constant=pytest.fail)

@@ -40,7 +40,7 @@ _COLUMNS = (
 class Evaluation(ShownEvaluation):
     """Models beside each other on held-out rows: it prints as a table, and is one in a notebook.
 
-    A row takes about 1 kB and what its texts take, for each model.
+    A row takes about 1 kB and what its texts take, for each model; its own texts are held as given and as asked.
 
     Args:
         models: What each model has reached, in the order in which they were given.
@@ -192,9 +192,11 @@ class Evaluation(ShownEvaluation):
             OSError: It could not be written.
         """
         target = Path(checks.file_path("path", path))
-        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, default=str)
-        with whole_file(target) as file:
-            file.write(text.encode("utf-8", "replace") + b"\n")
+        pieces = json.JSONEncoder(ensure_ascii=False, indent=1, default=str).iterencode(self.to_dict())
+        with whole_file(target) as file:  # piece by piece: all of it as one string would take several times its size
+            for piece in pieces:
+                file.write(piece.encode("utf-8", "replace"))
+            file.write(b"\n")
 
     def _chosen(self, model: str, other: str | None, metric: str | None) -> tuple[Metric, str, str]:
         other = self.baseline if other is None else other
