@@ -1,5 +1,6 @@
 """Held-out prompts whose right answer is known: the better a model is trained, the more of them it answers right."""
 
+import gc
 import math
 
 import anyio.to_thread
@@ -261,11 +262,8 @@ async def test_what_is_known_outlives_a_restart(start_vertex, tmp_path):
     assert [await ask(after, endpoint, text) for text in asked] == [await ask(before, endpoint, text) for text in asked]
 
 
-# ── the command ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
-    (tmp_path / "rows.csv").write_text("text_input,output\na,b\nc,d\n")
+def served(monkeypatch, *arguments):
+    """The emulator that the command would serve."""
     apps = []
 
     def run(server, sockets):
@@ -273,8 +271,32 @@ def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
         apps.append(server.config.app)
 
     monkeypatch.setattr("uvicorn.Server.run", run)
-    assert main(["--knows", str(tmp_path / "rows.csv")]) == 130
-    assert [apps[0].knows.right(asked) for asked in "ace"] == ["b", "d", None]
+    assert main([*map(str, arguments)]) == 130
+    return apps[0]
+
+
+def test_a_restart_says_that_the_known_rows_have_to_be_passed_again(tmp_path, monkeypatch, capsys):
+    state, rows = tmp_path / "state.json", tmp_path / "rows.csv"
+    rows.write_text("text_input,output\na,b\nc,d\n")
+    served(monkeypatch, "--state", state, "--knows", rows)
+    assert "--knows" not in capsys.readouterr().err
+    gc.collect()  # the file belongs to one emulator at a time
+    again = served(monkeypatch, "--state", state)
+    assert capsys.readouterr().err.endswith(
+        f"note: {state} was written by an emulator that knew 2 held-out rows, which are not in it: pass --knows again\n"
+    )
+    assert len(again.knows) == 0
+    served(monkeypatch, "--state", state, "--knows", rows)
+    assert "pass --knows" not in capsys.readouterr().err
+
+
+# ── the command ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("text_input,output\na,b\nc,d\n")
+    app = served(monkeypatch, "--knows", tmp_path / "rows.csv")
+    assert [app.knows.right(asked) for asked in "ace"] == ["b", "d", None]
 
 
 @pytest.mark.parametrize("raw", [None, b"a\nb\n", b"\xff,\xfe\n\xff,x\n", b'{"text_input": "a"}\n'])

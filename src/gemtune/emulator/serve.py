@@ -260,7 +260,7 @@ def parse_arguments(argv: Sequence[str] | None, parser_type: type[argparse.Argum
         "--set", action="append", default=[], metavar="NAME=VALUE",
         help="any field of gemtune.emulator.Settings, such as max_connections=50 (repeatable)",
     )  # fmt: skip
-    parser.add_argument("--state", metavar="FILE", help="keep what it stores here, across restarts")
+    parser.add_argument("--state", metavar="FILE", help="keep what it stores here, across restarts (but for --knows)")
     return parser.parse_args(argv)
 
 
@@ -310,6 +310,11 @@ def main(
         options.ready_file.unlink(missing_ok=True)  # an earlier run's address is stale; a start that failed kept it
     app.hosts.add(options.host.lower())
     _warn(options.host)
+    if app.state is not None and app.state.forgotten:
+        sys.stderr.write(
+            f"note: {app.state.path} was written by an emulator that knew {app.state.forgotten:,} held-out rows, which "
+            "are not in it: pass --knows again\n"
+        )
     url = RunningEmulator(app, options.host, listener.getsockname()[1]).url
     with contextlib.suppress(KeyboardInterrupt):  # it came before the server listened for signals
         server.run([listener])

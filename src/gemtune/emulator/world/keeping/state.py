@@ -2,7 +2,8 @@
 
 The file is written after every change and before its reply is sent, whole or not at all, so that a process may be
 killed at any moment: what was answered is there. A job needs no more than its plan to continue. Faults, quotas and the
-request log are not kept.
+request log are not kept. Nor are the held-out rows that the emulator was told: they may be 16 MB, which every change
+would write again. Only how many there were is, so that whoever starts without them can be told.
 
 What is read back is what was written, or it is refused: the file carries a checksum, because a single flipped bit in a
 number would otherwise be believed, and every value is checked against its type, because a checksum can be made again by
@@ -41,6 +42,7 @@ def dump(clock: Clock, store: Store) -> str:
         "numbers": store.numbers,
         "tuned_models": [_dump_model(model) for model in store.tuned_models.values()],
         "shelves": {name: shelf.dump() for name, shelf in store.shelves.items()},
+        "known": len(store.known),
     })  # fmt: skip
 
 
@@ -67,8 +69,11 @@ def _dump_model(model: StoredModel) -> dict[str, object]:
     }
 
 
-def restore(clock: Clock, store: Store, text: bytes) -> None:
+def restore(clock: Clock, store: Store, text: bytes) -> int:
     """Give a clock and a store back what was kept.
+
+    Returns:
+        How many held-out rows were known, which are not kept.
 
     Raises:
         ValueError: the text is not a state, one of another version, or not as it was written.
@@ -85,6 +90,9 @@ def restore(clock: Clock, store: Store, text: bytes) -> None:
         # A clock beyond the year 9999 could not be printed any more, and every later request would fail.
         if not all(fits(each, int) and 0 <= each <= LATEST for each in (*times, numbers)):
             raise ValueError(f"its clock {times} or its count {numbers!r} is impossible")
+        known: int = state.get("known", 0)  # which older files lack
+        if not fits(known, int) or known < 0:
+            raise ValueError(f"its count of known rows {known!r} is impossible")
         models = [_restore_model(values) for values in state["tuned_models"]]
         store.restore(models, numbers)
         for name, shelf in store.shelves.items():
@@ -95,6 +103,7 @@ def restore(clock: Clock, store: Store, text: bytes) -> None:
     except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
         store.reset()
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
+    return known
 
 
 def _restore_model(values: Mapping[str, Any]) -> StoredModel:
@@ -129,9 +138,11 @@ class StateFile:
 
     Args:
         path: the file, which need not exist yet, or a directory for it.
+        forgotten: how many held-out rows the emulator before knew, if this one was told of none.
     """
 
     path: Path = attrs.field(converter=Path)
+    forgotten: int = attrs.field(default=0, init=False)
     _held: HeldFile | None = attrs.field(default=None, init=False, repr=False)
     _wanted: int = attrs.field(default=0, init=False)
     _written: int = attrs.field(default=0, init=False)
@@ -148,7 +159,8 @@ class StateFile:
         store.objects.depot.folder = self.path.with_name(self.path.name + ".objects")
         try:
             self._held = hold(self.path, dump(clock, store))
-            restore(clock, store, self.path.read_bytes())
+            known = restore(clock, store, self.path.read_bytes())
+            self.forgotten = 0 if len(store.known) else known
         except FileNotFoundError:
             return  # no folder to put it in: the first change says so
         except FileInUseError:
