@@ -403,6 +403,18 @@ async def test_what_cannot_be_read_is_said_of_the_argument_that_it_is(options, s
     assert raised.value.field == said.split(":")[0].split()[0]
 
 
+async def test_a_plan_counts_the_rows_once_and_says_what_the_split_did_with_the_others():
+    alike = [(f"what is item {at}?", f"answer {at}") for at in range(40)] * 2
+    async with Gemini.client(Gemini.app()) as client:
+        said = str(await client.sweep(Gemini.base, alike, space={"epoch_count": [1]}, validation=0.25).plan())
+    first, counted, *others = said.splitlines()
+    assert first == "1 point, as many jobs at a time as the quota lets"
+    assert "examples to train on" in counted
+    assert "rows to validate with" in counted
+    assert sum("to train on" in line for line in others) == 0
+    assert any(line.startswith("in the split, ") for line in others)
+
+
 async def test_rows_to_evaluate_on_are_asked_for_before_anything_is_created(face):
     app = face.app()
     async with face.client(app) as client:

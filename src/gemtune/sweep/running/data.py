@@ -129,7 +129,9 @@ def _read(
     if share:
         # Not the plain seed: of rows that are left of a split with it, as of one for a last test, it would take none.
         parts = datasets.split(data, validation=share, seed=f"sweep {seed}")
-        train, validation, notes = parts.train, parts.validation, (str(parts),)
+        train, validation = parts.train, parts.validation
+        beside = str(parts).partition("; ")[2]  # the plan counts the rows of both parts itself
+        notes = (f"in the split, {beside}",) if beside else ()
         if 0 in parts.rows:
             left, held = (f"{rows:,} row{'' if rows == 1 else 's'}" for rows in parts.rows)
             what = f"validation: {share:g} of the data leaves {left} to train on and {held} to validate with"
