@@ -13,7 +13,7 @@ from gemtune.http.caller import Caller
 from gemtune.jobs import TuningJob
 from gemtune.looks.followers import Followers
 from gemtune.looks.service import TuningService
-from gemtune.resources.drafts import check_gemini_draft, draft_of
+from gemtune.resources.drafts import SharedOptions, TuneOptions, check_gemini_draft, draft_of
 from gemtune.resources.given import ModelLike, Prices, spelled_out
 from gemtune.settings import Settings
 from gemtune.sweep.asked.arguments import SweepOptions
@@ -98,7 +98,7 @@ class Workbench:
         spec = evaluating(models, data, limit=limit, key=key, on_progress=on_progress, options=options, **given)
         return await evaluate(cast("Evaluates", self), spec, self._service.model_name, self._caller.limiter)
 
-    @spelled_out(SweepOptions)
+    @spelled_out(SweepOptions, last=SharedOptions, concurrency=None)
     def sweep(self, base_model: ModelLike, data: TrainingDataLike, **options: Unpack[SweepOptions]) -> Sweep:
         """Tune many models that differ in their hyperparameters, and find the best: ``async with``, then ``async for``.
 
@@ -129,21 +129,36 @@ class Workbench:
             title: What the sweep is called, at most 30 characters.
             method: As in ``tune``, like the other options, which hold for all points.
 
+        Returns:
+            The sweep. Nothing is read or sent before it is entered, or its ``run()`` or ``plan()`` awaited.
+
         Raises:
             InvalidInput: An argument is wrong.
-        """
-        from gemtune.resources.vertex.drafts import check_draft
-        from gemtune.sweep.asked.options import sweep_spec
-        from gemtune.sweep.running.parts import SweepService
-        from gemtune.sweep.sweep import make_sweep
 
-        vertex = self._settings.service == "vertex"
-        spec = sweep_spec(base_model, data, options, base_name=self._service.model_name, vertex=vertex)
-        # What every creation would be refused for is refused before a journal is begun.
-        (check_draft if vertex else check_gemini_draft)(draft_of(base_model, data, spec.method, spec.creating))
-        client, hands = cast("Any", self), _Hands(self, spec)
-        service = SweepService(create=hands.create, job=client.job, watch=client.watch, evaluate=hands.evaluate)
-        return make_sweep(spec, service, lambda: client.storage)
+        Example:
+            >>> async with client.sweep(base, "rows.csv", space={"epoch_count": [8, 4, 2]}, journal="sweep") as sweep:
+            ...     async for event in sweep:
+            ...         print(event.kind, event.point.values)
+            >>> print(sweep.best, sweep.best_model)
+        """
+        return _sweep(self, base_model, data, options)
+
+
+def _sweep(client: Workbench, base_model: ModelLike, data: TrainingDataLike, options: SweepOptions) -> Sweep:
+    from gemtune.resources.vertex.drafts import check_draft
+    from gemtune.sweep.asked.options import sweep_spec
+    from gemtune.sweep.running.parts import SweepService
+    from gemtune.sweep.sweep import make_sweep
+
+    vertex = client._settings.service == "vertex"
+    spec = sweep_spec(base_model, data, options, base_name=client._service.model_name, vertex=vertex)
+    # What every creation would be refused for is refused before a journal is begun.
+    (check_draft if vertex else check_gemini_draft)(
+        draft_of(base_model, data, spec.method, cast("TuneOptions", spec.creating))
+    )
+    public, hands = cast("Any", client), _Hands(client, spec)
+    service = SweepService(create=hands.create, job=public.job, watch=public.watch, evaluate=hands.evaluate)
+    return make_sweep(spec, service, lambda: public.storage)
 
 
 @attrs.frozen(eq=False)
@@ -169,7 +184,8 @@ class _Hands:
         """
         spec, client = self.spec, self.client
         title = f"{spec.title or job_id[:12]} {point.number}"
-        draft = draft_of(spec.base_model, train, spec.method, {**spec.creating, "display_name": title})
+        options = cast("TuneOptions", {**spec.creating, "display_name": title})
+        draft = draft_of(spec.base_model, train, spec.method, options)
         draft = attrs.evolve(draft, hyperparameters=point.hyperparameters, validation_data=measured)
         draft = attrs.evolve(draft, fresh=fresh, wanted=wanted)
         exists: Literal["error", "adopt"] = "error" if fresh else "adopt"

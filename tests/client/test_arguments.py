@@ -9,6 +9,7 @@ import gemtune
 from gemtune import errors, types
 from gemtune.batch.options import BatchSpec
 from gemtune.resources.given import BatchOptions
+from gemtune.sweep.asked.options import SweepArguments
 
 WRONG = [5, 1.5, float("nan"), -1, True, b"bytes", [], {}, object(), "", "\0", "a\nb", "\N{CYRILLIC SMALL LETTER A}"]
 ARGUMENTS = [name for name in inspect.signature(gemtune.Client).parameters if name != "self"]
@@ -66,6 +67,16 @@ def test_the_signature_spells_out_the_options_of_a_batch_with_their_defaults(met
         plain = default if isinstance(default, str | bool) else None
         assert named[name].default == (plain if name != "model" else inspect.Parameter.empty), name
     assert named["concurrency"].default == limiter["concurrency"].default
+
+
+def test_the_signature_spells_out_the_options_of_a_sweep_with_their_defaults():
+    named = inspect.signature(gemtune.Client.sweep).parameters
+    assert [*named][:4] == ["self", "base_model", "data", "space"]
+    assert not {"display_name", "validation_data", "queue", "options"} & {*named}  # which a sweep refuses
+    for field in attrs.fields(SweepArguments):
+        assert named[field.name].default == field.default, field.name
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+        gemtune.Client(api_key="k").sweep("m", [], epochs=3)
 
 
 @pytest.mark.parametrize(

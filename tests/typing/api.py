@@ -50,6 +50,7 @@ async def tell_events_apart_by_their_kind(client: gemtune.Client, job: gemtune.T
 
 async def sweep_over(client: gemtune.Client) -> None:
     run = client.sweep("gemini-2.5-flash", "rows.csv", space={"epoch_count": (1, 8)}, max_jobs=4, stop=["forecast"])
+    client.sweep("x", "y", space={"epoch_count": [1]}, metrics={"right": "labels"}, method="preference")
     assert_type(run, sweep.Sweep)
     assert_type(await run.plan(), sweep.SweepPlan)
     assert_type(await run.run(), sweep.SweepPicture)
@@ -64,6 +65,7 @@ async def what_is_wrong_is_seen(client: gemtune.Client) -> None:
     await client.sweep("x", "y", space={"epoch_count": [1]})  # type: ignore[misc]
     client.sweep("x", "y", spaces={"epoch_count": [1]})  # type: ignore[call-arg]
     client.sweep("x", "y", space={"epoch_count": [1]}, max_jobs="3")  # type: ignore[arg-type]
+    client.sweep("x", "y", space={"epoch_count": [1]}, validation_data=[])  # type: ignore[call-arg]
     client.sweep("x", "y", space=5)  # type: ignore[arg-type]
     run.best.point  # type: ignore[union-attr]  # noqa: B018
     for _ in run:  # type: ignore[attr-defined]

@@ -80,25 +80,30 @@ class TuningDraft:
     wanted: Callable[[], bool] | None = None
 
 
-class TuneOptions(TypedDict, total=False):
-    """What ``client.tune`` takes beside the model, the data and the id; see there, and ``TuningDraft``."""
+class SharedOptions(TypedDict, total=False):
+    """What ``client.tune`` takes of one job, and ``client.sweep`` of all its points."""
 
     input: str | int | None
     output: str | int | None
     heading: bool | None
     delimiter: str | None
-    display_name: str | None
     hyperparameters: Hyperparameters | None
     description: str | None
     temperature: float | None
     top_p: float | None
     top_k: int | None
-    validation_data: TrainingDataLike | None
     labels: Mapping[str, str] | None
     service_account: str | None
     kms_key: str | None
     checkpoints: Literal["all", "last"] | None
     bucket: str | None
+
+
+class TuneOptions(SharedOptions, total=False):
+    """What ``client.tune`` takes beside the model, the data and the id; see there, and ``TuningDraft``."""
+
+    display_name: str | None
+    validation_data: TrainingDataLike | None
     queue: bool
 
 

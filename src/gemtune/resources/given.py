@@ -162,11 +162,17 @@ _DEFAULTS: Final[Mapping[str, object]] = {
 """The defaults that are not None, for those who read a signature."""
 
 
-def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
-    """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion."""
+def spelled_out(options: type, *, last: type | None = None, **defaults: object) -> Callable[[FunctionT], FunctionT]:
+    """Let a function's signature name the options that it takes as one TypedDict, for ``help()`` and completion.
+
+    Args:
+        options: The TypedDict.
+        last: What it inherits from, whose options come after its own; None for how a request is framed.
+        defaults: Defaults that are others here than of most functions.
+    """
 
     # What a TypedDict inherits comes first in it, and the method's own options are what its readers look for.
-    names = sorted(options.__annotations__, key=Framing.__annotations__.__contains__)
+    names = sorted(options.__annotations__, key=(last or Framing).__annotations__.__contains__)
 
     def decorate(function: FunctionT) -> FunctionT:
         plain = inspect.signature(function)
@@ -175,7 +181,7 @@ def spelled_out(options: type) -> Callable[[FunctionT], FunctionT]:
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=_DEFAULTS.get(name),
+                default=defaults.get(name, _DEFAULTS.get(name)),
                 annotation=getattr(options.__annotations__[name], "__forward_arg__", options.__annotations__[name]),
             )
             for name in names

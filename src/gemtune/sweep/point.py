@@ -67,7 +67,7 @@ class SweepPoint:
 
     number: int
     values: Mapping[str, float | int]
-    hyperparameters: Hyperparameters
+    hyperparameters: Hyperparameters = attrs.field(repr=False)
 
 
 @attrs.frozen(kw_only=True)

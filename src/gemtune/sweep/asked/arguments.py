@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gemtune.datasets.accepted import TrainingDataLike
-from gemtune.resources.drafts import TuneOptions
+from gemtune.resources.drafts import SharedOptions
 from gemtune.types import Hyperparameters
 
 if TYPE_CHECKING:
     from gemtune.datasets.review.estimate import PriceList
-    from gemtune.metrics.values import Metric, Scorer
+    from gemtune.metrics.named import MetricsLike
     from gemtune.sweep.chooser import StopRule
 
 
-class SweepOptions(TuneOptions, total=False):
+class SweepOptions(SharedOptions, total=False):
     """The keyword arguments of ``client.sweep``; those of ``client.tune`` hold for all points."""
 
     space: Mapping[str, Any] | Sequence[Mapping[str, float | int] | Hyperparameters] | None
@@ -25,7 +25,7 @@ class SweepOptions(TuneOptions, total=False):
     max_jobs: int | None
     concurrency: int | None
     stop: str | StopRule | Sequence[str | StopRule] | None
-    metrics: str | Metric | Scorer | Iterable[str | Metric | Scorer]
+    metrics: MetricsLike | None
     objective: str | None
     budget: float | None
     token_budget: float | None

@@ -17,7 +17,7 @@ from gemtune.metrics import resolve
 from gemtune.metrics.named import NAMED
 from gemtune.metrics.values import Metric
 from gemtune.remedy import Argument, Remedy
-from gemtune.resources.drafts import TuneOptions
+from gemtune.resources.drafts import SharedOptions
 from gemtune.resources.given import ModelLike
 from gemtune.sweep.asked.arguments import SweepOptions
 from gemtune.sweep.chooser import PointSource, StopRule
@@ -115,7 +115,7 @@ class SweepSpec:
     seed: int
     title: str | None
     method: Literal["supervised", "preference"]
-    options: TuneOptions
+    options: SharedOptions
 
     @property
     def shared(self) -> Hyperparameters | None:
@@ -128,7 +128,7 @@ class SweepSpec:
         return {name: value for name, value in self.options.items() if name in READING}
 
     @property
-    def creating(self) -> TuneOptions:
+    def creating(self) -> SharedOptions:
         """What every creation is given beside the point's own."""
         left_out = (*READING, "hyperparameters", "bucket")
         return {name: value for name, value in self.options.items() if name not in left_out}  # type: ignore[return-value]
@@ -153,7 +153,7 @@ def sweep_spec(
         InvalidInput: An argument is wrong.
     """
     asked = SweepArguments(**{name: given.pop(name) for name in _OWN if name in given})  # type: ignore[misc]
-    options: TuneOptions = given
+    options: SharedOptions = given
     _check_options(options)
     shared = options.get("hyperparameters")
     if shared is not None:
@@ -216,7 +216,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     for name, instead in _OF_THE_SWEEP.items():
         if options.get(name):
             raise InvalidInput(f"a sweep has no {name} of its own", instead, field=name)
-    unknown = [name for name in options if name not in TuneOptions.__annotations__]
+    unknown = [name for name in options if name not in SharedOptions.__annotations__]
     if unknown:
         raise TypeError(f"a sweep got an unexpected keyword argument {unknown[0]!r}")
 
