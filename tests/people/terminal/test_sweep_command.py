@@ -19,7 +19,7 @@ from gemtune.emulator import Fault
 pytestmark = [pytest.mark.socket, pytest.mark.slow]
 
 WIDTHS = pytest.mark.parametrize("columns", [110, 40])
-TIMES = re.compile(r" · (took|running for) [^·\n]* s$", re.MULTILINE)
+TIMES = re.compile(r" ·\s+(took|running\s+for)\s+[^·\n]* s$", re.MULTILINE)
 """How long it took, which is said of more than a second only."""
 PASS = 12
 """Seconds of the emulator's time after which all jobs are through with their first pass: nine steps."""
