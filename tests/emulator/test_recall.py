@@ -80,6 +80,33 @@ def test_a_prompt_is_known_in_any_case_and_spacing_and_no_other():
     assert recall().answer("what is 400?") is None
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "Answer in one word.\n\n{}", "{}\n\nThink first.", "Question: {}\nAnswer:", "Be brief.\nQ: {}\n\nA:",
+        "context " * 9_000 + "\n" + "a line of it\n" * 5_000 + "{}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("asked", ["what is 3?", "what is 3: now\n\nor then?"])
+def test_a_prompt_is_known_and_as_hard_in_a_frame(frame, asked):
+    for number in range(20):
+        model = recall(f"model {number}", loss=1.0, pairs=[*HELD_OUT, ("what is 3: now\n\nor then?", "it is both")])
+        assert model.answer(frame.format(asked)) == model.answer(asked) is not None
+
+
+def test_of_several_prompts_in_a_frame_that_of_most_lines_counts_then_the_first():
+    model = recall(loss=0.0, pairs=[("one", "1"), ("two", "2"), ("two\nthree", "23"), ("a: b", "ab"), ("b", "B")])
+    found = {text: model.answer(text) for text in ("x\none\ntwo", "x\none\ntwo\nthree\nx", "say: a: b", "a: b", "c: b")}
+    assert [*found.values()] == ["1", "23", "ab", "ab", "B"]
+
+
+@pytest.mark.parametrize(
+    "text", ['Is "what is 3?" a question?', "what is 3? what is 4?", "so:what is 3?", "", "\n", ": "]
+)
+def test_a_prompt_that_stands_among_other_words_is_not_known(text):
+    assert recall(loss=0.0).answer(text) is None
+
+
 def test_no_more_is_kept_than_there_is_room_for():
     long = "x" * (MOST_CHARACTERS // 4)
     assert len(KnownRows.of((str(number), long) for number in range(9))) == 4

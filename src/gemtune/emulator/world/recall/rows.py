@@ -9,12 +9,18 @@ evenly from 0 to 1 by a hash of the seed::
     right = (luck(model, t) if draw(model, t) < 0.1 else hardness(t)) < q
 
 That is true of a share q of the prompts on average. Nothing is remembered of what was asked.
+
+A prompt is known by the text of the last turn. Where a template frames it, it is known as well, if it stands there as
+lines of its own, or behind the first colon of a line: of ``Translate into French: good morning`` the end counts, of
+``Is "good morning" polite?`` nothing. Of several, that of most lines counts, then the first. It is as hard in a frame
+as it is alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import attrs
 
@@ -25,6 +31,20 @@ MOST_ROWS = 50_000
 MOST_CHARACTERS = 1 << 24  # of all their outputs
 LUCK = 0.1
 _TRIES = 8
+_FRAME = 1 << 16  # characters of a framed prompt that are looked at: its last ones
+_MOST_LINES = 400  # of these
+_RUN = 8  # lines that a prompt may have in a frame; together they bound the work for a text of any length
+
+
+def _framed(prompt: str) -> Iterator[str]:
+    """Yield what may be a known prompt in a frame: runs of lines, the longest first, then from the first one on."""
+    lines = [line for line in prompt[-_FRAME:].splitlines() if line.strip()][-_MOST_LINES:]
+    for count in range(min(_RUN, len(lines)), 0, -1):
+        for start in range(len(lines) - count + 1):
+            first, *others = lines[start : start + count]
+            yield "\n".join([first, *others])
+            if ": " in first:
+                yield "\n".join([first.partition(": ")[2], *others])
 
 
 def _digest(text: str) -> bytes:
@@ -86,12 +106,14 @@ class Recall:
 
     def answer(self, prompt: str) -> str | None:
         """Return the right answer or a wrong one; None if the prompt is not known, or nothing else could be wrong."""
-        digest = _digest(prompt)  # once: a project may have many sources, and a prompt may be long
-        for rows in self.sources:
-            found = rows.right_to(digest)
-            if found is not None:
-                key = digest.hex()
-                return found if self._is_right(key) else self._wrong(rows.outputs, found, key)
+        sources = [rows for rows in self.sources if len(rows)]
+        for text in chain([prompt], _framed(prompt)) if sources else ():
+            digest = _digest(text)  # once: a project may have many sources, and a prompt may be long
+            for rows in sources:
+                found = rows.right_to(digest)
+                if found is not None:
+                    key = digest.hex()
+                    return found if self._is_right(key) else self._wrong(rows.outputs, found, key)
         return None
 
     def _is_right(self, key: str) -> bool:
