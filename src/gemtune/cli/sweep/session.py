@@ -7,6 +7,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -58,26 +59,20 @@ class SweepSession:
         return code
 
     async def _run(self) -> int:
-        import anyio.to_thread
-
-        from gemtune.sweep.journal.leaving import remove_if_no_job
-
         watch = while_somebody_watches(self.options.concurrency or _WATCHED)
         async with open_client(self.options, watch=watch) as client:
             sweep = make_sweep(client, self.options, self.given)
             code = await follow_sweep(sweep, self.console, self.options, self._left)
             if code:
                 return code
-            picture = sweep.picture()
-            if not any(each.job for each in picture.points):  # with a larger budget the same command begins anew
-                await anyio.to_thread.run_sync(remove_if_no_job, self.given["journal"])
-            return report(picture, self.console, self.options)
+            return report(sweep.picture(), self.console, self.options)
 
     def _left(self, sweep: Sweep) -> str:
         """Say what continues, and how to resume it."""
         from gemtune.sweep.journal.leaving import remove_if_no_job
 
-        if remove_if_no_job(self.given["journal"]):
+        # One that has come to its end removes its folder itself.
+        if remove_if_no_job(self.given["journal"]) or not Path(self.given["journal"]).exists():
             return "nothing was created"
         how = "the same command" if self.options.resume else "the same command and --resume"
         jobs = running_jobs(sweep.picture())

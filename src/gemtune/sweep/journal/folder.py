@@ -21,12 +21,13 @@ import attrs
 
 from gemtune.batch.journal.lines import sound_lines
 from gemtune.batch.journal.locked import LockedFile, journal_error
-from gemtune.errors import JournalBusy, JournalError, JournalMismatch
+from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
 from gemtune.remedy import Argument, Remedy
 from gemtune.sweep.journal.lines import SWEEP_VERSION, KnownPoint, SweepHeader, read_point
 
 POINTS: Final = "points.journal"
 EVALUATION: Final = "evaluation"
+_RESTORE: Final = Remedy("restore the file, or name another folder: ", Argument("journal"))
 _ANOTHER: Final = Remedy("name another folder: ", Argument("journal"))
 
 
@@ -39,12 +40,14 @@ class SweepJournal:
         of: What the sweep is of, by name.
         id: The sweep's own id, after ``open``.
         known: What earlier runs have written, by the number of the point, after ``open``.
+        made: Whether ``open`` has made the folder.
     """
 
     folder: Path | None
     of: Mapping[str, str]
     id: str = attrs.field(factory=lambda: f"sweep-{secrets.token_hex(8)}", init=False)
     known: dict[int, KnownPoint] = attrs.field(factory=dict, init=False)
+    made: bool = attrs.field(default=False, init=False)
     _file: LockedFile | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
@@ -97,6 +100,7 @@ class SweepJournal:
         self.folder = folder = folder.absolute()
         path = folder / POINTS
         try:
+            self.made = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._working():
                 if self._closed:
@@ -134,10 +138,14 @@ class SweepJournal:
                 return
             self._check(file, header)
             self.id, end = header.id, len(first)
-            for offset, line in sound_lines(content, end):
-                if not read_point(line, self.known):
-                    raise journal_error(file.path, f"has a line at byte {offset} that this version cannot read")
-                end = offset + len(line)
+            try:
+                for offset, line in sound_lines(content, end):
+                    if not read_point(line, self.known):
+                        raise journal_error(file.path, f"has a line at byte {offset} that this version cannot read")
+                    end = offset + len(line)
+            except JournalCorrupt as error:
+                raise _damaged(file, error.offset) from None
+        self._check_points(file)
         os.ftruncate(file.fd, end)  # what a kill has torn
         file.size = file.synced = end
 
@@ -154,6 +162,12 @@ class SweepJournal:
         if why:
             raise JournalMismatch(f"the journal {file.path.parent} {why}", _ANOTHER, path=str(file.path))
 
+    def _check_points(self, file: LockedFile) -> None:
+        lost = next((number for number, each in self.known.items() if each.begun and each.values is None), None)
+        if lost is not None:  # somebody has deleted a line; another point of that number might be created beside it
+            what = f"says that point {lost} was begun, and no longer what it is"
+            raise JournalError(f"the journal {file.path} {what}", _RESTORE, path=str(file.path))
+
     def _write(self, data: bytes) -> None:
         with self._working():
             file = self._file
@@ -167,3 +181,11 @@ class SweepJournal:
                 file.sync()
             except OSError as error:
                 raise journal_error(file.path, f"could not be written: {error.strerror}") from None
+
+
+def _damaged(file: LockedFile, offset: int) -> JournalCorrupt:
+    # Not the advice for a batch, to delete the line: what it says has happened would be done again.
+    what = f"the journal {file.path} was changed after it was written, at byte {offset}"
+    damage = JournalCorrupt(what, _RESTORE, path=str(file.path))
+    damage.offset = offset
+    return damage

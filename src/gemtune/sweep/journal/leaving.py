@@ -12,11 +12,15 @@ from gemtune.sweep.journal.folder import POINTS
 from gemtune.sweep.journal.lines import SWEEP_VERSION, KnownPoint, SweepHeader, read_point
 
 
-def remove_if_no_job(folder: str | os.PathLike[str]) -> bool:
+def remove_if_no_job(folder: str | os.PathLike[str], *, whole: bool = True) -> bool:
     """Remove the journal of a sweep of which surely no job was ever created; return whether it did; blocks.
 
     So a wrong base model leaves no folder that would have to be removed by hand before the next try. Whatever cannot be
     read, whatever may have been created, and a folder that holds anything else stays.
+
+    Args:
+        folder: The folder.
+        whole: Whether the folder goes as well as the file in it.
     """
     place = Path(folder)
     try:
@@ -29,7 +33,8 @@ def remove_if_no_job(folder: str | os.PathLike[str]) -> bool:
         if not _is_without_jobs(file):
             return False
         (place / POINTS).unlink()
-        place.rmdir()
+        if whole:
+            place.rmdir()
     except (OSError, JournalError):
         return False
     finally:

@@ -229,6 +229,7 @@ def journal_folder(given: object) -> Path | None:
     """
     if given is None:
         return None
-    if not isinstance(given, str | os.PathLike):
+    # An empty path would be the folder that one happens to be in.
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
         checks.refuse("journal", "the path of a folder", given)
     return Path(given)

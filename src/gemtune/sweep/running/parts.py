@@ -129,6 +129,14 @@ class SweepParts:
         record.told = True
         self.board.news.ring()
 
+    @property
+    def without_jobs(self) -> bool:
+        """Whether no job can exist, as if all points were left out or refused: the journal would only be in the way."""
+        records = self.board.records.values()
+        # The trials of a study that were not told how they ended belong to the id in the journal.
+        told = self.ahead or all(each.told for each in records)
+        return told and not any(each.job is not None or each.may_exist for each in records)
+
     async def write(self, record: PointRecord, kind: str, **said: object) -> None:
         """Write a line about a point, and wait until it is on the disk."""
         await self.journal.note(point_line(record.number, kind, **said))

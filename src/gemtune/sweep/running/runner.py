@@ -18,6 +18,7 @@ from gemtune.remedy import Argument, Remedy
 from gemtune.resources.given import ModelLike
 from gemtune.sweep.events import PointPlanned
 from gemtune.sweep.journal.folder import SweepJournal
+from gemtune.sweep.journal.leaving import remove_if_no_job
 from gemtune.sweep.journal.lines import point_line
 from gemtune.sweep.point import SweepPoint
 from gemtune.sweep.running.creating import Creating
@@ -100,7 +101,9 @@ class SweepRun:
             try:
                 # Whoever leaves waits for that: the folder is free for the next run, and nothing is left behind.
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(_let_go, self.parts.journal, self.scoring)
+                    over = self.parts.board.finished or self.error is not None
+                    in_the_way = over and self.parts.without_jobs
+                    await anyio.to_thread.run_sync(_let_go, self.parts.journal, self.scoring, in_the_way)
             finally:
                 # No shield holds off whoever cancels all tasks, as the end of a loop does.
                 self.end(cancelled=cancelled)
@@ -207,6 +210,8 @@ class SweepRun:
         return PointRecord(point, job_id, board.most_tokens(used), board.costs.passes(used))
 
 
-def _let_go(journal: SweepJournal, scoring: Scoring) -> None:
+def _let_go(journal: SweepJournal, scoring: Scoring, in_the_way: bool) -> None:
     journal.close(wait=True)
     scoring.close()
+    if in_the_way and journal.folder is not None:
+        remove_if_no_job(journal.folder, whole=journal.made)
