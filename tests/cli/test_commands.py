@@ -96,10 +96,10 @@ def test_a_job_that_fails_is_told_with_the_services_reason(app, gemtune, rows):
 
 
 def test_waiting_ends_at_the_timeout_and_the_job_goes_on(app, gemtune, rows):
-    ran = gemtune("tune", rows, "--base", BASE, "--id", "slow", "--wait", "--timeout", "200ms")
+    ran = gemtune("tune", rows, "--base", BASE, "--id", "slow", "--wait", "--timeout", "1s")
     assert ran.code == 124
     (error,) = ran.errors
-    assert "tunedModels/slow is not done after 0.2 s (starting); the job continues" in error
+    assert "tunedModels/slow is not done after 1 s (starting); the job continues" in error
     app.clock.advance(HOUR)
     assert "succeeded" in gemtune("jobs", "get", "slow").out
 

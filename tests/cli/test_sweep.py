@@ -1,8 +1,10 @@
 """``gemtune sweep``: what it refuses before anything is created, and what it says of the points and of the best."""
 
+import asyncio
 import itertools
 import re
 import secrets
+import threading
 from collections import Counter
 
 import pytest
@@ -120,6 +122,38 @@ def service(monkeypatch, tmp_path):
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-tests")
         yield server.app
+
+
+class OnceSaid:
+    """Does something once the command says something, at whatever speed it gets there."""
+
+    def __init__(self, monkeypatch):
+        self.patch, self.later = monkeypatch, 0.0
+        usual = asyncio.BaseEventLoop.time
+
+        def time(loop):  # the emulator's loop is another thread's, and keeps its time
+            return usual(loop) + (self.later if threading.current_thread() is threading.main_thread() else 0.0)
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "time", time)
+
+    def __call__(self, words, act):
+        usual = PlainSweep.reports
+
+        def reports(view, width, **given):
+            lines = [*usual(view, width, **given)]
+            if any(words in line for *_, line in lines):
+                act()
+            return iter(lines)
+
+        self.patch.setattr(PlainSweep, "reports", reports)
+
+    def time_is_up(self):
+        self.later = 1000.0
+
+
+@pytest.fixture
+def once_said(monkeypatch):
+    return OnceSaid(monkeypatch)
 
 
 SWEEP = ["sweep", "rows.csv", "--base", BASE, "--validation", "0.3"]
@@ -263,15 +297,16 @@ def test_a_budget_that_no_point_fits_leaves_no_journal_so_that_a_larger_one_need
 
 
 @pytest.mark.socket
-def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume_and_how_to_cancel_them(service, gemtune):
+def test_a_time_out_leaves_the_jobs_running_and_says_how_to_resume_and_how_to_cancel_them(service, gemtune, once_said):
     service.faults.add(Fault(method="tunedModels.create", job=JobFate(stall_at_step=2)))
-    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "1.5s")
+    once_said("point 1 (epochs 2): trained", once_said.time_is_up)
+    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "600s")
     assert ran.code == 124
     cancel = f"gemtune jobs cancel {name_of(service, 0)}"
     said = "1 job continues on the service; resume with the same command and --resume, or cancel it with: "
     assert f"{said}{cancel}\n" in ran.err
     assert gemtune(*cancel.split()[1:]).code == 0
-    assert ran.errors == ["not done after 1.5 s; allow more with --timeout"]
+    assert ran.errors == ["not done after 600 s; allow more with --timeout"]
 
 
 @pytest.mark.socket
@@ -295,9 +330,10 @@ def test_a_base_model_that_does_not_exist_leaves_no_journal_to_be_removed_by_han
 
 
 @pytest.mark.socket
-def test_a_service_that_is_down_is_waited_for_and_said(service, gemtune):
+def test_a_service_that_is_down_is_waited_for_and_said(service, gemtune, once_said):
     service.faults.add(Fault(method="*", status=503, message="The service is down.", times=10_000))
-    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "2s")
+    once_said("waiting for the service: ", once_said.time_is_up)
+    ran = gemtune(*SWEEP, "--epochs", "1,2", "--timeout", "600s")
     assert ran.code == 124
     assert created(service) >= 1
     assert "no job is running" in ran.err
@@ -305,16 +341,8 @@ def test_a_service_that_is_down_is_waited_for_and_said(service, gemtune):
 
 
 @pytest.mark.socket
-def test_an_outage_in_the_middle_is_said_and_survived(service, gemtune, monkeypatch):
-    usual = PlainSweep.reports
-
-    def reports(view, width, **given):
-        lines = [*usual(view, width, **given)]
-        if any("still trying" in line for *_, line in lines):  # not before: an outage may be too short to be seen
-            service.faults.clear()
-        return iter(lines)
-
-    monkeypatch.setattr(PlainSweep, "reports", reports)
+def test_an_outage_in_the_middle_is_said_and_survived(service, gemtune, once_said):
+    once_said("still trying", service.faults.clear)  # not before: an outage may be too short to be seen
     service.faults.add(
         Fault(method="tunedModels.operations.get", status=503, message="The service is down.", times=10_000),
         Fault(method="tunedModels.list", status=503, message="The service is down.", times=10_000),

@@ -191,7 +191,7 @@ def test_a_command_that_helps_keeps_the_place(vertex, gemtune, monkeypatch):
     monkeypatch.delenv("GOOGLE_GENAI_USE_VERTEXAI")
     place = "--vertex --project my-project --location europe-west4"
     for action in ("get", "wait", "cancel"):
-        timeout = ("--timeout", "0.2") if action == "wait" else ()
+        timeout = ("--timeout", "1s") if action == "wait" else ()
         ran = gemtune("jobs", action, "123", *place.split(), *timeout)
         assert ran.errors[-1].endswith(f"list yours with gemtune jobs list {place}")
 

@@ -190,7 +190,7 @@ def stamp(job="tunedModels/one"):
 
 @pytest.mark.parametrize("action", ["wait", "watch"])
 def test_nothing_is_claimed_of_a_name_that_the_service_does_not_know(app, gemtune, action):
-    ran = gemtune("jobs", action, "nope", "--timeout", "0.2")
+    ran = gemtune("jobs", action, "nope", "--timeout", "1s")
     assert (ran.code, ran.out) == (4, "")
     (line,) = ran.errors
     assert "tunedModels/nope does not exist" in line
