@@ -1,11 +1,14 @@
 """The folder of a sweep: what cannot be used is said in words, and what would only be in the way does not stay."""
 
+import errno
+
 import pytest
 
+from gemtune.batch.journal.locked import LockedFile
 from gemtune.errors import BadRequest, InvalidInput, JournalCorrupt, JournalError
 from gemtune.sweep import PointState
 from gemtune.sweep.journal.folder import POINTS
-from sweep.emulated import FACES, ROWS, Gemini, Wire
+from sweep.emulated import FACES, ROWS, Gemini, GiveUp, Wire
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 LOSS = {"space": {"epoch_count": [1, 2]}, "objective": "loss", "validation": None}
@@ -69,3 +72,31 @@ async def test_a_journal_that_somebody_has_changed_is_refused_before_anything_is
         with pytest.raises(JournalError, match="says that point 0 was begun, and no longer what it is; restore"):
             await client.sweep(face.base, ROWS, journal=path.parent, **LOSS).run()
     assert len(face.jobs(app)) == 2
+
+
+@pytest.mark.parametrize("line", [1, 3, 7, 13])
+async def test_a_disk_that_is_full_at_any_line_ends_the_run_and_the_next_one_loses_nothing(face, line, tmp_path):
+    wire, inner, lines = Wire(face.app()), LockedFile._write, 0
+
+    def write(file, data):
+        nonlocal lines
+        lines += file.path.name == POINTS
+        if file.path.name == POINTS and lines >= line:
+            inner(file, data[:7])  # a full disk takes a part of it first
+            raise OSError(errno.ENOSPC, "No space left on device")
+        inner(file, data)
+
+    options = LOSS | {"space": {"epoch_count": [1, 2, 9]}, "stop": GiveUp(2), "metrics": "exact_match"}
+    options |= {"validation": 0.4, "concurrency": 2, "journal": tmp_path / "sweep"}
+    async with face.client(wire.app, wire) as client:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LockedFile, "_write", write)
+            with pytest.raises(
+                JournalError, match=r"the journal .* (cannot be used|could not be written): No space left"
+            ):
+                await client.sweep(face.base, ROWS, **options).run()
+        assert wire.seen["cancel"] <= (line > 7)  # an intention that is not on the disk is not carried out
+        sweep = client.sweep(face.base, ROWS, **options)
+        await sweep.run()
+    assert [each.state for each in sweep.points] == [PointState.TRAINED, PointState.TRAINED, PointState.STOPPED]
+    assert len(face.jobs(wire.app)) == 3
