@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import uuid
 
@@ -9,6 +10,7 @@ import pytest
 
 from cli.conftest import BASE
 from gemtune.emulator import Fault
+from gemtune.errors import GemtuneError
 
 pytestmark = pytest.mark.socket
 
@@ -121,6 +123,25 @@ def test_every_row_and_answer_is_in_the_output(gemtune, both, rows, name):
     assert gemtune(*both, "--output", name).errors == [
         f"{name} exists: name another file, or replace it with --overwrite"
     ]
+
+
+def test_a_folder_in_which_nothing_may_be_written_is_refused_before_anything_is_asked(app, gemtune, both, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    ran = gemtune(*both, "--output", "scored.csv")
+    assert ran.code == 2
+    assert ran.errors == ["scored.csv cannot be written: nothing may be written in this folder"]
+    assert asked(app) == 0
+
+
+def test_a_disk_that_is_full_in_the_end_takes_the_file_and_not_the_table(gemtune, both, monkeypatch):
+    def full(*_):
+        raise GemtuneError("scored.csv could not be written: No space left on device")
+
+    monkeypatch.setattr("gemtune.cli.evaluate.session.write_rows", full)
+    ran = gemtune(*both, "--output", "scored.csv")
+    assert ran.code == 1
+    assert "2 models on 3 held-out rows" in ran.out
+    assert ran.errors == ["scored.csv could not be written: No space left on device"]
 
 
 def test_with_a_journal_nothing_is_asked_twice(app, gemtune, both):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -96,6 +97,8 @@ def target(output: str | None, options: argparse.Namespace) -> Path | None:
         raise InvalidInput(f"{path} exists: name another file, or replace it with --overwrite", field="-o")
     if path.is_dir() or not path.parent.is_dir():
         raise InvalidInput(f"{path} cannot be written: there is no such folder, or it is one", field="-o")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InvalidInput(f"{path} cannot be written: nothing may be written in this folder", field="-o")
     return path
 
 

@@ -89,12 +89,18 @@ class EvaluateSession:
             self.console.note(f"what was answered is in {journal}; resume with {how}")
 
     def _report(self, found: Evaluation) -> int:
+        unwritten: GemtuneError | None = None
         if self.output is not None:
-            write_rows(found, self.output)
+            try:
+                write_rows(found, self.output)
+            except GemtuneError as error:  # the answers are paid for, and what they say is shown in any case
+                unwritten = error
         for record in records(found, self.options.changed):
             self.console.record(record)
         if not self.console.json:
             show(found, self.console, self.options.changed)
+        if unwritten is not None:
+            raise unwritten
         if self.output is not None:
             self.console.note(f"{len(found.rows):,} rows with their answers are in {self.output}")
         failed = sum(model.failed for model in found.models)
