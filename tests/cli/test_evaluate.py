@@ -144,6 +144,13 @@ def test_a_disk_that_is_full_in_the_end_takes_the_file_and_not_the_table(gemtune
     assert ran.errors == ["scored.csv could not be written: No space left on device"]
 
 
+def test_where_no_answer_is_right_that_is_said_and_what_to_do(gemtune, both):
+    ran = gemtune(*both, "--metric", "exact_match")  # the emulator's answers end with a label
+    assert ran.code == 0
+    assert ran.err.count("no answer is right by exact_match: look at some with gemtune evaluate --output FILE") == 1
+    assert "by contains" not in ran.err
+
+
 def test_with_a_journal_nothing_is_asked_twice(app, gemtune, both):
     assert gemtune(*both, "--journal", "asked", "--limit", 2).code == 0
     assert asked(app) == 4

@@ -258,6 +258,16 @@ def test_a_plan_creates_nothing(service, gemtune, rows):
 
 
 @pytest.mark.socket
+def test_where_no_answer_is_right_that_may_be_the_metric_or_what_the_emulator_knows(service, gemtune, tmp_path):
+    rows = "\n".join(f"question {n} for nobody,reply {n % 3}" for n in range(40))
+    (tmp_path / "strange.csv").write_text(f"question,answer\n{rows}\n")
+    ran = gemtune("sweep", "strange.csv", "--base", BASE, "--epochs", "1", "--validation", "0.3")
+    assert ran.code == 0
+    assert "no answer is right by exact_match: look at some with gemtune evaluate --output FILE" in ran.err
+    assert "no answer is right" not in gemtune(*SWEEP, "--epochs", "8").err
+
+
+@pytest.mark.socket
 def test_a_point_whose_job_fails_is_said_and_is_a_failure(service, gemtune):
     service.faults.add(Fault(method="tunedModels.create", job=JobFate(fail_at_step=2, message="the loss exploded")))
     ran = gemtune(*SWEEP, "--epochs", "1,2")

@@ -12,9 +12,10 @@ from evaluation import scenes
 from gemtune.evaluation import EvaluationPicture, EvaluationProgress, LiveProgress
 from gemtune.evaluation.html import evaluation_html, progress_html
 from gemtune.evaluation.shown import ShownEvaluation, view_of_progress
-from gemtune.evaluation.text import evaluation_text, progress_text
+from gemtune.evaluation.text import evaluation_text, progress_text, wrapped
 from gemtune.evaluation.words import UNKNOWN, compared, money, score_cell, score_cells, score_places
 from gemtune.metrics import Score
+from gemtune.show.terminal import cells
 
 SVG = "{http://www.w3.org/2000/svg}"
 ALL = {"usual": scenes.usual(), "hostile": scenes.hostile(), "many": scenes.many(), "empty": EvaluationPicture()}
@@ -137,6 +138,21 @@ def test_text_controls_no_terminal_and_fits_into_the_room(picture, width):
     assert [line for line in lines if not line.isprintable()] == []
     assert [line for line in lines if len(line) > width] == []
     assert len(lines) < 150
+
+
+@pytest.mark.parametrize("width", [8, 11, 20, 60])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "12 answers are none of the labels: '質問はとても長いものですか、それとも短いですか' 1 × of 12",
+        "調 and 基 do equally well",
+        "a " * 40,
+    ],
+)
+def test_a_sentence_with_wide_characters_is_broken_and_none_of_it_is_lost(said, width):
+    lines = wrapped(said, width)
+    assert max(map(cells, lines)) <= width
+    assert "".join("".join(lines).split()) == "".join(said.split())
 
 
 @EVERY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -28,7 +27,7 @@ from gemtune.evaluation.words import (
 from gemtune.metrics.report import LabelReport
 from gemtune.metrics.values import Comparison
 from gemtune.metrics.verdicts import JudgeReport
-from gemtune.show.terminal import aligned, cells, clipped, fitted, padded, printable
+from gemtune.show.terminal import aligned, cells, clipped, fitted, folded, padded, printable
 
 WIDTH: Final = 110
 """Columns of a text that nobody has measured the room for."""
@@ -187,7 +186,7 @@ def label_lines(report: LabelReport, width: int = WIDTH) -> list[str]:
 
 def wrapped(said: str, width: int) -> list[str]:
     """Return a sentence as lines, without what would control a terminal."""
-    return textwrap.wrap(printable(said), max(width, 8), subsequent_indent="  ", break_on_hyphens=False)
+    return folded(printable(said), max(width, 8))
 
 
 def right(column: Sequence[str]) -> list[str]:

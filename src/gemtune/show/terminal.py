@@ -106,6 +106,28 @@ def wrapped(text: str, stream: TextIO) -> str:
     return "\n".join([*lines, f"gemtune {command}"] if command else lines)
 
 
+def folded(text: str, width: int, indent: str = "  ") -> list[str]:
+    """Return a text as lines of at most so many columns, wide characters included; all but the first are indented."""
+    if cells(text) == len(text):
+        return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
+    lines, line = [], ""
+    for word in text.split():
+        gap = " " if line.strip() else ""
+        if cells(line + gap + word) <= width:
+            line += gap + word
+        elif cells(indent + word) <= width:
+            lines.append(line)
+            line = indent + word
+        else:  # scripts without blanks are one long word, which may end anywhere
+            line += gap
+            for char in word:
+                if cells(line + char) > width:
+                    lines.append(line.rstrip())
+                    line = indent
+                line += char
+    return [*lines, line] if line.strip() else lines
+
+
 def cells(text: str) -> int:
     """Return how many columns of a terminal a string takes: two for wide characters, none for marks on others."""
     if text.isascii():

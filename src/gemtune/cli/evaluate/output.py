@@ -55,8 +55,20 @@ def show(found: Evaluation, console: Console, changed: int | None) -> None:
         from gemtune.cli.screen.evaluation import evaluated
 
         print_painted(console, paint, evaluated(picture, width, changed or 0))
+    shares = [metric.name for metric in whole.metrics if metric.kind == "share"]
+    for name in shares:
+        if all(model.scores[name].value == 0 for model in whole.models):
+            console.note(nothing_right(name))
     if not changed and any(each.better or each.worse for each in whole.changed):
         console.note("--changed 5 shows the rows that a model does better, and those that it does worse")
+
+
+def nothing_right(metric: str) -> str:
+    """Return what to do if all answers are wrong: the metric may not fit them, or an emulator knows nothing."""
+    return (
+        f"no answer is right by {metric}: look at some with gemtune evaluate --output FILE; an emulator answers only "
+        "those rows right that it was given with --knows"
+    )
 
 
 def write_rows(found: Evaluation, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from gemtune.cli.console import Console
+from gemtune.cli.evaluate.output import nothing_right
 from gemtune.cli.exits import DONE, FAILED
 from gemtune.cli.options import place_options
 from gemtune.evaluation.words import compared
@@ -54,6 +55,8 @@ def report(picture: SweepPicture, console: Console, options: argparse.Namespace,
         unscored = f"no model that was trained has a score by {picture.objective}, so that none is the best"
         console.error(unscored if trained else "no point has a model that could be ranked")
         return FAILED
+    if best.objective == 0 and picture.better == "higher":
+        console.note(nothing_right(picture.objective))
     if not console.json and ask:
         command = shlex.join(["gemtune", "generate", "your prompt", "--model", best.job, *place_options(options)])
         console.note(f"ask it with: {command}")
