@@ -63,7 +63,7 @@ _BEGINS_WITHIN = 20.0
 """Seconds a server may take to answer."""
 _ENDS_WITHIN = 10.0
 """Seconds a server may take to end after SIGTERM."""
-_PAGE_WITHIN = 120.0
+_PAGE_WITHIN = 300.0
 """Seconds for a whole page: nothing on it waits for ever."""
 QUICK = """\
 import sys
