@@ -10,6 +10,8 @@ import httpx
 
 from sweep.emulated import Wire, kind_of
 
+LATENCY = 0.3
+
 
 @attrs.define
 class Paying(Wire):
@@ -28,6 +30,7 @@ class Paying(Wire):
         self.under_way += 1
         self.at_once = max(self.at_once, self.under_way)
         try:
+            await anyio.sleep(LATENCY)  # or else what is in flight together would be here one after the other
             return await self._billed(await super().handle_async_request(request))
         finally:
             self.under_way -= 1
