@@ -94,7 +94,9 @@ def test_half_of_a_character_and_keys_of_a_thousand_bits_are_no_end_of_a_frame(e
         [{"key": 2**1000, "text": "a \ud83d b"}, {"key": 1, "text": "\U0001f600"}, {}], ["key", "text"], engine
     )
     assert [str(each) for each in frame["key"]][:2] == [str(2**1000), "1"]
-    assert [*frame["text"]][:2] == ["a ? b", "\U0001f600"]
+    half, whole = [*frame["text"]][:2]
+    assert half in ("a ? b", "a \ud83d b")  # pandas without pyarrow has room for it, and keeps it
+    assert whole == "\U0001f600"
 
 
 @pytest.mark.parametrize(("hidden", "kind"), [((), "pandas"), (("pandas",), "polars")], ids=["both", "polars alone"])
