@@ -59,7 +59,6 @@ class Server:
         self.tls = tls
         self.requests: list[bytes] = []
         self.accepted = 0
-        self.open: set[asyncio.StreamWriter] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self._port = port
@@ -81,17 +80,25 @@ class Server:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        for writer in self.open:
-            writer.transport.abort()
-        await self._settle()  # the sockets close in callbacks
+        await self._settle()
+        await self._let_go()
 
     async def _settle(self) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
 
+    async def _let_go(self) -> None:
+        """Close every connection, those that are still in their TLS handshake or take leave of their peer as well.
+
+        They close in callbacks, which a loop that is closed meanwhile would forget.
+        """
+        while left := [each for each in self.loop._transports.values() if each._sock is not None]:
+            for transport in left:
+                transport.abort()
+            await asyncio.sleep(0)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        self.open.add(writer)
         task = asyncio.ensure_future(self._handle(reader, writer))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -99,7 +106,6 @@ class Server:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             await self.handler(Connection(self, reader, writer))
-        self.open.discard(writer)
         writer.close()
 
 
