@@ -127,6 +127,16 @@ async def left_alone(*, most):
     assert [task for task in asyncio.all_tasks() if "anyio" not in repr(task)] == []
 
 
+async def test_a_wire_that_is_closed_leaves_no_socket_to_its_loop(serve, wire_to, reply, answering, secured):
+    server = serve(answering(reply(b"{}" * 40_000, b"connection: close")), tls=secured[0])
+    for _ in range(20):
+        wire = wire_to(server, ssl_context=secured[1])
+        await wire.send("POST", "/x", {}, b"{}", timeout=5)
+        await wire.aclose()  # TLS takes leave of its peer, and a loop that ended now would forget it
+        transports = asyncio.get_running_loop()._transports.values()
+        assert [each for each in transports if each._sock is not None] == []
+
+
 @pytest.mark.both_backends
 async def test_a_request_cut_off_by_the_callers_own_time_limit_leaves_nothing(serve, wire_to, reply):
     async def handle(connection):

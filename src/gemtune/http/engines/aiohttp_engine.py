@@ -22,6 +22,7 @@ import os
 import ssl
 import weakref
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http.cookies import BaseCookie
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from yarl import URL
 
 from gemtune.http._httpx import httpx
 from gemtune.http.engines.body import Incoming, Reply, collect
-from gemtune.http.engines.leaving import left_open, let_go
+from gemtune.http.engines.leaving import abort_all, left_open, let_go
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -117,6 +118,7 @@ class _Connector(aiohttp.TCPConnector):
         self._connect_timeout = connect_timeout
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
         self._suspect: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
         self.sendings: dict[asyncio.Task[Any] | None, _Sending] = {}
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
@@ -141,6 +143,8 @@ class _Connector(aiohttp.TCPConnector):
         async with asyncio.timeout(self._connect_timeout):
             protocol = await super()._create_connection(req, traces, timeout)
         self._known.add(protocol)
+        with suppress(TypeError):  # a loop of another kind may have transports that cannot be watched so
+            self._made.add(protocol.transport)
         self.sendings[asyncio.current_task()].fresh = True
         return protocol
 
@@ -151,6 +155,13 @@ class _Connector(aiohttp.TCPConnector):
     def transports(self) -> list[Any]:
         """Return the transports of all connections that are open."""
         return [protocol.transport for protocol in self._known if protocol.transport is not None]
+
+    async def leave(self) -> None:
+        """Close what still takes leave of its peer, as TLS does: a loop that ends now would forget it."""
+        if left := list(self._made):
+            abort_all(left)
+            for _ in range(3):  # the sockets are closed in callbacks
+                await asyncio.sleep(0)
 
     def suspect(self) -> None:
         """Use none of the present connections for another request: one has died, and most likely with its server."""
@@ -360,6 +371,8 @@ class AiohttpEngine:
         if self._session is not None:
             self._keeper.detach()
             await self._session.close()
+        if self._connector is not None:
+            await self._connector.leave()
 
     async def abandon(self) -> None:
         """Close every connection from another event loop; nothing happens in another process, which shares them."""

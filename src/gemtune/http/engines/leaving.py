@@ -39,13 +39,14 @@ def let_go(session: aiohttp.ClientSession, transports: Transports, loop: Any) ->
     """Close all connections without awaiting, from any thread, whether or not their loop still runs."""
     session.detach()  # from here on aiohttp takes the session for closed
     if loop.is_closed():
-        _abort(transports())
+        abort_all(transports())
     else:
         # Only the loop's own thread may touch them.
-        call_soon(loop, partial(_abort, transports()))
+        call_soon(loop, partial(abort_all, transports()))
 
 
-def _abort(transports: Iterable[Any]) -> None:
+def abort_all(transports: Iterable[Any]) -> None:
+    """Close connections at once, in the thread of their loop or after its end."""
     for transport in transports:
         try:
             transport.abort()
