@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -24,7 +23,7 @@ import attrs
 
 from gemtune.batch.acceptance import Acceptance
 from gemtune.batch.journal.lines import HEADER, Header, Record
-from gemtune.batch.journal.locked import LockedFile, journal_error
+from gemtune.batch.journal.locked import LockedFile, SharedFile, journal_error
 from gemtune.batch.journal.parts import SentParts
 from gemtune.batch.journal.reading import UNREADABLE, check_header, not_an_outcome, read_lines
 from gemtune.batch.journal.sent import Line, PartNote, SentItem
@@ -60,10 +59,8 @@ class Journal:
     acceptance: Acceptance = attrs.field(factory=Acceptance)
     written: int = attrs.field(default=0, init=False)
     _appended: int = attrs.field(default=0, init=False)
-    _file: LockedFile | None = attrs.field(default=None, init=False)
+    _shared: SharedFile = attrs.field(factory=SharedFile, init=False, repr=False)
     _lines: list[bytes] = attrs.field(factory=list, init=False, repr=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
-    _closed: bool = attrs.field(default=False, init=False)
 
     def open(self) -> None:
         """Open the file, or begin one; cut off what a crash has torn, and learn what it holds.
@@ -77,8 +74,8 @@ class Journal:
         try:
             with self._working():
                 self.path = self.path.absolute()  # the process may change its folder during the run
-                self._file = LockedFile.open(self.path)
-                self._load(self._file)
+                self._shared.file = file = LockedFile.open(self.path)
+                self._load(file)
         except OSError as error:
             self.close()
             raise journal_error(self.path, f"cannot be used: {error.strerror}") from None
@@ -92,14 +89,7 @@ class Journal:
         Args:
             wait: Whether to wait for a thread that is at work, which then lets go of it at its next line; blocks.
         """
-        self._closed = True
-        if self._lock.acquire(blocking=wait):  # else the thread that holds it looks after its work
-            try:
-                if self._file is not None:
-                    self._file.close()
-                    self._file = None
-            finally:
-                self._lock.release()
+        self._shared.close(wait=wait)
 
     def append(self, line: bytes) -> int:
         """Put a line into the buffer, without waiting; return its number, to be compared with ``written``."""
@@ -124,7 +114,7 @@ class Journal:
     @property
     def dirty(self) -> bool:
         """Whether something written is not yet known to be on the disk."""
-        file = self._file
+        file = self._shared.file
         return file is not None and file.synced < file.size
 
     def flush(self) -> None:
@@ -181,20 +171,16 @@ class Journal:
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                if self._closed:
-                    raise journal_error(self.path, "is closed")
-                yield
-        finally:
-            if self._closed:
-                self.close()
+        with self._shared.working():
+            if self._shared.closed:
+                raise journal_error(self.path, "is closed")
+            yield
 
     @property
     def _opened(self) -> LockedFile:
-        if self._file is None:
+        if self._shared.file is None:
             raise journal_error(self.path, "is not open")
-        return self._file
+        return self._shared.file
 
     def _load(self, file: LockedFile) -> None:
         with open(file.fd, "rb", closefd=False) as content:
@@ -213,7 +199,7 @@ class Journal:
         self, file: LockedFile, lines: Iterator[tuple[int, int, Line]]
     ) -> Iterator[tuple[int, Key | None, int, Span]]:
         for offset, length, record in lines:
-            if self._closed:
+            if self._shared.closed:
                 raise journal_error(self.path, "is closed")
             file.size = file.synced = offset + length
             if not isinstance(record, Record):

@@ -12,6 +12,8 @@ import contextlib
 import os
 import stat
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -148,6 +150,47 @@ class LockedFile:
         left = memoryview(data)  # a full disk takes a part of it first, and says so at the next call
         while left:
             left = left[os.write(self.fd, left) :]
+
+
+@attrs.define(eq=False)
+class SharedFile:
+    """A locked file that threads work with, one at a time.
+
+    Whoever waits for a thread may be cancelled, so ``close`` may come while it works: the thread then lets go of it.
+
+    Args:
+        file: It; None before it is opened and once it is closed.
+        closed: Whether it was closed.
+    """
+
+    file: LockedFile | None = attrs.field(default=None, init=False)
+    closed: bool = attrs.field(default=False, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Have it for oneself for a block; waits for another thread that has it."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self.closed:  # by somebody who did not wait for this thread
+                self.close()
+
+    def close(self, *, wait: bool = False) -> None:
+        """Let go of the file.
+
+        Args:
+            wait: Whether to wait for a thread that is at work; blocks. If not, that thread lets go of it.
+        """
+        self.closed = True
+        if self._lock.acquire(blocking=wait):
+            try:
+                if self.file is not None:
+                    self.file.close()
+                    self.file = None
+            finally:
+                self._lock.release()
 
 
 def remove_if_empty(path: str | os.PathLike[str]) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +18,7 @@ import anyio.to_thread
 import attrs
 
 from gemtune.batch.journal.lines import sound_lines
-from gemtune.batch.journal.locked import LockedFile, journal_error
+from gemtune.batch.journal.locked import LockedFile, SharedFile, journal_error
 from gemtune.errors import JournalBusy, JournalCorrupt, JournalError, JournalMismatch
 from gemtune.remedy import Argument, Remedy
 from gemtune.sweep.journal.lines import SWEEP_VERSION, KnownPoint, SweepHeader, read_point
@@ -48,9 +46,7 @@ class SweepJournal:
     id: str = attrs.field(factory=lambda: f"sweep-{secrets.token_hex(8)}", init=False)
     known: dict[int, KnownPoint] = attrs.field(factory=dict, init=False)
     made: bool = attrs.field(default=False, init=False)
-    _file: LockedFile | None = attrs.field(default=None, init=False)
-    _closed: bool = attrs.field(default=False, init=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+    _shared: SharedFile = attrs.field(factory=SharedFile, init=False, repr=False)
 
     @property
     def resumed(self) -> bool:
@@ -86,14 +82,7 @@ class SweepJournal:
         Args:
             wait: Whether to wait for a thread that still writes; blocks. If not, the thread lets go of it at its end.
         """
-        self._closed = True
-        if self._lock.acquire(blocking=wait):
-            try:
-                if self._file is not None:
-                    self._file.close()
-                    self._file = None
-            finally:
-                self._lock.release()
+        self._shared.close(wait=wait)
 
     def _open(self, folder: Path) -> None:
         # In a thread: where a process works, the disk knows; and it may work elsewhere later.
@@ -102,11 +91,11 @@ class SweepJournal:
         try:
             self.made = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._working():
-                if self._closed:
+            with self._shared.working():
+                if self._shared.closed:
                     return
-                self._file = LockedFile.open(path)
-                self._load(self._file)
+                self._shared.file = file = LockedFile.open(path)
+                self._load(file)
         except JournalBusy:
             what = f"the sweep in {folder} is running already: wait for it, or name another folder"
             raise JournalBusy(what, path=str(folder)) from None
@@ -118,15 +107,6 @@ class SweepJournal:
         except BaseException:
             self.close()
             raise
-
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        finally:
-            if self._closed:  # by somebody who did not wait for this thread
-                self.close()
 
     def _load(self, file: LockedFile) -> None:
         with open(file.fd, "rb", closefd=False) as content:
@@ -169,8 +149,8 @@ class SweepJournal:
             raise JournalError(f"the journal {file.path} {what}", _RESTORE, path=str(file.path))
 
     def _write(self, data: bytes) -> None:
-        with self._working():
-            file = self._file
+        with self._shared.working():
+            file = self._shared.file
             if file is None:
                 raise JournalError(f"the journal {self.folder} is closed", path=str(self.folder))
             try:
