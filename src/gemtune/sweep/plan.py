@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -9,7 +11,7 @@ import attrs
 from gemtune import money
 from gemtune.datasets.report import SaidInLines
 from gemtune.datasets.review.tokens import Interval
-from gemtune.sweep.running.asking import EvaluationCosts, sum_of
+from gemtune.sweep.running.asking import EvaluationCosts
 from gemtune.sweep.running.budget import BASE, BudgetLedger, PointCosts, label_of
 from gemtune.types import Hyperparameters
 
@@ -121,12 +123,12 @@ def planned(
     each = [costs.tokens(used) for used in listed]
     known = [tokens for tokens in each if tokens is not None] if None not in each else []
     steps = [costs.steps(used) for used in listed]
-    tokens = sum_of(known) if known and len(listed) == total else None
+    tokens = functools.reduce(operator.add, known) if known and len(listed) == total else None
     cost = None if tokens is None or costs.price is None else tokens.times(costs.price / money.MILLION)
     asked = None if evaluation is None or total is None else evaluation.of_models(total)
     whole = cost
     if asked is not None:
-        whole = None if cost is None or asked.cost is None else sum_of([cost, asked.cost])
+        whole = None if cost is None or asked.cost is None else cost + asked.cost
     return SweepPlan(
         points=total,
         examples=costs.examples,

@@ -115,7 +115,7 @@ class Scale:
             characters=characters,
             files=self._files,
             bytes=self._bytes,
-            tokens=Interval(tokens.low + files.low, tokens.value + files.value, tokens.high + files.high),
+            tokens=tokens + files,
             whole=whole,
         )
 

@@ -38,6 +38,9 @@ class Interval:
             return f"{self.value:,.0f}"
         return f"{self.value:,.0f} ({self.low:,.0f} to {self.high:,.0f})"
 
+    def __add__(self, more: Interval) -> Interval:
+        return Interval(self.low + more.low, self.value + more.value, self.high + more.high)
+
     def times(self, factor: float) -> Interval:
         """Return its product with a number."""
         return Interval(self.low * factor, self.value * factor, self.high * factor)

@@ -29,14 +29,6 @@ _FILE: Final = 258.0
 _NOTHING: Final = Interval(0.0, 0.0, 0.0)
 
 
-def sum_of(some: Iterable[Interval]) -> Interval:
-    """Return the sum of numbers that are not known exactly."""
-    found = _NOTHING
-    for each in some:
-        found = Interval(found.low + each.low, found.value + each.value, found.high + each.high)
-    return found
-
-
 @attrs.frozen(kw_only=True)
 class QuestionWeight:
     """What the validation rows weigh, asked once.
@@ -68,7 +60,7 @@ class QuestionWeight:
             expected += max((_characters(each) for each in answers), key=lambda said: said.count)
             rows, files = rows + 1, files + weight.files
         pictures = Interval(files * _FILE, files * _FILE, files * _FILE)
-        return cls(rows=rows, asked=sum_of([asked.tokens(), pictures]), expected=expected.tokens())
+        return cls(rows=rows, asked=asked.tokens() + pictures, expected=expected.tokens())
 
     def answers(self, least: float) -> Interval:
         """Return the tokens of a model's answers to all rows.
@@ -104,13 +96,12 @@ class AskedTokens:
         """Return what some prompts and answers take."""
         cost = None
         if price is not None:
-            cost = sum_of([asked.times(price[0] / MILLION), answered.times(price[1] / MILLION)])
+            cost = asked.times(price[0] / MILLION) + answered.times(price[1] / MILLION)
         return cls(asked=asked, answered=answered, cost=cost)
 
     def __add__(self, more: AskedTokens) -> AskedTokens:
-        cost = None if self.cost is None or more.cost is None else sum_of([self.cost, more.cost])
-        asked, answered = sum_of([self.asked, more.asked]), sum_of([self.answered, more.answered])
-        return AskedTokens(asked=asked, answered=answered, cost=cost)
+        cost = None if self.cost is None or more.cost is None else self.cost + more.cost
+        return AskedTokens(asked=self.asked + more.asked, answered=self.answered + more.answered, cost=cost)
 
 
 @attrs.frozen(kw_only=True)
@@ -208,4 +199,4 @@ def _judged(judge: Judge, rows: QuestionWeight, price: tuple[float, float] | Non
     frame = Characters.of(judge.instructions + judge.prompt + judge.criteria).tokens().times(rows.rows)
     once = [frame, rows.asked, rows.expected, rows.answers(LEAST_TUNED), rows.answers(LEAST_BASE)]
     verdicts = Interval(10.0, 50.0, LEAST_BASE).times(2 * rows.rows)
-    return AskedTokens.of(sum_of(once).times(2), verdicts, price)
+    return AskedTokens.of(sum(once, _NOTHING).times(2), verdicts, price)
